@@ -1,0 +1,167 @@
+//! What a registry says about a child: its specification, its metadata, its rows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::name::{ChildId, NodeId, Pid};
+use crate::time::Time;
+
+/// How to start a child: its id, the kind of program, and arguments. Shared and immutable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChildSpec(Arc<SpecFields>);
+
+#[derive(Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct SpecFields {
+    id: ChildId,
+    kind: Box<str>,
+    args: BTreeMap<Box<str>, Box<str>>,
+}
+
+impl ChildSpec {
+    /// A specification without arguments; `kind` names the factory that can start it.
+    #[must_use]
+    pub fn new(id: impl Into<ChildId>, kind: &str) -> Self {
+        Self::with_args(id, kind, BTreeMap::new())
+    }
+
+    /// A specification with arguments.
+    #[must_use]
+    pub fn with_args(
+        id: impl Into<ChildId>,
+        kind: &str,
+        args: BTreeMap<Box<str>, Box<str>>,
+    ) -> Self {
+        Self(Arc::new(SpecFields {
+            id: id.into(),
+            kind: kind.into(),
+            args,
+        }))
+    }
+
+    /// The child's id.
+    #[must_use]
+    pub fn id(&self) -> &ChildId {
+        &self.0.id
+    }
+
+    /// The kind of program.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    /// The arguments.
+    #[must_use]
+    pub fn args(&self) -> &BTreeMap<Box<str>, Box<str>> {
+        &self.0.args
+    }
+}
+
+/// A child's metadata: text by text, shared and immutable. The empty one takes no memory.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Metadata(Option<Arc<BTreeMap<Box<str>, Box<str>>>>);
+
+impl Metadata {
+    /// Metadata of these pairs.
+    #[must_use]
+    pub fn new(pairs: BTreeMap<Box<str>, Box<str>>) -> Self {
+        Self((!pairs.is_empty()).then(|| Arc::new(pairs)))
+    }
+
+    /// The pairs in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .flat_map(|pairs| pairs.iter().map(|(key, value)| (&**key, &**value)))
+    }
+
+    /// The number of pairs.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |pairs| pairs.len())
+    }
+
+    /// Whether there are no pairs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Metadata {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self::new(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Metadata {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// One (node, pid) pair of a row. A pid may be absent: the original's `nil`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// The node that the child is said to run on.
+    pub node: NodeId,
+    /// The process there.
+    pub pid: Option<Pid>,
+}
+
+/// The ordered (node, pid) list of a row. Nothing enforces that a node occurs once.
+pub type Entries = SmallVec<[Entry; 1]>;
+
+/// A row of the registry: what one node believes about one child.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// How to start the child; its id is the row's key.
+    pub spec: ChildSpec,
+    /// Where it runs, in the order that the protocol's operations leave behind.
+    pub entries: Entries,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// When the janitor may remove the row; set on tombstones. Reads do not look at it.
+    pub expires_at: Option<Time>,
+}
+
+impl Row {
+    /// Whether the row has no entries: a tombstone, or a row registered with an empty list.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// A change of one row: both states, so that folds need no copy of the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// The child whose row changed.
+    pub child: ChildId,
+    /// The row before; `None` if there was none.
+    pub before: Option<Row>,
+    /// The row after; `None` if it was removed.
+    pub after: Option<Row>,
+}

@@ -1,0 +1,200 @@
+//! [`Context`]: what a strategy sees of its node, and all it can do there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::child::{ChildSpec, Entry, Metadata};
+use crate::message::Channel;
+use crate::name::{ChildId, NodeId, Pid};
+use crate::registry::Registry;
+use crate::request::{Request, Requests};
+use crate::runtime::{Event, Runtime, TimerKey};
+use crate::snapshot::Snapshot;
+use crate::state::NodeState;
+use crate::time::{Time, WallTime};
+
+/// One node during one step, as its strategy sees it: the registry, the cluster, the clocks, and
+/// the ways to change and to send. It exists for the length of a call.
+pub struct Context<'a, M> {
+    state: &'a mut NodeState,
+    runtime: &'a mut (dyn Runtime<M> + 'a),
+}
+
+impl<'a, M> Context<'a, M> {
+    /// A context over a node's state and a runtime. The hub makes one for each call; a test of a
+    /// strategy makes its own, over a [`NodeState`] and a [`crate::Recorder`].
+    pub fn new(state: &'a mut NodeState, runtime: &'a mut (dyn Runtime<M> + 'a)) -> Self {
+        Self { state, runtime }
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn node(&self) -> &NodeId {
+        self.state.node()
+    }
+
+    /// This node's incarnation: larger at each boot.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.state.incarnation()
+    }
+
+    /// The monotonic clock.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.runtime.now()
+    }
+
+    /// The wall clock, in microseconds. It may jump, back too.
+    #[must_use]
+    pub fn wall_clock(&self) -> WallTime {
+        self.runtime.wall_clock()
+    }
+
+    /// The cluster view, in its order: `hub_nodes`. It normally holds this node.
+    #[must_use]
+    pub fn view(&self) -> &[NodeId] {
+        self.state.view()
+    }
+
+    /// The cluster view, shared, for use while the context is changed.
+    #[must_use]
+    pub fn shared_view(&self) -> Arc<Vec<NodeId>> {
+        self.state.shared_view()
+    }
+
+    /// The process group: the peers whose connection is up, by name, without this node. It is
+    /// not the cluster view: a peer may be in one and not in the other.
+    #[must_use]
+    pub fn connected(&self) -> &[NodeId] {
+        self.state.connected()
+    }
+
+    /// Whether the connection to a peer is up.
+    #[must_use]
+    pub fn is_connected(&self, node: &NodeId) -> bool {
+        self.state.is_connected(node)
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        self.state.registry()
+    }
+
+    /// Adds what `node` says it hosts: [`Registry::append_data`] of one node.
+    pub fn append_data(&mut self, node: &NodeId, data: &Snapshot) {
+        self.mutate(|registry, sink| registry.append_data(&[(node, data)], sink));
+    }
+
+    /// Removes what `node` no longer says it hosts: [`Registry::detach_data`] of one node.
+    pub fn detach_data(&mut self, node: &NodeId, data: &Snapshot) {
+        self.mutate(|registry, sink| registry.detach_data(&[(node, data)], sink));
+    }
+
+    /// Handles a list of requests on this node. The original runs them concurrently; here the order
+    /// of two or more is drawn from the node's stream.
+    pub fn handle_requests(&mut self, requests: &Requests) {
+        let mut order: Vec<usize> = (0..requests.len()).collect();
+        for last in (1..order.len()).rev() {
+            let other = self.below(last + 1);
+            order.swap(last, other);
+        }
+        for at in order {
+            self.handle_request(&requests[at]);
+        }
+    }
+
+    fn handle_request(&mut self, request: &Request) {
+        let expiry = self.now().after(self.state.tombstone_ttl());
+        self.mutate(|registry, sink| match request {
+            Request::Register(rows) => registry.register(rows, sink),
+            Request::Unregister(rows) => registry.unregister(rows, expiry, sink),
+            Request::PidUpdate { child, node, pid } => {
+                registry.pid_update(child, node, pid.as_ref(), sink)
+            }
+        });
+    }
+
+    /// For strategies with rules of their own: [`Registry::upsert`].
+    pub fn upsert(
+        &mut self,
+        spec: &ChildSpec,
+        node: &NodeId,
+        pid: Option<&Pid>,
+        metadata: &Metadata,
+    ) {
+        let entry = Entry {
+            node: node.clone(),
+            pid: pid.cloned(),
+        };
+        self.mutate(|registry, sink| registry.upsert(spec, entry, metadata, sink));
+    }
+
+    /// For strategies with rules of their own: [`Registry::remove`].
+    pub fn remove(&mut self, child: &ChildId, node: &NodeId) {
+        self.mutate(|registry, sink| registry.remove(child, node, sink));
+    }
+
+    fn mutate(&mut self, change: impl FnOnce(&mut Registry, crate::registry::Sink<'_>)) {
+        let Self { state, runtime } = self;
+        state.mutate(change, |event| runtime.emit(event));
+    }
+
+    /// Sends one message to each of these nodes, in this order; nothing if there are none.
+    pub fn send(&mut self, to: &[NodeId], channel: Channel, message: M) {
+        if !to.is_empty() {
+            self.runtime.send(to, channel, message);
+        }
+    }
+
+    /// Sets the strategy's timer `key` to fire once after `delay`, replacing the one of that key.
+    pub fn set_timer(&mut self, key: u64, delay: Duration) {
+        self.runtime.set_timer(TimerKey::Strategy(key), delay);
+    }
+
+    /// Cancels the strategy's timer `key`, if it is set.
+    pub fn cancel_timer(&mut self, key: u64) {
+        self.runtime.cancel_timer(TimerKey::Strategy(key));
+    }
+
+    /// Chooses `count` of these, uniformly and without repetition. If there are no more than
+    /// `count`, all are taken, in the order of the list and without a draw.
+    #[must_use]
+    pub fn choose(&mut self, candidates: &[NodeId], count: usize) -> Vec<NodeId> {
+        let mut chosen = candidates.to_vec();
+        if chosen.len() > count {
+            for place in 0..count {
+                let other = place + self.below(chosen.len() - place);
+                chosen.swap(place, other);
+            }
+            chosen.truncate(count);
+        }
+        chosen
+    }
+
+    /// The next draw of this node's own stream, uniform over 64 bits.
+    #[must_use]
+    pub fn random(&mut self) -> u64 {
+        self.runtime.random()
+    }
+
+    /// A draw below `bound`, which is at least 1. Its bias is under `bound` / 2^64.
+    fn below(&mut self, bound: usize) -> usize {
+        let scaled = (u128::from(self.runtime.random()) * bound as u128) >> 64;
+        usize::try_from(scaled).expect("less than the bound, which is a usize")
+    }
+
+    /// Marks a branch worth counting, like `gossip.round_finished`. Nothing depends on it.
+    pub fn mark(&mut self, branch: &'static str) {
+        self.runtime.emit(Event::Mark(branch));
+    }
+
+    /// The guard of protocol.md section 4 (`broadcastable_local_data`): the snapshot of this node,
+    /// or `None` as long as it never hosted a child. Being called while a child is there is what
+    /// counts as having hosted one.
+    #[must_use]
+    pub fn broadcastable_local_data(&mut self) -> Option<Snapshot> {
+        self.state.broadcastable_local_data()
+    }
+}

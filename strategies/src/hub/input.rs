@@ -1,0 +1,192 @@
+//! What goes into a hub: one input, one atomic step.
+
+use serde::{Deserialize, Serialize};
+
+use crate::child::{ChildSpec, Metadata, Row};
+use crate::message::{Message, SizeModel};
+use crate::name::{ChildId, NodeId, Pid};
+use crate::request::{Members, Requests};
+use crate::runtime::{ChildResult, DownReason, TimerKey};
+
+/// One input of a hub, whose strategy sends `S` and whose membership sends `M`.
+#[derive(Debug)]
+pub enum Input<'a, S, M> {
+    /// The node boots: the hub announces itself and sets its timers.
+    Start,
+    /// A message arrived.
+    Message {
+        /// Its sender.
+        from: &'a NodeId,
+        /// The message.
+        message: &'a Envelope<S, M>,
+    },
+    /// A timer fired.
+    Timer(TimerKey),
+    /// A connection to a peer came up.
+    PeerUp {
+        /// The peer.
+        node: &'a NodeId,
+        /// Its incarnation.
+        incarnation: u64,
+    },
+    /// The connection to a peer is gone.
+    PeerDown {
+        /// The peer.
+        node: &'a NodeId,
+        /// Why.
+        reason: DownReason,
+    },
+    /// A failure detector has doubts about a peer; nothing is decided.
+    Suspect {
+        /// The peer.
+        node: &'a NodeId,
+    },
+    /// Somebody in charge of this node wants something.
+    Command(Command),
+    /// What became of children, in the order in which it happened.
+    Children(Vec<ChildEvent>),
+}
+
+/// A wish of whoever is in charge of the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Start children, as the originator.
+    StartChildren {
+        /// Comes back in the answers.
+        ticket: u64,
+        /// The children, in order.
+        specs: Vec<ChildSpec>,
+        /// The metadata of each of them.
+        metadata: Metadata,
+        /// The nodes that shall run them, in order; each runs all of them.
+        targets: Vec<NodeId>,
+        /// Whether the targets propagate the registration.
+        announce: bool,
+    },
+    /// Stop children, as the originator.
+    StopChildren {
+        /// Comes back in the answers.
+        ticket: u64,
+        /// The children, in order.
+        children: Vec<ChildId>,
+        /// The node that runs them.
+        target: NodeId,
+    },
+    /// Give a child of this node a new process.
+    RestartChild(ChildId),
+    /// Hand raw requests to the strategy.
+    Propagate {
+        /// The requests.
+        requests: Requests,
+        /// Whom they address.
+        members: Members,
+    },
+    /// Start a periodic round now; the timer is left alone.
+    Sync,
+    /// Call `broadcast_local_data` now, for these nodes.
+    Broadcast(Vec<NodeId>),
+    /// Put rows straight into the registry, replacing any row of the same child.
+    PutRows(Vec<Row>),
+    /// Overwrite the cluster view.
+    SetView(Vec<NodeId>),
+    /// Say good-bye to every connected peer and stop all children.
+    Leave,
+}
+
+/// What became of a child process of this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChildEvent {
+    /// It runs.
+    Started(Pid),
+    /// It could not be started.
+    Failed {
+        /// The pid it was to have.
+        pid: Pid,
+        /// Why not.
+        reason: String,
+    },
+    /// It ended by itself and is not to be restarted.
+    Exited(Pid),
+    /// It ended, and the supervisor wants a new process for it.
+    Crashed(Pid),
+}
+
+/// Everything hubs send to one another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Envelope<S, M> {
+    /// Of the membership: announcements.
+    Membership(M),
+    /// The sender leaves the cluster.
+    Leave,
+    /// Start and stop requests, and their answers.
+    Children(ChildrenMessage),
+    /// Of the strategy.
+    Strategy(S),
+}
+
+/// Start and stop requests between an originator and the node that runs the children.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChildrenMessage {
+    /// Start these.
+    Start {
+        /// The originator's ticket.
+        ticket: u64,
+        /// The children, in order.
+        specs: Vec<ChildSpec>,
+        /// The metadata of each of them.
+        metadata: Metadata,
+        /// Whether to propagate the registration.
+        announce: bool,
+    },
+    /// Stop these.
+    Stop {
+        /// The originator's ticket.
+        ticket: u64,
+        /// The children, in order.
+        children: Vec<ChildId>,
+    },
+    /// What became of a request.
+    Answer {
+        /// The originator's ticket.
+        ticket: u64,
+        /// The outcomes, in the order of the request.
+        results: Vec<ChildResult>,
+    },
+}
+
+impl<S: Message, M: Message> Message for Envelope<S, M> {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Membership(message) => message.kind(),
+            Self::Leave => "hub.leave",
+            Self::Children(_) => "hub.children",
+            Self::Strategy(message) => message.kind(),
+        }
+    }
+
+    fn size_model(&self) -> SizeModel {
+        // One byte names the variant.
+        let mut size = match self {
+            Self::Membership(message) => message.size_model(),
+            Self::Leave => SizeModel::default(),
+            Self::Children(message) => message.size_model(),
+            Self::Strategy(message) => message.size_model(),
+        };
+        size.header_bytes += 1;
+        size
+    }
+
+    fn connects(&self) -> bool {
+        match self {
+            Self::Membership(message) => message.connects(),
+            Self::Leave | Self::Children(_) => true,
+            Self::Strategy(message) => message.connects(),
+        }
+    }
+}
+
+impl Message for ChildrenMessage {
+    fn kind(&self) -> &'static str {
+        "hub.children"
+    }
+}

@@ -1,0 +1,91 @@
+//! What strategies and membership send: messages, and the channels that carry them.
+
+use std::fmt::Debug;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::wire;
+
+/// A lane of messages between two nodes. On one directed pair and one ordered channel, messages
+/// keep their order where the network is `fifo`; channels never wait for one another.
+///
+/// A strategy or membership may declare more beside the four of the ports; ids are small and
+/// distinct within a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Channel {
+    /// The id on the wire and in random streams.
+    pub id: u8,
+    /// The name in traces.
+    pub name: &'static str,
+    /// Whether a `fifo` network keeps the order of its messages.
+    pub ordered: bool,
+}
+
+impl Channel {
+    /// Requests of every kind, and `hub.leave`.
+    pub const REQUESTS: Self = Self {
+        id: 0,
+        name: "requests",
+        ordered: true,
+    };
+    /// Periodic synchronization.
+    pub const SYNC: Self = Self {
+        id: 1,
+        name: "sync",
+        ordered: true,
+    };
+    /// Join data.
+    pub const JOIN: Self = Self {
+        id: 2,
+        name: "join",
+        ordered: true,
+    };
+    /// Membership: `hub.discovery`.
+    pub const CONTROL: Self = Self {
+        id: 3,
+        name: "control",
+        ordered: true,
+    };
+}
+
+/// The parts of a message's size, in bytes of the wire encoding, and what they are spent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SizeModel {
+    /// Bytes of everything that is not rows: references, timestamps, acknowledgements.
+    pub header_bytes: u64,
+    /// Bytes of rows.
+    pub row_bytes: u64,
+    /// Rows carried, requests counted as the rows they name.
+    pub rows: u64,
+    /// (node, pid) entries carried.
+    pub entries: u64,
+}
+
+impl SizeModel {
+    /// All bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.header_bytes + self.row_bytes
+    }
+}
+
+/// What travels between nodes.
+pub trait Message: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// The kind, for counters and traces: `pubsub.sync`. An open set; each message type adds its own.
+    fn kind(&self) -> &'static str;
+
+    /// The size of the encoding. The default encodes the message without storing it; override
+    /// it where parts know their length already. A test must prove size = encoded length.
+    fn size_model(&self) -> SizeModel {
+        SizeModel {
+            header_bytes: wire::encoded_len(self),
+            ..SizeModel::default()
+        }
+    }
+
+    /// Whether sending it to a node that is not connected tries to connect. A message that does
+    /// not is silently left out, and not counted as sent.
+    fn connects(&self) -> bool {
+        true
+    }
+}

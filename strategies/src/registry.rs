@@ -1,0 +1,430 @@
+//! [`Registry`]: what one node believes about who runs where, with the exact rules of protocol.md
+//! sections 2 and 3, list order included.
+//!
+//! It owns the rows, an index by node and an index by expiry, and nothing else: no clock, no
+//! network. Every mutation reports the rows that it changed; what changes nothing reports nothing.
+//! Nothing here ever scans all rows: not `detach_data`, which asks the index by node, and not the
+//! janitor, which asks the index by expiry.
+
+mod index;
+mod nodes;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smallvec::smallvec;
+
+use crate::child::{ChildSpec, Entries, Entry, Metadata, Row, RowChange};
+use crate::name::{ChildId, NodeId, Pid};
+use crate::request::{Registration, Unregistration};
+use crate::snapshot::{LocalChild, Snapshot};
+use crate::time::Time;
+
+use index::NodeIndex;
+use nodes::NodeSet;
+use rows::{Rows, Slot};
+
+/// Where a mutation reports each row it changed, in the order in which it changed them.
+pub type Sink<'a> = &'a mut dyn FnMut(RowChange);
+
+/// A row, borrowed from the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowRef<'a> {
+    /// How to start the child; its id is the row's key.
+    pub spec: &'a ChildSpec,
+    /// Where it runs, in stored order; empty for a tombstone.
+    pub entries: &'a [Entry],
+    /// Its metadata.
+    pub metadata: &'a Metadata,
+    /// When the janitor may remove the row.
+    pub expires_at: Option<Time>,
+}
+
+impl RowRef<'_> {
+    /// The child's id.
+    #[must_use]
+    pub fn child(&self) -> &ChildId {
+        self.spec.id()
+    }
+
+    /// The pid that stands first under `node`. `None` if there is no entry, `Some(None)` if the
+    /// entry has no pid.
+    #[must_use]
+    pub fn pid_on(&self, node: &NodeId) -> Option<Option<&Pid>> {
+        self.entries
+            .iter()
+            .find(|entry| entry.node == *node)
+            .map(|entry| entry.pid.as_ref())
+    }
+
+    /// An owned copy; entries are copied, names only counted.
+    #[must_use]
+    pub fn to_row(&self) -> Row {
+        Row {
+            spec: self.spec.clone(),
+            entries: self.entries.into(),
+            metadata: self.metadata.clone(),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// The rows of one node.
+///
+/// A row with no entries (a tombstone, or a row registered with an empty list) counts as absent
+/// for every rule but [`Registry::put`]; look-ups show it, so that tests and tools can see it.
+///
+/// Memory, per (node, row) pair with one entry per row: 48 bytes of row, 8 to 12 of hash table and
+/// about 20 of index, plus at most a quarter of slack in the slab.
+#[derive(Debug, Default)]
+pub struct Registry {
+    rows: Rows,
+    by_node: NodeIndex,
+    /// Rows that carry an expiry, soonest first.
+    expiries: BTreeSet<(Time, ChildId)>,
+    entries: usize,
+    empty: usize,
+}
+
+impl Registry {
+    /// An empty registry.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of rows, those without entries included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 0
+    }
+
+    /// The number of entries over all rows.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// The number of rows without entries.
+    #[must_use]
+    pub fn tombstones(&self) -> usize {
+        self.empty
+    }
+
+    /// The row of a child, with or without entries.
+    #[must_use]
+    pub fn get(&self, child: &ChildId) -> Option<RowRef<'_>> {
+        self.rows.find(child).map(|at| self.rows.slot(at).view())
+    }
+
+    /// All rows in the order of their children's names. Sorts: for tests, tools and reports.
+    pub fn rows(&self) -> impl Iterator<Item = RowRef<'_>> {
+        let mut rows: Vec<_> = self.rows.iter().map(Slot::view).collect();
+        rows.sort_unstable_by(|a, b| a.child().cmp(b.child()));
+        rows.into_iter()
+    }
+
+    /// The children with an entry of `node`, in the order of their names.
+    pub fn children_of(&self, node: &NodeId) -> impl Iterator<Item = &ChildId> {
+        self.by_node.children(node)
+    }
+
+    /// The snapshot of `node`: every row with an entry of it, in the order of the children's names.
+    #[must_use]
+    pub fn local_data(&self, node: &NodeId) -> Snapshot {
+        let local = |child: &ChildId| {
+            let row = self.get(child)?;
+            let pid = row.pid_on(node)?.cloned();
+            Some(LocalChild {
+                spec: row.spec.clone(),
+                pid,
+                metadata: row.metadata.clone(),
+            })
+        };
+        Snapshot::new(self.by_node.children(node).filter_map(local).collect())
+    }
+
+    /// Bulk insert: the `PidsRegister` of protocol.md section 2.
+    ///
+    /// An absent row is inserted as given. A present one is left alone if it has the same entries
+    /// in any order; else its entries of other nodes stay, in order, the new list follows, and
+    /// specification and metadata are replaced.
+    pub fn register(&mut self, rows: &[Registration], sink: Sink<'_>) {
+        for row in rows {
+            let mut entries = Entries::new();
+            if let Some(at) = self.live(row.spec.id()) {
+                let stored = &self.rows.slot(at).entries;
+                if same_entries(stored, &row.entries) {
+                    continue;
+                }
+                let named = NodeSet::new(row.entries.iter().map(|entry| &entry.node));
+                entries.extend(
+                    stored
+                        .iter()
+                        .filter(|entry| !named.contains(&entry.node))
+                        .cloned(),
+                );
+            }
+            entries.extend(row.entries.iter().cloned());
+            self.write(
+                Slot::new(row.spec.clone(), entries, row.metadata.clone(), None),
+                sink,
+            );
+        }
+    }
+
+    /// Bulk delete: the `PidsUnregister` of protocol.md section 2. Pids are not compared. A row
+    /// left without entries stays as a tombstone until `expires_at`.
+    pub fn unregister(&mut self, rows: &[Unregistration], expires_at: Time, sink: Sink<'_>) {
+        for row in rows {
+            let Some(at) = self.live(&row.child) else {
+                continue;
+            };
+            let slot = self.rows.slot(at);
+            let named = NodeSet::new(row.nodes.iter());
+            let entries = without(&slot.entries, |node| named.contains(node));
+            let expiry = entries.is_empty().then_some(expires_at);
+            self.write(slot.with_entries(entries, expiry), sink);
+        }
+    }
+
+    /// One node's pid of one child changes: the `PidUpdate` of protocol.md section 2. The entry
+    /// moves to the front, or is put there if the node had none. An absent row is left absent.
+    pub fn pid_update(
+        &mut self,
+        child: &ChildId,
+        node: &NodeId,
+        pid: Option<&Pid>,
+        sink: Sink<'_>,
+    ) {
+        if let Some(at) = self.live(child) {
+            self.put_in_front(at, node, pid, sink);
+        }
+    }
+
+    /// Adds what nodes say they host (protocol.md section 3), in the order of `data`, which should
+    /// be ascending by node.
+    ///
+    /// An absent row is inserted. In a present one the node's entry takes the new pid and moves to
+    /// the front if the pid differs (no entry counts as no pid); specification and metadata stay.
+    pub fn append_data(&mut self, data: &[(&NodeId, &Snapshot)], sink: Sink<'_>) {
+        for (node, snapshot) in data {
+            for child in snapshot.children() {
+                self.append_child(node, child, sink);
+            }
+        }
+    }
+
+    fn append_child(&mut self, node: &NodeId, child: &LocalChild, sink: Sink<'_>) {
+        let Some(at) = self.live(child.spec.id()) else {
+            let entries = smallvec![Entry {
+                node: node.clone(),
+                pid: child.pid.clone()
+            }];
+            return self.write(
+                Slot::new(child.spec.clone(), entries, child.metadata.clone(), None),
+                sink,
+            );
+        };
+        let stored = self
+            .rows
+            .slot(at)
+            .entries
+            .iter()
+            .find(|entry| entry.node == *node);
+        if stored.and_then(|entry| entry.pid.as_ref()) != child.pid.as_ref() {
+            self.put_in_front(at, node, child.pid.as_ref(), sink);
+        }
+    }
+
+    /// Removes what nodes no longer say they host (protocol.md section 3): the entries of each
+    /// node of `data` in rows whose child its snapshot lacks. Rows left empty are deleted.
+    ///
+    /// Given several nodes it keeps the original's fault (anomaly R3): each removal starts from the
+    /// row as it was, so of several removals in one row only that of the last entry counts.
+    pub fn detach_data(&mut self, data: &[(&NodeId, &Snapshot)], sink: Sink<'_>) {
+        let mut gone: BTreeMap<ChildId, Vec<&NodeId>> = BTreeMap::new();
+        for (node, snapshot) in data {
+            for child in self.by_node.missing(node, snapshot) {
+                gone.entry(child).or_default().push(node);
+            }
+        }
+        for (child, nodes) in gone {
+            let Some(at) = self.live(&child) else {
+                continue;
+            };
+            let slot = self.rows.slot(at);
+            let Some(last) = slot
+                .entries
+                .iter()
+                .rev()
+                .find(|entry| nodes.contains(&&entry.node))
+            else {
+                continue;
+            };
+            let entries = without(&slot.entries, |node| *node == last.node);
+            if entries.is_empty() {
+                self.delete(&child, sink);
+            } else {
+                self.write(slot.with_entries(entries, None), sink);
+            }
+        }
+    }
+
+    /// The janitor: deletes rows whose expiry is at or before `now`, soonest first.
+    pub fn purge(&mut self, now: Time, sink: Sink<'_>) {
+        while let Some((_, child)) = self.expiries.first().filter(|(at, _)| *at <= now) {
+            let child = child.clone();
+            self.delete(&child, sink);
+        }
+    }
+
+    /// Puts a row in as it is, replacing any row of that child.
+    pub fn put(&mut self, row: Row, sink: Sink<'_>) {
+        self.write(
+            Slot::new(row.spec, row.entries, row.metadata, row.expires_at),
+            sink,
+        );
+    }
+
+    /// For strategies with rules of their own: sets one node's entry, in place if there is one,
+    /// else at the end, and replaces specification and metadata.
+    pub fn upsert(&mut self, spec: &ChildSpec, entry: Entry, metadata: &Metadata, sink: Sink<'_>) {
+        let mut entries = self
+            .get(spec.id())
+            .map_or_else(Entries::new, |row| row.entries.into());
+        match entries.iter_mut().find(|stored| stored.node == entry.node) {
+            Some(stored) => *stored = entry,
+            None => entries.push(entry),
+        }
+        self.write(
+            Slot::new(spec.clone(), entries, metadata.clone(), None),
+            sink,
+        );
+    }
+
+    /// For strategies with rules of their own: removes the entries of one node from one row, and
+    /// the row with its last entry. It leaves no tombstone.
+    pub fn remove(&mut self, child: &ChildId, node: &NodeId, sink: Sink<'_>) {
+        let Some(at) = self.live(child) else { return };
+        let slot = self.rows.slot(at);
+        let entries = without(&slot.entries, |other| other == node);
+        if entries.is_empty() {
+            self.delete(child, sink);
+        } else if entries.len() < slot.entries.len() {
+            self.write(slot.with_entries(entries, None), sink);
+        }
+    }
+
+    /// The position of a row that has entries.
+    fn live(&self, child: &ChildId) -> Option<u32> {
+        self.rows
+            .find(child)
+            .filter(|at| !self.rows.slot(*at).entries.is_empty())
+    }
+
+    fn put_in_front(&mut self, at: u32, node: &NodeId, pid: Option<&Pid>, sink: Sink<'_>) {
+        let slot = self.rows.slot(at);
+        let mut entries: Entries = smallvec![Entry {
+            node: node.clone(),
+            pid: pid.cloned()
+        }];
+        entries.extend(
+            slot.entries
+                .iter()
+                .filter(|entry| entry.node != *node)
+                .cloned(),
+        );
+        self.write(slot.with_entries(entries, None), sink);
+    }
+
+    /// The one way in: stores a row, keeps the indices, and reports the change if it is one.
+    fn write(&mut self, slot: Slot, sink: Sink<'_>) {
+        let child = slot.spec.id().clone();
+        let at = self.rows.find(&child);
+        if at.is_some_and(|at| *self.rows.slot(at) == slot) {
+            return;
+        }
+        let after = Some(slot.view().to_row());
+        let before = at.map(|at| self.rows.slot(at).view().to_row());
+        self.reindex(&child, before.as_ref(), after.as_ref());
+        match at {
+            Some(at) => self.rows.replace(at, slot),
+            None => self.rows.insert(slot),
+        }
+        sink(RowChange {
+            child,
+            before,
+            after,
+        });
+    }
+
+    /// The one way out.
+    fn delete(&mut self, child: &ChildId, sink: Sink<'_>) {
+        let Some(slot) = self.rows.remove(child) else {
+            return;
+        };
+        let before = Some(slot.into_row());
+        self.reindex(child, before.as_ref(), None);
+        sink(RowChange {
+            child: child.clone(),
+            before,
+            after: None,
+        });
+    }
+
+    fn reindex(&mut self, child: &ChildId, before: Option<&Row>, after: Option<&Row>) {
+        let (old, new) = (entries_of(before), entries_of(after));
+        let (old_nodes, new_nodes) = (node_set(old), node_set(new));
+        for entry in old.iter().filter(|entry| !new_nodes.contains(&entry.node)) {
+            self.by_node.remove(&entry.node, child);
+        }
+        for entry in new.iter().filter(|entry| !old_nodes.contains(&entry.node)) {
+            self.by_node.insert(&entry.node, child);
+        }
+        if let Some(expiry) = before.and_then(|row| row.expires_at) {
+            self.expiries.remove(&(expiry, child.clone()));
+        }
+        if let Some(expiry) = after.and_then(|row| row.expires_at) {
+            self.expiries.insert((expiry, child.clone()));
+        }
+        self.entries = self.entries + new.len() - old.len();
+        self.empty = self.empty + usize::from(after.is_some_and(Row::is_empty))
+            - usize::from(before.is_some_and(Row::is_empty));
+    }
+}
+
+fn entries_of(row: Option<&Row>) -> &[Entry] {
+    row.map_or(&[], |row| &row.entries)
+}
+
+fn node_set(entries: &[Entry]) -> NodeSet<'_> {
+    NodeSet::new(entries.iter().map(|entry| &entry.node))
+}
+
+fn without(entries: &[Entry], gone: impl Fn(&NodeId) -> bool) -> Entries {
+    entries
+        .iter()
+        .filter(|entry| !gone(&entry.node))
+        .cloned()
+        .collect()
+}
+
+/// Whether two lists hold the same entries, equally often, in any order.
+fn same_entries(a: &[Entry], b: &[Entry]) -> bool {
+    let sorted = |entries: &[Entry]| {
+        let mut list = entries.to_vec();
+        list.sort_unstable();
+        list
+    };
+    a.len() == b.len() && (a == b || sorted(a) == sorted(b))
+}
+
+#[cfg(test)]
+mod tests;

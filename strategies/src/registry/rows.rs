@@ -1,0 +1,159 @@
+//! The rows themselves: a slab, and a hash table from child to place in it.
+
+use hashbrown::HashTable;
+
+use crate::child::{ChildSpec, Entries, Metadata, Row};
+use crate::name::ChildId;
+use crate::registry::RowRef;
+use crate::time::Time;
+
+/// A row in 48 bytes: the child's id is that of its specification, and "never" is a time.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) spec: ChildSpec,
+    pub(super) entries: Entries,
+    metadata: Metadata,
+    expires_at: Time,
+}
+
+/// The expiry of rows that do not expire; also that of a sum that saturates.
+const NEVER: Time = Time(u64::MAX);
+
+impl Slot {
+    pub(super) fn new(
+        spec: ChildSpec,
+        entries: Entries,
+        metadata: Metadata,
+        expires_at: Option<Time>,
+    ) -> Self {
+        Self {
+            spec,
+            entries,
+            metadata,
+            expires_at: expires_at.unwrap_or(NEVER),
+        }
+    }
+
+    /// The same row with other entries.
+    pub(super) fn with_entries(&self, entries: Entries, expires_at: Option<Time>) -> Self {
+        Self::new(
+            self.spec.clone(),
+            entries,
+            self.metadata.clone(),
+            expires_at,
+        )
+    }
+
+    fn expiry(&self) -> Option<Time> {
+        (self.expires_at != NEVER).then_some(self.expires_at)
+    }
+
+    pub(super) fn view(&self) -> RowRef<'_> {
+        RowRef {
+            spec: &self.spec,
+            entries: &self.entries,
+            metadata: &self.metadata,
+            expires_at: self.expiry(),
+        }
+    }
+
+    pub(super) fn into_row(self) -> Row {
+        let expires_at = self.expiry();
+        Row {
+            spec: self.spec,
+            entries: self.entries,
+            metadata: self.metadata,
+            expires_at,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    table: HashTable<u32>,
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().flatten()
+    }
+
+    pub(super) fn find(&self, child: &ChildId) -> Option<u32> {
+        self.table
+            .find(child.text_hash(), |at| self.slot(*at).spec.id() == child)
+            .copied()
+    }
+
+    /// # Panics
+    /// If nothing is stored there: a position outlived its row.
+    pub(super) fn slot(&self, at: u32) -> &Slot {
+        self.slots[at as usize]
+            .as_ref()
+            .expect("a position in the table names a stored row")
+    }
+
+    pub(super) fn replace(&mut self, at: u32, slot: Slot) {
+        self.slots[at as usize] = Some(slot);
+    }
+
+    /// Stores a row whose child has none yet.
+    ///
+    /// # Panics
+    /// If there are 2^32 rows: over 400 GiB of them.
+    pub(super) fn insert(&mut self, slot: Slot) {
+        let hash = slot.spec.id().text_hash();
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.replace(at, slot);
+                at
+            }
+            None => {
+                let len = self.slots.len();
+                if len == self.slots.capacity() {
+                    // By a quarter, not by doubling: the slack is paid for by every registry.
+                    self.slots.reserve_exact(len / 4 + 16);
+                }
+                self.slots.push(Some(slot));
+                u32::try_from(len).expect("fewer than 2^32 rows")
+            }
+        };
+        let slots = &self.slots;
+        self.table.insert_unique(hash, at, |at| {
+            slots[*at as usize]
+                .as_ref()
+                .map_or(0, |slot| slot.spec.id().text_hash())
+        });
+    }
+
+    pub(super) fn remove(&mut self, child: &ChildId) -> Option<Slot> {
+        let slots = &self.slots;
+        let is_it = |at: &u32| {
+            slots[*at as usize]
+                .as_ref()
+                .is_some_and(|slot| slot.spec.id() == child)
+        };
+        let (at, _) = self
+            .table
+            .find_entry(child.text_hash(), is_it)
+            .ok()?
+            .remove();
+        self.free.push(at);
+        self.slots[at as usize].take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_takes_48_bytes() {
+        assert_eq!(size_of::<Option<Slot>>(), 48);
+    }
+}

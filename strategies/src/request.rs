@@ -1,0 +1,63 @@
+//! The cross-node requests that `propagate` carries (protocol.md section 2).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::child::{ChildSpec, Entries, Metadata};
+use crate::name::{ChildId, NodeId, Pid};
+
+/// A list of requests, shared: it is handed to many nodes.
+pub type Requests = Arc<[Request]>;
+
+/// One request. The requests of a list are handled concurrently by their receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Put these rows in (`PidsRegister`).
+    Register(Vec<Registration>),
+    /// Take these nodes out of these rows (`PidsUnregister`). Pids are not compared.
+    Unregister(Vec<Unregistration>),
+    /// One child has a new pid on one node (`PidUpdate`).
+    PidUpdate {
+        /// The child.
+        child: ChildId,
+        /// The node it runs on.
+        node: NodeId,
+        /// Its new pid.
+        pid: Option<Pid>,
+    },
+}
+
+/// One row of a [`Request::Register`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// How to start the child, with its id.
+    pub spec: ChildSpec,
+    /// Where it runs.
+    pub entries: Entries,
+    /// Its metadata.
+    pub metadata: Metadata,
+}
+
+/// One row of a [`Request::Unregister`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unregistration {
+    /// The child.
+    pub child: ChildId,
+    /// The nodes whose entries go.
+    pub nodes: Vec<NodeId>,
+}
+
+/// Whom a propagation addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Members {
+    /// Every member of the process group, the sender too.
+    #[default]
+    Global,
+    /// The sender alone.
+    Local,
+    /// Every member but the sender.
+    External,
+    /// These nodes.
+    Nodes(Vec<NodeId>),
+}

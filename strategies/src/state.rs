@@ -1,0 +1,215 @@
+//! [`NodeState`]: what every node keeps, whatever its strategy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashSet;
+
+use crate::child::{Row, RowChange};
+use crate::name::{NameHasher, NodeId};
+use crate::registry::{Registry, Sink};
+use crate::runtime::Event;
+use crate::snapshot::Snapshot;
+
+/// One node without its strategy: registry, cluster view, connections, and the latch that says
+/// whether it ever hosted a child.
+#[derive(Debug)]
+pub struct NodeState {
+    node: NodeId,
+    incarnation: u64,
+    tombstone_ttl: Duration,
+    registry: Registry,
+    view: Arc<Vec<NodeId>>,
+    /// The names of `view`, to ask for one.
+    members: HashSet<NodeId, NameHasher>,
+    /// The connected peers by name, and beside them their incarnations.
+    connected: Vec<NodeId>,
+    incarnations: Vec<u64>,
+    has_hosted: bool,
+    /// The local snapshot, kept until a local row changes, so that rounds share one.
+    local: Option<Snapshot>,
+}
+
+impl NodeState {
+    /// A node that knows itself only. `tombstone_ttl` is how long unregistered rows stay.
+    #[must_use]
+    pub fn new(node: NodeId, incarnation: u64, tombstone_ttl: Duration) -> Self {
+        let mut state = Self {
+            node: node.clone(),
+            incarnation,
+            tombstone_ttl,
+            registry: Registry::new(),
+            view: Arc::default(),
+            members: HashSet::default(),
+            connected: Vec::new(),
+            incarnations: Vec::new(),
+            has_hosted: false,
+            local: None,
+        };
+        state.set_view(vec![node]);
+        state
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    /// Its incarnation.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// How long unregistered rows stay.
+    #[must_use]
+    pub fn tombstone_ttl(&self) -> Duration {
+        self.tombstone_ttl
+    }
+
+    /// Its registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The cluster view, in its order.
+    #[must_use]
+    pub fn view(&self) -> &[NodeId] {
+        &self.view
+    }
+
+    /// The cluster view, shared.
+    #[must_use]
+    pub fn shared_view(&self) -> Arc<Vec<NodeId>> {
+        Arc::clone(&self.view)
+    }
+
+    /// Whether the view holds a node.
+    #[must_use]
+    pub fn is_member(&self, node: &NodeId) -> bool {
+        self.members.contains(node)
+    }
+
+    /// Overwrites the view, taken as it is.
+    pub fn set_view(&mut self, nodes: Vec<NodeId>) {
+        self.members = nodes.iter().cloned().collect();
+        self.view = Arc::new(nodes);
+    }
+
+    /// Appends nodes to the view; those that it holds are left where they are.
+    pub fn append_to_view(&mut self, nodes: &[NodeId]) {
+        let view = Arc::make_mut(&mut self.view);
+        view.reserve_exact(nodes.len());
+        for node in nodes {
+            if self.members.insert(node.clone()) {
+                view.push(node.clone());
+            }
+        }
+    }
+
+    /// Removes nodes from the view.
+    pub fn remove_from_view<'a>(&mut self, nodes: impl IntoIterator<Item = &'a NodeId>) {
+        for node in nodes {
+            self.members.remove(node);
+        }
+        let members = &self.members;
+        Arc::make_mut(&mut self.view).retain(|node| members.contains(node));
+    }
+
+    /// The peers whose connection is up, by name.
+    #[must_use]
+    pub fn connected(&self) -> &[NodeId] {
+        &self.connected
+    }
+
+    /// Whether the connection to a peer is up.
+    #[must_use]
+    pub fn is_connected(&self, node: &NodeId) -> bool {
+        self.connected.binary_search(node).is_ok()
+    }
+
+    /// The incarnation of a connected peer.
+    #[must_use]
+    pub fn incarnation_of(&self, node: &NodeId) -> Option<u64> {
+        self.connected
+            .binary_search(node)
+            .ok()
+            .map(|at| self.incarnations[at])
+    }
+
+    /// The connection to a peer came up, or is that of a later incarnation now.
+    pub fn connect(&mut self, node: &NodeId, incarnation: u64) {
+        match self.connected.binary_search(node) {
+            Ok(at) => self.incarnations[at] = incarnation,
+            Err(at) => {
+                self.connected.insert(at, node.clone());
+                self.incarnations.insert(at, incarnation);
+            }
+        }
+    }
+
+    /// The connection to a peer is gone.
+    pub fn disconnect(&mut self, node: &NodeId) {
+        if let Ok(at) = self.connected.binary_search(node) {
+            self.connected.remove(at);
+            self.incarnations.remove(at);
+        }
+    }
+
+    /// Whether the guard ever saw a local child; never unset.
+    #[must_use]
+    pub fn has_hosted(&self) -> bool {
+        self.has_hosted
+    }
+
+    /// Sets the latch, as if the guard had seen a local child.
+    pub fn set_has_hosted(&mut self) {
+        self.has_hosted = true;
+    }
+
+    /// Changes the registry; each changed row goes to `emit`.
+    pub fn mutate(
+        &mut self,
+        change: impl FnOnce(&mut Registry, Sink<'_>),
+        mut emit: impl FnMut(Event),
+    ) {
+        let Self {
+            registry,
+            node,
+            local,
+            ..
+        } = self;
+        change(registry, &mut |row: RowChange| {
+            if local.is_some() && concerns(&row, node) {
+                *local = None;
+            }
+            emit(Event::Row(row));
+        });
+    }
+
+    /// What this node hosts, by its own registry.
+    #[must_use]
+    pub fn local_data(&mut self) -> Snapshot {
+        self.local
+            .get_or_insert_with(|| self.registry.local_data(&self.node))
+            .clone()
+    }
+
+    /// [`Self::local_data`], or `None` as long as it was empty at each call of this.
+    #[must_use]
+    pub fn broadcastable_local_data(&mut self) -> Option<Snapshot> {
+        let data = self.local_data();
+        self.has_hosted |= !data.is_empty();
+        self.has_hosted.then_some(data)
+    }
+}
+
+fn concerns(change: &RowChange, node: &NodeId) -> bool {
+    let names = |row: &Option<Row>| {
+        row.as_ref()
+            .is_some_and(|row| row.entries.iter().any(|entry| entry.node == *node))
+    };
+    names(&change.before) || names(&change.after)
+}
