@@ -67,6 +67,14 @@ impl SizeModel {
     pub fn bytes(&self) -> u64 {
         self.header_bytes + self.row_bytes
     }
+
+    /// Adds the parts of another size.
+    pub fn add(&mut self, other: Self) {
+        self.header_bytes += other.header_bytes;
+        self.row_bytes += other.row_bytes;
+        self.rows += other.rows;
+        self.entries += other.entries;
+    }
 }
 
 /// What travels between nodes.

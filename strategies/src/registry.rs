@@ -7,7 +7,6 @@
 //! janitor, which asks the index by expiry.
 
 mod index;
-mod nodes;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +15,13 @@ use smallvec::smallvec;
 
 use crate::child::{ChildSpec, Entries, Entry, Metadata, Row, RowChange};
 use crate::name::{ChildId, NodeId, Pid};
+use crate::names::NodeSet;
 use crate::request::{Registration, Unregistration};
 use crate::snapshot::{LocalChild, Snapshot};
 use crate::time::Time;
 
 use index::NodeIndex;
-use nodes::NodeSet;
+
 use rows::{Rows, Slot};
 
 /// Where a mutation reports each row it changed, in the order in which it changed them.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::child::{ChildSpec, Entries, Metadata};
+use crate::message::SizeModel;
 use crate::name::{ChildId, NodeId, Pid};
+use crate::wire;
 
 /// A list of requests, shared: it is handed to many nodes.
 pub type Requests = Arc<[Request]>;
@@ -46,6 +48,25 @@ pub struct Unregistration {
     pub child: ChildId,
     /// The nodes whose entries go.
     pub nodes: Vec<NodeId>,
+}
+
+/// The size of a list of requests as part of a message.
+#[must_use]
+pub fn requests_size(requests: &Requests) -> SizeModel {
+    let mut size = SizeModel {
+        row_bytes: wire::encoded_len(requests),
+        ..SizeModel::default()
+    };
+    for request in requests.iter() {
+        let (rows, entries) = match request {
+            Request::Register(rows) => (rows.len(), rows.iter().map(|row| row.entries.len()).sum()),
+            Request::Unregister(rows) => (rows.len(), rows.iter().map(|row| row.nodes.len()).sum()),
+            Request::PidUpdate { .. } => (1, 1),
+        };
+        size.rows += rows as u64;
+        size.entries += entries as u64;
+    }
+    size
 }
 
 /// Whom a propagation addresses.

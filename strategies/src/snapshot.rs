@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::child::{ChildSpec, Metadata};
+use crate::message::SizeModel;
 use crate::name::Pid;
 use crate::wire;
 
@@ -59,6 +60,18 @@ impl Snapshot {
             .0
             .encoded_len
             .get_or_init(|| wire::encoded_len(&self.0.children))
+    }
+
+    /// Its part in the size of a message: one entry per row.
+    #[must_use]
+    pub fn size_model(&self) -> SizeModel {
+        let rows = self.children().len() as u64;
+        SizeModel {
+            header_bytes: 0,
+            row_bytes: self.encoded_len(),
+            rows,
+            entries: rows,
+        }
     }
 }
 

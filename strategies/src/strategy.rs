@@ -145,6 +145,23 @@ pub struct ConfigError {
     pub reason: String,
 }
 
+impl ConfigError {
+    /// Checks a `sync_interval`, which every strategy has: a round must not follow itself at once.
+    ///
+    /// # Errors
+    /// It is zero.
+    pub fn check_sync_interval(interval: Duration) -> Result<(), Self> {
+        if interval.is_zero() {
+            let reason = "must be longer than 0".to_owned();
+            return Err(Self {
+                key: "sync_interval",
+                reason,
+            });
+        }
+        Ok(())
+    }
+}
+
 /// One promise of a strategy: an oracle holds in every run that meets the condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {

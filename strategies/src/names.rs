@@ -1,0 +1,42 @@
+//! A set of borrowed node names, made for one operation and never iterated.
+
+use hashbrown::HashSet;
+use smallvec::SmallVec;
+
+use crate::name::{NameHasher, NodeId};
+
+/// Up to this many names are compared one by one: a row rarely has more.
+const FEW: usize = 8;
+
+pub(crate) enum NodeSet<'a> {
+    Few(SmallVec<[&'a NodeId; FEW]>),
+    Many(HashSet<&'a NodeId, NameHasher>),
+}
+
+impl<'a> NodeSet<'a> {
+    pub(crate) fn new(nodes: impl ExactSizeIterator<Item = &'a NodeId>) -> Self {
+        if nodes.len() <= FEW {
+            Self::Few(nodes.collect())
+        } else {
+            Self::Many(nodes.collect())
+        }
+    }
+
+    pub(crate) fn contains(&self, node: &NodeId) -> bool {
+        match self {
+            Self::Few(nodes) => nodes.contains(&node),
+            Self::Many(nodes) => nodes.contains(node),
+        }
+    }
+}
+
+/// `first` followed by `second`, without repetitions; `None` if that is `first` as it is.
+pub(crate) fn unique(first: &[NodeId], second: &[NodeId]) -> Option<Vec<NodeId>> {
+    let room = first.len() + second.len();
+    let mut seen = HashSet::with_capacity_and_hasher(room, NameHasher::default());
+    let mut kept: SmallVec<[&NodeId; 128]> = SmallVec::new();
+    kept.extend(first.iter().filter(|node| seen.insert(*node)));
+    let repeats = kept.len() < first.len();
+    kept.extend(second.iter().filter(|node| seen.insert(*node)));
+    (repeats || kept.len() > first.len()).then(|| kept.into_iter().cloned().collect())
+}

@@ -1,0 +1,288 @@
+//! [`PubSub`]: every node tells every other node, directly.
+//!
+//! Source: protocol.md section 4, profile v05_e2 (ProcessHub's `Synchronization.PubSub`).
+//!
+//! Deviations: none. The hub is never locked or partitioned in the original's sense, so events are
+//! never queued at the sender; an event to oneself is handled in the same step and is no message.
+//!
+//! Parameters: `sync_interval`, the time between two periodic rounds of a node, default 30 s; any
+//! positive duration.
+//!
+//! Cost: n - 1 messages for a propagation, and n - 1 snapshots per node and round.
+//!
+//! Claims: see [`PubSub::claims`](Strategy::claims). What it does not promise is in protocol.md
+//! section 8: nothing repairs a row of a node that is gone (A5), metadata of replicas may differ for
+//! ever (A9), and a node that comes back empty does not say so (A8).
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::message::{Channel, Message, SizeModel};
+use crate::name::NodeId;
+use crate::request::{Members, Requests, requests_size};
+use crate::snapshot::Snapshot;
+use crate::strategy::{Claim, Condition, ConfigError, Feature, Strategy, Synchronization};
+use crate::time::{WallTime, duration_text};
+use crate::timestamps::Timestamps;
+use crate::wire;
+
+/// The parameters of [`PubSub`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PubSubConfig {
+    /// The time between two periodic rounds of a node.
+    #[serde(with = "duration_text")]
+    #[schemars(schema_with = "duration_text::schema")]
+    pub sync_interval: Duration,
+}
+
+impl Default for PubSubConfig {
+    fn default() -> Self {
+        Self {
+            sync_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What [`PubSub`] sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PubSubMessage {
+    /// Requests to handle.
+    Requests(Requests),
+    /// The sender's snapshot, of a periodic round.
+    Sync(Snapshot),
+    /// The sender's snapshot, for a node that joins.
+    Join(JoinData),
+}
+
+/// What a node sends to nodes about to join its view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinData {
+    /// Its snapshot.
+    pub data: Snapshot,
+    /// Its wall clock when it was sent, in microseconds.
+    pub at: WallTime,
+}
+
+impl Message for PubSubMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Requests(_) => "pubsub.requests",
+            Self::Sync(_) => "pubsub.sync",
+            Self::Join(_) => "pubsub.join",
+        }
+    }
+
+    fn size_model(&self) -> SizeModel {
+        // One byte names the variant.
+        let mut size = match self {
+            Self::Requests(requests) => requests_size(requests),
+            Self::Sync(data) => data.size_model(),
+            Self::Join(join) => {
+                let size = join.data.size_model();
+                SizeModel {
+                    header_bytes: size.header_bytes + wire::varint_len(join.at),
+                    ..size
+                }
+            }
+        };
+        size.header_bytes += 1;
+        size
+    }
+
+    fn connects(&self) -> bool {
+        match self {
+            Self::Requests(_) | Self::Join(_) => false,
+            Self::Sync(_) => true,
+        }
+    }
+}
+
+/// The strategy; see the module.
+#[derive(Debug, Clone, Default)]
+pub struct PubSub {
+    config: PubSubConfig,
+    timestamps: Timestamps,
+}
+
+impl PubSub {
+    /// The timestamps of the join data applied so far.
+    #[must_use]
+    pub fn timestamps(&self) -> &Timestamps {
+        &self.timestamps
+    }
+
+    /// Replaces the timestamps: to set a scene in a test.
+    pub fn set_timestamps(&mut self, timestamps: Timestamps) {
+        self.timestamps = timestamps;
+    }
+}
+
+type Cx<'a> = Context<'a, PubSubMessage>;
+
+/// Those of `nodes` that are connected peers, in order.
+fn reachable(cx: &Cx<'_>, nodes: &[NodeId]) -> Vec<NodeId> {
+    nodes
+        .iter()
+        .filter(|node| cx.is_connected(node))
+        .cloned()
+        .collect()
+}
+
+impl Synchronization for PubSub {
+    type Message = PubSubMessage;
+    type SyncData = Snapshot;
+    type JoinData = JoinData;
+
+    fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, members: &Members) {
+        let (others, here) = match members {
+            Members::Global => (cx.connected().to_vec(), true),
+            Members::Local => (Vec::new(), true),
+            Members::External => (cx.connected().to_vec(), false),
+            Members::Nodes(nodes) => (reachable(cx, nodes), nodes.contains(cx.node())),
+        };
+        cx.send(
+            &others,
+            Channel::REQUESTS,
+            PubSubMessage::Requests(requests.clone()),
+        );
+        if here {
+            cx.handle_requests(&requests);
+        }
+    }
+
+    fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
+        let Some(data) = cx.broadcastable_local_data() else {
+            return;
+        };
+        let others: Vec<_> = cluster_nodes
+            .iter()
+            .filter(|node| *node != cx.node())
+            .cloned()
+            .collect();
+        cx.send(&others, Channel::SYNC, PubSubMessage::Sync(data));
+    }
+
+    fn handle_synchronization(
+        &mut self,
+        cx: &mut Cx<'_>,
+        remote_data: &Snapshot,
+        remote_node: &NodeId,
+    ) {
+        cx.append_data(remote_node, remote_data);
+        cx.detach_data(remote_node, remote_data);
+    }
+
+    fn broadcast_local_data(
+        &mut self,
+        cx: &mut Cx<'_>,
+        local_data: &Snapshot,
+        target_nodes: &[NodeId],
+    ) {
+        let join = JoinData {
+            data: local_data.clone(),
+            at: cx.wall_clock(),
+        };
+        let others = reachable(cx, target_nodes);
+        cx.send(&others, Channel::JOIN, PubSubMessage::Join(join.clone()));
+        let node = cx.node().clone();
+        if target_nodes.contains(&node) {
+            self.handle_node_join_data(cx, &join, &node);
+        }
+    }
+
+    /// Adds only; nothing is detached (anomaly A6).
+    fn handle_node_join_data(
+        &mut self,
+        cx: &mut Cx<'_>,
+        remote_data: &JoinData,
+        remote_node: &NodeId,
+    ) {
+        if self.timestamps.is_newer(remote_node, remote_data.at) {
+            cx.append_data(remote_node, &remote_data.data);
+            self.timestamps.set(remote_node, remote_data.at);
+        }
+    }
+
+    fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &PubSubMessage) {
+        match message {
+            PubSubMessage::Requests(requests) => cx.handle_requests(requests),
+            PubSubMessage::Sync(data) => self.handle_synchronization(cx, data, from),
+            PubSubMessage::Join(join) => self.handle_node_join_data(cx, join, from),
+        }
+    }
+
+    fn sync_interval(&self) -> Duration {
+        self.config.sync_interval
+    }
+}
+
+impl Strategy for PubSub {
+    const NAME: &'static str = "pubsub";
+    const SUMMARY: &'static str =
+        "every node sends its changes and its snapshots to every other node";
+    type Config = PubSubConfig;
+
+    fn new(config: &PubSubConfig) -> Result<Self, ConfigError> {
+        ConfigError::check_sync_interval(config.sync_interval)?;
+        Ok(Self {
+            config: config.clone(),
+            timestamps: Timestamps::default(),
+        })
+    }
+
+    fn claims() -> &'static [Claim] {
+        const RAW: Condition = Condition {
+            without: &[Feature::RawRequests, Feature::RawRows],
+        };
+        const QUIET: Condition = Condition {
+            without: &[
+                Feature::RawRequests,
+                Feature::RawRows,
+                Feature::WrongView,
+                Feature::Churn,
+                Feature::SharedIds,
+            ],
+        };
+        &[
+            Claim {
+                oracle: "no_crash",
+                condition: Condition::ALWAYS,
+                narrowed_by: &[],
+            },
+            Claim {
+                oracle: "own_truth",
+                condition: RAW,
+                narrowed_by: &[],
+            },
+            Claim {
+                oracle: "single_writer",
+                condition: RAW,
+                narrowed_by: &[],
+            },
+            Claim {
+                oracle: "unique_entry",
+                condition: RAW,
+                narrowed_by: &["A17"],
+            },
+            Claim {
+                oracle: "no_invention",
+                condition: RAW,
+                narrowed_by: &[],
+            },
+            Claim {
+                oracle: "bounded_state",
+                condition: Condition::ALWAYS,
+                narrowed_by: &[],
+            },
+            Claim {
+                oracle: "convergence",
+                condition: QUIET,
+                narrowed_by: &["A5", "A8", "A9", "A14"],
+            },
+        ]
+    }
+}
