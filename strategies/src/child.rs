@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::name::{ChildId, NodeId, Pid};
 use crate::time::Time;
+use crate::wire;
 
 /// How to start a child: its id, the kind of program, and arguments. Shared and immutable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,6 +61,14 @@ impl ChildSpec {
     pub fn args(&self) -> &BTreeMap<Box<str>, Box<str>> {
         &self.0.args
     }
+
+    /// The length of the wire encoding in bytes.
+    pub(crate) fn encoded_len(&self) -> u64 {
+        let args = self.args().iter().map(|(key, value)| (&**key, &**value));
+        wire::text_len(self.id().as_str())
+            + wire::text_len(self.kind())
+            + pairs_len(self.args().len(), args)
+    }
 }
 
 /// A child's metadata: text by text, shared and immutable. The empty one takes no memory.
@@ -84,6 +93,11 @@ impl Metadata {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |pairs| pairs.len())
+    }
+
+    /// The length of the wire encoding in bytes.
+    pub(crate) fn encoded_len(&self) -> u64 {
+        pairs_len(self.len(), self.iter())
     }
 
     /// Whether there are no pairs.
@@ -120,6 +134,13 @@ impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         BTreeMap::deserialize(deserializer).map(Self::new)
     }
+}
+
+fn pairs_len<'a>(count: usize, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
+    let texts: u64 = pairs
+        .map(|(key, value)| wire::text_len(key) + wire::text_len(value))
+        .sum();
+    wire::varint_len(count as u64) + texts
 }
 
 /// One (node, pid) pair of a row. A pid may be absent: the original's `nil`.

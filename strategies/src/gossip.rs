@@ -40,7 +40,7 @@ pub use message::{
 use crate::context::Context;
 use crate::message::Channel;
 use crate::name::NodeId;
-use crate::names::{NodeSet, unique};
+use crate::names::{NodeSet, Union};
 use crate::request::{Members, Requests};
 use crate::snapshot::Snapshot;
 use crate::strategy::{Claim, Condition, ConfigError, Feature, Limits, Strategy, Synchronization};
@@ -202,13 +202,15 @@ impl Gossip {
             at: cx.wall_clock(),
         };
         let incoming = round.data.with(cx.node(), own);
-        let (data, mut acks) = match self.memory(&round.reference) {
+        let view = cx.shared_view();
+        let (data, mut acks, unacked) = match self.memory(&round.reference) {
             Some(Memory::Invalidated) => return,
             Some(Memory::Round(cached, acks)) => {
-                (cached.merge(&incoming), union(acks, &round.acks))
+                let (acks, unacked) = merge_acks(acks, &round.acks, &view);
+                (cached.merge(&incoming), acks, unacked)
             }
             // On first contact the incoming acknowledgements are dropped (anomaly G2).
-            Some(Memory::Propagation(_)) | None => (incoming, Acks::new(Vec::new())),
+            Some(Memory::Propagation(_)) | None => (incoming, Acks::new(Vec::new()), view.to_vec()),
         };
         self.remember(
             &round.reference,
@@ -216,27 +218,27 @@ impl Gossip {
             self.expiry(cx),
         );
 
-        let view = cx.shared_view();
-        let missing = others(
-            &view,
-            &NodeSet::new(data.nodes().iter().map(|(node, _)| node)),
-        );
         let reference = round.reference.clone();
+        let known = NodeSet::new(data.nodes().iter().map(|(node, _)| node));
+        let missing: Vec<_> = view
+            .iter()
+            .filter(|node| !known.contains(node))
+            .cloned()
+            .collect();
         if !missing.is_empty() {
             return kind.send(
                 cx,
                 &missing,
                 Round {
                     reference,
-                    data,
+                    data: data.clone(),
                     acks,
                 },
             );
         }
-        let unacked = others(&view, &NodeSet::new(acks.nodes().iter()));
         if unacked.contains(cx.node()) {
             self.apply(cx, &data);
-            acks = with_first(cx.node(), &acks);
+            acks = acks.with_first(cx.node());
         }
         if unacked.is_empty() {
             self.remember(&reference, Memory::Invalidated, self.expiry(cx));
@@ -247,7 +249,7 @@ impl Gossip {
                 &unacked,
                 Round {
                     reference,
-                    data,
+                    data: data.clone(),
                     acks,
                 },
             );
@@ -270,18 +272,16 @@ impl Gossip {
     }
 
     fn handle_propagation(&mut self, cx: &mut Cx<'_>, message: &Propagation) {
-        let mut acks = match self.memory(&message.reference) {
-            Some(Memory::Invalidated) => return,
-            Some(Memory::Propagation(cached) | Memory::Round(_, cached)) => {
-                union(&message.acks, cached)
-            }
-            None => message.acks.clone(),
-        };
         let view = cx.shared_view();
-        let unacked = others(&view, &NodeSet::new(acks.nodes().iter()));
+        let cached = match self.memory(&message.reference) {
+            Some(Memory::Invalidated) => return,
+            Some(Memory::Propagation(acks) | Memory::Round(_, acks)) => acks.clone(),
+            None => Acks::new(Vec::new()),
+        };
+        let (mut acks, unacked) = merge_acks(&message.acks, &cached, &view);
         if unacked.contains(cx.node()) {
             cx.handle_requests(message.requests.requests());
-            acks = with_first(cx.node(), &acks);
+            acks = acks.with_first(cx.node());
         }
         // With nobody left the original marks the reference as done, then overwrites the mark with
         // this list (anomaly G5).
@@ -313,27 +313,11 @@ fn all_but(node: &NodeId, nodes: &[NodeId]) -> Vec<NodeId> {
         .collect()
 }
 
-/// The nodes of a view that are not in a set, in the order of the view.
-fn others(view: &[NodeId], known: &NodeSet<'_>) -> Vec<NodeId> {
-    view.iter()
-        .filter(|node| !known.contains(node))
-        .cloned()
-        .collect()
-}
-
-/// One list after the other, without repetitions.
-fn union(first: &Acks, second: &Acks) -> Acks {
-    match unique(first.nodes(), second.nodes()) {
-        None => first.clone(),
-        Some(nodes) => Acks::new(nodes),
-    }
-}
-
-fn with_first(node: &NodeId, acks: &Acks) -> Acks {
-    let mut nodes = Vec::with_capacity(acks.nodes().len() + 1);
-    nodes.push(node.clone());
-    nodes.extend_from_slice(acks.nodes());
-    Acks::new(nodes)
+/// Two lists of acknowledgements as one, and the nodes of the view that are not in it.
+fn merge_acks(first: &Acks, second: &Acks, view: &[NodeId]) -> (Acks, Vec<NodeId>) {
+    let union = Union::new(first.nodes(), second.nodes());
+    let acks = union.names().map_or_else(|| first.clone(), Acks::new);
+    (acks, union.others(view))
 }
 
 impl Synchronization for Gossip {

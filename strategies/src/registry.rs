@@ -40,17 +40,17 @@ pub struct RowRef<'a> {
     pub expires_at: Option<Time>,
 }
 
-impl RowRef<'_> {
+impl<'a> RowRef<'a> {
     /// The child's id.
     #[must_use]
-    pub fn child(&self) -> &ChildId {
+    pub fn child(&self) -> &'a ChildId {
         self.spec.id()
     }
 
     /// The pid that stands first under `node`. `None` if there is no entry, `Some(None)` if the
     /// entry has no pid.
     #[must_use]
-    pub fn pid_on(&self, node: &NodeId) -> Option<Option<&Pid>> {
+    pub fn pid_on(&self, node: &NodeId) -> Option<Option<&'a Pid>> {
         self.entries
             .iter()
             .find(|entry| entry.node == *node)
@@ -132,14 +132,14 @@ impl Registry {
 
     /// The children with an entry of `node`, in the order of their names.
     pub fn children_of(&self, node: &NodeId) -> impl Iterator<Item = &ChildId> {
-        self.by_node.children(node)
+        self.by_node.rows(node).map(|(child, _)| child)
     }
 
     /// The snapshot of `node`: every row with an entry of it, in the order of the children's names.
     #[must_use]
     pub fn local_data(&self, node: &NodeId) -> Snapshot {
-        let local = |child: &ChildId| {
-            let row = self.get(child)?;
+        let local = |(_, at): (&ChildId, u32)| {
+            let row = self.rows.slot(at).view();
             let pid = row.pid_on(node)?.cloned();
             Some(LocalChild {
                 spec: row.spec.clone(),
@@ -147,7 +147,7 @@ impl Registry {
                 metadata: row.metadata.clone(),
             })
         };
-        Snapshot::new(self.by_node.children(node).filter_map(local).collect())
+        Snapshot::new(self.by_node.rows(node).filter_map(local).collect())
     }
 
     /// Bulk insert: the `PidsRegister` of protocol.md section 2.
@@ -157,25 +157,16 @@ impl Registry {
     /// specification and metadata are replaced.
     pub fn register(&mut self, rows: &[Registration], sink: Sink<'_>) {
         for row in rows {
-            let mut entries = Entries::new();
-            if let Some(at) = self.live(row.spec.id()) {
-                let stored = &self.rows.slot(at).entries;
-                if same_entries(stored, &row.entries) {
-                    continue;
-                }
-                let named = NodeSet::new(row.entries.iter().map(|entry| &entry.node));
-                entries.extend(
-                    stored
-                        .iter()
-                        .filter(|entry| !named.contains(&entry.node))
-                        .cloned(),
-                );
+            let at = self.rows.find(row.spec.id());
+            let stored = at.map_or(&[][..], |at| &self.rows.slot(at).entries);
+            if !stored.is_empty() && same_entries(stored, &row.entries) {
+                continue;
             }
-            entries.extend(row.entries.iter().cloned());
-            self.write(
-                Slot::new(row.spec.clone(), entries, row.metadata.clone(), None),
-                sink,
-            );
+            let named = node_set(&row.entries);
+            let kept = stored.iter().filter(|entry| !named.contains(&entry.node));
+            let entries = kept.chain(&row.entries).cloned().collect();
+            let slot = Slot::new(row.spec.clone(), entries, row.metadata.clone(), None);
+            self.write(at, slot, sink);
         }
     }
 
@@ -190,7 +181,7 @@ impl Registry {
             let named = NodeSet::new(row.nodes.iter());
             let entries = without(&slot.entries, |node| named.contains(node));
             let expiry = entries.is_empty().then_some(expires_at);
-            self.write(slot.with_entries(entries, expiry), sink);
+            self.write(Some(at), slot.with_entries(entries, expiry), sink);
         }
     }
 
@@ -215,31 +206,44 @@ impl Registry {
     /// the front if the pid differs (no entry counts as no pid); specification and metadata stay.
     pub fn append_data(&mut self, data: &[(&NodeId, &Snapshot)], sink: Sink<'_>) {
         for (node, snapshot) in data {
-            for child in snapshot.children() {
+            let children = snapshot.children();
+            for child in &children[self.unchanged(node, children)..] {
                 self.append_child(node, child, sink);
             }
         }
     }
 
-    fn append_child(&mut self, node: &NodeId, child: &LocalChild, sink: Sink<'_>) {
-        let Some(at) = self.live(child.spec.id()) else {
-            let entries = smallvec![Entry {
-                node: node.clone(),
-                pid: child.pid.clone()
-            }];
-            return self.write(
-                Slot::new(child.spec.clone(), entries, child.metadata.clone(), None),
-                sink,
-            );
+    /// How many children at the head of a snapshot are stored as it says. Found by walking the
+    /// index along the snapshot: in a steady round that is all of them, without a hash look-up.
+    fn unchanged(&self, node: &NodeId, children: &[LocalChild]) -> usize {
+        let same = |(child, (id, at)): &(&LocalChild, (&ChildId, u32))| {
+            child.spec.id() == *id
+                && self.rows.slot(*at).view().pid_on(node) == Some(child.pid.as_ref())
         };
-        let stored = self
-            .rows
-            .slot(at)
-            .entries
+        children
             .iter()
-            .find(|entry| entry.node == *node);
-        if stored.and_then(|entry| entry.pid.as_ref()) != child.pid.as_ref() {
-            self.put_in_front(at, node, child.pid.as_ref(), sink);
+            .zip(self.by_node.rows(node))
+            .take_while(same)
+            .count()
+    }
+
+    fn append_child(&mut self, node: &NodeId, child: &LocalChild, sink: Sink<'_>) {
+        let at = self.rows.find(child.spec.id());
+        match at.filter(|at| self.has_entries(*at)) {
+            None => {
+                let entries = smallvec![Entry {
+                    node: node.clone(),
+                    pid: child.pid.clone()
+                }];
+                let slot = Slot::new(child.spec.clone(), entries, child.metadata.clone(), None);
+                self.write(at, slot, sink);
+            }
+            Some(at) => {
+                let stored = self.rows.slot(at).view().pid_on(node).flatten();
+                if stored != child.pid.as_ref() {
+                    self.put_in_front(at, node, child.pid.as_ref(), sink);
+                }
+            }
         }
     }
 
@@ -272,7 +276,7 @@ impl Registry {
             if entries.is_empty() {
                 self.delete(&child, sink);
             } else {
-                self.write(slot.with_entries(entries, None), sink);
+                self.write(Some(at), slot.with_entries(entries, None), sink);
             }
         }
     }
@@ -287,23 +291,22 @@ impl Registry {
 
     /// Puts a row in as it is, replacing any row of that child.
     pub fn put(&mut self, row: Row, sink: Sink<'_>) {
-        self.write(
-            Slot::new(row.spec, row.entries, row.metadata, row.expires_at),
-            sink,
-        );
+        let at = self.rows.find(row.spec.id());
+        let slot = Slot::new(row.spec, row.entries, row.metadata, row.expires_at);
+        self.write(at, slot, sink);
     }
 
     /// For strategies with rules of their own: sets one node's entry, in place if there is one,
     /// else at the end, and replaces specification and metadata.
     pub fn upsert(&mut self, spec: &ChildSpec, entry: Entry, metadata: &Metadata, sink: Sink<'_>) {
-        let mut entries = self
-            .get(spec.id())
-            .map_or_else(Entries::new, |row| row.entries.into());
+        let at = self.rows.find(spec.id());
+        let mut entries = at.map_or_else(Entries::new, |at| self.rows.slot(at).entries.clone());
         match entries.iter_mut().find(|stored| stored.node == entry.node) {
             Some(stored) => *stored = entry,
             None => entries.push(entry),
         }
         self.write(
+            at,
             Slot::new(spec.clone(), entries, metadata.clone(), None),
             sink,
         );
@@ -318,15 +321,17 @@ impl Registry {
         if entries.is_empty() {
             self.delete(child, sink);
         } else if entries.len() < slot.entries.len() {
-            self.write(slot.with_entries(entries, None), sink);
+            self.write(Some(at), slot.with_entries(entries, None), sink);
         }
     }
 
-    /// The position of a row that has entries.
+    /// The place of a row that has entries.
     fn live(&self, child: &ChildId) -> Option<u32> {
-        self.rows
-            .find(child)
-            .filter(|at| !self.rows.slot(*at).entries.is_empty())
+        self.rows.find(child).filter(|at| self.has_entries(*at))
+    }
+
+    fn has_entries(&self, at: u32) -> bool {
+        !self.rows.slot(at).entries.is_empty()
     }
 
     fn put_in_front(&mut self, at: u32, node: &NodeId, pid: Option<&Pid>, sink: Sink<'_>) {
@@ -341,37 +346,34 @@ impl Registry {
                 .filter(|entry| entry.node != *node)
                 .cloned(),
         );
-        self.write(slot.with_entries(entries, None), sink);
+        self.write(Some(at), slot.with_entries(entries, None), sink);
     }
 
-    /// The one way in: stores a row, keeps the indices, and reports the change if it is one.
-    fn write(&mut self, slot: Slot, sink: Sink<'_>) {
+    /// The one way in: stores a row at its place, if its child has one, keeps the indices, and
+    /// reports the change if it is one.
+    fn write(&mut self, at: Option<u32>, slot: Slot, sink: Sink<'_>) {
         let child = slot.spec.id().clone();
-        let at = self.rows.find(&child);
-        if at.is_some_and(|at| *self.rows.slot(at) == slot) {
-            return;
-        }
-        let after = Some(slot.view().to_row());
-        let before = at.map(|at| self.rows.slot(at).view().to_row());
-        self.reindex(&child, before.as_ref(), after.as_ref());
-        match at {
-            Some(at) => self.rows.replace(at, slot),
-            None => self.rows.insert(slot),
-        }
+        let after = slot.view().to_row();
+        let (at, before) = match at {
+            None => (self.rows.insert(slot), None),
+            Some(at) if *self.rows.slot(at) == slot => return,
+            Some(at) => (at, Some(self.rows.replace(at, slot).into_row())),
+        };
+        self.reindex(&child, at, before.as_ref(), Some(&after));
         sink(RowChange {
             child,
             before,
-            after,
+            after: Some(after),
         });
     }
 
     /// The one way out.
     fn delete(&mut self, child: &ChildId, sink: Sink<'_>) {
-        let Some(slot) = self.rows.remove(child) else {
+        let Some((at, slot)) = self.rows.remove(child) else {
             return;
         };
         let before = Some(slot.into_row());
-        self.reindex(child, before.as_ref(), None);
+        self.reindex(child, at, before.as_ref(), None);
         sink(RowChange {
             child: child.clone(),
             before,
@@ -379,14 +381,14 @@ impl Registry {
         });
     }
 
-    fn reindex(&mut self, child: &ChildId, before: Option<&Row>, after: Option<&Row>) {
+    fn reindex(&mut self, child: &ChildId, at: u32, before: Option<&Row>, after: Option<&Row>) {
         let (old, new) = (entries_of(before), entries_of(after));
         let (old_nodes, new_nodes) = (node_set(old), node_set(new));
         for entry in old.iter().filter(|entry| !new_nodes.contains(&entry.node)) {
             self.by_node.remove(&entry.node, child);
         }
         for entry in new.iter().filter(|entry| !old_nodes.contains(&entry.node)) {
-            self.by_node.insert(&entry.node, child);
+            self.by_node.insert(&entry.node, child, at);
         }
         if let Some(expiry) = before.and_then(|row| row.expires_at) {
             self.expiries.remove(&(expiry, child.clone()));

@@ -9,6 +9,7 @@ use crate::fact::Fact;
 use crate::message::Channel;
 use crate::name::{ChildId, NodeId, Pid};
 use crate::time::{Time, WallTime};
+use crate::wire;
 
 /// The name of a timer. A hub has at most one of each: setting one that runs replaces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -97,6 +98,18 @@ pub struct ChildResult {
     pub child: ChildId,
     /// Its pid (of the started or the stopped process), or why not.
     pub outcome: Result<Pid, String>,
+}
+
+impl ChildResult {
+    /// The length of the wire encoding in bytes.
+    pub(crate) fn encoded_len(&self) -> u64 {
+        let outcome = match &self.outcome {
+            Ok(pid) => pid.as_str(),
+            Err(reason) => reason,
+        };
+        // One byte says which of the two it is.
+        wire::text_len(self.child.as_str()) + 1 + wire::text_len(outcome)
+    }
 }
 
 /// Why a peer is down.

@@ -122,6 +122,12 @@ impl Acks {
         &self.0.nodes
     }
 
+    /// The same list with one more node in front.
+    #[must_use]
+    pub fn with_first(&self, node: &NodeId) -> Self {
+        Self::new(std::iter::once(node).chain(self.nodes()).cloned().collect())
+    }
+
     fn encoded_len(&self) -> u64 {
         self.0.encoded_len
     }

@@ -7,6 +7,7 @@ use crate::message::{Message, SizeModel};
 use crate::name::{ChildId, NodeId, Pid};
 use crate::request::{Members, Requests};
 use crate::runtime::{ChildResult, DownReason, TimerKey};
+use crate::wire;
 
 /// One input of a hub, whose strategy sends `S` and whose membership sends `M`.
 #[derive(Debug)]
@@ -188,5 +189,47 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
 impl Message for ChildrenMessage {
     fn kind(&self) -> &'static str {
         "hub.children"
+    }
+
+    fn size_model(&self) -> SizeModel {
+        let list = |len: usize| wire::varint_len(len as u64);
+        let (ticket, rest, rows, row_bytes) = match self {
+            Self::Start {
+                ticket,
+                specs,
+                metadata,
+                announce: _,
+            } => {
+                // One byte says whether to announce.
+                let rest = list(specs.len()) + metadata.encoded_len() + 1;
+                (
+                    ticket,
+                    rest,
+                    specs.len(),
+                    specs.iter().map(ChildSpec::encoded_len).sum(),
+                )
+            }
+            Self::Stop { ticket, children } => {
+                let names = children
+                    .iter()
+                    .map(|child| wire::text_len(child.as_str()))
+                    .sum();
+                (ticket, list(children.len()), children.len(), names)
+            }
+            Self::Answer { ticket, results } => (
+                ticket,
+                list(results.len()),
+                results.len(),
+                results.iter().map(ChildResult::encoded_len).sum(),
+            ),
+        };
+        // One byte names the variant.
+        let header_bytes = 1 + wire::varint_len(*ticket) + rest;
+        SizeModel {
+            header_bytes,
+            row_bytes,
+            rows: rows as u64,
+            entries: rows as u64,
+        }
     }
 }

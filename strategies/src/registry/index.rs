@@ -1,24 +1,26 @@
 //! Which rows have an entry of which node.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
 use crate::name::{ChildId, NameHasher, NodeId};
 use crate::snapshot::Snapshot;
 
-/// The children of each node, ordered by name. The outer map is only ever asked by name.
+/// The children of each node, ordered by name, each with the place of its row. The outer map is
+/// only ever asked by name.
 #[derive(Debug, Default)]
-pub(super) struct NodeIndex(HashMap<NodeId, BTreeSet<ChildId>, NameHasher>);
+pub(super) struct NodeIndex(HashMap<NodeId, BTreeMap<ChildId, u32>, NameHasher>);
 
 impl NodeIndex {
-    pub(super) fn insert(&mut self, node: &NodeId, child: &ChildId) {
+    pub(super) fn insert(&mut self, node: &NodeId, child: &ChildId, at: u32) {
         match self.0.get_mut(node) {
             Some(children) => {
-                children.insert(child.clone());
+                children.insert(child.clone(), at);
             }
             None => {
-                self.0.insert(node.clone(), BTreeSet::from([child.clone()]));
+                self.0
+                    .insert(node.clone(), BTreeMap::from([(child.clone(), at)]));
             }
         }
     }
@@ -33,8 +35,13 @@ impl NodeIndex {
         }
     }
 
-    pub(super) fn children(&self, node: &NodeId) -> impl Iterator<Item = &ChildId> {
-        self.0.get(node).into_iter().flatten()
+    /// The children of `node` in the order of their names, and where their rows are.
+    pub(super) fn rows(&self, node: &NodeId) -> impl Iterator<Item = (&ChildId, u32)> {
+        self.0
+            .get(node)
+            .into_iter()
+            .flatten()
+            .map(|(child, at)| (child, *at))
     }
 
     /// The children of `node` that its snapshot lacks, in the order of their names.
@@ -47,7 +54,7 @@ impl NodeIndex {
         if listed.len() == indexed.len()
             && listed
                 .iter()
-                .zip(indexed)
+                .zip(indexed.keys())
                 .all(|(child, id)| child.spec.id() == id)
         {
             return Vec::new();
@@ -61,6 +68,6 @@ impl NodeIndex {
             while ids.next_if(|listed| listed < id).is_some() {}
             ids.peek() != Some(id)
         };
-        indexed.iter().filter(lacks).cloned().collect()
+        indexed.keys().filter(lacks).cloned().collect()
     }
 }

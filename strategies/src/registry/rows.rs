@@ -98,19 +98,25 @@ impl Rows {
             .expect("a position in the table names a stored row")
     }
 
-    pub(super) fn replace(&mut self, at: u32, slot: Slot) {
-        self.slots[at as usize] = Some(slot);
+    /// Stores another row of the same child; answers the one that was there.
+    ///
+    /// # Panics
+    /// As [`Self::slot`].
+    pub(super) fn replace(&mut self, at: u32, slot: Slot) -> Slot {
+        self.slots[at as usize]
+            .replace(slot)
+            .expect("a row is replaced by one of the same child")
     }
 
-    /// Stores a row whose child has none yet.
+    /// Stores a row whose child has none yet; answers its place.
     ///
     /// # Panics
     /// If there are 2^32 rows: over 400 GiB of them.
-    pub(super) fn insert(&mut self, slot: Slot) {
+    pub(super) fn insert(&mut self, slot: Slot) -> u32 {
         let hash = slot.spec.id().text_hash();
         let at = match self.free.pop() {
             Some(at) => {
-                self.replace(at, slot);
+                self.slots[at as usize] = Some(slot);
                 at
             }
             None => {
@@ -129,9 +135,10 @@ impl Rows {
                 .as_ref()
                 .map_or(0, |slot| slot.spec.id().text_hash())
         });
+        at
     }
 
-    pub(super) fn remove(&mut self, child: &ChildId) -> Option<Slot> {
+    pub(super) fn remove(&mut self, child: &ChildId) -> Option<(u32, Slot)> {
         let slots = &self.slots;
         let is_it = |at: &u32| {
             slots[*at as usize]
@@ -144,7 +151,7 @@ impl Rows {
             .ok()?
             .remove();
         self.free.push(at);
-        self.slots[at as usize].take()
+        Some((at, self.slots[at as usize].take()?))
     }
 }
 
