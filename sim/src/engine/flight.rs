@@ -1,0 +1,116 @@
+//! Messages on their way, from the send until they are handled or lost.
+
+use std::sync::Arc;
+
+use crate::network::{Network, PairIx};
+use crate::node::Packet;
+use crate::scenario::model::NodeIx;
+use crate::trace::event::{EventId, KindIx};
+
+/// Where a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Between the nodes.
+    OnTheWay,
+    /// Between the nodes, over a link that was cut with `in_flight = "deliver"`.
+    Spared,
+    /// Kept back by a cut with `in_flight = "hold"`.
+    Held,
+    /// Kept back before, and on its way again.
+    Released,
+    /// At the receiver, which is busy or paused.
+    Arrived,
+}
+
+/// One message, or a copy of one.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    /// The event in the queue that stands for it; anything else is forgotten.
+    pub(crate) seq: u64,
+    pub(crate) due: u64,
+    /// The event of its sending.
+    pub(crate) sent: EventId,
+    pub(crate) number: u64,
+    pub(crate) packet: Arc<Packet>,
+    pub(crate) from: NodeIx,
+    pub(crate) to: NodeIx,
+    pub(crate) pair: PairIx,
+    pub(crate) kind: KindIx,
+    pub(crate) place: Place,
+    /// The sender has left: what it had sent is delivered all the same.
+    pub(crate) farewell: bool,
+}
+
+impl Flight {
+    /// Whether it outlives the end of its connection.
+    pub(crate) fn outlives_down(&self) -> bool {
+        self.farewell || matches!(self.place, Place::Spared | Place::Held | Place::Released)
+    }
+}
+
+/// All messages on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    slots: Vec<Option<Flight>>,
+    free: Vec<u32>,
+}
+
+impl Flights {
+    pub(crate) fn insert(&mut self, flight: Flight) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize] = Some(flight);
+            slot
+        } else {
+            self.slots.push(Some(flight));
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 messages on the way")
+        }
+    }
+
+    /// The message that the queue's event `seq` stands for; `None` if the event is forgotten.
+    pub(crate) fn get(&mut self, slot: u32, seq: u64) -> Option<&mut Flight> {
+        self.slots[slot as usize].as_mut().filter(|flight| flight.seq == seq)
+    }
+
+    /// A message that must be there.
+    pub(crate) fn at(&mut self, slot: u32) -> &mut Flight {
+        self.slots[slot as usize].as_mut().expect("the slot of a message on its way")
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) -> Flight {
+        self.free.push(slot);
+        self.slots[slot as usize].take().expect("the slot of a message on its way")
+    }
+
+    /// The slots of all messages that `wanted` accepts, in the order of sending.
+    pub(crate) fn select(&self, wanted: impl Fn(&Flight) -> bool) -> Vec<u32> {
+        let mut found: Vec<(EventId, u64, u32)> = (0..)
+            .zip(&self.slots)
+            .filter_map(|(slot, flight)| flight.as_ref().map(|flight| (slot, flight)))
+            .filter(|(_, flight)| wanted(flight))
+            .map(|(slot, flight)| (flight.sent, flight.seq, slot))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, _, slot)| slot).collect()
+    }
+
+    /// Checks the books of every link against what is really on its way.
+    ///
+    /// # Panics
+    /// If they differ: messages were made or lost by the engine itself.
+    pub(crate) fn audit(&self, network: &mut Network) {
+        for flight in self.slots.iter().flatten() {
+            let link = network.pairs[flight.pair as usize].link_mut(flight.from, flight.to);
+            link.flow(flight.kind).delivered += 1;
+        }
+        for pair in &network.pairs {
+            for flow in pair.links.iter().flat_map(|link| link.flows()) {
+                assert_eq!(
+                    flow.in_flight(),
+                    0,
+                    "sent + duplicated = delivered + dropped + in flight must hold between {:?}: {flow:?}",
+                    pair.nodes
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Boots, stops, pauses, and the children that really run.
+
+use std::collections::VecDeque;
+
+use hublab_strategies::hub::Command;
+use hublab_strategies::{ChildId, Metadata, Pid, Time};
+
+use super::Engine;
+use super::flight::Place;
+use super::state::{Child, Waiting};
+use crate::node::NodeInput;
+use crate::scenario::model::NodeIx;
+use crate::stream::{self, Purpose, Stream};
+use crate::trace::event::{DropReason, EventId, Payload, StopReason};
+
+impl Engine {
+    /// Boots nodes at one instant: all of them run before the first announces itself. At time 0
+    /// they are connected, too.
+    pub(super) fn boot(&mut self, nodes: &[NodeIx], cause: EventId) {
+        let booted: Vec<(NodeIx, EventId)> =
+            nodes.iter().map(|node| (*node, self.boot_one(*node, cause))).collect();
+        if self.now == Time::ZERO && cause == 0 {
+            for (at, (a, cause)) in booted.iter().enumerate() {
+                for (b, _) in &booted[at + 1..] {
+                    let pair = self.network.pair_ix(*a, *b);
+                    self.connect(pair, *cause);
+                }
+            }
+            self.drain_immediate();
+        }
+        for (node, cause) in booted {
+            self.step(node, cause, 0, NodeInput::Start);
+            self.drain_immediate();
+        }
+    }
+
+    fn boot_one(&mut self, node: NodeIx, cause: EventId) -> EventId {
+        let name = self.name(node).clone();
+        let state = &mut self.nodes[node as usize];
+        state.incarnation += 1;
+        let incarnation = u64::from(state.incarnation);
+        let key = stream::key(self.seed, Purpose::Node, &[name.as_str(), &incarnation.to_string()]);
+        state.stream = Stream::new(key);
+        state.free_to_send = 0;
+        state.free_to_serve = 0;
+        state.node = Some((self.factory)(&name, incarnation, &self.config));
+        self.observers.node_up(node);
+        self.record(node, cause, Payload::Booted { name, incarnation })
+    }
+
+    /// Stops a node at once: it loses all memory, queued work, and messages from and to it.
+    pub(super) fn crash(&mut self, node: NodeIx, cause: EventId) {
+        if !self.nodes[node as usize].is_running() {
+            return;
+        }
+        let cause = self.record(node, cause, Payload::Stopped(StopReason::Crash));
+        self.power_off(node, cause);
+        let lost = self.flights.select(|flight| {
+            flight.to == node || (flight.from == node && flight.place != Place::Arrived && !flight.farewell)
+        });
+        self.drop_flights(&lost, DropReason::Stopped);
+        self.close_connections(node, cause);
+        self.refresh_silences_of(node);
+    }
+
+    /// Stops a node in good order: it says good-bye, and what it has sent is still delivered.
+    pub(super) fn leave(&mut self, node: NodeIx, cause: EventId) {
+        if !self.nodes[node as usize].is_running() {
+            return;
+        }
+        self.step(node, cause, 0, NodeInput::Command(Command::Leave));
+        self.drain_immediate();
+        let cause = self.record(node, cause, Payload::Stopped(StopReason::Leave));
+        self.power_off(node, cause);
+        let lost = self.flights.select(|flight| flight.to == node);
+        self.drop_flights(&lost, DropReason::Stopped);
+        for slot in self.flights.select(|flight| flight.from == node) {
+            self.flights.at(slot).farewell = true;
+        }
+        self.close_connections(node, cause);
+        self.refresh_silences_of(node);
+    }
+
+    fn power_off(&mut self, node: NodeIx, cause: EventId) {
+        let state = &mut self.nodes[node as usize];
+        state.node = None;
+        state.paused = false;
+        state.waiting = VecDeque::new();
+        state.pids.clear();
+        for slot in std::mem::take(&mut state.timers).into_values() {
+            self.timers.abandon(slot);
+        }
+        for (child, Child { pid, .. }) in std::mem::take(&mut state.children) {
+            self.observers.child_stopped(self.now, node, &child, &pid);
+            self.record(node, cause, Payload::ChildStopped { child, pid });
+        }
+        self.observers.truth_settled(&self.nodes);
+        self.observers.node_down(node);
+    }
+
+    pub(super) fn pause(&mut self, node: NodeIx, cause: EventId) {
+        let state = &mut self.nodes[node as usize];
+        if state.is_running() && !state.paused {
+            state.paused = true;
+            self.record(node, cause, Payload::Paused);
+            self.refresh_silences_of(node);
+        }
+    }
+
+    /// Lets a paused node go on: it handles what waited, in the order in which it came due.
+    pub(super) fn resume(&mut self, node: NodeIx, cause: EventId) {
+        let state = &mut self.nodes[node as usize];
+        if !state.paused {
+            return;
+        }
+        state.paused = false;
+        let waiting = std::mem::take(&mut state.waiting);
+        self.record(node, cause, Payload::Resumed);
+        self.refresh_silences_of(node);
+        for input in waiting {
+            match input {
+                Waiting::Message { slot, seq } => {
+                    if self.flights.get(slot, seq).is_some() {
+                        self.deliver(slot);
+                    }
+                }
+                Waiting::Timer { slot, seq } => {
+                    if self.timers.is_armed(slot, seq) {
+                        let (node, key) = self.timers.owner(slot);
+                        self.fire_timer(node, key, slot);
+                    }
+                }
+                Waiting::PeerDown { peer, reason, cause } => {
+                    self.immediate.push_back((node, cause, super::Immediate::PeerDown(peer, reason)));
+                }
+                Waiting::Command { command, cause } => self.step(node, cause, 0, NodeInput::Command(command)),
+            }
+            self.drain_immediate();
+        }
+    }
+
+    /// Gives a node a command; a paused one gets it when it goes on.
+    pub(super) fn command(&mut self, node: NodeIx, cause: EventId, command: Command) {
+        let state = &mut self.nodes[node as usize];
+        if state.paused {
+            state.waiting.push_back(Waiting::Command { command, cause });
+        } else {
+            self.step(node, cause, 0, NodeInput::Command(command));
+        }
+    }
+
+    pub(super) fn start_child(&mut self, node: NodeIx, cause: EventId, child: &ChildId, pid: Pid, metadata: Metadata) {
+        let now = self.now;
+        let state = &mut self.nodes[node as usize];
+        state.pids.insert(pid.clone(), child.clone());
+        let running = Child { pid: pid.clone(), metadata: metadata.clone(), since: now };
+        self.observers.child_started(now, node, child, &running);
+        state.children.insert(child.clone(), running);
+        self.record(node, cause, Payload::ChildStarted { child: child.clone(), pid, metadata });
+    }
+
+    pub(super) fn stop_child(&mut self, node: NodeIx, cause: EventId, pid: &Pid) {
+        let state = &mut self.nodes[node as usize];
+        let Some(child) = state.pids.remove(pid) else { return };
+        if state.children.get(&child).is_some_and(|running| running.pid == *pid) {
+            state.children.remove(&child);
+        }
+        self.observers.child_stopped(self.now, node, &child, pid);
+        self.record(node, cause, Payload::ChildStopped { child, pid: pid.clone() });
+    }
+}

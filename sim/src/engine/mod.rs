@@ -1,0 +1,382 @@
+//! The engine: takes the next event, lets the node it concerns make one step, performs what the
+//! node wants, and records it all.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`queue`] | the order of events |
+//! | `state` | what the engine knows of each node |
+//! | `flight` | messages on their way |
+//! | `send` | from the wish to send until the message is handled |
+//! | `connect` | connections, silences, crash notices |
+//! | `lifecycle` | boots, stops, pauses |
+//! | `script` | the steps of the file |
+//!
+//! The engine draws no number of its own and knows no clock but its queue. It never prints.
+
+mod connect;
+mod flight;
+mod lifecycle;
+pub mod queue;
+mod script;
+mod send;
+mod state;
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use hublab_strategies::hub::{ChildEvent, HubConfig};
+use hublab_strategies::name::NameHasher;
+use hublab_strategies::time::micros;
+use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
+
+use crate::catalog::{NodeConfig, NodeFactory};
+use crate::effects::{Effect, Effects, Wishes};
+use crate::network::Network;
+use crate::node::NodeInput;
+use crate::observe::Observers;
+use crate::oracle::{NO_CRASH, Violation};
+use crate::scenario::model::{Cluster, NodeIx, Scenario};
+use crate::trace::event::{EventId, Payload};
+use crate::trace::recorder::Recorder;
+use crate::world::Timeline;
+
+use connect::Notice;
+use flight::Flights;
+use queue::{Pending, Queue};
+use script::Script;
+pub use state::{Child, NodeState};
+use state::{Timers, Waiting};
+
+/// The world of one run: its nodes, its network, its script, its past.
+pub struct Engine {
+    now: Time,
+    end: Time,
+    cluster: Cluster,
+    config: NodeConfig,
+    factory: NodeFactory,
+    seed: u64,
+    index: HashMap<NodeId, NodeIx, NameHasher>,
+    nodes: Vec<NodeState>,
+    network: Network,
+    flights: Flights,
+    timers: Timers,
+    notices: Vec<Option<Notice>>,
+    queue: Queue,
+    script: Script,
+    /// Inputs of this very instant, before anything else is taken from the queue.
+    immediate: VecDeque<(NodeIx, EventId, Immediate)>,
+    wishes: Wishes,
+    recorder: Recorder,
+    observers: Observers,
+    budget: u64,
+    /// The step of a node that is under way, for the report of a panic.
+    handling: Option<(NodeIx, EventId)>,
+}
+
+/// An input that follows from something else in the same instant.
+enum Immediate {
+    PeerUp(NodeIx, u32),
+    PeerDown(NodeIx, hublab_strategies::DownReason),
+    Children(Vec<ChildEvent>),
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("now", &self.now).field("nodes", &self.nodes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// The world of a resolved scenario, at time 0 and before its first event.
+    #[must_use]
+    pub fn new(scenario: &Scenario, factory: NodeFactory, observers: Observers, recorder: Recorder, budget: u64) -> Self {
+        let seed = scenario.run.seed;
+        let cluster = scenario.cluster.clone();
+        let config = NodeConfig {
+            discovery_interval: cluster.discovery_interval,
+            join_debounce: cluster.join_debounce,
+            hub: HubConfig::default(),
+        };
+        let index = (0..).zip(&cluster.nodes).map(|(ix, name)| (name.clone(), ix)).collect();
+        Self {
+            now: Time::ZERO,
+            end: Time(micros(scenario.run.duration)),
+            network: Network::new(&scenario.network, &cluster.nodes, seed),
+            nodes: cluster.nodes.iter().map(|_| NodeState::new()).collect(),
+            index,
+            config,
+            factory,
+            seed,
+            flights: Flights::default(),
+            timers: Timers::default(),
+            notices: Vec::new(),
+            queue: Queue::default(),
+            script: Script::new(scenario),
+            immediate: VecDeque::new(),
+            wishes: Wishes::default(),
+            recorder,
+            observers,
+            budget,
+            handling: None,
+            cluster,
+        }
+    }
+
+    /// The instant the world has come to.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The end of the run.
+    #[must_use]
+    pub fn end(&self) -> Time {
+        self.end
+    }
+
+    /// Whether the event budget is used up.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.recorder.events() >= self.budget
+    }
+
+    fn name(&self, node: NodeIx) -> &NodeId {
+        &self.cluster.nodes[node as usize]
+    }
+
+    fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
+        let id = self.recorder.record(self.now, node, cause, payload);
+        if let Some(event) = self.recorder.last() {
+            self.observers.event(event, &self.nodes);
+        }
+        id
+    }
+
+    /// Moves time to `instant`; whoever looks at the end of instants looks now.
+    fn advance(&mut self, instant: Time) {
+        if instant > self.now {
+            self.settle(instant);
+            self.now = instant;
+        }
+    }
+
+    /// Shows the finished instant, and the quiet until `next`, to the observers.
+    fn settle(&mut self, next: Time) {
+        self.observers.settle(self.now, next, &self.nodes);
+    }
+
+    fn next_instant(&self) -> Option<Time> {
+        let queued = self.queue.next_due().map(Time);
+        let scripted = self.script.next_at();
+        match (queued, scripted) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Handles the next thing at or before `limit`: steps of an instant come before its events.
+    fn turn(&mut self, limit: Time) -> bool {
+        if let Some(at) = self.script.next_at()
+            && at <= limit
+            && self.queue.next_due().is_none_or(|due| at.0 <= due)
+        {
+            self.advance(at);
+            self.run_step();
+            return true;
+        }
+        let Some((due, seq, pending)) = self.queue.pop(limit.0) else { return false };
+        // Time moves for events that are still wanted, forgotten ones leave no mark.
+        match pending {
+            Pending::Arrival(slot) => self.arrive(due, seq, slot),
+            Pending::Served(slot) => self.served(due, seq, slot),
+            Pending::Timer(slot) => self.timer_due(due, seq, slot),
+            Pending::Silence(pair) => self.silence_over(due, seq, pair),
+            Pending::Notice(slot) => self.notice_due(due, slot),
+        }
+        self.drain_immediate();
+        true
+    }
+
+    fn drain_immediate(&mut self) {
+        while let Some((node, cause, input)) = self.immediate.pop_front() {
+            self.handle_immediate(node, cause, input);
+        }
+        self.observers.step_done(self.now, &self.nodes);
+    }
+
+    fn handle_immediate(&mut self, node: NodeIx, cause: EventId, input: Immediate) {
+        match input {
+            Immediate::PeerUp(peer, incarnation) => {
+                let incarnation = u64::from(incarnation);
+                let cause = self.record(node, cause, Payload::PeerUp { peer, incarnation });
+                let name = self.name(peer).clone();
+                self.step(node, cause, 0, NodeInput::PeerUp { node: &name, incarnation });
+            }
+            Immediate::PeerDown(peer, reason) => {
+                let cause = self.record(node, cause, Payload::PeerDown { peer, reason });
+                let name = self.name(peer).clone();
+                self.step(node, cause, 0, NodeInput::PeerDown { node: &name, reason });
+            }
+            Immediate::Children(events) => self.step(node, cause, 0, NodeInput::Children(events)),
+        }
+    }
+
+    /// One atomic step of a node, and what it wants done.
+    fn step(&mut self, ix: NodeIx, cause: EventId, hops: u32, input: NodeInput<'_>) {
+        let state = &mut self.nodes[ix as usize];
+        let Some(node) = state.node.as_mut() else { return };
+        self.handling = Some((ix, cause));
+        let wall = state.clock.read(self.now);
+        node.handle(input, &mut Effects::new(self.now, wall, hops, &mut state.stream, &mut self.wishes));
+        self.handling = None;
+        self.perform(ix, cause);
+    }
+
+    fn perform(&mut self, ix: NodeIx, cause: EventId) {
+        let mut wishes = std::mem::take(&mut self.wishes);
+        let mut outcomes = Vec::new();
+        for effect in wishes.effects.drain(..) {
+            match effect {
+                Effect::Send { start, end, packet } => {
+                    for to in &wishes.recipients[start as usize..end as usize] {
+                        match self.index.get(to) {
+                            Some(to) => self.send(ix, *to, &packet, cause),
+                            // A strategy made the name up: nobody is there to get the message.
+                            None => drop(self.record(ix, cause, Payload::Mark("net.unknown_recipient".into()))),
+                        }
+                    }
+                }
+                Effect::Announce(packet) => self.announce(ix, &packet, cause),
+                Effect::SetTimer(key, delay) => self.set_timer(ix, key, self.now.after(delay)),
+                Effect::CancelTimer(key) => self.cancel_timer(ix, key),
+                Effect::StartChild(spec, pid, metadata) => {
+                    outcomes.push(ChildEvent::Started(pid.clone()));
+                    self.start_child(ix, cause, spec.id(), pid, metadata);
+                }
+                Effect::StopChild(pid) => self.stop_child(ix, cause, &pid),
+                Effect::Emit(event) => self.emit(ix, cause, event),
+            }
+        }
+        wishes.recipients.clear();
+        self.wishes = wishes;
+        self.observers.truth_settled(&self.nodes);
+        if !outcomes.is_empty() {
+            self.immediate.push_back((ix, cause, Immediate::Children(outcomes)));
+        }
+    }
+
+    fn emit(&mut self, ix: NodeIx, cause: EventId, event: HubEvent) {
+        let payload = match event {
+            HubEvent::Row(change) => {
+                self.observers.row_changed(self.now, ix, &change);
+                Payload::Row { child: change.child, before: change.before, after: change.after }
+            }
+            HubEvent::View(view) => {
+                                Payload::View(view)
+            }
+            HubEvent::Fact(fact) => Payload::Fact(fact),
+            HubEvent::Answer { node, results, .. } => Payload::Answered {
+                by: node,
+                results: results.into_iter().map(|result| (result.child, result.outcome)).collect(),
+            },
+            HubEvent::Skipped { child, action } => Payload::Skipped { child, action: action.into() },
+            HubEvent::Mark(name) => Payload::Mark(name.into()),
+        };
+        self.record(ix, cause, payload);
+    }
+
+    fn set_timer(&mut self, ix: NodeIx, key: TimerKey, due: Time) {
+        let slot = self.timers.slot(ix, key, &mut self.nodes[ix as usize].timers);
+        let seq = self.queue.push(due.0, Pending::Timer(slot));
+        if self.timers.arm(slot, seq) && self.timers.is_wasteful() {
+            let timers = &self.timers;
+            self.queue.retain(|seq, pending| match pending {
+                Pending::Timer(slot) => timers.is_armed(slot, seq),
+                Pending::Arrival(_) | Pending::Served(_) | Pending::Silence(_) | Pending::Notice(_) => true,
+            });
+            self.timers.swept();
+        }
+    }
+
+    fn cancel_timer(&mut self, ix: NodeIx, key: TimerKey) {
+        if let Some(slot) = self.nodes[ix as usize].timers.remove(&key) {
+            self.timers.abandon(slot);
+        }
+    }
+
+    fn timer_due(&mut self, due: u64, seq: u64, slot: u32) {
+        if !self.timers.is_armed(slot, seq) {
+            self.timers.forgotten();
+            return;
+        }
+        self.advance(Time(due));
+        let (ix, key) = self.timers.owner(slot);
+        if self.nodes[ix as usize].paused {
+            self.nodes[ix as usize].waiting.push_back(Waiting::Timer { slot, seq });
+        } else {
+            self.fire_timer(ix, key, slot);
+        }
+    }
+
+    fn fire_timer(&mut self, ix: NodeIx, key: TimerKey, slot: u32) {
+        self.nodes[ix as usize].timers.remove(&key);
+        self.timers.free(slot);
+        let cause = self.record(ix, 0, Payload::Timer(key));
+        self.step(ix, cause, 0, NodeInput::Timer(key));
+    }
+
+    /// Notes that the code of a node panicked; `false` if the panic was not its own.
+    pub(crate) fn note_panic(&mut self, message: &str) -> bool {
+        let Some((node, cause)) = self.handling.take() else { return false };
+        self.record(node, cause, Payload::Panicked(message.to_owned()));
+        let name = self.name(node).clone();
+        let detail = format!("a step of {name} panicked: {message}");
+        self.observers.panicked(Violation::new(NO_CRASH, self.now, name.as_str(), detail));
+        true
+    }
+
+    /// Ends the run: shows the last instant to the observers and checks the books.
+    ///
+    /// # Panics
+    /// If messages were lost from the books: a bug of the engine.
+    pub fn finish(mut self, crashed: bool) -> Finished {
+        let end = self.end;
+        let stopped_early = crashed || self.next_instant().is_some_and(|next| next <= end);
+        if !stopped_early {
+            self.settle(Time(end.0 + 1));
+            self.now = end;
+        }
+        self.flights.audit(&mut self.network);
+        let outcome = self.observers.finish(self.now, &self.nodes, &self.recorder);
+        Finished { now: self.now, stopped_early, outcome, recorder: self.recorder }
+    }
+}
+
+/// What is left of a world when its run is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// The instant it came to.
+    pub now: Time,
+    /// Whether something was still to happen before the end of the run.
+    pub stopped_early: bool,
+    /// What the observers found.
+    pub outcome: crate::observe::Outcome,
+    /// The books and the digest.
+    pub recorder: Recorder,
+}
+
+impl Timeline for Engine {
+    fn next_due(&self) -> Option<u64> {
+        self.next_instant().map(|time| time.0)
+    }
+
+    fn run_through(&mut self, limit: u64) -> bool {
+        let limit = Time(limit.min(self.end.0));
+        while !self.is_exhausted() {
+            if !self.turn(limit) {
+                return true;
+            }
+        }
+        false
+    }
+}

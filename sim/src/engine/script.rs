@@ -1,0 +1,234 @@
+//! The steps of the file, each at its instant.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use hublab_strategies::hub::Command;
+use hublab_strategies::time::micros;
+use hublab_strategies::{
+    ChildSpec, Members, NodeId, Registration, Request, Row, Time, Unregistration,
+};
+
+use super::Engine;
+use crate::network::cut::{CutId, Reach};
+use crate::node::NodeInput;
+use crate::scenario::model::{Action, Audience, NodeIx, RawRequest, RawRow, Scenario, Step, When};
+use crate::trace::event::{EventId, Payload, WORLD};
+
+/// The kind of program that scripted children run.
+pub(crate) const CHILD_KIND: &str = "child";
+
+/// One entry of the script: a step, or the healing that belongs to one.
+#[derive(Debug, Clone, Copy)]
+struct Planned {
+    at: Time,
+    step: u32,
+    healing: bool,
+}
+
+/// What is still to be done.
+#[derive(Debug)]
+pub(super) struct Script {
+    steps: Arc<[Step]>,
+    start: Vec<NodeIx>,
+    queue: VecDeque<Planned>,
+    /// The cut that a step made, so that its `heal_after` mends just that one.
+    cuts: BTreeMap<u32, CutId>,
+}
+
+impl Script {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let mut queue = Vec::new();
+        for (step, number) in scenario.steps.iter().zip(0..) {
+            let at = fixed(step.at);
+            queue.push(Planned { at, step: number, healing: false });
+            if let Action::Partition { heal_after: Some(after), .. } | Action::Cut { heal_after: Some(after), .. } =
+                step.action
+            {
+                queue.push(Planned { at: Time(at.0 + fixed(after).0), step: number, healing: true });
+            }
+        }
+        queue.sort_by_key(|entry| (entry.at, entry.step, entry.healing));
+        Self {
+            steps: scenario.steps.clone().into(),
+            start: scenario.cluster.start.clone(),
+            queue: queue.into(),
+            cuts: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn next_at(&self) -> Option<Time> {
+        self.queue.front().map(|entry| entry.at)
+    }
+}
+
+/// The instant of a resolved step. A range that was not drawn counts from its beginning.
+fn fixed(when: When) -> Time {
+    match when {
+        When::Fixed(at) | When::Between(at, _) => Time(micros(at)),
+    }
+}
+
+impl Engine {
+    /// Boots the nodes of `start`; the first thing that happens in a run.
+    pub fn start(&mut self) {
+        let start = std::mem::take(&mut self.script.start);
+        self.boot(&start, 0);
+    }
+
+    /// Carries out the next step of the script.
+    pub(super) fn run_step(&mut self) {
+        let Some(Planned { step: number, healing, .. }) = self.script.queue.pop_front() else { return };
+        let steps = Arc::clone(&self.script.steps);
+        let action = &steps[number as usize].action;
+        self.observers.step_begins(self.now);
+        let payload = Payload::Step { index: number, healing, action: action.name().into() };
+        let cause = self.record(WORLD, 0, payload);
+        if healing {
+            if let Some(cut) = self.script.cuts.remove(&number) {
+                self.network.mend(cut);
+                self.after_mending();
+            }
+        } else {
+            self.act(number, action, cause);
+        }
+        self.drain_immediate();
+    }
+
+    fn act(&mut self, number: u32, action: &Action, cause: EventId) {
+        match action {
+            Action::Join(nodes) | Action::Restart(nodes) => {
+                let down: Vec<NodeIx> =
+                    nodes.iter().copied().filter(|node| !self.nodes[*node as usize].is_running()).collect();
+                self.boot(&down, cause);
+            }
+            Action::Leave(nodes) => nodes.iter().for_each(|node| self.leave(*node, cause)),
+            Action::Crash(nodes) => nodes.iter().for_each(|node| self.crash(*node, cause)),
+            Action::Pause(nodes) => nodes.iter().for_each(|node| self.pause(*node, cause)),
+            Action::Resume(nodes) => nodes.iter().for_each(|node| self.resume(*node, cause)),
+            Action::Partition { groups, in_flight, .. } => {
+                let cut = self.apply_cut(Reach::groups(self.nodes.len(), groups), *in_flight);
+                self.script.cuts.insert(number, cut);
+            }
+            Action::Cut { from, to, in_flight, .. } => {
+                let cut = self.apply_cut(Reach::directed(self.nodes.len(), from, to), *in_flight);
+                self.script.cuts.insert(number, cut);
+            }
+            Action::Heal => {
+                self.network.mend_all();
+                self.network.restore_links();
+                self.after_mending();
+            }
+            Action::Link(change) => self.network.change_links(change),
+            Action::Clock { nodes, change } => {
+                for node in nodes {
+                    self.nodes[*node as usize].clock.change(self.now, *change);
+                }
+            }
+            Action::StartChildren { .. }
+            | Action::StopChildren { .. }
+            | Action::RestartChild { .. }
+            | Action::Propagate { .. }
+            | Action::Sync(_)
+            | Action::Broadcast { .. } => self.give_command(action, cause),
+            Action::Rows { on, rows } => {
+                let rows = rows.iter().map(row).collect();
+                self.step(*on, cause, 0, NodeInput::Command(Command::PutRows(rows)));
+            }
+            Action::View { on, nodes } => {
+                let view = self.names(nodes);
+                self.observers.view_overwritten(*on);
+                self.step(*on, cause, 0, NodeInput::Command(Command::SetView(view)));
+            }
+        }
+    }
+
+    /// The steps that are commands to a node, which waits for them while it is paused.
+    fn give_command(&mut self, action: &Action, cause: EventId) {
+        match action {
+            Action::StartChildren { on, children, metadata, replicas, announce, via } => {
+                let specs = children.ids().into_iter().map(|id| ChildSpec::new(id, CHILD_KIND)).collect();
+                let targets = std::iter::once(on).chain(replicas).copied().collect::<Vec<_>>();
+                let command = Command::StartChildren {
+                    ticket: cause,
+                    specs,
+                    metadata: metadata.clone(),
+                    targets: self.names(&targets),
+                    announce: *announce,
+                };
+                self.command(via.unwrap_or(*on), cause, command);
+            }
+            Action::StopChildren { on, children, via } => {
+                let target = self.name(*on).clone();
+                let command = Command::StopChildren { ticket: cause, children: children.ids(), target };
+                self.command(via.unwrap_or(*on), cause, command);
+            }
+            Action::RestartChild { on, child } => {
+                self.command(*on, cause, Command::RestartChild(child.clone()));
+            }
+            Action::Propagate { from, members, requests } => {
+                let members = match members {
+                    Audience::Global => Members::Global,
+                    Audience::Local => Members::Local,
+                    Audience::External => Members::External,
+                    Audience::Nodes(nodes) => Members::Nodes(self.names(nodes)),
+                };
+                let requests = requests.iter().map(request).collect();
+                self.command(*from, cause, Command::Propagate { requests, members });
+            }
+            Action::Sync(on) => self.command(*on, cause, Command::Sync),
+            Action::Broadcast { on, to } => {
+                let targets = self.names(to);
+                self.command(*on, cause, Command::Broadcast(targets));
+            }
+            Action::Join(_)
+            | Action::Leave(_)
+            | Action::Crash(_)
+            | Action::Restart(_)
+            | Action::Pause(_)
+            | Action::Resume(_)
+            | Action::Partition { .. }
+            | Action::Cut { .. }
+            | Action::Heal
+            | Action::Link(_)
+            | Action::Clock { .. }
+            | Action::Rows { .. }
+            | Action::View { .. } => unreachable!("carried out by the engine itself"),
+        }
+    }
+
+    fn names(&self, nodes: &[NodeIx]) -> Vec<NodeId> {
+        nodes.iter().map(|node| self.name(*node).clone()).collect()
+    }
+}
+
+fn row(raw: &RawRow) -> Row {
+    Row {
+        spec: ChildSpec::new(raw.child.clone(), CHILD_KIND),
+        entries: raw.entries.clone(),
+        metadata: raw.metadata.clone(),
+        expires_at: None,
+    }
+}
+
+fn request(raw: &RawRequest) -> Request {
+    match raw {
+        RawRequest::Register(rows) => Request::Register(
+            rows.iter()
+                .map(|raw| Registration {
+                    spec: ChildSpec::new(raw.child.clone(), CHILD_KIND),
+                    entries: raw.entries.clone(),
+                    metadata: raw.metadata.clone(),
+                })
+                .collect(),
+        ),
+        RawRequest::Unregister(rows) => Request::Unregister(
+            rows.iter()
+                .map(|(child, nodes)| Unregistration { child: child.clone(), nodes: nodes.clone() })
+                .collect(),
+        ),
+        RawRequest::PidUpdate { child, node, pid } => {
+            Request::PidUpdate { child: child.clone(), node: node.clone(), pid: Some(pid.clone()) }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! From the wish to send until the message is handled or lost.
+
+use std::sync::Arc;
+
+use hublab_strategies::Time;
+
+use super::Engine;
+use super::flight::{Flight, Place};
+use super::queue::Pending;
+use super::state::Waiting;
+use crate::network::link::Draw;
+use crate::network::{PairIx, Prepared};
+use crate::node::{NodeInput, Packet};
+use crate::scenario::model::NodeIx;
+use crate::stream::unit;
+use crate::trace::event::{DropReason, EventId, KindIx, Payload};
+
+/// What became of an attempt to use a connection.
+pub(super) enum Access {
+    /// There is one.
+    Open,
+    /// There is none, and the message is the kind that does not even try.
+    Unwanted,
+    /// There is none: the message is sent, and lost.
+    Closed(DropReason),
+}
+
+impl Engine {
+    /// `announce`: to every other running node, paused ones too, that the link is open to and
+    /// that is connected or could be.
+    pub(super) fn announce(&mut self, from: NodeIx, packet: &Arc<Packet>, cause: EventId) {
+        for to in (0..).take(self.nodes.len()) {
+            if to == from || !self.nodes[to as usize].is_running() || self.network.is_cut(from, to) {
+                continue;
+            }
+            if self.network.is_cut(to, from) && !self.is_connected(from, to) {
+                continue;
+            }
+            self.send(from, to, packet, cause);
+        }
+    }
+
+    /// Sends one message: decides, with the draws that belong to it, whether and when it arrives.
+    pub(super) fn send(&mut self, from: NodeIx, to: NodeIx, packet: &Arc<Packet>, cause: EventId) {
+        let pair = self.network.pair_ix(from, to);
+        let access = self.access(from, to, pair, packet.connects, cause);
+        if matches!(access, Access::Unwanted) {
+            return;
+        }
+        let kind = self.recorder.kind(self.now, packet.kind);
+        let params = self.network.params(pair, from, to);
+        let leaves = self.departure(from, to);
+        let link = self.network.pairs[pair as usize].link_mut(from, to);
+        let channel = packet.channel.id;
+        let number = link.next_number(channel);
+        link.flow(kind).sent += 1;
+        let lost = match access {
+            Access::Closed(reason) => Some(reason),
+            Access::Open | Access::Unwanted => {
+                let is_lost = params.loss > 0.0 && unit(link.draw(channel, number, Draw::Loss)) < params.loss;
+                is_lost.then_some(DropReason::Loss)
+            }
+        };
+        let out = if params.bytes_per_second > 0 {
+            let out = link.busy_until.max(leaves) + transmission_us(packet.size, params.bytes_per_second);
+            link.busy_until = out;
+            out
+        } else {
+            leaves
+        };
+        let due = lost.is_none().then(|| self.due(pair, from, to, packet, number, out, params, Draw::Latency));
+        let sent = self.record(
+            from,
+            cause,
+            Payload::Sent { to, kind, channel, number, bytes: packet.size, hops: packet.hops, due: due.map(Time) },
+        );
+        let mail = Mail { from, to, pair, packet, kind, number, sent };
+        match (due, lost) {
+            (Some(due), _) => self.dispatch(&mail, due),
+            (None, reason) => self.drop_message(&mail, reason.unwrap_or(DropReason::Loss)),
+        }
+        if lost.is_none() {
+            self.duplicate(&mail, out, params);
+        }
+    }
+
+    /// The network may make a second copy, which takes its own time.
+    fn duplicate(&mut self, mail: &Mail<'_>, out: u64, params: Prepared) {
+        let link = self.network.pairs[mail.pair as usize].link_mut(mail.from, mail.to);
+        let channel = mail.packet.channel.id;
+        if params.duplicate <= 0.0 || unit(link.draw(channel, mail.number, Draw::Duplicate)) >= params.duplicate {
+            return;
+        }
+        link.flow(mail.kind).duplicated += 1;
+        let due = self.due(mail.pair, mail.from, mail.to, mail.packet, mail.number, out, params, Draw::CopyLatency);
+        let payload = Payload::Duplicated { to: mail.to, kind: mail.kind, number: mail.number, due: Time(due) };
+        self.record(mail.from, mail.sent, payload);
+        self.dispatch(mail, due);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one formula, every term of it named")]
+    fn due(
+        &mut self,
+        pair: PairIx,
+        from: NodeIx,
+        to: NodeIx,
+        packet: &Packet,
+        number: u64,
+        out: u64,
+        params: Prepared,
+        purpose: Draw,
+    ) -> u64 {
+        let link = self.network.pairs[pair as usize].link_mut(from, to);
+        let due = out.saturating_add(params.law.sample(link.draw(packet.channel.id, number, purpose)));
+        if params.fifo && packet.channel.ordered {
+            link.in_order(packet.channel.id, due)
+        } else {
+            link.any_order(packet.channel.id, due)
+        }
+    }
+
+    fn dispatch(&mut self, mail: &Mail<'_>, due: u64) {
+        let slot = self.flights.insert(Flight {
+            seq: 0,
+            due,
+            sent: mail.sent,
+            number: mail.number,
+            packet: Arc::clone(mail.packet),
+            from: mail.from,
+            to: mail.to,
+            pair: mail.pair,
+            kind: mail.kind,
+            place: Place::OnTheWay,
+            farewell: false,
+        });
+        self.flights.at(slot).seq = self.queue.push(due, Pending::Arrival(slot));
+    }
+
+    /// When a message leaves its sender, who is busy with it for `send_gap`.
+    fn departure(&mut self, from: NodeIx, to: NodeIx) -> u64 {
+        if from == to || self.network.send_gap == 0 {
+            return self.now.0;
+        }
+        let state = &mut self.nodes[from as usize];
+        let leaves = state.free_to_send.max(self.now.0);
+        state.free_to_send = leaves + self.network.send_gap;
+        leaves
+    }
+
+    fn drop_message(&mut self, mail: &Mail<'_>, reason: DropReason) {
+        self.network.pairs[mail.pair as usize].link_mut(mail.from, mail.to).flow(mail.kind).dropped += 1;
+        let payload = Payload::Dropped { from: mail.from, kind: mail.kind, number: mail.number, reason };
+        self.record(mail.to, mail.sent, payload);
+    }
+
+    /// Loses a message that is on its way.
+    pub(super) fn drop_flight(&mut self, slot: u32, reason: DropReason) {
+        let flight = self.flights.remove(slot);
+        let Flight { from, to, pair, kind, number, sent, ref packet, .. } = flight;
+        self.drop_message(&Mail { from, to, pair, packet, kind, number, sent }, reason);
+    }
+
+    /// A message reaches its receiver, which may be busy or paused.
+    pub(super) fn arrive(&mut self, due: u64, seq: u64, slot: u32) {
+        let Some(flight) = self.flights.get(slot, seq) else { return };
+        let to = flight.to;
+        flight.place = match flight.place {
+            Place::Spared | Place::Released | Place::Held => flight.place,
+            Place::OnTheWay | Place::Arrived => Place::Arrived,
+        };
+        self.advance(Time(due));
+        let service_time = self.network.service_time;
+        let state = &mut self.nodes[to as usize];
+        if !state.is_running() {
+            return self.drop_flight(slot, DropReason::NotRunning);
+        }
+        if state.paused {
+            state.waiting.push_back(Waiting::Message { slot, seq });
+        } else if service_time > 0 {
+            let done = state.free_to_serve.max(due) + service_time;
+            state.free_to_serve = done;
+            let seq = self.queue.push(done, Pending::Served(slot));
+            let flight = self.flights.at(slot);
+            flight.seq = seq;
+            flight.place = Place::Arrived;
+        } else {
+            self.deliver(slot);
+        }
+    }
+
+    /// A busy receiver gets to a message.
+    pub(super) fn served(&mut self, due: u64, seq: u64, slot: u32) {
+        let Some(flight) = self.flights.get(slot, seq) else { return };
+        let to = flight.to;
+        self.advance(Time(due));
+        let state = &mut self.nodes[to as usize];
+        if state.paused {
+            state.waiting.push_back(Waiting::Message { slot, seq });
+        } else {
+            self.deliver(slot);
+        }
+    }
+
+    /// The receiver handles a message.
+    pub(super) fn deliver(&mut self, slot: u32) {
+        let Flight { from, to, pair, kind, number, sent, packet, .. } = self.flights.remove(slot);
+        self.network.pairs[pair as usize].link_mut(from, to).flow(kind).delivered += 1;
+        let cause = self.record(to, sent, Payload::Delivered { from, kind, number });
+        let sender = self.name(from).clone();
+        self.step(to, cause, packet.hops, NodeInput::Message { from: &sender, packet: &packet });
+    }
+}
+
+/// One message at the moment of its sending.
+struct Mail<'a> {
+    from: NodeIx,
+    to: NodeIx,
+    pair: PairIx,
+    packet: &'a Arc<Packet>,
+    kind: KindIx,
+    number: u64,
+    sent: EventId,
+}
+
+/// Time on the wire, rounded up to a whole microsecond.
+fn transmission_us(bytes: u64, bytes_per_second: u64) -> u64 {
+    let us = (u128::from(bytes) * 1_000_000).div_ceil(u128::from(bytes_per_second));
+    u64::try_from(us).unwrap_or(u64::MAX / 4)
+}

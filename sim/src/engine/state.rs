@@ -1,0 +1,205 @@
+//! What the engine knows of each node.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hublab_strategies::hub::Command;
+use hublab_strategies::{ChildId, DownReason, Metadata, Pid, Time, TimerKey, WallTime};
+
+use crate::node::Node;
+use crate::scenario::model::{ClockChange, NodeIx};
+use crate::stream::Stream;
+use crate::trace::event::EventId;
+
+/// Where every wall clock stands at time 0: microseconds since the Unix epoch.
+const WALL_START: i128 = 1_700_000_000_000_000;
+
+/// A node of the file, running or not.
+pub struct NodeState {
+    /// Its code, while it runs.
+    pub(crate) node: Option<Box<dyn Node>>,
+    /// How often it has booted.
+    pub(crate) incarnation: u32,
+    /// Whether it is stopped by a `pause`.
+    pub(crate) paused: bool,
+    /// What came due during the pause, in that order.
+    pub(crate) waiting: VecDeque<Waiting>,
+    /// Its own draws.
+    pub(crate) stream: Stream,
+    /// Its wall clock.
+    pub(crate) clock: WallClock,
+    /// Its timers, by their place in [`Timers`].
+    pub(crate) timers: BTreeMap<TimerKey, u32>,
+    /// When it may send the next message, under a `send_gap`.
+    pub(crate) free_to_send: u64,
+    /// When it is done with the messages it has, under a `service_time`.
+    pub(crate) free_to_serve: u64,
+    /// What really runs on it.
+    pub(crate) children: BTreeMap<ChildId, Child>,
+    /// Which child has a pid.
+    pub(crate) pids: BTreeMap<Pid, ChildId>,
+}
+
+/// A child that really runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its pid.
+    pub pid: Pid,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// Since when.
+    pub since: Time,
+}
+
+/// Something that waits for a paused node to go on.
+pub(crate) enum Waiting {
+    Message { slot: u32, seq: u64 },
+    Timer { slot: u32, seq: u64 },
+    PeerDown { peer: NodeIx, reason: DownReason, cause: EventId },
+    Command { command: Command, cause: EventId },
+}
+
+impl NodeState {
+    pub(crate) fn new() -> Self {
+        Self {
+            node: None,
+            incarnation: 0,
+            paused: false,
+            waiting: VecDeque::new(),
+            stream: Stream::new(0),
+            clock: WallClock::default(),
+            timers: BTreeMap::new(),
+            free_to_send: 0,
+            free_to_serve: 0,
+            children: BTreeMap::new(),
+            pids: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it runs; a paused node does.
+    pub(crate) fn is_running(&self) -> bool {
+        self.node.is_some()
+    }
+}
+
+/// A wall clock: an offset, and a drift since it was last touched.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WallClock {
+    offset: i128,
+    rate_ppm: i64,
+    since: Time,
+}
+
+impl WallClock {
+    pub(crate) fn read(&self, now: Time) -> WallTime {
+        let reading = WALL_START + i128::from(now.0) + self.offset + self.drift(now);
+        WallTime::try_from(reading.max(0)).unwrap_or(WallTime::MAX)
+    }
+
+    fn drift(&self, now: Time) -> i128 {
+        (i128::from(now.since(self.since)) * i128::from(self.rate_ppm)).div_euclid(1_000_000)
+    }
+
+    pub(crate) fn change(&mut self, now: Time, change: ClockChange) {
+        self.offset += self.drift(now);
+        self.since = now;
+        match change {
+            ClockChange::Jump(us) => self.offset += i128::from(us),
+            ClockChange::RatePpm(ppm) => self.rate_ppm = ppm,
+        }
+    }
+}
+
+/// Every timer that is set: whose it is, and which event of the queue stands for it.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    slots: Vec<TimerSlot>,
+    free: Vec<u32>,
+    /// Events in the queue that no timer wants any more.
+    forgotten: usize,
+}
+
+#[derive(Debug)]
+struct TimerSlot {
+    node: NodeIx,
+    key: TimerKey,
+    /// 0 if not armed.
+    seq: u64,
+}
+
+/// Forgotten timers that the queue may hold before they are worth sweeping out.
+const SWEEP_AT: usize = 4_096;
+
+impl Timers {
+    /// The slot of a node's timer, a new one if it is not set.
+    pub(crate) fn slot(&mut self, node: NodeIx, key: TimerKey, of_node: &mut BTreeMap<TimerKey, u32>) -> u32 {
+        *of_node.entry(key).or_insert_with(|| {
+            let slot = TimerSlot { node, key, seq: 0 };
+            if let Some(ix) = self.free.pop() {
+                self.slots[ix as usize] = slot;
+                ix
+            } else {
+                self.slots.push(slot);
+                u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 timers")
+            }
+        })
+    }
+
+    /// Says which event stands for the timer; `true` if another one did before.
+    pub(crate) fn arm(&mut self, slot: u32, seq: u64) -> bool {
+        let before = std::mem::replace(&mut self.slots[slot as usize].seq, seq);
+        if before != 0 {
+            self.forgotten += 1;
+        }
+        before != 0
+    }
+
+    pub(crate) fn is_armed(&self, slot: u32, seq: u64) -> bool {
+        self.slots[slot as usize].seq == seq
+    }
+
+    pub(crate) fn owner(&self, slot: u32) -> (NodeIx, TimerKey) {
+        let slot = &self.slots[slot as usize];
+        (slot.node, slot.key)
+    }
+
+    /// Gives up a timer whose event is still queued.
+    pub(crate) fn abandon(&mut self, slot: u32) {
+        self.forgotten += 1;
+        self.free(slot);
+    }
+
+    /// Gives up a timer whose event has come.
+    pub(crate) fn free(&mut self, slot: u32) {
+        self.slots[slot as usize].seq = 0;
+        self.free.push(slot);
+    }
+
+    pub(crate) fn forgotten(&mut self) {
+        self.forgotten = self.forgotten.saturating_sub(1);
+    }
+
+    pub(crate) fn is_wasteful(&self) -> bool {
+        self.forgotten > SWEEP_AT && self.forgotten > 2 * self.slots.len()
+    }
+
+    pub(crate) fn swept(&mut self) {
+        self.forgotten = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_jumps_and_drifts_with_floor() {
+        let mut clock = WallClock::default();
+        assert_eq!(clock.read(Time(5)), 1_700_000_000_000_005);
+        clock.change(Time(10), ClockChange::Jump(-3));
+        assert_eq!(clock.read(Time(10)), 1_700_000_000_000_007);
+        clock.change(Time(10), ClockChange::RatePpm(-1));
+        assert_eq!(clock.read(Time(11)), 1_700_000_000_000_007, "floor(-0.000001) is -1");
+        clock.change(Time(1_000_010), ClockChange::RatePpm(0));
+        assert_eq!(clock.read(Time(2_000_010)), 1_700_000_002_000_006);
+    }
+}

@@ -1,0 +1,89 @@
+//! The timeline: what happened between one step of the script and the next.
+
+use hublab_strategies::Time;
+use serde::{Deserialize, Serialize};
+
+use super::convergence::Convergence;
+use crate::trace::event::{Event, Payload};
+
+/// A step, or the start of the run, and what followed until the next step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// When it began, in microseconds.
+    pub at_us: u64,
+    /// The position of the step in the file; `None` for the start of the run.
+    pub step: Option<u32>,
+    /// Whether this is the step's `heal_after`.
+    pub healing: bool,
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages lost.
+    pub dropped: u64,
+    /// Times that a node learned that a peer is up.
+    pub peers_up: u64,
+    /// Times that a node learned that a peer is down.
+    pub peers_down: u64,
+    /// Changes of cluster views.
+    pub view_changes: u64,
+    /// Changes of rows.
+    pub row_changes: u64,
+    /// Since when all views had equalled the truth when the segment ended; `None` if they did not.
+    pub converged_us: Option<u64>,
+}
+
+/// How many segments are kept; what follows is added to the last.
+const KEPT: usize = 1_000;
+
+#[derive(Debug)]
+pub(super) struct Timeline {
+    segments: Vec<Segment>,
+}
+
+impl Timeline {
+    pub(super) fn new() -> Self {
+        Self { segments: vec![Segment::default()] }
+    }
+
+    fn current(&mut self) -> &mut Segment {
+        self.segments.last_mut().expect("a timeline has a first segment")
+    }
+
+    pub(super) fn event(&mut self, event: &Event) {
+        match &event.payload {
+            Payload::Step { index, healing, .. } if self.segments.len() < KEPT => {
+                let (at_us, step, healing) = (event.at.0, Some(*index), *healing);
+                self.segments.push(Segment { at_us, step, healing, ..Segment::default() });
+            }
+            Payload::Sent { .. } => self.current().sent += 1,
+            Payload::Dropped { .. } => self.current().dropped += 1,
+            Payload::PeerUp { .. } => self.current().peers_up += 1,
+            Payload::PeerDown { .. } => self.current().peers_down += 1,
+            Payload::View(_) => self.current().view_changes += 1,
+            Payload::Row { .. } => self.current().row_changes += 1,
+            Payload::Step { .. }
+            | Payload::Kind { .. }
+            | Payload::Booted { .. }
+            | Payload::Stopped(_)
+            | Payload::Paused
+            | Payload::Resumed
+            | Payload::Duplicated { .. }
+            | Payload::Delivered { .. }
+            | Payload::Timer(_)
+            | Payload::ChildStarted { .. }
+            | Payload::ChildStopped { .. }
+            | Payload::Fact(_)
+            | Payload::Answered { .. }
+            | Payload::Skipped { .. }
+            | Payload::Mark(_)
+            | Payload::Panicked(_) => {}
+        }
+    }
+
+    pub(super) fn settle(&mut self, convergence: &Convergence) {
+        self.current().converged_us = convergence.converged_since().map(|Time(us)| us);
+    }
+
+    pub(super) fn finish(self) -> Vec<Segment> {
+        self.segments
+    }
+}

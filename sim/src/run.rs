@@ -1,0 +1,185 @@
+//! One run: a scenario, a strategy and a seed in; a report out.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Instant;
+
+use crate::catalog::Catalog;
+use crate::engine::{Engine, Finished};
+use crate::observe::Observers;
+use crate::observe::judge::{Judgement, Verdict};
+use crate::oracle::{NO_CRASH, Oracle};
+use crate::report::{self, Messages, Report};
+use crate::scenario::model::Scenario;
+use crate::scenario::resolve::resolve;
+use crate::trace::Event;
+use crate::trace::recorder::{Recorder, Sink};
+use crate::world::{Stepping, Timeline, drive, in_world};
+
+/// The events after which a run is ended as `inconclusive`, unless asked otherwise.
+pub const EVENT_BUDGET: u64 = 50_000_000;
+
+/// How to run.
+pub struct Options {
+    /// How madsim's clock follows the run's; the trace is the same.
+    pub stepping: Stepping,
+    /// The most events; default [`EVENT_BUDGET`].
+    pub budget: u64,
+    /// Who listens to the trace beside the digest and the books.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Oracles beside those that the file names.
+    pub oracles: Vec<Box<dyn Oracle>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { stepping: Stepping::Slice, budget: EVENT_BUDGET, sinks: Vec::new(), oracles: Vec::new() }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("stepping", &self.stepping).field("budget", &self.budget).finish_non_exhaustive()
+    }
+}
+
+/// Why a run could not begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The catalog has no such strategy.
+    #[error("unknown strategy `{0}`")]
+    UnknownStrategy(String),
+    /// The strategy refused a parameter.
+    #[error("strategy.{strategy}.{key}: {reason}")]
+    Refused {
+        /// The strategy.
+        strategy: String,
+        /// The parameter.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Run {
+    /// What it came to.
+    pub report: Report,
+    /// Its last 1,000 events.
+    pub last_events: Vec<Event>,
+}
+
+/// Runs a scenario with a strategy of the catalog and a seed.
+///
+/// # Errors
+/// The strategy is unknown or refuses its parameters; nothing has run.
+///
+/// # Panics
+/// Only for a bug of the simulator itself. A panic of a strategy is a verdict.
+pub fn run(scenario: &Scenario, strategy: &str, seed: u64, catalog: &Catalog, options: Options) -> Result<Run, RunError> {
+    let entry = catalog.get(strategy).ok_or_else(|| RunError::UnknownStrategy(strategy.to_owned()))?;
+    let params = scenario.strategies.get(strategy).cloned().unwrap_or_default();
+    let factory = entry.configure(&params).map_err(|(key, reason)| RunError::Refused {
+        strategy: strategy.to_owned(),
+        key,
+        reason,
+    })?;
+    let resolved = resolve(scenario, seed, catalog);
+    let begun = Instant::now();
+    let Options { stepping, budget, sinks, oracles } = options;
+    let observers = Observers::new(&resolved, strategy, oracles);
+    let (finished, crashed) = in_world(seed, async || {
+        let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
+        let end = engine.end().0;
+        let mut guarded = Guarded { engine, crashed: false };
+        guarded.guard(|engine| {
+            engine.start();
+            true
+        });
+        if !guarded.crashed {
+            drive(&mut guarded, stepping, end).await;
+        }
+        (guarded.engine.finish(guarded.crashed), guarded.crashed)
+    });
+    let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(make(&resolved, strategy, seed, finished, crashed, wall_us))
+}
+
+fn make(scenario: &Scenario, strategy: &str, seed: u64, finished: Finished, crashed: bool, wall_us: u64) -> Run {
+    let Finished { now, stopped_early, outcome, recorder } = finished;
+    let mut expectations = outcome.judgements;
+    if stopped_early {
+        for judgement in &mut expectations {
+            judgement.verdict = Verdict::Inconclusive;
+            judgement.detail = format!("the run was ended at {now}, before its time");
+        }
+    }
+    let report = Report {
+        schema: report::SCHEMA,
+        scenario: scenario.name.clone(),
+        strategy: strategy.to_owned(),
+        seed,
+        verdict: verdict(&expectations, crashed, stopped_early),
+        digest: Some(recorder.digest().to_hex().to_string()),
+        events: recorder.events(),
+        virtual_us: now.0,
+        wall_us,
+        messages: Messages::new(recorder.counts()),
+        converged_us: outcome.converged_since.map(|at| at.0),
+        rows: outcome.rows,
+        expectations,
+        violations: outcome.violations,
+        violations_suppressed: outcome.suppressed,
+        timeline: outcome.timeline,
+        replay: String::new(),
+    };
+    Run { report, last_events: recorder.into_last_events() }
+}
+
+fn verdict(judgements: &[Judgement], crashed: bool, stopped_early: bool) -> Verdict {
+    if crashed {
+        Verdict::Fail
+    } else if stopped_early {
+        Verdict::Inconclusive
+    } else {
+        judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Pass)
+    }
+}
+
+/// Ends the run at the first panic of a node's code; any other panic goes on.
+struct Guarded {
+    engine: Engine,
+    crashed: bool,
+}
+
+impl Guarded {
+    fn guard(&mut self, job: impl FnOnce(&mut Engine) -> bool) -> bool {
+        let engine = &mut self.engine;
+        match catch_unwind(AssertUnwindSafe(|| job(engine))) {
+            Ok(goes_on) => goes_on,
+            Err(panic) => {
+                if !self.engine.note_panic(&message(panic.as_ref())) {
+                    resume_unwind(panic);
+                }
+                self.crashed = true;
+                false
+            }
+        }
+    }
+}
+
+impl Timeline for Guarded {
+    fn next_due(&self) -> Option<u64> {
+        self.engine.next_due()
+    }
+
+    fn run_through(&mut self, limit: u64) -> bool {
+        self.guard(|engine| engine.run_through(limit))
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| NO_CRASH.to_owned())
+}

@@ -1,0 +1,292 @@
+//! The digest: BLAKE3 over the fixed binary encoding of every event.
+//!
+//! The encoding is written by hand, so that it depends on nothing but this file: integers are
+//! little-endian and of fixed width, texts and lists carry their length, options and variants one
+//! byte. Any change is SEED-BREAKING.
+
+use hublab_strategies::{Change, DownReason, Fact, Metadata, Row, TimerKey};
+
+use super::event::{DropReason, Event, Payload, StopReason};
+
+/// Bytes collected before they are hashed: long runs use BLAKE3's wide instructions.
+const CHUNK: usize = 64 * 1024;
+
+/// Hashes a trace as it is made.
+#[derive(Debug, Clone)]
+pub struct Digester {
+    hasher: blake3::Hasher,
+    pending: Vec<u8>,
+}
+
+impl Default for Digester {
+    fn default() -> Self {
+        Self { hasher: blake3::Hasher::new(), pending: Vec::with_capacity(CHUNK + 1024) }
+    }
+}
+
+impl Digester {
+    /// Takes in the next event.
+    pub fn event(&mut self, event: &Event) {
+        Encoder(&mut self.pending).event(event);
+        if self.pending.len() >= CHUNK {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
+        }
+    }
+
+    /// The digest of the events so far.
+    #[must_use]
+    pub fn current(&self) -> blake3::Hash {
+        let mut hasher = self.hasher.clone();
+        hasher.update(&self.pending);
+        hasher.finalize()
+    }
+}
+
+struct Encoder<'a>(&'a mut Vec<u8>);
+
+impl Encoder<'_> {
+    fn byte(&mut self, value: u8) {
+        self.0.push(value);
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn u64(&mut self, value: u64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.u64(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn option<T>(&mut self, value: Option<T>, encode: impl FnOnce(&mut Self, T)) {
+        match value {
+            None => self.byte(0),
+            Some(value) => {
+                self.byte(1);
+                encode(self, value);
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.u64(event.id);
+        self.u64(event.at.0);
+        self.u32(event.node);
+        self.u64(event.cause);
+        self.payload(&event.payload);
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
+    fn payload(&mut self, payload: &Payload) {
+        match payload {
+            Payload::Step { index, healing, action } => {
+                self.byte(0);
+                self.u32(*index);
+                self.byte(u8::from(*healing));
+                self.text(action);
+            }
+            Payload::Kind { kind, name } => {
+                self.byte(1);
+                self.byte(*kind);
+                self.text(name);
+            }
+            Payload::Booted { name, incarnation } => {
+                self.byte(2);
+                self.text(name.as_str());
+                self.u64(*incarnation);
+            }
+            Payload::Stopped(reason) => {
+                self.byte(3);
+                self.byte(match reason {
+                    StopReason::Crash => 0,
+                    StopReason::Leave => 1,
+                });
+            }
+            Payload::Paused => self.byte(4),
+            Payload::Resumed => self.byte(5),
+            Payload::PeerUp { peer, incarnation } => {
+                self.byte(6);
+                self.u32(*peer);
+                self.u64(*incarnation);
+            }
+            Payload::PeerDown { peer, reason } => {
+                self.byte(7);
+                self.u32(*peer);
+                self.byte(match reason {
+                    DownReason::Closed => 0,
+                    DownReason::Silent => 1,
+                    DownReason::Restarted => 2,
+                    DownReason::Left => 3,
+                });
+            }
+            Payload::Sent { to, kind, channel, number, bytes, hops, due } => {
+                self.byte(8);
+                self.u32(*to);
+                self.byte(*kind);
+                self.byte(*channel);
+                self.u64(*number);
+                self.u64(*bytes);
+                self.u32(*hops);
+                self.option(*due, |out, due| out.u64(due.0));
+            }
+            Payload::Duplicated { to, kind, number, due } => {
+                self.byte(9);
+                self.u32(*to);
+                self.byte(*kind);
+                self.u64(*number);
+                self.u64(due.0);
+            }
+            Payload::Delivered { from, kind, number } => {
+                self.byte(10);
+                self.u32(*from);
+                self.byte(*kind);
+                self.u64(*number);
+            }
+            Payload::Dropped { from, kind, number, reason } => {
+                self.byte(11);
+                self.u32(*from);
+                self.byte(*kind);
+                self.u64(*number);
+                self.drop_reason(*reason);
+            }
+            Payload::Timer(key) => {
+                self.byte(12);
+                self.timer(*key);
+            }
+            // The row before is what the last change of that row left behind.
+            Payload::Row { child, before: _, after } => {
+                self.byte(13);
+                self.text(child.as_str());
+                self.option(after.as_ref(), Self::row);
+            }
+            Payload::View(nodes) => {
+                self.byte(14);
+                self.u64(nodes.len() as u64);
+                for node in nodes {
+                    self.text(node.as_str());
+                }
+            }
+            Payload::ChildStarted { child, pid, metadata } => {
+                self.byte(15);
+                self.text(child.as_str());
+                self.text(pid.as_str());
+                self.metadata(metadata);
+            }
+            Payload::ChildStopped { child, pid } => {
+                self.byte(16);
+                self.text(child.as_str());
+                self.text(pid.as_str());
+            }
+            Payload::Fact(fact) => {
+                self.byte(17);
+                self.fact(fact);
+            }
+            Payload::Answered { by, results } => {
+                self.byte(18);
+                self.text(by.as_str());
+                self.u64(results.len() as u64);
+                for (child, outcome) in results {
+                    self.text(child.as_str());
+                    self.byte(u8::from(outcome.is_ok()));
+                    self.text(match outcome {
+                        Ok(pid) => pid.as_str(),
+                        Err(reason) => reason,
+                    });
+                }
+            }
+            Payload::Skipped { child, action } => {
+                self.byte(19);
+                self.text(child.as_str());
+                self.text(action);
+            }
+            Payload::Mark(name) => {
+                self.byte(20);
+                self.text(name);
+            }
+            Payload::Panicked(message) => {
+                self.byte(21);
+                self.text(message);
+            }
+        }
+    }
+
+    fn drop_reason(&mut self, reason: DropReason) {
+        self.byte(match reason {
+            DropReason::Loss => 0,
+            DropReason::Cut => 1,
+            DropReason::Stopped => 2,
+            DropReason::NotRunning => 3,
+            DropReason::NotConnected => 4,
+            DropReason::Down => 5,
+        });
+    }
+
+    fn timer(&mut self, key: TimerKey) {
+        match key {
+            TimerKey::Discovery => self.byte(0),
+            TimerKey::Sync => self.byte(1),
+            TimerKey::Janitor => self.byte(2),
+            TimerKey::Debounce => self.byte(3),
+            TimerKey::Membership(number) => {
+                self.byte(4);
+                self.u32(number);
+            }
+            TimerKey::Strategy(number) => {
+                self.byte(5);
+                self.u64(number);
+            }
+        }
+    }
+
+    fn row(&mut self, row: &Row) {
+        self.text(row.spec.kind());
+        self.u64(row.spec.args().len() as u64);
+        for (key, value) in row.spec.args() {
+            self.text(key);
+            self.text(value);
+        }
+        self.u64(row.entries.len() as u64);
+        for entry in &row.entries {
+            self.text(entry.node.as_str());
+            self.option(entry.pid.as_ref(), |out, pid| out.text(pid.as_str()));
+        }
+        self.metadata(&row.metadata);
+        self.option(row.expires_at, |out, at| out.u64(at.0));
+    }
+
+    fn metadata(&mut self, metadata: &Metadata) {
+        self.u64(metadata.len() as u64);
+        for (key, value) in metadata.iter() {
+            self.text(key);
+            self.text(value);
+        }
+    }
+
+    fn fact(&mut self, fact: &Fact) {
+        self.text(fact.owner.as_str());
+        self.u64(fact.incarnation);
+        self.u64(fact.seq);
+        self.text(fact.child.as_str());
+        match &fact.change {
+            Change::Started { spec, pid, metadata } => {
+                self.byte(0);
+                self.text(spec.kind());
+                self.text(pid.as_str());
+                self.metadata(metadata);
+            }
+            Change::Restarted { pid } => {
+                self.byte(1);
+                self.text(pid.as_str());
+            }
+            Change::Stopped { pid } => {
+                self.byte(2);
+                self.text(pid.as_str());
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The events of a trace.
+//!
+//! A trace is self-describing: nodes and kinds of messages are small numbers, and the event that
+//! first uses one says what it stands for ([`Payload::Booted`], [`Payload::Kind`]).
+
+use std::borrow::Cow;
+
+use hublab_strategies::{ChildId, DownReason, Fact, Metadata, NodeId, Pid, Row, Time, TimerKey};
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::model::NodeIx;
+
+/// The version of the event schema. A change is SEED-BREAKING.
+pub const SCHEMA: u32 = 1;
+
+/// The number of an event, counting from 1; 0 means "no event".
+pub type EventId = u64;
+
+/// The number of a kind of message within a trace.
+pub type KindIx = u8;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number: events are numbered in the order in which they happened, from 1.
+    pub id: EventId,
+    /// When.
+    pub at: Time,
+    /// The node it happened on; [`WORLD`] for what no node did.
+    pub node: NodeIx,
+    /// The event that made it happen; 0 if it came by itself.
+    pub cause: EventId,
+    /// What.
+    pub payload: Payload,
+}
+
+/// The node number of events that happen on no node.
+pub const WORLD: NodeIx = NodeIx::MAX;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Payload {
+    /// A step of the script was carried out.
+    Step {
+        /// Its position in the file, from 0.
+        index: u32,
+        /// Whether this is its `heal_after`.
+        healing: bool,
+        /// The action's name.
+        action: Cow<'static, str>,
+    },
+    /// From here on `kind` stands for this name.
+    Kind {
+        /// The number.
+        kind: KindIx,
+        /// The kind of message.
+        name: String,
+    },
+    /// The node booted.
+    Booted {
+        /// Its name.
+        name: NodeId,
+        /// Counts its boots, from 1.
+        incarnation: u64,
+    },
+    /// The node stopped.
+    Stopped(StopReason),
+    /// The node was paused.
+    Paused,
+    /// The node goes on.
+    Resumed,
+    /// The node learned that a connection is up.
+    PeerUp {
+        /// The other end.
+        peer: NodeIx,
+        /// Its incarnation.
+        incarnation: u64,
+    },
+    /// The node learned that a connection is gone.
+    PeerDown {
+        /// The other end.
+        peer: NodeIx,
+        /// Why.
+        reason: DownReason,
+    },
+    /// The node sent a message.
+    Sent {
+        /// To whom.
+        to: NodeIx,
+        /// What kind.
+        kind: KindIx,
+        /// The channel's id.
+        channel: u8,
+        /// Its number on this link and channel, from 0.
+        number: u64,
+        /// The length of its encoding.
+        bytes: u64,
+        /// How many messages led to it, itself included.
+        hops: u32,
+        /// When it is to arrive; `None` if it is lost.
+        due: Option<Time>,
+    },
+    /// The network made a second copy of a message that the node sent.
+    Duplicated {
+        /// To whom.
+        to: NodeIx,
+        /// What kind.
+        kind: KindIx,
+        /// The number of the message.
+        number: u64,
+        /// When the copy is to arrive.
+        due: Time,
+    },
+    /// The node got a message, and handles it now.
+    Delivered {
+        /// From whom.
+        from: NodeIx,
+        /// What kind.
+        kind: KindIx,
+        /// The number of the message.
+        number: u64,
+    },
+    /// A message to this node was lost.
+    Dropped {
+        /// From whom.
+        from: NodeIx,
+        /// What kind.
+        kind: KindIx,
+        /// The number of the message.
+        number: u64,
+        /// Why.
+        reason: DropReason,
+    },
+    /// A timer of the node fired.
+    Timer(TimerKey),
+    /// A row of the node's registry changed.
+    Row {
+        /// Whose row.
+        child: ChildId,
+        /// The row before; `None` if there was none.
+        before: Option<Row>,
+        /// The row after; `None` if it is gone.
+        after: Option<Row>,
+    },
+    /// The node's cluster view changed.
+    View(Vec<NodeId>),
+    /// A child runs on the node.
+    ChildStarted {
+        /// Which.
+        child: ChildId,
+        /// Its pid.
+        pid: Pid,
+        /// Its metadata.
+        metadata: Metadata,
+    },
+    /// A child no longer runs on the node.
+    ChildStopped {
+        /// Which.
+        child: ChildId,
+        /// The pid it had.
+        pid: Pid,
+    },
+    /// The hub stamped a change of its children.
+    Fact(Fact),
+    /// A start or stop request was answered.
+    Answered {
+        /// By whom.
+        by: NodeId,
+        /// The pid of each child, or why not.
+        results: Vec<(ChildId, Result<Pid, String>)>,
+    },
+    /// A step named a child that does not run on the node: left out.
+    Skipped {
+        /// Which.
+        child: ChildId,
+        /// What was asked.
+        action: Cow<'static, str>,
+    },
+    /// A branch that the strategy marks.
+    Mark(Cow<'static, str>),
+    /// The node's code panicked.
+    Panicked(String),
+}
+
+/// Why a node stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StopReason {
+    /// A `crash` step.
+    Crash,
+    /// A `leave` step.
+    Leave,
+}
+
+/// Why a message was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DropReason {
+    /// The network's `loss`.
+    Loss,
+    /// The link is, or was, cut.
+    Cut,
+    /// The sender or the receiver crashed or left.
+    Stopped,
+    /// The receiver does not run.
+    NotRunning,
+    /// The two are not connected, and could not connect.
+    NotConnected,
+    /// The pair was declared down while it was on the way.
+    Down,
+}
+
+impl DropReason {
+    /// One word, as text forms of the trace have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Cut => "cut",
+            Self::Stopped => "stopped",
+            Self::NotRunning => "not running",
+            Self::NotConnected => "not connected",
+            Self::Down => "down",
+        }
+    }
+}
