@@ -1,0 +1,157 @@
+//! Finding and reading scenario files.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+
+use super::read::FILE_BYTES_MAX;
+
+/// Why a path gives no scenario files. Each code is `scenario::` and the variant's name.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum LoadError {
+    /// Nothing is there.
+    #[error("{}: there is no such file or directory", .path.display())]
+    #[diagnostic(code(scenario::no_such_path))]
+    NoSuchPath {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The operating system refuses to read it.
+    #[error("{}: cannot be read: {reason}", .path.display())]
+    #[diagnostic(code(scenario::unreadable), help("check the permissions of the file and of its directories"))]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: io::Error,
+    },
+    /// A directory without a single `*.toml` in it or below it.
+    #[error("{}: the directory has no scenario files", .path.display())]
+    #[diagnostic(code(scenario::no_scenarios), help("scenario files end in `.toml`; directories are searched with all below them"))]
+    NoScenarios {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A device, a pipe, a socket: reading it might never end.
+    #[error("{}: neither a file nor a directory", .path.display())]
+    #[diagnostic(code(scenario::not_a_file))]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+/// The deepest directory that is searched, below the one named.
+const DEPTH_MAX: usize = 32;
+
+/// The scenario files of some paths: a file stands for itself, a directory for every `*.toml` in
+/// it and below it, by name. No file twice.
+///
+/// # Errors
+/// The problems of all paths that give none.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<LoadError>> {
+    let mut files = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut errors = Vec::new();
+    for path in paths {
+        match find_one(path) {
+            Ok(found) => files.extend(found.into_iter().filter(|file| seen.insert(file.clone()))),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(files) } else { Err(errors) }
+}
+
+/// The bytes of a scenario file: of one that is too long, only so many that the reader sees it.
+///
+/// # Errors
+/// It is no file, or cannot be read.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let unreadable = |reason| refused(path, reason);
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(LoadError::NotAFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn refused(path: &Path, reason: io::Error) -> LoadError {
+    let path = path.to_owned();
+    if reason.kind() == io::ErrorKind::NotFound {
+        LoadError::NoSuchPath { path }
+    } else {
+        LoadError::Unreadable { path, reason }
+    }
+}
+
+fn find_one(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let kind = fs::metadata(path).map_err(|reason| refused(path, reason))?;
+    if kind.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if !kind.is_dir() {
+        return Err(LoadError::NotAFile { path: path.to_owned() });
+    }
+    let mut files = Vec::new();
+    walk(path, DEPTH_MAX, &mut files)?;
+    if files.is_empty() { Err(LoadError::NoScenarios { path: path.to_owned() }) } else { Ok(files) }
+}
+
+/// Adds the scenario files of a directory, then those of the directories in it, by name. Links to
+/// directories are not followed: they may lead in a circle.
+fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), LoadError> {
+    let unreadable = |reason| refused(directory, reason);
+    let mut entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(unreadable)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    let mut directories = Vec::new();
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type().map_err(unreadable)?);
+        if kind.is_dir() {
+            directories.push(path);
+        } else if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
+            files.push(path);
+        }
+    }
+    let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+    directories.iter().try_for_each(|directory| walk(directory, depth, files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_stands_for_its_files_by_name_and_a_file_is_not_taken_twice() {
+        let root = tempfile::tempdir().unwrap();
+        let sub = root.path().join("sub");
+        fs::create_dir(&sub).unwrap();
+        for name in ["b.toml", "a.toml", "notes.md", "sub/c.toml"] {
+            fs::write(root.path().join(name), "").unwrap();
+        }
+        let found = find(&[root.path().join("b.toml"), root.path().to_owned()]).unwrap();
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(root.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["b.toml", "a.toml", "sub/c.toml"]);
+    }
+
+    #[test]
+    fn of_a_file_that_is_too_long_one_byte_too_many_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("long.toml");
+        fs::write(&path, vec![b'#'; 3 * FILE_BYTES_MAX]).unwrap();
+        assert_eq!(read_bytes(&path).unwrap().len(), FILE_BYTES_MAX + 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_no_scenario_and_a_circle_of_links_ends() {
+        assert!(matches!(read_bytes(Path::new("/dev/zero")), Err(LoadError::NotAFile { .. })));
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(root.path(), root.path().join("loop")).unwrap();
+        assert!(matches!(find(&[root.path().to_owned()]).unwrap_err()[..], [LoadError::NoScenarios { .. }]));
+    }
+}

@@ -1,0 +1,47 @@
+//! Scenario files: reading, checking, resolving and writing them.
+//!
+//! A file is TOML. [`Scenario::read`] turns its text into a [`Scenario`] or into [`Problems`],
+//! which tell every mistake at once with its place; a file that cannot run is never started.
+//! [`resolve()`] draws the ranges of a scenario for one seed and writes its defaults out;
+//! [`render()`] writes any scenario back as a file. [`shape`] declares the format, and
+//! [`json_schema`] tells editors of it.
+//!
+//! Nothing here prints, reads a clock, or touches the file system, but for [`load`].
+
+mod check;
+pub mod diagnostic;
+mod estimate;
+pub mod load;
+pub mod model;
+mod read;
+pub mod render;
+pub mod resolve;
+mod schema;
+mod set;
+pub mod shape;
+mod suggest;
+mod text;
+
+pub use diagnostic::{Problem, Problems};
+pub use estimate::{Estimate, StrategyEstimate, estimate};
+pub use load::LoadError;
+pub use model::*;
+pub use read::{CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, STEPS_MAX, parse_seeds};
+pub use render::{Style, render, step_line};
+pub use resolve::resolve;
+pub use schema::json_schema;
+pub use set::{SetError, apply_overrides, parse_override};
+pub use text::Text;
+
+use crate::catalog::Catalog;
+
+impl Scenario {
+    /// Reads and checks a scenario file; `name` is its path as messages show it, and its stem
+    /// the scenario's name if the file states none.
+    ///
+    /// # Errors
+    /// Every problem of the file.
+    pub fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Self, Problems> {
+        read::read(name, bytes, catalog)
+    }
+}

@@ -1,0 +1,164 @@
+//! From the text of a scenario file to the [`Scenario`] it states, with every mistake in it.
+//!
+//! The reader is written by hand over the TOML tree, because only so a problem can point at the
+//! mistyped key, and one problem hides no other. Reading goes on after a mistake with what was
+//! most likely meant (the nearest key, the nearest name), so that the checks of the whole still
+//! see a whole; what comes out is used only if no problem was found.
+
+mod expect;
+mod file;
+mod network;
+mod nodes;
+mod raw;
+mod step;
+mod syntax;
+mod table;
+mod value;
+
+use std::ops::Range;
+
+use miette::SourceSpan;
+
+pub use file::parse_seeds;
+pub(super) use nodes::Named;
+pub use nodes::{NAMED_MAX, NODES_MAX};
+pub use step::{CHILDREN_MAX, STEPS_MAX};
+pub use syntax::FILE_BYTES_MAX;
+pub(super) use value::shown_duration;
+
+use super::check;
+use super::diagnostic::{PROBLEMS_MAX, Problem, Problems};
+use super::model::Scenario;
+use super::text::Text;
+use crate::catalog::Catalog;
+use nodes::Nodes;
+
+/// Reads and checks a file.
+pub(super) fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Scenario, Problems> {
+    let source = match syntax::decode(name, bytes) {
+        Ok(source) => source,
+        Err((text, problem)) => return Err(Problems::new(text, vec![problem], 0)),
+    };
+    let text = Text::new(name, source);
+    let (tree, syntax_errors) = syntax::parse(source, &text);
+    let mut reader = Reader::new(&text, catalog);
+    let scenario = tree.map(|tree| {
+        let scenario = reader.file(&tree, &stem(name));
+        let sites = std::mem::take(&mut reader.sites);
+        if tree.is_empty() {
+            reader.problems = vec![Problem::EmptyFile];
+        } else if syntax_errors.is_empty() {
+            check::check(&scenario, &sites, &mut |problem| reader.report(problem));
+        }
+        scenario
+    });
+    let Reader { mut problems, more, .. } = reader;
+    if !syntax_errors.is_empty() {
+        problems.retain(|problem| stands_alone(problem, &syntax_errors, &text));
+        problems.splice(0..0, syntax_errors);
+    }
+    match scenario {
+        Some(scenario) if problems.is_empty() => Ok(scenario),
+        Some(_) | None => Err(Problems::new(text, problems, more)),
+    }
+}
+
+/// Whether a problem of the tree is no mere consequence of a syntax error: it is on another line,
+/// and not about something that is absent, for it may be lost in the broken part.
+fn stands_alone(problem: &Problem, syntax_errors: &[Problem], text: &Text) -> bool {
+    let line = |problem: &Problem| text.line(problem.offset());
+    let about_absence = matches!(
+        problem,
+        Problem::EmptyFile
+            | Problem::MissingKey { .. }
+            | Problem::NoChoice { .. }
+            | Problem::UnknownNode { .. }
+            | Problem::EmptyList { .. }
+            | Problem::ClaimsNothing { .. }
+    );
+    !about_absence && syntax_errors.iter().all(|error| line(error) != line(problem))
+}
+
+/// The name that a file gives a scenario without one.
+fn stem(name: &str) -> String {
+    let stem = std::path::Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    stem.filter(|stem| !stem.is_empty()).unwrap_or_else(|| "scenario".to_owned())
+}
+
+/// A longer message as problems quote it: in one line, cut at a bound.
+fn shown_long(message: &str) -> String {
+    const SHOWN_MAX: usize = 300;
+    message.chars().take(SHOWN_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Where the parts of the scenario stand in the text, for the checks of the whole; in the order
+/// of the scenario's lists.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Sites {
+    pub(super) steps: Vec<StepSites>,
+    pub(super) expectations: Vec<ExpectSites>,
+    /// Whether a step that may boot or stop nodes could not be read: then nobody knows who runs.
+    pub(super) unread: bool,
+}
+
+/// Where the parts of a step stand.
+#[derive(Debug, Clone)]
+pub(super) struct StepSites {
+    pub(super) at: SourceSpan,
+    pub(super) action: SourceSpan,
+    pub(super) heal_after: Option<SourceSpan>,
+    /// The nodes whose state the step depends on.
+    pub(super) subject: Named,
+}
+
+/// Where the parts of an expectation stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ExpectSites {
+    pub(super) at: SourceSpan,
+    pub(super) claim: SourceSpan,
+}
+
+/// The state of reading one file.
+struct Reader<'c> {
+    text: &'c Text,
+    catalog: &'c Catalog,
+    problems: Vec<Problem>,
+    /// How many problems there are beyond those kept.
+    more: usize,
+    nodes: Nodes,
+    /// How many children all steps start.
+    children: u64,
+    sites: Sites,
+    /// Where the `heal_after` of the step being read stands.
+    heal_after: Option<SourceSpan>,
+    /// Where the deciding part of the claim being read stands.
+    claim_site: SourceSpan,
+}
+
+impl<'c> Reader<'c> {
+    fn new(text: &'c Text, catalog: &'c Catalog) -> Self {
+        Self {
+            text,
+            catalog,
+            problems: Vec::new(),
+            more: 0,
+            nodes: Nodes::default(),
+            children: 0,
+            sites: Sites::default(),
+            heal_after: None,
+            claim_site: SourceSpan::from(0..0),
+        }
+    }
+
+    fn report(&mut self, problem: Problem) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn label(&self, range: Range<usize>) -> SourceSpan {
+        self.text.label(range)
+    }
+}

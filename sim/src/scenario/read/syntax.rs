@@ -1,0 +1,105 @@
+//! From bytes to a TOML tree, within bounds of memory and depth.
+//!
+//! The TOML parser needs some hundred times the memory of a key for the table that holds it, and
+//! keeps every error. So a first pass over the parser's events, which keeps nothing, counts keys
+//! and errors; the tree is built only if there are few enough.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use toml_parser::parser::{EventReceiver, RecursionGuard};
+use toml_parser::{ErrorSink, ParseError, Source, Span};
+
+use crate::scenario::diagnostic::{PROBLEMS_MAX, Problem};
+use crate::scenario::text::Text;
+
+/// The longest file, in bytes.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
+/// The most keys of a file: more than 1 MiB of a useful file can hold.
+const KEYS_MAX: usize = 250_000;
+/// The deepest nesting of arrays and inline tables; the format itself needs 8.
+const DEPTH_MAX: u32 = 32;
+
+/// A value of the tree with its place in the text.
+pub(super) type Value<'t> = Spanned<DeValue<'t>>;
+
+/// The text of a file.
+///
+/// # Errors
+/// The problem that makes it no text, and the text to show it in.
+pub(super) fn decode<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, (Text, Problem)> {
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err((Text::new(name, ""), Problem::FileTooLarge));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let text = Text::new(name, &String::from_utf8_lossy(bytes));
+        let start = error.valid_up_to();
+        let at = text.label(start..start + char::REPLACEMENT_CHARACTER.len_utf8());
+        (text, Problem::NotUtf8 { at })
+    })
+}
+
+/// The tree of a text, as far as it can be told, and the syntax errors; no tree if the text is
+/// beyond the bounds.
+pub(super) fn parse<'t>(source: &'t str, text: &Text) -> (Option<DeTable<'t>>, Vec<Problem>) {
+    let (keys, errors) = count(source);
+    if keys > KEYS_MAX {
+        return (None, vec![Problem::TooManyKeys { max: KEYS_MAX }]);
+    }
+    if errors.len() >= PROBLEMS_MAX || !errors.iter().all(|error| error.recoverable) {
+        let problems = errors.into_iter().map(|error| syntax(text, error.message, Some(error.span))).collect();
+        return (None, problems);
+    }
+    let (tree, errors) = DeTable::parse_recoverable(source);
+    let problems = errors.iter().map(|error| syntax(text, error.message().to_owned(), error.span())).collect();
+    (Some(tree.into_inner()), problems)
+}
+
+fn syntax(text: &Text, message: String, span: Option<Range<usize>>) -> Problem {
+    Problem::Syntax { message: super::shown_long(&message), at: text.label(span.unwrap_or(0..0)) }
+}
+
+/// Counts the keys, and keeps the first errors.
+fn count(source: &str) -> (usize, Vec<Mistake>) {
+    let source = Source::new(source);
+    let tokens = source.lex().into_vec();
+    let mut keys = KeyCount(0);
+    let mut errors = Errors(Vec::new());
+    let mut guard = RecursionGuard::new(&mut keys, DEPTH_MAX);
+    toml_parser::parser::parse_document(&tokens, &mut guard, &mut errors);
+    (keys.0, errors.0)
+}
+
+struct KeyCount(usize);
+
+impl EventReceiver for KeyCount {
+    fn simple_key(&mut self, _: Span, _: Option<toml_parser::decoder::Encoding>, _: &mut dyn ErrorSink) {
+        self.0 += 1;
+    }
+}
+
+/// A syntax error of the first pass.
+struct Mistake {
+    message: String,
+    span: Range<usize>,
+    /// Whether the tree is worth building despite it: not if the nesting is too deep.
+    recoverable: bool,
+}
+
+struct Errors(Vec<Mistake>);
+
+impl ErrorSink for Errors {
+    fn report_error(&mut self, error: ParseError) {
+        if self.0.len() < PROBLEMS_MAX {
+            let too_deep = error.description().contains("recurs");
+            let message = if too_deep {
+                format!("nested deeper than {DEPTH_MAX} levels")
+            } else {
+                error.description().to_owned()
+            };
+            let span = error.unexpected().map_or(0..0, |span| span.start()..span.end());
+            self.0.push(Mistake { message, span, recoverable: !too_deep });
+        }
+    }
+}

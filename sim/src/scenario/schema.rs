@@ -1,0 +1,155 @@
+//! The JSON Schema of scenario files, for editors, from the same declaration as the reader.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::shape::{FILE, Key, Shape, Value};
+use crate::catalog::Catalog;
+use crate::metric;
+use crate::oracle;
+
+const DURATION: &str = r"[0-9]+(\.[0-9]+)?(us|ms|s|m|h)";
+
+/// The JSON Schema (draft 2020-12) of scenario files, with the parameters of the catalog's
+/// strategies.
+#[must_use]
+pub fn json_schema(catalog: &Catalog) -> Json {
+    let mut schema = shape(&FILE, catalog);
+    let head = [
+        ("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema")),
+        ("title".to_owned(), json!("hublab scenario")),
+        ("description".to_owned(), json!("A scripted cluster, and what must hold in it.")),
+    ];
+    let definitions = std::mem::take(&mut schema.definitions);
+    let mut all: Map<String, Json> = head.into_iter().chain(schema.body).collect();
+    if !definitions.is_empty() {
+        all.insert("$defs".to_owned(), Json::Object(definitions));
+    }
+    Json::Object(all)
+}
+
+/// A schema under construction: its body, and the definitions that it refers to, which must
+/// stand at the root.
+struct Part {
+    body: Map<String, Json>,
+    definitions: Map<String, Json>,
+}
+
+impl Part {
+    fn of(body: Json) -> Self {
+        let body = match body {
+            Json::Object(map) => map,
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => Map::new(),
+        };
+        Self { body, definitions: Map::new() }
+    }
+}
+
+fn shape(shape: &Shape, catalog: &Catalog) -> Part {
+    let mut properties = Map::new();
+    let mut definitions = Map::new();
+    for key in shape.keys {
+        let mut part = value(&key.value, catalog);
+        part.body.insert("description".to_owned(), json!(key.doc));
+        if let Some(default) = key.default.and_then(default_json) {
+            part.body.insert("default".to_owned(), default);
+        }
+        definitions.append(&mut part.definitions);
+        properties.insert(key.name.to_owned(), Json::Object(part.body));
+    }
+    let required: Vec<&str> = shape.keys.iter().filter(|key| key.required).map(|key: &Key| key.name).collect();
+    let mut part = Part::of(json!({ "type": "object", "properties": properties, "additionalProperties": false }));
+    if !required.is_empty() {
+        part.body.insert("required".to_owned(), json!(required));
+    }
+    if !shape.choices.is_empty() {
+        part.body.insert("oneOf".to_owned(), choices(shape.choices));
+    }
+    part.definitions = definitions;
+    part
+}
+
+/// Each alternative: its keys, and none of those of the others.
+fn choices(choices: &[&[&str]]) -> Json {
+    let alternative = |keys: &&[&str]| {
+        let mut others: Vec<&str> = choices.iter().copied().flatten().copied().filter(|key| !keys.contains(key)).collect();
+        others.sort_unstable();
+        others.dedup();
+        let others: Vec<Json> = others.into_iter().map(|key| json!({ "required": [key] })).collect();
+        json!({ "required": keys, "not": { "anyOf": others } })
+    };
+    choices.iter().map(alternative).collect()
+}
+
+/// The default of a key, which is TOML text, as JSON.
+fn default_json(default: &str) -> Option<Json> {
+    let table: toml::Table = format!("value = {default}").parse().ok()?;
+    serde_json::to_value(table.get("value")?).ok()
+}
+
+fn value(value: &Value, catalog: &Catalog) -> Part {
+    let duration = || json!({ "type": "string", "pattern": format!("^{DURATION}$") });
+    let nodes = || {
+        json!({
+            "anyOf": [{ "const": "all" }, { "type": "array", "items": { "type": "string" } }],
+        })
+    };
+    let texts = || json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    Part::of(match value {
+        Value::Text | Value::Node => json!({ "type": "string" }),
+        Value::Name => json!({ "type": "string", "minLength": 1, "maxLength": 256 }),
+        Value::Names => json!({ "type": "array", "items": { "type": "string", "minLength": 1 }, "uniqueItems": true }),
+        Value::Bool => json!({ "type": "boolean" }),
+        Value::True => json!({ "const": true }),
+        Value::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Value::Probability => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        Value::Duration => duration(),
+        Value::When => json!({ "type": "string", "pattern": format!(r"^{DURATION}(\.\.{DURATION})?$") }),
+        Value::Jump => json!({ "type": "string", "pattern": format!("^[+-]?{DURATION}$") }),
+        Value::DurationOr(words) => json!({ "anyOf": [{ "enum": words }, duration()] }),
+        Value::Seeds => json!({ "type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$" }),
+        Value::Nodes => nodes(),
+        Value::NodesOr(words) => json!({ "anyOf": [{ "enum": words }, nodes()] }),
+        Value::Groups => json!({ "type": "array", "items": nodes(), "minItems": 1 }),
+        Value::Word(words) => json!({ "enum": words }),
+        Value::Oracle => json!({ "enum": oracle::NAMES }),
+        Value::Metric => metric(),
+        Value::Strategy => json!({ "enum": catalog.names() }),
+        Value::Strategies => json!({ "type": "array", "items": { "enum": catalog.names() }, "minItems": 1, "uniqueItems": true }),
+        Value::Parameters => return parameters(catalog),
+        Value::Durations => json!({ "type": "array", "items": duration(), "minItems": 2, "maxItems": 2 }),
+        Value::Texts => texts(),
+        Value::NodeTexts => texts(),
+        Value::Table(table) => return shape(table, catalog),
+        Value::Tables(table) => {
+            let mut part = shape(table, catalog);
+            let items = std::mem::take(&mut part.body);
+            part.body = Part::of(json!({ "type": "array", "items": items })).body;
+            return part;
+        }
+    })
+}
+
+fn metric() -> Json {
+    let per_kind: Vec<&str> = metric::NAMES.iter().copied().filter(|name| metric::is_per_kind(name)).collect();
+    let pattern = format!(r"^({})\..+$", per_kind.join("|"));
+    json!({ "anyOf": [{ "enum": metric::NAMES }, { "type": "string", "pattern": pattern }] })
+}
+
+/// The tables of parameters, as the catalog declares them.
+fn parameters(catalog: &Catalog) -> Part {
+    let mut properties = Map::new();
+    let mut definitions = Map::new();
+    for entry in catalog.entries() {
+        let mut part = Part::of(entry.config_schema());
+        part.body.remove("$schema");
+        if let Some(Json::Object(mut inner)) = part.body.remove("$defs") {
+            definitions.append(&mut inner);
+        }
+        part.body.insert("additionalProperties".to_owned(), json!(false));
+        part.body.insert("description".to_owned(), json!(entry.summary()));
+        properties.insert(entry.name().to_owned(), Json::Object(part.body));
+    }
+    let mut part = Part::of(json!({ "type": "object", "properties": properties, "additionalProperties": false }));
+    part.definitions = definitions;
+    part
+}
