@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::child::{ChildSpec, Entry, Metadata};
 use crate::message::Channel;
 use crate::name::{ChildId, NodeId, Pid};
@@ -12,6 +14,7 @@ use crate::runtime::{Event, Runtime, TimerKey};
 use crate::snapshot::Snapshot;
 use crate::state::NodeState;
 use crate::time::{Time, WallTime};
+use crate::view::View;
 
 /// One node during one step, as its strategy sees it: the registry, the cluster, the clocks, and
 /// the ways to change and to send. It exists for the length of a call.
@@ -59,7 +62,7 @@ impl<'a, M> Context<'a, M> {
 
     /// The cluster view, shared, for use while the context is changed.
     #[must_use]
-    pub fn shared_view(&self) -> Arc<Vec<NodeId>> {
+    pub fn shared_view(&self) -> Arc<View> {
         self.state.shared_view()
     }
 
@@ -162,15 +165,15 @@ impl<'a, M> Context<'a, M> {
     /// `count`, all are taken, in the order of the list and without a draw.
     #[must_use]
     pub fn choose(&mut self, candidates: &[NodeId], count: usize) -> Vec<NodeId> {
-        let mut chosen = candidates.to_vec();
-        if chosen.len() > count {
+        let mut order: SmallVec<[&NodeId; 128]> = candidates.iter().collect();
+        if order.len() > count {
             for place in 0..count {
-                let other = place + self.below(chosen.len() - place);
-                chosen.swap(place, other);
+                let other = place + self.below(order.len() - place);
+                order.swap(place, other);
             }
-            chosen.truncate(count);
+            order.truncate(count);
         }
-        chosen
+        order.into_iter().cloned().collect()
     }
 
     /// The next draw of this node's own stream, uniform over 64 bits.

@@ -22,6 +22,7 @@
 //! section 8: one member that does not answer stalls every round (G1), an empty first node blocks
 //! them (G8), and the originator handles its own requests again when they come back (G6).
 
+mod acks;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -33,19 +34,20 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use acks::Acks;
 pub use message::{
-    Acks, GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
+    GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
 };
 
 use crate::context::Context;
 use crate::message::Channel;
 use crate::name::NodeId;
-use crate::names::{NodeSet, Union};
 use crate::request::{Members, Requests};
 use crate::snapshot::Snapshot;
 use crate::strategy::{Claim, Condition, ConfigError, Feature, Limits, Strategy, Synchronization};
 use crate::time::{Time, duration_text};
 use crate::timestamps::Timestamps;
+use crate::view::Marks;
 
 /// The parameters of [`Gossip`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -206,7 +208,7 @@ impl Gossip {
         let (data, mut acks, unacked) = match self.memory(&round.reference) {
             Some(Memory::Invalidated) => return,
             Some(Memory::Round(cached, acks)) => {
-                let (acks, unacked) = merge_acks(acks, &round.acks, &view);
+                let (acks, unacked) = acks.join(&round.acks, &view);
                 (cached.merge(&incoming), acks, unacked)
             }
             // On first contact the incoming acknowledgements are dropped (anomaly G2).
@@ -219,12 +221,9 @@ impl Gossip {
         );
 
         let reference = round.reference.clone();
-        let known = NodeSet::new(data.nodes().iter().map(|(node, _)| node));
-        let missing: Vec<_> = view
-            .iter()
-            .filter(|node| !known.contains(node))
-            .cloned()
-            .collect();
+        let mut known = Marks::of(&view);
+        known.extend(data.nodes().iter().map(|(node, _)| node));
+        let missing = known.others();
         if !missing.is_empty() {
             return kind.send(
                 cx,
@@ -278,7 +277,7 @@ impl Gossip {
             Some(Memory::Propagation(acks) | Memory::Round(_, acks)) => acks.clone(),
             None => Acks::new(Vec::new()),
         };
-        let (mut acks, unacked) = merge_acks(&message.acks, &cached, &view);
+        let (mut acks, unacked) = message.acks.join(&cached, &view);
         if unacked.contains(cx.node()) {
             cx.handle_requests(message.requests.requests());
             acks = acks.with_first(cx.node());
@@ -311,13 +310,6 @@ fn all_but(node: &NodeId, nodes: &[NodeId]) -> Vec<NodeId> {
         .filter(|other| *other != node)
         .cloned()
         .collect()
-}
-
-/// Two lists of acknowledgements as one, and the nodes of the view that are not in it.
-fn merge_acks(first: &Acks, second: &Acks, view: &[NodeId]) -> (Acks, Vec<NodeId>) {
-    let union = Union::new(first.nodes(), second.nodes());
-    let acks = union.names().map_or_else(|| first.clone(), Acks::new);
-    (acks, union.others(view))
 }
 
 impl Synchronization for Gossip {

@@ -27,6 +27,7 @@ pub mod state;
 pub mod strategy;
 pub mod time;
 pub mod timestamps;
+pub mod view;
 pub mod wire;
 
 pub use child::{ChildSpec, Entries, Entry, Metadata, Row, RowChange};
@@ -47,3 +48,4 @@ pub use state::NodeState;
 pub use strategy::{Strategy, Synchronization};
 pub use time::{Time, WallTime};
 pub use timestamps::Timestamps;
+pub use view::View;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashSet;
-
 use crate::child::{Row, RowChange};
-use crate::name::{NameHasher, NodeId};
+use crate::name::NodeId;
+use crate::names::NodeSet;
 use crate::registry::{Registry, Sink};
 use crate::runtime::Event;
 use crate::snapshot::Snapshot;
+use crate::view::View;
 
 /// One node without its strategy: registry, cluster view, connections, and the latch that says
 /// whether it ever hosted a child.
@@ -19,9 +19,7 @@ pub struct NodeState {
     incarnation: u64,
     tombstone_ttl: Duration,
     registry: Registry,
-    view: Arc<Vec<NodeId>>,
-    /// The names of `view`, to ask for one.
-    members: HashSet<NodeId, NameHasher>,
+    view: Arc<View>,
     /// The connected peers by name, and beside them their incarnations.
     connected: Vec<NodeId>,
     incarnations: Vec<u64>,
@@ -40,7 +38,6 @@ impl NodeState {
             tombstone_ttl,
             registry: Registry::new(),
             view: Arc::default(),
-            members: HashSet::default(),
             connected: Vec::new(),
             incarnations: Vec::new(),
             has_hosted: false,
@@ -82,40 +79,31 @@ impl NodeState {
 
     /// The cluster view, shared.
     #[must_use]
-    pub fn shared_view(&self) -> Arc<Vec<NodeId>> {
+    pub fn shared_view(&self) -> Arc<View> {
         Arc::clone(&self.view)
     }
 
     /// Whether the view holds a node.
     #[must_use]
     pub fn is_member(&self, node: &NodeId) -> bool {
-        self.members.contains(node)
+        self.view.position(node).is_some()
     }
 
     /// Overwrites the view, taken as it is.
     pub fn set_view(&mut self, nodes: Vec<NodeId>) {
-        self.members = nodes.iter().cloned().collect();
-        self.view = Arc::new(nodes);
+        self.view = Arc::new(nodes.into());
     }
 
     /// Appends nodes to the view; those that it holds are left where they are.
     pub fn append_to_view(&mut self, nodes: &[NodeId]) {
         let view = Arc::make_mut(&mut self.view);
-        view.reserve_exact(nodes.len());
-        for node in nodes {
-            if self.members.insert(node.clone()) {
-                view.push(node.clone());
-            }
-        }
+        nodes.iter().for_each(|node| view.push(node.clone()));
     }
 
     /// Removes nodes from the view.
-    pub fn remove_from_view<'a>(&mut self, nodes: impl IntoIterator<Item = &'a NodeId>) {
-        for node in nodes {
-            self.members.remove(node);
-        }
-        let members = &self.members;
-        Arc::make_mut(&mut self.view).retain(|node| members.contains(node));
+    pub fn remove_from_view<'a>(&mut self, nodes: impl ExactSizeIterator<Item = &'a NodeId>) {
+        let gone = NodeSet::new(nodes);
+        Arc::make_mut(&mut self.view).retain(|node| !gone.contains(node));
     }
 
     /// The peers whose connection is up, by name.

@@ -407,7 +407,7 @@ fn known(data: Option<&NodesData>, acks: &Acks) -> Cache {
     };
     Cache::Known {
         nodes_data: data.map(|data| data.nodes().iter().map(stamped).collect()),
-        acks: acks.nodes().iter().map(ToString::to_string).collect(),
+        acks: acks.nodes().map(ToString::to_string).collect(),
     }
 }
 

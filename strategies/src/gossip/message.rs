@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::gossip::acks::Acks;
 use crate::message::{Message, SizeModel};
 use crate::name::NodeId;
 use crate::request::{Requests, requests_size};
@@ -91,65 +92,6 @@ impl Reference {
         wire::varint_len(self.number)
             + wire::varint_len(self.incarnation)
             + wire::text_len(self.origin.as_str())
-    }
-}
-
-/// The nodes that acknowledged, in the order that the protocol leaves behind; shared.
-#[derive(Debug, Clone)]
-pub struct Acks(Arc<AckList>);
-
-#[derive(Debug)]
-struct AckList {
-    nodes: Box<[NodeId]>,
-    encoded_len: u64,
-}
-
-impl Acks {
-    /// A list of these nodes.
-    #[must_use]
-    pub fn new(nodes: Vec<NodeId>) -> Self {
-        let names: u64 = nodes.iter().map(|node| wire::text_len(node.as_str())).sum();
-        let encoded_len = wire::varint_len(nodes.len() as u64) + names;
-        Self(Arc::new(AckList {
-            nodes: nodes.into(),
-            encoded_len,
-        }))
-    }
-
-    /// The nodes.
-    #[must_use]
-    pub fn nodes(&self) -> &[NodeId] {
-        &self.0.nodes
-    }
-
-    /// The same list with one more node in front.
-    #[must_use]
-    pub fn with_first(&self, node: &NodeId) -> Self {
-        Self::new(std::iter::once(node).chain(self.nodes()).cloned().collect())
-    }
-
-    fn encoded_len(&self) -> u64 {
-        self.0.encoded_len
-    }
-}
-
-impl PartialEq for Acks {
-    fn eq(&self, other: &Self) -> bool {
-        self.nodes() == other.nodes()
-    }
-}
-
-impl Eq for Acks {}
-
-impl Serialize for Acks {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.nodes.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Acks {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::deserialize(deserializer).map(Self::new)
     }
 }
 
