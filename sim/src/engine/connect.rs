@@ -204,8 +204,10 @@ impl Engine {
         }
         let is_touched = |flight: &Flight| links.binary_search(&(flight.pair, flight.from, flight.to)).is_ok();
         for slot in self.flights.select(|flight| flight.place != Place::Arrived && is_touched(flight)) {
-            let Flight { pair, from, to, due, ref packet, .. } = *self.flights.at(slot);
-            self.network.pairs[pair as usize].link_mut(from, to).any_order(packet.channel.id, due);
+            let Flight { pair, from, to, due, out, ref packet, .. } = *self.flights.at(slot);
+            let link = self.network.pairs[pair as usize].link_mut(from, to);
+            link.any_order(packet.channel.id, due);
+            link.busy_until = link.busy_until.max(out);
         }
     }
 
@@ -286,13 +288,14 @@ impl Engine {
             InFlight::Drop => self.drop_flights(&hit, DropReason::Cut),
             InFlight::Deliver => {
                 for slot in hit {
-                    self.flights.at(slot).place = Place::Spared;
+                    self.flights.at(slot).spared = true;
                 }
             }
             InFlight::Hold => {
                 for slot in hit {
                     let flight = self.flights.at(slot);
                     flight.place = Place::Held;
+                    flight.spared = true;
                     flight.seq = 0;
                 }
             }
@@ -328,7 +331,7 @@ impl Engine {
             let earliest = last_due.entry(link).or_insert(self.now.0);
             *earliest = flight.due.max(*earliest);
             flight.due = *earliest;
-            flight.place = Place::Released;
+            flight.place = Place::OnTheWay;
             flight.seq = self.queue.push(*earliest, Pending::Arrival(slot));
             let (pair, due, channel) = (flight.pair, flight.due, flight.packet.channel.id);
             self.network.pairs[pair as usize].link_mut(link.0, link.1).any_order(channel, due);

@@ -12,13 +12,9 @@ use crate::trace::event::{EventId, KindIx};
 pub(crate) enum Place {
     /// Between the nodes.
     OnTheWay,
-    /// Between the nodes, over a link that was cut with `in_flight = "deliver"`.
-    Spared,
     /// Kept back by a cut with `in_flight = "hold"`.
     Held,
-    /// Kept back before, and on its way again.
-    Released,
-    /// At the receiver, which is busy or paused.
+    /// At the receiver, which is busy or paused: no cut reaches it any more.
     Arrived,
 }
 
@@ -28,6 +24,8 @@ pub(crate) struct Flight {
     /// The event in the queue that stands for it; anything else is forgotten.
     pub(crate) seq: u64,
     pub(crate) due: u64,
+    /// When its last byte leaves the sender, under a bandwidth limit.
+    pub(crate) out: u64,
     /// The event of its sending.
     pub(crate) sent: EventId,
     pub(crate) number: u64,
@@ -37,6 +35,9 @@ pub(crate) struct Flight {
     pub(crate) pair: PairIx,
     pub(crate) kind: KindIx,
     pub(crate) place: Place,
+    /// A cut spared it (`in_flight = "deliver"`) or kept it back (`"hold"`): it arrives even if
+    /// its connection ends meanwhile.
+    pub(crate) spared: bool,
     /// The sender has left: what it had sent is delivered all the same.
     pub(crate) farewell: bool,
 }
@@ -44,7 +45,7 @@ pub(crate) struct Flight {
 impl Flight {
     /// Whether it outlives the end of its connection.
     pub(crate) fn outlives_down(&self) -> bool {
-        self.farewell || matches!(self.place, Place::Spared | Place::Held | Place::Released)
+        self.farewell || self.spared
     }
 }
 

@@ -72,7 +72,9 @@ fn fixed(when: When) -> Time {
 impl Engine {
     /// Boots the nodes of `start`; the first thing that happens in a run.
     pub fn start(&mut self) {
-        let start = std::mem::take(&mut self.script.start);
+        let mut start = std::mem::take(&mut self.script.start);
+        // In the order of the file, however `start` lists them.
+        start.sort_unstable();
         self.boot(&start, 0);
     }
 
@@ -130,7 +132,7 @@ impl Engine {
             | Action::RestartChild { .. }
             | Action::Propagate { .. }
             | Action::Sync(_)
-            | Action::Broadcast { .. } => self.give_command(action, cause),
+            | Action::Broadcast { .. } => self.give_command(number, action, cause),
             Action::Rows { on, rows } => {
                 let rows = rows.iter().map(row).collect();
                 self.step(*on, cause, 0, NodeInput::Command(Command::PutRows(rows)));
@@ -144,13 +146,16 @@ impl Engine {
     }
 
     /// The steps that are commands to a node, which waits for them while it is paused.
-    fn give_command(&mut self, action: &Action, cause: EventId) {
+    fn give_command(&mut self, number: u32, action: &Action, cause: EventId) {
+        // The ticket travels in messages: with the number of an event in it, their sizes would
+        // differ between strategies.
+        let ticket = u64::from(number);
         match action {
             Action::StartChildren { on, children, metadata, replicas, announce, via } => {
                 let specs = children.ids().into_iter().map(|id| ChildSpec::new(id, CHILD_KIND)).collect();
                 let targets = std::iter::once(on).chain(replicas).copied().collect::<Vec<_>>();
                 let command = Command::StartChildren {
-                    ticket: cause,
+                    ticket,
                     specs,
                     metadata: metadata.clone(),
                     targets: self.names(&targets),
@@ -160,7 +165,7 @@ impl Engine {
             }
             Action::StopChildren { on, children, via } => {
                 let target = self.name(*on).clone();
-                let command = Command::StopChildren { ticket: cause, children: children.ids(), target };
+                let command = Command::StopChildren { ticket, children: children.ids(), target };
                 self.command(via.unwrap_or(*on), cause, command);
             }
             Action::RestartChild { on, child } => {

@@ -61,8 +61,9 @@ impl Engine {
                 is_lost.then_some(DropReason::Loss)
             }
         };
-        let out = if params.bytes_per_second > 0 {
-            let out = link.busy_until.max(leaves) + transmission_us(packet.size, params.bytes_per_second);
+        let is_refused = matches!(access, Access::Closed(_));
+        let out = if params.bytes_per_second > 0 && !is_refused {
+            let out = link.busy_until.max(leaves).saturating_add(transmission_us(packet.size, params.bytes_per_second));
             link.busy_until = out;
             out
         } else {
@@ -76,7 +77,7 @@ impl Engine {
         );
         let mail = Mail { from, to, pair, packet, kind, number, sent };
         match (due, lost) {
-            (Some(due), _) => self.dispatch(&mail, due),
+            (Some(due), _) => self.dispatch(&mail, out, due),
             (None, reason) => self.drop_message(&mail, reason.unwrap_or(DropReason::Loss)),
         }
         if lost.is_none() {
@@ -95,7 +96,7 @@ impl Engine {
         let due = self.due(mail.pair, mail.from, mail.to, mail.packet, mail.number, out, params, Draw::CopyLatency);
         let payload = Payload::Duplicated { to: mail.to, kind: mail.kind, number: mail.number, due: Time(due) };
         self.record(mail.from, mail.sent, payload);
-        self.dispatch(mail, due);
+        self.dispatch(mail, out, due);
     }
 
     #[expect(clippy::too_many_arguments, reason = "one formula, every term of it named")]
@@ -119,10 +120,11 @@ impl Engine {
         }
     }
 
-    fn dispatch(&mut self, mail: &Mail<'_>, due: u64) {
+    fn dispatch(&mut self, mail: &Mail<'_>, out: u64, due: u64) {
         let slot = self.flights.insert(Flight {
             seq: 0,
             due,
+            out,
             sent: mail.sent,
             number: mail.number,
             packet: Arc::clone(mail.packet),
@@ -131,6 +133,7 @@ impl Engine {
             pair: mail.pair,
             kind: mail.kind,
             place: Place::OnTheWay,
+            spared: false,
             farewell: false,
         });
         self.flights.at(slot).seq = self.queue.push(due, Pending::Arrival(slot));
@@ -143,7 +146,7 @@ impl Engine {
         }
         let state = &mut self.nodes[from as usize];
         let leaves = state.free_to_send.max(self.now.0);
-        state.free_to_send = leaves + self.network.send_gap;
+        state.free_to_send = leaves.saturating_add(self.network.send_gap);
         leaves
     }
 
@@ -164,25 +167,21 @@ impl Engine {
     pub(super) fn arrive(&mut self, due: u64, seq: u64, slot: u32) {
         let Some(flight) = self.flights.get(slot, seq) else { return };
         let to = flight.to;
-        flight.place = match flight.place {
-            Place::Spared | Place::Released | Place::Held => flight.place,
-            Place::OnTheWay | Place::Arrived => Place::Arrived,
-        };
+        flight.place = Place::Arrived;
         self.advance(Time(due));
         let service_time = self.network.service_time;
         let state = &mut self.nodes[to as usize];
         if !state.is_running() {
             return self.drop_flight(slot, DropReason::NotRunning);
         }
-        if state.paused {
-            state.waiting.push_back(Waiting::Message { slot, seq });
-        } else if service_time > 0 {
-            let done = state.free_to_serve.max(due) + service_time;
+        if service_time > 0 {
+            // A pause does not let later messages overtake those that the server has: its queue
+            // goes on, and what is done meanwhile waits.
+            let done = state.free_to_serve.max(due).saturating_add(service_time);
             state.free_to_serve = done;
-            let seq = self.queue.push(done, Pending::Served(slot));
-            let flight = self.flights.at(slot);
-            flight.seq = seq;
-            flight.place = Place::Arrived;
+            self.flights.at(slot).seq = self.queue.push(done, Pending::Served(slot));
+        } else if state.paused {
+            state.waiting.push_back(Waiting::Message { slot, seq });
         } else {
             self.deliver(slot);
         }

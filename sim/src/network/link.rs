@@ -106,8 +106,9 @@ impl Link {
     }
 
     /// Forgets who is on the way: what was dropped holds nobody back. The engine then notes
-    /// those who remain with [`Self::any_order`].
+    /// those who remain.
     pub(crate) fn forget_order(&mut self) {
+        self.busy_until = 0;
         for lane in &mut self.lanes {
             lane.last_due = 0;
         }

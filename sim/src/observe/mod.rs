@@ -286,7 +286,7 @@ impl Observers {
 
     pub(crate) fn finish(self, end: Time, nodes: &[NodeState], recorder: &Recorder) -> Outcome {
         let world = World::new(nodes, &self.facts);
-        let rows = (0..).take(world.len()).filter_map(|node| world.registry(node)).map(|registry| registry.entries() as u64).sum();
+        let rows = (0..).take(world.len()).filter_map(|node| world.registry(node)).map(|registry| (registry.len() - registry.tombstones()) as u64).sum();
         let converged_since = self.convergence.converged_since();
         let judgements = self.judge.finish(end, &self.convergence, &world, &self.violations, recorder, rows);
         Outcome {

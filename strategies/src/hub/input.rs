@@ -180,7 +180,10 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
     fn connects(&self) -> bool {
         match self {
             Self::Membership(message) => message.connects(),
-            Self::Leave | Self::Children(_) => true,
+            // Good-bye is for those who are connected; a paused node that leaves may not know yet
+            // that a connection is gone.
+            Self::Leave => false,
+            Self::Children(_) => true,
             Self::Strategy(message) => message.connects(),
         }
     }
