@@ -13,11 +13,17 @@ pub const PROBLEMS_MAX: usize = 100;
 
 /// One mistake in a scenario file. Its code is `scenario::` and the variant's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]
-#[expect(missing_docs, reason = "the messages say what each variant and field is")]
+#[expect(
+    missing_docs,
+    reason = "the messages say what each variant and field is"
+)]
 pub enum Problem {
     // The file as a whole.
     #[error("the file is longer than 1 MiB")]
-    #[diagnostic(code(scenario::file_too_large), help("split it, or write many children as `count` and `prefix`"))]
+    #[diagnostic(
+        code(scenario::file_too_large),
+        help("split it, or write many children as `count` and `prefix`")
+    )]
     FileTooLarge,
     #[error("the file is not UTF-8")]
     #[diagnostic(code(scenario::not_utf8), help("save it as UTF-8"))]
@@ -26,7 +32,10 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("the file is empty")]
-    #[diagnostic(code(scenario::empty_file), help("a scenario begins with `schema = 1` and has a `[cluster]` table"))]
+    #[diagnostic(
+        code(scenario::empty_file),
+        help("a scenario begins with `schema = 1` and has a `[cluster]` table")
+    )]
     EmptyFile,
     #[error("the file is not TOML: {message}")]
     #[diagnostic(code(scenario::syntax))]
@@ -36,10 +45,13 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("the file has more than {max} keys")]
-    #[diagnostic(code(scenario::too_many_keys))]
+    #[diagnostic(code(scenario::too_many_keys), help("split it into several scenarios"))]
     TooManyKeys { max: usize },
     #[error("unknown schema {found}")]
-    #[diagnostic(code(scenario::unknown_schema), help("this version reads `schema = 1`"))]
+    #[diagnostic(
+        code(scenario::unknown_schema),
+        help("this version reads `schema = 1`")
+    )]
     UnknownSchema {
         found: i64,
         #[label("unknown schema")]
@@ -68,7 +80,10 @@ pub enum Problem {
         help: Option<String>,
     },
     #[error("`{key}` is reserved for a later version")]
-    #[diagnostic(code(scenario::reserved_key), help("this version has nothing of that name; leave it out"))]
+    #[diagnostic(
+        code(scenario::reserved_key),
+        help("this version has nothing of that name; leave it out")
+    )]
     ReservedKey {
         key: &'static str,
         #[label("reserved")]
@@ -166,7 +181,10 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("`{smaller}` is more than `{larger}`")]
-    #[diagnostic(code(scenario::disordered), help("`{smaller}` must be at most `{larger}`"))]
+    #[diagnostic(
+        code(scenario::disordered),
+        help("`{smaller}` must be at most `{larger}`")
+    )]
     Disordered {
         smaller: &'static str,
         larger: &'static str,
@@ -174,7 +192,10 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("`{text}` is no range of seeds")]
-    #[diagnostic(code(scenario::bad_seeds), help("write the first and the end, which is not included: \"0..200\""))]
+    #[diagnostic(
+        code(scenario::bad_seeds),
+        help("write the first and the end, which is not included: \"0..200\"")
+    )]
     BadSeeds {
         text: String,
         #[label("no range of seeds")]
@@ -249,7 +270,10 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("`all` stands alone: it is every node already")]
-    #[diagnostic(code(scenario::all_among_others), help("write \"all\", or name the nodes"))]
+    #[diagnostic(
+        code(scenario::all_among_others),
+        help("write \"all\", or name the nodes")
+    )]
     AllAmongOthers {
         #[label("among other names")]
         at: SourceSpan,
@@ -284,14 +308,20 @@ pub enum Problem {
 
     // Limits.
     #[error("{count} nodes are too many")]
-    #[diagnostic(code(scenario::too_many_nodes), help("a scenario has at most 10000 nodes"))]
+    #[diagnostic(
+        code(scenario::too_many_nodes),
+        help("a scenario has at most 10000 nodes")
+    )]
     TooManyNodes {
         count: u64,
         #[label("too many nodes")]
         at: SourceSpan,
     },
     #[error("{count} steps are too many")]
-    #[diagnostic(code(scenario::too_many_steps), help("a scenario has at most 100000 steps"))]
+    #[diagnostic(
+        code(scenario::too_many_steps),
+        help("a scenario has at most 100000 steps")
+    )]
     TooManySteps {
         count: usize,
         #[label("the first of them")]
@@ -300,7 +330,9 @@ pub enum Problem {
     #[error("the steps start {total} children in all, with this one: too many")]
     #[diagnostic(
         code(scenario::too_many_children),
-        help("a scenario starts at most 1000000 children; a child counts once for each node that it starts on")
+        help(
+            "a scenario starts at most 1000000 children; a child counts once for each node that it starts on"
+        )
     )]
     TooManyChildren {
         total: u64,
@@ -310,7 +342,10 @@ pub enum Problem {
         targets: u64,
     },
     #[error("the node lists of the file name more than {max} nodes in all")]
-    #[diagnostic(code(scenario::too_many_names), help("use smaller lists, or fewer nodes"))]
+    #[diagnostic(
+        code(scenario::too_many_names),
+        help("use smaller lists, or fewer nodes")
+    )]
     TooManyNames {
         max: usize,
         #[label("with this list")]
@@ -319,7 +354,10 @@ pub enum Problem {
 
     // What happens when.
     #[error("the step's time {time} lies after the end of the run at {end}")]
-    #[diagnostic(code(scenario::after_the_end), help("move the step, or set `duration` in [run]"))]
+    #[diagnostic(
+        code(scenario::after_the_end),
+        help("move the step, or set `duration` in [run]")
+    )]
     AfterTheEnd {
         time: String,
         end: String,
@@ -327,7 +365,10 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("`heal_after` heals at {time}, after the end of the run at {end}")]
-    #[diagnostic(code(scenario::heals_after_the_end), help("shorten it, or leave it out"))]
+    #[diagnostic(
+        code(scenario::heals_after_the_end),
+        help("shorten it, or leave it out")
+    )]
     HealsAfterTheEnd {
         time: String,
         end: String,
@@ -392,7 +433,9 @@ pub enum Problem {
         #[label("not paused")]
         at: SourceSpan,
     },
-    #[error("whether `{node}` runs here depends on the seed: the two steps can come in either order")]
+    #[error(
+        "whether `{node}` runs here depends on the seed: the two steps can come in either order"
+    )]
     #[diagnostic(
         code(scenario::order_depends_on_seed),
         help("choose ranges that do not overlap, so that the scenario can run with every seed")
@@ -405,7 +448,10 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("`{node}` is in two groups")]
-    #[diagnostic(code(scenario::groups_overlap), help("a node can be in one group of a partition only"))]
+    #[diagnostic(
+        code(scenario::groups_overlap),
+        help("a node can be in one group of a partition only")
+    )]
     GroupsOverlap {
         node: String,
         #[label("here")]
@@ -414,7 +460,10 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("{nodes} in no group of the partition")]
-    #[diagnostic(code(scenario::in_no_group), help("every running node must be in a group"))]
+    #[diagnostic(
+        code(scenario::in_no_group),
+        help("every running node must be in a group")
+    )]
     InNoGroup {
         nodes: String,
         #[label("complete the groups")]
@@ -423,7 +472,10 @@ pub enum Problem {
 
     // Expectations.
     #[error("the expectation can never be judged: {deadline} is after the end of the run at {end}")]
-    #[diagnostic(code(scenario::unreachable_expectation), help("shorten `within`, or set `duration` in [run]"))]
+    #[diagnostic(
+        code(scenario::unreachable_expectation),
+        help("shorten `within`, or set `duration` in [run]")
+    )]
     UnreachableExpectation {
         deadline: String,
         end: String,
@@ -431,13 +483,19 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("`after = \"heal\"` needs a step that heals, and there is none")]
-    #[diagnostic(code(scenario::nothing_heals), help("add a `heal` step or a `heal_after`, or use \"last_step\""))]
+    #[diagnostic(
+        code(scenario::nothing_heals),
+        help("add a `heal` step or a `heal_after`, or use \"last_step\"")
+    )]
     NothingHeals {
         #[label("nothing heals")]
         at: SourceSpan,
     },
     #[error("the claim is about the registry of `{node}` at {time}, but {state}")]
-    #[diagnostic(code(scenario::claim_on_stopped_node), help("a node that does not run has no registry"))]
+    #[diagnostic(
+        code(scenario::claim_on_stopped_node),
+        help("a node that does not run has no registry")
+    )]
     ClaimOnStoppedNode {
         node: String,
         time: String,
@@ -478,7 +536,13 @@ impl Problems {
     #[must_use]
     pub(crate) fn new(text: Text, mut problems: Vec<Problem>, more: usize) -> Self {
         problems.sort_by_key(Problem::offset);
-        Self { text, problems, more }
+        let more = more + problems.len().saturating_sub(PROBLEMS_MAX);
+        problems.truncate(PROBLEMS_MAX);
+        Self {
+            text,
+            problems,
+            more,
+        }
     }
 
     /// The name of the file.
@@ -498,7 +562,10 @@ impl Problem {
     /// Where its main label begins; the problem of a whole file is at its beginning.
     pub(super) fn offset(&self) -> usize {
         let labels: Vec<_> = self.labels().into_iter().flatten().collect();
-        let main = labels.iter().find(|label| label.primary()).or(labels.first());
+        let main = labels
+            .iter()
+            .find(|label| label.primary())
+            .or(labels.first());
         main.map_or(0, miette::LabeledSpan::offset)
     }
 }
@@ -523,6 +590,10 @@ impl Diagnostic for Problems {
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.problems.iter().map(|problem| problem as &dyn Diagnostic)))
+        Some(Box::new(
+            self.problems
+                .iter()
+                .map(|problem| problem as &dyn Diagnostic),
+        ))
     }
 }

@@ -17,7 +17,13 @@ const NODE_BYTES: u64 = 4_096;
 
 /// Messages of one round of a strategy that forwards what it hears, by number of nodes: measured
 /// with Gossip at its defaults.
-const ROUND_OF_FORWARDERS: &[(f64, f64)] = &[(2.0, 6.0), (3.0, 20.0), (5.0, 170.0), (7.0, 1_000.0), (20.0, 100_000.0)];
+const ROUND_OF_FORWARDERS: &[(f64, f64)] = &[
+    (2.0, 6.0),
+    (3.0, 20.0),
+    (5.0, 170.0),
+    (7.0, 1_000.0),
+    (20.0, 100_000.0),
+];
 
 /// The size of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +55,16 @@ pub struct StrategyEstimate {
 #[must_use]
 pub fn estimate(scenario: &Scenario, catalog: &Catalog) -> Estimate {
     let nodes = scenario.cluster.nodes.len();
-    let children = scenario.steps.iter().map(|step| started(&step.action)).fold(0, u64::saturating_add);
+    let children = scenario
+        .steps
+        .iter()
+        .map(|step| started(&step.action))
+        .fold(0, u64::saturating_add);
     let strategies = scenario.run.strategies.iter().map(|name| {
-        let mut parameters = catalog.get(name).map(|entry| entry.defaults()).unwrap_or_default();
+        let mut parameters = catalog
+            .get(name)
+            .map(|entry| entry.defaults())
+            .unwrap_or_default();
         parameters.extend(scenario.strategies.get(name).cloned().unwrap_or_default());
         StrategyEstimate {
             strategy: name.clone(),
@@ -69,7 +82,10 @@ pub fn estimate(scenario: &Scenario, catalog: &Catalog) -> Estimate {
 }
 
 fn started(action: &Action) -> u64 {
-    if let Action::StartChildren { children, replicas, .. } = action {
+    if let Action::StartChildren {
+        children, replicas, ..
+    } = action
+    {
         (children.len() as u64).saturating_mul(replicas.len() as u64 + 1)
     } else {
         0
@@ -79,7 +95,8 @@ fn started(action: &Action) -> u64 {
 fn memory_bytes(nodes: u64, children: u64) -> u64 {
     let rows = children.saturating_mul(nodes).saturating_mul(ROW_BYTES);
     let pairs = nodes.saturating_mul(nodes).saturating_mul(PAIR_BYTES);
-    rows.saturating_add(pairs).saturating_add(nodes.saturating_mul(NODE_BYTES))
+    rows.saturating_add(pairs)
+        .saturating_add(nodes.saturating_mul(NODE_BYTES))
 }
 
 /// Discovery, every node to every other, and the rounds of the strategy.
@@ -87,10 +104,21 @@ fn messages_per_second(scenario: &Scenario, parameters: &Params) -> u64 {
     #[expect(clippy::cast_precision_loss, reason = "at most 10,000 nodes")]
     let nodes = scenario.cluster.nodes.len() as f64;
     let pairs = nodes * (nodes - 1.0);
-    let interval = parameters.get("sync_interval").and_then(serde_json::Value::as_str).and_then(|text| parse_duration(text).ok());
-    let round = if parameters.contains_key("recipients") { round_of_forwarders(nodes) } else { pairs };
+    let interval = parameters
+        .get("sync_interval")
+        .and_then(serde_json::Value::as_str)
+        .and_then(|text| parse_duration(text).ok());
+    let round = if parameters.contains_key("recipients") {
+        round_of_forwarders(nodes)
+    } else {
+        pairs
+    };
     let rounds = interval.map_or(0.0, |interval| round * per_second(interval));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is not negative")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and is not negative"
+    )]
     let total = (pairs * per_second(scenario.cluster.discovery_interval) + rounds).round() as u64;
     total
 }
@@ -104,9 +132,13 @@ fn round_of_forwarders(nodes: f64) -> f64 {
     if nodes < 2.0 {
         return 0.0;
     }
-    let segment = ROUND_OF_FORWARDERS.windows(2).find(|ends| nodes <= ends[1].0);
+    let segment = ROUND_OF_FORWARDERS
+        .windows(2)
+        .find(|ends| nodes <= ends[1].0);
     let last = || ROUND_OF_FORWARDERS.windows(2).next_back();
-    let Some([(from, low), (to, high)]) = segment.or_else(last) else { return 0.0 };
+    let Some([(from, low), (to, high)]) = segment.or_else(last) else {
+        return 0.0;
+    };
     let slope = (libm::log(*high) - libm::log(*low)) / (libm::log(*to) - libm::log(*from));
     low * libm::pow(nodes / from, slope)
 }
@@ -133,9 +165,19 @@ mod tests {
             Scenario::read("x.toml", file.as_bytes(), &Catalog::default()).unwrap()
         };
         let small = estimate(&read(5), &Catalog::default());
-        assert_eq!((small.nodes, small.steps, small.children, small.wants_big), (5, 1, 20, false));
-        let pubsub = small.strategies.iter().find(|one| one.strategy == "pubsub").unwrap();
-        assert_eq!(pubsub.messages_per_second, 3, "20 pairs every 10 s and 20 every 30 s");
+        assert_eq!(
+            (small.nodes, small.steps, small.children, small.wants_big),
+            (5, 1, 20, false)
+        );
+        let pubsub = small
+            .strategies
+            .iter()
+            .find(|one| one.strategy == "pubsub")
+            .unwrap();
+        assert_eq!(
+            pubsub.messages_per_second, 3,
+            "20 pairs every 10 s and 20 every 30 s"
+        );
         assert!(!estimate(&read(2_000), &Catalog::default()).wants_big);
         assert!(estimate(&read(2_001), &Catalog::default()).wants_big);
     }

@@ -21,7 +21,10 @@ pub enum LoadError {
     },
     /// The operating system refuses to read it.
     #[error("{}: cannot be read: {reason}", .path.display())]
-    #[diagnostic(code(scenario::unreadable), help("check the permissions of the file and of its directories"))]
+    #[diagnostic(
+        code(scenario::unreadable),
+        help("check the permissions of the file and of its directories")
+    )]
     Unreadable {
         /// The path.
         path: PathBuf,
@@ -30,7 +33,10 @@ pub enum LoadError {
     },
     /// A directory without a single `*.toml` in it or below it.
     #[error("{}: the directory has no scenario files", .path.display())]
-    #[diagnostic(code(scenario::no_scenarios), help("scenario files end in `.toml`; directories are searched with all below them"))]
+    #[diagnostic(
+        code(scenario::no_scenarios),
+        help("scenario files end in `.toml`; directories are searched with all below them")
+    )]
     NoScenarios {
         /// The directory.
         path: PathBuf,
@@ -62,7 +68,11 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<LoadError>> {
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok(files) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(files)
+    } else {
+        Err(errors)
+    }
 }
 
 /// The bytes of a scenario file: of one that is too long, only so many that the reader sees it.
@@ -72,11 +82,15 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<LoadError>> {
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
     let unreadable = |reason| refused(path, reason);
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(LoadError::NotAFile { path: path.to_owned() });
+        return Err(LoadError::NotAFile {
+            path: path.to_owned(),
+        });
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(FILE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     Ok(bytes)
 }
 
@@ -95,30 +109,48 @@ fn find_one(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
         return Ok(vec![path.to_owned()]);
     }
     if !kind.is_dir() {
-        return Err(LoadError::NotAFile { path: path.to_owned() });
+        return Err(LoadError::NotAFile {
+            path: path.to_owned(),
+        });
     }
     let mut files = Vec::new();
     walk(path, DEPTH_MAX, &mut files)?;
-    if files.is_empty() { Err(LoadError::NoScenarios { path: path.to_owned() }) } else { Ok(files) }
+    if files.is_empty() {
+        Err(LoadError::NoScenarios {
+            path: path.to_owned(),
+        })
+    } else {
+        Ok(files)
+    }
 }
 
 /// Adds the scenario files of a directory, then those of the directories in it, by name. Links to
 /// directories are not followed: they may lead in a circle.
 fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), LoadError> {
     let unreadable = |reason| refused(directory, reason);
-    let mut entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(unreadable)?;
+    let mut entries = fs::read_dir(directory)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(unreadable)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     let mut directories = Vec::new();
     for entry in entries {
         let (path, kind) = (entry.path(), entry.file_type().map_err(unreadable)?);
         if kind.is_dir() {
             directories.push(path);
-        } else if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+            && path.is_file()
+        {
             files.push(path);
         }
     }
-    let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-    directories.iter().try_for_each(|directory| walk(directory, depth, files))
+    let Some(depth) = depth.checked_sub(1) else {
+        return Ok(());
+    };
+    directories
+        .iter()
+        .try_for_each(|directory| walk(directory, depth, files))
 }
 
 #[cfg(test)]
@@ -134,7 +166,10 @@ mod tests {
             fs::write(root.path().join(name), "").unwrap();
         }
         let found = find(&[root.path().join("b.toml"), root.path().to_owned()]).unwrap();
-        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(root.path()).unwrap().to_str().unwrap()).collect();
+        let names: Vec<_> = found
+            .iter()
+            .map(|path| path.strip_prefix(root.path()).unwrap().to_str().unwrap())
+            .collect();
         assert_eq!(names, ["b.toml", "a.toml", "sub/c.toml"]);
     }
 
@@ -149,9 +184,15 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_device_is_no_scenario_and_a_circle_of_links_ends() {
-        assert!(matches!(read_bytes(Path::new("/dev/zero")), Err(LoadError::NotAFile { .. })));
+        assert!(matches!(
+            read_bytes(Path::new("/dev/zero")),
+            Err(LoadError::NotAFile { .. })
+        ));
         let root = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(root.path(), root.path().join("loop")).unwrap();
-        assert!(matches!(find(&[root.path().to_owned()]).unwrap_err()[..], [LoadError::NoScenarios { .. }]));
+        assert!(matches!(
+            find(&[root.path().to_owned()]).unwrap_err()[..],
+            [LoadError::NoScenarios { .. }]
+        ));
     }
 }

@@ -368,7 +368,11 @@ impl Action {
     /// After what time it heals itself, if it does.
     #[must_use]
     pub fn heal_after(&self) -> Option<When> {
-        if let Self::Partition { heal_after, .. } | Self::Cut { heal_after, .. } = self { *heal_after } else { None }
+        if let Self::Partition { heal_after, .. } | Self::Cut { heal_after, .. } = self {
+            *heal_after
+        } else {
+            None
+        }
     }
 
     /// [`Self::heal_after`], to be changed.
@@ -416,9 +420,9 @@ impl Children {
     pub fn ids(&self) -> Vec<ChildId> {
         match self {
             Self::Ids(ids) => ids.clone(),
-            Self::Counted { count, prefix } => {
-                (1..=*count).map(|k| ChildId::from(format!("{prefix}-{k}"))).collect()
-            }
+            Self::Counted { count, prefix } => (1..=*count)
+                .map(|k| ChildId::from(format!("{prefix}-{k}")))
+                .collect(),
         }
     }
 }

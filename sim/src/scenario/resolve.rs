@@ -60,8 +60,16 @@ pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
 fn default_expectation(scenario: &Scenario) -> Expectation {
     let last = scenario.steps.iter().map(latest).max().unwrap_or_default();
     let rest = scenario.run.duration.saturating_sub(last);
-    let claim = Claim::Converged { within: DEFAULT_WITHIN.min(rest), after: After::LastStep, nodes: None };
-    Expectation { strategy: None, claim, line: 0 }
+    let claim = Claim::Converged {
+        within: DEFAULT_WITHIN.min(rest),
+        after: After::LastStep,
+        nodes: None,
+    };
+    Expectation {
+        strategy: None,
+        claim,
+        line: 0,
+    }
 }
 
 fn is_drawn(when: When) -> bool {

@@ -15,9 +15,15 @@ const DURATION: &str = r"[0-9]+(\.[0-9]+)?(us|ms|s|m|h)";
 pub fn json_schema(catalog: &Catalog) -> Json {
     let mut schema = shape(&FILE, catalog);
     let head = [
-        ("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema")),
+        (
+            "$schema".to_owned(),
+            json!("https://json-schema.org/draft/2020-12/schema"),
+        ),
         ("title".to_owned(), json!("hublab scenario")),
-        ("description".to_owned(), json!("A scripted cluster, and what must hold in it.")),
+        (
+            "description".to_owned(),
+            json!("A scripted cluster, and what must hold in it."),
+        ),
     ];
     let definitions = std::mem::take(&mut schema.definitions);
     let mut all: Map<String, Json> = head.into_iter().chain(schema.body).collect();
@@ -38,9 +44,14 @@ impl Part {
     fn of(body: Json) -> Self {
         let body = match body {
             Json::Object(map) => map,
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => Map::new(),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+                Map::new()
+            }
         };
-        Self { body, definitions: Map::new() }
+        Self {
+            body,
+            definitions: Map::new(),
+        }
     }
 }
 
@@ -56,8 +67,15 @@ fn shape(shape: &Shape, catalog: &Catalog) -> Part {
         definitions.append(&mut part.definitions);
         properties.insert(key.name.to_owned(), Json::Object(part.body));
     }
-    let required: Vec<&str> = shape.keys.iter().filter(|key| key.required).map(|key: &Key| key.name).collect();
-    let mut part = Part::of(json!({ "type": "object", "properties": properties, "additionalProperties": false }));
+    let required: Vec<&str> = shape
+        .keys
+        .iter()
+        .filter(|key| key.required)
+        .map(|key: &Key| key.name)
+        .collect();
+    let mut part = Part::of(
+        json!({ "type": "object", "properties": properties, "additionalProperties": false }),
+    );
     if !required.is_empty() {
         part.body.insert("required".to_owned(), json!(required));
     }
@@ -71,10 +89,19 @@ fn shape(shape: &Shape, catalog: &Catalog) -> Part {
 /// Each alternative: its keys, and none of those of the others.
 fn choices(choices: &[&[&str]]) -> Json {
     let alternative = |keys: &&[&str]| {
-        let mut others: Vec<&str> = choices.iter().copied().flatten().copied().filter(|key| !keys.contains(key)).collect();
+        let mut others: Vec<&str> = choices
+            .iter()
+            .copied()
+            .flatten()
+            .copied()
+            .filter(|key| !keys.contains(key))
+            .collect();
         others.sort_unstable();
         others.dedup();
-        let others: Vec<Json> = others.into_iter().map(|key| json!({ "required": [key] })).collect();
+        let others: Vec<Json> = others
+            .into_iter()
+            .map(|key| json!({ "required": [key] }))
+            .collect();
         json!({ "required": keys, "not": { "anyOf": others } })
     };
     choices.iter().map(alternative).collect()
@@ -97,13 +124,17 @@ fn value(value: &Value, catalog: &Catalog) -> Part {
     Part::of(match value {
         Value::Text | Value::Node => json!({ "type": "string" }),
         Value::Name => json!({ "type": "string", "minLength": 1, "maxLength": 256 }),
-        Value::Names => json!({ "type": "array", "items": { "type": "string", "minLength": 1 }, "uniqueItems": true }),
+        Value::Names => {
+            json!({ "type": "array", "items": { "type": "string", "minLength": 1 }, "uniqueItems": true })
+        }
         Value::Bool => json!({ "type": "boolean" }),
         Value::True => json!({ "const": true }),
         Value::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Value::Probability => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Value::Duration => duration(),
-        Value::When => json!({ "type": "string", "pattern": format!(r"^{DURATION}(\.\.{DURATION})?$") }),
+        Value::When => {
+            json!({ "type": "string", "pattern": format!(r"^{DURATION}(\.\.{DURATION})?$") })
+        }
         Value::Jump => json!({ "type": "string", "pattern": format!("^[+-]?{DURATION}$") }),
         Value::DurationOr(words) => json!({ "anyOf": [{ "enum": words }, duration()] }),
         Value::Seeds => json!({ "type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$" }),
@@ -114,9 +145,13 @@ fn value(value: &Value, catalog: &Catalog) -> Part {
         Value::Oracle => json!({ "enum": oracle::NAMES }),
         Value::Metric => metric(),
         Value::Strategy => json!({ "enum": catalog.names() }),
-        Value::Strategies => json!({ "type": "array", "items": { "enum": catalog.names() }, "minItems": 1, "uniqueItems": true }),
+        Value::Strategies => {
+            json!({ "type": "array", "items": { "enum": catalog.names() }, "minItems": 1, "uniqueItems": true })
+        }
         Value::Parameters => return parameters(catalog),
-        Value::Durations => json!({ "type": "array", "items": duration(), "minItems": 2, "maxItems": 2 }),
+        Value::Durations => {
+            json!({ "type": "array", "items": duration(), "minItems": 2, "maxItems": 2 })
+        }
         Value::Texts => texts(),
         Value::NodeTexts => texts(),
         Value::Table(table) => return shape(table, catalog),
@@ -130,7 +165,11 @@ fn value(value: &Value, catalog: &Catalog) -> Part {
 }
 
 fn metric() -> Json {
-    let per_kind: Vec<&str> = metric::NAMES.iter().copied().filter(|name| metric::is_per_kind(name)).collect();
+    let per_kind: Vec<&str> = metric::NAMES
+        .iter()
+        .copied()
+        .filter(|name| metric::is_per_kind(name))
+        .collect();
     let pattern = format!(r"^({})\..+$", per_kind.join("|"));
     json!({ "anyOf": [{ "enum": metric::NAMES }, { "type": "string", "pattern": pattern }] })
 }
@@ -145,11 +184,15 @@ fn parameters(catalog: &Catalog) -> Part {
         if let Some(Json::Object(mut inner)) = part.body.remove("$defs") {
             definitions.append(&mut inner);
         }
-        part.body.insert("additionalProperties".to_owned(), json!(false));
-        part.body.insert("description".to_owned(), json!(entry.summary()));
+        part.body
+            .insert("additionalProperties".to_owned(), json!(false));
+        part.body
+            .insert("description".to_owned(), json!(entry.summary()));
         properties.insert(entry.name().to_owned(), Json::Object(part.body));
     }
-    let mut part = Part::of(json!({ "type": "object", "properties": properties, "additionalProperties": false }));
+    let mut part = Part::of(
+        json!({ "type": "object", "properties": properties, "additionalProperties": false }),
+    );
     part.definitions = definitions;
     part
 }

@@ -55,7 +55,9 @@ pub fn apply_overrides(source: &str, overrides: &[(String, String)]) -> Result<S
     if overrides.is_empty() || source.len() > super::FILE_BYTES_MAX {
         return Ok(source.to_owned());
     }
-    let Ok(mut document) = source.parse::<DocumentMut>() else { return Ok(source.to_owned()) };
+    let Ok(mut document) = source.parse::<DocumentMut>() else {
+        return Ok(source.to_owned());
+    };
     for (path, value) in overrides {
         set(document.as_table_mut(), path, value)?;
     }
@@ -75,12 +77,16 @@ fn set(root: &mut Table, path: &str, value: &str) -> Result<(), SetError> {
     if parts.iter().any(|part| part.is_empty()) {
         return Err(SetError::BadPath { path: shown() });
     }
-    let Some(key) = parts.pop() else { return Err(SetError::BadPath { path: shown() }) };
+    let Some(key) = parts.pop() else {
+        return Err(SetError::BadPath { path: shown() });
+    };
     let mut place = Place::Table(root);
     for part in parts {
         place = place.enter(part, path)?;
     }
-    let value = value.parse::<Value>().unwrap_or_else(|_| Value::from(value));
+    let value = value
+        .parse::<Value>()
+        .unwrap_or_else(|_| Value::from(value));
     place.put(key, value, path)
 }
 
@@ -98,7 +104,10 @@ enum Place<'d> {
 
 impl<'d> Place<'d> {
     fn enter(self, part: &str, path: &str) -> Result<Self, SetError> {
-        let not_a_table = || SetError::NotATable { path: suggest::shown(path), part: suggest::shown(part) };
+        let not_a_table = || SetError::NotATable {
+            path: suggest::shown(path),
+            part: suggest::shown(part),
+        };
         match self {
             Self::Table(table) => {
                 let item = table.entry(part).or_insert_with(toml_edit::table);
@@ -110,13 +119,27 @@ impl<'d> Place<'d> {
             }
             Self::Tables(tables, name) => {
                 let len = tables.len();
-                let element = part.parse().ok().and_then(|number: usize| tables.get_mut(number));
-                element.map(Self::Table).ok_or(SetError::NoSuchElement { path: suggest::shown(path), part: name, len })
+                let element = part
+                    .parse()
+                    .ok()
+                    .and_then(|number: usize| tables.get_mut(number));
+                element.map(Self::Table).ok_or(SetError::NoSuchElement {
+                    path: suggest::shown(path),
+                    part: name,
+                    len,
+                })
             }
             Self::Array(array, name) => {
                 let len = array.len();
-                let element = part.parse().ok().and_then(|number: usize| array.get_mut(number));
-                let element = element.ok_or(SetError::NoSuchElement { path: suggest::shown(path), part: name, len })?;
+                let element = part
+                    .parse()
+                    .ok()
+                    .and_then(|number: usize| array.get_mut(number));
+                let element = element.ok_or(SetError::NoSuchElement {
+                    path: suggest::shown(path),
+                    part: name,
+                    len,
+                })?;
                 Self::of_value(element, part).ok_or_else(not_a_table)
             }
         }
@@ -135,7 +158,11 @@ impl<'d> Place<'d> {
         match value {
             Value::InlineTable(table) => Some(Self::Inline(table)),
             Value::Array(array) => Some(Self::Array(array, suggest::shown(name))),
-            Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => None,
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => None,
         }
     }
 
@@ -144,19 +171,35 @@ impl<'d> Place<'d> {
             Self::Table(table) => {
                 let old = table.get(key);
                 if old.is_some_and(|old| old.is_table() || old.is_array_of_tables()) {
-                    return Err(SetError::IsATable { path: suggest::shown(path) });
+                    return Err(SetError::IsATable {
+                        path: suggest::shown(path),
+                    });
                 }
                 table.insert(key, Item::Value(value));
             }
             Self::Inline(table) => drop(table.insert(key, value)),
             Self::Tables(tables, part) => {
-                return Err(SetError::NoSuchElement { path: suggest::shown(path), part, len: tables.len() });
+                return Err(SetError::NoSuchElement {
+                    path: suggest::shown(path),
+                    part,
+                    len: tables.len(),
+                });
             }
             Self::Array(array, part) => {
                 let len = array.len();
-                match key.parse().ok().and_then(|number: usize| array.get_mut(number)) {
+                match key
+                    .parse()
+                    .ok()
+                    .and_then(|number: usize| array.get_mut(number))
+                {
                     Some(element) => *element = value,
-                    None => return Err(SetError::NoSuchElement { path: suggest::shown(path), part, len }),
+                    None => {
+                        return Err(SetError::NoSuchElement {
+                            path: suggest::shown(path),
+                            part,
+                            len,
+                        });
+                    }
                 }
             }
         }
@@ -176,32 +219,74 @@ mod tests {
 
     #[test]
     fn a_value_is_replaced_where_it_stands_and_added_where_it_is_absent() {
-        assert!(with("network.loss", "0.02").unwrap().contains("loss = 0.02"));
-        assert!(with("network.order", "any").unwrap().contains("order = \"any\""));
-        assert!(with("run.duration", "30s").unwrap().contains("[run]\nduration = \"30s\""));
-        assert!(with("strategy.gossip.recipients", "2").unwrap().contains("[strategy.gossip]\nrecipients = 2"));
+        assert!(
+            with("network.loss", "0.02")
+                .unwrap()
+                .contains("loss = 0.02")
+        );
+        assert!(
+            with("network.order", "any")
+                .unwrap()
+                .contains("order = \"any\"")
+        );
+        assert!(
+            with("run.duration", "30s")
+                .unwrap()
+                .contains("[run]\nduration = \"30s\"")
+        );
+        assert!(
+            with("strategy.gossip.recipients", "2")
+                .unwrap()
+                .contains("[strategy.gossip]\nrecipients = 2")
+        );
         assert!(with("step.0.at", "2s").unwrap().contains("at = \"2s\""));
-        assert!(with("step.0.crash.nodes", "[\"n2\"]").unwrap().contains("nodes = [\"n2\"]"));
-        assert!(with("step.0.crash.nodes.0", "n3").unwrap().contains("nodes = [\"n3\"]"));
+        assert!(
+            with("step.0.crash.nodes", "[\"n2\"]")
+                .unwrap()
+                .contains("nodes = [\"n2\"]")
+        );
+        assert!(
+            with("step.0.crash.nodes.0", "n3")
+                .unwrap()
+                .contains("nodes = [\"n3\"]")
+        );
     }
 
     #[test]
     fn a_path_that_leads_nowhere_is_an_error() {
-        assert!(matches!(with("network..loss", "1"), Err(SetError::BadPath { .. })));
+        assert!(matches!(
+            with("network..loss", "1"),
+            Err(SetError::BadPath { .. })
+        ));
         assert!(matches!(with("", "1"), Err(SetError::BadPath { .. })));
-        assert!(matches!(with("cluster.nodes.x", "1"), Err(SetError::NotATable { .. })));
-        assert!(matches!(with("step.4.at", "1s"), Err(SetError::NoSuchElement { len: 1, .. })));
-        assert!(matches!(with("network", "1"), Err(SetError::IsATable { .. })));
+        assert!(matches!(
+            with("cluster.nodes.x", "1"),
+            Err(SetError::NotATable { .. })
+        ));
+        assert!(matches!(
+            with("step.4.at", "1s"),
+            Err(SetError::NoSuchElement { len: 1, .. })
+        ));
+        assert!(matches!(
+            with("network", "1"),
+            Err(SetError::IsATable { .. })
+        ));
     }
 
     #[test]
     fn a_text_that_is_not_toml_is_given_back_for_the_reader_to_refuse() {
-        assert_eq!(apply_overrides("a = [", &[("a".to_owned(), "1".to_owned())]).unwrap(), "a = [");
+        assert_eq!(
+            apply_overrides("a = [", &[("a".to_owned(), "1".to_owned())]).unwrap(),
+            "a = ["
+        );
     }
 
     #[test]
     fn overrides_are_split_at_the_first_equals_sign() {
-        assert_eq!(parse_override("a.b = x=y"), Some(("a.b".to_owned(), "x=y".to_owned())));
+        assert_eq!(
+            parse_override("a.b = x=y"),
+            Some(("a.b".to_owned(), "x=y".to_owned()))
+        );
         assert_eq!(parse_override("a.b"), None);
     }
 }

@@ -6,15 +6,26 @@ const WORD_MAX: usize = 64;
 /// The candidate nearest to `word`, if one is near enough to be a slip of the keyboard: at most
 /// one edit in three characters. Of equally near ones the one whose characters are nearest: for
 /// `n9` among `n1` to `n6`, it is `n6`.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let length = word.chars().count();
     if length > WORD_MAX {
         return None;
     }
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= 4 * WORD_MAX && candidate.chars().count().abs_diff(length) <= length)
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), apart(word, candidate), candidate))
+        .filter(|candidate| {
+            candidate.len() <= 4 * WORD_MAX && candidate.chars().count().abs_diff(length) <= length
+        })
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(word, candidate),
+                apart(word, candidate),
+                candidate,
+            )
+        })
         .filter(|(edits, _, _)| *edits <= length.div_ceil(3))
         .min_by_key(|(edits, apart, _)| (*edits, *apart))
         .map(|(_, _, candidate)| candidate)
@@ -22,23 +33,37 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 
 /// How far apart the characters of two words are, place by place.
 fn apart(a: &str, b: &str) -> u32 {
-    a.chars().zip(b.chars()).map(|(a, b)| u32::from(a).abs_diff(u32::from(b))).fold(0, u32::saturating_add)
+    a.chars()
+        .zip(b.chars())
+        .map(|(a, b)| u32::from(a).abs_diff(u32::from(b)))
+        .fold(0, u32::saturating_add)
 }
 
 /// The help for an unknown word: the nearest, or else all of a short list.
-pub(crate) fn help<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+pub(crate) fn help<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<String> {
     const LISTED_MAX: usize = 24;
     if let Some(near) = nearest(word, candidates.clone()) {
         return Some(format!("did you mean `{}`?", shown(near)));
     }
-    let all: Vec<String> = candidates.into_iter().take(LISTED_MAX + 1).map(|word| format!("`{}`", shown(word))).collect();
+    let all: Vec<String> = candidates
+        .into_iter()
+        .take(LISTED_MAX + 1)
+        .map(|word| format!("`{}`", shown(word)))
+        .collect();
     (!all.is_empty() && all.len() <= LISTED_MAX).then(|| format!("allowed: {}", all.join(", ")))
 }
 
 /// A word of a file as messages quote it: cut short, without control characters.
 pub(crate) fn shown(word: &str) -> String {
     const SHOWN_MAX: usize = 48;
-    let mut short: String = word.chars().take(SHOWN_MAX).map(|c| if c.is_control() { '?' } else { c }).collect();
+    let mut short: String = word
+        .chars()
+        .take(SHOWN_MAX)
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect();
     if word.chars().nth(SHOWN_MAX).is_some() {
         short.push('…');
     }
@@ -60,7 +85,10 @@ mod tests {
 
     #[test]
     fn without_a_near_name_the_help_lists_what_is_allowed() {
-        assert_eq!(help("swim", ["pubsub", "gossip"]).as_deref(), Some("allowed: `pubsub`, `gossip`"));
+        assert_eq!(
+            help("swim", ["pubsub", "gossip"]).as_deref(),
+            Some("allowed: `pubsub`, `gossip`")
+        );
         assert_eq!(help("x", []), None);
     }
 

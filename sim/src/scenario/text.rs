@@ -30,10 +30,24 @@ impl Text {
     pub fn new(name: &str, text: &str) -> Self {
         let shown = text
             .chars()
-            .map(|c| if c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t') { '?' } else { c })
+            .map(|c| {
+                if c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t') {
+                    '?'
+                } else {
+                    c
+                }
+            })
             .collect();
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { name: name.to_owned(), shown, lines: std::iter::once(0).chain(starts).collect() }
+        let starts = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'\n')
+            .map(|(at, _)| at + 1);
+        Self {
+            name: name.to_owned(),
+            shown,
+            lines: std::iter::once(0).chain(starts).collect(),
+        }
     }
 
     /// The name that diagnostics show.
@@ -52,19 +66,30 @@ impl Text {
     #[must_use]
     pub(crate) fn label(&self, range: Range<usize>) -> SourceSpan {
         let start = self.floor(range.start.min(self.shown.len()));
-        let end = range.end.clamp(start, self.line_end(self.line_index(start)).max(start));
+        let end = range
+            .end
+            .clamp(start, self.line_end(self.line_index(start)).max(start));
         let end = self.floor(end.min(start + LABEL_MAX)).max(start);
         SourceSpan::from(start..end)
     }
 
     fn line_index(&self, offset: usize) -> usize {
-        self.lines.partition_point(|start| *start <= offset).saturating_sub(1)
+        self.lines
+            .partition_point(|start| *start <= offset)
+            .saturating_sub(1)
     }
 
     /// Where a line ends, its line break not included.
     fn line_end(&self, line: usize) -> usize {
-        let end = self.lines.get(line + 1).map_or(self.shown.len(), |next| next - 1);
-        if self.shown[..end].ends_with('\r') && end > self.lines[line] { end - 1 } else { end }
+        let end = self
+            .lines
+            .get(line + 1)
+            .map_or(self.shown.len(), |next| next - 1);
+        if self.shown[..end].ends_with('\r') && end > self.lines[line] {
+            end - 1
+        } else {
+            end
+        }
     }
 
     /// The nearest character boundary at or below `offset`.
@@ -82,7 +107,9 @@ impl Text {
         }
         let line = self.lines[first]..self.line_end(last);
         let start = span.start.saturating_sub(SURROUNDINGS).max(line.start);
-        let end = (span.end + SURROUNDINGS).min(line.end).min(start + EXCERPT_MAX);
+        let end = (span.end + SURROUNDINGS)
+            .min(line.end)
+            .min(start + EXCERPT_MAX);
         self.floor(start)..self.floor(end.max(start))
     }
 }
@@ -94,14 +121,24 @@ impl SourceCode for Text {
         context_lines_before: usize,
         context_lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let end = span.offset().checked_add(span.len()).ok_or(MietteError::OutOfBounds)?;
-        if end > self.shown.len() || !self.shown.is_char_boundary(span.offset()) || !self.shown.is_char_boundary(end) {
+        let end = span
+            .offset()
+            .checked_add(span.len())
+            .ok_or(MietteError::OutOfBounds)?;
+        if end > self.shown.len()
+            || !self.shown.is_char_boundary(span.offset())
+            || !self.shown.is_char_boundary(end)
+        {
             return Err(MietteError::OutOfBounds);
         }
         let shown = if context_lines_before == 0 && context_lines_after == 0 {
             span.offset()..end
         } else {
-            self.excerpt(span.offset()..end, context_lines_before, context_lines_after)
+            self.excerpt(
+                span.offset()..end,
+                context_lines_before,
+                context_lines_after,
+            )
         };
         let line = self.line_index(shown.start);
         let column = self.shown[self.lines[line]..shown.start].chars().count();
@@ -127,7 +164,10 @@ mod tests {
         let text = Text::new("x.toml", "a = 1\r\nbé = 2\n");
         assert_eq!((text.line(0), text.line(7), text.line(13)), (1, 2, 2));
         let contents = text.read_span(&text.label(11..14), 0, 0).unwrap();
-        assert_eq!((contents.line(), contents.column(), contents.data()), (1, 3, b"= 2".as_slice()));
+        assert_eq!(
+            (contents.line(), contents.column(), contents.data()),
+            (1, 3, b"= 2".as_slice())
+        );
     }
 
     #[test]
@@ -149,6 +189,9 @@ mod tests {
     #[test]
     fn control_characters_are_not_shown_as_they_are() {
         let text = Text::new("x.toml", "a\u{1b}[31m");
-        assert_eq!(text.read_span(&text.label(0..6), 0, 0).unwrap().data(), b"a?[31m");
+        assert_eq!(
+            text.read_span(&text.label(0..6), 0, 0).unwrap().data(),
+            b"a?[31m"
+        );
     }
 }

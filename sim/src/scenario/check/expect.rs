@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hublab_strategies::{NodeId, Time};
 
-use super::timeline::{State, Timeline};
+use super::timeline::Timeline;
 use super::{Sink, latest, order_problem, shown_duration};
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::model::{Action, After, Claim, NodeIx, Scenario, When};
@@ -23,7 +23,9 @@ pub(super) fn deadlines(scenario: &Scenario, sites: &[ExpectSites], report: Sink
                     continue;
                 }
             },
-            Claim::Registry { at, .. } | Claim::Entry { at, .. } => (Duration::from_micros(at.0), sites.at),
+            Claim::Registry { at, .. } | Claim::Entry { at, .. } => {
+                (Duration::from_micros(at.0), sites.at)
+            }
             Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => continue,
         };
         if deadline > end {
@@ -38,34 +40,62 @@ fn latest_start(scenario: &Scenario, after: After) -> Option<Duration> {
     let steps = scenario.steps.iter();
     match after {
         After::LastStep => Some(steps.map(latest).max().unwrap_or_default()),
-        After::Heal => {
-            steps.filter(|step| step.action == Action::Heal || step.action.heal_after().is_some()).map(latest).max()
-        }
+        After::Heal => steps
+            .filter(|step| step.action == Action::Heal || step.action.heal_after().is_some())
+            .map(latest)
+            .max(),
         After::Time(time) => Some(time),
     }
 }
 
 /// Reports the claims about a registry whose node does not run then.
-pub(super) fn subjects(scenario: &Scenario, timeline: &Timeline, sites: &[ExpectSites], report: Sink<'_>) {
+pub(super) fn subjects(
+    scenario: &Scenario,
+    timeline: &Timeline,
+    sites: &[ExpectSites],
+    report: Sink<'_>,
+) {
     for (expectation, sites) in scenario.expectations.iter().zip(sites) {
         match &expectation.claim {
-            Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. } => {
+            Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. } if timeline.knows(*on) => {
                 subject(scenario, timeline, (*at, *on), sites, report);
             }
-            Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {}
+            Claim::Registry { .. }
+            | Claim::Entry { .. }
+            | Claim::Converged { .. }
+            | Claim::Always(_)
+            | Claim::Violates(_)
+            | Claim::Metric { .. } => {}
         }
     }
 }
 
-fn subject(scenario: &Scenario, timeline: &Timeline, (time, node): (Time, NodeIx), sites: &ExpectSites, report: Sink<'_>) {
+fn subject(
+    scenario: &Scenario,
+    timeline: &Timeline,
+    (time, node): (Time, NodeIx),
+    sites: &ExpectSites,
+    report: Sink<'_>,
+) {
     let when = Duration::from_micros(time.0);
     match timeline.state(node, When::Fixed(when), usize::MAX) {
-        Ok(State::Up | State::Paused) => {}
-        Ok(state) => {
-            let (state, since) = timeline.told_at(scenario, node, state);
-            let node = scenario.cluster.nodes.get(node as usize).map(NodeId::as_str).unwrap_or_default();
+        Ok(standing) if standing.runs() => {}
+        Ok(standing) => {
+            let (state, since) = (timeline.told(scenario, node, standing), standing.site());
+            let node = scenario
+                .cluster
+                .nodes
+                .get(node as usize)
+                .map(NodeId::as_str)
+                .unwrap_or_default();
             let (node, time) = (suggest::shown(node), shown_duration(when));
-            report(Problem::ClaimOnStoppedNode { node, time, state, at: sites.claim, since });
+            report(Problem::ClaimOnStoppedNode {
+                node,
+                time,
+                state,
+                at: sites.claim,
+                since,
+            });
         }
         Err(other) => report(order_problem(scenario, node, other, sites.claim)),
     }

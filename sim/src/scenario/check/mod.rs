@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::diagnostic::Problem;
 use super::model::{Action, NodeIx, Scenario, Step, When};
 use super::read::{Sites, StepSites, shown_duration};
-use timeline::{State, Timeline};
+use timeline::Timeline;
 
 /// Where problems go.
 type Sink<'s> = &'s mut dyn FnMut(Problem);
@@ -28,7 +28,7 @@ pub(super) fn check(scenario: &Scenario, sites: &Sites, report: Sink<'_>) {
     if sites.unread {
         return;
     }
-    let timeline = Timeline::of(scenario, &sites.steps, report);
+    let timeline = Timeline::of(scenario, sites, report);
     for (order, (step, sites)) in steps().enumerate() {
         needs(scenario, &timeline, (order, step, sites), report);
         if let Action::Partition { groups, .. } = &step.action {
@@ -48,7 +48,10 @@ pub(super) fn bounds(when: When) -> (Duration, Duration) {
 
 /// The last instant at which a step, or its `heal_after`, can act.
 pub(super) fn latest(step: &Step) -> Duration {
-    let healed = step.action.heal_after().map_or(Duration::ZERO, |when| bounds(when).1);
+    let healed = step
+        .action
+        .heal_after()
+        .map_or(Duration::ZERO, |when| bounds(when).1);
     bounds(step.at).1 + healed
 }
 
@@ -63,15 +66,28 @@ fn shown_when(when: When) -> String {
 fn times(step: &Step, sites: &StepSites, end: Duration, report: Sink<'_>) {
     let (_, last) = bounds(step.at);
     if last > end {
-        report(Problem::AfterTheEnd { time: shown_duration(last), end: shown_duration(end), at: sites.at });
+        report(Problem::AfterTheEnd {
+            time: shown_duration(last),
+            end: shown_duration(end),
+            at: sites.at,
+        });
     } else if let Some(at) = sites.heal_after.filter(|_| latest(step) > end) {
-        report(Problem::HealsAfterTheEnd { time: shown_duration(latest(step)), end: shown_duration(end), at });
+        report(Problem::HealsAfterTheEnd {
+            time: shown_duration(latest(step)),
+            end: shown_duration(end),
+            at,
+        });
     }
 }
 
 /// Whether the nodes that a step acts on run when it comes. Boots and stops are part of the
 /// timeline and were checked with it.
-fn needs(scenario: &Scenario, timeline: &Timeline, (order, step, sites): (usize, &Step, &StepSites), report: Sink<'_>) {
+fn needs(
+    scenario: &Scenario,
+    timeline: &Timeline,
+    (order, step, sites): (usize, &Step, &StepSites),
+    report: Sink<'_>,
+) {
     match &step.action {
         Action::Join(_)
         | Action::Leave(_)
@@ -94,22 +110,36 @@ fn needs(scenario: &Scenario, timeline: &Timeline, (order, step, sites): (usize,
         | Action::View { .. } => {}
     }
     for (at, nodes) in sites.subject.elements() {
-        let wrong = nodes.iter().find_map(|node| {
-            let problem = match timeline.state(*node, step.at, order) {
-                Ok(State::Up | State::Paused) => return None,
-                Ok(state) => timeline.not_running(scenario, *node, state, step.action.name(), at),
-                Err(other) => order_problem(scenario, *node, other, at),
-            };
-            Some(problem)
-        });
+        let wrong = nodes
+            .iter()
+            .filter(|node| timeline.knows(**node))
+            .find_map(|node| {
+                let problem = match timeline.state(*node, step.at, order) {
+                    Ok(standing) if standing.runs() => return None,
+                    Ok(standing) => {
+                        timeline.not_running(scenario, *node, standing, step.action.name(), at)
+                    }
+                    Err(other) => order_problem(scenario, *node, other, at),
+                };
+                Some(problem)
+            });
         if let Some(problem) = wrong {
             report(problem);
         }
     }
 }
 
-fn order_problem(scenario: &Scenario, node: NodeIx, other: miette::SourceSpan, at: miette::SourceSpan) -> Problem {
-    Problem::OrderDependsOnSeed { node: timeline::name(scenario, node), other, at }
+fn order_problem(
+    scenario: &Scenario,
+    node: NodeIx,
+    other: miette::SourceSpan,
+    at: miette::SourceSpan,
+) -> Problem {
+    Problem::OrderDependsOnSeed {
+        node: timeline::name(scenario, node),
+        other,
+        at,
+    }
 }
 
 /// Whether every node that runs when a partition comes is in one of its groups.
@@ -126,22 +156,36 @@ fn coverage(
         return;
     }
     let mut grouped = vec![false; scenario.cluster.nodes.len()];
-    groups.iter().flatten().for_each(|node| grouped[*node as usize] = true);
+    groups
+        .iter()
+        .flatten()
+        .for_each(|node| grouped[*node as usize] = true);
     let mut missing = Vec::new();
-    for node in (0..).take(grouped.len()).filter(|node| !grouped[*node as usize]) {
+    for node in (0..)
+        .take(grouped.len())
+        .filter(|node| !grouped[*node as usize] && timeline.knows(*node))
+    {
         match timeline.state(node, step.at, order) {
-            Ok(State::Up | State::Paused) => missing.push(timeline::name(scenario, node)),
-            Ok(State::Never | State::Crashed | State::Left) => {}
+            Ok(standing) if standing.runs() => missing.push(timeline::name(scenario, node)),
+            Ok(_) => {}
             Err(other) => return report(order_problem(scenario, node, other, sites.action)),
         }
     }
     let rest = missing.len().saturating_sub(NAMED);
-    let named = missing.iter().take(NAMED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let named = missing
+        .iter()
+        .take(NAMED)
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     let nodes = match missing.len() {
         0 => return,
         1 => format!("{named} is"),
         2..=NAMED => format!("{named} are"),
         _ => format!("{named} and {rest} more are"),
     };
-    report(Problem::InNoGroup { nodes, at: sites.action });
+    report(Problem::InNoGroup {
+        nodes,
+        at: sites.action,
+    });
 }

@@ -1,5 +1,6 @@
 //! Who runs when: each node's boots, stops and pauses in the order of time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use miette::SourceSpan;
@@ -7,7 +8,7 @@ use miette::SourceSpan;
 use super::{Sink, bounds, order_problem, shown_when};
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::model::{Action, NodeIx, Scenario, When};
-use crate::scenario::read::{Named, StepSites};
+use crate::scenario::read::{Named, Sites};
 use crate::scenario::suggest;
 
 /// What a node is doing.
@@ -61,7 +62,7 @@ impl Change {
 
 /// One change of one node's state.
 #[derive(Debug, Clone, Copy)]
-struct Event {
+pub(super) struct Event {
     when: When,
     /// The position of its step in the file.
     order: usize,
@@ -83,6 +84,28 @@ impl Event {
     }
 }
 
+/// A node's state, and what brought it there; nothing for the state at time 0.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing<'t> {
+    pub(super) state: State,
+    since: Option<&'t Event>,
+}
+
+impl Standing<'_> {
+    /// Whether the node runs, be it paused.
+    pub(super) fn runs(self) -> bool {
+        match self.state {
+            State::Up | State::Paused => true,
+            State::Never | State::Crashed | State::Left => false,
+        }
+    }
+
+    /// Where the step stands that brought it there.
+    pub(super) fn site(self) -> Option<SourceSpan> {
+        self.since.map(|event| event.site)
+    }
+}
+
 /// The history of every node.
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -90,24 +113,36 @@ pub(super) struct Timeline {
     started: Vec<bool>,
     /// The changes of each node, in the order of time.
     events: Vec<Vec<Event>>,
+    /// The nodes whose history has names that were guessed.
+    guessed: BTreeSet<NodeIx>,
 }
 
 impl Timeline {
     /// The history that a scenario's steps make; what is impossible in it is reported, and taken
     /// as done.
-    pub(super) fn of(scenario: &Scenario, sites: &[StepSites], report: Sink<'_>) -> Self {
+    pub(super) fn of(scenario: &Scenario, sites: &Sites, report: Sink<'_>) -> Self {
         let nodes = scenario.cluster.nodes.len();
         let mut started = vec![false; nodes];
-        scenario.cluster.start.iter().for_each(|node| started[*node as usize] = true);
-        let mut timeline = Self { started, events: vec![Vec::new(); nodes] };
-        for (order, (step, sites)) in scenario.steps.iter().zip(sites).enumerate() {
+        scenario
+            .cluster
+            .start
+            .iter()
+            .for_each(|node| started[*node as usize] = true);
+        let mut timeline = Self {
+            started,
+            events: vec![Vec::new(); nodes],
+            guessed: sites.guessed.clone(),
+        };
+        for (order, (step, sites)) in scenario.steps.iter().zip(&sites.steps).enumerate() {
             if let Some(change) = change_of(&step.action) {
                 timeline.add(change, step.at, order, &sites.subject);
             }
         }
         for node in (0..).take(nodes) {
             timeline.events[node as usize].sort_by_key(|event| (bounds(event.when).0, event.order));
-            timeline.walk(scenario, node, report);
+            if timeline.knows(node) {
+                timeline.walk(scenario, node, report);
+            }
         }
         timeline
     }
@@ -115,22 +150,34 @@ impl Timeline {
     fn add(&mut self, change: Change, when: When, order: usize, subject: &Named) {
         for (site, nodes) in subject.elements() {
             for node in nodes {
-                self.events[*node as usize].push(Event { when, order, change, site });
+                self.events[*node as usize].push(Event {
+                    when,
+                    order,
+                    change,
+                    site,
+                });
             }
         }
     }
 
     /// Follows one node through its history.
     fn walk(&self, scenario: &Scenario, node: NodeIx, report: Sink<'_>) {
-        let mut state = self.first_state(node);
-        let mut last: Option<&Event> = None;
+        let mut standing = Standing {
+            state: self.first_state(node),
+            since: None,
+        };
         for event in &self.events[node as usize] {
-            match last.filter(|last| !last.before(event.when, event.order)) {
+            match standing
+                .since
+                .filter(|last| !last.before(event.when, event.order))
+            {
                 Some(last) => report(order_problem(scenario, node, last.site, event.site)),
-                None => self.transition(scenario, node, (state, last), event, report),
+                None => self.transition(scenario, node, standing, event, report),
             }
-            state = event.change.result();
-            last = Some(event);
+            standing = Standing {
+                state: event.change.result(),
+                since: Some(event),
+            };
         }
     }
 
@@ -138,52 +185,85 @@ impl Timeline {
         &self,
         scenario: &Scenario,
         node: NodeIx,
-        (state, last): (State, Option<&Event>),
+        before: Standing<'_>,
         event: &Event,
         report: Sink<'_>,
     ) {
-        let (at, since) = (event.site, last.map(|last| last.site));
+        let (at, since) = (event.site, before.site());
         let action = event.change.name();
         let name = name(scenario, node);
-        report(match (event.change, state) {
+        report(match (event.change, before.state) {
             (Change::Join, State::Never)
             | (Change::Restart, State::Crashed | State::Left)
             | (Change::Leave | Change::Crash, State::Up | State::Paused)
             | (Change::Pause, State::Up)
             | (Change::Resume, State::Paused) => return,
-            (Change::Join, State::Crashed | State::Left) => {
-                let state = self.told(scenario, node, state, last);
-                Problem::JoinedBefore { node: name, state, at, since }
-            }
+            (Change::Join, State::Crashed | State::Left) => Problem::JoinedBefore {
+                node: name,
+                state: self.told(scenario, node, before),
+                at,
+                since,
+            },
             (Change::Join | Change::Restart, State::Up | State::Paused) => {
-                let starts = last.is_none() && event.change == Change::Join;
-                let help = starts.then(|| "leave it out of `start` in [cluster], or leave out this step".to_owned());
-                Problem::AlreadyRunning { action, node: name, at, since, help }
+                let starts = since.is_none() && event.change == Change::Join;
+                let help = starts.then(|| {
+                    "leave it out of `start` in [cluster], or leave out this step".to_owned()
+                });
+                Problem::AlreadyRunning {
+                    action,
+                    node: name,
+                    at,
+                    since,
+                    help,
+                }
             }
             (Change::Restart, State::Never) => Problem::NeverRan { node: name, at },
-            (Change::Pause, State::Paused) => Problem::AlreadyPaused { node: name, at, since },
+            (Change::Pause, State::Paused) => Problem::AlreadyPaused {
+                node: name,
+                at,
+                since,
+            },
             (Change::Resume, State::Up) => Problem::NotPaused { node: name, at },
-            (Change::Leave | Change::Crash | Change::Pause | Change::Resume, State::Never | State::Crashed | State::Left) => {
-                self.stopped(scenario, node, (state, last), action, at)
-            }
+            (
+                Change::Leave | Change::Crash | Change::Pause | Change::Resume,
+                State::Never | State::Crashed | State::Left,
+            ) => self.not_running(scenario, node, before, action, at),
         });
     }
 
+    /// Whether the history of a node is what the file says, no name in it guessed.
+    pub(super) fn knows(&self, node: NodeIx) -> bool {
+        !self.guessed.contains(&node)
+    }
+
     fn first_state(&self, node: NodeIx) -> State {
-        if self.started[node as usize] { State::Up } else { State::Never }
+        if self.started[node as usize] {
+            State::Up
+        } else {
+            State::Never
+        }
     }
 
     /// The state of a node when a step comes.
     ///
     /// # Errors
     /// It depends on the seed: the place of the step that may come before or after.
-    pub(super) fn state(&self, node: NodeIx, when: When, order: usize) -> Result<State, SourceSpan> {
+    pub(super) fn state(
+        &self,
+        node: NodeIx,
+        when: When,
+        order: usize,
+    ) -> Result<Standing<'_>, SourceSpan> {
         let events = &self.events[node as usize];
         let count = events.partition_point(|event| event.before(when, order));
-        match events.get(count).filter(|next| !next.after(when, order)) {
-            Some(next) => Err(next.site),
-            None => Ok(count.checked_sub(1).map_or_else(|| self.first_state(node), |last| events[last].change.result())),
+        if let Some(next) = events.get(count).filter(|next| !next.after(when, order)) {
+            return Err(next.site);
         }
+        let since = count.checked_sub(1).map(|last| &events[last]);
+        Ok(Standing {
+            state: since.map_or_else(|| self.first_state(node), |event| event.change.result()),
+            since,
+        })
     }
 
     /// The problem of a step that needs a node which does not run.
@@ -191,47 +271,46 @@ impl Timeline {
         &self,
         scenario: &Scenario,
         node: NodeIx,
-        state: State,
+        standing: Standing<'_>,
         action: &'static str,
         at: SourceSpan,
     ) -> Problem {
-        let last = self.events[node as usize].iter().rfind(|event| event.change.result() == state);
-        self.stopped(scenario, node, (state, last), action, at)
-    }
-
-    fn stopped(
-        &self,
-        scenario: &Scenario,
-        node: NodeIx,
-        (state, last): (State, Option<&Event>),
-        action: &'static str,
-        at: SourceSpan,
-    ) -> Problem {
-        let help = match state {
-            State::Never if self.joins_later(node) => Some("move the step behind the `join`".to_owned()),
+        let help = match standing.state {
+            State::Never if self.joins_later(node) => {
+                Some("move the step behind the `join`".to_owned())
+            }
             State::Never => Some("name it in `start` of [cluster], or `join` it first".to_owned()),
             State::Crashed | State::Left => Some("`restart` it first".to_owned()),
             State::Up | State::Paused => None,
         };
-        let told = self.told(scenario, node, state, last);
-        Problem::NotRunning { action, node: name(scenario, node), state: told, at, since: last.map(|last| last.site), help }
+        let state = self.told(scenario, node, standing);
+        Problem::NotRunning {
+            action,
+            node: name(scenario, node),
+            state,
+            at,
+            since: standing.site(),
+            help,
+        }
     }
 
     fn joins_later(&self, node: NodeIx) -> bool {
-        self.events[node as usize].iter().any(|event| event.change == Change::Join)
+        self.events[node as usize]
+            .iter()
+            .any(|event| event.change == Change::Join)
     }
 
-    /// A node's state as a clause: "it crashed at 5s".
-    pub(super) fn told_at(&self, scenario: &Scenario, node: NodeIx, state: State) -> (String, Option<SourceSpan>) {
-        let last = self.events[node as usize].iter().rfind(|event| event.change.result() == state);
-        (self.told(scenario, node, state, last), last.map(|last| last.site))
-    }
-
-    fn told(&self, scenario: &Scenario, node: NodeIx, state: State, last: Option<&Event>) -> String {
+    /// A node's state as a clause: "`n1` crashed at 5s".
+    pub(super) fn told(&self, scenario: &Scenario, node: NodeIx, standing: Standing<'_>) -> String {
         let name = name(scenario, node);
-        let time = last.map(|last| shown_when(last.when)).unwrap_or_default();
-        let join = self.events[node as usize].iter().find(|event| event.change == Change::Join);
-        match state {
+        let time = standing
+            .since
+            .map(|event| shown_when(event.when))
+            .unwrap_or_default();
+        let join = self.events[node as usize]
+            .iter()
+            .find(|event| event.change == Change::Join);
+        match standing.state {
             State::Never => join.map_or_else(
                 || format!("`{name}` is never booted"),
                 |join| format!("`{name}` joins at {}", shown_when(join.when)),

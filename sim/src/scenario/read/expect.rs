@@ -22,7 +22,9 @@ impl<'t> Reader<'_> {
     }
 
     fn expectation(&mut self, table: &Table<'t>) -> Option<Expectation> {
-        let strategy = self.may(table, "strategy", Self::strategy).map(str::to_owned);
+        let strategy = self
+            .may(table, "strategy", Self::strategy)
+            .map(str::to_owned);
         let key = self.choose(table)?;
         let value = table.get(key)?;
         self.claim_site = self.label(table.key_span(key));
@@ -35,18 +37,35 @@ impl<'t> Reader<'_> {
             _ => self.metric(value),
         }?;
         let at = table.get("at").map(|at| self.label(at.span()));
-        self.sites.expectations.push(ExpectSites { at: at.unwrap_or(self.claim_site), claim: self.claim_site });
-        Some(Expectation { strategy, claim, line: self.text.line(table.span().start) })
+        self.sites.expectations.push(ExpectSites {
+            at: at.unwrap_or(self.claim_site),
+            claim: self.claim_site,
+        });
+        Some(Expectation {
+            strategy,
+            claim,
+            line: self.text.line(table.span().start),
+        })
     }
 
     fn converged(&mut self, value: &'t Value<'t>) -> Option<Claim> {
         let table = self.open(value, &CONVERGED)?;
         let within = self.need(&table, "within", Self::duration);
-        let after = self.may(&table, "after", Self::after).unwrap_or(After::LastStep);
-        let nodes = table.get("nodes").filter(|nodes| nodes.get_ref().as_str() != Some("all"));
-        let nodes = nodes.and_then(|value| self.some_nodes(value)).map(|named| named.nodes);
+        let after = self
+            .may(&table, "after", Self::after)
+            .unwrap_or(After::LastStep);
+        let nodes = table
+            .get("nodes")
+            .filter(|nodes| nodes.get_ref().as_str() != Some("all"));
+        let nodes = nodes
+            .and_then(|value| self.some_nodes(value))
+            .map(|named| named.nodes);
         self.claim_site = self.label(table.key_span("within"));
-        Some(Claim::Converged { within: within?, after, nodes })
+        Some(Claim::Converged {
+            within: within?,
+            after,
+            nodes,
+        })
     }
 
     fn after(&mut self, value: &'t Value<'t>) -> Option<After> {
@@ -61,7 +80,11 @@ impl<'t> Reader<'_> {
     fn place(&mut self, table: &Table<'t>, claim: &Table<'t>) -> (Option<Time>, Option<u32>) {
         let at = self.need(table, "at", Self::time);
         let on = self.need(claim, "on", Self::node);
-        self.claim_site = self.label(claim.get("on").map_or_else(|| claim.span(), toml::Spanned::span));
+        self.claim_site = self.label(
+            claim
+                .get("on")
+                .map_or_else(|| claim.span(), toml::Spanned::span),
+        );
         (at, on)
     }
 
@@ -73,12 +96,20 @@ impl<'t> Reader<'_> {
         let both: std::collections::BTreeSet<&ChildId> = has.iter().collect();
         if let Some(child) = lacks.iter().find(|child| both.contains(child)) {
             let at = self.label(claim.key_span("lacks"));
-            self.report(Problem::Contradiction { child: suggest::shown(child.as_str()), at });
+            self.report(Problem::Contradiction {
+                child: suggest::shown(child.as_str()),
+                at,
+            });
         }
         if claim.get("has").is_none() && claim.get("lacks").is_none() {
             self.claims_nothing(&claim, "registry", "give it `has` or `lacks`");
         }
-        Some(Claim::Registry { at: at?, on: on?, has, lacks })
+        Some(Claim::Registry {
+            at: at?,
+            on: on?,
+            has,
+            lacks,
+        })
     }
 
     fn claims_nothing(&mut self, table: &Table<'t>, claim: &'static str, needs: &'static str) {
@@ -93,9 +124,23 @@ impl<'t> Reader<'_> {
         let nodes = self.may(&claim, "nodes", Self::node_ids);
         let pids = self.may(&claim, "pids", Self::node_texts);
         let metadata = self.may(&claim, "metadata", Self::metadata);
-        let first = self.may(&claim, "first", Self::node).map(|node| self.node_id(node));
-        let pids = pids.map(|pids| pids.into_iter().map(|(node, pid)| (node, Pid::new(pid))).collect());
-        Some(Claim::Entry { at: at?, on: on?, child: child?, nodes, pids, metadata, first })
+        let first = self
+            .may(&claim, "first", Self::node)
+            .map(|node| self.node_id(node));
+        let pids = pids.map(|pids| {
+            pids.into_iter()
+                .map(|(node, pid)| (node, Pid::new(pid)))
+                .collect()
+        });
+        Some(Claim::Entry {
+            at: at?,
+            on: on?,
+            child: child?,
+            nodes,
+            pids,
+            metadata,
+            first,
+        })
     }
 
     fn oracle(&mut self, value: &'t Value<'t>) -> Option<String> {
@@ -105,7 +150,11 @@ impl<'t> Reader<'_> {
         }
         let at = self.label(value.span());
         let help = suggest::help(name, oracle::NAMES.iter().copied());
-        self.report(Problem::UnknownOracle { name: suggest::shown(name), at, help });
+        self.report(Problem::UnknownOracle {
+            name: suggest::shown(name),
+            at,
+            help,
+        });
         None
     }
 
@@ -113,15 +162,26 @@ impl<'t> Reader<'_> {
         let table = self.open(value, &METRIC)?;
         let name = self.need(&table, "name", Self::metric_name);
         let bound = |reader: &mut Self, value: &'t Value<'t>| reader.count(value, 0);
-        let (min, max) = (self.may(&table, "min", bound), self.may(&table, "max", bound));
+        let (min, max) = (
+            self.may(&table, "min", bound),
+            self.may(&table, "max", bound),
+        );
         if min.zip(max).is_some_and(|(min, max)| min > max) {
             let at = self.label(value.span());
-            self.report(Problem::Disordered { smaller: "min", larger: "max", at });
+            self.report(Problem::Disordered {
+                smaller: "min",
+                larger: "max",
+                at,
+            });
         }
         if table.get("min").is_none() && table.get("max").is_none() {
             self.claims_nothing(&table, "metric", "give it `min` or `max`");
         }
-        Some(Claim::Metric { name: name?, min, max })
+        Some(Claim::Metric {
+            name: name?,
+            min,
+            max,
+        })
     }
 
     fn metric_name(&mut self, value: &'t Value<'t>) -> Option<String> {
@@ -129,17 +189,26 @@ impl<'t> Reader<'_> {
             self.wrong_type(value, "the name of a metric", None);
             return None;
         };
-        let (base, kind) = name.split_once('.').map_or((name.as_ref(), None), |(base, kind)| (base, Some(kind)));
-        let known = metric::NAMES.contains(&base) && kind.is_none_or(|kind| !kind.is_empty() && metric::is_per_kind(base));
+        let (base, kind) = name
+            .split_once('.')
+            .map_or((name.as_ref(), None), |(base, kind)| (base, Some(kind)));
+        let known = metric::NAMES.contains(&base)
+            && kind.is_none_or(|kind| !kind.is_empty() && metric::is_per_kind(base));
         if known {
             return Some(name.clone().into_owned());
         }
         let at = self.label(value.span());
         let help = match kind {
-            Some(_) if metric::NAMES.contains(&base) => Some(format!("`{base}` does not exist per kind of message")),
+            Some(_) if metric::NAMES.contains(&base) => {
+                Some(format!("`{base}` does not exist per kind of message"))
+            }
             Some(_) | None => suggest::help(base, metric::NAMES.iter().copied()),
         };
-        self.report(Problem::UnknownMetric { name: suggest::shown(name), at, help });
+        self.report(Problem::UnknownMetric {
+            name: suggest::shown(name),
+            at,
+            help,
+        });
         None
     }
 }

@@ -29,21 +29,39 @@ impl<'t> Reader<'_> {
     pub(super) fn file(&mut self, root: &'t DeTable<'t>, stem: &str) -> Scenario {
         let file = self.open_entries(root, 0..0, &FILE);
         self.schema(&file);
-        let name = self.may(&file, "name", Self::name).unwrap_or(stem).to_owned();
+        let name = self
+            .may(&file, "name", Self::name)
+            .unwrap_or(stem)
+            .to_owned();
         let summary = self.may(&file, "summary", Self::text).map(str::to_owned);
-        let cluster = self.required(&file, "cluster").and_then(|value| self.open(value, &CLUSTER));
+        let cluster = self
+            .required(&file, "cluster")
+            .and_then(|value| self.open(value, &CLUSTER));
         let cluster = cluster.map_or_else(Cluster::default, |table| self.cluster(&table));
         let run = file.get("run").and_then(|value| self.open(value, &RUN));
         let run = match run {
             Some(table) => self.run(&table),
             None => self.default_run(),
         };
-        let strategies = self.may(&file, "strategy", Self::parameters).unwrap_or_default();
-        let network = file.get("network").and_then(|value| self.open(value, &NETWORK));
+        let strategies = self
+            .may(&file, "strategy", Self::parameters)
+            .unwrap_or_default();
+        let network = file
+            .get("network")
+            .and_then(|value| self.open(value, &NETWORK));
         let network = network.map_or_else(Network::default, |table| self.network(&table));
         let steps = self.list(&file, "step", Self::steps);
         let expectations = self.list(&file, "expect", Self::expectations);
-        Scenario { name, summary, run, cluster, strategies, network, steps, expectations }
+        Scenario {
+            name,
+            summary,
+            run,
+            cluster,
+            strategies,
+            network,
+            steps,
+            expectations,
+        }
     }
 
     fn schema(&mut self, file: &Table<'t>) {
@@ -62,17 +80,30 @@ impl<'t> Reader<'_> {
             duration: Duration::from_secs(60),
             seed: 1,
             seeds: 0..200,
-            strategies: self.catalog.names().into_iter().map(str::to_owned).collect(),
+            strategies: self
+                .catalog
+                .names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         }
     }
 
     fn run(&mut self, table: &Table<'t>) -> Run {
         let default = self.default_run();
         Run {
-            duration: self.may(table, "duration", Self::positive).unwrap_or(default.duration),
-            seed: self.may(table, "seed", |reader, value| reader.count(value, 0)).unwrap_or(default.seed),
-            seeds: self.may(table, "seeds", Self::seeds).unwrap_or(default.seeds),
-            strategies: self.may(table, "strategies", Self::strategies).unwrap_or(default.strategies),
+            duration: self
+                .may(table, "duration", Self::positive)
+                .unwrap_or(default.duration),
+            seed: self
+                .may(table, "seed", |reader, value| reader.count(value, 0))
+                .unwrap_or(default.seed),
+            seeds: self
+                .may(table, "seeds", Self::seeds)
+                .unwrap_or(default.seeds),
+            strategies: self
+                .may(table, "strategies", Self::strategies)
+                .unwrap_or(default.strategies),
         }
     }
 
@@ -82,7 +113,10 @@ impl<'t> Reader<'_> {
         let seeds = parse_seeds(text);
         if seeds.is_none() {
             let at = self.label(value.span());
-            self.report(Problem::BadSeeds { text: suggest::shown(text), at });
+            self.report(Problem::BadSeeds {
+                text: suggest::shown(text),
+                at,
+            });
         }
         seeds
     }
@@ -95,7 +129,9 @@ impl<'t> Reader<'_> {
         self.not_empty(value, "strategies");
         let mut names: Vec<String> = Vec::new();
         for element in elements.iter() {
-            let Some(name) = self.strategy(element) else { continue };
+            let Some(name) = self.strategy(element) else {
+                continue;
+            };
             if names.iter().any(|known| known == name) {
                 self.repeated(name, element);
             } else {
@@ -118,21 +154,33 @@ impl<'t> Reader<'_> {
     fn unknown_strategy(&mut self, name: &str, span: Range<usize>) {
         let at = self.label(span);
         let help = suggest::help(name, self.catalog.names());
-        self.report(Problem::UnknownStrategy { name: suggest::shown(name), at, help });
+        self.report(Problem::UnknownStrategy {
+            name: suggest::shown(name),
+            at,
+            help,
+        });
     }
 
     fn cluster(&mut self, table: &Table<'t>) -> Cluster {
         self.declare_nodes(table);
         let default = Cluster::default();
-        let start = self.may(table, "start", Self::nodes).map(|named| named.nodes);
+        let start = self
+            .may(table, "start", Self::nodes)
+            .map(|named| named.nodes);
         Cluster {
             start: start.unwrap_or_else(|| self.all_nodes()),
             discovery_interval: self
                 .may(table, "discovery_interval", Self::positive)
                 .unwrap_or(default.discovery_interval),
-            join_debounce: self.may(table, "join_debounce", Self::duration).unwrap_or(default.join_debounce),
-            down_after: self.may(table, "down_after", Self::duration).unwrap_or(default.down_after),
-            down_spread: self.may(table, "down_spread", Self::probability).unwrap_or(default.down_spread),
+            join_debounce: self
+                .may(table, "join_debounce", Self::duration)
+                .unwrap_or(default.join_debounce),
+            down_after: self
+                .may(table, "down_after", Self::duration)
+                .unwrap_or(default.down_after),
+            down_spread: self
+                .may(table, "down_spread", Self::probability)
+                .unwrap_or(default.down_spread),
             crash_detected_after: self
                 .may(table, "crash_detected_after", Self::duration)
                 .unwrap_or(default.crash_detected_after),
@@ -149,7 +197,10 @@ impl<'t> Reader<'_> {
         for (name, value) in entries {
             if self.catalog.get(name.get_ref()).is_none() {
                 self.unknown_strategy(name.get_ref(), name.span());
-            } else if let Some(parameters) = self.parameters_of(name.get_ref(), value) {
+            } else if let Some(parameters) = self
+                .parameters_of(name.get_ref(), value)
+                .filter(|parameters| !parameters.is_empty())
+            {
                 all.insert(name.get_ref().clone().into_owned(), parameters);
             }
         }
@@ -169,11 +220,19 @@ impl<'t> Reader<'_> {
         for (key, value) in entries {
             let key_text = key.get_ref().as_ref();
             if !known.contains_key(key_text) {
-                let absent = known.keys().map(String::as_str).filter(|key| !entries.contains_key(*key));
+                let absent = known
+                    .keys()
+                    .map(String::as_str)
+                    .filter(|key| !entries.contains_key(*key));
                 let help = suggest::help(key_text, absent);
                 let at = self.label(key.span());
                 let table = format!("[strategy.{name}]");
-                self.report(Problem::UnknownKey { key: suggest::shown(key_text), table, at, help });
+                self.report(Problem::UnknownKey {
+                    key: suggest::shown(key_text),
+                    table,
+                    at,
+                    help,
+                });
                 continue;
             }
             let checked = json(value.get_ref(), PARAMETER_DEPTH_MAX)
@@ -187,7 +246,9 @@ impl<'t> Reader<'_> {
             }
         }
         if all_right && let Err((key, reason)) = entry.configure(&parameters) {
-            let span = entries.get(key.as_str()).map_or_else(|| value.span(), toml::Spanned::span);
+            let span = entries
+                .get(key.as_str())
+                .map_or_else(|| value.span(), toml::Spanned::span);
             self.bad_parameter(name, &key, reason, span);
         }
         Some(parameters)
@@ -196,7 +257,12 @@ impl<'t> Reader<'_> {
     fn bad_parameter(&mut self, strategy: &str, key: &str, reason: String, span: Range<usize>) {
         let at = self.label(span);
         let (strategy, key) = (suggest::shown(strategy), suggest::shown(key));
-        self.report(Problem::BadParameter { strategy, key, reason: super::shown_long(&reason), at });
+        self.report(Problem::BadParameter {
+            strategy,
+            key,
+            reason: super::shown_long(&reason),
+            at,
+        });
     }
 }
 
@@ -216,7 +282,11 @@ pub fn parse_seeds(text: &str) -> Option<Range<u64>> {
 
 /// A TOML value as JSON.
 fn json(value: &DeValue<'_>, depth: usize) -> Result<Json, String> {
-    let deeper = || depth.checked_sub(1).ok_or_else(|| "it is nested too deep".to_owned());
+    let deeper = || {
+        depth
+            .checked_sub(1)
+            .ok_or_else(|| "it is nested too deep".to_owned())
+    };
     match value {
         DeValue::String(text) => Ok(Json::String(text.clone().into_owned())),
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
@@ -233,11 +303,17 @@ fn json(value: &DeValue<'_>, depth: usize) -> Result<Json, String> {
         DeValue::Datetime(_) => Err("no parameter is a date; put it in quotes".to_owned()),
         DeValue::Array(elements) => {
             let depth = deeper()?;
-            elements.iter().map(|element| json(element.get_ref(), depth)).collect()
+            elements
+                .iter()
+                .map(|element| json(element.get_ref(), depth))
+                .collect()
         }
         DeValue::Table(entries) => {
             let depth = deeper()?;
-            entries.iter().map(|(key, value)| Ok((key.get_ref().to_string(), json(value.get_ref(), depth)?))).collect()
+            entries
+                .iter()
+                .map(|(key, value)| Ok((key.get_ref().to_string(), json(value.get_ref(), depth)?)))
+                .collect()
         }
     }
 }

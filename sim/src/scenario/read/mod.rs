@@ -15,6 +15,7 @@ mod syntax;
 mod table;
 mod value;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use miette::SourceSpan;
@@ -28,7 +29,7 @@ pub(super) use value::shown_duration;
 
 use super::check;
 use super::diagnostic::{PROBLEMS_MAX, Problem, Problems};
-use super::model::Scenario;
+use super::model::{NodeIx, Scenario};
 use super::text::Text;
 use crate::catalog::Catalog;
 use nodes::Nodes;
@@ -52,7 +53,9 @@ pub(super) fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Scenar
         }
         scenario
     });
-    let Reader { mut problems, more, .. } = reader;
+    let Reader {
+        mut problems, more, ..
+    } = reader;
     if !syntax_errors.is_empty() {
         problems.retain(|problem| stands_alone(problem, &syntax_errors, &text));
         problems.splice(0..0, syntax_errors);
@@ -76,19 +79,29 @@ fn stands_alone(problem: &Problem, syntax_errors: &[Problem], text: &Text) -> bo
             | Problem::EmptyList { .. }
             | Problem::ClaimsNothing { .. }
     );
-    !about_absence && syntax_errors.iter().all(|error| line(error) != line(problem))
+    !about_absence
+        && syntax_errors
+            .iter()
+            .all(|error| line(error) != line(problem))
 }
 
 /// The name that a file gives a scenario without one.
 fn stem(name: &str) -> String {
-    let stem = std::path::Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    stem.filter(|stem| !stem.is_empty()).unwrap_or_else(|| "scenario".to_owned())
+    let stem = std::path::Path::new(name)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    stem.filter(|stem| !stem.is_empty())
+        .unwrap_or_else(|| "scenario".to_owned())
 }
 
 /// A longer message as problems quote it: in one line, cut at a bound.
 fn shown_long(message: &str) -> String {
     const SHOWN_MAX: usize = 300;
-    message.chars().take(SHOWN_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    message
+        .chars()
+        .take(SHOWN_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// Where the parts of the scenario stand in the text, for the checks of the whole; in the order
@@ -97,6 +110,8 @@ fn shown_long(message: &str) -> String {
 pub(super) struct Sites {
     pub(super) steps: Vec<StepSites>,
     pub(super) expectations: Vec<ExpectSites>,
+    /// Nodes that stand for a misspelled name: nobody knows whether they run.
+    pub(super) guessed: BTreeSet<NodeIx>,
     /// Whether a step that may boot or stop nodes could not be read: then nobody knows who runs.
     pub(super) unread: bool,
 }

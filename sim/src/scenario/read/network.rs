@@ -13,20 +13,39 @@ const ORDERS: &[(&str, Order)] = &[("fifo", Order::Fifo), ("any", Order::Any)];
 
 impl<'t> Reader<'_> {
     pub(super) fn network(&mut self, table: &Table<'t>) -> Network {
-        let Network { base, send_gap, service_time, .. } = Network::default();
+        let Network {
+            base,
+            send_gap,
+            service_time,
+            ..
+        } = Network::default();
         Network {
             base: LinkParams {
-                latency: self.may(table, "latency", Self::latency).unwrap_or(base.latency),
-                loss: self.may(table, "loss", |reader, value| reader.probability(value)).unwrap_or(base.loss),
+                latency: self
+                    .may(table, "latency", Self::latency)
+                    .unwrap_or(base.latency),
+                loss: self
+                    .may(table, "loss", |reader, value| reader.probability(value))
+                    .unwrap_or(base.loss),
                 duplicate: self
-                    .may(table, "duplicate", |reader, value| reader.probability(value))
+                    .may(table, "duplicate", |reader, value| {
+                        reader.probability(value)
+                    })
                     .unwrap_or(base.duplicate),
                 order: self.may(table, "order", Self::order).unwrap_or(base.order),
-                bytes_per_second: self.may(table, "bytes_per_second", Self::bandwidth).unwrap_or(base.bytes_per_second),
+                bytes_per_second: self
+                    .may(table, "bytes_per_second", Self::bandwidth)
+                    .unwrap_or(base.bytes_per_second),
             },
-            send_gap: self.may(table, "send_gap", Self::duration).unwrap_or(send_gap),
-            service_time: self.may(table, "service_time", Self::duration).unwrap_or(service_time),
-            links: self.list(table, "link", |reader, value| reader.tables(value, &LINK, Self::link)),
+            send_gap: self
+                .may(table, "send_gap", Self::duration)
+                .unwrap_or(send_gap),
+            service_time: self
+                .may(table, "service_time", Self::duration)
+                .unwrap_or(service_time),
+            links: self.list(table, "link", |reader, value| {
+                reader.tables(value, &LINK, Self::link)
+            }),
         }
     }
 
@@ -39,7 +58,9 @@ impl<'t> Reader<'_> {
             to: to.unwrap_or_default().nodes,
             latency: self.may(table, "latency", Self::latency),
             loss: self.may(table, "loss", |reader, value| reader.probability(value)),
-            duplicate: self.may(table, "duplicate", |reader, value| reader.probability(value)),
+            duplicate: self.may(table, "duplicate", |reader, value| {
+                reader.probability(value)
+            }),
             order: self.may(table, "order", Self::order),
             bytes_per_second: self.may(table, "bytes_per_second", Self::bandwidth),
         };
@@ -62,11 +83,13 @@ impl<'t> Reader<'_> {
             "constant" => self.duration(value).map(Latency::Constant),
             "uniform" => self.uniform(value),
             "exponential" => {
-                let (min, mean) = self.ordered(value, &EXPONENTIAL, ("min", Self::duration), "mean")?;
+                let (min, mean) =
+                    self.ordered(value, &EXPONENTIAL, ("min", Self::duration), "mean")?;
                 Some(Latency::Exponential { min, mean })
             }
             "lognormal" => {
-                let (median, p99) = self.ordered(value, &LOGNORMAL, ("median", Self::positive), "p99")?;
+                let (median, p99) =
+                    self.ordered(value, &LOGNORMAL, ("median", Self::positive), "p99")?;
                 Some(Latency::Lognormal { median, p99 })
             }
             _ => self.bimodal(value),
@@ -74,7 +97,10 @@ impl<'t> Reader<'_> {
     }
 
     fn uniform(&mut self, value: &'t Value<'t>) -> Option<Latency> {
-        let ends = value.get_ref().as_array().map(|ends| ends.iter().collect::<Vec<_>>());
+        let ends = value
+            .get_ref()
+            .as_array()
+            .map(|ends| ends.iter().collect::<Vec<_>>());
         let Some(&[low, high]) = ends.as_deref() else {
             self.wrong_type(value, "two durations, like [\"1ms\", \"10ms\"]", None);
             return None;
@@ -90,7 +116,10 @@ impl<'t> Reader<'_> {
         &mut self,
         value: &'t Value<'t>,
         shape: &'static Shape,
-        (smaller, read_smaller): (&'static str, fn(&mut Self, &'t Value<'t>) -> Option<Duration>),
+        (smaller, read_smaller): (
+            &'static str,
+            fn(&mut Self, &'t Value<'t>) -> Option<Duration>,
+        ),
         larger: &'static str,
     ) -> Option<(Duration, Duration)> {
         let table = self.open(value, shape)?;
@@ -105,10 +134,16 @@ impl<'t> Reader<'_> {
         let table = self.open(value, &BIMODAL)?;
         let fast = self.need(&table, "fast", Self::duration);
         let slow = self.need(&table, "slow", Self::duration);
-        let slow_share = self.need(&table, "slow_share", |reader, value| reader.probability(value));
+        let slow_share = self.need(&table, "slow_share", |reader, value| {
+            reader.probability(value)
+        });
         let (fast, slow) = (fast?, slow?);
         self.in_order(value, ("fast", fast), ("slow", slow));
-        Some(Latency::Bimodal { fast, slow, slow_share: slow_share? })
+        Some(Latency::Bimodal {
+            fast,
+            slow,
+            slow_share: slow_share?,
+        })
     }
 
     fn in_order(
@@ -119,7 +154,11 @@ impl<'t> Reader<'_> {
     ) {
         if low > high {
             let at = self.label(value.span());
-            self.report(Problem::Disordered { smaller, larger, at });
+            self.report(Problem::Disordered {
+                smaller,
+                larger,
+                at,
+            });
         }
     }
 }

@@ -35,7 +35,9 @@ pub(super) struct Nodes {
 impl Nodes {
     fn add(&mut self, name: &str) -> bool {
         let next = self.names.len();
-        let Ok(ix) = NodeIx::try_from(next) else { return false };
+        let Ok(ix) = NodeIx::try_from(next) else {
+            return false;
+        };
         if self.by_name.contains_key(name) {
             return false;
         }
@@ -86,7 +88,11 @@ impl<'t> Reader<'_> {
                     self.nodes.add(&format!("n{number}"));
                 }
             }
-            Some(_) => self.may(cluster, "names", |reader, value| reader.declare_names(value)).unwrap_or(()),
+            Some(_) => self
+                .may(cluster, "names", |reader, value| {
+                    reader.declare_names(value)
+                })
+                .unwrap_or(()),
             None => {}
         }
     }
@@ -110,10 +116,17 @@ impl<'t> Reader<'_> {
             return None;
         }
         for element in elements.iter() {
-            let Some(name) = self.name(element) else { continue };
+            let Some(name) = self.name(element) else {
+                continue;
+            };
             if let Some(reason) = not_a_node_name(name) {
                 let at = self.label(element.span());
-                self.report(Problem::BadName { what: "node name", word: suggest::shown(name), reason, at });
+                self.report(Problem::BadName {
+                    what: "node name",
+                    word: suggest::shown(name),
+                    reason,
+                    at,
+                });
             } else if !self.nodes.add(name) {
                 self.repeated(name, element);
             }
@@ -136,9 +149,15 @@ impl<'t> Reader<'_> {
         }
         let names = self.nodes.names.iter().map(NodeId::as_str);
         let help = suggest::help(name, names.clone());
-        let meant = suggest::nearest(name, names).and_then(|meant| self.nodes.by_name.get(meant).copied());
+        let meant =
+            suggest::nearest(name, names).and_then(|meant| self.nodes.by_name.get(meant).copied());
         let at = self.label(value.span());
-        self.report(Problem::UnknownNode { name: suggest::shown(name), at, help });
+        self.report(Problem::UnknownNode {
+            name: suggest::shown(name),
+            at,
+            help,
+        });
+        self.sites.guessed.extend(meant);
         meant
     }
 
@@ -151,7 +170,10 @@ impl<'t> Reader<'_> {
     /// One node, as a list with its place.
     pub(super) fn one(&mut self, value: &'t Value<'t>) -> Option<Named> {
         let at = self.label(value.span());
-        self.node(value).map(|node| Named { nodes: vec![node], sites: vec![(at, 1)] })
+        self.node(value).map(|node| Named {
+            nodes: vec![node],
+            sites: vec![(at, 1)],
+        })
     }
 
     /// A list of nodes: names, spans, or `"all"`.
@@ -169,7 +191,9 @@ impl<'t> Reader<'_> {
     /// Goes on with a list: a node that it has already is reported.
     fn more_nodes(&mut self, value: &'t Value<'t>, mut named: Named) -> Option<Named> {
         match value.get_ref() {
-            DeValue::String(word) if word == "all" => self.add_span(value, (0, self.nodes.names.len()), &mut named),
+            DeValue::String(word) if word == "all" => {
+                self.add_span(value, (0, self.nodes.names.len()), &mut named)
+            }
             DeValue::Array(elements) => {
                 for element in elements.iter() {
                     self.element(element, elements.len(), &mut named);
@@ -190,7 +214,9 @@ impl<'t> Reader<'_> {
     }
 
     fn element(&mut self, element: &'t Value<'t>, elements: usize, named: &mut Named) {
-        let Some(word) = self.text_as(element, "the name of a node") else { return };
+        let Some(word) = self.text_as(element, "the name of a node") else {
+            return;
+        };
         if word == "all" {
             if elements == 1 {
                 return self.add_span(element, (0, self.nodes.names.len()), named);
@@ -204,11 +230,19 @@ impl<'t> Reader<'_> {
             }
             return;
         };
-        let (Some(from), Some(to)) = (self.lookup(first, element), self.lookup(last, element)) else { return };
+        let (Some(from), Some(to)) = (self.lookup(first, element), self.lookup(last, element))
+        else {
+            return;
+        };
         if from > to {
             let at = self.label(element.span());
             let (first, last) = (suggest::shown(first), suggest::shown(last));
-            return self.report(Problem::ReversedSpan { span: suggest::shown(word), first, last, at });
+            return self.report(Problem::ReversedSpan {
+                span: suggest::shown(word),
+                first,
+                last,
+                at,
+            });
         }
         self.add_span(element, (from as usize, to as usize + 1), named);
     }
@@ -242,14 +276,20 @@ impl<'t> Reader<'_> {
     /// The groups of a partition: lists that share no node.
     pub(super) fn groups(&mut self, value: &'t Value<'t>) -> Option<Vec<Vec<NodeIx>>> {
         let DeValue::Array(elements) = value.get_ref() else {
-            self.wrong_type(value, "a list of groups", Some("write [[\"n1\", \"n2\"], [\"n3\"]]".to_owned()));
+            self.wrong_type(
+                value,
+                "a list of groups",
+                Some("write [[\"n1\", \"n2\"], [\"n3\"]]".to_owned()),
+            );
             return None;
         };
         self.not_empty(value, "groups");
         let mut groups = Vec::with_capacity(elements.len());
         let mut homes: BTreeMap<NodeIx, SourceSpan> = BTreeMap::new();
         for element in elements.iter() {
-            let Some(group) = self.nodes(element) else { continue };
+            let Some(group) = self.nodes(element) else {
+                continue;
+            };
             self.apart(&group, &mut homes);
             groups.push(group.nodes);
         }
@@ -259,9 +299,15 @@ impl<'t> Reader<'_> {
     /// Reports the first node of each element that is in an earlier group.
     fn apart(&mut self, group: &Named, homes: &mut BTreeMap<NodeIx, SourceSpan>) {
         for (at, nodes) in group.elements() {
-            let taken = nodes.iter().find_map(|node| homes.get(node).map(|home| (*node, *home)));
+            let taken = nodes
+                .iter()
+                .find_map(|node| homes.get(node).map(|home| (*node, *home)));
             if let Some((node, first_at)) = taken {
-                self.report(Problem::GroupsOverlap { node: self.node_name(node), first_at, at });
+                self.report(Problem::GroupsOverlap {
+                    node: self.node_name(node),
+                    first_at,
+                    at,
+                });
             }
         }
         for (at, nodes) in group.elements() {
@@ -280,9 +326,13 @@ impl<'t> Reader<'_> {
         let mut pairs = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let name = key.get_ref();
-            let place = toml::Spanned::new(key.span(), DeValue::String(std::borrow::Cow::Borrowed("")));
+            let place =
+                toml::Spanned::new(key.span(), DeValue::String(std::borrow::Cow::Borrowed("")));
             let (node, text) = (self.lookup(name, &place), self.name(value));
-            pairs.extend(node.zip(text).map(|(node, text)| (self.node_id(node), text)));
+            pairs.extend(
+                node.zip(text)
+                    .map(|(node, text)| (self.node_id(node), text)),
+            );
         }
         Some(pairs)
     }

@@ -7,10 +7,12 @@ use super::syntax::Value;
 use super::table::Table;
 use super::{Named, Reader, StepSites};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::{Action, Audience, Children, ClockChange, InFlight, NodeIx, Step, When};
+use crate::scenario::model::{
+    Action, Audience, Children, ClockChange, InFlight, NodeIx, Step, When,
+};
 use crate::scenario::shape::{
-    BROADCAST, CLOCK, CUT, LINK, NODES, PARTITION, PROPAGATE, REQUEST, RESTART_CHILD, ROW, ROWS, START_CHILDREN, STEP,
-    STOP_CHILDREN, SYNC, VIEW,
+    BROADCAST, CLOCK, CUT, LINK, NODES, PARTITION, PROPAGATE, REQUEST, RESTART_CHILD, ROW, ROWS,
+    START_CHILDREN, STEP, STOP_CHILDREN, SYNC, VIEW,
 };
 
 /// The most steps of a scenario.
@@ -25,25 +27,43 @@ type ReadAction = for<'t> fn(&mut Reader<'_>, &'t Value<'t>) -> Read;
 /// The keys of a step that say nothing against its booting or stopping nodes.
 const LIFECYCLE: &[&str] = &["at", "join", "leave", "crash", "restart", "pause", "resume"];
 
-const IN_FLIGHT: &[(&str, InFlight)] =
-    &[("drop", InFlight::Drop), ("deliver", InFlight::Deliver), ("hold", InFlight::Hold)];
-const AUDIENCES: &[(&str, fn() -> Audience)] =
-    &[("global", || Audience::Global), ("local", || Audience::Local), ("external", || Audience::External)];
+const IN_FLIGHT: &[(&str, InFlight)] = &[
+    ("drop", InFlight::Drop),
+    ("deliver", InFlight::Deliver),
+    ("hold", InFlight::Hold),
+];
+const AUDIENCES: &[(&str, fn() -> Audience)] = &[
+    ("global", || Audience::Global),
+    ("local", || Audience::Local),
+    ("external", || Audience::External),
+];
 
 /// How each action is read. Adding one: a line here, its function, and its shape.
 const ACTIONS: &[(&str, ReadAction)] = &[
     ("join", |reader, value| reader.on_nodes(value, Action::Join)),
-    ("leave", |reader, value| reader.on_nodes(value, Action::Leave)),
-    ("crash", |reader, value| reader.on_nodes(value, Action::Crash)),
-    ("restart", |reader, value| reader.on_nodes(value, Action::Restart)),
-    ("pause", |reader, value| reader.on_nodes(value, Action::Pause)),
-    ("resume", |reader, value| reader.on_nodes(value, Action::Resume)),
+    ("leave", |reader, value| {
+        reader.on_nodes(value, Action::Leave)
+    }),
+    ("crash", |reader, value| {
+        reader.on_nodes(value, Action::Crash)
+    }),
+    ("restart", |reader, value| {
+        reader.on_nodes(value, Action::Restart)
+    }),
+    ("pause", |reader, value| {
+        reader.on_nodes(value, Action::Pause)
+    }),
+    ("resume", |reader, value| {
+        reader.on_nodes(value, Action::Resume)
+    }),
     ("partition", |reader, value| reader.partition(value)),
     ("cut", |reader, value| reader.cut(value)),
     ("heal", |reader, value| reader.heal(value)),
     ("link", |reader, value| reader.link_step(value)),
     ("clock", |reader, value| reader.clock(value)),
-    ("start_children", |reader, value| reader.start_children(value)),
+    ("start_children", |reader, value| {
+        reader.start_children(value)
+    }),
     ("stop_children", |reader, value| reader.stop_children(value)),
     ("restart_child", |reader, value| reader.restart_child(value)),
     ("propagate", |reader, value| reader.propagate(value)),
@@ -64,7 +84,10 @@ impl<'t> Reader<'_> {
         }
         self.tables(value, &STEP, |reader, table| {
             let step = reader.step(table);
-            let harmless = STEP.names().filter(|name| !LIFECYCLE.contains(name)).any(|name| table.get(name).is_some());
+            let harmless = STEP
+                .names()
+                .filter(|name| !LIFECYCLE.contains(name))
+                .any(|name| table.get(name).is_some());
             reader.sites.unread |= step.is_none() && !harmless;
             step
         })
@@ -78,13 +101,21 @@ impl<'t> Reader<'_> {
         self.heal_after = None;
         let (action, subject) = read(self, value)?;
         let sites = StepSites {
-            at: self.label(table.get("at").map_or_else(|| table.span(), toml::Spanned::span)),
+            at: self.label(
+                table
+                    .get("at")
+                    .map_or_else(|| table.span(), toml::Spanned::span),
+            ),
             action: self.label(table.key_span(key)),
             heal_after: self.heal_after,
             subject,
         };
         let line = self.text.line(table.span().start);
-        let step = Step { at: at?, action, line };
+        let step = Step {
+            at: at?,
+            action,
+            line,
+        };
         self.sites.steps.push(sites);
         Some(step)
     }
@@ -99,7 +130,14 @@ impl<'t> Reader<'_> {
         let table = self.open(value, &PARTITION)?;
         let groups = self.need(&table, "groups", Self::groups);
         let (in_flight, heal_after) = self.cut_options(&table);
-        Some((Action::Partition { groups: groups?, in_flight, heal_after }, Named::default()))
+        Some((
+            Action::Partition {
+                groups: groups?,
+                in_flight,
+                heal_after,
+            },
+            Named::default(),
+        ))
     }
 
     fn cut(&mut self, value: &'t Value<'t>) -> Read {
@@ -107,13 +145,25 @@ impl<'t> Reader<'_> {
         let from = self.need(&table, "from", Self::some_nodes);
         let to = self.need(&table, "to", Self::some_nodes);
         let (in_flight, heal_after) = self.cut_options(&table);
-        Some((Action::Cut { from: from?.nodes, to: to?.nodes, in_flight, heal_after }, Named::default()))
+        Some((
+            Action::Cut {
+                from: from?.nodes,
+                to: to?.nodes,
+                in_flight,
+                heal_after,
+            },
+            Named::default(),
+        ))
     }
 
     fn cut_options(&mut self, table: &Table<'t>) -> (InFlight, Option<When>) {
-        let in_flight = self.may(table, "in_flight", |reader, value| reader.word(value, "fate of messages", IN_FLIGHT));
+        let in_flight = self.may(table, "in_flight", |reader, value| {
+            reader.word(value, "fate of messages", IN_FLIGHT)
+        });
         let heal_after = self.may(table, "heal_after", Self::when);
-        self.heal_after = table.get("heal_after").map(|value| self.label(value.span()));
+        self.heal_after = table
+            .get("heal_after")
+            .map(|value| self.label(value.span()));
         (in_flight.unwrap_or_default(), heal_after)
     }
 
@@ -137,19 +187,33 @@ impl<'t> Reader<'_> {
         let change = match self.choose(&table)? {
             "jump" => self.need(&table, "jump", Self::jump).map(ClockChange::Jump),
             _ => self
-                .need(&table, "rate_ppm", |reader, value| reader.integer(value, -RATE_MAX, RATE_MAX))
+                .need(&table, "rate_ppm", |reader, value| {
+                    reader.integer(value, -RATE_MAX, RATE_MAX)
+                })
                 .map(ClockChange::RatePpm),
         };
-        Some((Action::Clock { nodes: nodes?.nodes, change: change? }, Named::default()))
+        Some((
+            Action::Clock {
+                nodes: nodes?.nodes,
+                change: change?,
+            },
+            Named::default(),
+        ))
     }
 
     fn start_children(&mut self, value: &'t Value<'t>) -> Read {
         let table = self.open(value, &START_CHILDREN)?;
         let on = self.need(&table, "on", Self::one);
         let children = self.children(&table);
-        let metadata = self.may(&table, "metadata", Self::metadata).unwrap_or_else(Metadata::default);
-        let replicas = self.may(&table, "replicas", Self::nodes).unwrap_or_default();
-        let announce = self.may(&table, "announce", |reader, value| reader.boolean(value)).unwrap_or(true);
+        let metadata = self
+            .may(&table, "metadata", Self::metadata)
+            .unwrap_or_else(Metadata::default);
+        let replicas = self
+            .may(&table, "replicas", Self::nodes)
+            .unwrap_or_default();
+        let announce = self
+            .may(&table, "announce", |reader, value| reader.boolean(value))
+            .unwrap_or(true);
         let via = self.may(&table, "via", Self::one);
         let (on, children) = (on?, children?);
         self.count_children(&table, &children, 1 + replicas.nodes.len());
@@ -176,18 +240,30 @@ impl<'t> Reader<'_> {
         self.children = before.saturating_add(count.saturating_mul(targets));
         if before <= CHILDREN_MAX && self.children > CHILDREN_MAX {
             let at = self.label(table.key_span("count"));
-            self.report(Problem::TooManyChildren { total: self.children, count, targets, at });
+            self.report(Problem::TooManyChildren {
+                total: self.children,
+                count,
+                targets,
+                at,
+            });
         }
     }
 
     /// `ids`, or `count` and `prefix`.
     fn children(&mut self, table: &Table<'t>) -> Option<Children> {
         if self.choose(table)? == "ids" {
-            return self.need(table, "ids", Self::some_children).map(Children::Ids);
+            return self
+                .need(table, "ids", Self::some_children)
+                .map(Children::Ids);
         }
-        let count = self.need(table, "count", |reader, value| reader.integer(value, 1, 1_000_000));
+        let count = self.need(table, "count", |reader, value| {
+            reader.integer(value, 1, 1_000_000)
+        });
         let prefix = self.need(table, "prefix", Self::name);
-        Some(Children::Counted { count: u32::try_from(count?).ok()?, prefix: prefix?.to_owned() })
+        Some(Children::Counted {
+            count: u32::try_from(count?).ok()?,
+            prefix: prefix?.to_owned(),
+        })
     }
 
     fn some_children(&mut self, value: &'t Value<'t>) -> Option<Vec<ChildId>> {
@@ -219,26 +295,41 @@ impl<'t> Reader<'_> {
         let on = self.need(&table, "on", Self::one);
         let child = self.need(&table, "id", Self::name).map(ChildId::new);
         let on = on?;
-        Some((Action::RestartChild { on: *on.nodes.first()?, child: child? }, on))
+        Some((
+            Action::RestartChild {
+                on: *on.nodes.first()?,
+                child: child?,
+            },
+            on,
+        ))
     }
 
     fn propagate(&mut self, value: &'t Value<'t>) -> Read {
         let table = self.open(value, &PROPAGATE)?;
         let from = self.need(&table, "from", Self::one);
-        let members = self.may(&table, "members", Self::audience).unwrap_or(Audience::Global);
+        let members = self
+            .may(&table, "members", Self::audience)
+            .unwrap_or(Audience::Global);
         let requests = self.need(&table, "requests", |reader, value| {
             reader.not_empty(value, "requests");
             reader.tables(value, &REQUEST, Self::request)
         });
         let from = from?;
-        Some((Action::Propagate { from: *from.nodes.first()?, members, requests: requests? }, from))
+        Some((
+            Action::Propagate {
+                from: *from.nodes.first()?,
+                members,
+                requests: requests?,
+            },
+            from,
+        ))
     }
 
     fn audience(&mut self, value: &'t Value<'t>) -> Option<Audience> {
         match value.get_ref() {
-            DeValue::String(word) if word != "all" => {
-                self.word(value, "audience", AUDIENCES).map(|audience| audience())
-            }
+            DeValue::String(word) if word != "all" => self
+                .word(value, "audience", AUDIENCES)
+                .map(|audience| audience()),
             DeValue::String(_)
             | DeValue::Integer(_)
             | DeValue::Float(_)
@@ -260,15 +351,29 @@ impl<'t> Reader<'_> {
         let on = self.need(&table, "on", Self::one);
         let to = self.need(&table, "to", Self::nodes);
         let on = on?;
-        Some((Action::Broadcast { on: *on.nodes.first()?, to: to?.nodes }, on))
+        Some((
+            Action::Broadcast {
+                on: *on.nodes.first()?,
+                to: to?.nodes,
+            },
+            on,
+        ))
     }
 
     fn rows_step(&mut self, value: &'t Value<'t>) -> Read {
         let table = self.open(value, &ROWS)?;
         let on = self.need(&table, "on", Self::one);
-        let rows = self.need(&table, "rows", |reader, value| reader.tables(value, &ROW, Self::row));
+        let rows = self.need(&table, "rows", |reader, value| {
+            reader.tables(value, &ROW, Self::row)
+        });
         let on = on?;
-        Some((Action::Rows { on: *on.nodes.first()?, rows: rows? }, on))
+        Some((
+            Action::Rows {
+                on: *on.nodes.first()?,
+                rows: rows?,
+            },
+            on,
+        ))
     }
 
     fn view(&mut self, value: &'t Value<'t>) -> Read {
@@ -276,7 +381,13 @@ impl<'t> Reader<'_> {
         let on = self.need(&table, "on", Self::one);
         let nodes = self.need(&table, "nodes", Self::nodes);
         let on = on?;
-        Some((Action::View { on: *on.nodes.first()?, nodes: nodes?.nodes }, on))
+        Some((
+            Action::View {
+                on: *on.nodes.first()?,
+                nodes: nodes?.nodes,
+            },
+            on,
+        ))
     }
 }
 

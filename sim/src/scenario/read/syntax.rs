@@ -48,16 +48,25 @@ pub(super) fn parse<'t>(source: &'t str, text: &Text) -> (Option<DeTable<'t>>, V
         return (None, vec![Problem::TooManyKeys { max: KEYS_MAX }]);
     }
     if errors.len() >= PROBLEMS_MAX || !errors.iter().all(|error| error.recoverable) {
-        let problems = errors.into_iter().map(|error| syntax(text, error.message, Some(error.span))).collect();
+        let problems = errors
+            .into_iter()
+            .map(|error| syntax(text, error.message, Some(error.span)))
+            .collect();
         return (None, problems);
     }
     let (tree, errors) = DeTable::parse_recoverable(source);
-    let problems = errors.iter().map(|error| syntax(text, error.message().to_owned(), error.span())).collect();
+    let kept = errors.iter().take(PROBLEMS_MAX);
+    let problems = kept
+        .map(|error| syntax(text, error.message().to_owned(), error.span()))
+        .collect();
     (Some(tree.into_inner()), problems)
 }
 
 fn syntax(text: &Text, message: String, span: Option<Range<usize>>) -> Problem {
-    Problem::Syntax { message: super::shown_long(&message), at: text.label(span.unwrap_or(0..0)) }
+    Problem::Syntax {
+        message: super::shown_long(&message),
+        at: text.label(span.unwrap_or(0..0)),
+    }
 }
 
 /// Counts the keys, and keeps the first errors.
@@ -74,7 +83,12 @@ fn count(source: &str) -> (usize, Vec<Mistake>) {
 struct KeyCount(usize);
 
 impl EventReceiver for KeyCount {
-    fn simple_key(&mut self, _: Span, _: Option<toml_parser::decoder::Encoding>, _: &mut dyn ErrorSink) {
+    fn simple_key(
+        &mut self,
+        _: Span,
+        _: Option<toml_parser::decoder::Encoding>,
+        _: &mut dyn ErrorSink,
+    ) {
         self.0 += 1;
     }
 }
@@ -98,8 +112,14 @@ impl ErrorSink for Errors {
             } else {
                 error.description().to_owned()
             };
-            let span = error.unexpected().map_or(0..0, |span| span.start()..span.end());
-            self.0.push(Mistake { message, span, recoverable: !too_deep });
+            let span = error
+                .unexpected()
+                .map_or(0..0, |span| span.start()..span.end());
+            self.0.push(Mistake {
+                message,
+                span,
+                recoverable: !too_deep,
+            });
         }
     }
 }

@@ -27,7 +27,12 @@ pub(super) struct Table<'t> {
 impl<'t> Table<'t> {
     /// What stands at `key`.
     pub(super) fn get(&self, key: &str) -> Option<&'t Value<'t>> {
-        let meant = || self.misspelled.iter().find(|(meant, _)| *meant == key).map(|(_, value)| *value);
+        let meant = || {
+            self.misspelled
+                .iter()
+                .find(|(meant, _)| *meant == key)
+                .map(|(_, value)| *value)
+        };
         self.entries.get(key).or_else(meant)
     }
 
@@ -47,7 +52,11 @@ impl<'t> Table<'t> {
 
 impl<'t> Reader<'_> {
     /// Opens the table that `value` must be, and reports the keys that it must not have.
-    pub(super) fn open(&mut self, value: &'t Value<'t>, shape: &'static Shape) -> Option<Table<'t>> {
+    pub(super) fn open(
+        &mut self,
+        value: &'t Value<'t>,
+        shape: &'static Shape,
+    ) -> Option<Table<'t>> {
         match value.get_ref() {
             DeValue::Table(entries) => Some(self.open_entries(entries, value.span(), shape)),
             DeValue::String(_)
@@ -56,7 +65,11 @@ impl<'t> Reader<'_> {
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
             | DeValue::Array(_) => {
-                let help = format!("write {} as a table with {}", shape.name, listed(shape.names()));
+                let help = format!(
+                    "write {} as a table with {}",
+                    shape.name,
+                    listed(shape.names())
+                );
                 self.wrong_type(value, "a table", Some(help));
                 None
             }
@@ -70,7 +83,13 @@ impl<'t> Reader<'_> {
         span: Range<usize>,
         shape: &'static Shape,
     ) -> Table<'t> {
-        let mut table = Table { shape, entries, span, misspelled: Vec::new(), obscure: false };
+        let mut table = Table {
+            shape,
+            entries,
+            span,
+            misspelled: Vec::new(),
+            obscure: false,
+        };
         for (key, value) in entries {
             if shape.key(key.get_ref()).is_none() {
                 self.unknown_key(&mut table, key, value);
@@ -79,29 +98,54 @@ impl<'t> Reader<'_> {
         table
     }
 
-    fn unknown_key(&mut self, table: &mut Table<'t>, key: &Spanned<std::borrow::Cow<'t, str>>, value: &'t Value<'t>) {
+    fn unknown_key(
+        &mut self,
+        table: &mut Table<'t>,
+        key: &Spanned<std::borrow::Cow<'t, str>>,
+        value: &'t Value<'t>,
+    ) {
         let (word, at) = (key.get_ref(), self.label(key.span()));
-        if let Some((_, key)) = RESERVED.iter().find(|(place, key)| *place == table.shape.name && key == word) {
+        if let Some((_, key)) = RESERVED
+            .iter()
+            .find(|(place, key)| *place == table.shape.name && key == word)
+        {
             table.obscure = true;
             return self.report(Problem::ReservedKey { key, at });
         }
-        let absent = table.shape.names().filter(|name| !table.entries.contains_key(*name));
+        let absent = table
+            .shape
+            .names()
+            .filter(|name| !table.entries.contains_key(*name));
         let meant = suggest::nearest(word, absent.clone());
         match meant {
             Some(meant) => table.misspelled.push((meant, value)),
             None => table.obscure = true,
         }
         let help = suggest::help(word, absent);
-        self.report(Problem::UnknownKey { key: suggest::shown(word), table: table.shape.name.to_owned(), at, help });
+        self.report(Problem::UnknownKey {
+            key: suggest::shown(word),
+            table: table.shape.name.to_owned(),
+            at,
+            help,
+        });
     }
 
     /// What stands at a key that must be there.
-    pub(super) fn required(&mut self, table: &Table<'t>, key: &'static str) -> Option<&'t Value<'t>> {
+    pub(super) fn required(
+        &mut self,
+        table: &Table<'t>,
+        key: &'static str,
+    ) -> Option<&'t Value<'t>> {
         let value = table.get(key);
         if value.is_none() {
             let at = self.label(table.span());
             let help = table.shape.key(key).map(|key| key.doc.to_owned());
-            self.report(Problem::MissingKey { key, table: table.shape.name, at, help });
+            self.report(Problem::MissingKey {
+                key,
+                table: table.shape.name,
+                at,
+                help,
+            });
         }
         value
     }
@@ -145,19 +189,36 @@ impl<'t> Reader<'_> {
             if !table.obscure {
                 let allowed = listed(choices.iter().map(|keys| keys[0]));
                 let at = self.label(table.span());
-                self.report(Problem::NoChoice { table: table.shape.name, allowed, at });
+                self.report(Problem::NoChoice {
+                    table: table.shape.name,
+                    allowed,
+                    at,
+                });
             }
             return None;
         };
         for other in present {
-            let (first_at, at) = (self.label(table.key_span(chosen[0])), self.label(table.key_span(other[0])));
-            self.report(Problem::SeveralChoices { table: table.shape.name, first: chosen[0], second: other[0], first_at, at });
+            let (first_at, at) = (
+                self.label(table.key_span(chosen[0])),
+                self.label(table.key_span(other[0])),
+            );
+            self.report(Problem::SeveralChoices {
+                table: table.shape.name,
+                first: chosen[0],
+                second: other[0],
+                first_at,
+                at,
+            });
         }
         let beside = choices.iter().flat_map(|keys| &keys[1..]);
         let misplaced = beside.filter(|key| !chosen.contains(key) && table.get(key).is_some());
         if let Some(key) = misplaced.min() {
             let at = self.label(table.key_span(key));
-            self.report(Problem::MisplacedKey { key, chosen: chosen[0], at });
+            self.report(Problem::MisplacedKey {
+                key,
+                chosen: chosen[0],
+                at,
+            });
         }
         Some(chosen[0])
     }
@@ -185,5 +246,8 @@ impl<'t> Reader<'_> {
 
 /// Names in backquotes, one after another.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -31,15 +31,27 @@ impl<'t> Reader<'_> {
             DeValue::Table(_) => "a table",
         };
         let at = self.label(value.span());
-        self.report(Problem::WrongType { expected: expected.to_owned(), found, at, help });
+        self.report(Problem::WrongType {
+            expected: expected.to_owned(),
+            found,
+            at,
+            help,
+        });
     }
 
     /// A text that must be `expected`.
     pub(super) fn text_as(&mut self, value: &'t Value<'t>, expected: &str) -> Option<&'t str> {
         let text = value.get_ref().as_str();
         if text.is_none() {
-            let quotes = matches!(value.get_ref(), DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_));
-            self.wrong_type(value, expected, quotes.then(|| "put it in quotes".to_owned()));
+            let quotes = matches!(
+                value.get_ref(),
+                DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_)
+            );
+            self.wrong_type(
+                value,
+                expected,
+                quotes.then(|| "put it in quotes".to_owned()),
+            );
         }
         text
     }
@@ -62,7 +74,12 @@ impl<'t> Reader<'_> {
             return Some(word);
         };
         let at = self.label(value.span());
-        self.report(Problem::BadName { what: "name", word: suggest::shown(word), reason, at });
+        self.report(Problem::BadName {
+            what: "name",
+            word: suggest::shown(word),
+            reason,
+            at,
+        });
         None
     }
 
@@ -75,7 +92,9 @@ impl<'t> Reader<'_> {
         let mut seen = std::collections::BTreeSet::new();
         let mut names = Vec::with_capacity(elements.len());
         for element in elements.iter() {
-            let Some(name) = self.name(element) else { continue };
+            let Some(name) = self.name(element) else {
+                continue;
+            };
             if seen.insert(name) {
                 names.push(name);
             } else {
@@ -88,12 +107,19 @@ impl<'t> Reader<'_> {
     /// Reports that a word stands in a list for a second time.
     pub(super) fn repeated(&mut self, word: &str, element: &Value<'_>) {
         let at = self.label(element.span());
-        self.report(Problem::Repeated { word: suggest::shown(word), at });
+        self.report(Problem::Repeated {
+            word: suggest::shown(word),
+            at,
+        });
     }
 
     /// Reports a list without elements.
     pub(super) fn not_empty(&mut self, value: &Value<'_>, what: &'static str) {
-        if value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
+        if value
+            .get_ref()
+            .as_array()
+            .is_some_and(|list| list.is_empty())
+        {
             let at = self.label(value.span());
             self.report(Problem::EmptyList { what, at });
         }
@@ -120,7 +146,12 @@ impl<'t> Reader<'_> {
             Ok(_) | Err(_) => {
                 let at = self.label(value.span());
                 let value = suggest::shown(&integer.to_string());
-                self.report(Problem::OutOfRange { value, min, max, at });
+                self.report(Problem::OutOfRange {
+                    value,
+                    min,
+                    max,
+                    at,
+                });
                 None
             }
         }
@@ -128,7 +159,8 @@ impl<'t> Reader<'_> {
 
     /// An integer from 0 or `min` on.
     pub(super) fn count(&mut self, value: &Value<'_>, min: u32) -> Option<u64> {
-        self.integer(value, i64::from(min), i64::MAX).and_then(|count| u64::try_from(count).ok())
+        self.integer(value, i64::from(min), i64::MAX)
+            .and_then(|count| u64::try_from(count).ok())
     }
 
     /// A number from 0 to 1.
@@ -154,19 +186,35 @@ impl<'t> Reader<'_> {
         self.report(if number.is_nan() {
             Problem::Nan { at }
         } else {
-            Problem::BadProbability { value: suggest::shown(&text), at }
+            Problem::BadProbability {
+                value: suggest::shown(&text),
+                at,
+            }
         });
         None
     }
 
     /// One of some words.
-    pub(super) fn word<T: Copy>(&mut self, value: &'t Value<'t>, what: &'static str, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        value: &'t Value<'t>,
+        what: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         let word = self.text_as(value, "a word in quotes")?;
-        let found = words.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning);
+        let found = words
+            .iter()
+            .find(|(name, _)| *name == word)
+            .map(|(_, meaning)| *meaning);
         if found.is_none() {
             let at = self.label(value.span());
             let help = suggest::help(word, words.iter().map(|(name, _)| *name));
-            self.report(Problem::UnknownWord { what, word: suggest::shown(word), at, help });
+            self.report(Problem::UnknownWord {
+                what,
+                word: suggest::shown(word),
+                at,
+                help,
+            });
         }
         found
     }
@@ -176,7 +224,10 @@ impl<'t> Reader<'_> {
         let text = self.text_as(value, DURATION)?;
         if text.contains("..") {
             let at = self.label(value.span());
-            self.report(Problem::MisplacedRange { text: suggest::shown(text), at });
+            self.report(Problem::MisplacedRange {
+                text: suggest::shown(text),
+                at,
+            });
             return None;
         }
         self.duration_text(text, value)
@@ -195,7 +246,8 @@ impl<'t> Reader<'_> {
 
     /// An instant of the run.
     pub(super) fn time(&mut self, value: &'t Value<'t>) -> Option<Time> {
-        self.duration(value).map(|duration| Time::ZERO.after(duration))
+        self.duration(value)
+            .map(|duration| Time::ZERO.after(duration))
     }
 
     /// A duration or a range of durations.
@@ -204,14 +256,24 @@ impl<'t> Reader<'_> {
         let Some((from, to)) = text.split_once("..") else {
             return self.duration_text(text, value).map(When::Fixed);
         };
-        let (from, to) = (self.duration_text(from, value), self.duration_text(to, value));
+        let (from, to) = (
+            self.duration_text(from, value),
+            self.duration_text(to, value),
+        );
         let (from, to) = (from?, to?);
         if from > to {
             let at = self.label(value.span());
-            self.report(Problem::ReversedRange { text: suggest::shown(text), at });
+            self.report(Problem::ReversedRange {
+                text: suggest::shown(text),
+                at,
+            });
             return None;
         }
-        Some(if from == to { When::Fixed(from) } else { When::Between(from, to) })
+        Some(if from == to {
+            When::Fixed(from)
+        } else {
+            When::Between(from, to)
+        })
     }
 
     /// A duration with an optional sign, in microseconds.
@@ -222,11 +284,15 @@ impl<'t> Reader<'_> {
             None => (1, text.strip_prefix('+').unwrap_or(text)),
         };
         let duration = self.duration_text(size, value)?;
-        i64::try_from(duration.as_micros()).ok().map(|size| sign * size)
+        i64::try_from(duration.as_micros())
+            .ok()
+            .map(|size| sign * size)
     }
 
     fn duration_text(&mut self, text: &str, value: &Value<'_>) -> Option<Duration> {
-        parse_duration(text).map_err(|error| self.bad_duration(text, &error, value)).ok()
+        parse_duration(text)
+            .map_err(|error| self.bad_duration(text, &error, value))
+            .ok()
     }
 
     fn bad_duration(&mut self, text: &str, error: &DurationError, value: &Value<'_>) {
@@ -238,17 +304,25 @@ impl<'t> Reader<'_> {
         };
         let help = match error {
             DurationError::Malformed | DurationError::Unit(_) => {
-                let signed = text.strip_prefix(['-', '+']).is_some_and(|size| parse_duration(size).is_ok());
+                let signed = text
+                    .strip_prefix(['-', '+'])
+                    .is_some_and(|size| parse_duration(size).is_ok());
                 Some(if signed {
                     "only the `jump` of a clock can carry a sign".to_owned()
                 } else {
-                    "write a number and a unit: \"250us\", \"20ms\", \"15s\", \"2m\" or \"1h\"".to_owned()
+                    "write a number and a unit: \"250us\", \"20ms\", \"15s\", \"2m\" or \"1h\""
+                        .to_owned()
                 })
             }
             DurationError::TooFine | DurationError::TooLong => None,
         };
         let at = self.label(value.span());
-        self.report(Problem::BadDuration { text: suggest::shown(text), reason: reason.to_owned(), at, help });
+        self.report(Problem::BadDuration {
+            text: suggest::shown(text),
+            reason: reason.to_owned(),
+            at,
+            help,
+        });
     }
 
     /// A table of texts.

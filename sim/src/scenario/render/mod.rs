@@ -26,7 +26,10 @@ pub enum Style {
 #[must_use]
 pub fn render(scenario: &Scenario, style: Style) -> String {
     let full = style == Style::Full;
-    let nodes = Nodes { names: &scenario.cluster.nodes, spans: true };
+    let nodes = Nodes {
+        names: &scenario.cluster.nodes,
+        spans: true,
+    };
     let mut out = String::new();
     Pairs::default()
         .put("schema", "1")
@@ -36,7 +39,11 @@ pub fn render(scenario: &Scenario, style: Style) -> String {
     run(&scenario.run, full).table("[run]", &mut out);
     cluster(&scenario.cluster, nodes, full).table("[cluster]", &mut out);
     for (name, parameters) in &scenario.strategies {
-        let pairs = parameters.iter().fold(Pairs::default(), |pairs, (key, value)| pairs.may(key, json(value)));
+        let pairs = parameters
+            .iter()
+            .fold(Pairs::default(), |pairs, (key, value)| {
+                pairs.may(key, json(value))
+            });
         pairs.table(&format!("[strategy.{name}]"), &mut out);
     }
     network(&scenario.network, full).table("[network]", &mut out);
@@ -45,7 +52,10 @@ pub fn render(scenario: &Scenario, style: Style) -> String {
     }
     for step in &scenario.steps {
         let (key, value) = step::action(&step.action, nodes, full);
-        Pairs::default().put("at", step::when(step.at)).put(key, value).table("[[step]]", &mut out);
+        Pairs::default()
+            .put("at", step::when(step.at))
+            .put(key, value)
+            .table("[[step]]", &mut out);
     }
     for expectation in &scenario.expectations {
         step::expectation(expectation, nodes, full).table("[[expect]]", &mut out);
@@ -57,8 +67,18 @@ pub fn render(scenario: &Scenario, style: Style) -> String {
 /// node added to the file does not change.
 #[must_use]
 pub fn step_line(step: &Step, nodes: &[NodeId]) -> String {
-    let (key, value) = step::action(&step.action, Nodes { names: nodes, spans: false }, true);
-    Pairs::default().put("at", step::when(step.at)).put(key, value).inline()
+    let (key, value) = step::action(
+        &step.action,
+        Nodes {
+            names: nodes,
+            spans: false,
+        },
+        true,
+    );
+    Pairs::default()
+        .put("at", step::when(step.at))
+        .put(key, value)
+        .inline()
 }
 
 /// A duration in quotes.
@@ -75,14 +95,29 @@ fn run(run: &Run, full: bool) -> Pairs {
     Pairs::default()
         .put("duration", duration(run.duration))
         .unless("seed", integer(run.seed), run.seed == 1 && !full)
-        .unless("seeds", quoted(&format!("{}..{}", run.seeds.start, run.seeds.end)), run.seeds == (0..200) && !full)
-        .put("strategies", list(run.strategies.iter().map(|name| quoted(name))))
+        .unless(
+            "seeds",
+            quoted(&format!("{}..{}", run.seeds.start, run.seeds.end)),
+            run.seeds == (0..200) && !full,
+        )
+        .put(
+            "strategies",
+            list(run.strategies.iter().map(|name| quoted(name))),
+        )
 }
 
 fn cluster(cluster: &Cluster, nodes: Nodes<'_>, full: bool) -> Pairs {
     let default = Cluster::default();
-    let numbered = cluster.nodes.iter().zip(1..).all(|(name, number)| name.as_str() == format!("n{number}"));
-    let all = cluster.start.iter().copied().eq((0..).take(cluster.nodes.len()));
+    let numbered = cluster
+        .nodes
+        .iter()
+        .zip(1..)
+        .all(|(name, number)| name.as_str() == format!("n{number}"));
+    let all = cluster
+        .start
+        .iter()
+        .copied()
+        .eq((0..).take(cluster.nodes.len()));
     let names = || list(cluster.nodes.iter().map(|name| quoted(name.as_str())));
     let pairs = if numbered {
         Pairs::default().put("nodes", cluster.nodes.len().to_string())
@@ -90,45 +125,107 @@ fn cluster(cluster: &Cluster, nodes: Nodes<'_>, full: bool) -> Pairs {
         Pairs::default().put("names", names())
     };
     let times = [
-        ("discovery_interval", cluster.discovery_interval, default.discovery_interval),
-        ("join_debounce", cluster.join_debounce, default.join_debounce),
+        (
+            "discovery_interval",
+            cluster.discovery_interval,
+            default.discovery_interval,
+        ),
+        (
+            "join_debounce",
+            cluster.join_debounce,
+            default.join_debounce,
+        ),
         ("down_after", cluster.down_after, default.down_after),
-        ("crash_detected_after", cluster.crash_detected_after, default.crash_detected_after),
+        (
+            "crash_detected_after",
+            cluster.crash_detected_after,
+            default.crash_detected_after,
+        ),
     ];
     let pairs = pairs.unless("start", nodes.list(&cluster.start), all && !full);
-    let pairs = times.into_iter().fold(pairs, |pairs, (key, value, default)| {
-        pairs.unless(key, duration(value), value == default && !full)
-    });
+    let pairs = times
+        .into_iter()
+        .fold(pairs, |pairs, (key, value, default)| {
+            pairs.unless(key, duration(value), value == default && !full)
+        });
     let spread = cluster.down_spread;
-    pairs.unless("down_spread", format!("{spread:?}"), spread == default.down_spread && !full)
+    pairs.unless(
+        "down_spread",
+        format!("{spread:?}"),
+        spread == default.down_spread && !full,
+    )
 }
 
 fn network(network: &Network, full: bool) -> Pairs {
-    let Network { base: default, send_gap, service_time, .. } = Network::default();
-    let LinkParams { latency: law, loss, duplicate, order: kept, bytes_per_second } = network.base;
+    let Network {
+        base: default,
+        send_gap,
+        service_time,
+        ..
+    } = Network::default();
+    let LinkParams {
+        latency: law,
+        loss,
+        duplicate,
+        order: kept,
+        bytes_per_second,
+    } = network.base;
     Pairs::default()
         .unless("latency", latency(law), law == default.latency && !full)
         .unless("loss", format!("{loss:?}"), loss == default.loss && !full)
-        .unless("duplicate", format!("{duplicate:?}"), duplicate == default.duplicate && !full)
+        .unless(
+            "duplicate",
+            format!("{duplicate:?}"),
+            duplicate == default.duplicate && !full,
+        )
         .unless("order", order(kept), kept == default.order && !full)
-        .unless("send_gap", duration(network.send_gap), network.send_gap == send_gap && !full)
-        .unless("bytes_per_second", integer(bytes_per_second), bytes_per_second == default.bytes_per_second && !full)
-        .unless("service_time", duration(network.service_time), network.service_time == service_time && !full)
+        .unless(
+            "send_gap",
+            duration(network.send_gap),
+            network.send_gap == send_gap && !full,
+        )
+        .unless(
+            "bytes_per_second",
+            integer(bytes_per_second),
+            bytes_per_second == default.bytes_per_second && !full,
+        )
+        .unless(
+            "service_time",
+            duration(network.service_time),
+            network.service_time == service_time && !full,
+        )
 }
 
 fn latency(law: Latency) -> String {
     let (key, value) = match law {
         Latency::Constant(value) => ("constant", duration(value)),
         Latency::Uniform(low, high) => ("uniform", list([duration(low), duration(high)])),
-        Latency::Exponential { min, mean } => {
-            ("exponential", Pairs::default().put("min", duration(min)).put("mean", duration(mean)).inline())
-        }
-        Latency::Lognormal { median, p99 } => {
-            ("lognormal", Pairs::default().put("median", duration(median)).put("p99", duration(p99)).inline())
-        }
-        Latency::Bimodal { fast, slow, slow_share } => {
-            let pairs = Pairs::default().put("fast", duration(fast)).put("slow", duration(slow));
-            ("bimodal", pairs.put("slow_share", format!("{slow_share:?}")).inline())
+        Latency::Exponential { min, mean } => (
+            "exponential",
+            Pairs::default()
+                .put("min", duration(min))
+                .put("mean", duration(mean))
+                .inline(),
+        ),
+        Latency::Lognormal { median, p99 } => (
+            "lognormal",
+            Pairs::default()
+                .put("median", duration(median))
+                .put("p99", duration(p99))
+                .inline(),
+        ),
+        Latency::Bimodal {
+            fast,
+            slow,
+            slow_share,
+        } => {
+            let pairs = Pairs::default()
+                .put("fast", duration(fast))
+                .put("slow", duration(slow));
+            (
+                "bimodal",
+                pairs.put("slow_share", format!("{slow_share:?}")).inline(),
+            )
         }
     };
     Pairs::default().put(key, value).inline()
@@ -149,9 +246,13 @@ fn json(value: &Json) -> Option<String> {
         Json::Number(number) => Some(number.to_string()),
         Json::String(text) => Some(quoted(text)),
         Json::Array(values) => Some(list(values.iter().filter_map(json))),
-        Json::Object(map) => {
-            Some(map.iter().fold(Pairs::default(), |pairs, (key, value)| pairs.may(key, json(value))).inline())
-        }
+        Json::Object(map) => Some(
+            map.iter()
+                .fold(Pairs::default(), |pairs, (key, value)| {
+                    pairs.may(key, json(value))
+                })
+                .inline(),
+        ),
     }
 }
 
@@ -181,7 +282,11 @@ impl Nodes<'_> {
         let runs = nodes.chunk_by(|left, right| left + 1 == *right);
         list(runs.flat_map(|run| match run {
             [first, .., last] if run.len() >= Self::SPAN_MIN => {
-                vec![quoted(&format!("{}..{}", self.text(*first), self.text(*last)))]
+                vec![quoted(&format!(
+                    "{}..{}",
+                    self.text(*first),
+                    self.text(*last)
+                ))]
             }
             _ => run.iter().map(|node| self.name(*node)).collect(),
         }))

@@ -8,7 +8,8 @@ use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Time};
 use super::toml::{Pairs, list, quoted};
 use super::{Nodes, duration, integer, latency, order};
 use crate::scenario::model::{
-    Action, After, Audience, Children, Claim, ClockChange, Expectation, InFlight, LinkChange, RawRequest, RawRow, When,
+    Action, After, Audience, Children, Claim, ClockChange, Expectation, InFlight, LinkChange,
+    RawRequest, RawRow, When,
 };
 
 /// An action and its value.
@@ -20,40 +21,73 @@ pub(super) fn action(action: &Action, nodes: Nodes<'_>, full: bool) -> (&'static
         | Action::Restart(list)
         | Action::Pause(list)
         | Action::Resume(list) => Pairs::default().put("nodes", nodes.list(list)),
-        Action::Partition { groups, in_flight, heal_after } => {
-            let pairs = Pairs::default().put("groups", list(groups.iter().map(|group| nodes.list(group))));
+        Action::Partition {
+            groups,
+            in_flight,
+            heal_after,
+        } => {
+            let pairs =
+                Pairs::default().put("groups", list(groups.iter().map(|group| nodes.list(group))));
             cut_options(pairs, *in_flight, *heal_after, full)
         }
-        Action::Cut { from, to, in_flight, heal_after } => {
-            let pairs = Pairs::default().put("from", nodes.list(from)).put("to", nodes.list(to));
+        Action::Cut {
+            from,
+            to,
+            in_flight,
+            heal_after,
+        } => {
+            let pairs = Pairs::default()
+                .put("from", nodes.list(from))
+                .put("to", nodes.list(to));
             cut_options(pairs, *in_flight, *heal_after, full)
         }
         Action::Heal => return (action.name(), "true".to_owned()),
         Action::Link(change) => link(change, nodes),
-        Action::Clock { nodes: whose, change } => clock(Pairs::default().put("nodes", nodes.list(whose)), *change),
-        Action::StartChildren { on, children, metadata: pairs, replicas, announce, via } => {
+        Action::Clock {
+            nodes: whose,
+            change,
+        } => clock(Pairs::default().put("nodes", nodes.list(whose)), *change),
+        Action::StartChildren {
+            on,
+            children,
+            metadata: pairs,
+            replicas,
+            announce,
+            via,
+        } => children_of(Pairs::default().put("on", nodes.name(*on)), children)
+            .unless("metadata", metadata(pairs), pairs.is_empty())
+            .unless("replicas", nodes.list(replicas), replicas.is_empty())
+            .unless("announce", announce.to_string(), *announce && !full)
+            .may("via", via.map(|via| nodes.name(via))),
+        Action::StopChildren { on, children, via } => {
             children_of(Pairs::default().put("on", nodes.name(*on)), children)
-                .unless("metadata", metadata(pairs), pairs.is_empty())
-                .unless("replicas", nodes.list(replicas), replicas.is_empty())
-                .unless("announce", announce.to_string(), *announce && !full)
                 .may("via", via.map(|via| nodes.name(via)))
         }
-        Action::StopChildren { on, children, via } => {
-            children_of(Pairs::default().put("on", nodes.name(*on)), children).may("via", via.map(|via| nodes.name(via)))
-        }
-        Action::RestartChild { on, child } => {
-            Pairs::default().put("on", nodes.name(*on)).put("id", quoted(child.as_str()))
-        }
-        Action::Propagate { from, members, requests } => Pairs::default()
+        Action::RestartChild { on, child } => Pairs::default()
+            .put("on", nodes.name(*on))
+            .put("id", quoted(child.as_str())),
+        Action::Propagate {
+            from,
+            members,
+            requests,
+        } => Pairs::default()
             .put("from", nodes.name(*from))
-            .unless("members", audience(members, nodes), *members == Audience::Global && !full)
+            .unless(
+                "members",
+                audience(members, nodes),
+                *members == Audience::Global && !full,
+            )
             .put("requests", list(requests.iter().map(request))),
         Action::Sync(on) => Pairs::default().put("on", nodes.name(*on)),
-        Action::Broadcast { on, to } => Pairs::default().put("on", nodes.name(*on)).put("to", nodes.list(to)),
-        Action::Rows { on, rows } => Pairs::default().put("on", nodes.name(*on)).put("rows", list(rows.iter().map(row))),
-        Action::View { on, nodes: view } => {
-            Pairs::default().put("on", nodes.name(*on)).put("nodes", nodes.list(view))
-        }
+        Action::Broadcast { on, to } => Pairs::default()
+            .put("on", nodes.name(*on))
+            .put("to", nodes.list(to)),
+        Action::Rows { on, rows } => Pairs::default()
+            .put("on", nodes.name(*on))
+            .put("rows", list(rows.iter().map(row))),
+        Action::View { on, nodes: view } => Pairs::default()
+            .put("on", nodes.name(*on))
+            .put("nodes", nodes.list(view)),
     };
     (action.name(), value.inline())
 }
@@ -65,7 +99,10 @@ pub(super) fn link(change: &LinkChange, nodes: Nodes<'_>) -> Pairs {
         .put("to", nodes.list(&change.to))
         .may("latency", change.latency.map(latency))
         .may("loss", change.loss.map(|loss| format!("{loss:?}")))
-        .may("duplicate", change.duplicate.map(|duplicate| format!("{duplicate:?}")))
+        .may(
+            "duplicate",
+            change.duplicate.map(|duplicate| format!("{duplicate:?}")),
+        )
         .may("order", change.order.map(order))
         .may("bytes_per_second", change.bytes_per_second.map(integer))
 }
@@ -74,7 +111,11 @@ pub(super) fn link(change: &LinkChange, nodes: Nodes<'_>) -> Pairs {
 pub(super) fn when(when: When) -> String {
     match when {
         When::Fixed(time) => duration(time),
-        When::Between(from, to) => quoted(&format!("{}..{}", format_duration(from), format_duration(to))),
+        When::Between(from, to) => quoted(&format!(
+            "{}..{}",
+            format_duration(from),
+            format_duration(to)
+        )),
     }
 }
 
@@ -85,7 +126,11 @@ fn cut_options(pairs: Pairs, in_flight: InFlight, heal_after: Option<When>, full
         InFlight::Hold => "hold",
     };
     pairs
-        .unless("in_flight", quoted(word), in_flight == InFlight::default() && !full)
+        .unless(
+            "in_flight",
+            quoted(word),
+            in_flight == InFlight::default() && !full,
+        )
         .may("heal_after", heal_after.map(when))
 }
 
@@ -93,7 +138,13 @@ fn clock(pairs: Pairs, change: ClockChange) -> Pairs {
     match change {
         ClockChange::Jump(by) => {
             let sign = if by < 0 { "-" } else { "" };
-            pairs.put("jump", quoted(&format!("{sign}{}", format_duration(Duration::from_micros(by.unsigned_abs())))))
+            pairs.put(
+                "jump",
+                quoted(&format!(
+                    "{sign}{}",
+                    format_duration(Duration::from_micros(by.unsigned_abs()))
+                )),
+            )
         }
         ClockChange::RatePpm(ppm) => pairs.put("rate_ppm", ppm.to_string()),
     }
@@ -102,7 +153,9 @@ fn clock(pairs: Pairs, change: ClockChange) -> Pairs {
 fn children_of(pairs: Pairs, children: &Children) -> Pairs {
     match children {
         Children::Ids(ids) => pairs.put("ids", child_list(ids)),
-        Children::Counted { count, prefix } => pairs.put("count", count.to_string()).put("prefix", quoted(prefix)),
+        Children::Counted { count, prefix } => pairs
+            .put("count", count.to_string())
+            .put("prefix", quoted(prefix)),
     }
 }
 
@@ -115,7 +168,12 @@ fn node_list(nodes: &[NodeId]) -> String {
 }
 
 fn metadata(metadata: &Metadata) -> String {
-    metadata.iter().fold(Pairs::default(), |pairs, (key, value)| pairs.put(key, quoted(value))).inline()
+    metadata
+        .iter()
+        .fold(Pairs::default(), |pairs, (key, value)| {
+            pairs.put(key, quoted(value))
+        })
+        .inline()
 }
 
 fn audience(members: &Audience, nodes: Nodes<'_>) -> String {
@@ -129,7 +187,10 @@ fn audience(members: &Audience, nodes: Nodes<'_>) -> String {
 
 fn row(row: &RawRow) -> String {
     let nodes = row.entries.iter().fold(Pairs::default(), |pairs, entry| {
-        pairs.put(entry.node.as_str(), quoted(entry.pid.as_ref().map_or("", Pid::as_str)))
+        pairs.put(
+            entry.node.as_str(),
+            quoted(entry.pid.as_ref().map_or("", Pid::as_str)),
+        )
     });
     Pairs::default()
         .put("child", quoted(row.child.as_str()))
@@ -143,7 +204,10 @@ fn request(request: &RawRequest) -> String {
         RawRequest::Register(rows) => Pairs::default().put("register", list(rows.iter().map(row))),
         RawRequest::Unregister(children) => {
             let one = |(child, nodes): &(ChildId, Vec<NodeId>)| {
-                Pairs::default().put("child", quoted(child.as_str())).put("nodes", node_list(nodes)).inline()
+                Pairs::default()
+                    .put("child", quoted(child.as_str()))
+                    .put("nodes", node_list(nodes))
+                    .inline()
             };
             Pairs::default().put("unregister", list(children.iter().map(one)))
         }
@@ -162,11 +226,18 @@ fn request(request: &RawRequest) -> String {
 pub(super) fn expectation(expectation: &Expectation, nodes: Nodes<'_>, full: bool) -> Pairs {
     let pairs = Pairs::default();
     let pairs = match &expectation.claim {
-        Claim::Converged { within, after, nodes: observers } => {
+        Claim::Converged {
+            within,
+            after,
+            nodes: observers,
+        } => {
             let claim = Pairs::default()
                 .put("within", duration(*within))
                 .unless("after", start(*after), *after == After::LastStep && !full)
-                .may("nodes", observers.as_ref().map(|observers| nodes.list(observers)));
+                .may(
+                    "nodes",
+                    observers.as_ref().map(|observers| nodes.list(observers)),
+                );
             pairs.put("converged", claim.inline())
         }
         Claim::Registry { at, on, has, lacks } => {
@@ -177,9 +248,21 @@ pub(super) fn expectation(expectation: &Expectation, nodes: Nodes<'_>, full: boo
                 .unless("lacks", child_list(lacks), lacks.is_empty());
             pairs.put("at", time(*at)).put("registry", claim.inline())
         }
-        Claim::Entry { at, on, child, nodes: whole, pids, metadata: exactly, first } => {
+        Claim::Entry {
+            at,
+            on,
+            child,
+            nodes: whole,
+            pids,
+            metadata: exactly,
+            first,
+        } => {
             let pids = pids.as_ref().map(|pids| {
-                pids.iter().fold(Pairs::default(), |all, (node, pid)| all.put(node.as_str(), quoted(pid.as_str()))).inline()
+                pids.iter()
+                    .fold(Pairs::default(), |all, (node, pid)| {
+                        all.put(node.as_str(), quoted(pid.as_str()))
+                    })
+                    .inline()
             });
             let claim = Pairs::default()
                 .put("on", nodes.name(*on))

@@ -46,7 +46,11 @@ impl Pairs {
         if self.0.is_empty() {
             return "{}".to_owned();
         }
-        let pairs: Vec<String> = self.0.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        let pairs: Vec<String> = self
+            .0
+            .into_iter()
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
         format!("{{ {} }}", pairs.join(", "))
     }
 

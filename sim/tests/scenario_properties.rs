@@ -1,0 +1,483 @@
+//! Laws of scenario files: what is written reads back, every draw of an accepted file is
+//! accepted, and no bytes whatever break the reader.
+
+use std::time::Duration;
+
+use hublab_sim::catalog::Catalog;
+use hublab_sim::scenario::{
+    Action, After, Audience, Children, Claim, ClockChange, Cluster, Expectation, InFlight, Latency,
+    LinkChange, LinkParams, Network, NodeIx, Order, RawRequest, RawRow, Run, Scenario, Step, Style,
+    When, apply_overrides, estimate, render, resolve,
+};
+use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
+use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+
+const END_US: u64 = 100_000_000;
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("x".to_owned()),
+        "[a-z]{1,5}",
+        "\\PC{1,8}",
+        Just("a.b \"c\" = '#'".to_owned())
+    ]
+}
+
+fn node_name() -> impl Strategy<Value = String> {
+    prop_oneof![3 => "n[1-9]", 1 => "[a-zé✓\"'=#\\\\-]{1,6}"]
+        .prop_filter("a word with a meaning", |name| name != "all")
+}
+
+fn micros(max: u64) -> impl Strategy<Value = Duration> {
+    prop_oneof![0..=max, (0..=max / 1_000_000).prop_map(|s| s * 1_000_000)]
+        .prop_map(Duration::from_micros)
+}
+
+fn when(max: u64) -> impl Strategy<Value = When> {
+    (micros(max), micros(max)).prop_map(|(a, b)| match a.cmp(&b) {
+        std::cmp::Ordering::Less => When::Between(a, b),
+        std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => When::Fixed(b),
+    })
+}
+
+fn metadata() -> impl Strategy<Value = Metadata> {
+    btree_map(any::<String>(), any::<String>(), 0..3).prop_map(Metadata::from_iter)
+}
+
+fn latency() -> impl Strategy<Value = Latency> {
+    let pair = || {
+        (1..50_000_u64, 0..50_000_u64).prop_map(|(low, more)| {
+            (
+                Duration::from_micros(low),
+                Duration::from_micros(low + more),
+            )
+        })
+    };
+    prop_oneof![
+        micros(50_000).prop_map(Latency::Constant),
+        pair().prop_map(|(low, high)| Latency::Uniform(low, high)),
+        pair().prop_map(|(min, mean)| Latency::Exponential { min, mean }),
+        pair().prop_map(|(median, p99)| Latency::Lognormal { median, p99 }),
+        (pair(), 0.0..=1.0).prop_map(|((fast, slow), slow_share)| Latency::Bimodal {
+            fast,
+            slow,
+            slow_share
+        }),
+    ]
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    prop_oneof![Just(Order::Fifo), Just(Order::Any)]
+}
+
+fn in_flight() -> impl Strategy<Value = InFlight> {
+    prop_oneof![
+        Just(InFlight::Drop),
+        Just(InFlight::Deliver),
+        Just(InFlight::Hold)
+    ]
+}
+
+fn children() -> impl Strategy<Value = Children> {
+    let ids = btree_set(name(), 1..4)
+        .prop_map(|ids| Children::Ids(ids.into_iter().map(ChildId::from).collect()));
+    prop_oneof![
+        ids,
+        (1..50_u32, name()).prop_map(|(count, prefix)| Children::Counted { count, prefix })
+    ]
+}
+
+/// Some nodes of a cluster of that size, in some order.
+fn nodes(size: usize, min: usize) -> impl Strategy<Value = Vec<NodeIx>> {
+    let all: Vec<NodeIx> = (0..).take(size).collect();
+    subsequence(all, min..=size).prop_shuffle()
+}
+
+fn node(size: usize) -> impl Strategy<Value = NodeIx> {
+    (0..size).prop_map(|node| NodeIx::try_from(node).unwrap())
+}
+
+fn link(size: usize) -> impl Strategy<Value = LinkChange> {
+    let values = (
+        option::of(latency()),
+        option::of(0.0..=1.0),
+        option::of(0.0..=1.0),
+        option::of(order()),
+        option::of(0..1_000_000_u64),
+    );
+    (nodes(size, 1), nodes(size, 1), values).prop_map(
+        |(from, to, (latency, loss, duplicate, order, bytes_per_second))| LinkChange {
+            from,
+            to,
+            latency,
+            loss,
+            duplicate,
+            order,
+            bytes_per_second,
+        },
+    )
+}
+
+fn row(names: Vec<NodeId>) -> impl Strategy<Value = RawRow> {
+    let entries = subsequence(names, 0..=2).prop_shuffle();
+    (name(), entries, name(), metadata()).prop_map(|(child, nodes, pid, metadata)| RawRow {
+        child: ChildId::from(child),
+        entries: nodes
+            .into_iter()
+            .map(|node| Entry {
+                node,
+                pid: Some(Pid::new(&pid)),
+            })
+            .collect(),
+        metadata,
+    })
+}
+
+fn request(names: Vec<NodeId>) -> impl Strategy<Value = RawRequest> {
+    let some = subsequence(names.clone(), 0..=2);
+    let one = proptest::sample::select(names.clone());
+    prop_oneof![
+        vec(row(names), 0..3).prop_map(RawRequest::Register),
+        (name(), some)
+            .prop_map(|(child, nodes)| RawRequest::Unregister(vec![(ChildId::from(child), nodes)])),
+        (name(), one, name()).prop_map(|(child, node, pid)| RawRequest::PidUpdate {
+            child: ChildId::from(child),
+            node,
+            pid: Pid::from(pid)
+        }),
+    ]
+}
+
+/// Actions that change no node's state, so that any of them can come at any time.
+fn harmless_action(names: Vec<NodeId>) -> BoxedStrategy<Action> {
+    let size = names.len();
+    let heal = || option::of(when(END_US / 2));
+    let audience = prop_oneof![
+        Just(Audience::Global),
+        Just(Audience::Local),
+        Just(Audience::External),
+        nodes(size, 0).prop_map(Audience::Nodes)
+    ];
+    let start = (
+        node(size),
+        children(),
+        metadata(),
+        nodes(size, 0),
+        any::<bool>(),
+        option::of(node(size)),
+    );
+    prop_oneof![
+        (nodes(size, size), 0..=size, in_flight(), heal()).prop_map(
+            |(mut all, at, in_flight, heal_after)| {
+                let rest = all.split_off(at);
+                Action::Partition {
+                    groups: vec![all, rest],
+                    in_flight,
+                    heal_after,
+                }
+            }
+        ),
+        (nodes(size, 1), nodes(size, 1), in_flight(), heal()).prop_map(
+            |(from, to, in_flight, heal_after)| Action::Cut {
+                from,
+                to,
+                in_flight,
+                heal_after
+            }
+        ),
+        Just(Action::Heal),
+        link(size).prop_map(Action::Link),
+        (nodes(size, 1), -1_000_000..1_000_000_i64).prop_map(|(nodes, ppm)| Action::Clock {
+            nodes,
+            change: ClockChange::RatePpm(ppm)
+        }),
+        (nodes(size, 1), -36_000_000_000_i64..36_000_000_000).prop_map(|(nodes, by)| {
+            Action::Clock {
+                nodes,
+                change: ClockChange::Jump(by),
+            }
+        }),
+        start.prop_map(|(on, children, metadata, mut replicas, announce, via)| {
+            replicas.retain(|replica| *replica != on);
+            Action::StartChildren {
+                on,
+                children,
+                metadata,
+                replicas,
+                announce,
+                via,
+            }
+        }),
+        (node(size), children(), option::of(node(size)))
+            .prop_map(|(on, children, via)| Action::StopChildren { on, children, via }),
+        (node(size), name()).prop_map(|(on, child)| Action::RestartChild {
+            on,
+            child: ChildId::from(child)
+        }),
+        (node(size), audience, vec(request(names.clone()), 1..3)).prop_map(
+            |(from, members, requests)| Action::Propagate {
+                from,
+                members,
+                requests
+            }
+        ),
+        node(size).prop_map(Action::Sync),
+        (node(size), nodes(size, 0)).prop_map(|(on, to)| Action::Broadcast { on, to }),
+        (node(size), vec(row(names), 0..3)).prop_map(|(on, rows)| Action::Rows { on, rows }),
+        (node(size), nodes(size, 0)).prop_map(|(on, nodes)| Action::View { on, nodes }),
+    ]
+    .boxed()
+}
+
+fn claim(names: Vec<NodeId>) -> BoxedStrategy<Claim> {
+    let size = names.len();
+    let ids = |prefix: &'static str| {
+        btree_set("[a-z]{1,3}", 1..3).prop_map(move |ids| {
+            ids.into_iter()
+                .map(|id| ChildId::from(format!("{prefix}{id}")))
+                .collect::<Vec<_>>()
+        })
+    };
+    let time = || (0..=END_US).prop_map(Time);
+    let nodes_of = subsequence(names.clone(), 0..=size);
+    let pids = (subsequence(names.clone(), 0..=size), name()).prop_map(|(nodes, pid)| {
+        nodes
+            .into_iter()
+            .map(|node| (node, Pid::new(&pid)))
+            .collect::<Vec<_>>()
+    });
+    let entry = (
+        time(),
+        node(size),
+        name(),
+        option::of(nodes_of),
+        option::of(pids),
+        option::of(metadata()),
+        option::of(proptest::sample::select(names)),
+    );
+    prop_oneof![
+        (
+            micros(END_US / 2),
+            micros(END_US / 2),
+            option::of(nodes(size, 1))
+        )
+            .prop_map(|(within, after, nodes)| Claim::Converged {
+                within,
+                after: After::Time(after),
+                nodes
+            }),
+        (time(), node(size), ids("h"), ids("l")).prop_map(|(at, on, has, lacks)| Claim::Registry {
+            at,
+            on,
+            has,
+            lacks
+        }),
+        entry.prop_map(
+            |(at, on, child, nodes, pids, metadata, first)| Claim::Entry {
+                at,
+                on,
+                child: ChildId::from(child),
+                nodes,
+                pids,
+                metadata,
+                first
+            }
+        ),
+        Just(Claim::Always("no_crash".to_owned())),
+        Just(Claim::Violates("own_truth".to_owned())),
+        (0..1_000_u64, option::of(1_000..2_000_u64)).prop_map(|(min, max)| Claim::Metric {
+            name: "messages_sent.gossip.sync".to_owned(),
+            min: Some(min),
+            max
+        }),
+    ]
+    .boxed()
+}
+
+prop_compose! {
+    fn cluster()(
+        names in btree_set(node_name(), 2..6).prop_map(|names| names.into_iter().collect::<Vec<_>>()).prop_shuffle(),
+        discovery_interval in micros(60_000_000).prop_map(|time| time.max(Duration::from_micros(1))),
+        times in (micros(1_000_000), micros(120_000_000), micros(1_000_000)),
+        down_spread in 0.0..=1.0,
+    ) -> Cluster {
+        let nodes: Vec<NodeId> = names.iter().map(|name| NodeId::new(name)).collect();
+        let start = (0..).take(nodes.len()).collect();
+        let (join_debounce, down_after, crash_detected_after) = times;
+        Cluster { nodes, start, discovery_interval, join_debounce, down_after, down_spread, crash_detected_after }
+    }
+}
+
+prop_compose! {
+    fn network(size: usize)(
+        latency in latency(), loss in 0.0..=1.0, duplicate in 0.0..=1.0, order in order(), bytes_per_second in any::<u32>(),
+        send_gap in micros(1_000), service_time in micros(1_000), links in vec(link(size), 0..3),
+    ) -> Network {
+        let base = LinkParams { latency, loss, duplicate, order, bytes_per_second: u64::from(bytes_per_second) };
+        Network { base, send_gap, service_time, links }
+    }
+}
+
+/// Any scenario that the checks accept, all of whose nodes run all the time.
+fn scenario() -> impl Strategy<Value = Scenario> {
+    cluster().prop_flat_map(|cluster| {
+        let names = cluster.nodes.clone();
+        let step = (when(END_US / 2), harmless_action(names.clone())).prop_map(|(at, action)| Step { at, action, line: 0 });
+        let strategy = option::of(prop_oneof![Just("pubsub".to_owned()), Just("gossip".to_owned())]);
+        let expectation = (strategy, claim(names)).prop_map(|(strategy, claim)| Expectation { strategy, claim, line: 0 });
+        let file = (name(), option::of(any::<String>()), 0..i64::MAX.unsigned_abs(), (0..99_u64, 1..99_u64), any::<bool>());
+        (Just(cluster), file, network(2), vec(step, 0..6), vec(expectation, 0..4)).prop_map(
+            |(cluster, (name, summary, seed, (first, count), tuned), network, steps, expectations)| {
+                let parameters = serde_json::json!({ "sync_interval": "7s", "recipients": 2, "restricted_init": false });
+                let tuned = tuned.then(|| ("gossip".to_owned(), parameters.as_object().unwrap().clone()));
+                Scenario {
+                    name,
+                    summary,
+                    run: Run {
+                        duration: Duration::from_micros(END_US),
+                        seed,
+                        seeds: first..first + count,
+                        strategies: vec!["pubsub".to_owned(), "gossip".to_owned()],
+                    },
+                    cluster,
+                    strategies: tuned.into_iter().collect(),
+                    network,
+                    steps,
+                    expectations,
+                }
+            },
+        )
+    })
+}
+
+fn without_lines(mut scenario: Scenario) -> Scenario {
+    scenario.steps.iter_mut().for_each(|step| step.line = 0);
+    scenario
+        .expectations
+        .iter_mut()
+        .for_each(|expectation| expectation.line = 0);
+    scenario
+}
+
+/// Does everything that the commands do with a file, and tells what is wrong with it.
+fn exercise(bytes: &[u8]) {
+    let catalog = Catalog::default();
+    match Scenario::read("any.toml", bytes, &catalog) {
+        Ok(scenario) => {
+            estimate(&scenario, &catalog);
+            let resolved = resolve(&scenario, 3, &catalog);
+            for (scenario, style) in [(&scenario, Style::Brief), (&resolved, Style::Full)] {
+                let text = render(scenario, style);
+                let again = Scenario::read("any.toml", text.as_bytes(), &catalog)
+                    .unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));
+                assert_eq!(without_lines(again), without_lines(scenario.clone()));
+            }
+        }
+        Err(problems) => {
+            assert!(!problems.problems().is_empty());
+            let mut told = String::new();
+            GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+                .render_report(&mut told, &problems)
+                .unwrap();
+            NarratableReportHandler::new()
+                .render_report(&mut told, &problems)
+                .unwrap();
+        }
+    }
+}
+
+/// Breaks a file a little: bytes flipped, removed or put in, lines removed, doubled or swapped.
+fn mutated(mut bytes: Vec<u8>, mutations: Vec<(u8, prop::sample::Index, u8)>) -> Vec<u8> {
+    for (kind, place, byte) in mutations {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = place.index(bytes.len());
+        let line_start = bytes[..at]
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let line_end = bytes[at..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(bytes.len(), |end| at + end + 1);
+        match kind % 7 {
+            0 => bytes[at] ^= byte,
+            1 => drop(bytes.remove(at)),
+            2 => bytes.insert(at, byte),
+            3 => drop(bytes.drain(line_start..line_end)),
+            4 => {
+                let line = bytes[line_start..line_end].to_vec();
+                bytes.splice(line_end..line_end, line);
+            }
+            5 => bytes[at] = b"0123456789.-[]{}\"=,"[usize::from(byte) % 19],
+            _ => bytes.truncate(at),
+        }
+    }
+    bytes
+}
+
+const FILES: [&str; 3] = [
+    include_str!("data/everything.toml"),
+    include_str!("data/example.toml"),
+    include_str!("data/small.toml"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_reads_back(scenario in scenario()) {
+        for style in [Style::Brief, Style::Full] {
+            let text = render(&scenario, style);
+            match Scenario::read("any.toml", text.as_bytes(), &Catalog::default()) {
+                Ok(again) => prop_assert_eq!(without_lines(again), scenario.clone(), "{}", text),
+                Err(problems) => return Err(TestCaseError::fail(format!("{text}\n{:?}", problems.problems()))),
+            }
+        }
+    }
+
+    #[test]
+    fn every_draw_of_an_accepted_file_is_accepted_and_resolves_to_itself(scenario in scenario(), seed in 0..i64::MAX.unsigned_abs()) {
+        let catalog = Catalog::default();
+        let resolved = resolve(&scenario, seed, &catalog);
+        prop_assert_eq!(&resolve(&resolved, seed, &catalog), &resolved);
+        let text = render(&resolved, Style::Full);
+        match Scenario::read("any.toml", text.as_bytes(), &catalog) {
+            Ok(again) => prop_assert_eq!(without_lines(again), without_lines(resolved), "{}", text),
+            Err(problems) => return Err(TestCaseError::fail(format!("{text}\n{:?}", problems.problems()))),
+        }
+    }
+
+    #[test]
+    fn no_bytes_break_the_reader(bytes in vec(any::<u8>(), 0..400)) {
+        exercise(&bytes);
+    }
+
+    #[test]
+    fn no_text_breaks_the_reader(text in "[\\[\\]{}=\",.a-z0-9\n 'é\\\\#]{0,200}") {
+        exercise(text.as_bytes());
+    }
+
+    #[test]
+    fn no_broken_file_breaks_the_reader(
+        file in 0..FILES.len(),
+        mutations in vec((any::<u8>(), any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        exercise(&mutated(FILES[file].as_bytes().to_vec(), mutations));
+    }
+
+    #[test]
+    fn no_override_breaks_a_file(path in "[a-z0-9._]{0,24}", value in "\\PC{0,12}") {
+        let overrides = [(path, value)];
+        for file in FILES {
+            if let Ok(text) = apply_overrides(file, &overrides) {
+                exercise(text.as_bytes());
+            }
+        }
+    }
+}
