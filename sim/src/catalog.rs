@@ -89,8 +89,15 @@ impl Catalog {
 
     /// Adds a strategy; one of the same name is replaced.
     #[must_use]
-    pub fn with<S: Strategy>(mut self) -> Self {
-        self.entries.insert(S::NAME, Box::new(Entry::<S>(std::marker::PhantomData)));
+    pub fn with<S: Strategy>(self) -> Self {
+        self.with_entry(Box::new(Entry::<S>(std::marker::PhantomData)))
+    }
+
+    /// Adds an entry made by hand, whose nodes need not be hubs; one of the same name is
+    /// replaced.
+    #[must_use]
+    pub fn with_entry(mut self, entry: Box<dyn CatalogEntry>) -> Self {
+        self.entries.insert(entry.name(), entry);
         self
     }
 

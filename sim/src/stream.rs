@@ -22,7 +22,8 @@ pub fn key(seed: u64, purpose: Purpose, names: &[&str]) -> u64 {
 /// What a stream is for. The numbers are part of what makes a seed reproducible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A directed link: latency, loss, duplication. Names: from, to.
+    /// A directed link: latency, loss, duplication. Names: from and to, each hashed by itself
+    /// and joined by [`pair_key`].
     Link = 1,
     /// A node's own draws. Names: node, incarnation.
     Node = 2,
@@ -61,6 +62,13 @@ pub fn draw(key: u64, number: u64) -> u64 {
 #[must_use]
 pub fn sub_key(key: u64, index: u64) -> u64 {
     mix(key ^ mix(index.wrapping_add(0x2545_f491_4f6c_dd1d)))
+}
+
+/// The key of what lies between two keys, in this order.
+#[inline]
+#[must_use]
+pub fn pair_key(from: u64, to: u64) -> u64 {
+    mix(mix(from).wrapping_add(to.rotate_left(17)))
 }
 
 /// A draw as a number in `[0, 1)`, with 53 bits.

@@ -10,7 +10,7 @@ use super::queue::Pending;
 use super::send::Access;
 use super::state::Waiting;
 use super::{Engine, Immediate};
-use crate::network::PairIx;
+use crate::network::{LinkIx, PairIx};
 use crate::network::cut::Reach;
 use crate::scenario::model::{InFlight, NodeIx};
 use crate::stream::{self, Purpose, unit};
@@ -30,31 +30,18 @@ pub(super) struct Notice {
 }
 
 impl Engine {
-    /// Whether two nodes are connected, both of them as they run now.
-    pub(super) fn is_connected(&self, a: NodeIx, b: NodeIx) -> bool {
-        self.network.find_pair(a, b).is_some_and(|pair| {
-            pair.up && (a == b || pair.incarnations == self.incarnations(pair.nodes)) && self.both_run(a, b)
-        })
-    }
-
-    fn both_run(&self, a: NodeIx, b: NodeIx) -> bool {
-        self.nodes[a as usize].is_running() && self.nodes[b as usize].is_running()
-    }
-
     fn incarnations(&self, nodes: [NodeIx; 2]) -> [u32; 2] {
         nodes.map(|node| self.nodes[node as usize].incarnation)
     }
 
-    /// Whether a message from a running node may be sent over a pair, connecting it if that is
-    /// the message's kind and the network lets it.
-    pub(super) fn access(&mut self, from: NodeIx, to: NodeIx, pair: PairIx, connects: bool, cause: EventId) -> Access {
-        if from == to {
-            return Access::Open;
-        }
-        if self.is_connected(from, to) {
+    /// Whether a message from a running node may be sent over a link, connecting the pair if that
+    /// is the message's kind and the network lets it.
+    pub(super) fn access(&mut self, from: NodeIx, to: NodeIx, link: LinkIx, connects: bool, cause: EventId) -> Access {
+        if self.network.links[link as usize].connected {
             let cut = self.network.is_cut(from, to);
             return if cut { Access::Closed(DropReason::Cut) } else { Access::Open };
         }
+        let pair = self.network.pair_ix(from, to);
         if !connects {
             // The sender may not know yet that its connection is gone: then it sends in vain.
             let pair = &self.network.pairs[pair as usize];
@@ -98,7 +85,12 @@ impl Engine {
             }
             self.immediate.push_back((node, cause, Immediate::PeerUp(peer, now_incarnations[1 - side])));
         }
-        self.observers.pair_changed(nodes, true);
+        self.set_connected(nodes, true);
+    }
+
+    fn set_connected(&mut self, nodes: [NodeIx; 2], connected: bool) {
+        self.network.set_connected(nodes, connected);
+        self.observers.pair_changed(nodes, connected);
     }
 
     /// Starts or ends the silence of a pair, whichever its cuts and pauses ask for.
@@ -171,18 +163,20 @@ impl Engine {
                 self.tell_down(nodes[side], nodes[1 - side], DownReason::Silent, 0);
             }
         }
-        self.observers.pair_changed(nodes, false);
+        self.set_connected(nodes, false);
     }
 
     /// Drops what is on the way between two nodes that are no longer connected, and what waits
     /// for one that is paused.
     fn drop_between(&mut self, pair_ix: PairIx) {
-        if self.network.pairs[pair_ix as usize].links.iter().all(|link| link.is_idle()) {
+        let [a, b] = self.network.pairs[pair_ix as usize].nodes;
+        let links = [self.network.link_ix(a, b), self.network.link_ix(b, a)];
+        if links.iter().all(|link| self.network.links[*link as usize].is_idle()) {
             return;
         }
         let nodes = &self.nodes;
         let lost = self.flights.select(|flight| {
-            flight.pair == pair_ix
+            links.contains(&flight.link)
                 && !flight.outlives_down()
                 && (flight.place == Place::OnTheWay || nodes[flight.to as usize].paused)
         });
@@ -193,21 +187,18 @@ impl Engine {
     pub(super) fn drop_flights(&mut self, slots: &[u32], reason: DropReason) {
         let mut links = Vec::with_capacity(slots.len());
         for slot in slots {
-            let Flight { pair, from, to, .. } = *self.flights.at(*slot);
-            links.push((pair, from, to));
+            links.push(self.flights.at(*slot).link);
             self.drop_flight(*slot, reason);
         }
         links.sort_unstable();
         links.dedup();
-        for (pair, from, to) in &links {
-            self.network.pairs[*pair as usize].link_mut(*from, *to).forget_order();
+        for link in &links {
+            self.network.forget_order(*link);
         }
-        let is_touched = |flight: &Flight| links.binary_search(&(flight.pair, flight.from, flight.to)).is_ok();
+        let is_touched = |flight: &Flight| links.binary_search(&flight.link).is_ok();
         for slot in self.flights.select(|flight| flight.place != Place::Arrived && is_touched(flight)) {
-            let Flight { pair, from, to, due, out, ref packet, .. } = *self.flights.at(slot);
-            let link = self.network.pairs[pair as usize].link_mut(from, to);
-            link.any_order(packet.channel.id, due);
-            link.busy_until = link.busy_until.max(out);
+            let Flight { link, due, out, ref packet, .. } = *self.flights.at(slot);
+            self.network.keep_order(link, packet.channel.id, out, due);
         }
     }
 
@@ -229,7 +220,8 @@ impl Engine {
                 continue;
             }
             let pair_ix = self.network.pair_ix(about, to);
-            let law = self.network.params(pair_ix, about, to).law;
+            let link = self.network.link_ix(about, to);
+            let law = self.network.params(link, about, to).law;
             let current = self.incarnations(self.network.pairs[pair_ix as usize].nodes);
             let pair = &mut self.network.pairs[pair_ix as usize];
             let nodes = pair.nodes;
@@ -245,7 +237,7 @@ impl Engine {
                 let due = self.now.after(self.cluster.crash_detected_after).0.saturating_add(latency);
                 self.schedule_notice(due, Notice { pair: pair_ix, about, to, incarnations, cause, is_waiting: false });
             }
-            self.observers.pair_changed(nodes, false);
+            self.set_connected(nodes, false);
         }
     }
 
@@ -333,8 +325,7 @@ impl Engine {
             flight.due = *earliest;
             flight.place = Place::OnTheWay;
             flight.seq = self.queue.push(*earliest, Pending::Arrival(slot));
-            let (pair, due, channel) = (flight.pair, flight.due, flight.packet.channel.id);
-            self.network.pairs[pair as usize].link_mut(link.0, link.1).any_order(channel, due);
+            self.network.links[flight.link as usize].any_order(flight.packet.channel.id, flight.due);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::network::{Network, PairIx};
+use crate::network::link::Link;
+use crate::network::{LinkIx, Network};
 use crate::node::Packet;
 use crate::scenario::model::NodeIx;
 use crate::trace::event::{EventId, KindIx};
@@ -32,7 +33,7 @@ pub(crate) struct Flight {
     pub(crate) packet: Arc<Packet>,
     pub(crate) from: NodeIx,
     pub(crate) to: NodeIx,
-    pub(crate) pair: PairIx,
+    pub(crate) link: LinkIx,
     pub(crate) kind: KindIx,
     pub(crate) place: Place,
     /// A cut spared it (`in_flight = "deliver"`) or kept it back (`"hold"`): it arrives even if
@@ -100,18 +101,14 @@ impl Flights {
     /// If they differ: messages were made or lost by the engine itself.
     pub(crate) fn audit(&self, network: &mut Network) {
         for flight in self.slots.iter().flatten() {
-            let link = network.pairs[flight.pair as usize].link_mut(flight.from, flight.to);
-            link.flow(flight.kind).delivered += 1;
+            network.links[flight.link as usize].flow(flight.kind).delivered += 1;
         }
-        for pair in &network.pairs {
-            for flow in pair.links.iter().flat_map(|link| link.flows()) {
-                assert_eq!(
-                    flow.in_flight(),
-                    0,
-                    "sent + duplicated = delivered + dropped + in flight must hold between {:?}: {flow:?}",
-                    pair.nodes
-                );
-            }
+        for flow in network.links.iter().flat_map(Link::flows) {
+            assert_eq!(
+                flow.in_flight(),
+                0,
+                "sent + duplicated = delivered + dropped + in flight must hold on every link: {flow:?}"
+            );
         }
     }
 }

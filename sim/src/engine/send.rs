@@ -8,8 +8,8 @@ use super::Engine;
 use super::flight::{Flight, Place};
 use super::queue::Pending;
 use super::state::Waiting;
-use crate::network::link::Draw;
-use crate::network::{PairIx, Prepared};
+use crate::network::link::{Draw, link_draw};
+use crate::network::{LinkIx, Prepared};
 use crate::node::{NodeInput, Packet};
 use crate::scenario::model::NodeIx;
 use crate::stream::unit;
@@ -33,7 +33,7 @@ impl Engine {
             if to == from || !self.nodes[to as usize].is_running() || self.network.is_cut(from, to) {
                 continue;
             }
-            if self.network.is_cut(to, from) && !self.is_connected(from, to) {
+            if self.network.is_cut(to, from) && !self.network.is_connected(from, to) {
                 continue;
             }
             self.send(from, to, packet, cause);
@@ -42,95 +42,75 @@ impl Engine {
 
     /// Sends one message: decides, with the draws that belong to it, whether and when it arrives.
     pub(super) fn send(&mut self, from: NodeIx, to: NodeIx, packet: &Arc<Packet>, cause: EventId) {
-        let pair = self.network.pair_ix(from, to);
-        let access = self.access(from, to, pair, packet.connects, cause);
-        if matches!(access, Access::Unwanted) {
-            return;
-        }
-        let kind = self.recorder.kind(self.now, packet.kind);
-        let params = self.network.params(pair, from, to);
-        let leaves = self.departure(from, to);
-        let link = self.network.pairs[pair as usize].link_mut(from, to);
-        let channel = packet.channel.id;
-        let number = link.next_number(channel);
-        link.flow(kind).sent += 1;
-        let lost = match access {
+        let link = self.network.link_ix(from, to);
+        let refused = match self.access(from, to, link, packet.connects, cause) {
+            Access::Unwanted => return,
+            Access::Open => None,
             Access::Closed(reason) => Some(reason),
-            Access::Open | Access::Unwanted => {
-                let is_lost = params.loss > 0.0 && unit(link.draw(channel, number, Draw::Loss)) < params.loss;
-                is_lost.then_some(DropReason::Loss)
-            }
         };
-        let is_refused = matches!(access, Access::Closed(_));
-        let out = if params.bytes_per_second > 0 && !is_refused {
-            let out = link.busy_until.max(leaves).saturating_add(transmission_us(packet.size, params.bytes_per_second));
-            link.busy_until = out;
-            out
-        } else {
-            leaves
-        };
-        let due = lost.is_none().then(|| self.due(pair, from, to, packet, number, out, params, Draw::Latency));
-        let sent = self.record(
+        let kind = self.recorder.kind(self.now, packet.kind);
+        let params = self.network.params(link, from, to);
+        let leaves = self.departure(from, to);
+        let channel = packet.channel.id;
+        let books = &mut self.network.links[link as usize];
+        books.flow(kind).sent += 1;
+        let number = books.next_number(channel);
+        let mut mail = Mail { from, to, link, packet, kind, number, sent: 0, out: leaves };
+        if params.bytes_per_second > 0 && refused.is_none() {
+            mail.out = self.network.occupy(link, leaves, transmission_us(packet.size, params.bytes_per_second));
+        }
+        let is_lost = || params.loss > 0.0 && unit(self.draw(&mail, Draw::Loss)) < params.loss;
+        let lost = refused.or_else(|| is_lost().then_some(DropReason::Loss));
+        let due = if lost.is_none() { Some(self.due(&mail, params, Draw::Latency)) } else { None };
+        mail.sent = self.record(
             from,
             cause,
             Payload::Sent { to, kind, channel, number, bytes: packet.size, hops: packet.hops, due: due.map(Time) },
         );
-        let mail = Mail { from, to, pair, packet, kind, number, sent };
-        match (due, lost) {
-            (Some(due), _) => self.dispatch(&mail, out, due),
-            (None, reason) => self.drop_message(&mail, reason.unwrap_or(DropReason::Loss)),
+        if let Some(due) = due {
+            self.dispatch(&mail, due);
+            self.duplicate(&mail, params);
+        } else if let Some(reason) = lost {
+            self.drop_message(&mail, reason);
         }
-        if lost.is_none() {
-            self.duplicate(&mail, out, params);
-        }
+    }
+
+    fn draw(&self, mail: &Mail<'_>, purpose: Draw) -> u64 {
+        let key = self.network.link_key(mail.from, mail.to);
+        link_draw(key, mail.packet.channel.id, mail.number, purpose)
     }
 
     /// The network may make a second copy, which takes its own time.
-    fn duplicate(&mut self, mail: &Mail<'_>, out: u64, params: Prepared) {
-        let link = self.network.pairs[mail.pair as usize].link_mut(mail.from, mail.to);
-        let channel = mail.packet.channel.id;
-        if params.duplicate <= 0.0 || unit(link.draw(channel, mail.number, Draw::Duplicate)) >= params.duplicate {
+    fn duplicate(&mut self, mail: &Mail<'_>, params: Prepared) {
+        if params.duplicate <= 0.0 || unit(self.draw(mail, Draw::Duplicate)) >= params.duplicate {
             return;
         }
-        link.flow(mail.kind).duplicated += 1;
-        let due = self.due(mail.pair, mail.from, mail.to, mail.packet, mail.number, out, params, Draw::CopyLatency);
+        self.network.links[mail.link as usize].flow(mail.kind).duplicated += 1;
+        let due = self.due(mail, params, Draw::CopyLatency);
         let payload = Payload::Duplicated { to: mail.to, kind: mail.kind, number: mail.number, due: Time(due) };
         self.record(mail.from, mail.sent, payload);
-        self.dispatch(mail, out, due);
+        self.dispatch(mail, due);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one formula, every term of it named")]
-    fn due(
-        &mut self,
-        pair: PairIx,
-        from: NodeIx,
-        to: NodeIx,
-        packet: &Packet,
-        number: u64,
-        out: u64,
-        params: Prepared,
-        purpose: Draw,
-    ) -> u64 {
-        let link = self.network.pairs[pair as usize].link_mut(from, to);
-        let due = out.saturating_add(params.law.sample(link.draw(packet.channel.id, number, purpose)));
-        if params.fifo && packet.channel.ordered {
-            link.in_order(packet.channel.id, due)
-        } else {
-            link.any_order(packet.channel.id, due)
-        }
+    /// When a message, or its copy, arrives.
+    fn due(&mut self, mail: &Mail<'_>, params: Prepared, purpose: Draw) -> u64 {
+        let due = mail.out.saturating_add(params.law.sample(self.draw(mail, purpose)));
+        let link = &mut self.network.links[mail.link as usize];
+        let channel = mail.packet.channel;
+        if params.fifo && channel.ordered { link.in_order(channel.id, due) } else { link.any_order(channel.id, due) }
     }
 
-    fn dispatch(&mut self, mail: &Mail<'_>, out: u64, due: u64) {
+    fn dispatch(&mut self, mail: &Mail<'_>, due: u64) {
         let slot = self.flights.insert(Flight {
             seq: 0,
             due,
-            out,
+            out: mail.out,
             sent: mail.sent,
             number: mail.number,
             packet: Arc::clone(mail.packet),
             from: mail.from,
             to: mail.to,
-            pair: mail.pair,
+            link: mail.link,
             kind: mail.kind,
             place: Place::OnTheWay,
             spared: false,
@@ -151,7 +131,7 @@ impl Engine {
     }
 
     fn drop_message(&mut self, mail: &Mail<'_>, reason: DropReason) {
-        self.network.pairs[mail.pair as usize].link_mut(mail.from, mail.to).flow(mail.kind).dropped += 1;
+        self.network.links[mail.link as usize].flow(mail.kind).dropped += 1;
         let payload = Payload::Dropped { from: mail.from, kind: mail.kind, number: mail.number, reason };
         self.record(mail.to, mail.sent, payload);
     }
@@ -159,8 +139,8 @@ impl Engine {
     /// Loses a message that is on its way.
     pub(super) fn drop_flight(&mut self, slot: u32, reason: DropReason) {
         let flight = self.flights.remove(slot);
-        let Flight { from, to, pair, kind, number, sent, ref packet, .. } = flight;
-        self.drop_message(&Mail { from, to, pair, packet, kind, number, sent }, reason);
+        let Flight { from, to, link, kind, number, sent, out, ref packet, .. } = flight;
+        self.drop_message(&Mail { from, to, link, packet, kind, number, sent, out }, reason);
     }
 
     /// A message reaches its receiver, which may be busy or paused.
@@ -202,23 +182,25 @@ impl Engine {
 
     /// The receiver handles a message.
     pub(super) fn deliver(&mut self, slot: u32) {
-        let Flight { from, to, pair, kind, number, sent, packet, .. } = self.flights.remove(slot);
-        self.network.pairs[pair as usize].link_mut(from, to).flow(kind).delivered += 1;
+        let Flight { from, to, link, kind, number, sent, packet, .. } = self.flights.remove(slot);
+        self.network.links[link as usize].flow(kind).delivered += 1;
         let cause = self.record(to, sent, Payload::Delivered { from, kind, number });
         let sender = self.name(from).clone();
         self.step(to, cause, packet.hops, NodeInput::Message { from: &sender, packet: &packet });
     }
 }
 
-/// One message at the moment of its sending.
+/// One message at the moment of its sending, or of its end.
 struct Mail<'a> {
     from: NodeIx,
     to: NodeIx,
-    pair: PairIx,
+    link: LinkIx,
     packet: &'a Arc<Packet>,
     kind: KindIx,
     number: u64,
     sent: EventId,
+    /// When its last byte leaves the sender.
+    out: u64,
 }
 
 /// Time on the wire, rounded up to a whole microsecond.

@@ -18,14 +18,19 @@ pub(crate) enum Draw {
     CopyLatency = 3,
 }
 
+/// A draw for message `number` of a channel, of the link with this key.
+pub(crate) fn link_draw(key: u64, channel: u8, number: u64, purpose: Draw) -> u64 {
+    draw(sub_key(key, u64::from(channel)), number * 4 + purpose as u64)
+}
+
 /// One channel of a link: the counter of its stream, and its order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lane {
-    channel: u8,
-    /// Messages sent, which is the number of the next one.
-    sent: u64,
     /// When the last message still on the way is due; no later one may be earlier.
     last_due: u64,
+    /// Messages sent, which is the number of the next one.
+    sent: u32,
+    channel: u8,
 }
 
 /// What became of the messages of one kind.
@@ -46,34 +51,27 @@ impl Flow {
     }
 }
 
-/// The state of one directed link.
+/// The state of one directed link: one cache line, for as long as it carries one kind of message.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Link {
-    key: u64,
-    /// Its values, in [`super::Network`]'s table, as of `epoch`.
-    pub(crate) params: u32,
-    pub(crate) epoch: u32,
-    /// When the last byte of the last message is out, under a bandwidth limit.
-    pub(crate) busy_until: u64,
     lanes: SmallVec<[Lane; 1]>,
     flows: SmallVec<[Flow; 1]>,
+    /// Its values, in [`super::Network`]'s table, as of `epoch`.
+    pub(crate) epoch: u32,
+    pub(crate) params: u16,
+    /// Whether the two ends are connected, both as they run now.
+    pub(crate) connected: bool,
 }
 
 impl Link {
-    pub(crate) fn new(key: u64) -> Self {
-        Self {
-            key,
-            params: 0,
-            epoch: u32::MAX,
-            busy_until: 0,
-            lanes: SmallVec::new(),
-            flows: SmallVec::new(),
-        }
+    pub(crate) fn new(connected: bool) -> Self {
+        Self { lanes: SmallVec::new(), flows: SmallVec::new(), epoch: u32::MAX, params: 0, connected }
     }
 
     fn lane(&mut self, channel: u8) -> &mut Lane {
         let at = self.lanes.iter().position(|lane| lane.channel == channel).unwrap_or_else(|| {
-            self.lanes.push(Lane { channel, sent: 0, last_due: 0 });
+            self.lanes.push(Lane { last_due: 0, sent: 0, channel });
             self.lanes.len() - 1
         });
         &mut self.lanes[at]
@@ -83,12 +81,7 @@ impl Link {
     pub(crate) fn next_number(&mut self, channel: u8) -> u64 {
         let lane = self.lane(channel);
         lane.sent += 1;
-        lane.sent - 1
-    }
-
-    /// A draw for message `number` of a channel.
-    pub(crate) fn draw(&self, channel: u8, number: u64, purpose: Draw) -> u64 {
-        draw(sub_key(self.key, u64::from(channel)), number * 4 + purpose as u64)
+        u64::from(lane.sent - 1)
     }
 
     /// When a message that could arrive at `due` may arrive on an ordered channel.
@@ -108,7 +101,6 @@ impl Link {
     /// Forgets who is on the way: what was dropped holds nobody back. The engine then notes
     /// those who remain.
     pub(crate) fn forget_order(&mut self) {
-        self.busy_until = 0;
         for lane in &mut self.lanes {
             lane.last_due = 0;
         }

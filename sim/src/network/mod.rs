@@ -8,6 +8,8 @@ pub mod cut;
 pub mod latency;
 pub mod link;
 
+use std::collections::BTreeMap;
+
 use hublab_strategies::NodeId;
 use hublab_strategies::time::micros;
 
@@ -21,7 +23,10 @@ use link::Link;
 /// The position of a pair in [`Network::pairs`].
 pub(crate) type PairIx = u32;
 
-/// Two nodes and what is between them. A node and itself are a pair too: always up, never cut.
+/// The position of a directed link in [`Network::links`].
+pub(crate) type LinkIx = u32;
+
+/// The connection of two nodes: what is rarely looked at. Each message needs [`Link`] alone.
 #[derive(Debug)]
 pub(crate) struct Pair {
     /// The nodes, the lower position first.
@@ -34,8 +39,6 @@ pub(crate) struct Pair {
     pub(crate) silence: Option<u64>,
     /// How many silences have begun: the position in their stream.
     pub(crate) silences: u32,
-    /// The two directions: from the lower to the higher, and back.
-    pub(crate) links: [Link; 2],
 }
 
 /// A [`LinkParams`] made ready for use.
@@ -70,8 +73,8 @@ struct Override {
 /// The network of one run.
 #[derive(Debug)]
 pub(crate) struct Network {
-    seed: u64,
-    names: Vec<NodeId>,
+    /// By node: the key of its name, from which those of its links are made.
+    keys: Vec<u64>,
     base: LinkParams,
     /// Overrides in the order in which they apply; those of the file come first.
     overrides: Vec<Override>,
@@ -79,9 +82,14 @@ pub(crate) struct Network {
     /// Counts the changes of `overrides`; a link that is older looks its values up again.
     epoch: u32,
     prepared: Vec<Prepared>,
-    rows: Vec<Box<[PairIx]>>,
+    link_rows: Vec<Box<[LinkIx]>>,
+    /// Every link that was ever used, in the order of first use.
+    pub(crate) links: Vec<Link>,
+    pair_rows: Vec<Box<[PairIx]>>,
     /// Every pair that was ever used, in the order of first use.
     pub(crate) pairs: Vec<Pair>,
+    /// By link under a bandwidth limit: when the last byte of its last message is out.
+    busy_until: BTreeMap<LinkIx, u64>,
     cuts: Vec<Cut>,
     next_cut: u32,
     /// Time a sender is busy per message, in microseconds.
@@ -90,20 +98,23 @@ pub(crate) struct Network {
     pub(crate) service_time: u64,
 }
 
-const UNUSED: PairIx = PairIx::MAX;
+/// In an index: not used yet.
+const UNUSED: u32 = u32::MAX;
 
 impl Network {
     pub(crate) fn new(model: &NetworkModel, names: &[NodeId], seed: u64) -> Self {
         let mut network = Self {
-            seed,
-            names: names.to_vec(),
+            keys: names.iter().map(|name| stream::key(seed, Purpose::Link, &[name.as_str()])).collect(),
             base: model.base,
             overrides: Vec::new(),
             from_file: 0,
             epoch: 0,
             prepared: Vec::new(),
-            rows: vec![Box::default(); names.len()],
+            link_rows: vec![Box::default(); names.len()],
+            links: Vec::new(),
+            pair_rows: vec![Box::default(); names.len()],
             pairs: Vec::new(),
+            busy_until: BTreeMap::new(),
             cuts: Vec::new(),
             next_cut: 0,
             send_gap: micros(model.send_gap),
@@ -118,7 +129,7 @@ impl Network {
 
     /// Changes some links from now on.
     pub(crate) fn change_links(&mut self, change: &LinkChange) {
-        let count = self.names.len();
+        let count = self.keys.len();
         self.overrides.push(Override {
             from: NodeSet::new(count, &change.from),
             to: NodeSet::new(count, &change.to),
@@ -135,26 +146,64 @@ impl Network {
         }
     }
 
+    /// The link from one node to another or itself, created if it was never used.
+    pub(crate) fn link_ix(&mut self, from: NodeIx, to: NodeIx) -> LinkIx {
+        let row = &mut self.link_rows[from as usize];
+        if row.is_empty() {
+            *row = vec![UNUSED; self.keys.len()].into();
+        }
+        let slot = &mut row[to as usize];
+        if *slot == UNUSED {
+            *slot = LinkIx::try_from(self.links.len()).expect("fewer than 2^32 links");
+            self.links.push(Link::new(from == to));
+        }
+        *slot
+    }
+
+    /// The link from one node to another.
+    pub(crate) fn link_mut(&mut self, from: NodeIx, to: NodeIx) -> &mut Link {
+        let ix = self.link_ix(from, to);
+        &mut self.links[ix as usize]
+    }
+
+    /// Whether two nodes are connected, both of them as they run now; a node always is with
+    /// itself.
+    pub(crate) fn is_connected(&self, from: NodeIx, to: NodeIx) -> bool {
+        from == to
+            || self.link_rows[from as usize]
+                .get(to as usize)
+                .and_then(|ix| self.links.get(*ix as usize))
+                .is_some_and(|link| link.connected)
+    }
+
+    /// Notes whether two nodes are connected, both of them as they run now.
+    pub(crate) fn set_connected(&mut self, [a, b]: [NodeIx; 2], connected: bool) {
+        self.link_mut(a, b).connected = connected;
+        self.link_mut(b, a).connected = connected;
+    }
+
+    /// The key of the stream of a link.
+    pub(crate) fn link_key(&self, from: NodeIx, to: NodeIx) -> u64 {
+        stream::pair_key(self.keys[from as usize], self.keys[to as usize])
+    }
+
     /// The pair of two nodes, created if it was never used.
     pub(crate) fn pair_ix(&mut self, a: NodeIx, b: NodeIx) -> PairIx {
         let (low, high) = if a <= b { (a, b) } else { (b, a) };
-        let count = self.names.len();
-        let row = &mut self.rows[low as usize];
+        let count = self.keys.len();
+        let row = &mut self.pair_rows[low as usize];
         if row.is_empty() {
             *row = vec![UNUSED; count - low as usize].into();
         }
         let slot = &mut row[(high - low) as usize];
         if *slot == UNUSED {
             *slot = PairIx::try_from(self.pairs.len()).expect("fewer than 2^32 pairs");
-            let (low_name, high_name) = (self.names[low as usize].as_str(), self.names[high as usize].as_str());
-            let key = |from, to| stream::key(self.seed, Purpose::Link, &[from, to]);
             self.pairs.push(Pair {
                 nodes: [low, high],
-                up: low == high,
+                up: false,
                 incarnations: [0; 2],
                 silence: None,
                 silences: 0,
-                links: [Link::new(key(low_name, high_name)), Link::new(key(high_name, low_name))],
             });
         }
         *slot
@@ -163,26 +212,57 @@ impl Network {
     /// The pair of two nodes, if it was ever used.
     pub(crate) fn find_pair(&self, a: NodeIx, b: NodeIx) -> Option<&Pair> {
         let (low, high) = if a <= b { (a, b) } else { (b, a) };
-        let ix = *self.rows[low as usize].get((high - low) as usize)?;
+        let ix = *self.pair_rows[low as usize].get((high - low) as usize)?;
         self.pairs.get(ix as usize)
     }
 
     /// What a link is like now.
-    pub(crate) fn params(&mut self, pair: PairIx, from: NodeIx, to: NodeIx) -> Prepared {
+    pub(crate) fn params(&mut self, ix: LinkIx, from: NodeIx, to: NodeIx) -> Prepared {
         let epoch = self.epoch;
-        let link = self.pairs[pair as usize].link(from, to);
+        let link = &self.links[ix as usize];
         if link.epoch == epoch {
-            return self.prepared[link.params as usize];
+            return self.prepared[usize::from(link.params)];
         }
         let prepared = Prepared::new(&self.look_up(from, to));
-        let ix = self.prepared.iter().position(|known| *known == prepared).unwrap_or_else(|| {
-            self.prepared.push(prepared);
-            self.prepared.len() - 1
-        });
-        let link = self.pairs[pair as usize].link_mut(from, to);
-        link.params = u32::try_from(ix).expect("fewer than 2^32 kinds of links");
+        let known = self.prepared.iter().position(|known| *known == prepared);
+        let params = known.and_then(|at| u16::try_from(at).ok()).unwrap_or_else(|| self.prepare(prepared));
+        let link = &mut self.links[ix as usize];
+        link.params = params;
         link.epoch = epoch;
         prepared
+    }
+
+    /// Adds values to the table. A full one, after 65,536 different changes of links, is begun
+    /// anew: every link then looks its values up again.
+    fn prepare(&mut self, prepared: Prepared) -> u16 {
+        let at = u16::try_from(self.prepared.len()).unwrap_or_else(|_| {
+            self.prepared.clear();
+            self.epoch += 1;
+            0
+        });
+        self.prepared.push(prepared);
+        at
+    }
+
+    /// Puts a message on the wire of a link with limited bandwidth, behind those before it, for
+    /// `takes` microseconds; answers when its last byte is out.
+    pub(crate) fn occupy(&mut self, link: LinkIx, leaves: u64, takes: u64) -> u64 {
+        let busy_until = self.busy_until.entry(link).or_insert(0);
+        *busy_until = leaves.max(*busy_until).saturating_add(takes);
+        *busy_until
+    }
+
+    /// Forgets who is on the way over a link: what was dropped holds nobody back. The engine then
+    /// notes those who remain with [`Self::keep_order`].
+    pub(crate) fn forget_order(&mut self, link: LinkIx) {
+        self.links[link as usize].forget_order();
+        self.busy_until.remove(&link);
+    }
+
+    /// Notes that a message, whose last byte is out at `out`, is on its way to arrive at `due`.
+    pub(crate) fn keep_order(&mut self, link: LinkIx, channel: u8, out: u64, due: u64) {
+        self.links[link as usize].any_order(channel, due);
+        self.busy_until.entry(link).and_modify(|until| *until = out.max(*until)).or_insert(out);
     }
 
     fn look_up(&self, from: NodeIx, to: NodeIx) -> LinkParams {
@@ -232,19 +312,5 @@ impl Network {
     pub(crate) fn latency_bound(&self) -> u64 {
         let laws = self.overrides.iter().filter_map(|entry| entry.change.latency);
         laws.chain([self.base.latency]).map(|latency| Law::new(&latency).bound()).max().unwrap_or(0)
-    }
-}
-
-impl Pair {
-    fn direction(from: NodeIx, to: NodeIx) -> usize {
-        usize::from(from > to)
-    }
-
-    pub(crate) fn link(&self, from: NodeIx, to: NodeIx) -> &Link {
-        &self.links[Self::direction(from, to)]
-    }
-
-    pub(crate) fn link_mut(&mut self, from: NodeIx, to: NodeIx) -> &mut Link {
-        &mut self.links[Self::direction(from, to)]
     }
 }

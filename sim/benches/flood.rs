@@ -1,0 +1,239 @@
+//! The flood: every message that arrives is forwarded to one random peer. The same work three
+//! times: a plain heap, the queue with madsim's clock, and the whole engine.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hint::black_box;
+
+use hublab_sim::catalog::{Catalog, CatalogEntry, NodeConfig, NodeFactory, Params, Refused};
+use hublab_sim::effects::Effects;
+use hublab_sim::engine::queue::{Pending, Queue};
+use hublab_sim::node::{Node, NodeInput};
+use hublab_sim::run::{Options, run};
+use hublab_sim::scenario::Scenario;
+use hublab_sim::stream::{below, draw};
+use hublab_sim::world::{Stepping, Timeline, drive, in_world};
+use hublab_strategies::hub::Sizes;
+use hublab_strategies::strategy::{Claim, Limits};
+use hublab_strategies::{Channel, Message, NodeId, Registry, Runtime};
+use serde::{Deserialize, Serialize};
+
+use crate::table::{Table, median};
+
+const MESSAGES: u64 = 1_000_000;
+const PER_NODE: u64 = 4;
+const RUNS: usize = 5;
+
+pub(crate) fn measure(table: &mut Table) {
+    for (nodes, limit) in [(100, 6.0), (1_000, 8.0)] {
+        if !table.wants(&format!("flood of {nodes} nodes")) {
+            continue;
+        }
+        let plain = per_message(median(RUNS, || plain(nodes)));
+        let slice = per_message(median(RUNS, || queue(nodes, Stepping::Slice)));
+        let exact = per_message(median(3, || queue(nodes, Stepping::Exact)));
+        let engine = whole_engine(nodes);
+        let name = |what: &str| format!("flood of {nodes} nodes: {what}");
+        table.note(&name("plain heap loop"), plain, "ns/msg");
+        table.note(&name("queue in madsim, slice"), slice, "ns/msg");
+        table.at_most(&name("slice / plain"), slice / plain, 1.5, "x");
+        table.at_most(&name("exact / plain"), exact / plain, 12.0, "x");
+        table.note(&name("whole engine"), engine, "ns/msg");
+        table.at_most(&name("whole engine / plain"), engine / plain, limit, "x");
+    }
+}
+
+/// The cost of a message in the whole engine: the difference of a long run and a short one, so
+/// that booting the cluster does not count.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn whole_engine(nodes: u64) -> f64 {
+    let once = |messages: u64| {
+        let mut runs: Vec<(u64, u64)> = (0..RUNS)
+            .map(|_| {
+                let done = run(&scenario(nodes, messages), "flood", 1, &catalog(), Options::default());
+                let report = done.expect("the flood runs").report;
+                (report.wall_us, report.messages.delivered)
+            })
+            .collect();
+        runs.sort_unstable();
+        runs[RUNS / 2]
+    };
+    let (short, long) = (once(MESSAGES / 10), once(MESSAGES));
+    (long.0 - short.0) as f64 * 1e3 / (long.1 - short.1) as f64
+}
+
+fn per_message(time: std::time::Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let per_message = time.as_nanos() as f64 / MESSAGES as f64;
+    per_message
+}
+
+/// Where message number `k` goes next, and how long it takes.
+fn hop(nodes: u64, k: u64) -> (u32, u64) {
+    let random = draw(7, k);
+    #[expect(clippy::cast_possible_truncation, reason = "below the number of nodes")]
+    let to = below(random, nodes) as u32;
+    (to, 1_000 + below(random.rotate_left(32), 9_001))
+}
+
+fn plain(nodes: u64) {
+    let mut heap = BinaryHeap::new();
+    let mut seq = 0;
+    while seq < nodes * PER_NODE {
+        let (to, delay) = hop(nodes, seq);
+        heap.push(Reverse((delay, seq, to)));
+        seq += 1;
+    }
+    for _ in 0..MESSAGES {
+        let Some(Reverse((now, _, at))) = heap.pop() else { return };
+        let (to, delay) = hop(nodes, seq);
+        black_box(at);
+        heap.push(Reverse((now + delay, seq, to)));
+        seq += 1;
+    }
+}
+
+struct Bare {
+    queue: Queue,
+    nodes: u64,
+    seq: u64,
+}
+
+impl Timeline for Bare {
+    fn next_due(&self) -> Option<u64> {
+        self.queue.next_due()
+    }
+
+    fn run_through(&mut self, limit: u64) -> bool {
+        while let Some((now, _, pending)) = self.queue.pop(limit) {
+            black_box(pending);
+            let (to, delay) = hop(self.nodes, self.seq);
+            self.queue.push(now + delay, Pending::Arrival(to));
+            self.seq += 1;
+            if self.seq >= MESSAGES {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn queue(nodes: u64, stepping: Stepping) {
+    in_world(1, async || {
+        let mut bare = Bare { queue: Queue::default(), nodes, seq: 0 };
+        while bare.seq < nodes * PER_NODE {
+            let (to, delay) = hop(nodes, bare.seq);
+            bare.queue.push(delay, Pending::Arrival(to));
+            bare.seq += 1;
+        }
+        drive(&mut bare, stepping, u64::MAX / 2).await;
+    });
+}
+
+/// Forwards everything.
+struct Forwarder {
+    me: NodeId,
+    peers: Vec<NodeId>,
+    registry: Registry,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Ball;
+
+impl Message for Ball {
+    fn kind(&self) -> &'static str {
+        "flood.ball"
+    }
+}
+
+impl Forwarder {
+    fn forward(&self, effects: &mut Effects<'_>) {
+        let runtime: &mut dyn Runtime<Ball> = effects;
+        let random = runtime.random();
+        let to = &self.peers[usize::try_from(below(random, self.peers.len() as u64)).expect("an index")];
+        runtime.send(std::slice::from_ref(to), Channel::REQUESTS, Ball);
+    }
+}
+
+impl Node for Forwarder {
+    fn handle(&mut self, input: NodeInput<'_>, effects: &mut Effects<'_>) {
+        match input {
+            NodeInput::Start => (0..PER_NODE).for_each(|_| self.forward(effects)),
+            NodeInput::Message { .. } => self.forward(effects),
+            NodeInput::Timer(_)
+            | NodeInput::PeerUp { .. }
+            | NodeInput::PeerDown { .. }
+            | NodeInput::Suspect(_)
+            | NodeInput::Command(_)
+            | NodeInput::Children(_) => {}
+        }
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn cluster_view(&self) -> &[NodeId] {
+        std::slice::from_ref(&self.me)
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes::default()
+    }
+}
+
+struct Flood;
+
+impl CatalogEntry for Flood {
+    fn name(&self) -> &'static str {
+        "flood"
+    }
+
+    fn summary(&self) -> &'static str {
+        "forwards every message to a random peer"
+    }
+
+    fn defaults(&self) -> Params {
+        Params::from_iter([("nodes".to_owned(), 0.into())])
+    }
+
+    fn check_key(&self, _key: &str, _value: &serde_json::Value) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
+        let count = params.get("nodes").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let names: Vec<NodeId> = (1..=count).map(|node| NodeId::from(format!("n{node}"))).collect();
+        Ok(Box::new(move |me: &NodeId, _: u64, _: &NodeConfig| {
+            let peers = names.iter().filter(|name| *name != me).cloned().collect();
+            Box::new(Forwarder { me: me.clone(), peers, registry: Registry::new() })
+        }))
+    }
+
+    fn config_schema(&self) -> serde_json::Value {
+        serde_json::Value::Bool(true)
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        &[]
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+}
+
+fn catalog() -> Catalog {
+    Catalog::empty().with_entry(Box::new(Flood))
+}
+
+/// As long as it takes for about so many messages; loss and copies are drawn and balance.
+fn scenario(nodes: u64, messages: u64) -> Scenario {
+    let us = messages * 5_500 / (nodes * PER_NODE);
+    let text = format!(
+        "schema = 1\n[run]\nduration = \"{us}us\"\nstrategies = [\"flood\"]\n[cluster]\nnodes = {nodes}\n\
+         [strategy.flood]\nnodes = {nodes}\n[network]\nloss = 0.001\nduplicate = 0.001\norder = \"any\"\n\
+         [[expect]]\nmetric = {{ name = \"messages_sent\", min = 1 }}\n"
+    );
+    Scenario::read("flood.toml", text.as_bytes(), &catalog()).expect("a valid scenario")
+}

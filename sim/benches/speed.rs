@@ -1,0 +1,20 @@
+//! The speed of the simulator, as ratios and rates within one run: `cargo bench`.
+//!
+//! Every row goes the way of `hublab run`: `hublab_sim::run::run`, digest and books included. The
+//! two floods compare it with a plain loop over a `BinaryHeap` that does nothing else.
+//! `cargo bench -- NAME` runs the rows whose name contains NAME.
+
+mod flood;
+mod table;
+mod workload;
+
+use table::Table;
+
+fn main() {
+    // Cargo passes `--bench`; anything else is a filter.
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let mut table = Table::new(filter);
+    flood::measure(&mut table);
+    workload::measure(&mut table);
+    table.finish();
+}

@@ -1,0 +1,170 @@
+//! Workloads of the two ports.
+
+use std::time::Instant;
+
+use hublab_sim::catalog::Catalog;
+use hublab_sim::report::Report;
+use hublab_sim::run::{Options, run};
+use hublab_sim::scenario::Scenario;
+
+use crate::table::Table;
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+fn read(text: &str) -> Scenario {
+    Scenario::read("bench.toml", text.as_bytes(), &Catalog::default()).expect("a valid scenario")
+}
+
+fn once(scenario: &Scenario, strategy: &str) -> Report {
+    run(scenario, strategy, 1, &Catalog::default(), Options::default()).expect("a known strategy").report
+}
+
+/// The median wall time of three runs in microseconds, and the report.
+fn timed(scenario: &Scenario, strategy: &str) -> (f64, Report) {
+    let mut runs: Vec<Report> = (0..3).map(|_| once(scenario, strategy)).collect();
+    runs.sort_by_key(|report| report.wall_us);
+    let report = runs.swap_remove(1);
+    (float(report.wall_us), report)
+}
+
+pub(crate) fn measure(table: &mut Table) {
+    gossip_propagate(table);
+    pubsub_requests(table);
+    small_runs(table);
+    scaling(table);
+    rounds(table, 100, 100, 0.5, 0.25);
+    rounds(table, 1_000, 10, 7.0, 3.5);
+}
+
+/// One request under Gossip at 100 nodes, everything in.
+fn gossip_propagate(table: &mut Table) {
+    if !table.wants("gossip propagate") {
+        return;
+    }
+    let text = |propagates: u32| {
+        let step = "[[step]]\nat = \"20s\"\npropagate = { from = \"n7\", requests = [{ register = [{ child = \"x\", nodes = { n7 = \"p1\" } }] }] }\n";
+        format!(
+            "schema = 1\n[run]\nduration = \"40s\"\n[cluster]\nnodes = 100\ndiscovery_interval = \"1h\"\n\
+             [strategy.gossip]\nsync_interval = \"1h\"\n{}[[expect]]\nmetric = {{ name = \"events\", min = 1 }}\n",
+            step.repeat(propagates as usize)
+        )
+    };
+    let (base, _) = timed(&read(&text(0)), "gossip");
+    let (one, report) = timed(&read(&text(10)), "gossip");
+    let sent = report.messages.by_kind.get("gossip.propagate").map_or(0, |kind| kind.sent);
+    table.note("gossip propagate, 100 nodes: messages each", float(sent) / 10.0, "");
+    table.at_most("gossip propagate, 100 nodes: time per message", (one - base) / float(sent), 4.0, "us");
+}
+
+/// Requests under PubSub: trace events per second.
+fn pubsub_requests(table: &mut Table) {
+    if !table.wants("pubsub requests") {
+        return;
+    }
+    let mut text = String::from(
+        "schema = 1\n[run]\nduration = \"120s\"\n[cluster]\nnodes = 10\n[[expect]]\nmetric = { name = \"events\", min = 1 }\n",
+    );
+    for step in 0..5_000 {
+        let node = step % 10 + 1;
+        text.push_str(&format!(
+            "[[step]]\nat = \"{}ms\"\nstart_children = {{ on = \"n{node}\", ids = [\"c{step}\"] }}\n",
+            1_000 + step * 20
+        ));
+    }
+    let (wall, report) = timed(&read(&text), "pubsub");
+    table.at_least("pubsub requests: trace events per second", float(report.events) / wall * 1e6, 1e6, "/s");
+}
+
+/// Many small runs, thread start included.
+fn small_runs(table: &mut Table) {
+    if !table.wants("small runs") {
+        return;
+    }
+    let scenario = read(
+        "schema = 1\n[run]\nduration = \"60s\"\n[cluster]\nnodes = 5\n\
+         [[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\", \"b\"] }\n\
+         [[step]]\nat = \"5s\"\nstart_children = { on = \"n2\", count = 3, prefix = \"x\" }\n\
+         [[step]]\nat = \"20s\"\nrestart_child = { on = \"n1\", id = \"a\" }\n\
+         [[step]]\nat = \"25s\"\nstop_children = { on = \"n2\", ids = [\"x-1\"] }\n\
+         [[step]]\nat = \"30s\"\ncrash = { nodes = [\"n5\"] }\n\
+         [[step]]\nat = \"40s\"\nrestart = { nodes = [\"n5\"] }\n\
+         [[expect]]\nconverged = { within = \"20s\" }\n",
+    );
+    let messages = once(&scenario, "pubsub").messages.sent;
+    let begun = Instant::now();
+    let runs = 2_000;
+    for seed in 0..runs {
+        run(&scenario, "pubsub", seed, &Catalog::default(), Options::default()).expect("a known strategy");
+    }
+    table.note("small runs: messages each", float(messages), "");
+    table.at_least("small runs: per second on one core", float(runs) / begun.elapsed().as_secs_f64(), 1_000.0, "/s");
+}
+
+/// The cost of an event must not depend on the size of the cluster.
+fn scaling(table: &mut Table) {
+    if !table.wants("scaling") {
+        return;
+    }
+    let cost = |nodes: u32, duration: u32| {
+        // Each node sends to its two neighbours twice a second, whatever the size.
+        let mut text = format!(
+            "schema = 1\n[run]\nduration = \"{duration}s\"\n[cluster]\nnodes = {nodes}\ndiscovery_interval = \"1h\"\n\
+             [strategy.pubsub]\nsync_interval = \"1h\"\n[[expect]]\nmetric = {{ name = \"events\", min = 1 }}\n"
+        );
+        let load = nodes * (duration - 2) * 2;
+        for step in 0..if nodes == 0 { 0 } else { load } {
+            let (from, at) = (step % nodes, 1_000 + u64::from(step / nodes) * 500);
+            let to = |by: u32| (from + by) % nodes + 1;
+            text.push_str(&format!(
+                "[[step]]\nat = \"{at}ms\"\npropagate = {{ from = \"n{}\", members = [\"n{}\", \"n{}\"], requests = [{{ register = [{{ child = \"c\", nodes = {{ n1 = \"p{step}\" }} }}] }}] }}\n",
+                from + 1, to(1), to(2)
+            ));
+        }
+        let scenario = read(&text);
+        let (with, loaded) = timed(&scenario, "pubsub");
+        let mut idle = scenario.clone();
+        idle.steps.clear();
+        let (without, quiet) = timed(&idle, "pubsub");
+        (with - without) / float(loaded.events - quiet.events) * 1e3
+    };
+    let (small, large) = (cost(10, 600), cost(1_000, 40));
+    table.note("scaling: cost per event at 10 nodes", small, "ns");
+    table.note("scaling: cost per event at 1,000 nodes", large, "ns");
+    table.at_most("scaling: 1,000 nodes / 10 nodes", large / small, 3.0, "x");
+}
+
+/// Full PubSub rounds: the first into empty registries, then a steady one.
+fn rounds(table: &mut Table, nodes: u32, children: u32, first: f64, steady: f64) {
+    let name = format!("rounds {nodes} x {children}");
+    if !table.wants(&name) {
+        return;
+    }
+    let run_for = |seconds: u32| {
+        let mut text = format!(
+            "schema = 1\n[run]\nduration = \"{seconds}s\"\n[cluster]\nnodes = {nodes}\ndiscovery_interval = \"1h\"\n\
+             [[expect]]\nmetric = {{ name = \"events\", min = 1 }}\n"
+        );
+        for node in 1..=nodes {
+            text.push_str(&format!(
+                "[[step]]\nat = \"1s\"\nstart_children = {{ on = \"n{node}\", count = {children}, prefix = \"c{node}\", announce = false }}\n"
+            ));
+        }
+        float(once(&read(&text), "pubsub").wall_us) / 1e6
+    };
+    // The rounds are at 30 s and 60 s: each is the difference of two runs.
+    let (before, one, two) = (run_for(29), run_for(31), run_for(61));
+    table.at_most(&format!("{name}: first round"), one - before, first, "s");
+    table.at_most(&format!("{name}: steady round"), two - one, steady, "s");
+    table.at_most(&format!("{name}: peak memory so far"), peak_gib(), 1.2, "GiB");
+}
+
+/// The peak resident memory of this process.
+fn peak_gib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0);
+    float(kib) / 1024.0 / 1024.0
+}

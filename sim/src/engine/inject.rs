@@ -1,0 +1,139 @@
+//! What comes from outside the script: other tasks of the same world.
+
+use hublab_strategies::hub::{ChildEvent, Command};
+use hublab_strategies::{NodeId, Pid, Time};
+
+use super::Engine;
+use super::state::Waiting;
+use crate::node::NodeInput;
+use crate::scenario::model::NodeIx;
+use crate::trace::event::{EventId, Payload, StopReason};
+
+/// What a task may put into a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Injection {
+    /// A command. A paused node gets it when it goes on, but for [`Command::PutRows`],
+    /// [`Command::SetView`] and [`Command::Leave`], which act at once, as the steps do.
+    Command(Command),
+    /// A failure detector has doubts about a peer. Lost on a paused node.
+    Suspect(NodeId),
+    /// A child process ended by itself, for good. A paused node hears of it when it goes on.
+    ChildExited(Pid),
+    /// A child process ended, and the node is to replace it. A paused node hears of it when it
+    /// goes on.
+    ChildCrashed(Pid),
+}
+
+impl From<Command> for Injection {
+    fn from(command: Command) -> Self {
+        Self::Command(command)
+    }
+}
+
+/// Why an injection was refused; nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InjectError {
+    /// No node of the scenario has that name.
+    #[error("there is no node `{0}`")]
+    UnknownNode(NodeId),
+    /// The node has not booted, or has stopped.
+    #[error("{0} is not running")]
+    NotRunning(NodeId),
+    /// The run is over.
+    #[error("the run is over")]
+    Over,
+}
+
+/// A node stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// Which node.
+    pub node: NodeId,
+    /// When.
+    pub at: Time,
+    /// How.
+    pub reason: StopReason,
+}
+
+impl Engine {
+    /// The position of a node.
+    ///
+    /// # Errors
+    /// [`InjectError::UnknownNode`].
+    pub fn position(&self, node: &NodeId) -> Result<NodeIx, InjectError> {
+        self.index.get(node).copied().ok_or_else(|| InjectError::UnknownNode(node.clone()))
+    }
+
+    /// Puts something into a node at an instant: behind what has happened by then, and before
+    /// what is still to happen. For expectations, it counts as a step.
+    ///
+    /// # Errors
+    /// The node is unknown or does not run.
+    pub(crate) fn inject(&mut self, at: Time, node: &NodeId, injection: Injection) -> Result<(), InjectError> {
+        let ix = self.position(node)?;
+        if !self.nodes[ix as usize].is_running() {
+            return Err(InjectError::NotRunning(node.clone()));
+        }
+        self.advance(at);
+        self.observers.step_begins(self.now);
+        let cause = self.record(ix, 0, Payload::Mark("world.injected".into()));
+        match injection {
+            Injection::Command(command) => self.obey(ix, cause, command),
+            Injection::Suspect(peer) => {
+                if !self.nodes[ix as usize].paused {
+                    self.step(ix, cause, 0, NodeInput::Suspect(&peer));
+                }
+            }
+            Injection::ChildExited(pid) => self.child_ended(ix, cause, &pid, ChildEvent::Exited(pid.clone())),
+            Injection::ChildCrashed(pid) => self.child_ended(ix, cause, &pid, ChildEvent::Crashed(pid.clone())),
+        }
+        self.drain_immediate();
+        Ok(())
+    }
+
+    fn obey(&mut self, node: NodeIx, cause: EventId, command: Command) {
+        match command {
+            Command::PutRows(_) => self.step(node, cause, 0, NodeInput::Command(command)),
+            Command::SetView(_) => {
+                self.observers.view_overwritten(node);
+                self.step(node, cause, 0, NodeInput::Command(command));
+            }
+            Command::Leave => self.leave(node, cause),
+            Command::StartChildren { .. }
+            | Command::StopChildren { .. }
+            | Command::RestartChild(_)
+            | Command::Propagate { .. }
+            | Command::Sync
+            | Command::Broadcast(_) => self.command(node, cause, command),
+        }
+    }
+
+    fn child_ended(&mut self, node: NodeIx, cause: EventId, pid: &Pid, event: ChildEvent) {
+        self.stop_child(node, cause, pid);
+        let state = &mut self.nodes[node as usize];
+        if state.paused {
+            state.waiting.push_back(Waiting::Children { events: vec![event], cause });
+            self.observers.truth_settled(&self.nodes);
+        } else {
+            self.step(node, cause, 0, NodeInput::Children(vec![event]));
+        }
+    }
+
+    /// From now on, notes who stops, and comes back from running when somebody has.
+    pub(crate) fn watch_stops(&mut self) {
+        self.stops.get_or_insert_default();
+    }
+
+    /// Who has stopped since [`Self::watch_stops`], in order.
+    pub(crate) fn stops(&self) -> &[Stop] {
+        self.stops.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn note_stop(&mut self, node: NodeIx, reason: StopReason) {
+        let stop = Stop { node: self.name(node).clone(), at: self.now, reason };
+        if let Some(stops) = &mut self.stops {
+            stops.push(stop);
+            self.has_stopped = true;
+        }
+    }
+}
