@@ -9,6 +9,7 @@ compile_error!(
      or put the lines of hublab's .cargo/config.toml into yours"
 );
 
+pub mod anomaly;
 pub mod catalog;
 pub mod effects;
 pub mod engine;
@@ -20,6 +21,8 @@ pub mod oracle;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod simulation;
 pub mod stream;
 pub mod trace;
+pub mod twice;
 pub mod world;

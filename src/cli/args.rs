@@ -1,0 +1,351 @@
+//! What can be typed. What it means is decided by the commands; see [`super::plan`] for `run`.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use hublab_sim::catalog::Catalog;
+use hublab_sim::scenario::{parse_override, parse_seeds};
+use hublab_strategies::time::parse_duration;
+
+/// The arguments of the program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hublab",
+    version,
+    about = "Deterministic simulation testbed for the synchronization strategies of a distributed process registry",
+    after_help = "One scenario, one strategy and one seed are one run, and that run is always the same.\n\n\
+        Exit codes: 0 all held; 1 an expectation or oracle failed; 2 usage or scenario error; 3 inconclusive;\n\
+        4 replay mismatch or non-determinism; 70 a bug in hublab; 130 interrupted.\n\n\
+        Example: hublab run scenarios --strategy gossip --seed 7",
+    max_term_width = 110,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+
+    /// When to use colours; `auto` also heeds `NO_COLOR`.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(super) color: Color,
+}
+
+impl Cli {
+    /// Reads the arguments of this process; strategies are those of the catalog.
+    pub(super) fn from_environment(catalog: &Catalog) -> Result<Self, clap::Error> {
+        let names = catalog.names();
+        let strategy = |command: clap::Command| {
+            let names = names.clone();
+            command.mut_arg("strategies", |arg| {
+                arg.value_parser(PossibleValuesParser::new(names))
+            })
+        };
+        let command = Self::command()
+            .mut_subcommand("run", strategy)
+            .mut_subcommand("explain", strategy);
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run scenario files and judge what they expect
+    #[command(after_help = "Examples:\n  hublab run scenarios\n  \
+        hublab run scenarios/partition-then-heal.toml --strategy gossip --seed 7\n  \
+        hublab run lossy.toml --seeds 0..200 --set network.loss=0.02 --format csv")]
+    Run(Run),
+    /// Read and check scenario files without running them, and estimate their size
+    #[command(after_help = "Example: hublab check scenarios")]
+    Check(Check),
+    /// Print the resolved scenario of one seed: every range drawn, every default written out
+    #[command(
+        after_help = "Example: hublab explain scenarios/partition-then-heal.toml --seed 7 > resolved.toml"
+    )]
+    Explain(Explain),
+    /// Run a capsule again and compare, event by event
+    #[command(after_help = "Example: hublab replay out/partition-then-heal-gossip-7.capsule")]
+    Replay(Replay),
+    /// Show the first difference between two capsules, with the events around it
+    #[command(after_help = "Example: hublab diff left.capsule right.capsule --around 5")]
+    Diff(Diff),
+    /// Print the trace of a capsule
+    #[command(
+        after_help = "Examples:\n  hublab trace run.capsule --node n3 --from 10s --to 12s\n  \
+        hublab trace run.capsule --kind gossip.sync --format ndjson"
+    )]
+    Trace(Trace),
+    /// Tell why a child's row stands in a node's registry, or why it does not
+    #[command(after_help = "Example: hublab why run.capsule --node n3 --child web-1 --at 31s")]
+    Why(Why),
+    /// List strategies, steps, oracles, metrics or anomalies, one line each
+    #[command(after_help = "Example: hublab list steps")]
+    List(List),
+    /// Print the JSON Schema of scenario files, for editors
+    #[command(after_help = "Example: hublab schema > scenario.schema.json")]
+    Schema,
+    /// Run once and write the capsule: what `--twice` starts in a fresh process
+    #[command(name = "__capsule", hide = true)]
+    Capsule(Capsule),
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The scenario file of one run, and the changes to it.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Overrides {
+    /// Change a value of the files, dotted: `network.loss=0.02`; can be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = overriding)]
+    pub(super) values: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Scenario files, and directories to search for them
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// The seed; default: the file's
+    #[arg(long, value_name = "N", value_parser = seed(), conflicts_with = "seeds")]
+    pub(super) seed: Option<u64>,
+    /// A range of seeds, its end not included: runs them all, and sums the metrics up over them
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub(super) seeds: Option<Range<u64>>,
+    /// Only this strategy; can be given several times; default: the file's list
+    #[arg(long = "strategy", value_name = "NAME")]
+    pub(super) strategies: Vec<String>,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+    /// Write a capsule per run into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Run everything again, in a fresh process and in this one after another run, and compare
+    #[arg(long)]
+    pub(super) twice: bool,
+    /// Runs at the same time; default: the number of cores
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Allow more than 2,000 nodes
+    #[arg(long)]
+    pub(super) big: bool,
+    /// How to print the results
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    pub(super) format: Format,
+    /// Real time that one run may take; a run that takes longer is inconclusive and ends the command
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(super) wall_limit: Duration,
+}
+
+/// How `run` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A summary for people.
+    Human,
+    /// One JSON object per run and line.
+    Json,
+    /// A header, and one line per run.
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Scenario files, and directories to search for them
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The scenario file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// The seed; default: the file's
+    #[arg(long, value_name = "N", value_parser = seed())]
+    pub(super) seed: Option<u64>,
+    /// Only this strategy; can be given several times; default: the file's list
+    #[arg(long = "strategy", value_name = "NAME")]
+    pub(super) strategies: Vec<String>,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// The capsule
+    #[arg(value_name = "CAPSULE")]
+    pub(super) capsule: PathBuf,
+    #[command(flatten)]
+    pub(super) size: Size,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// One capsule
+    #[arg(value_name = "A")]
+    pub(super) left: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(super) right: PathBuf,
+    /// Events to show before and after the difference
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub(super) around: u16,
+    #[command(flatten)]
+    pub(super) size: Size,
+}
+
+/// How large a capsule may be.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Size {
+    /// Allow capsules that hold more than 1 GiB
+    #[arg(long)]
+    pub(super) big: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Trace {
+    /// The capsule
+    #[arg(value_name = "CAPSULE")]
+    pub(super) capsule: PathBuf,
+    /// How to print the events
+    #[arg(long, value_enum, default_value_t = TraceFormat::Text, value_name = "FORMAT")]
+    pub(super) format: TraceFormat,
+    /// Only events on this node; can be given several times
+    #[arg(long = "node", value_name = "NAME")]
+    pub(super) nodes: Vec<String>,
+    /// Only events about this child; can be given several times
+    #[arg(long = "child", value_name = "ID")]
+    pub(super) children: Vec<String>,
+    /// Only events from this time on
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) from: Option<Duration>,
+    /// Only events up to this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) to: Option<Duration>,
+    /// Only events of this kind, or about messages of this kind: `row`, `gossip.sync`; can be given
+    /// several times
+    #[arg(long = "kind", value_name = "KIND")]
+    pub(super) kinds: Vec<String>,
+    #[command(flatten)]
+    pub(super) size: Size,
+}
+
+/// How `trace` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TraceFormat {
+    /// One line per event, for people.
+    Text,
+    /// One JSON object per event and line.
+    Ndjson,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    /// The capsule
+    #[arg(value_name = "CAPSULE")]
+    pub(super) capsule: PathBuf,
+    /// The node whose registry is asked about
+    #[arg(long, value_name = "NAME")]
+    pub(super) node: String,
+    /// The child
+    #[arg(long, value_name = "ID")]
+    pub(super) child: String,
+    /// The instant that is asked about; default: the end
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) at: Option<Duration>,
+    #[command(flatten)]
+    pub(super) size: Size,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// What to list
+    #[arg(value_enum, value_name = "WHAT")]
+    pub(super) what: What,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum What {
+    /// The strategies of this program.
+    Strategies,
+    /// The actions of steps in scenario files.
+    Steps,
+    /// The rules that runs can be held to.
+    Oracles,
+    /// What can be measured.
+    Metrics,
+    /// The known faults of the original.
+    Anomalies,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Capsule {
+    pub(super) file: PathBuf,
+    #[arg(long)]
+    pub(super) strategy: String,
+    #[arg(long)]
+    pub(super) seed: u64,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+    #[arg(long)]
+    pub(super) capsule: PathBuf,
+}
+
+/// Seeds end where TOML's integers do: a seed can always be written into a file.
+fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs())
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    parse_seeds(text)
+        .ok_or_else(|| "write the first and the end, which is not included: 0..200".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn overriding(text: &str) -> Result<(String, String), String> {
+    parse_override(text).ok_or_else(|| "write a key and a value: network.loss=0.02".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Cli::command()
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+        {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let call = format!("hublab {}", command.get_name());
+            assert!(
+                help.contains(&call),
+                "`{}` has no example",
+                command.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How a command ended, as a number for whoever called it.
+
+use std::process::ExitCode;
+
+use hublab_sim::observe::judge::Verdict;
+
+/// The outcomes of commands. Of several, the worst counts: the order of the variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// 0: all held.
+    Held,
+    /// 3: a run ended before it could be judged.
+    Inconclusive,
+    /// 1: an expectation or an oracle failed.
+    Failed,
+    /// 2: wrong usage, or a scenario or capsule that cannot be used.
+    Usage,
+    /// 4: a replay differed, or a run is not deterministic.
+    Mismatch,
+    /// 130: interrupted.
+    Interrupted,
+    /// 70: a bug in hublab.
+    Bug,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Held => 0,
+            Self::Inconclusive => 3,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Mismatch => 4,
+            Self::Interrupted => 130,
+            Self::Bug => 70,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Held,
+            Verdict::Inconclusive => Self::Inconclusive,
+            Verdict::Fail => Self::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_outcomes_the_first_of_the_documented_order_counts() {
+        let mut all = [
+            Exit::Held,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::Inconclusive,
+            Exit::Mismatch,
+            Exit::Bug,
+            Exit::Interrupted,
+        ];
+        all.sort_by(|a, b| b.cmp(a));
+        assert_eq!(all.map(Exit::code), [70, 130, 4, 2, 1, 3, 0]);
+    }
+}

@@ -1,0 +1,121 @@
+//! From paths to checked scenarios. Everything wrong is told before anything runs.
+
+use std::path::{Path, PathBuf};
+use std::str;
+
+use hublab_sim::scenario::{Scenario, apply_overrides, load};
+
+use super::args::Overrides;
+use super::exit::Exit;
+use super::output::quoted;
+use super::{Context, Stop};
+
+/// A scenario and the file it is from.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) scenario: Scenario,
+}
+
+/// The scenarios of some paths that are good, and whether all were.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) good: Vec<Source>,
+    /// The files that are not.
+    bad: Vec<PathBuf>,
+    pub(super) exit: Exit,
+}
+
+/// Finds, reads and checks the files of all paths, and tells what is wrong with those that are
+/// not good.
+pub(super) fn read_all(paths: &[PathBuf], overrides: &Overrides, context: &Context) -> Sources {
+    let mut sources = Sources {
+        good: Vec::new(),
+        bad: Vec::new(),
+        exit: Exit::Held,
+    };
+    let mut files: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        match load::find(std::slice::from_ref(path)) {
+            Ok(found) => files.extend(found),
+            Err(errors) => {
+                errors
+                    .iter()
+                    .for_each(|error| context.output.diagnostic(error));
+                sources.exit = Exit::Usage;
+            }
+        }
+    }
+    for (place, path) in files.iter().enumerate() {
+        if files[..place].contains(path) {
+            continue;
+        }
+        match read(path, overrides, context) {
+            Some(scenario) => sources.good.push(Source {
+                path: path.clone(),
+                scenario,
+            }),
+            None => {
+                sources.bad.push(path.clone());
+                sources.exit = Exit::Usage;
+            }
+        }
+    }
+    sources
+}
+
+/// Reads and checks one file.
+///
+/// # Errors
+/// It is not good; what is wrong has been told.
+pub(super) fn read_one(
+    path: &Path,
+    overrides: &Overrides,
+    context: &Context,
+) -> Result<Scenario, Stop> {
+    read(path, overrides, context).ok_or(Stop::Told(Exit::Usage))
+}
+
+impl Sources {
+    /// Says how to see the problems of a bad file again.
+    pub(super) fn tell_repetition(&self, overrides: &Overrides, context: &Context) {
+        if let Some(path) = self.bad.first() {
+            let mut command = format!("hublab check {}", quoted(&path.to_string_lossy()));
+            overrides.append_to(&mut command);
+            context.output.note(command);
+        }
+    }
+}
+
+impl Overrides {
+    /// Adds the flags that give these overrides to a command line.
+    pub(super) fn append_to(&self, command: &mut String) {
+        for (key, value) in &self.values {
+            command.push_str(" --set ");
+            command.push_str(&quoted(&format!("{key}={value}")));
+        }
+    }
+}
+
+fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<Scenario> {
+    let output = &context.output;
+    let bytes = load::read_bytes(path)
+        .map_err(|error| output.diagnostic(&error))
+        .ok()?;
+    let bytes = match str::from_utf8(&bytes) {
+        Ok(text) => match apply_overrides(text, &overrides.values) {
+            Ok(text) => text.into_bytes(),
+            Err(error) => {
+                output.note(format_args!("{}:", path.display()));
+                output.diagnostic(&error);
+                return None;
+            }
+        },
+        // The reader says where the text goes wrong.
+        Err(_) => bytes,
+    };
+    let name = path.to_string_lossy();
+    Scenario::read(&name, &bytes, &context.catalog)
+        .map_err(|problems| output.diagnostic(&problems))
+        .ok()
+}

@@ -1,0 +1,74 @@
+//! `hublab list`: what there is, one line each.
+
+use hublab_sim::scenario::shape;
+use hublab_sim::{anomaly, metric, oracle};
+
+use super::args::{List, What};
+use super::exit::Exit;
+use super::render::style;
+use super::{Context, Stop};
+
+pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
+    let lines: Vec<(String, String)> = match args.what {
+        What::Strategies => {
+            let line =
+                |entry: &dyn hublab_sim::catalog::CatalogEntry| (entry.name(), entry.summary());
+            owned(context.catalog.entries().map(line))
+        }
+        What::Steps => {
+            let actions = shape::STEP
+                .choices
+                .iter()
+                .filter_map(|choice| choice.first());
+            owned(
+                actions
+                    .filter_map(|name| shape::STEP.key(name))
+                    .map(|key| (key.name, key.doc)),
+            )
+        }
+        What::Oracles => owned(oracle::LIST.iter().map(|entry| (entry.name, entry.summary))),
+        What::Metrics => metric::LIST.iter().map(metric_line).collect(),
+        What::Anomalies => anomaly::LIST.iter().map(anomaly_line).collect(),
+    };
+    let width = lines
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for (name, summary) in lines {
+        let gap = " ".repeat(width - name.chars().count());
+        context
+            .output
+            .line(format_args!("{}{gap}  {summary}", style::bold(&name)))?;
+    }
+    Ok(Exit::Held)
+}
+
+fn owned<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+    lines
+        .map(|(name, summary)| (name.to_owned(), summary.to_owned()))
+        .collect()
+}
+
+fn metric_line(metric: &metric::Metric) -> (String, String) {
+    let kinds = if metric::is_per_kind(metric.name) {
+        "; NAME.KIND for one kind of message"
+    } else {
+        ""
+    };
+    (
+        metric.name.to_owned(),
+        format!("{} {}{kinds}", metric.unit, metric.summary),
+    )
+}
+
+fn anomaly_line(anomaly: &anomaly::Anomaly) -> (String, String) {
+    let shown = match anomaly.shown {
+        anomaly::Shown::By(scenario) => format!("[{scenario}]"),
+        anomaly::Shown::Never(why) => format!("[no scenario: {why}]"),
+    };
+    (
+        anomaly.id.to_owned(),
+        format!("{}: {} {shown}", anomaly.title, anomaly.summary),
+    )
+}

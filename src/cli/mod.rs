@@ -1,0 +1,161 @@
+//! The command line.
+//!
+//! It reads arguments and files, has [`hublab_sim`] compute, and renders what comes of it: it
+//! never judges. Results go to standard output, progress and diagnostics to standard error.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `args` | what can be typed |
+//! | `exit` | the numbers that a command ends with, and which of several counts |
+//! | `output`, `progress` | the two streams, colours, width, progress |
+//! | `files`, `plan` | what the arguments of `run` mean: scenarios, strategies, seeds |
+//! | `pool`, `interrupt`, `panics` | jobs on threads, and how they can end early |
+//! | `render` | text, JSON and CSV |
+//! | the others | one command each |
+
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anstream::ColorChoice;
+use hublab_sim::catalog::Catalog;
+
+mod args;
+mod capsules;
+mod check;
+mod diff;
+mod exit;
+mod explain;
+mod files;
+mod interrupt;
+mod list;
+mod output;
+mod panics;
+mod plan;
+mod pool;
+mod progress;
+mod render;
+mod replay;
+mod run;
+mod schema;
+mod trace;
+mod twice;
+mod why;
+
+pub use args::Cli;
+use args::{Color, Command};
+pub use exit::Exit;
+use output::Output;
+
+/// What every command is given.
+#[derive(Debug, Clone)]
+struct Context {
+    catalog: Arc<Catalog>,
+    output: Arc<Output>,
+}
+
+/// Why a command ends before it is through.
+#[derive(Debug, PartialEq, Eq)]
+enum Stop {
+    /// Nobody reads the results any more. That is no error.
+    Pipe,
+    /// It cannot be done, for this reason.
+    Usage(String),
+    /// The reason has been told.
+    Told(Exit),
+}
+
+/// The whole program, with the strategies of a catalog. Reads the arguments, the environment and
+/// the files they name; changes the process's panic hook and interrupt handler.
+///
+/// Runs that were given up may still occupy threads when this returns: leave `main` with what it
+/// returns.
+#[must_use]
+pub fn main(catalog: Catalog) -> ExitCode {
+    let cli = match Cli::from_environment(&catalog) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to a pipe that may be closed, like any other output.
+            drop(error.print());
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Held.into()
+            };
+        }
+    };
+    match cli.color {
+        Color::Auto => {}
+        Color::Always => ColorChoice::Always.write_global(),
+        Color::Never => ColorChoice::Never.write_global(),
+    }
+    let context = Context {
+        catalog: Arc::new(catalog),
+        output: Arc::default(),
+    };
+    panics::install();
+    interrupt::install();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        log_to_stderr()?;
+        dispatch(cli.command, &context)
+    }));
+    let exit = match ended {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(Stop::Pipe)) => Exit::Held,
+        Ok(Err(Stop::Told(exit))) => exit,
+        Ok(Err(Stop::Usage(reason))) => {
+            context
+                .output
+                .note(format_args!("{} {reason}", render::style::error("error:")));
+            Exit::Usage
+        }
+        Err(panic) => {
+            tell_bug(&context, &panics::describe(panic.as_ref()));
+            Exit::Bug
+        }
+    };
+    exit.into()
+}
+
+fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
+    match command {
+        Command::Run(args) => run::run(args, context),
+        Command::Check(args) => check::check(&args, context),
+        Command::Explain(args) => explain::explain(&args, context),
+        Command::Replay(args) => replay::replay(&args, context),
+        Command::Diff(args) => diff::diff(&args, context),
+        Command::Trace(args) => trace::trace(&args, context),
+        Command::Why(args) => why::why(&args, context),
+        Command::List(args) => list::list(&args, context),
+        Command::Schema => schema::schema(context),
+        Command::Capsule(args) => twice::capsule(&args, context),
+    }
+}
+
+/// Sends the log to standard error if `HUBLAB_LOG` asks for one: `HUBLAB_LOG=hublab_sim=debug`.
+/// Times are left out: on the threads of runs they would be virtual.
+fn log_to_stderr() -> Result<(), Stop> {
+    const VARIABLE: &str = "HUBLAB_LOG";
+    let Some(asked) = env::var_os(VARIABLE) else {
+        return Ok(());
+    };
+    let filter = tracing_subscriber::EnvFilter::try_new(asked.to_string_lossy())
+        .map_err(|error| Stop::Usage(format!("{VARIABLE}: {error}")))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time();
+    // A program around this one may have a log of its own: then that one is used.
+    drop(log.try_init());
+    Ok(())
+}
+
+/// A panic that is no verdict: nothing a scenario says may lead here.
+fn tell_bug(context: &Context, what: &str) {
+    let error = render::style::error("this is a bug in hublab:");
+    context.output.note(format_args!("{error} {what}"));
+    context
+        .output
+        .note("please report it, with the command, the files it names, and this version");
+}

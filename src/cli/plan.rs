@@ -1,0 +1,247 @@
+//! What the arguments of `run` mean: which scenario runs with which strategy and which seeds.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use hublab_sim::scenario::estimate;
+use hublab_strategies::time::micros;
+
+use super::args::{Overrides, Run};
+use super::exit::Exit;
+use super::files::Source;
+use super::output::quoted;
+use super::{Context, Stop};
+
+/// All runs of a command, in the order in which their results are printed.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) sources: Vec<Source>,
+    pub(super) groups: Vec<Group>,
+    /// Where capsules go.
+    pub(super) out: Option<PathBuf>,
+    pub(super) twice: bool,
+    pub(super) big: bool,
+    overrides: Overrides,
+}
+
+/// The runs of one scenario with one strategy.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The scenario, by its place in [`Plan::sources`].
+    pub(super) source: usize,
+    pub(super) strategy: String,
+    pub(super) seeds: Range<u64>,
+}
+
+/// One run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Task {
+    /// Its scenario and strategy, by their place in [`Plan::groups`].
+    pub(super) group: usize,
+    pub(super) seed: u64,
+}
+
+impl Plan {
+    /// Plans the runs; scenarios that want `--big` and do not get it are told of and left out,
+    /// and the outcome is part of what is returned.
+    ///
+    /// # Errors
+    /// Two runs would write the same capsule.
+    pub(super) fn new(
+        args: Run,
+        sources: Vec<Source>,
+        context: &Context,
+    ) -> Result<(Self, Exit), Stop> {
+        let wanted = sources.len();
+        let sources: Vec<Source> = sources
+            .into_iter()
+            .filter(|source| may_run(source, args.big, context))
+            .collect();
+        let exit = if sources.len() < wanted {
+            Exit::Usage
+        } else {
+            Exit::Held
+        };
+        let mut groups = Vec::new();
+        for (place, source) in sources.iter().enumerate() {
+            let run = &source.scenario.run;
+            let seed = args.seed.unwrap_or(run.seed);
+            let seeds = args.seeds.clone().unwrap_or(seed..seed.saturating_add(1));
+            let mut strategies: Vec<&String> = Vec::new();
+            for name in if args.strategies.is_empty() {
+                &run.strategies
+            } else {
+                &args.strategies
+            } {
+                if !strategies.contains(&name) {
+                    strategies.push(name);
+                }
+            }
+            groups.extend(strategies.into_iter().map(|strategy| Group {
+                source: place,
+                strategy: strategy.clone(),
+                seeds: seeds.clone(),
+            }));
+        }
+        let Run {
+            out,
+            twice,
+            big,
+            overrides,
+            ..
+        } = args;
+        let plan = Self {
+            sources,
+            groups,
+            out,
+            twice,
+            big,
+            overrides,
+        };
+        if plan.out.is_some() {
+            plan.check_names()?;
+        }
+        Ok((plan, exit))
+    }
+
+    /// Every run, in order.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = Task> + use<> {
+        let groups: Vec<Range<u64>> = self
+            .groups
+            .iter()
+            .map(|group| group.seeds.clone())
+            .collect();
+        groups
+            .into_iter()
+            .enumerate()
+            .flat_map(|(group, seeds)| seeds.map(move |seed| Task { group, seed }))
+    }
+
+    /// How many runs there are.
+    pub(super) fn count(&self) -> u64 {
+        self.groups
+            .iter()
+            .map(|group| group.seeds.end - group.seeds.start)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Their virtual time in all, in microseconds.
+    pub(super) fn length(&self) -> u64 {
+        let length = |group: &Group| {
+            self.duration(group)
+                .saturating_mul(group.seeds.end - group.seeds.start)
+        };
+        self.groups.iter().map(length).fold(0, u64::saturating_add)
+    }
+
+    /// The virtual time of one run, in microseconds.
+    pub(super) fn duration(&self, group: &Group) -> u64 {
+        micros(self.source(group).scenario.run.duration)
+    }
+
+    pub(super) fn source(&self, group: &Group) -> &Source {
+        &self.sources[group.source]
+    }
+
+    pub(super) fn group(&self, task: Task) -> &Group {
+        &self.groups[task.group]
+    }
+
+    /// The command that repeats one run.
+    pub(super) fn replay(&self, task: Task) -> String {
+        let group = self.group(task);
+        let path = quoted(&self.source(group).path.to_string_lossy());
+        let strategy = quoted(&group.strategy);
+        let mut command = format!(
+            "hublab run {path} --strategy {strategy} --seed {}",
+            task.seed
+        );
+        self.overrides.append_to(&mut command);
+        if self.big {
+            command.push_str(" --big");
+        }
+        command
+    }
+
+    /// The arguments that have a fresh process make the same run and write a capsule.
+    pub(super) fn arguments_of_capsule(
+        &self,
+        task: Task,
+        capsule: &Path,
+    ) -> Vec<std::ffi::OsString> {
+        let group = self.group(task);
+        let mut arguments = vec![
+            "__capsule".into(),
+            "--strategy".into(),
+            group.strategy.clone().into(),
+        ];
+        arguments.extend(["--seed".into(), task.seed.to_string().into()]);
+        for (key, value) in &self.overrides.values {
+            arguments.extend(["--set".into(), format!("{key}={value}").into()]);
+        }
+        arguments.extend(["--capsule".into(), capsule.into(), "--".into()]);
+        arguments.push(self.source(group).path.clone().into());
+        arguments
+    }
+
+    /// Where the capsule of a run goes, if one is wanted.
+    pub(super) fn capsule(&self, task: Task) -> Option<PathBuf> {
+        let group = self.group(task);
+        let stem = file_name(&self.source(group).scenario.name, &group.strategy);
+        Some(
+            self.out
+                .as_ref()?
+                .join(format!("{stem}-{}.capsule", task.seed)),
+        )
+    }
+
+    fn check_names(&self) -> Result<(), Stop> {
+        let mut seen = BTreeSet::new();
+        for group in &self.groups {
+            let scenario = &self.source(group).scenario.name;
+            if !seen.insert(file_name(scenario, &group.strategy)) {
+                let reason = format!(
+                    "two files hold a scenario `{scenario}`: with --out, one would overwrite the other"
+                );
+                return Err(Stop::Usage(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn may_run(source: &Source, big: bool, context: &Context) -> bool {
+    let size = estimate(&source.scenario, &context.catalog);
+    if size.wants_big && !big {
+        let path = source.path.display();
+        context.output.note(format_args!(
+            "{path}: {} nodes: more than 2000 need --big",
+            size.nodes
+        ));
+    }
+    big || !size.wants_big
+}
+
+/// The first part of a capsule's name: characters that file systems dislike become `_`.
+fn file_name(scenario: &str, strategy: &str) -> String {
+    let safe = |c: char| {
+        if c.is_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    format!("{scenario}-{strategy}").chars().map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_capsules_stay_in_their_directory() {
+        assert_eq!(file_name("first-join", "pubsub"), "first-join-pubsub");
+        assert_eq!(file_name("../a b", "x/y"), ".._a_b-x_y");
+    }
+}

@@ -1,0 +1,195 @@
+//! Progress on standard error, for anything that takes longer than a second: a bar on a terminal,
+//! elsewhere a plain line every ten seconds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use hublab_sim::trace::event::Event;
+use hublab_sim::trace::recorder::Sink;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::output::{self, Output};
+
+/// What takes less is not worth a word.
+const SILENCE: Duration = Duration::from_secs(1);
+const BETWEEN_FRAMES: Duration = Duration::from_millis(100);
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// Shows how far a command is, until dropped.
+#[derive(Debug)]
+pub(super) struct Progress {
+    state: Arc<State>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct State {
+    what: String,
+    /// Steps of the whole, and those done; the unit is the caller's.
+    length: u64,
+    position: AtomicU64,
+    /// Parts of the whole, and those done: what is told in words.
+    parts: u64,
+    finished: AtomicU64,
+    over: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Progress {
+    /// Begins: `what` are the parts, in the plural; `length` is the work in all of them.
+    pub(super) fn new(output: &Arc<Output>, what: &str, parts: u64, length: u64) -> Self {
+        let state = Arc::new(State {
+            what: what.to_owned(),
+            length: length.max(1),
+            position: AtomicU64::new(0),
+            parts,
+            finished: AtomicU64::new(0),
+            over: Mutex::new(false),
+            wake: Condvar::new(),
+        });
+        let (shown, output) = (state.clone(), output.clone());
+        // Without a thread there is no progress to see, and nothing else is amiss.
+        let thread = thread::Builder::new()
+            .name("hublab-progress".to_owned())
+            .spawn(move || shown.show(&output))
+            .ok();
+        Self { state, thread }
+    }
+
+    /// Something that hears a run's events and moves the bar along with its virtual time, and to
+    /// the run's end when dropped. `length` is the run's share of the work, in microseconds.
+    pub(super) fn meter(&self, length: u64) -> Meter {
+        Meter {
+            state: self.state.clone(),
+            now: 0,
+            length,
+        }
+    }
+
+    /// A part is done.
+    pub(super) fn part_done(&self) {
+        self.state.finished.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        *self
+            .state
+            .over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        self.state.wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl State {
+    fn show(&self, output: &Output) {
+        let begun = Instant::now();
+        if self.is_over_within(SILENCE) {
+            return;
+        }
+        if output::has_terminal() {
+            self.show_bar(output);
+        } else {
+            while !self.is_over_within(BETWEEN_LINES) {
+                let (percent, seconds) = (
+                    100 * self.position() / self.length,
+                    begun.elapsed().as_secs(),
+                );
+                output.note(format_args!(
+                    "{}, {percent} % after {seconds} s",
+                    self.words()
+                ));
+            }
+        }
+    }
+
+    fn show_bar(&self, output: &Output) {
+        let bar = ProgressBar::with_draw_target(Some(self.length), ProgressDrawTarget::stderr());
+        if let Ok(style) =
+            ProgressStyle::with_template("{elapsed:>4} {wide_bar} {percent:>3} %  {msg}")
+        {
+            bar.set_style(style);
+        }
+        output.share_terminal_with(Some(bar.clone()));
+        while !self.is_over_within(BETWEEN_FRAMES) {
+            bar.set_message(self.words());
+            bar.set_position(self.position());
+        }
+        output.share_terminal_with(None);
+        bar.finish_and_clear();
+    }
+
+    fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed).min(self.length)
+    }
+
+    fn words(&self) -> String {
+        format!(
+            "{} of {} {}",
+            self.finished.load(Ordering::Relaxed),
+            self.parts,
+            self.what
+        )
+    }
+
+    fn is_over_within(&self, time: Duration) -> bool {
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.wake.wait_timeout_while(over, time, |over| !*over);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Moves a bar along with one run.
+#[derive(Debug)]
+pub(super) struct Meter {
+    state: Arc<State>,
+    now: u64,
+    length: u64,
+}
+
+impl Meter {
+    fn move_to(&mut self, instant: u64) {
+        if instant > self.now {
+            self.state
+                .position
+                .fetch_add(instant - self.now, Ordering::Relaxed);
+            self.now = instant;
+        }
+    }
+}
+
+impl Sink for Meter {
+    fn event(&mut self, event: &Event) {
+        self.move_to(event.at.0);
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.move_to(self.length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_stops_early_still_counts_as_a_whole() {
+        let progress = Progress::new(&Arc::default(), "runs", 2, 200);
+        let mut meter = progress.meter(100);
+        meter.move_to(30);
+        assert_eq!(progress.state.position(), 30);
+        drop(meter);
+        progress.part_done();
+        assert_eq!(progress.state.position(), 100);
+        assert_eq!(progress.state.words(), "1 of 2 runs");
+    }
+}

@@ -1,0 +1,364 @@
+//! A report for people: what happened, what was expected, what it cost, and how to see it again.
+
+use hublab_sim::observe::timeline::Segment;
+use hublab_sim::report::{KindCounts, Report};
+use hublab_sim::scenario::Scenario;
+use hublab_strategies::Time;
+
+use super::csv::verdict;
+use super::number::{counted, grouped, time};
+use super::step::Words;
+use super::style;
+
+/// The most steps that a block shows, the first and the last of them.
+const STEPS_SHOWN: usize = 40;
+/// The columns that what follows from a step gets at least.
+const EFFECTS_WIDTH: usize = 44;
+
+/// Everything about one run, as a block of lines. The last one is the command that repeats it.
+pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, width: usize) -> String {
+    let mut lines = vec![header(report)];
+    lines.extend(scenario.summary.clone());
+    lines.push(String::new());
+    lines.extend(timeline(report, scenario, width));
+    lines.push(String::new());
+    lines.extend(expectations(report));
+    lines.extend(violations(report));
+    lines.push(String::new());
+    lines.extend(messages(report));
+    lines.push(String::new());
+    lines.push(figures(report));
+    lines.push(match &report.digest {
+        Some(digest) => format!("digest {digest}"),
+        None => "no digest: the wall clock ended the run".to_owned(),
+    });
+    lines.push(report.replay.clone());
+    lines.join("\n")
+}
+
+/// A run in one line, for long lists; `names` and `strategies` are the widths of those columns.
+pub(in crate::cli) fn line(report: &Report, names: usize, strategies: usize) -> String {
+    let word = style::verdict(
+        report.verdict,
+        format_args!("{:<4}", verdict(report.verdict)),
+    );
+    let converged = match report.converged_us {
+        Some(us) => format!("converged {}", Time(us)),
+        None => "not converged".to_owned(),
+    };
+    format!(
+        "{word}  {}  {}  seed {:<4}  {:>9} messages  {:>9}  {converged}",
+        padded(&report.scenario, names),
+        padded(&report.strategy, strategies),
+        report.seed,
+        grouped(report.messages.sent),
+        time(report.wall_us),
+    )
+}
+
+/// The closing line of a series of runs.
+pub(in crate::cli) fn total(pass: u64, fail: u64, inconclusive: u64, seconds: &str) -> String {
+    let mut parts = vec![style::pass(format_args!("{} passed", grouped(pass)))];
+    if fail > 0 {
+        parts.push(style::error(format_args!("{} failed", grouped(fail))));
+    }
+    if inconclusive > 0 {
+        parts.push(style::warn(format_args!(
+            "{} inconclusive",
+            grouped(inconclusive)
+        )));
+    }
+    format!("{} in {seconds}", parts.join(", "))
+}
+
+fn header(report: &Report) -> String {
+    let word = style::verdict(report.verdict, verdict(report.verdict).to_uppercase());
+    format!(
+        "{word}  {}  {}  seed {}",
+        style::bold(&report.scenario),
+        style::bold(&report.strategy),
+        report.seed
+    )
+}
+
+fn timeline(report: &Report, scenario: &Scenario, width: usize) -> Vec<String> {
+    let words = Words {
+        names: &scenario.cluster.nodes,
+    };
+    let hidden = report.timeline.len().saturating_sub(STEPS_SHOWN);
+    let is_hidden = |place: usize| (STEPS_SHOWN / 2..STEPS_SHOWN / 2 + hidden).contains(&place);
+    let shown = report
+        .timeline
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| !is_hidden(*place));
+    let rows: Vec<(String, String, Vec<String>)> = shown
+        .map(|(_, segment)| {
+            (
+                Time(segment.at_us).to_string(),
+                what(segment, scenario, words),
+                effects(segment),
+            )
+        })
+        .collect();
+    let left = rows.iter().map(|(at, ..)| at.len()).max().unwrap_or(0);
+    let room = width.saturating_sub(left + EFFECTS_WIDTH + 6).max(24);
+    let middle = rows
+        .iter()
+        .map(|(_, what, _)| what.chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(room);
+    let rest = width.saturating_sub(left + middle + 6);
+    let mut lines = Vec::new();
+    for (place, (at, what, effects)) in rows.iter().enumerate() {
+        if hidden > 0 && place == STEPS_SHOWN / 2 {
+            lines.push(format!(
+                "  {:left$}  {}",
+                "",
+                style::dim(counted(hidden as u64, "further step"))
+            ));
+        }
+        let (mut at, mut what) = (at.as_str(), padded(what, middle));
+        for effects in wrapped(effects, rest) {
+            lines.push(format!("  {at:>left$}  {what}  {}", style::dim(effects)));
+            (at, what) = ("", " ".repeat(middle));
+        }
+    }
+    lines
+}
+
+/// Parts in as many lines of that width as they need, with commas between them.
+fn wrapped(parts: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + part.chars().count() + 3 <= width => {
+                line.push_str(", ");
+                line.push_str(part);
+            }
+            Some(line) => {
+                line.push(',');
+                lines.push(part.clone());
+            }
+            None => lines.push(part.clone()),
+        }
+    }
+    lines
+}
+
+fn what(segment: &Segment, scenario: &Scenario, words: Words<'_>) -> String {
+    let Some(step) = segment.step else {
+        return words.boot(&scenario.cluster.start);
+    };
+    match scenario.steps.get(step as usize) {
+        Some(step) if segment.healing => words.healing(&step.action),
+        Some(step) => words.action(&step.action),
+        None => format!("step {step}"),
+    }
+}
+
+fn effects(segment: &Segment) -> Vec<String> {
+    let counts = [
+        (segment.sent, "sent"),
+        (segment.dropped, "dropped"),
+        (segment.peers_down, "peers down"),
+        (segment.peers_up, "peers up"),
+        (segment.view_changes, "view changes"),
+        (segment.row_changes, "row changes"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let mut parts: Vec<String> = counts
+        .map(|(count, what)| format!("{} {what}", grouped(*count)))
+        .collect();
+    parts.push(match segment.converged_us {
+        Some(since) => format!("views equal since {}", Time(since)),
+        None => "views differ".to_owned(),
+    });
+    parts
+}
+
+fn expectations(report: &Report) -> Vec<String> {
+    let width = report
+        .expectations
+        .iter()
+        .map(|judgement| judgement.claim.len())
+        .max()
+        .unwrap_or(0);
+    let line = |judgement: &hublab_sim::observe::judge::Judgement| {
+        let word = style::verdict(
+            judgement.verdict,
+            format_args!("{:<4}", verdict(judgement.verdict)),
+        );
+        let place = if judgement.line == 0 {
+            String::new()
+        } else {
+            style::dim(format_args!("  line {}", judgement.line))
+        };
+        format!(
+            "  {word}  {:width$}  {}{place}",
+            judgement.claim, judgement.detail
+        )
+    };
+    report.expectations.iter().map(line).collect()
+}
+
+fn violations(report: &Report) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let mut lines: Vec<String> = report
+        .violations
+        .iter()
+        .take(SHOWN)
+        .map(|found| {
+            format!(
+                "  {}  {} at {}: {}",
+                style::warn("saw "),
+                found.oracle,
+                Time(found.at_us),
+                found.detail
+            )
+        })
+        .collect();
+    let more = (report.violations.len().saturating_sub(SHOWN) as u64)
+        .saturating_add(report.violations_suppressed);
+    if more > 0 {
+        lines.push(style::dim(format_args!(
+            "        and {}",
+            counted(more, "further violation")
+        )));
+    }
+    lines
+}
+
+fn messages(report: &Report) -> Vec<String> {
+    let all = &report.messages;
+    let total = KindCounts {
+        sent: all.sent,
+        delivered: all.delivered,
+        dropped: all.dropped,
+        duplicated: all.duplicated,
+        in_flight: all.in_flight,
+        bytes: all.bytes,
+    };
+    let kinds = all
+        .by_kind
+        .iter()
+        .map(|(kind, counts)| (kind.as_str(), *counts));
+    let rows: Vec<(&str, [String; 6])> = kinds
+        .chain([("all", total)])
+        .map(|(kind, counts)| (kind, cells(counts)))
+        .collect();
+    let heads = [
+        "sent",
+        "delivered",
+        "dropped",
+        "duplicated",
+        "in flight",
+        "bytes",
+    ];
+    let width = rows
+        .iter()
+        .map(|(kind, _)| kind.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max("messages".len());
+    let columns: Vec<usize> = (0..heads.len())
+        .map(|column| {
+            rows.iter()
+                .map(|(_, cells)| cells[column].len())
+                .max()
+                .unwrap_or(0)
+                .max(heads[column].len())
+        })
+        .collect();
+    let row = |kind: &str, cells: &[String]| {
+        let cells = cells
+            .iter()
+            .zip(&columns)
+            .map(|(cell, width)| format!("  {cell:>width$}"));
+        format!("  {}{}", padded(kind, width), cells.collect::<String>())
+    };
+    let head = style::dim(row("messages", &heads.map(str::to_owned)));
+    std::iter::once(head)
+        .chain(rows.iter().map(|(kind, cells)| row(kind, cells)))
+        .collect()
+}
+
+fn cells(counts: KindCounts) -> [String; 6] {
+    let KindCounts {
+        sent,
+        delivered,
+        dropped,
+        duplicated,
+        in_flight,
+        bytes,
+    } = counts;
+    [sent, delivered, dropped, duplicated, in_flight, bytes].map(grouped)
+}
+
+fn figures(report: &Report) -> String {
+    let converged = match report.converged_us {
+        Some(us) => format!("converged since {}", Time(us)),
+        None => "not converged".to_owned(),
+    };
+    format!(
+        "{converged}, {}, {}, {} of virtual time in {}",
+        counted(report.rows, "row"),
+        counted(report.events, "event"),
+        Time(report.virtual_us),
+        time(report.wall_us),
+    )
+}
+
+/// A text of exactly that many columns, or cut short.
+fn padded(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        format!("{text}{}", " ".repeat(width - length))
+    } else {
+        let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+        format!("{kept}…")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_fill_their_column_or_are_cut_to_it() {
+        assert_eq!(padded("abc", 5), "abc  ");
+        assert_eq!(padded("abcdef", 4), "abc…");
+        assert_eq!(padded("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn a_segment_tells_only_what_happened() {
+        let quiet = Segment::default();
+        assert_eq!(effects(&quiet), ["views differ"]);
+        let busy = Segment {
+            sent: 1_200,
+            peers_down: 6,
+            converged_us: Some(12_400_000),
+            ..quiet
+        };
+        assert_eq!(
+            effects(&busy),
+            ["1,200 sent", "6 peers down", "views equal since 12.4s"]
+        );
+    }
+
+    #[test]
+    fn parts_go_on_in_the_next_line_where_the_first_is_full() {
+        let parts = ["1,200 sent", "6 peers down", "views differ"].map(str::to_owned);
+        assert_eq!(
+            wrapped(&parts, 80),
+            ["1,200 sent, 6 peers down, views differ"]
+        );
+        assert_eq!(
+            wrapped(&parts, 26),
+            ["1,200 sent, 6 peers down,", "views differ"]
+        );
+        assert_eq!(wrapped(&parts, 0).len(), 3);
+    }
+}

@@ -1,0 +1,93 @@
+//! `--twice`: whether a run is the same again, in this process after another run, and in a fresh
+//! one.
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use hublab_sim::run::{Options, run as simulate};
+use hublab_sim::trace::capsule::{Capsule as Recorded, FileRecording, Header, Limits};
+use hublab_sim::trace::diff::{AROUND, diff};
+use hublab_sim::twice::check_again;
+
+use super::args::Capsule;
+use super::exit::Exit;
+use super::files;
+use super::plan::{Plan, Task};
+use super::{Context, Stop};
+
+/// Compares a recorded run with two more of the same; `first` is its capsule.
+///
+/// # Errors
+/// A comparison could not be made.
+pub(super) fn check(
+    plan: &Plan,
+    task: Task,
+    first: &Path,
+    limits: Limits,
+    context: &Context,
+) -> Result<Option<String>, String> {
+    let words = |error: &dyn std::fmt::Display| format!("--twice: {error}");
+    let open = || Recorded::open(first, limits).map_err(|error| words(&error));
+    let scenario = &plan.source(plan.group(task)).scenario;
+    let again = check_again(open()?, scenario, &context.catalog).map_err(|error| words(&error))?;
+    if let Some(divergence) = again {
+        return Ok(Some(format!(
+            "after another run in the same process, {divergence}"
+        )));
+    }
+    let directory = tempfile::tempdir().map_err(|error| words(&error))?;
+    let second = directory.path().join("second.capsule");
+    run_elsewhere(plan, task, &second)?;
+    let fresh = Recorded::open(&second, limits).map_err(|error| words(&error))?;
+    let compared = diff(open()?, fresh, AROUND).map_err(|error| words(&error))?;
+    Ok(compared
+        .divergence
+        .map(|divergence| format!("in a fresh process, {divergence}")))
+}
+
+/// Makes the run in a fresh process of this very program.
+fn run_elsewhere(plan: &Plan, task: Task, capsule: &Path) -> Result<(), String> {
+    let refused = |error: std::io::Error| format!("--twice: no fresh process: {error}");
+    let program = env::current_exe().map_err(refused)?;
+    let ended = Command::new(program)
+        .args(plan.arguments_of_capsule(task, capsule))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .output()
+        .map_err(refused)?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    Err(format!(
+        "--twice: the fresh process failed ({}): {}",
+        ended.status,
+        said.trim()
+    ))
+}
+
+/// `hublab __capsule`: what the fresh process does.
+pub(super) fn capsule(args: &Capsule, context: &Context) -> Result<Exit, Stop> {
+    let usage = |error: &dyn std::fmt::Display| Stop::Usage(error.to_string());
+    let scenario = files::read_one(&args.file, &args.overrides, context)?;
+    let header = Header::new(&scenario, &args.strategy, args.seed, &context.catalog);
+    let recording = FileRecording::create(&args.capsule, &header, Limits::BIG)
+        .map_err(|error| usage(&error))?;
+    let options = Options {
+        sinks: vec![recording.sink()],
+        ..Options::default()
+    };
+    let run = simulate(
+        &scenario,
+        &args.strategy,
+        args.seed,
+        &context.catalog,
+        options,
+    )
+    .map_err(|error| usage(&error))?;
+    recording
+        .finish(&run.report)
+        .map_err(|error| usage(&error))?;
+    Ok(Exit::Held)
+}

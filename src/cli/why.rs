@@ -1,0 +1,19 @@
+//! `hublab why`: the chain of events that made a row what it is.
+
+use hublab_sim::trace::why::why as explain;
+use hublab_strategies::Time;
+use hublab_strategies::time::micros;
+
+use super::args::Why;
+use super::capsules;
+use super::exit::Exit;
+use super::{Context, Stop};
+
+pub(super) fn why(args: &Why, context: &Context) -> Result<Exit, Stop> {
+    let mut capsule = capsules::open(&args.capsule, args.size)?;
+    let at = args.at.map(|time| Time(micros(time)));
+    let told = explain(&mut capsule, &args.node, &args.child, at)
+        .map_err(|error| capsules::unusable(&args.capsule, error))?;
+    context.output.line(told)?;
+    Ok(Exit::Held)
+}

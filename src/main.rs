@@ -1,0 +1,7 @@
+//! The `hublab` command with the two ports, PubSub and Gossip.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hublab::cli::main(hublab::Catalog::default())
+}
