@@ -1,20 +1,22 @@
 //! One run: a scenario, a strategy and a seed in; a report out.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::cell::RefCell;
+use std::future::{Future, Ready};
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::catalog::Catalog;
 use crate::engine::{Engine, Finished};
 use crate::observe::Observers;
 use crate::observe::judge::{Judgement, Verdict};
-use crate::oracle::{NO_CRASH, Oracle};
+use crate::oracle::Oracle;
 use crate::report::{self, Messages, Report};
 use crate::scenario::model::Scenario;
 use crate::scenario::resolve::resolve;
 use crate::trace::Event;
 use crate::trace::recorder::{Recorder, Sink};
-use crate::world::{Stepping, Timeline, drive, in_world};
+use crate::simulation::Simulation;
+use crate::world::{Stepping, in_world, let_others_run};
 
 /// The events after which a run is ended as `inconclusive`, unless asked otherwise.
 pub const EVENT_BUDGET: u64 = 50_000_000;
@@ -77,7 +79,57 @@ pub struct Run {
 ///
 /// # Panics
 /// Only for a bug of the simulator itself. A panic of a strategy is a verdict.
-pub fn run(scenario: &Scenario, strategy: &str, seed: u64, catalog: &Catalog, options: Options) -> Result<Run, RunError> {
+pub fn run(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+    options: Options,
+) -> Result<Run, RunError> {
+    let no_job = None::<fn(Simulation) -> Ready<()>>;
+    launch(scenario, strategy, seed, catalog, options, no_job).map(|(run, _)| run)
+}
+
+/// [`run`], with a job that runs beside it in the same world: it may wait for instants, put
+/// commands into nodes, learn of nodes that stop, and spawn tasks of its own. The run goes on to
+/// its end whenever the job ends; the second value is the job's, if it ended by then.
+///
+/// The job begins when the nodes of `start` have booted, before anything else has happened. It
+/// and its tasks must not wait on anything outside madsim's world. What a run with a job comes to
+/// depends on the job, too: its replay needs the job again.
+///
+/// # Errors
+/// The strategy is unknown or refuses its parameters; nothing has run.
+///
+/// # Panics
+/// If the job or a task of it panics, and for a bug of the simulator itself.
+pub fn simulate<T, F>(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+    options: Options,
+    job: impl FnOnce(Simulation) -> F + Send + 'static,
+) -> Result<(Run, Option<T>), RunError>
+where
+    F: Future<Output = T> + 'static,
+    T: Send + 'static,
+{
+    launch(scenario, strategy, seed, catalog, options, Some(job))
+}
+
+fn launch<T, F>(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+    options: Options,
+    job: Option<impl FnOnce(Simulation) -> F + Send + 'static>,
+) -> Result<(Run, Option<T>), RunError>
+where
+    F: Future<Output = T> + 'static,
+    T: Send + 'static,
+{
     let entry = catalog.get(strategy).ok_or_else(|| RunError::UnknownStrategy(strategy.to_owned()))?;
     let params = scenario.strategies.get(strategy).cloned().unwrap_or_default();
     let factory = entry.configure(&params).map_err(|(key, reason)| RunError::Refused {
@@ -89,21 +141,28 @@ pub fn run(scenario: &Scenario, strategy: &str, seed: u64, catalog: &Catalog, op
     let begun = Instant::now();
     let Options { stepping, budget, sinks, oracles } = options;
     let observers = Observers::new(&resolved, strategy, oracles);
-    let (finished, crashed) = in_world(seed, async || {
+    let (finished, crashed, value) = in_world(seed, async || {
         let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
-        let end = engine.end().0;
-        let mut guarded = Guarded { engine, crashed: false };
-        guarded.guard(|engine| {
-            engine.start();
-            true
+        let simulation = Simulation::start(engine, job.is_some());
+        let Some(job) = job else {
+            let (finished, crashed) = simulation.run_to_end(stepping).await;
+            return (finished, crashed, None);
+        };
+        let value = Rc::new(RefCell::new(None));
+        let task = madsim::task::spawn_local({
+            let (simulation, value) = (simulation.clone(), Rc::clone(&value));
+            async move {
+                let result = job(simulation).await;
+                value.replace(Some(result));
+            }
         });
-        if !guarded.crashed {
-            drive(&mut guarded, stepping, end).await;
-        }
-        (guarded.engine.finish(guarded.crashed), guarded.crashed)
+        let (finished, crashed) = simulation.run_to_end(stepping).await;
+        let_others_run().await;
+        task.abort();
+        (finished, crashed, value.take())
     });
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(make(&resolved, strategy, seed, finished, crashed, wall_us))
+    Ok((make(&resolved, strategy, seed, finished, crashed, wall_us), value))
 }
 
 fn make(scenario: &Scenario, strategy: &str, seed: u64, finished: Finished, crashed: bool, wall_us: u64) -> Run {
@@ -145,41 +204,4 @@ fn verdict(judgements: &[Judgement], crashed: bool, stopped_early: bool) -> Verd
     } else {
         judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Pass)
     }
-}
-
-/// Ends the run at the first panic of a node's code; any other panic goes on.
-struct Guarded {
-    engine: Engine,
-    crashed: bool,
-}
-
-impl Guarded {
-    fn guard(&mut self, job: impl FnOnce(&mut Engine) -> bool) -> bool {
-        let engine = &mut self.engine;
-        match catch_unwind(AssertUnwindSafe(|| job(engine))) {
-            Ok(goes_on) => goes_on,
-            Err(panic) => {
-                if !self.engine.note_panic(&message(panic.as_ref())) {
-                    resume_unwind(panic);
-                }
-                self.crashed = true;
-                false
-            }
-        }
-    }
-}
-
-impl Timeline for Guarded {
-    fn next_due(&self) -> Option<u64> {
-        self.engine.next_due()
-    }
-
-    fn run_through(&mut self, limit: u64) -> bool {
-        self.guard(|engine| engine.run_through(limit))
-    }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| NO_CRASH.to_owned())
 }

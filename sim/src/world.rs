@@ -7,6 +7,9 @@
 //! [`Stepping::Slice`] lets all events of a millisecond happen and then moves the clock once;
 //! [`Stepping::Exact`] moves it before every instant, for asynchronous code that must see each.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use madsim::runtime::Runtime;
@@ -24,63 +27,115 @@ pub enum Stepping {
     Exact,
 }
 
-/// Something with a queue of events, that time can be run through.
-pub trait Timeline {
-    /// When the next event is due, in microseconds.
-    fn next_due(&self) -> Option<u64>;
-
-    /// Handles all events due at or before `limit`, those that come up meanwhile too.
-    /// `false`: it wants to stop for good.
-    fn run_through(&mut self, limit: u64) -> bool;
+impl Stepping {
+    /// For an event due at `due`: where madsim's clock goes, and up to where events may then
+    /// happen, both in microseconds.
+    fn stretch(self, due: u64, end: u64) -> (u64, u64) {
+        match self {
+            Self::Slice => {
+                let from = due - due % SLICE_US;
+                (from, (from + (SLICE_US - 1)).min(end))
+            }
+            Self::Exact => (due, due),
+        }
+    }
 }
 
 const SLICE_US: u64 = 1_000;
 
-/// Runs a timeline until nothing is due at or before `end`, moving madsim's clock along. Must be
-/// called inside a madsim runtime. Other tasks of it run whenever the clock moves.
+/// Something with a queue of events, that time can be run through.
+///
+/// The defaulted methods are for a timeline that shares its world with other tasks.
+pub trait Timeline {
+    /// When the next event is due, in microseconds.
+    fn next_due(&self) -> Option<u64>;
+
+    /// Handles all events due at or before `limit`, those that come up meanwhile too; fewer, if
+    /// that leads to an [appointment](Self::appointment). `false`: it wants to stop for good.
+    fn run_through(&mut self, limit: u64) -> bool;
+
+    /// The instant that time has come to, in microseconds, if other tasks wait for it.
+    fn appointment(&self) -> Option<u64> {
+        None
+    }
+
+    /// Wakes the tasks that the appointment at `instant` is with. They run before time goes on.
+    fn keep_appointment(&mut self, _instant: u64) {}
+
+    /// Ready once after another task changed what is due next.
+    fn poll_changed(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+/// Runs a timeline until nothing is due at or before `end` (in microseconds), moving madsim's
+/// clock along. Must be called inside a madsim runtime. Other tasks of it run whenever the clock
+/// moves.
 pub async fn drive(timeline: &mut impl Timeline, stepping: Stepping, end: u64) {
-    let clock = Clock::now();
-    while let Some(due) = timeline.next_due().filter(|due| *due <= end) {
-        let limit = match stepping {
-            Stepping::Slice => {
-                clock.move_to(due - due % SLICE_US).await;
-                (due - due % SLICE_US + SLICE_US - 1).min(end)
+    let clock = Clock::starting_now();
+    loop {
+        if let Some(instant) = timeline.appointment() {
+            clock.move_to(instant).await;
+            timeline.keep_appointment(instant);
+            let_others_run().await;
+        } else if let Some(due) = timeline.next_due().filter(|due| *due <= end) {
+            let (from, limit) = stepping.stretch(due, end);
+            if clock.has_moved_to(from, timeline).await && !timeline.run_through(limit) {
+                return;
             }
-            Stepping::Exact => {
-                clock.move_to(due).await;
-                due
-            }
-        };
-        if !timeline.run_through(limit) {
+        } else if clock.has_moved_to(end, timeline).await {
             return;
         }
     }
-    clock.move_to(end).await;
 }
 
 /// madsim's clock, seen from the run's: its zero is where the run began.
 #[derive(Debug, Clone, Copy)]
-struct Clock {
+pub(crate) struct Clock {
     zero: Instant,
 }
 
 impl Clock {
-    fn now() -> Self {
+    pub(crate) fn starting_now() -> Self {
         Self { zero: TimeHandle::current().now_instant() }
+    }
+
+    /// The instant of the run that it shows, in whole microseconds.
+    pub(crate) fn now_us(self) -> u64 {
+        let elapsed = TimeHandle::current().now_instant() - self.zero;
+        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Sleeps until an instant of the run; one that has passed takes no time.
     async fn move_to(self, us: u64) {
-        let deadline = self.zero + Duration::from_micros(us);
-        let handle = TimeHandle::current();
-        if handle.now_instant() >= deadline {
-            return;
-        }
-        // A sleep is never shorter than 1 ms, but it can be made so afterwards.
-        let mut sleep = std::pin::pin!(handle.sleep_until(deadline));
-        sleep.as_mut().reset(deadline);
-        sleep.await;
+        sleep_until(self.zero + Duration::from_micros(us)).await;
     }
+
+    /// [`Self::move_to`], unless another task changes what is due next meanwhile: then `false`.
+    async fn has_moved_to(self, us: u64, timeline: &mut impl Timeline) -> bool {
+        let mut moved = pin!(self.move_to(us));
+        poll_fn(|cx| match timeline.poll_changed(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => moved.as_mut().poll(cx).map(|()| true),
+        })
+        .await
+    }
+}
+
+/// Lets every task run that can: madsim moves its clock only when none is left.
+pub(crate) async fn let_others_run() {
+    sleep_until(TimeHandle::current().now_instant() + Duration::from_nanos(1)).await;
+}
+
+async fn sleep_until(deadline: Instant) {
+    let handle = TimeHandle::current();
+    if handle.now_instant() >= deadline {
+        return;
+    }
+    // A sleep is never shorter than 1 ms, but it can be made so afterwards.
+    let mut sleep = pin!(handle.sleep_until(deadline));
+    sleep.as_mut().reset(deadline);
+    sleep.await;
 }
 
 /// Runs a job inside a madsim runtime on a fresh OS thread: a reused thread would keep the hash
@@ -94,7 +149,8 @@ pub fn in_world<T: Send>(seed: u64, job: impl AsyncFnOnce() -> T + Send) -> T {
             .name("hublab-run".to_owned())
             .stack_size(STACK)
             .spawn_scoped(scope, || {
-                let runtime = Runtime::with_seed_and_config(stream::key(seed, Purpose::World, &[]), madsim::Config::default());
+                let seed = stream::key(seed, Purpose::World, &[]);
+                let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
                 runtime.block_on(job())
             })
             .expect("the operating system grants a thread");

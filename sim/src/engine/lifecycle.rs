@@ -53,8 +53,7 @@ impl Engine {
         if !self.nodes[node as usize].is_running() {
             return;
         }
-        let cause = self.record(node, cause, Payload::Stopped(StopReason::Crash));
-        self.power_off(node, cause);
+        let cause = self.power_off(node, cause, StopReason::Crash);
         let lost = self.flights.select(|flight| {
             flight.to == node || (flight.from == node && flight.place != Place::Arrived && !flight.farewell)
         });
@@ -70,8 +69,7 @@ impl Engine {
         }
         self.step(node, cause, 0, NodeInput::Command(Command::Leave));
         self.drain_immediate();
-        let cause = self.record(node, cause, Payload::Stopped(StopReason::Leave));
-        self.power_off(node, cause);
+        let cause = self.power_off(node, cause, StopReason::Leave);
         let lost = self.flights.select(|flight| flight.to == node);
         self.drop_flights(&lost, DropReason::Stopped);
         for slot in self.flights.select(|flight| flight.from == node) {
@@ -81,7 +79,9 @@ impl Engine {
         self.refresh_silences_of(node);
     }
 
-    fn power_off(&mut self, node: NodeIx, cause: EventId) {
+    fn power_off(&mut self, node: NodeIx, cause: EventId, reason: StopReason) -> EventId {
+        let cause = self.record(node, cause, Payload::Stopped(reason));
+        self.note_stop(node, reason);
         let state = &mut self.nodes[node as usize];
         state.node = None;
         state.paused = false;
@@ -96,6 +96,7 @@ impl Engine {
         }
         self.observers.truth_settled(&self.nodes);
         self.observers.node_down(node);
+        cause
     }
 
     pub(super) fn pause(&mut self, node: NodeIx, cause: EventId) {
@@ -134,6 +135,7 @@ impl Engine {
                     self.immediate.push_back((node, cause, super::Immediate::PeerDown(peer, reason)));
                 }
                 Waiting::Command { command, cause } => self.step(node, cause, 0, NodeInput::Command(command)),
+                Waiting::Children { events, cause } => self.step(node, cause, 0, NodeInput::Children(events)),
             }
             self.drain_immediate();
         }

@@ -10,11 +10,13 @@
 //! | `connect` | connections, silences, crash notices |
 //! | `lifecycle` | boots, stops, pauses |
 //! | `script` | the steps of the file |
+//! | [`inject`] | what other tasks put in |
 //!
 //! The engine draws no number of its own and knows no clock but its queue. It never prints.
 
 mod connect;
 mod flight;
+pub mod inject;
 mod lifecycle;
 pub mod queue;
 mod script;
@@ -32,7 +34,7 @@ use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
 use crate::catalog::{NodeConfig, NodeFactory};
 use crate::effects::{Effect, Effects, Wishes};
 use crate::network::Network;
-use crate::node::NodeInput;
+use crate::node::{Node, NodeInput};
 use crate::observe::Observers;
 use crate::oracle::{NO_CRASH, Violation};
 use crate::scenario::model::{Cluster, NodeIx, Scenario};
@@ -42,6 +44,7 @@ use crate::world::Timeline;
 
 use connect::Notice;
 use flight::Flights;
+use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
 pub use state::{Child, NodeState};
@@ -71,6 +74,10 @@ pub struct Engine {
     budget: u64,
     /// The step of a node that is under way, for the report of a panic.
     handling: Option<(NodeIx, EventId)>,
+    /// Who has stopped, if anybody wants to know.
+    stops: Option<Vec<Stop>>,
+    /// Somebody has, since time last ran.
+    has_stopped: bool,
 }
 
 /// An input that follows from something else in the same instant.
@@ -118,6 +125,8 @@ impl Engine {
             observers,
             budget,
             handling: None,
+            stops: None,
+            has_stopped: false,
             cluster,
         }
     }
@@ -138,6 +147,11 @@ impl Engine {
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.recorder.events() >= self.budget
+    }
+
+    /// The code of a node, while it runs.
+    pub(crate) fn node(&self, node: NodeIx) -> Option<&dyn Node> {
+        self.nodes[node as usize].node.as_deref()
     }
 
     fn name(&self, node: NodeIx) -> &NodeId {
@@ -373,7 +387,7 @@ impl Timeline for Engine {
     fn run_through(&mut self, limit: u64) -> bool {
         let limit = Time(limit.min(self.end.0));
         while !self.is_exhausted() {
-            if !self.turn(limit) {
+            if !self.turn(limit) || std::mem::take(&mut self.has_stopped) {
                 return true;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hublab_strategies::hub::Command;
+use hublab_strategies::hub::{ChildEvent, Command};
 use hublab_strategies::{ChildId, DownReason, Metadata, Pid, Time, TimerKey, WallTime};
 
 use crate::node::Node;
@@ -56,6 +56,7 @@ pub(crate) enum Waiting {
     Timer { slot: u32, seq: u64 },
     PeerDown { peer: NodeIx, reason: DownReason, cause: EventId },
     Command { command: Command, cause: EventId },
+    Children { events: Vec<ChildEvent>, cause: EventId },
 }
 
 impl NodeState {
