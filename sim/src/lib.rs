@@ -22,7 +22,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod simulation;
-pub mod simulation;
 pub mod stream;
 pub mod trace;
 pub mod twice;
