@@ -5,6 +5,8 @@
 mod forms;
 #[path = "conformance/gossip_steps.rs"]
 mod gossip_steps;
+#[path = "conformance/multi_node/mod.rs"]
+mod multi_node;
 #[path = "conformance/single_node.rs"]
 mod single_node;
 
@@ -18,9 +20,10 @@ type Outcomes = Vec<(String, Result<(), String>)>;
 type Runner = fn(&str) -> Result<Outcomes, String>;
 
 /// The files that are run if they are there, each with its runner.
-const FILES: [(&str, Runner); 2] = [
+const FILES: [(&str, Runner); 3] = [
     ("single_node.json", single_node::run),
     ("gossip_steps.json", gossip_steps::run),
+    ("multi_node.json", multi_node::run),
 ];
 
 fn main() -> ExitCode {

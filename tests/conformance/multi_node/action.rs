@@ -38,9 +38,21 @@ pub(super) enum Audience {
 /// One request about one child.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    Register { child: String, nodes: Vec<String>, pid: String, tag: String },
-    Unregister { child: String, nodes: Vec<String> },
-    PidUpdate { child: String, node: String, pid: String },
+    Register {
+        child: String,
+        nodes: Vec<String>,
+        pid: String,
+        tag: String,
+    },
+    Unregister {
+        child: String,
+        nodes: Vec<String>,
+    },
+    PidUpdate {
+        child: String,
+        node: String,
+        pid: String,
+    },
 }
 
 impl Action {
@@ -54,7 +66,9 @@ impl Action {
                     Audience::Word(_) => [].iter(),
                     Audience::Nodes(nodes) => nodes.iter(),
                 };
-                listed.chain(requests.iter().flat_map(Request::nodes)).collect()
+                listed
+                    .chain(requests.iter().flat_map(Request::nodes))
+                    .collect()
             }
         };
         std::iter::once(&self.at).chain(named).collect()
@@ -78,13 +92,19 @@ pub(super) fn parse(text: &str) -> Result<Action, String> {
     let (verb, rest) = doing.trim().split_once(' ').unwrap_or((doing.trim(), ""));
     let what = match verb {
         "trigger_sync" | "init_sync" | "sync" => What::Sync,
-        "broadcast_local_registry" | "broadcast_local_data" | "broadcast" => {
-            What::Broadcast { to: list(rest.trim().strip_prefix("to ").ok_or_else(unknown)?) }
-        }
-        "propagate" => What::Propagate { members, requests: requests(rest).ok_or_else(unknown)? },
+        "broadcast_local_registry" | "broadcast_local_data" | "broadcast" => What::Broadcast {
+            to: list(rest.trim().strip_prefix("to ").ok_or_else(unknown)?),
+        },
+        "propagate" => What::Propagate {
+            members,
+            requests: requests(rest).ok_or_else(unknown)?,
+        },
         _ => return Err(unknown()),
     };
-    Ok(Action { at: at.trim().to_owned(), what })
+    Ok(Action {
+        at: at.trim().to_owned(),
+        what,
+    })
 }
 
 /// Takes `, members: ...` off the end.
@@ -111,7 +131,10 @@ fn list(text: &str) -> Vec<String> {
 /// `register a@n2`, `register a@n1,n2 b@n3 and unregister c@n4`, `pid_update a@n2 -> p2`.
 fn requests(text: &str) -> Option<Vec<Request>> {
     let spaced = text.replace(['[', ']', ';'], " ").replace("->", " -> ");
-    let mut words = spaced.split_whitespace().flat_map(|word| word.split_inclusive(',')).peekable();
+    let mut words = spaced
+        .split_whitespace()
+        .flat_map(|word| word.split_inclusive(','))
+        .peekable();
     let mut requests: Vec<Request> = Vec::new();
     let mut verb = "";
     while let Some(word) = words.next() {
@@ -119,7 +142,9 @@ fn requests(text: &str) -> Option<Vec<Request>> {
         match word {
             "" | "and" => {}
             "register" | "unregister" | "pid_update" => verb = word,
-            "->" => requests.last_mut()?.set_pid(words.next()?.trim_end_matches(','))?,
+            "->" => requests
+                .last_mut()?
+                .set_pid(words.next()?.trim_end_matches(','))?,
             _ => match word.split_once('@') {
                 Some((child, node)) => requests.push(request(verb, child, node)?),
                 // A further node of the child before.
@@ -133,11 +158,21 @@ fn requests(text: &str) -> Option<Vec<Request>> {
 fn request(verb: &str, child: &str, node: &str) -> Option<Request> {
     let (child, node) = (child.to_owned(), node.to_owned());
     match verb {
-        "register" => {
-            Some(Request::Register { child, nodes: vec![node], pid: PID.to_owned(), tag: TAG.to_owned() })
-        }
-        "unregister" => Some(Request::Unregister { child, nodes: vec![node] }),
-        "pid_update" => Some(Request::PidUpdate { child, node, pid: PID.to_owned() }),
+        "register" => Some(Request::Register {
+            child,
+            nodes: vec![node],
+            pid: PID.to_owned(),
+            tag: TAG.to_owned(),
+        }),
+        "unregister" => Some(Request::Unregister {
+            child,
+            nodes: vec![node],
+        }),
+        "pid_update" => Some(Request::PidUpdate {
+            child,
+            node,
+            pid: PID.to_owned(),
+        }),
         _ => None,
     }
 }
@@ -153,7 +188,9 @@ impl Request {
 
     fn add_node(&mut self, node: &str) -> Option<()> {
         match self {
-            Self::Register { nodes, .. } | Self::Unregister { nodes, .. } => nodes.push(node.to_owned()),
+            Self::Register { nodes, .. } | Self::Unregister { nodes, .. } => {
+                nodes.push(node.to_owned())
+            }
             Self::PidUpdate { .. } => return None,
         }
         Some(())

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::action::{self, Audience, Request, What};
 use super::Vector;
+use super::action::{self, Audience, Request, What};
 
 /// Longer than any run: nothing periodic happens in it, and Gossip forgets nothing.
 const NEVER: &str = "1h";
@@ -17,12 +17,19 @@ const QUIET_S: usize = 1;
 
 /// The scenario file of a vector under a latency law, given as `[network]` writes it.
 pub(super) fn text(vector: &Vector, latency: &str) -> Result<String, String> {
-    let actions =
-        vector.actions.iter().map(|text| action::parse(text)).collect::<Result<Vec<_>, String>>()?;
+    let actions = vector
+        .actions
+        .iter()
+        .map(|text| action::parse(text))
+        .collect::<Result<Vec<_>, String>>()?;
     let end = SCENE_S + QUIET_S * (actions.len() + 1);
     let strategy = &vector.strategy.kind;
     let mut file = format!("schema = 1\nname = {}\n\n", quoted(&vector.name));
-    let _ = writeln!(file, "[run]\nduration = \"{end}s\"\nstrategies = [{}]\n", quoted(strategy));
+    let _ = writeln!(
+        file,
+        "[run]\nduration = \"{end}s\"\nstrategies = [{}]\n",
+        quoted(strategy)
+    );
     let _ = writeln!(
         file,
         "[cluster]\nnames = {}\nstart = {}\ndiscovery_interval = \"{NEVER}\"\n",
@@ -35,19 +42,45 @@ pub(super) fn text(vector: &Vector, latency: &str) -> Result<String, String> {
     }
     let _ = writeln!(file, "\n[network]\nlatency = {latency}");
     for row in &vector.initial_rows {
-        let nodes: BTreeMap<&str, &str> =
-            row.nodes.iter().map(|(node, pid)| (node.as_str(), pid.as_str())).collect();
+        let nodes: BTreeMap<&str, &str> = row
+            .nodes
+            .iter()
+            .map(|(node, pid)| (node.as_str(), pid.as_str()))
+            .collect();
         if nodes.len() < row.nodes.len() {
             return Err(format!("the row of {} names a node twice", row.id));
         }
-        let rows = format!("[{}]", raw_row(&row.id, row.nodes.iter().map(|(node, pid)| (node, pid)), &row.meta));
-        step(&mut file, SCENE_S, &format!("rows = {{ on = {}, rows = {rows} }}", quoted(&row.at)));
+        let rows = format!(
+            "[{}]",
+            raw_row(
+                &row.id,
+                row.nodes.iter().map(|(node, pid)| (node, pid)),
+                &row.meta
+            )
+        );
+        step(
+            &mut file,
+            SCENE_S,
+            &format!("rows = {{ on = {}, rows = {rows} }}", quoted(&row.at)),
+        );
     }
     for (node, view) in &vector.views {
-        step(&mut file, SCENE_S, &format!("view = {{ on = {}, nodes = {} }}", quoted(node), names(view)));
+        step(
+            &mut file,
+            SCENE_S,
+            &format!(
+                "view = {{ on = {}, nodes = {} }}",
+                quoted(node),
+                names(view)
+            ),
+        );
     }
     for (number, action) in actions.iter().enumerate() {
-        step(&mut file, SCENE_S + QUIET_S * (number + 1), &written(action));
+        step(
+            &mut file,
+            SCENE_S + QUIET_S * (number + 1),
+            &written(action),
+        );
     }
     // Nothing is claimed by the file itself; the caller compares.
     let _ = writeln!(file, "\n[[expect]]\nalways = \"no_crash\"");
@@ -56,7 +89,10 @@ pub(super) fn text(vector: &Vector, latency: &str) -> Result<String, String> {
 
 /// The nodes that run, then those that are only spoken of.
 fn all_names(vector: &Vector, actions: &[action::Action]) -> Vec<String> {
-    let in_rows = vector.initial_rows.iter().flat_map(|row| row.nodes.iter().map(|(node, _)| node));
+    let in_rows = vector
+        .initial_rows
+        .iter()
+        .flat_map(|row| row.nodes.iter().map(|(node, _)| node));
     let in_views = vector.views.values().flatten();
     let in_actions = actions.iter().flat_map(action::Action::nodes);
     let mut all = vector.nodes.clone();
@@ -90,11 +126,23 @@ fn written(action: &action::Action) -> String {
 
 fn request(request: &Request) -> String {
     match request {
-        Request::Register { child, nodes, pid, tag } => {
-            format!("{{ register = [{}] }}", raw_row(child, nodes.iter().map(|node| (node, pid)), tag))
+        Request::Register {
+            child,
+            nodes,
+            pid,
+            tag,
+        } => {
+            format!(
+                "{{ register = [{}] }}",
+                raw_row(child, nodes.iter().map(|node| (node, pid)), tag)
+            )
         }
         Request::Unregister { child, nodes } => {
-            format!("{{ unregister = [{{ child = {}, nodes = {} }}] }}", quoted(child), names(nodes))
+            format!(
+                "{{ unregister = [{{ child = {}, nodes = {} }}] }}",
+                quoted(child),
+                names(nodes)
+            )
         }
         Request::PidUpdate { child, node, pid } => format!(
             "{{ pid_update = {{ child = {}, node = {}, pid = {} }} }}",
@@ -105,14 +153,31 @@ fn request(request: &Request) -> String {
     }
 }
 
-fn raw_row<'a>(child: &str, entries: impl Iterator<Item = (&'a String, &'a String)>, tag: &str) -> String {
-    let entries =
-        entries.map(|(node, pid)| format!("{} = {}", quoted(node), quoted(pid))).collect::<Vec<_>>().join(", ");
-    format!("{{ child = {}, nodes = {{ {entries} }}, metadata = {{ tag = {} }} }}", quoted(child), quoted(tag))
+fn raw_row<'a>(
+    child: &str,
+    entries: impl Iterator<Item = (&'a String, &'a String)>,
+    tag: &str,
+) -> String {
+    let entries = entries
+        .map(|(node, pid)| format!("{} = {}", quoted(node), quoted(pid)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!(
+        "{{ child = {}, nodes = {{ {entries} }}, metadata = {{ tag = {} }} }}",
+        quoted(child),
+        quoted(tag)
+    )
 }
 
 fn names(names: &[String]) -> String {
-    format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "))
+    format!(
+        "[{}]",
+        names
+            .iter()
+            .map(|name| quoted(name))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
 }
 
 /// A text as a basic string of TOML, which JSON's strings are.

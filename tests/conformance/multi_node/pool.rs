@@ -29,22 +29,39 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Adds the runs of one scenario file.
-    pub(super) fn fill(&mut self, vector: &Vector, text: &str, catalog: &Catalog) -> Result<(), String> {
+    pub(super) fn fill(
+        &mut self,
+        vector: &Vector,
+        text: &str,
+        catalog: &Catalog,
+    ) -> Result<(), String> {
         let scenario = Scenario::read(&vector.name, text.as_bytes(), catalog)
             .map_err(|problems| format!("the translation is refused: {problems:?}\n{text}"))?;
         for seed in 0..SEEDS {
             let fold = Arc::new(Mutex::new(Fold::new(&scenario)));
-            let options = Options { sinks: vec![Box::new(Handle(Arc::clone(&fold)))], ..Options::default() };
+            let options = Options {
+                sinks: vec![Box::new(Handle(Arc::clone(&fold)))],
+                ..Options::default()
+            };
             let report = run(&scenario, &vector.strategy.kind, seed, catalog, options)
                 .map_err(|error| error.to_string())?
                 .report;
             if report.verdict != Verdict::Pass {
                 return Err(format!("seed {seed} ends with {:?}", report.verdict));
             }
-            let delivered = |kind: &str| report.messages.by_kind.get(kind).map_or(0, |counts| counts.delivered);
+            let delivered = |kind: &str| {
+                report
+                    .messages
+                    .by_kind
+                    .get(kind)
+                    .map_or(0, |counts| counts.delivered)
+            };
             self.sync_casts.push(delivered("gossip.sync"));
             self.propagate_casts.push(delivered("gossip.propagate"));
-            let registries = fold.lock().map_err(|error| error.to_string())?.registries(&vector.nodes);
+            let registries = fold
+                .lock()
+                .map_err(|error| error.to_string())?
+                .registries(&vector.nodes);
             *self.outcomes.entry(registries).or_insert(0) += 1;
         }
         Ok(())
@@ -54,21 +71,59 @@ impl Pool {
     pub(super) fn judge(&self, vector: &Vector) -> Result<(), String> {
         let mut wrong = Vec::new();
         for (seen, times) in &self.outcomes {
-            if !vector.outcomes.iter().any(|outcome| outcome.registries == *seen) {
-                wrong.push(format!("{times} runs came to an outcome that is not recorded: {seen:?}"));
+            if !vector
+                .outcomes
+                .iter()
+                .any(|outcome| outcome.registries == *seen)
+            {
+                wrong.push(format!(
+                    "{times} runs came to an outcome that is not recorded: {}",
+                    shown(seen)
+                ));
             }
         }
         let runs: u64 = vector.outcomes.iter().map(|outcome| outcome.times).sum();
         let is_common = |outcome: &&Outcome| outcome.times * 100 >= runs * COMMON_PERCENT;
         for Outcome { registries, times } in vector.outcomes.iter().filter(is_common) {
             if !self.outcomes.contains_key(registries) {
-                wrong.push(format!("an outcome of {times} of {runs} recorded runs was never seen: {registries:?}"));
+                let shown = shown(registries);
+                wrong.push(format!(
+                    "an outcome of {times} of {runs} recorded runs was never seen: {shown}"
+                ));
             }
         }
-        wrong.extend(out_of_range("sync_casts", &vector.sync_casts, &self.sync_casts));
-        wrong.extend(out_of_range("propagate_casts", &vector.propagate_casts, &self.propagate_casts));
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+        wrong.extend(out_of_range(
+            "sync_casts",
+            &vector.sync_casts,
+            &self.sync_casts,
+        ));
+        wrong.extend(out_of_range(
+            "propagate_casts",
+            &vector.propagate_casts,
+            &self.propagate_casts,
+        ));
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("; "))
+        }
     }
+}
+
+/// Registries in one line: `n1: a@n2=p[m] b[m] (ttl), n2:`.
+fn shown(registries: &Registries) -> String {
+    let row = |row: &RowForm| {
+        let entry = |(node, pid): &(String, Option<String>)| {
+            format!("@{node}={}", pid.as_deref().unwrap_or("nil"))
+        };
+        let entries: String = row.nodes.iter().map(entry).collect();
+        let ttl = if row.ttl { " (ttl)" } else { "" };
+        format!(" {}{entries}[{}]{ttl}", row.id, row.meta)
+    };
+    let node = |(node, rows): (&String, &Vec<RowForm>)| {
+        format!("{node}:{}", rows.iter().map(row).collect::<String>())
+    };
+    registries.iter().map(node).collect::<Vec<_>>().join(", ")
 }
 
 /// The recorded counts that the pool's range, widened by the slack, does not hold.
@@ -77,8 +132,13 @@ fn out_of_range(what: &str, recorded: &[u64], pool: &[u64]) -> Option<String> {
     let is_inside = |count: u64| {
         count * 100 >= least * (100 - SLACK_PERCENT) && count * 100 <= most * (100 + SLACK_PERCENT)
     };
-    let outside: Vec<u64> = recorded.iter().copied().filter(|count| !is_inside(*count)).collect();
-    (!outside.is_empty()).then(|| format!("{what} {outside:?} were recorded, the runs have {least} to {most}"))
+    let outside: Vec<u64> = recorded
+        .iter()
+        .copied()
+        .filter(|count| !is_inside(*count))
+        .collect();
+    (!outside.is_empty())
+        .then(|| format!("{what} {outside:?} were recorded, the runs have {least} to {most}"))
 }
 
 /// The registries of all nodes, folded from the changes of their rows.
@@ -89,12 +149,23 @@ struct Fold {
 
 impl Fold {
     fn new(scenario: &Scenario) -> Self {
-        Self { names: scenario.cluster.nodes.clone(), rows: BTreeMap::new() }
+        Self {
+            names: scenario.cluster.nodes.clone(),
+            rows: BTreeMap::new(),
+        }
     }
 
     fn registries(&self, nodes: &[String]) -> Registries {
-        let rows = |node: &String| self.rows.get(&NodeId::new(node)).map(rows_of).unwrap_or_default();
-        nodes.iter().map(|node| (node.clone(), rows(node))).collect()
+        let rows = |node: &String| {
+            self.rows
+                .get(&NodeId::new(node))
+                .map(rows_of)
+                .unwrap_or_default()
+        };
+        nodes
+            .iter()
+            .map(|node| (node.clone(), rows(node)))
+            .collect()
     }
 }
 
@@ -103,7 +174,12 @@ fn rows_of(rows: &BTreeMap<ChildId, Row>) -> Vec<RowForm> {
         let mut nodes: Vec<_> = row
             .entries
             .iter()
-            .map(|entry| (entry.node.to_string(), entry.pid.as_ref().map(ToString::to_string)))
+            .map(|entry| {
+                (
+                    entry.node.to_string(),
+                    entry.pid.as_ref().map(ToString::to_string),
+                )
+            })
             .collect();
         nodes.sort();
         RowForm {
@@ -123,8 +199,13 @@ struct Handle(Arc<Mutex<Fold>>);
 
 impl Sink for Handle {
     fn event(&mut self, event: &Event) {
-        let Payload::Row { child, after, .. } = &event.payload else { return };
-        let mut fold = self.0.lock().expect("nobody panicked while holding the fold");
+        let Payload::Row { child, after, .. } = &event.payload else {
+            return;
+        };
+        let mut fold = self
+            .0
+            .lock()
+            .expect("nobody panicked while holding the fold");
         let node = fold.names[event.node as usize].clone();
         let rows = fold.rows.entry(node).or_default();
         match after {
