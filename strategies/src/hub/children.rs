@@ -86,6 +86,11 @@ impl Children {
         self.batches.values().map(|batch| batch.open).sum()
     }
 
+    #[cfg(test)]
+    pub(super) fn last_pid(&self) -> u64 {
+        self.last_pid
+    }
+
     pub(super) fn get(&self, child: &ChildId) -> Option<&Local> {
         self.table.get(child)
     }
