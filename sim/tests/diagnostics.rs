@@ -20,7 +20,7 @@ fn rendered(diagnostic: &dyn Diagnostic) -> String {
         .with_width(100)
         .with_links(false)
         .render_report(&mut out, diagnostic)
-        .unwrap();
+        .expect("it can be told");
     out.lines()
         .map(str::trim_end)
         .fold(String::new(), |text, line| text + line + "\n")
@@ -31,7 +31,11 @@ fn codes(source: &str) -> BTreeSet<String> {
     let codes: BTreeSet<String> = source
         .split("code(scenario::")
         .skip(1)
-        .map(|rest| rest.split(')').next().unwrap().to_owned())
+        .map(|rest| {
+            rest.split_once(')')
+                .map_or(rest, |(code, _)| code)
+                .to_owned()
+        })
         .collect();
     assert_eq!(
         codes.len(),

@@ -22,7 +22,7 @@ fn read(text: &str) -> Result<Scenario, Vec<Problem>> {
 }
 
 fn read_file(path: &Path) -> Scenario {
-    let bytes = load::read_bytes(path).unwrap();
+    let bytes = load::read_bytes(path).expect("the file is there");
     Scenario::read(&path.display().to_string(), &bytes, &Catalog::default()).unwrap_or_else(
         |problems| {
             panic!("{problems}: {:?}", problems.problems());
@@ -33,7 +33,7 @@ fn read_file(path: &Path) -> Scenario {
 /// Every scenario file of the repository, and those of these tests.
 fn shipped() -> Vec<PathBuf> {
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-    let mut files = load::find(&[data("")]).unwrap();
+    let mut files = load::find(&[data("")]).expect("the files are there");
     files.extend(load::find(&[scenarios]).unwrap_or_default());
     files
 }
@@ -52,7 +52,7 @@ fn without_lines(mut scenario: Scenario) -> Scenario {
 fn script(steps: &[&str]) -> String {
     let head = "schema = 1\n[cluster]\nnodes = 4\nstart = [\"n1..n3\"]\n".to_owned();
     steps.iter().fold(head, |text, step| {
-        let (at, action) = step.split_once(": ").unwrap();
+        let (at, action) = step.split_once(": ").expect("a time and an action");
         format!("{text}[[step]]\nat = \"{at}\"\n{action}\n")
     })
 }
@@ -357,9 +357,11 @@ fn node_lists_take_names_spans_and_all() {
         let text = format!(
             "schema = 1\n[cluster]\nnames = [\"c\", \"a\", \"b\"]\nstart = []\n[[step]]\nat = \"1s\"\njoin = {{ nodes = {list} }}\n"
         );
-        read(&text).map(|scenario| match &scenario.steps[0].action {
-            Action::Join(nodes) => nodes.clone(),
-            other => panic!("{other:?}"),
+        read(&text).map(|scenario| {
+            let Action::Join(nodes) = &scenario.steps[0].action else {
+                panic!("no join")
+            };
+            nodes.clone()
         })
     };
     assert_eq!(joined("\"all\"").unwrap(), [0, 1, 2]);

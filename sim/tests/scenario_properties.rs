@@ -98,7 +98,7 @@ fn nodes(size: usize, min: usize) -> impl Strategy<Value = Vec<NodeIx>> {
 }
 
 fn node(size: usize) -> impl Strategy<Value = NodeIx> {
-    (0..size).prop_map(|node| NodeIx::try_from(node).unwrap())
+    (0..size).prop_map(|node| NodeIx::try_from(node).expect("a small cluster"))
 }
 
 fn link(size: usize) -> impl Strategy<Value = LinkChange> {
@@ -333,7 +333,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         (Just(cluster), file, network(2), vec(step, 0..6), vec(expectation, 0..4)).prop_map(
             |(cluster, (name, summary, seed, (first, count), tuned), network, steps, expectations)| {
                 let parameters = serde_json::json!({ "sync_interval": "7s", "recipients": 2, "restricted_init": false });
-                let tuned = tuned.then(|| ("gossip".to_owned(), parameters.as_object().unwrap().clone()));
+                let tuned = tuned.then(|| ("gossip".to_owned(), parameters.as_object().expect("an object").clone()));
                 Scenario {
                     name,
                     summary,
@@ -368,7 +368,7 @@ fn exercise(bytes: &[u8]) {
     let catalog = Catalog::default();
     match Scenario::read("any.toml", bytes, &catalog) {
         Ok(scenario) => {
-            estimate(&scenario, &catalog);
+            assert_eq!(estimate(&scenario, &catalog).steps, scenario.steps.len());
             let resolved = resolve(&scenario, 3, &catalog);
             for (scenario, style) in [(&scenario, Style::Brief), (&resolved, Style::Full)] {
                 let text = render(scenario, style);
@@ -382,10 +382,10 @@ fn exercise(bytes: &[u8]) {
             let mut told = String::new();
             GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
                 .render_report(&mut told, &problems)
-                .unwrap();
+                .expect("it can be told");
             NarratableReportHandler::new()
                 .render_report(&mut told, &problems)
-                .unwrap();
+                .expect("it can be told");
         }
     }
 }

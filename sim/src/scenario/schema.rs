@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::shape::{FILE, Key, Shape, Value};
+use super::shape::{FILE, Shape, Value};
 use crate::catalog::Catalog;
 use crate::metric;
 use crate::oracle;
@@ -13,7 +13,6 @@ const DURATION: &str = r"[0-9]+(\.[0-9]+)?(us|ms|s|m|h)";
 /// strategies.
 #[must_use]
 pub fn json_schema(catalog: &Catalog) -> Json {
-    let mut schema = shape(&FILE, catalog);
     let head = [
         (
             "$schema".to_owned(),
@@ -25,65 +24,45 @@ pub fn json_schema(catalog: &Catalog) -> Json {
             json!("A scripted cluster, and what must hold in it."),
         ),
     ];
-    let definitions = std::mem::take(&mut schema.definitions);
-    let mut all: Map<String, Json> = head.into_iter().chain(schema.body).collect();
-    if !definitions.is_empty() {
-        all.insert("$defs".to_owned(), Json::Object(definitions));
-    }
-    Json::Object(all)
+    Json::Object(head.into_iter().chain(shape(&FILE, catalog)).collect())
 }
 
-/// A schema under construction: its body, and the definitions that it refers to, which must
-/// stand at the root.
-struct Part {
-    body: Map<String, Json>,
-    definitions: Map<String, Json>,
-}
-
-impl Part {
-    fn of(body: Json) -> Self {
-        let body = match body {
-            Json::Object(map) => map,
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
-                Map::new()
-            }
-        };
-        Self {
-            body,
-            definitions: Map::new(),
-        }
-    }
-}
-
-fn shape(shape: &Shape, catalog: &Catalog) -> Part {
+fn shape(shape: &Shape, catalog: &Catalog) -> Map<String, Json> {
     let mut properties = Map::new();
-    let mut definitions = Map::new();
     for key in shape.keys {
-        let mut part = value(&key.value, catalog);
-        part.body.insert("description".to_owned(), json!(key.doc));
+        let mut property = value(&key.value, catalog);
+        property.insert("description".to_owned(), json!(key.doc));
         if let Some(default) = key.default.and_then(default_json) {
-            part.body.insert("default".to_owned(), default);
+            property.insert("default".to_owned(), default);
         }
-        definitions.append(&mut part.definitions);
-        properties.insert(key.name.to_owned(), Json::Object(part.body));
+        properties.insert(key.name.to_owned(), Json::Object(property));
     }
     let required: Vec<&str> = shape
         .keys
         .iter()
         .filter(|key| key.required)
-        .map(|key: &Key| key.name)
+        .map(|key| key.name)
         .collect();
-    let mut part = Part::of(
+    let mut table = object(
         json!({ "type": "object", "properties": properties, "additionalProperties": false }),
     );
     if !required.is_empty() {
-        part.body.insert("required".to_owned(), json!(required));
+        table.insert("required".to_owned(), json!(required));
     }
     if !shape.choices.is_empty() {
-        part.body.insert("oneOf".to_owned(), choices(shape.choices));
+        table.insert("oneOf".to_owned(), choices(shape.choices));
     }
-    part.definitions = definitions;
-    part
+    table
+}
+
+/// The keys of a JSON object; none of another value.
+fn object(value: Json) -> Map<String, Json> {
+    match value {
+        Json::Object(map) => map,
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            Map::new()
+        }
+    }
 }
 
 /// Each alternative: its keys, and none of those of the others.
@@ -113,7 +92,7 @@ fn default_json(default: &str) -> Option<Json> {
     serde_json::to_value(table.get("value")?).ok()
 }
 
-fn value(value: &Value, catalog: &Catalog) -> Part {
+fn value(value: &Value, catalog: &Catalog) -> Map<String, Json> {
     let duration = || json!({ "type": "string", "pattern": format!("^{DURATION}$") });
     let nodes = || {
         json!({
@@ -121,7 +100,7 @@ fn value(value: &Value, catalog: &Catalog) -> Part {
         })
     };
     let texts = || json!({ "type": "object", "additionalProperties": { "type": "string" } });
-    Part::of(match value {
+    object(match value {
         Value::Text | Value::Node => json!({ "type": "string" }),
         Value::Name => json!({ "type": "string", "minLength": 1, "maxLength": 256 }),
         Value::Names => {
@@ -155,12 +134,7 @@ fn value(value: &Value, catalog: &Catalog) -> Part {
         Value::Texts => texts(),
         Value::NodeTexts => texts(),
         Value::Table(table) => return shape(table, catalog),
-        Value::Tables(table) => {
-            let mut part = shape(table, catalog);
-            let items = std::mem::take(&mut part.body);
-            part.body = Part::of(json!({ "type": "array", "items": items })).body;
-            return part;
-        }
+        Value::Tables(table) => json!({ "type": "array", "items": shape(table, catalog) }),
     })
 }
 
@@ -174,25 +148,19 @@ fn metric() -> Json {
     json!({ "anyOf": [{ "enum": metric::NAMES }, { "type": "string", "pattern": pattern }] })
 }
 
-/// The tables of parameters, as the catalog declares them.
-fn parameters(catalog: &Catalog) -> Part {
+/// The tables of parameters, as the catalog declares them: each a schema of its own, so that it
+/// can refer to definitions of its own.
+fn parameters(catalog: &Catalog) -> Map<String, Json> {
     let mut properties = Map::new();
-    let mut definitions = Map::new();
     for entry in catalog.entries() {
-        let mut part = Part::of(entry.config_schema());
-        part.body.remove("$schema");
-        if let Some(Json::Object(mut inner)) = part.body.remove("$defs") {
-            definitions.append(&mut inner);
-        }
-        part.body
-            .insert("additionalProperties".to_owned(), json!(false));
-        part.body
-            .insert("description".to_owned(), json!(entry.summary()));
-        properties.insert(entry.name().to_owned(), Json::Object(part.body));
+        let mut parameters = object(entry.config_schema());
+        parameters.insert(
+            "$id".to_owned(),
+            json!(format!("urn:hublab:strategy:{}", entry.name())),
+        );
+        parameters.insert("additionalProperties".to_owned(), json!(false));
+        parameters.insert("description".to_owned(), json!(entry.summary()));
+        properties.insert(entry.name().to_owned(), Json::Object(parameters));
     }
-    let mut part = Part::of(
-        json!({ "type": "object", "properties": properties, "additionalProperties": false }),
-    );
-    part.definitions = definitions;
-    part
+    object(json!({ "type": "object", "properties": properties, "additionalProperties": false }))
 }

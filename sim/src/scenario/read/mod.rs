@@ -36,10 +36,7 @@ use nodes::Nodes;
 
 /// Reads and checks a file.
 pub(super) fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Scenario, Problems> {
-    let source = match syntax::decode(name, bytes) {
-        Ok(source) => source,
-        Err((text, problem)) => return Err(Problems::new(text, vec![problem], 0)),
-    };
+    let source = syntax::decode(name, bytes)?;
     let text = Text::new(name, source);
     let (tree, syntax_errors) = syntax::parse(source, &text);
     let mut reader = Reader::new(&text, catalog);
@@ -85,13 +82,22 @@ fn stands_alone(problem: &Problem, syntax_errors: &[Problem], text: &Text) -> bo
             .all(|error| line(error) != line(problem))
 }
 
-/// The name that a file gives a scenario without one.
+/// The name that a file gives a scenario without one: its stem, made a valid name.
 fn stem(name: &str) -> String {
     let stem = std::path::Path::new(name)
         .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned());
-    stem.filter(|stem| !stem.is_empty())
-        .unwrap_or_else(|| "scenario".to_owned())
+        .unwrap_or_default()
+        .to_string_lossy();
+    let valid: String = stem
+        .chars()
+        .take(value::NAME_MAX)
+        .map(|c| if c.is_control() { '_' } else { c })
+        .collect();
+    if valid.is_empty() {
+        "scenario".to_owned()
+    } else {
+        valid
+    }
 }
 
 /// A longer message as problems quote it: in one line, cut at a bound.

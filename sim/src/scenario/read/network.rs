@@ -83,13 +83,15 @@ impl<'t> Reader<'_> {
             "constant" => self.duration(value).map(Latency::Constant),
             "uniform" => self.uniform(value),
             "exponential" => {
-                let (min, mean) =
-                    self.ordered(value, &EXPONENTIAL, ("min", Self::duration), "mean")?;
+                let (min, mean) = self.ordered(value, &EXPONENTIAL, "min", "mean")?;
                 Some(Latency::Exponential { min, mean })
             }
             "lognormal" => {
-                let (median, p99) =
-                    self.ordered(value, &LOGNORMAL, ("median", Self::positive), "p99")?;
+                let (median, p99) = self.ordered(value, &LOGNORMAL, "median", "p99")?;
+                if median.is_zero() {
+                    let at = self.label(value.span());
+                    self.report(Problem::ZeroDuration { at });
+                }
                 Some(Latency::Lognormal { median, p99 })
             }
             _ => self.bimodal(value),
@@ -116,14 +118,11 @@ impl<'t> Reader<'_> {
         &mut self,
         value: &'t Value<'t>,
         shape: &'static Shape,
-        (smaller, read_smaller): (
-            &'static str,
-            fn(&mut Self, &'t Value<'t>) -> Option<Duration>,
-        ),
+        smaller: &'static str,
         larger: &'static str,
     ) -> Option<(Duration, Duration)> {
         let table = self.open(value, shape)?;
-        let low = self.need(&table, smaller, read_smaller);
+        let low = self.need(&table, smaller, Self::duration);
         let high = self.need(&table, larger, Self::duration);
         let (low, high) = (low?, high?);
         self.in_order(value, (smaller, low), (larger, high));

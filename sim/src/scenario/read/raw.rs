@@ -1,6 +1,6 @@
 //! Raw rows and requests: what `rows` and `propagate` hand to a registry or a strategy.
 
-use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid};
+use hublab_strategies::{ChildId, Entry, NodeId, Pid};
 
 use super::Reader;
 use super::syntax::Value;
@@ -15,7 +15,7 @@ impl<'t> Reader<'_> {
         let entries = self.need(table, "nodes", Self::node_texts);
         let metadata = self
             .may(table, "metadata", Self::metadata)
-            .unwrap_or_else(Metadata::default);
+            .unwrap_or_default();
         let entry = |(node, pid): (NodeId, &str)| Entry {
             node,
             pid: Some(Pid::new(pid)),

@@ -1,6 +1,6 @@
 //! `[[step]]`: one short function per action.
 
-use hublab_strategies::{ChildId, Metadata};
+use hublab_strategies::ChildId;
 use toml::de::DeValue;
 
 use super::syntax::Value;
@@ -32,10 +32,10 @@ const IN_FLIGHT: &[(&str, InFlight)] = &[
     ("deliver", InFlight::Deliver),
     ("hold", InFlight::Hold),
 ];
-const AUDIENCES: &[(&str, fn() -> Audience)] = &[
-    ("global", || Audience::Global),
-    ("local", || Audience::Local),
-    ("external", || Audience::External),
+const AUDIENCES: &[(&str, Audience)] = &[
+    ("global", Audience::Global),
+    ("local", Audience::Local),
+    ("external", Audience::External),
 ];
 
 /// How each action is read. Adding one: a line here, its function, and its shape.
@@ -207,7 +207,7 @@ impl<'t> Reader<'_> {
         let children = self.children(&table);
         let metadata = self
             .may(&table, "metadata", Self::metadata)
-            .unwrap_or_else(Metadata::default);
+            .unwrap_or_default();
         let replicas = self
             .may(&table, "replicas", Self::nodes)
             .unwrap_or_default();
@@ -327,9 +327,7 @@ impl<'t> Reader<'_> {
 
     fn audience(&mut self, value: &'t Value<'t>) -> Option<Audience> {
         match value.get_ref() {
-            DeValue::String(word) if word != "all" => self
-                .word(value, "audience", AUDIENCES)
-                .map(|audience| audience()),
+            DeValue::String(word) if word != "all" => self.word(value, "audience", AUDIENCES),
             DeValue::String(_)
             | DeValue::Integer(_)
             | DeValue::Float(_)

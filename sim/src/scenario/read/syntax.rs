@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use toml_parser::parser::{EventReceiver, RecursionGuard};
 use toml_parser::{ErrorSink, ParseError, Source, Span};
 
-use crate::scenario::diagnostic::{PROBLEMS_MAX, Problem};
+use crate::scenario::diagnostic::{PROBLEMS_MAX, Problem, Problems};
 use crate::scenario::text::Text;
 
 /// The longest file, in bytes.
@@ -27,16 +27,20 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 /// The text of a file.
 ///
 /// # Errors
-/// The problem that makes it no text, and the text to show it in.
-pub(super) fn decode<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, (Text, Problem)> {
+/// The problem that makes it no text.
+pub(super) fn decode<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Problems> {
     if bytes.len() > FILE_BYTES_MAX {
-        return Err((Text::new(name, ""), Problem::FileTooLarge));
+        return Err(Problems::new(
+            Text::new(name, ""),
+            vec![Problem::FileTooLarge],
+            0,
+        ));
     }
     std::str::from_utf8(bytes).map_err(|error| {
         let text = Text::new(name, &String::from_utf8_lossy(bytes));
         let start = error.valid_up_to();
         let at = text.label(start..start + char::REPLACEMENT_CHARACTER.len_utf8());
-        (text, Problem::NotUtf8 { at })
+        Problems::new(text, vec![Problem::NotUtf8 { at }], 0)
     })
 }
 

@@ -14,7 +14,7 @@ use crate::scenario::model::When;
 use crate::scenario::suggest;
 
 /// The longest name, in characters: bounds what counted children can take.
-const NAME_MAX: usize = 256;
+pub(super) const NAME_MAX: usize = 256;
 
 const DURATION: &str = "a duration like \"15s\"";
 
@@ -195,7 +195,7 @@ impl<'t> Reader<'_> {
     }
 
     /// One of some words.
-    pub(super) fn word<T: Copy>(
+    pub(super) fn word<T: Clone>(
         &mut self,
         value: &'t Value<'t>,
         what: &'static str,
@@ -205,7 +205,7 @@ impl<'t> Reader<'_> {
         let found = words
             .iter()
             .find(|(name, _)| *name == word)
-            .map(|(_, meaning)| *meaning);
+            .map(|(_, meaning)| meaning.clone());
         if found.is_none() {
             let at = self.label(value.span());
             let help = suggest::help(word, words.iter().map(|(name, _)| *name));
