@@ -206,7 +206,7 @@ impl Engine {
     fn tell_down(&mut self, node: NodeIx, peer: NodeIx, reason: DownReason, cause: EventId) {
         let state = &mut self.nodes[node as usize];
         if state.paused {
-            state.waiting.push_back(Waiting::PeerDown { peer, reason, cause });
+            state.waiting.push_back(Waiting::Input { input: Immediate::PeerDown(peer, reason), cause });
         } else if state.is_running() {
             self.immediate.push_back((node, cause, Immediate::PeerDown(peer, reason)));
         }

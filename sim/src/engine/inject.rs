@@ -3,7 +3,7 @@
 use hublab_strategies::hub::{ChildEvent, Command};
 use hublab_strategies::{NodeId, Pid, Time};
 
-use super::Engine;
+use super::{Engine, Immediate};
 use super::state::Waiting;
 use crate::node::NodeInput;
 use crate::scenario::model::NodeIx;
@@ -112,7 +112,7 @@ impl Engine {
         self.stop_child(node, cause, pid);
         let state = &mut self.nodes[node as usize];
         if state.paused {
-            state.waiting.push_back(Waiting::Children { events: vec![event], cause });
+            state.waiting.push_back(Waiting::Input { input: Immediate::Children(vec![event]), cause });
             self.observers.truth_settled(&self.nodes);
         } else {
             self.step(node, cause, 0, NodeInput::Children(vec![event]));

@@ -115,11 +115,11 @@ impl Engine {
             return;
         }
         state.paused = false;
-        let waiting = std::mem::take(&mut state.waiting);
+        state.resuming = true;
         self.record(node, cause, Payload::Resumed);
         self.refresh_silences_of(node);
-        for input in waiting {
-            match input {
+        while let Some(waiting) = self.nodes[node as usize].waiting.pop_front() {
+            match waiting {
                 Waiting::Message { slot, seq } => {
                     if self.flights.get(slot, seq).is_some() {
                         self.deliver(slot);
@@ -131,14 +131,12 @@ impl Engine {
                         self.fire_timer(node, key, slot);
                     }
                 }
-                Waiting::PeerDown { peer, reason, cause } => {
-                    self.immediate.push_back((node, cause, super::Immediate::PeerDown(peer, reason)));
-                }
                 Waiting::Command { command, cause } => self.step(node, cause, 0, NodeInput::Command(command)),
-                Waiting::Children { events, cause } => self.step(node, cause, 0, NodeInput::Children(events)),
+                Waiting::Input { input, cause } => self.handle_immediate(node, cause, input),
             }
             self.drain_immediate();
         }
+        self.nodes[node as usize].resuming = false;
     }
 
     /// Gives a node a command; a paused one gets it when it goes on.

@@ -81,10 +81,19 @@ pub struct Engine {
 }
 
 /// An input that follows from something else in the same instant.
-enum Immediate {
+pub(crate) enum Immediate {
     PeerUp(NodeIx, u32),
     PeerDown(NodeIx, hublab_strategies::DownReason),
     Children(Vec<ChildEvent>),
+}
+
+impl Immediate {
+    fn is_of_peer(&self) -> bool {
+        match self {
+            Self::PeerUp(..) | Self::PeerDown(..) => true,
+            Self::Children(_) => false,
+        }
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -213,7 +222,13 @@ impl Engine {
 
     fn drain_immediate(&mut self) {
         while let Some((node, cause, input)) = self.immediate.pop_front() {
-            self.handle_immediate(node, cause, input);
+            let state = &mut self.nodes[node as usize];
+            if state.resuming && input.is_of_peer() {
+                // Behind what it has not come to yet, the end of that very connection perhaps.
+                state.waiting.push_back(Waiting::Input { input, cause });
+            } else {
+                self.handle_immediate(node, cause, input);
+            }
         }
         self.observers.step_done(self.now, &self.nodes);
     }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hublab_strategies::hub::{ChildEvent, Command};
-use hublab_strategies::{ChildId, DownReason, Metadata, Pid, Time, TimerKey, WallTime};
+use hublab_strategies::hub::Command;
+use hublab_strategies::{ChildId, Metadata, Pid, Time, TimerKey, WallTime};
 
+use super::Immediate;
 use crate::node::Node;
 use crate::scenario::model::{ClockChange, NodeIx};
 use crate::stream::Stream;
@@ -21,6 +22,8 @@ pub struct NodeState {
     pub(crate) incarnation: u32,
     /// Whether it is stopped by a `pause`.
     pub(crate) paused: bool,
+    /// Whether it goes on after a pause, and has not handled all that waited yet.
+    pub(crate) resuming: bool,
     /// What came due during the pause, in that order.
     pub(crate) waiting: VecDeque<Waiting>,
     /// Its own draws.
@@ -54,9 +57,8 @@ pub struct Child {
 pub(crate) enum Waiting {
     Message { slot: u32, seq: u64 },
     Timer { slot: u32, seq: u64 },
-    PeerDown { peer: NodeIx, reason: DownReason, cause: EventId },
     Command { command: Command, cause: EventId },
-    Children { events: Vec<ChildEvent>, cause: EventId },
+    Input { input: Immediate, cause: EventId },
 }
 
 impl NodeState {
@@ -65,6 +67,7 @@ impl NodeState {
             node: None,
             incarnation: 0,
             paused: false,
+            resuming: false,
             waiting: VecDeque::new(),
             stream: Stream::new(0),
             clock: WallClock::default(),
