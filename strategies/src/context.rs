@@ -201,3 +201,80 @@ impl<'a, M> Context<'a, M> {
         self.state.broadcastable_local_data()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::recorder::{Effect, Recorder};
+
+    fn names(nodes: &[&str]) -> Vec<NodeId> {
+        nodes.iter().map(|node| NodeId::new(node)).collect()
+    }
+
+    fn with_context<T>(
+        recorder: &mut Recorder<()>,
+        call: impl FnOnce(&mut Context<'_, ()>) -> T,
+    ) -> T {
+        let mut state = NodeState::new("n1".into(), 1, Duration::from_secs(30));
+        call(&mut Context::new(&mut state, recorder))
+    }
+
+    #[test]
+    fn few_enough_candidates_are_all_taken_in_order_and_without_a_draw() {
+        let mut recorder = Recorder::default();
+        let all = names(&["b", "a", "c"]);
+        assert_eq!(with_context(&mut recorder, |cx| cx.choose(&all, 3)), all);
+        assert_eq!(recorder.draws, 0);
+    }
+
+    #[test]
+    fn every_choice_of_two_of_four_comes_up_and_repeats_nobody() {
+        let all = names(&["a", "b", "c", "d"]);
+        let mut seen = BTreeSet::new();
+        for seed in 0..200 {
+            let chosen = with_context(&mut Recorder::new(seed), |cx| cx.choose(&all, 2));
+            assert!(chosen.len() == 2 && chosen[0] != chosen[1]);
+            seen.insert(chosen);
+        }
+        assert_eq!(seen.len(), 12);
+    }
+
+    #[test]
+    fn the_order_of_several_requests_is_drawn_and_that_of_one_is_not() {
+        let put = |child: &str| {
+            let (spec, entries, metadata) = (
+                ChildSpec::new(child, ""),
+                Default::default(),
+                Metadata::default(),
+            );
+            Request::Register(vec![crate::request::Registration {
+                spec,
+                entries,
+                metadata,
+            }])
+        };
+        let order = |recorder: &mut Recorder<()>, requests: Requests| {
+            with_context(recorder, |cx| cx.handle_requests(&requests));
+            let child = |effect| {
+                let Effect::Emit(Event::Row(row)) = effect else {
+                    panic!("only rows change: {effect:?}")
+                };
+                row.child.to_string()
+            };
+            recorder.take().into_iter().map(child).collect::<String>()
+        };
+        let mut recorder = Recorder::default();
+        assert_eq!(order(&mut recorder, [put("a")].into()), "a");
+        assert_eq!(recorder.draws, 0);
+        let all = |seed| {
+            order(
+                &mut Recorder::new(seed),
+                [put("a"), put("b"), put("c")].into(),
+            )
+        };
+        let seen: BTreeSet<_> = (0..100).map(all).collect();
+        assert_eq!(seen.len(), 6);
+    }
+}

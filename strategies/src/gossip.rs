@@ -1,6 +1,6 @@
 //! [`Gossip`]: nodes pass on what they hear, with lists of who has heard it.
 //!
-//! Source: protocol.md section 5, profile v05_e2 (ProcessHub's `Synchronization.Gossip`), self-sends
+//! Source: protocol.md section 5, profile `v05_e2` (ProcessHub's `Synchronization.Gossip`), self-sends
 //! and dropped acknowledgements included.
 //!
 //! Deviations: none of effect. A node handles the requests of a propagation in the step in which it

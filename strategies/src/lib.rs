@@ -1,12 +1,51 @@
 //! Synchronization strategies of a distributed process registry.
 //!
 //! A process registry says, on every node of a cluster, which child process runs where. This crate
-//! is one node of it, without any input or output of its own: a [`hub::Hub`] takes one input, changes its
+//! is one node of it, without any input or output of its own: a [`Hub`] takes one input, changes its
 //! state, and asks its [`Runtime`] for effects. The same hub runs in a unit test, under a simulated
 //! network, and on sockets.
 //!
-//! Promises: no clock, entropy, thread or hash order is used; everything that happens is a function of
-//! the inputs and of what the runtime answers. Bytes from a peer never panic.
+//! # Promises
+//!
+//! - No clock, entropy, thread or hash order is used: everything that happens is a function of the
+//!   inputs and of what the runtime answers.
+//! - One input is one atomic step. It ends; its effects are listed in the order of their calls.
+//! - Bytes from a peer never panic, and bytes that are no message change nothing.
+//! - The rules are those of ProcessHub 0.5.0-beta (profile `v05_e2`), list order included; golden
+//!   vectors recorded from the original are part of the tests.
+//!
+//! # Map
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | [`hub`] | one node as a state machine: inputs, periodic work, children, messages between hubs |
+//! | [`strategy`] | the six operations, and what a catalog knows of a strategy |
+//! | [`pubsub`], [`gossip`] | the two ports |
+//! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
+//! | [`context`] | what a strategy sees of its node, and all it can do there |
+//! | [`state`] | what every node keeps: registry, view, connections, the latch |
+//! | [`registry`] | the rows, and the rules that change them |
+//! | [`child`], [`request`], [`snapshot`], [`fact`] | what is said about children |
+//! | [`name`], [`view`], [`time`], [`timestamps`] | names, lists of them, integer time |
+//! | [`runtime`], [`recorder`] | the way out of a hub, and its test double |
+//! | [`message`], [`wire`] | what travels: kinds, sizes, channels; the one codec |
+//!
+//! # A node in a test
+//!
+//! ```
+//! use hublab_strategies::hub::{Command, Input};
+//! use hublab_strategies::{Discovery, Effect, Hub, HubConfig, PubSub, Recorder};
+//!
+//! let mut hub = Hub::new("n1".into(), 1, PubSub::default(), Discovery::default(), HubConfig::default());
+//! let mut recorder = Recorder::default();
+//! hub.handle(Input::Start, &mut recorder);
+//! assert!(matches!(recorder.take()[0], Effect::Announce { .. }));
+//!
+//! hub.handle(Input::Command(Command::SetView(vec!["n1".into(), "n2".into()])), &mut recorder);
+//! hub.handle(Input::Command(Command::Sync), &mut recorder);
+//! let sends = recorder.take().iter().filter(|effect| matches!(effect, Effect::Send { .. })).count();
+//! assert_eq!(sends, 0, "a node that never hosted a child says nothing");
+//! ```
 
 pub mod child;
 pub mod context;

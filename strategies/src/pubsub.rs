@@ -1,6 +1,6 @@
 //! [`PubSub`]: every node tells every other node, directly.
 //!
-//! Source: protocol.md section 4, profile v05_e2 (ProcessHub's `Synchronization.PubSub`).
+//! Source: protocol.md section 4, profile `v05_e2` (ProcessHub's `Synchronization.PubSub`).
 //!
 //! Deviations: none. The hub is never locked or partitioned in the original's sense, so events are
 //! never queued at the sender; an event to oneself is handled in the same step and is no message.
@@ -13,6 +13,9 @@
 //! Claims: see [`PubSub::claims`](Strategy::claims). What it does not promise is in protocol.md
 //! section 8: nothing repairs a row of a node that is gone (A5), metadata of replicas may differ for
 //! ever (A9), and a node that comes back empty does not say so (A8).
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -203,7 +203,11 @@ impl Step {
                 }
                 Effect::Emit(_) => {}
                 Effect::Send { to, message, .. } => sent.push((to, message)),
-                other => return Err(format!("unexpected effect: {other:?}")),
+                Effect::Announce { .. }
+                | Effect::SetTimer(..)
+                | Effect::CancelTimer(_)
+                | Effect::StartChild { .. }
+                | Effect::StopChild(_) => return Err(format!("unexpected effect: {effect:?}")),
             }
         }
         expect("the number of sends", sent.len().max(1), 1)?;

@@ -1,5 +1,5 @@
 //! Starting, stopping and restarting children, for oneself and for others (protocol.md section 2,
-//! StartChildren and StopChildren).
+//! `StartChildren` and `StopChildren`).
 //!
 //! The originator of a request keeps no record of it: an answer is passed on as it arrives, and
 //! whoever waits for it keeps the time. So a lost request or a target that goes down leaves nothing
