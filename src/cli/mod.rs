@@ -9,6 +9,7 @@
 //! | `exit` | the numbers that a command ends with, and which of several counts |
 //! | `output`, `progress` | the two streams, colours, width, progress |
 //! | `files`, `plan` | what the arguments of `run` mean: scenarios, strategies, seeds |
+//! | `results` | what becomes of the runs of `run` |
 //! | `pool`, `interrupt`, `panics` | jobs on threads, and how they can end early |
 //! | `render` | text, JSON and CSV |
 //! | the others | one command each |
@@ -37,6 +38,7 @@ mod pool;
 mod progress;
 mod render;
 mod replay;
+mod results;
 mod run;
 mod schema;
 mod trace;

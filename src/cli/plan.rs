@@ -11,6 +11,8 @@ use super::args::{Overrides, Run};
 use super::exit::Exit;
 use super::files::Source;
 use super::output::quoted;
+use super::render::number::{bytes, counted};
+use super::render::style;
 use super::{Context, Stop};
 
 /// All runs of a command, in the order in which their results are printed.
@@ -28,6 +30,8 @@ pub(super) struct Plan {
 /// The runs of one scenario with one strategy.
 #[derive(Debug)]
 pub(super) struct Group {
+    /// The number of its first run.
+    first: u64,
     /// The scenario, by its place in [`Plan::sources`].
     pub(super) source: usize,
     pub(super) strategy: String,
@@ -64,6 +68,7 @@ impl Plan {
             Exit::Held
         };
         let mut groups = Vec::new();
+        let mut first: u64 = 0;
         for (place, source) in sources.iter().enumerate() {
             let run = &source.scenario.run;
             let seed = args.seed.unwrap_or(run.seed);
@@ -78,11 +83,15 @@ impl Plan {
                     strategies.push(name);
                 }
             }
-            groups.extend(strategies.into_iter().map(|strategy| Group {
-                source: place,
-                strategy: strategy.clone(),
-                seeds: seeds.clone(),
-            }));
+            for strategy in strategies {
+                groups.push(Group {
+                    first,
+                    source: place,
+                    strategy: strategy.clone(),
+                    seeds: seeds.clone(),
+                });
+                first = first.saturating_add(seeds.end - seeds.start);
+            }
         }
         let Run {
             out,
@@ -105,25 +114,26 @@ impl Plan {
         Ok((plan, exit))
     }
 
-    /// Every run, in order.
-    pub(super) fn tasks(&self) -> impl Iterator<Item = Task> + use<> {
-        let groups: Vec<Range<u64>> = self
+    /// The run of a number, counted from 0, in the order of files, strategies and seeds.
+    pub(super) fn task(&self, number: u64) -> Task {
+        let group = self
             .groups
-            .iter()
-            .map(|group| group.seeds.clone())
-            .collect();
-        groups
-            .into_iter()
-            .enumerate()
-            .flat_map(|(group, seeds)| seeds.map(move |seed| Task { group, seed }))
+            .partition_point(|group| group.first <= number)
+            .saturating_sub(1);
+        let Group { first, seeds, .. } = &self.groups[group];
+        Task {
+            group,
+            seed: seeds.start.saturating_add(number - first),
+        }
     }
 
     /// How many runs there are.
     pub(super) fn count(&self) -> u64 {
-        self.groups
-            .iter()
-            .map(|group| group.seeds.end - group.seeds.start)
-            .fold(0, u64::saturating_add)
+        self.groups.last().map_or(0, |group| {
+            group
+                .first
+                .saturating_add(group.seeds.end - group.seeds.start)
+        })
     }
 
     /// Their virtual time in all, in microseconds.
@@ -214,10 +224,17 @@ impl Plan {
 fn may_run(source: &Source, big: bool, context: &Context) -> bool {
     let size = estimate(&source.scenario, &context.catalog);
     if size.wants_big && !big {
-        let path = source.path.display();
+        let (path, nodes) = (source.path.display(), counted(size.nodes as u64, "node"));
+        let memory = size
+            .strategies
+            .iter()
+            .map(|one| one.memory_bytes)
+            .max()
+            .unwrap_or(0);
+        let error = style::error("error:");
         context.output.note(format_args!(
-            "{path}: {} nodes: more than 2000 need --big",
-            size.nodes
+            "{error} {path}: {nodes}, about {} of memory: more than 2,000 nodes need --big",
+            bytes(memory)
         ));
     }
     big || !size.wants_big

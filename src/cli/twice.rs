@@ -2,6 +2,7 @@
 //! one.
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -36,11 +37,11 @@ pub(super) fn check(
             "after another run in the same process, {divergence}"
         )));
     }
-    let directory = tempfile::tempdir().map_err(|error| words(&error))?;
-    let second = directory.path().join("second.capsule");
+    let second = first.with_extension("second");
     run_elsewhere(plan, task, &second)?;
     let fresh = Recorded::open(&second, limits).map_err(|error| words(&error))?;
     let compared = diff(open()?, fresh, AROUND).map_err(|error| words(&error))?;
+    fs::remove_file(&second).map_err(|error| words(&error))?;
     Ok(compared
         .divergence
         .map(|divergence| format!("in a fresh process, {divergence}")))

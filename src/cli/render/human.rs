@@ -1,5 +1,6 @@
 //! A report for people: what happened, what was expected, what it cost, and how to see it again.
 
+use hublab_sim::observe::judge::Verdict;
 use hublab_sim::observe::timeline::Segment;
 use hublab_sim::report::{KindCounts, Report};
 use hublab_sim::scenario::Scenario;
@@ -17,23 +18,27 @@ const EFFECTS_WIDTH: usize = 44;
 
 /// Everything about one run, as a block of lines. The last one is the command that repeats it.
 pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, width: usize) -> String {
-    let mut lines = vec![header(report)];
-    lines.extend(scenario.summary.clone());
-    lines.push(String::new());
-    lines.extend(timeline(report, scenario, width));
-    lines.push(String::new());
-    lines.extend(expectations(report));
-    lines.extend(violations(report));
-    lines.push(String::new());
-    lines.extend(messages(report));
-    lines.push(String::new());
-    lines.push(figures(report));
-    lines.push(match &report.digest {
+    let mut head = vec![header(report)];
+    head.extend(scenario.summary.clone());
+    let judged = [expectations(report), violations(report)].concat();
+    let mut figures = vec![figures(report)];
+    figures.push(match &report.digest {
         Some(digest) => format!("digest {digest}"),
         None => "no digest: the wall clock ended the run".to_owned(),
     });
-    lines.push(report.replay.clone());
-    lines.join("\n")
+    figures.push(report.replay.clone());
+    let sections = [
+        head,
+        timeline(report, scenario, width),
+        judged,
+        messages(report),
+        figures,
+    ];
+    let sections = sections.iter().filter(|lines| !lines.is_empty());
+    sections
+        .map(|lines| lines.join("\n"))
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 /// A run in one line, for long lists; `names` and `strategies` are the widths of those columns.
@@ -56,19 +61,43 @@ pub(in crate::cli) fn line(report: &Report, names: usize, strategies: usize) -> 
     )
 }
 
-/// The closing line of a series of runs.
-pub(in crate::cli) fn total(pass: u64, fail: u64, inconclusive: u64, seconds: &str) -> String {
-    let mut parts = vec![style::pass(format_args!("{} passed", grouped(pass)))];
-    if fail > 0 {
-        parts.push(style::error(format_args!("{} failed", grouped(fail))));
+/// How many runs came to which verdict.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::cli) struct Tally {
+    pass: u64,
+    fail: u64,
+    inconclusive: u64,
+}
+
+impl Tally {
+    /// Counts one run.
+    pub(in crate::cli) fn add(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Pass => self.pass += 1,
+            Verdict::Inconclusive => self.inconclusive += 1,
+            Verdict::Fail => self.fail += 1,
+        }
     }
-    if inconclusive > 0 {
+
+    /// All of them.
+    pub(in crate::cli) fn total(self) -> u64 {
+        self.pass + self.fail + self.inconclusive
+    }
+}
+
+/// The closing line of a series of runs, which took `time`.
+pub(in crate::cli) fn total(tally: Tally, time: &str) -> String {
+    let mut parts = vec![style::pass(format_args!("{} passed", grouped(tally.pass)))];
+    if tally.fail > 0 {
+        parts.push(style::error(format_args!("{} failed", grouped(tally.fail))));
+    }
+    if tally.inconclusive > 0 {
         parts.push(style::warn(format_args!(
             "{} inconclusive",
-            grouped(inconclusive)
+            grouped(tally.inconclusive)
         )));
     }
-    format!("{} in {seconds}", parts.join(", "))
+    format!("{} in {time}", parts.join(", "))
 }
 
 fn header(report: &Report) -> String {
@@ -232,6 +261,9 @@ fn violations(report: &Report) -> Vec<String> {
 
 fn messages(report: &Report) -> Vec<String> {
     let all = &report.messages;
+    if all.by_kind.is_empty() {
+        return Vec::new();
+    }
     let total = KindCounts {
         sent: all.sent,
         delivered: all.delivered,
