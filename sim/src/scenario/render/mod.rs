@@ -6,8 +6,8 @@ mod toml;
 
 use std::time::Duration;
 
-use hublab_strategies::NodeId;
 use hublab_strategies::time::format_duration;
+use hublab_strategies::{NodeId, Time};
 use serde_json::Value as Json;
 
 use self::toml::{Pairs, list, quoted};
@@ -83,7 +83,18 @@ pub fn step_line(step: &Step, nodes: &[NodeId]) -> String {
 
 /// A duration in quotes.
 fn duration(duration: Duration) -> String {
-    quoted(&format_duration(duration))
+    quoted(&duration_text(duration))
+}
+
+/// A duration as people write it: `13.759157s`, and not `13759157us`.
+fn duration_text(duration: Duration) -> String {
+    let text = format_duration(duration);
+    let long_for = |unit, least| text.ends_with(unit) && duration >= Duration::from_secs(least);
+    if long_for("us", 1) || long_for("ms", 10) {
+        Time::ZERO.after(duration).to_string()
+    } else {
+        text
+    }
 }
 
 /// An integer; the format ends at `i64::MAX`.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use hublab_strategies::time::format_duration;
 use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Time};
 
 use super::toml::{Pairs, list, quoted};
-use super::{Nodes, duration, integer, latency, order};
+use super::{Nodes, duration, duration_text, integer, latency, order};
 use crate::scenario::model::{
     Action, After, Audience, Children, Claim, ClockChange, Expectation, InFlight, LinkChange,
     RawRequest, RawRow, When,
@@ -111,11 +110,9 @@ pub(super) fn link(change: &LinkChange, nodes: Nodes<'_>) -> Pairs {
 pub(super) fn when(when: When) -> String {
     match when {
         When::Fixed(time) => duration(time),
-        When::Between(from, to) => quoted(&format!(
-            "{}..{}",
-            format_duration(from),
-            format_duration(to)
-        )),
+        When::Between(from, to) => {
+            quoted(&format!("{}..{}", duration_text(from), duration_text(to)))
+        }
     }
 }
 
@@ -142,7 +139,7 @@ fn clock(pairs: Pairs, change: ClockChange) -> Pairs {
                 "jump",
                 quoted(&format!(
                     "{sign}{}",
-                    format_duration(Duration::from_micros(by.unsigned_abs()))
+                    duration_text(Duration::from_micros(by.unsigned_abs()))
                 )),
             )
         }
