@@ -19,9 +19,19 @@ fn main() {
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") && log.exists() {
         println!("cargo::rerun-if-changed={}", log.display());
     }
-    let describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
+    let describe = [
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ];
     // Only looks: takes no lock that somebody at work in the repository could meet.
-    let output = Command::new("git").args(describe).env("GIT_OPTIONAL_LOCKS", "0").current_dir(root).output();
+    let output = Command::new("git")
+        .args(describe)
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .current_dir(root)
+        .output();
     if let Ok(output) = output
         && output.status.success()
         && let Ok(commit) = String::from_utf8(output.stdout)

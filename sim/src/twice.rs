@@ -27,10 +27,18 @@ pub struct Twice {
 ///
 /// # Errors
 /// The scenario cannot be run with this catalog, or its trace is over 1 GiB.
-pub fn check_twice(scenario: &Scenario, strategy: &str, seed: u64, catalog: &Catalog) -> Result<Twice, ReplayError> {
+pub fn check_twice(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+) -> Result<Twice, ReplayError> {
     let (first, capsule) = record(scenario, strategy, seed, catalog)?;
     let divergence = check_again(capsule, scenario, catalog)?;
-    Ok(Twice { run: first, divergence })
+    Ok(Twice {
+        run: first,
+        divergence,
+    })
 }
 
 /// The second half of the check, for a run that was recorded: a run of another seed, then the
@@ -38,12 +46,22 @@ pub fn check_twice(scenario: &Scenario, strategy: &str, seed: u64, catalog: &Cat
 ///
 /// # Errors
 /// The capsule cannot be read, or the scenario cannot be run with this catalog.
-pub fn check_again<R>(capsule: Capsule<R>, scenario: &Scenario, catalog: &Catalog) -> Result<Option<Divergence>, ReplayError>
+pub fn check_again<R>(
+    capsule: Capsule<R>,
+    scenario: &Scenario,
+    catalog: &Catalog,
+) -> Result<Option<Divergence>, ReplayError>
 where
     R: std::io::Read + std::io::Seek + Send + 'static,
 {
     let (strategy, seed) = (&capsule.header().strategy, capsule.header().seed);
-    run(scenario, strategy, seed.wrapping_add(1), catalog, Options::default())?;
+    run(
+        scenario,
+        strategy,
+        seed.wrapping_add(1),
+        catalog,
+        Options::default(),
+    )?;
     Ok(replay_scenario(capsule, scenario, catalog)?.divergence)
 }
 
@@ -62,7 +80,10 @@ pub fn record(
     }
     let limits = Limits::default();
     let recording = Recording::in_memory(&Header::new(scenario, strategy, seed, catalog), limits)?;
-    let options = Options { sinks: vec![recording.sink()], ..Options::default() };
+    let options = Options {
+        sinks: vec![recording.sink()],
+        ..Options::default()
+    };
     let run = run(scenario, strategy, seed, catalog, options)?;
     let bytes = recording.finish(&run.report)?.into_inner();
     let capsule: Result<_, CapsuleError> = Capsule::from_bytes(bytes, limits);

@@ -35,7 +35,10 @@ impl fmt::Display for Divergence {
         for event in &self.before {
             write!(f, "\n  = {}", self.left_names.line(event))?;
         }
-        for (sign, events, names) in [('<', &self.left, &self.left_names), ('>', &self.right, &self.right_names)] {
+        for (sign, events, names) in [
+            ('<', &self.left, &self.left_names),
+            ('>', &self.right, &self.right_names),
+        ] {
             if events.is_empty() {
                 write!(f, "\n  {sign} the trace ends")?;
             }
@@ -70,7 +73,10 @@ impl<R: Read + Seek> Comparer<R> {
     /// Compares from the first event on; keeps up to `around` events on each side.
     pub(crate) fn new(left: Capsule<R>, around: usize) -> Self {
         let right_names = Names::of_nodes(&left.header().nodes);
-        Self { cursor: Cursor::default(), ..Self::from_block(left, 0, right_names, around) }
+        Self {
+            cursor: Cursor::default(),
+            ..Self::from_block(left, 0, right_names, around)
+        }
     }
 
     fn from_block(left: Capsule<R>, block: usize, right_names: Names, around: usize) -> Self {
@@ -123,7 +129,10 @@ impl<R: Read + Seek> Comparer<R> {
                 }
             }
         }
-        self.state = State::Parted { left: all, right: Vec::from_iter(right) };
+        self.state = State::Parted {
+            left: all,
+            right: Vec::from_iter(right),
+        };
     }
 
     /// The right side is over: what came of it.
@@ -173,10 +182,18 @@ impl fmt::Display for HeaderDifference {
         match self {
             Self::Scenario { line, left, right } => {
                 let [left, right] = [left, right].map(|text| printable(text));
-                write!(f, "different scenarios, first in line {line}: `{left}` and `{right}`")
+                write!(
+                    f,
+                    "different scenarios, first in line {line}: `{left}` and `{right}`"
+                )
             }
             Self::Strategy(left, right) => {
-                write!(f, "different strategies: {} and {}", printable(left), printable(right))
+                write!(
+                    f,
+                    "different strategies: {} and {}",
+                    printable(left),
+                    printable(right)
+                )
             }
             Self::Seed(left, right) => write!(f, "different seeds: {left} and {right}"),
             Self::Build(left, right) => write!(f, "made by different programs: {left} and {right}"),
@@ -187,7 +204,12 @@ impl fmt::Display for HeaderDifference {
 fn header_differences(left: &Header, right: &Header) -> Vec<HeaderDifference> {
     let mut found = Vec::new();
     if left.scenario != right.scenario {
-        let same = left.scenario.lines().zip(right.scenario.lines()).take_while(|(a, b)| a == b).count();
+        let same = left
+            .scenario
+            .lines()
+            .zip(right.scenario.lines())
+            .take_while(|(a, b)| a == b)
+            .count();
         let line = |text: &str| text.lines().nth(same).unwrap_or_default().to_owned();
         found.push(HeaderDifference::Scenario {
             line: same + 1,
@@ -196,13 +218,19 @@ fn header_differences(left: &Header, right: &Header) -> Vec<HeaderDifference> {
         });
     }
     if left.strategy != right.strategy {
-        found.push(HeaderDifference::Strategy(left.strategy.clone(), right.strategy.clone()));
+        found.push(HeaderDifference::Strategy(
+            left.strategy.clone(),
+            right.strategy.clone(),
+        ));
     }
     if left.seed != right.seed {
         found.push(HeaderDifference::Seed(left.seed, right.seed));
     }
     if left.build != right.build {
-        found.push(HeaderDifference::Build(left.build.clone(), right.build.clone()));
+        found.push(HeaderDifference::Build(
+            left.build.clone(),
+            right.build.clone(),
+        ));
     }
     found
 }
@@ -228,7 +256,10 @@ pub fn diff<L: Read + Seek, R: Read + Seek>(
     let headers = header_differences(left.header(), right.header());
     let common = left.common_blocks(&right);
     if common == left.block_count() && common == right.block_count() {
-        return Ok(Comparison { headers, divergence: None });
+        return Ok(Comparison {
+            headers,
+            divergence: None,
+        });
     }
     // The block before the first difference is read again, for the events around it.
     let start = common.saturating_sub(1);
@@ -240,5 +271,8 @@ pub fn diff<L: Read + Seek, R: Read + Seek>(
             break;
         }
     }
-    Ok(Comparison { headers, divergence: comparer.finish()? })
+    Ok(Comparison {
+        headers,
+        divergence: comparer.finish()?,
+    })
 }

@@ -57,7 +57,11 @@ where
 ///
 /// # Errors
 /// The capsule cannot be read, or the scenario cannot be run with this catalog.
-pub fn replay_scenario<R>(capsule: Capsule<R>, scenario: &Scenario, catalog: &Catalog) -> Result<Replay, ReplayError>
+pub fn replay_scenario<R>(
+    capsule: Capsule<R>,
+    scenario: &Scenario,
+    catalog: &Catalog,
+) -> Result<Replay, ReplayError>
 where
     R: Read + Seek + Send + 'static,
 {
@@ -72,13 +76,21 @@ where
         ..Options::default()
     };
     let run = run(scenario, &header.strategy, header.seed, catalog, options)?;
-    let comparer = comparison.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let comparer = comparison
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     let divergence = match comparer {
         Some(comparer) => comparer.finish()?,
         None => None,
     };
     let other_build = (header.build != Build::current()).then_some(header.build);
-    Ok(Replay { run, recorded, other_build, divergence })
+    Ok(Replay {
+        run,
+        recorded,
+        other_build,
+        divergence,
+    })
 }
 
 /// The comparer, shared between the run and the one who waits for it; taken when the run is over.

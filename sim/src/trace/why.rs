@@ -102,7 +102,9 @@ pub fn why<R: Read + Seek>(
     at: Option<Time>,
 ) -> Result<Why, WhyError> {
     let names = Names::of_capsule(capsule.header(), capsule.footer());
-    let ix = names.find(node).ok_or_else(|| WhyError::UnknownNode(node.to_owned()))?;
+    let ix = names
+        .find(node)
+        .ok_or_else(|| WhyError::UnknownNode(node.to_owned()))?;
     let mut history = History::new(ix, ChildId::new(child));
     for event in capsule.events() {
         let event = event?;
@@ -111,10 +113,26 @@ pub fn why<R: Read + Seek>(
         }
         history.event(event);
     }
-    let History { row, changes, omitted, .. } = history;
+    let History {
+        row,
+        changes,
+        omitted,
+        ..
+    } = history;
     let causes = causes(capsule, changes.iter().map(|(_, event)| event.cause))?;
-    let changes = changes.into_iter().map(|(effect, event)| chain(effect, event, &causes)).collect();
-    Ok(Why { node: node.to_owned(), child: child.to_owned(), at, row, changes, omitted, names })
+    let changes = changes
+        .into_iter()
+        .map(|(effect, event)| chain(effect, event, &causes))
+        .collect();
+    Ok(Why {
+        node: node.to_owned(),
+        child: child.to_owned(),
+        at,
+        row,
+        changes,
+        omitted,
+        names,
+    })
 }
 
 /// Follows one row of one node.
@@ -128,7 +146,13 @@ struct History {
 
 impl History {
     fn new(node: NodeIx, child: ChildId) -> Self {
-        Self { node, child, row: None, changes: VecDeque::new(), omitted: 0 }
+        Self {
+            node,
+            child,
+            row: None,
+            changes: VecDeque::new(),
+            omitted: 0,
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -189,7 +213,9 @@ fn causes<R: Read + Seek>(
     let mut loaded: Option<(usize, Vec<Event>)> = None;
     while let Some(id) = wanted.pop_last() {
         // 0 is no event, and the last that can be wanted.
-        let Some(block) = capsule.block_of(id) else { break };
+        let Some(block) = capsule.block_of(id) else {
+            break;
+        };
         if found.len() == EVENTS_MAX {
             break;
         }
@@ -215,15 +241,25 @@ fn chain(effect: Effect, change: Event, causes: &BTreeMap<EventId, Event>) -> Ch
         cause = event.cause;
     }
     chain.reverse();
-    Change { effect, chain, cut: cause != 0 }
+    Change {
+        effect,
+        chain,
+        cut: cause != 0,
+    }
 }
 
 impl fmt::Display for Why {
     /// Plain lines: the row, then each change with its chain.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (node, child) = (printable(&self.node), printable(&self.child));
-        let when = self.at.map_or_else(|| "at the end".to_owned(), |at| format!("at {at}"));
-        write!(f, "row of {child} at {node} {when}: {}", RowText(self.row.as_ref()))?;
+        let when = self
+            .at
+            .map_or_else(|| "at the end".to_owned(), |at| format!("at {at}"));
+        write!(
+            f,
+            "row of {child} at {node} {when}: {}",
+            RowText(self.row.as_ref())
+        )?;
         if self.changes.is_empty() {
             write!(f, "\n{node} has had no row of {child}")?;
         }

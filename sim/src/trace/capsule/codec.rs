@@ -5,7 +5,9 @@
 
 use std::io::{self, Read};
 
-use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size};
+use lz4_flex::block::{
+    CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{CapsuleError, VERSION};
@@ -83,36 +85,52 @@ pub(super) fn prelude() -> [u8; PRELUDE_LEN] {
 
 /// Reads a prelude, which may be cut off.
 pub(super) fn decode_prelude(mut bytes: &[u8]) -> Result<Directory, CapsuleError> {
-    let truncated = CapsuleError::Truncated { at: bytes.len() as u64 };
+    let truncated = CapsuleError::Truncated {
+        at: bytes.len() as u64,
+    };
     if bytes.is_empty() || !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
         return Err(CapsuleError::NotACapsule);
     }
     let mut fields = || -> Option<_> {
         take::<8>(&mut bytes)?;
         let versions = [take(&mut bytes)?, take(&mut bytes)?].map(u32::from_le_bytes);
-        let numbers = [take(&mut bytes)?, take(&mut bytes)?, take(&mut bytes)?].map(u64::from_le_bytes);
+        let numbers =
+            [take(&mut bytes)?, take(&mut bytes)?, take(&mut bytes)?].map(u64::from_le_bytes);
         Some((versions, numbers, take::<8>(&mut bytes)?))
     };
     let Some(([version, schema], [raw_bytes, events, footer_at], check)) = fields() else {
         return Err(truncated);
     };
-    for (what, found, known) in [("format", version, VERSION), ("event schema", schema, SCHEMA)] {
+    for (what, found, known) in [
+        ("format", version, VERSION),
+        ("event schema", schema, SCHEMA),
+    ] {
         if found != known {
             return Err(CapsuleError::Version { what, found, known });
         }
     }
-    let directory = Directory { raw_bytes, events, footer_at };
+    let directory = Directory {
+        raw_bytes,
+        events,
+        footer_at,
+    };
     if (raw_bytes, events, footer_at, check) == (0, 0, 0, [0; 8]) {
         return Err(CapsuleError::Unfinished);
     }
     if directory.encode()[24..] != check {
-        return Err(CapsuleError::Corrupt { at: DIRECTORY_AT, what: "the directory does not match its check" });
+        return Err(CapsuleError::Corrupt {
+            at: DIRECTORY_AT,
+            what: "the directory does not match its check",
+        });
     }
     Ok(directory)
 }
 
 /// Header or footer: length, check, JSON.
-pub(super) fn encode_section<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, CapsuleError> {
+pub(super) fn encode_section<T: Serialize>(
+    what: &'static str,
+    value: &T,
+) -> Result<Vec<u8>, CapsuleError> {
     let json = serde_json::to_vec(value).map_err(io::Error::other)?;
     let len = json.len() as u64;
     if len > SECTION_MAX {
@@ -123,9 +141,16 @@ pub(super) fn encode_section<T: Serialize>(what: &'static str, value: &T) -> Res
 }
 
 /// Reads the section that begins at `at` and must end at or before `end`. Returns where it ends.
-pub(super) fn decode_section<T: DeserializeOwned>(source: &mut impl Read, at: u64, end: u64) -> Result<(T, u64), CapsuleError> {
+pub(super) fn decode_section<T: DeserializeOwned>(
+    source: &mut impl Read,
+    at: u64,
+    end: u64,
+) -> Result<(T, u64), CapsuleError> {
     let corrupt = |what| CapsuleError::Corrupt { at, what };
-    let begins = at.checked_add(SECTION_HEAD_LEN).filter(|begins| *begins <= end).ok_or(CapsuleError::Truncated { at })?;
+    let begins = at
+        .checked_add(SECTION_HEAD_LEN)
+        .filter(|begins| *begins <= end)
+        .ok_or(CapsuleError::Truncated { at })?;
     let (mut len, mut found) = ([0; 8], [0; 8]);
     read_exact(source, &mut len, at)?;
     read_exact(source, &mut found, at)?;
@@ -212,7 +237,10 @@ impl BlockHead {
         bincode::serde::encode_into_std_write(event, raw, config()).map_err(io::Error::other)?;
         match raw.len() {
             0..=BLOCK_RAW_MAX => Ok(()),
-            len => Err(CapsuleError::Oversized { what: "an event", bytes: len as u64 }),
+            len => Err(CapsuleError::Oversized {
+                what: "an event",
+                bytes: len as u64,
+            }),
         }
     }
 }
@@ -226,15 +254,29 @@ pub(super) struct Packer {
 
 impl Packer {
     /// The head of a block and its packed events.
-    pub(super) fn pack(&mut self, first: EventId, count: u32, raw: &[u8], digest: [u8; 32]) -> Result<([u8; BLOCK_HEAD_LEN], &[u8]), CapsuleError> {
+    pub(super) fn pack(
+        &mut self,
+        first: EventId,
+        count: u32,
+        raw: &[u8],
+        digest: [u8; 32],
+    ) -> Result<([u8; BLOCK_HEAD_LEN], &[u8]), CapsuleError> {
         let room = get_maximum_output_size(raw.len());
         if self.packed.len() < room {
             self.packed.resize(room, 0);
         }
-        let len = compress_into_with_table(raw, &mut self.packed, &mut self.table).map_err(io::Error::other)?;
+        let len = compress_into_with_table(raw, &mut self.packed, &mut self.table)
+            .map_err(io::Error::other)?;
         let packed = &self.packed[..len];
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(io::Error::other);
-        let mut head = BlockHead { first, count, raw: length(raw)?, packed: length(packed)?, digest, check: [0; 8] };
+        let mut head = BlockHead {
+            first,
+            count,
+            raw: length(raw)?,
+            packed: length(packed)?,
+            digest,
+            check: [0; 8],
+        };
         head.check = check(&[&head.fields(), packed]);
         Ok((head.encode(), packed))
     }
@@ -249,7 +291,12 @@ pub(super) struct Unpacker {
 
 impl Unpacker {
     /// The events of a block whose packed bytes come next; `at` is where its head begins.
-    pub(super) fn unpack(&mut self, source: &mut impl Read, head: &BlockHead, at: u64) -> Result<Vec<Event>, CapsuleError> {
+    pub(super) fn unpack(
+        &mut self,
+        source: &mut impl Read,
+        head: &BlockHead,
+        at: u64,
+    ) -> Result<Vec<Event>, CapsuleError> {
         let corrupt = |what| CapsuleError::Corrupt { at, what };
         self.packed.clear();
         read_into(source, &mut self.packed, u64::from(head.packed), at)?;
@@ -272,20 +319,203 @@ impl Unpacker {
             rest = &rest[used..];
             events.push(event);
         }
-        if rest.is_empty() { Ok(events) } else { Err(corrupt("a block has bytes left over")) }
+        if rest.is_empty() {
+            Ok(events)
+        } else {
+            Err(corrupt("a block has bytes left over"))
+        }
     }
 }
 
 /// Reads all of `buffer`; a source that ends is truncated at `at`.
-pub(super) fn read_exact(source: &mut impl Read, buffer: &mut [u8], at: u64) -> Result<(), CapsuleError> {
-    source.read_exact(buffer).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => CapsuleError::Truncated { at },
-        _ => CapsuleError::Io(error),
-    })
+pub(super) fn read_exact(
+    source: &mut impl Read,
+    buffer: &mut [u8],
+    at: u64,
+) -> Result<(), CapsuleError> {
+    source
+        .read_exact(buffer)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => CapsuleError::Truncated { at },
+            _ => CapsuleError::Io(error),
+        })
 }
 
 /// Appends `len` bytes, asking for memory only as they come.
-fn read_into(source: &mut impl Read, buffer: &mut Vec<u8>, len: u64, at: u64) -> Result<(), CapsuleError> {
+fn read_into(
+    source: &mut impl Read,
+    buffer: &mut Vec<u8>,
+    len: u64,
+    at: u64,
+) -> Result<(), CapsuleError> {
     let read = source.take(len).read_to_end(buffer)? as u64;
-    if read == len { Ok(()) } else { Err(CapsuleError::Truncated { at }) }
+    if read == len {
+        Ok(())
+    } else {
+        Err(CapsuleError::Truncated { at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hublab_strategies::Time;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::trace::capsule::{Footer, Header};
+    use crate::trace::event::Payload;
+
+    fn event(id: EventId) -> Event {
+        Event {
+            id,
+            at: Time(id),
+            node: 0,
+            cause: id - 1,
+            payload: Payload::Mark(format!("mark {id}").into()),
+        }
+    }
+
+    fn packed(first: EventId, count: u32, raw: &[u8]) -> (BlockHead, Vec<u8>) {
+        let mut packer = Packer::default();
+        let (head, packed) = packer.pack(first, count, raw, [7; 32]).unwrap();
+        (BlockHead::decode(&head), packed.to_vec())
+    }
+
+    fn unpack(head: &BlockHead, packed: &[u8]) -> Result<Vec<Event>, CapsuleError> {
+        Unpacker::default().unpack(&mut &*packed, head, 0)
+    }
+
+    #[test]
+    fn a_block_gives_back_its_events() {
+        let events: Vec<Event> = (5..9).map(event).collect();
+        let mut raw = Vec::new();
+        events
+            .iter()
+            .for_each(|event| BlockHead::push(&mut raw, event).unwrap());
+        let (head, packed) = packed(5, 4, &raw);
+        assert_eq!(head.fault(), None);
+        assert_eq!(unpack(&head, &packed).unwrap(), events);
+    }
+
+    #[test]
+    fn a_block_with_another_number_of_events_than_it_says_is_corrupt() {
+        let mut raw = Vec::new();
+        (1..4).for_each(|id| BlockHead::push(&mut raw, &event(id)).unwrap());
+        for (first, count) in [(1, 2), (1, 4), (2, 3)] {
+            let (head, packed) = packed(first, count, &raw);
+            assert!(
+                matches!(unpack(&head, &packed), Err(CapsuleError::Corrupt { .. })),
+                "{first} {count}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_caused_by_a_later_one_is_corrupt() {
+        let mut raw = Vec::new();
+        BlockHead::push(
+            &mut raw,
+            &Event {
+                cause: 1,
+                ..event(1)
+            },
+        )
+        .unwrap();
+        let (head, packed) = packed(1, 1, &raw);
+        assert!(matches!(
+            unpack(&head, &packed),
+            Err(CapsuleError::Corrupt { .. })
+        ));
+    }
+
+    #[test]
+    fn a_block_that_asks_for_more_memory_than_it_can_fill_is_faulty() {
+        let (head, _) = packed(1, 1, &[0; 100]);
+        assert_eq!(head.fault(), None);
+        assert!(
+            BlockHead {
+                raw: u32::MAX,
+                packed: u32::MAX,
+                ..head
+            }
+            .fault()
+            .is_some()
+        );
+        assert!(
+            BlockHead {
+                raw: head.packed * 255 + 1,
+                ..head
+            }
+            .fault()
+            .is_some()
+        );
+        assert!(BlockHead { count: 0, ..head }.fault().is_some());
+        assert!(
+            BlockHead {
+                count: 1_025,
+                ..head
+            }
+            .fault()
+            .is_some()
+        );
+    }
+
+    #[test]
+    fn a_section_longer_than_its_file_is_truncated() {
+        let section = encode_section("a text", &"text").unwrap();
+        let read = |bytes: &[u8], end| {
+            decode_section::<String>(&mut &*bytes, 0, end).map(|(text, _)| text)
+        };
+        let len = section.len() as u64;
+        assert_eq!(read(&section, len).unwrap(), "text");
+        assert!(matches!(
+            read(&section, len - 1),
+            Err(CapsuleError::Truncated { .. })
+        ));
+        assert!(matches!(
+            read(&section[..20], len),
+            Err(CapsuleError::Truncated { .. })
+        ));
+        let huge = [&u64::MAX.to_le_bytes(), &section[8..]].concat();
+        assert!(matches!(
+            read(&huge, u64::MAX),
+            Err(CapsuleError::Corrupt { .. })
+        ));
+    }
+
+    proptest! {
+        // Checks are no secret: whoever forges a capsule can make them fit.
+
+        #[test]
+        fn no_bytes_behind_a_fitting_check_make_a_block_panic(raw in prop::collection::vec(any::<u8>(), 0..300), count in 1..5_u32) {
+            let (head, packed) = packed(1, count, &raw);
+            let _ = unpack(&head, &packed);
+        }
+
+        #[test]
+        fn no_change_behind_a_fitting_check_makes_a_block_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut raw = Vec::new();
+            (1..4).for_each(|id| BlockHead::push(&mut raw, &event(id)).unwrap());
+            let at = at.index(raw.len());
+            raw[at] = byte;
+            let (head, packed) = packed(1, 3, &raw);
+            let _ = unpack(&head, &packed);
+        }
+
+        #[test]
+        fn no_packed_bytes_behind_a_fitting_check_make_a_block_panic(packed in prop::collection::vec(any::<u8>(), 0..100), raw in 0..10_000_u32) {
+            let mut head = BlockHead { first: 1, count: 1, raw, packed: 0, digest: [0; 32], check: [0; 8] };
+            head.packed = u32::try_from(packed.len()).unwrap();
+            head.check = check(&[&head.fields(), &packed]);
+            prop_assert!(unpack(&head, &packed).is_err());
+        }
+
+        #[test]
+        fn no_text_behind_a_fitting_check_makes_a_section_panic(text in ".{0,200}") {
+            let len = (text.len() as u64).to_le_bytes();
+            let section = [&len, &check(&[&len, text.as_bytes()]), text.as_bytes()].concat();
+            prop_assert!(decode_section::<Header>(&mut section.as_slice(), 0, section.len() as u64).is_err());
+            prop_assert!(decode_section::<Footer>(&mut section.as_slice(), 0, section.len() as u64).is_err());
+        }
+    }
 }

@@ -49,13 +49,17 @@ pub struct Limits {
 impl Default for Limits {
     /// 1 GiB.
     fn default() -> Self {
-        Self { trace_bytes: 1 << 30 }
+        Self {
+            trace_bytes: 1 << 30,
+        }
     }
 }
 
 impl Limits {
     /// Any length: `--big`.
-    pub const BIG: Self = Self { trace_bytes: u64::MAX };
+    pub const BIG: Self = Self {
+        trace_bytes: u64::MAX,
+    };
 }
 
 /// The program that made a capsule.
@@ -82,7 +86,12 @@ impl Build {
 impl std::fmt::Display for Build {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.commit {
-            Some(commit) => write!(f, "hublab {} ({})", self.version, super::text::printable(commit)),
+            Some(commit) => write!(
+                f,
+                "hublab {} ({})",
+                self.version,
+                super::text::printable(commit)
+            ),
             None => write!(f, "hublab {}", self.version),
         }
     }

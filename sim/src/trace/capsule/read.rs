@@ -62,7 +62,10 @@ impl<R: Read + Seek> Capsule<R> {
         let len = source.seek(SeekFrom::End(0))?;
         source.seek(SeekFrom::Start(0))?;
         let mut prelude = Vec::with_capacity(PRELUDE_LEN);
-        source.by_ref().take(PRELUDE_LEN as u64).read_to_end(&mut prelude)?;
+        source
+            .by_ref()
+            .take(PRELUDE_LEN as u64)
+            .read_to_end(&mut prelude)?;
         let directory = codec::decode_prelude(&prelude)?;
         let (bytes, limit) = (directory.raw_bytes, limits.trace_bytes);
         if bytes > limit {
@@ -71,14 +74,25 @@ impl<R: Read + Seek> Capsule<R> {
         if directory.footer_at > len {
             return Err(CapsuleError::Truncated { at: len });
         }
-        let (header, blocks_at) = codec::decode_section(&mut source, PRELUDE_LEN as u64, directory.footer_at)?;
+        let (header, blocks_at) =
+            codec::decode_section(&mut source, PRELUDE_LEN as u64, directory.footer_at)?;
         source.seek(SeekFrom::Start(directory.footer_at))?;
-        let (footer, end): (Footer, u64) = codec::decode_section(&mut source, directory.footer_at, len)?;
+        let (footer, end): (Footer, u64) =
+            codec::decode_section(&mut source, directory.footer_at, len)?;
         if end != len {
-            return Err(CapsuleError::Corrupt { at: end, what: "there is something behind the footer" });
+            return Err(CapsuleError::Corrupt {
+                at: end,
+                what: "there is something behind the footer",
+            });
         }
         let blocks = scan(&mut source, blocks_at, &directory)?;
-        let capsule = Self { source, unpacker: Unpacker::default(), header, footer, blocks };
+        let capsule = Self {
+            source,
+            unpacker: Unpacker::default(),
+            header,
+            footer,
+            blocks,
+        };
         capsule.check_footer(&directory)?;
         Ok(capsule)
     }
@@ -88,8 +102,12 @@ impl<R: Read + Seek> Capsule<R> {
             Some(last) => blake3::Hash::from_bytes(last.head.digest),
             None => Digester::default().current(),
         };
-        if self.footer.events != directory.events || self.footer.digest != digest.to_hex().as_str() {
-            return Err(CapsuleError::Corrupt { at: directory.footer_at, what: "the footer is of another trace" });
+        if self.footer.events != directory.events || self.footer.digest != digest.to_hex().as_str()
+        {
+            return Err(CapsuleError::Corrupt {
+                at: directory.footer_at,
+                what: "the footer is of another trace",
+            });
         }
         Ok(())
     }
@@ -108,15 +126,23 @@ impl<R: Read + Seek> Capsule<R> {
 
     /// Every event, in order. The iterator ends at the first error.
     pub fn events(&mut self) -> Events<'_, R> {
-        Events { cursor: Cursor::default(), capsule: self }
+        Events {
+            cursor: Cursor::default(),
+            capsule: self,
+        }
     }
 
     /// How many blocks from the beginning on both have alike, by their checkpoints.
     pub(crate) fn common_blocks<S>(&self, other: &Capsule<S>) -> usize {
         let alike = |(a, b): &(&Block, &Block)| {
-            (a.head.first, a.head.count, a.head.digest) == (b.head.first, b.head.count, b.head.digest)
+            (a.head.first, a.head.count, a.head.digest)
+                == (b.head.first, b.head.count, b.head.digest)
         };
-        self.blocks.iter().zip(&other.blocks).take_while(alike).count()
+        self.blocks
+            .iter()
+            .zip(&other.blocks)
+            .take_while(alike)
+            .count()
     }
 
     pub(crate) fn block_count(&self) -> usize {
@@ -126,19 +152,26 @@ impl<R: Read + Seek> Capsule<R> {
     /// The block that an event is in; `None` if there is no such event.
     pub(crate) fn block_of(&self, id: EventId) -> Option<usize> {
         let behind = self.blocks.partition_point(|block| block.head.first <= id);
-        (id <= self.footer.events).then(|| behind.checked_sub(1)).flatten()
+        (id <= self.footer.events)
+            .then(|| behind.checked_sub(1))
+            .flatten()
     }
 
     /// The events of one block.
     pub(crate) fn block(&mut self, block: usize) -> Result<Vec<Event>, CapsuleError> {
         let Block { at, head } = self.blocks[block];
-        self.source.seek(SeekFrom::Start(at + BLOCK_HEAD_LEN as u64))?;
+        self.source
+            .seek(SeekFrom::Start(at + BLOCK_HEAD_LEN as u64))?;
         self.unpacker.unpack(&mut self.source, &head, at)
     }
 }
 
 /// Reads the heads of all blocks. What it keeps is shorter than the file.
-fn scan(source: &mut (impl Read + Seek), mut at: u64, directory: &Directory) -> Result<Vec<Block>, CapsuleError> {
+fn scan(
+    source: &mut (impl Read + Seek),
+    mut at: u64,
+    directory: &Directory,
+) -> Result<Vec<Block>, CapsuleError> {
     let mut blocks = Vec::new();
     let (mut next, mut raw_bytes) = (1_u64, 0_u64);
     source.seek(SeekFrom::Start(at))?;
@@ -163,8 +196,12 @@ fn scan(source: &mut (impl Read + Seek), mut at: u64, directory: &Directory) -> 
         // Relative, so that a buffered source keeps what it has read ahead.
         source.seek_relative(i64::from(head.packed))?;
     }
-    if at != directory.footer_at || (raw_bytes, next - 1) != (directory.raw_bytes, directory.events) {
-        return Err(CapsuleError::Corrupt { at, what: "there is not what was declared" });
+    if at != directory.footer_at || (raw_bytes, next - 1) != (directory.raw_bytes, directory.events)
+    {
+        return Err(CapsuleError::Corrupt {
+            at,
+            what: "there is not what was declared",
+        });
     }
     Ok(blocks)
 }
@@ -183,18 +220,29 @@ pub(crate) struct Cursor {
 
 impl Default for Cursor {
     fn default() -> Self {
-        Self { digester: Some(Digester::default()), ..Self::at(0) }
+        Self {
+            digester: Some(Digester::default()),
+            ..Self::at(0)
+        }
     }
 }
 
 impl Cursor {
     /// The beginning of a block.
     pub(crate) fn at(block: usize) -> Self {
-        Self { block, events: Vec::new().into_iter(), digester: None, failed: false }
+        Self {
+            block,
+            events: Vec::new().into_iter(),
+            digester: None,
+            failed: false,
+        }
     }
 
     /// The next event.
-    pub(crate) fn next<R: Read + Seek>(&mut self, capsule: &mut Capsule<R>) -> Option<Result<Event, CapsuleError>> {
+    pub(crate) fn next<R: Read + Seek>(
+        &mut self,
+        capsule: &mut Capsule<R>,
+    ) -> Option<Result<Event, CapsuleError>> {
         if let Some(event) = self.events.next() {
             return Some(Ok(event));
         }
@@ -216,7 +264,10 @@ impl Cursor {
                 digester.event(event);
             }
             if *digester.current().as_bytes() != head.digest {
-                return Err(CapsuleError::Corrupt { at, what: "the events do not match their checkpoint" });
+                return Err(CapsuleError::Corrupt {
+                    at,
+                    what: "the events do not match their checkpoint",
+                });
             }
         }
         self.block += 1;
@@ -237,5 +288,102 @@ impl<R: Read + Seek> Iterator for Events<'_, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.cursor.next(self.capsule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::scenario::Scenario;
+    use crate::trace::capsule::codec::DIRECTORY_AT;
+    use crate::twice::record;
+
+    const SCENARIO: &str = "schema = 1\n[run]\nduration = \"5s\"\n[cluster]\nnodes = 3\n";
+
+    fn bytes() -> Vec<u8> {
+        let catalog = Catalog::default();
+        let scenario = Scenario::read("x.toml", SCENARIO.as_bytes(), &catalog).unwrap();
+        record(&scenario, "pubsub", 1, &catalog)
+            .unwrap()
+            .1
+            .source
+            .into_inner()
+    }
+
+    fn with_directory(
+        change: impl FnOnce(&mut Directory),
+    ) -> Result<Capsule<Bytes<Vec<u8>>>, CapsuleError> {
+        let mut bytes = bytes();
+        let mut directory = codec::decode_prelude(&bytes[..PRELUDE_LEN]).unwrap();
+        change(&mut directory);
+        let at = usize::try_from(DIRECTORY_AT).unwrap();
+        bytes[at..PRELUDE_LEN].copy_from_slice(&directory.encode());
+        Capsule::from_bytes(bytes, Limits::default())
+    }
+
+    #[test]
+    fn a_directory_that_declares_something_else_is_refused() {
+        assert!(with_directory(|_| ()).is_ok());
+        let refused = |change: fn(&mut Directory)| with_directory(change).map(drop).unwrap_err();
+        assert!(matches!(
+            refused(|it| it.raw_bytes = u64::MAX),
+            CapsuleError::TooLarge { .. }
+        ));
+        assert!(matches!(
+            refused(|it| it.raw_bytes += 1),
+            CapsuleError::Corrupt { .. }
+        ));
+        assert!(matches!(
+            refused(|it| it.raw_bytes -= 1),
+            CapsuleError::Corrupt { .. }
+        ));
+        assert!(matches!(
+            refused(|it| it.events += 1),
+            CapsuleError::Corrupt { .. }
+        ));
+        assert!(matches!(
+            refused(|it| it.events = 0),
+            CapsuleError::Corrupt { .. }
+        ));
+        assert!(matches!(
+            refused(|it| it.footer_at = u64::MAX),
+            CapsuleError::Truncated { .. }
+        ));
+        assert!(matches!(
+            refused(|it| it.footer_at = 0),
+            CapsuleError::Truncated { .. }
+        ));
+        assert!(with_directory(|it| it.footer_at -= 1).is_err());
+    }
+
+    #[test]
+    fn something_behind_the_footer_is_noticed() {
+        let mut longer = bytes();
+        longer.push(0);
+        assert!(matches!(
+            Capsule::from_bytes(longer, Limits::default()),
+            Err(CapsuleError::Corrupt { .. })
+        ));
+    }
+
+    #[test]
+    fn every_event_is_found_in_its_block() {
+        let mut capsule = Capsule::from_bytes(bytes(), Limits::default()).unwrap();
+        let last = capsule.footer().events;
+        for id in 1..=last {
+            let block = capsule.block_of(id).unwrap();
+            assert!(
+                capsule
+                    .block(block)
+                    .unwrap()
+                    .iter()
+                    .any(|event| event.id == id)
+            );
+        }
+        assert_eq!(
+            (capsule.block_of(0), capsule.block_of(last + 1)),
+            (None, None)
+        );
     }
 }

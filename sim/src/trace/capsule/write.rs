@@ -40,6 +40,8 @@ impl<W: Write + Seek> CapsuleWriter<W> {
         out.seek(SeekFrom::Start(0))?;
         out.write_all(&codec::prelude())?;
         out.write_all(&header)?;
+        // What a killed run leaves behind shall at least say whose it is.
+        out.flush()?;
         Ok(Self {
             out,
             limits,
@@ -65,7 +67,11 @@ impl<W: Write + Seek> CapsuleWriter<W> {
         BlockHead::push(&mut self.raw, event)?;
         self.count += 1;
         let is_checkpoint = event.id.is_multiple_of(CHECKPOINT);
-        if is_checkpoint || self.raw.len() >= BLOCK_FULL { self.end_block() } else { Ok(()) }
+        if is_checkpoint || self.raw.len() >= BLOCK_FULL {
+            self.end_block()
+        } else {
+            Ok(())
+        }
     }
 
     fn end_block(&mut self) -> Result<(), CapsuleError> {
@@ -73,7 +79,9 @@ impl<W: Write + Seek> CapsuleWriter<W> {
             return Ok(());
         }
         let digest = *self.digester.current().as_bytes();
-        let (head, packed) = self.packer.pack(self.events + 1, self.count, &self.raw, digest)?;
+        let (head, packed) = self
+            .packer
+            .pack(self.events + 1, self.count, &self.raw, digest)?;
         self.out.write_all(&head)?;
         self.out.write_all(packed)?;
         self.events += u64::from(self.count);
@@ -81,7 +89,11 @@ impl<W: Write + Seek> CapsuleWriter<W> {
         self.raw.clear();
         self.count = 0;
         let (bytes, limit) = (self.raw_bytes, self.limits.trace_bytes);
-        if bytes > limit { Err(CapsuleError::TooLarge { bytes, limit }) } else { Ok(()) }
+        if bytes > limit {
+            Err(CapsuleError::TooLarge { bytes, limit })
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the capsule and returns what it was written into.
@@ -101,7 +113,11 @@ impl<W: Write + Seek> CapsuleWriter<W> {
         )?;
         let footer_at = self.out.stream_position()?;
         self.out.write_all(&footer)?;
-        let directory = Directory { raw_bytes: self.raw_bytes, events: self.events, footer_at };
+        let directory = Directory {
+            raw_bytes: self.raw_bytes,
+            events: self.events,
+            footer_at,
+        };
         self.out.seek(SeekFrom::Start(DIRECTORY_AT))?;
         self.out.write_all(&directory.encode())?;
         self.out.flush()?;
@@ -111,7 +127,9 @@ impl<W: Write + Seek> CapsuleWriter<W> {
 
 impl<W> std::fmt::Debug for CapsuleWriter<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CapsuleWriter").field("events", &self.events).finish_non_exhaustive()
+        f.debug_struct("CapsuleWriter")
+            .field("events", &self.events)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +166,9 @@ impl<W: Write + Seek + Send + 'static> Recording<W> {
     /// As [`CapsuleWriter::new`].
     pub fn new(out: W, header: &Header, limits: Limits) -> Result<Self, CapsuleError> {
         let writer = CapsuleWriter::new(out, header, limits)?;
-        Ok(Self { shared: Arc::new(Mutex::new(Some(Ok(writer)))) })
+        Ok(Self {
+            shared: Arc::new(Mutex::new(Some(Ok(writer)))),
+        })
     }
 
     /// The end that the run gets. It never fails: errors are kept for [`Self::finish`].
@@ -163,7 +183,9 @@ impl<W: Write + Seek + Send + 'static> Recording<W> {
     /// The first error that there was since the beginning.
     pub fn finish(self, report: &Report) -> Result<W, CapsuleError> {
         let progress = lock(&self.shared).take();
-        progress.unwrap_or(Err(CapsuleError::Unfinished))?.finish(report)
+        progress
+            .unwrap_or(Err(CapsuleError::Unfinished))?
+            .finish(report)
     }
 }
 
@@ -211,7 +233,11 @@ impl FileRecording {
         let partial = Partial(PathBuf::from(partial));
         let file = BufWriter::with_capacity(BUFFER, File::create(&partial.0)?);
         let recording = Recording::new(file, header, limits)?;
-        Ok(Self { recording, partial, path: path.to_owned() })
+        Ok(Self {
+            recording,
+            partial,
+            path: path.to_owned(),
+        })
     }
 
     /// The end that the run gets; see [`Recording::sink`].

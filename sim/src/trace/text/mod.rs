@@ -1,0 +1,196 @@
+//! The trace as text: a line per event for people, a JSON object per event for programs, and the
+//! choice of events to show. Nothing here touches the digest.
+
+mod filter;
+mod json;
+mod line;
+
+use std::borrow::Cow;
+
+use hublab_strategies::{Change, DownReason, NodeId, TimerKey};
+
+pub use filter::Filter;
+pub(crate) use line::RowText;
+
+use super::capsule::{Footer, Header};
+use super::event::{Event, KindIx, Payload, WORLD};
+use crate::scenario::model::NodeIx;
+
+/// The names of all kinds of events, as [`kind_of`] gives them.
+pub const EVENT_KINDS: [&str; 22] = [
+    "step",
+    "kind",
+    "boot",
+    "stop",
+    "pause",
+    "resume",
+    "peer_up",
+    "peer_down",
+    "sent",
+    "duplicated",
+    "delivered",
+    "dropped",
+    "timer",
+    "row",
+    "view",
+    "child_started",
+    "child_stopped",
+    "fact",
+    "answered",
+    "skipped",
+    "mark",
+    "panicked",
+];
+
+/// The kind of an event: one of [`EVENT_KINDS`].
+#[must_use]
+pub fn kind_of(event: &Event) -> &'static str {
+    match event.payload {
+        Payload::Step { .. } => "step",
+        Payload::Kind { .. } => "kind",
+        Payload::Booted { .. } => "boot",
+        Payload::Stopped(_) => "stop",
+        Payload::Paused => "pause",
+        Payload::Resumed => "resume",
+        Payload::PeerUp { .. } => "peer_up",
+        Payload::PeerDown { .. } => "peer_down",
+        Payload::Sent { .. } => "sent",
+        Payload::Duplicated { .. } => "duplicated",
+        Payload::Delivered { .. } => "delivered",
+        Payload::Dropped { .. } => "dropped",
+        Payload::Timer(_) => "timer",
+        Payload::Row { .. } => "row",
+        Payload::View(_) => "view",
+        Payload::ChildStarted { .. } => "child_started",
+        Payload::ChildStopped { .. } => "child_stopped",
+        Payload::Fact(_) => "fact",
+        Payload::Answered { .. } => "answered",
+        Payload::Skipped { .. } => "skipped",
+        Payload::Mark(_) => "mark",
+        Payload::Panicked(_) => "panicked",
+    }
+}
+
+/// What the numbers in events stand for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    nodes: Vec<NodeId>,
+    kinds: Vec<String>,
+}
+
+impl Names {
+    /// The names of a run that has not begun: its nodes.
+    #[must_use]
+    pub fn of_nodes(nodes: &[NodeId]) -> Self {
+        Self {
+            nodes: nodes.to_vec(),
+            kinds: Vec::new(),
+        }
+    }
+
+    /// All names of a capsule.
+    #[must_use]
+    pub fn of_capsule(header: &Header, footer: &Footer) -> Self {
+        Self {
+            nodes: header.nodes.clone(),
+            kinds: footer.kinds.clone(),
+        }
+    }
+
+    /// Takes in an event that may say what a number stands for.
+    pub fn learn(&mut self, event: &Event) {
+        if let Payload::Kind { kind, name } = &event.payload
+            && usize::from(*kind) == self.kinds.len()
+        {
+            self.kinds.push(name.clone());
+        }
+    }
+
+    /// The name of a node; `None` for [`WORLD`] and numbers without a name.
+    #[must_use]
+    pub fn node(&self, node: NodeIx) -> Option<&str> {
+        self.nodes.get(node as usize).map(NodeId::as_str)
+    }
+
+    /// The number of a node.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<NodeIx> {
+        (0..)
+            .zip(&self.nodes)
+            .find(|(_, node)| node.as_str() == name)
+            .map(|(ix, _)| ix)
+    }
+
+    /// The name of a kind of message.
+    #[must_use]
+    pub fn kind(&self, kind: KindIx) -> Option<&str> {
+        self.kinds.get(usize::from(kind)).map(String::as_str)
+    }
+
+    fn show_node(&self, node: NodeIx) -> Cow<'_, str> {
+        match self.node(node) {
+            Some(name) => printable(name),
+            None if node == WORLD => Cow::Borrowed("world"),
+            None => Cow::Owned(format!("node {node}")),
+        }
+    }
+
+    fn show_kind(&self, kind: KindIx) -> Cow<'_, str> {
+        self.kind(kind)
+            .map_or_else(|| Cow::Owned(format!("kind {kind}")), printable)
+    }
+}
+
+/// A text as it may stand in a line: control characters are escaped, so that no name or message
+/// can break the line or move a terminal's cursor.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        let escape = |c: char| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                String::from(c)
+            }
+        };
+        Cow::Owned(text.chars().map(escape).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+fn down(reason: DownReason) -> &'static str {
+    match reason {
+        DownReason::Closed => "closed",
+        DownReason::Silent => "silent",
+        DownReason::Restarted => "restarted",
+        DownReason::Left => "left",
+    }
+}
+
+fn timer(key: TimerKey) -> String {
+    match key {
+        TimerKey::Discovery => "discovery".to_owned(),
+        TimerKey::Sync => "sync".to_owned(),
+        TimerKey::Janitor => "janitor".to_owned(),
+        TimerKey::Debounce => "debounce".to_owned(),
+        TimerKey::Membership(number) => format!("membership.{number}"),
+        TimerKey::Strategy(number) => format!("strategy.{number}"),
+    }
+}
+
+fn change_name(change: &Change) -> &'static str {
+    match change {
+        Change::Started { .. } => "started",
+        Change::Restarted { .. } => "restarted",
+        Change::Stopped { .. } => "stopped",
+    }
+}
+
+fn change_pid(change: &Change) -> &str {
+    match change {
+        Change::Started { pid, .. } | Change::Restarted { pid } | Change::Stopped { pid } => {
+            pid.as_str()
+        }
+    }
+}
