@@ -570,6 +570,25 @@ fn there_is_a_list_of_everything() {
 }
 
 #[test]
+fn the_list_of_anomalies_names_every_scenario_that_shows_one() {
+    let list = hublab(&["list", "anomalies"]).expect(0).out;
+    let shown = |line: &str| Some(line.rsplit_once(" [")?.1.strip_suffix(']')?.to_owned());
+    let mut named: Vec<String> = list
+        .lines()
+        .filter_map(shown)
+        .filter(|name| !name.starts_with("no scenario"))
+        .collect();
+    let files = fs::read_dir("scenarios/anomalies")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let mut shipped: Vec<String> = files.map(stem).collect();
+    named.sort();
+    shipped.sort();
+    assert_eq!(named, shipped);
+}
+
+#[test]
 fn the_schema_is_json_and_knows_the_strategies() {
     let schema: Value = serde_json::from_str(&hublab(&["schema"]).expect(0).out).unwrap();
     assert!(schema["$schema"].is_string());

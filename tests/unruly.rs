@@ -1,0 +1,245 @@
+//! A program with strategies of its own, made with one call of the facade: it has every command,
+//! and strategies that misbehave are told of instead of spoiling the run.
+//!
+//! This test is that program: started with arguments of the command line it is it, otherwise it
+//! starts itself and looks at what happens. Hence no test harness.
+
+#![expect(clippy::print_stdout, reason = "the output of a test without harness")]
+
+use std::env;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use hublab::Catalog;
+use hublab::strategies::pubsub::{JoinData, PubSubMessage};
+use hublab::strategies::strategy::{Claim, ConfigError};
+use hublab::strategies::{
+    Context, Members, NodeId, PubSub, PubSubConfig, Requests, Snapshot, Strategy, Synchronization,
+};
+
+/// What a strategy does that it should not, once it runs.
+trait Fault: Send + 'static {
+    const NAME: &'static str;
+    fn strike(cx: &mut Context<'_, PubSubMessage>);
+}
+
+/// PubSub with a fault at every periodic round.
+struct Unruly<F> {
+    inner: PubSub,
+    fault: std::marker::PhantomData<F>,
+}
+
+impl<F: Fault> Synchronization for Unruly<F> {
+    type Message = PubSubMessage;
+    type SyncData = Snapshot;
+    type JoinData = JoinData;
+
+    fn propagate(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        requests: Requests,
+        members: &Members,
+    ) {
+        self.inner.propagate(cx, requests, members);
+    }
+
+    fn init_sync(&mut self, cx: &mut Context<'_, PubSubMessage>, cluster_nodes: &[NodeId]) {
+        F::strike(cx);
+        self.inner.init_sync(cx, cluster_nodes);
+    }
+
+    fn handle_synchronization(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        data: &Snapshot,
+        from: &NodeId,
+    ) {
+        self.inner.handle_synchronization(cx, data, from);
+    }
+
+    fn broadcast_local_data(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        data: &Snapshot,
+        to: &[NodeId],
+    ) {
+        self.inner.broadcast_local_data(cx, data, to);
+    }
+
+    fn handle_node_join_data(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        data: &JoinData,
+        from: &NodeId,
+    ) {
+        self.inner.handle_node_join_data(cx, data, from);
+    }
+
+    fn handle_message(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        from: &NodeId,
+        message: &PubSubMessage,
+    ) {
+        self.inner.handle_message(cx, from, message);
+    }
+
+    fn sync_interval(&self) -> Duration {
+        self.inner.sync_interval()
+    }
+}
+
+impl<F: Fault> Strategy for Unruly<F> {
+    const NAME: &'static str = F::NAME;
+    const SUMMARY: &'static str = "PubSub with a fault";
+    type Config = PubSubConfig;
+
+    fn new(config: &PubSubConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            inner: PubSub::new(config)?,
+            fault: std::marker::PhantomData,
+        })
+    }
+
+    fn claims() -> &'static [Claim] {
+        &[]
+    }
+}
+
+/// Behaves differently in every process.
+struct Moody;
+
+impl Fault for Moody {
+    const NAME: &'static str = "moody";
+
+    fn strike(cx: &mut Context<'_, PubSubMessage>) {
+        cx.set_timer(
+            0,
+            Duration::from_micros(1_000 + u64::from(std::process::id())),
+        );
+    }
+}
+
+/// Panics.
+struct Nervous;
+
+impl Fault for Nervous {
+    const NAME: &'static str = "nervous";
+
+    fn strike(_: &mut Context<'_, PubSubMessage>) {
+        panic!("out of nerve");
+    }
+}
+
+/// Never returns.
+struct Endless;
+
+impl Fault for Endless {
+    const NAME: &'static str = "endless";
+
+    fn strike(_: &mut Context<'_, PubSubMessage>) {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    if env::args()
+        .nth(1)
+        .is_some_and(|first| ["run", "list", "__capsule"].contains(&first.as_str()))
+    {
+        let catalog = Catalog::default();
+        return hublab::cli::main(
+            catalog
+                .with::<Unruly<Moody>>()
+                .with::<Unruly<Nervous>>()
+                .with::<Unruly<Endless>>(),
+        );
+    }
+    a_strategy_of_ones_own_is_listed_and_runs();
+    a_difference_between_processes_is_found_and_its_event_is_named();
+    a_panic_is_a_verdict_and_stays_quiet();
+    a_step_that_never_returns_is_given_up();
+    println!("test result: ok. 4 passed; 0 failed");
+    ExitCode::SUCCESS
+}
+
+/// Runs this program with the arguments of a command line.
+fn hublab(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let program = env::current_exe().expect("a program knows its file");
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+const FILE: &str = "tests/data/first-join.toml";
+
+fn a_strategy_of_ones_own_is_listed_and_runs() {
+    let (code, out, err) = hublab(&["list", "strategies"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("moody"), "{out}");
+    let (code, out, err) = hublab(&["run", FILE, "--strategy", "moody"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
+fn a_difference_between_processes_is_found_and_its_event_is_named() {
+    let (code, out, err) = hublab(&["run", FILE, "--strategy", "moody", "--twice"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(
+        out.contains("not deterministic: in a fresh process, first difference at event "),
+        "{out}"
+    );
+    assert!(out.contains("timer"), "{out}");
+    let command = format!("hublab run {FILE} --strategy moody --seed 1 --twice");
+    assert_eq!(out.lines().last(), Some(command.as_str()));
+}
+
+fn a_panic_is_a_verdict_and_stays_quiet() {
+    let (code, out, err) = hublab(&[
+        "run",
+        FILE,
+        "--strategy",
+        "nervous",
+        "--strategy",
+        "pubsub",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    let (nervous, pubsub) = out.split_once('\n').expect("two runs");
+    assert!(nervous.contains("\"oracle\":\"no_crash\""), "{nervous}");
+    assert!(nervous.contains("out of nerve"), "{nervous}");
+    assert!(pubsub.contains("\"verdict\":\"pass\""), "{pubsub}");
+    assert_eq!(
+        err,
+        format!("hublab run {FILE} --strategy nervous --seed 1\n"),
+        "only the command to repeat it"
+    );
+}
+
+fn a_step_that_never_returns_is_given_up() {
+    let (code, out, err) = hublab(&[
+        "run",
+        FILE,
+        "--strategy",
+        "endless",
+        "--wall-limit",
+        "300ms",
+    ]);
+    assert_eq!(code, Some(3), "{out}{err}");
+    assert!(
+        out.starts_with("INCONCLUSIVE  first-join  endless"),
+        "{out}"
+    );
+    assert!(out.contains("no digest"), "{out}");
+}
