@@ -2,8 +2,6 @@
 //!
 //! Outside its own repository it says nothing. The commit never reaches a trace.
 
-#![expect(clippy::print_stdout, reason = "build scripts talk to cargo on stdout")]
-
 use std::path::Path;
 use std::process::Command;
 

@@ -5,12 +5,12 @@
 //! `getrandom` under the seed, so those are not found but harmless. What is the same within one
 //! process and differs between two is found by a second process only; the command line starts one.
 
-use std::io::Cursor;
+use std::io::{Read, Seek};
 
 use crate::catalog::Catalog;
 use crate::run::{Options, Run, RunError, run};
 use crate::scenario::Scenario;
-use crate::trace::capsule::{Capsule, CapsuleError, Header, Limits, Recording};
+use crate::trace::capsule::{Capsule, Header, Limits, MemoryCapsule, Recording};
 use crate::trace::diff::Divergence;
 use crate::trace::replay::{ReplayError, replay_scenario};
 
@@ -52,7 +52,7 @@ pub fn check_again<R>(
     catalog: &Catalog,
 ) -> Result<Option<Divergence>, ReplayError>
 where
-    R: std::io::Read + std::io::Seek + Send + 'static,
+    R: Read + Seek + Send + 'static,
 {
     let (strategy, seed) = (&capsule.header().strategy, capsule.header().seed);
     run(
@@ -74,7 +74,7 @@ pub fn record(
     strategy: &str,
     seed: u64,
     catalog: &Catalog,
-) -> Result<(Run, Capsule<Cursor<Vec<u8>>>), ReplayError> {
+) -> Result<(Run, MemoryCapsule), ReplayError> {
     if catalog.get(strategy).is_none() {
         return Err(RunError::UnknownStrategy(strategy.to_owned()).into());
     }
@@ -86,6 +86,5 @@ pub fn record(
     };
     let run = run(scenario, strategy, seed, catalog, options)?;
     let bytes = recording.finish(&run.report)?.into_inner();
-    let capsule: Result<_, CapsuleError> = Capsule::from_bytes(bytes, limits);
-    Ok((run, capsule?))
+    Ok((run, Capsule::from_bytes(bytes, limits)?))
 }

@@ -1,5 +1,7 @@
 //! Capsules: what is written is read back, and nothing else is; and what is made of them.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
 use std::fs;
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -8,7 +10,7 @@ use expect_test::expect;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::run::{Options, Run, run};
 use hublab_sim::scenario::Scenario;
-use hublab_sim::trace::capsule::CHECKPOINT;
+use hublab_sim::trace::capsule::{CHECKPOINT, MemoryCapsule};
 use hublab_sim::trace::diff::{AROUND, HeaderDifference};
 use hublab_sim::trace::text::{EVENT_KINDS, kind_of};
 use hublab_sim::trace::{
@@ -79,7 +81,7 @@ fn scenario(text: &str) -> Scenario {
     Scenario::read("test.toml", text.as_bytes(), &Catalog::default()).unwrap()
 }
 
-fn recorded(text: &str, strategy: &str, seed: u64) -> Capsule<Cursor<Vec<u8>>> {
+fn recorded(text: &str, strategy: &str, seed: u64) -> MemoryCapsule {
     record(&scenario(text), strategy, seed, &Catalog::default())
         .unwrap()
         .1
@@ -97,7 +99,7 @@ fn bytes_of(text: &str, strategy: &str, seed: u64) -> Vec<u8> {
     recording.finish(&run.report).unwrap().into_inner()
 }
 
-fn open(bytes: &[u8]) -> Result<Capsule<Cursor<Vec<u8>>>, CapsuleError> {
+fn open(bytes: &[u8]) -> Result<MemoryCapsule, CapsuleError> {
     Capsule::from_bytes(bytes.to_vec(), Limits::default())
 }
 
@@ -478,7 +480,7 @@ fn a_replay_is_the_same_run() {
 }
 
 /// The capsule with another header: what its run was, and what it says it was, are two things.
-fn with_header(change: impl FnOnce(&mut Header)) -> Capsule<Cursor<Vec<u8>>> {
+fn with_header(change: impl FnOnce(&mut Header)) -> MemoryCapsule {
     let capsule = open(&CAPSULE.0).unwrap();
     let mut header = capsule.header().clone();
     change(&mut header);

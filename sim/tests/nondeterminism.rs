@@ -1,6 +1,8 @@
 //! Strategies that draw from outside the world: what the world keeps under the seed stays
 //! deterministic, and what it cannot is caught, with the first event that differs.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use hublab_sim::catalog::Catalog;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
-use hublab_sim::trace::{Divergence, Payload};
+use hublab_sim::trace::{Divergence, Event, Payload};
 use hublab_sim::twice::check_twice;
 use hublab_strategies::pubsub::{JoinData, PubSub, PubSubConfig, PubSubMessage};
 use hublab_strategies::strategy::{Claim, ConfigError};
@@ -256,9 +258,11 @@ fn is_caught<Q: Quirk>() -> Divergence {
 
 /// The first difference is the first timer of a round: that of n1, which has children.
 fn names_the_event(divergence: &Divergence) {
-    let timer = |events: &[hublab_sim::trace::Event]| match events[0].payload {
-        Payload::Timer(TimerKey::Strategy(number)) => number,
-        ref other => panic!("{other:?}"),
+    let timer = |events: &[Event]| {
+        let Payload::Timer(TimerKey::Strategy(number)) = events[0].payload else {
+            panic!("{:?}", events[0])
+        };
+        number
     };
     let (left, right) = (timer(&divergence.left), timer(&divergence.right));
     assert_ne!(left, right);

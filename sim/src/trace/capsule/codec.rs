@@ -333,12 +333,13 @@ pub(super) fn read_exact(
     buffer: &mut [u8],
     at: u64,
 ) -> Result<(), CapsuleError> {
-    source
-        .read_exact(buffer)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => CapsuleError::Truncated { at },
-            _ => CapsuleError::Io(error),
-        })
+    source.read_exact(buffer).map_err(|error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            CapsuleError::Truncated { at }
+        } else {
+            CapsuleError::Io(error)
+        }
+    })
 }
 
 /// Appends `len` bytes, asking for memory only as they come.

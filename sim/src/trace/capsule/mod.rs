@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::CapsuleError;
 pub(crate) use read::Cursor;
-pub use read::{Capsule, Events};
+pub use read::{Capsule, Events, MemoryCapsule};
 pub use write::{CapsuleWriter, FileRecording, Recording};
 
 use crate::catalog::Catalog;

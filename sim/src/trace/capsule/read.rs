@@ -43,7 +43,10 @@ impl Capsule<BufReader<File>> {
     }
 }
 
-impl Capsule<Bytes<Vec<u8>>> {
+/// A capsule in memory.
+pub type MemoryCapsule = Capsule<Bytes<Vec<u8>>>;
+
+impl MemoryCapsule {
     /// Opens a capsule in memory.
     ///
     /// # Errors

@@ -27,7 +27,6 @@ impl Names {
         Value::Object(object)
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
     fn fields(&self, payload: &Payload) -> Value {
         let kind = |kind: &KindIx| self.kind(*kind);
         let node = |node: &NodeIx| self.node(*node);
