@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use hublab_sim::catalog::{Catalog, CatalogEntry, NodeConfig, NodeFactory, Params, Refused};
 use hublab_sim::effects::Effects;
@@ -18,7 +19,7 @@ use hublab_strategies::strategy::{Claim, Limits};
 use hublab_strategies::{Channel, Message, NodeId, Registry, Runtime};
 use serde::{Deserialize, Serialize};
 
-use crate::table::{Table, median};
+use crate::table::{Table, float, least_us};
 
 const MESSAGES: u64 = 1_000_000;
 const PER_NODE: u64 = 4;
@@ -29,9 +30,9 @@ pub(crate) fn measure(table: &mut Table) {
         if !table.wants(&format!("flood of {nodes} nodes")) {
             continue;
         }
-        let plain = per_message(median(RUNS, || plain(nodes)));
-        let slice = per_message(median(RUNS, || queue(nodes, Stepping::Slice)));
-        let exact = per_message(median(3, || queue(nodes, Stepping::Exact)));
+        let plain = per_message(|| plain(nodes));
+        let slice = per_message(|| queue(nodes, Stepping::Slice));
+        let exact = per_message(|| queue(nodes, Stepping::Exact));
         let engine = whole_engine(nodes);
         let name = |what: &str| format!("flood of {nodes} nodes: {what}");
         table.note(&name("plain heap loop"), plain, "ns/msg");
@@ -45,27 +46,22 @@ pub(crate) fn measure(table: &mut Table) {
 
 /// The cost of a message in the whole engine: the difference of a long run and a short one, so
 /// that booting the cluster does not count.
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn whole_engine(nodes: u64) -> f64 {
+pub(crate) fn whole_engine(nodes: u64) -> f64 {
     let once = |messages: u64| {
-        let mut runs: Vec<(u64, u64)> = (0..RUNS)
-            .map(|_| {
-                let done = run(&scenario(nodes, messages), "flood", 1, &catalog(), Options::default());
-                let report = done.expect("the flood runs").report;
-                (report.wall_us, report.messages.delivered)
-            })
-            .collect();
-        runs.sort_unstable();
-        runs[RUNS / 2]
+        let (scenario, catalog) = (scenario(nodes, messages), catalog());
+        let mut delivered = 0;
+        let time = least_us(RUNS, || {
+            let done = run(&scenario, "flood", 1, &catalog, Options::default()).expect("the flood runs");
+            delivered = done.report.messages.delivered;
+        });
+        (time, float(delivered))
     };
     let (short, long) = (once(MESSAGES / 10), once(MESSAGES));
-    (long.0 - short.0) as f64 * 1e3 / (long.1 - short.1) as f64
+    (long.0 - short.0) * 1e3 / (long.1 - short.1)
 }
 
-fn per_message(time: std::time::Duration) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let per_message = time.as_nanos() as f64 / MESSAGES as f64;
-    per_message
+fn per_message(job: impl FnMut()) -> f64 {
+    least_us(RUNS, job) * 1e3 / float(MESSAGES)
 }
 
 /// Where message number `k` goes next, and how long it takes.
@@ -132,8 +128,8 @@ fn queue(nodes: u64, stepping: Stepping) {
 
 /// Forwards everything.
 struct Forwarder {
-    me: NodeId,
-    peers: Vec<NodeId>,
+    me: usize,
+    names: Arc<[NodeId]>,
     registry: Registry,
 }
 
@@ -149,9 +145,10 @@ impl Message for Ball {
 impl Forwarder {
     fn forward(&self, effects: &mut Effects<'_>) {
         let runtime: &mut dyn Runtime<Ball> = effects;
-        let random = runtime.random();
-        let to = &self.peers[usize::try_from(below(random, self.peers.len() as u64)).expect("an index")];
-        runtime.send(std::slice::from_ref(to), Channel::REQUESTS, Ball);
+        let others = self.names.len() as u64 - 1;
+        let away = 1 + usize::try_from(below(runtime.random(), others)).expect("an index");
+        let to = (self.me + away) % self.names.len();
+        runtime.send(&self.names[to..=to], Channel::REQUESTS, Ball);
     }
 }
 
@@ -174,7 +171,7 @@ impl Node for Forwarder {
     }
 
     fn cluster_view(&self) -> &[NodeId] {
-        std::slice::from_ref(&self.me)
+        &self.names[self.me..=self.me]
     }
 
     fn sizes(&self) -> Sizes {
@@ -203,10 +200,10 @@ impl CatalogEntry for Flood {
 
     fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
         let count = params.get("nodes").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        let names: Vec<NodeId> = (1..=count).map(|node| NodeId::from(format!("n{node}"))).collect();
-        Ok(Box::new(move |me: &NodeId, _: u64, _: &NodeConfig| {
-            let peers = names.iter().filter(|name| *name != me).cloned().collect();
-            Box::new(Forwarder { me: me.clone(), peers, registry: Registry::new() })
+        let names: Arc<[NodeId]> = (1..=count).map(|node| NodeId::from(format!("n{node}"))).collect();
+        Ok(Box::new(move |name: &NodeId, _: u64, _: &NodeConfig| {
+            let me = names.iter().position(|known| known == name).expect("a node of the file");
+            Box::new(Forwarder { me, names: Arc::clone(&names), registry: Registry::new() })
         }))
     }
 

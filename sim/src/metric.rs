@@ -131,7 +131,7 @@ mod tests {
             if is_per_kind(name) {
                 let kinds = report.messages.by_kind.keys();
                 let parts = kinds.filter_map(|kind| value(&report, &format!("{name}.{kind}")));
-                assert_eq!(whole, parts.sum(), "{name}");
+                assert_eq!(whole, parts.sum::<u64>(), "{name}");
             }
         }
         assert_eq!(value(&report, "messages_sent.no.such.kind"), None);

@@ -107,7 +107,7 @@ impl Convergence {
     }
 
     pub(crate) fn row_changed(&mut self, now: Time, node: NodeIx, change: &RowChange, facts: &Facts) {
-        let (before, after) = (change.before.as_ref(), change.after.as_ref());
+        let (before, after) = (change.before.as_deref(), change.after.as_deref());
         for (row, sign) in [(before, -1), (after, 1)] {
             let Some(row) = row else { continue };
             for entry in &row.entries {
@@ -150,7 +150,7 @@ impl Convergence {
             let (row, entry) = row.and_then(|row| Some((row, row.entries.iter().find(|entry| entry.node == *name)?)))?;
             Some(self.is_true(owner, &change.child, entry.pid.as_ref(), &row.metadata))
         };
-        let rows = [change.before.as_ref(), change.after.as_ref()];
+        let rows = [change.before.as_deref(), change.after.as_deref()];
         let mut news: SmallVec<[(NodeIx, bool); 2]> = SmallVec::new();
         for entry in rows.iter().flatten().flat_map(|row| &row.entries) {
             let Some(owner) = facts.position(&entry.node) else { continue };

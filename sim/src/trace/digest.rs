@@ -162,7 +162,7 @@ impl Encoder<'_> {
             Payload::Row { child, before: _, after } => {
                 self.byte(13);
                 self.text(child.as_str());
-                self.option(after.as_ref(), Self::row);
+                self.option(after.as_deref(), Self::row);
             }
             Payload::View(nodes) => {
                 self.byte(14);

@@ -138,9 +138,9 @@ pub enum Payload {
         /// Whose row.
         child: ChildId,
         /// The row before; `None` if there was none.
-        before: Option<Row>,
+        before: Option<Box<Row>>,
         /// The row after; `None` if it is gone.
-        after: Option<Row>,
+        after: Option<Box<Row>>,
     },
     /// The node's cluster view changed.
     View(Vec<NodeId>),
@@ -161,7 +161,7 @@ pub enum Payload {
         pid: Pid,
     },
     /// The hub stamped a change of its children.
-    Fact(Fact),
+    Fact(Box<Fact>),
     /// A start or stop request was answered.
     Answered {
         /// By whom.

@@ -160,7 +160,7 @@ impl History {
             return;
         }
         let after = match &event.payload {
-            Payload::Row { child, after, .. } if *child == self.child => after.clone(),
+            Payload::Row { child, after, .. } if *child == self.child => after.as_deref().cloned(),
             // A node that stops tells nobody of its rows.
             Payload::Stopped(_) if self.row.is_some() => None,
             Payload::Row { .. }

@@ -18,14 +18,14 @@ use hublab_strategies::hub::Command;
 use hublab_strategies::{Entry, NodeId, Row, Time};
 
 /// One millisecond, in microseconds.
-pub const MS: u64 = 1_000;
+pub(crate) const MS: u64 = 1_000;
 /// One second, in microseconds.
-pub const S: u64 = 1_000_000;
+pub(crate) const S: u64 = 1_000_000;
 
 /// A scenario in the making. It starts with nodes n1 to nN, a run of 60 s, and a constant
 /// latency of 5 ms; everything else is the format's default.
 #[derive(Clone)]
-pub struct Lab {
+pub(crate) struct Lab {
     tables: BTreeMap<String, BTreeMap<String, String>>,
     lists: Vec<String>,
     strategy: String,
@@ -35,7 +35,7 @@ pub struct Lab {
 
 impl Lab {
     /// A cluster of this many nodes.
-    pub fn of(nodes: usize) -> Self {
+    pub(crate) fn of(nodes: usize) -> Self {
         let lab = Self {
             tables: BTreeMap::new(),
             lists: Vec::new(),
@@ -49,7 +49,7 @@ impl Lab {
     }
 
     /// Sets one value: `network.loss = 0.5`.
-    pub fn set(mut self, line: &str) -> Self {
+    pub(crate) fn set(mut self, line: &str) -> Self {
         let (path, value) = line.split_once('=').expect("`table.key = value`");
         let (table, key) = path.trim().rsplit_once('.').expect("`table.key = value`");
         let (key, value) = (key.to_owned(), value.trim().to_owned());
@@ -58,49 +58,49 @@ impl Lab {
     }
 
     /// Adds a step.
-    pub fn step(mut self, at: &str, action: &str) -> Self {
+    pub(crate) fn step(mut self, at: &str, action: &str) -> Self {
         self.lists.push(format!("[[step]]\nat = '{at}'\n{action}\n"));
         self
     }
 
     /// Takes away the step or expectation added as the `n`-th, from 0.
-    pub fn without(mut self, n: usize) -> Self {
+    pub(crate) fn without(mut self, n: usize) -> Self {
         self.lists.remove(n);
         self
     }
 
     /// Adds an expectation.
-    pub fn expect(mut self, claim: &str) -> Self {
+    pub(crate) fn expect(mut self, claim: &str) -> Self {
         self.lists.push(format!("[[expect]]\n{claim}\n"));
         self
     }
 
     /// Adds an override of links.
-    pub fn link(mut self, lines: &str) -> Self {
+    pub(crate) fn link(mut self, lines: &str) -> Self {
         self.lists.push(format!("[[network.link]]\n{lines}\n"));
         self
     }
 
     /// Under `gossip` instead of `pubsub`.
-    pub fn gossip(mut self) -> Self {
+    pub(crate) fn gossip(mut self) -> Self {
         self.strategy = "gossip".to_owned();
         self
     }
 
     /// With another seed than 1.
-    pub fn seed(mut self, seed: u64) -> Self {
+    pub(crate) fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
     /// With madsim's clock at every event.
-    pub fn exact(mut self) -> Self {
+    pub(crate) fn exact(mut self) -> Self {
         self.stepping = Stepping::Exact;
         self
     }
 
     /// The file.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = "schema = 1\n".to_owned();
         for (table, values) in &self.tables {
             text.push_str(&format!("[{table}]\n"));
@@ -112,26 +112,26 @@ impl Lab {
     }
 
     /// The scenario that the file is.
-    pub fn scenario(&self) -> Scenario {
+    pub(crate) fn scenario(&self) -> Scenario {
         let text = self.text();
         Scenario::read("lab.toml", text.as_bytes(), &Catalog::default())
             .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"))
     }
 
     /// Runs the scenario.
-    pub fn run(&self) -> Past {
+    pub(crate) fn run(&self) -> Past {
         self.run_scenario(&self.scenario())
     }
 
     /// Runs a scenario in place of this lab's own, under its strategy and seed.
-    pub fn run_scenario(&self, scenario: &Scenario) -> Past {
+    pub(crate) fn run_scenario(&self, scenario: &Scenario) -> Past {
         let (tape, options) = self.options();
         let run = run(scenario, &self.strategy, self.seed, &Catalog::default(), options).expect("a run");
         Past::new(run, &tape, scenario)
     }
 
     /// Runs the scenario with a job beside it; answers what the job did.
-    pub fn run_with<T, F>(&self, job: impl FnOnce(Simulation) -> F + Send + 'static) -> (Past, Option<T>)
+    pub(crate) fn run_with<T, F>(&self, job: impl FnOnce(Simulation) -> F + Send + 'static) -> (Past, Option<T>)
     where
         F: Future<Output = T> + 'static,
         T: Send + 'static,
@@ -163,44 +163,44 @@ impl Sink for Tape {
 
 /// One message and what became of it and of its copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Msg {
+pub(crate) struct Msg {
     /// The event of its sending: messages are in the order of these.
-    pub id: EventId,
+    pub(crate) id: EventId,
     /// The event that made the sender send it.
-    pub cause: EventId,
-    pub at: u64,
-    pub from: String,
-    pub to: String,
-    pub kind: String,
-    pub channel: u8,
-    pub number: u64,
-    pub bytes: u64,
-    pub due: Option<u64>,
+    pub(crate) cause: EventId,
+    pub(crate) at: u64,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) kind: String,
+    pub(crate) channel: u8,
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+    pub(crate) due: Option<u64>,
     /// When the receiver handled it, and in which event.
-    pub arrivals: Vec<(u64, EventId)>,
+    pub(crate) arrivals: Vec<(u64, EventId)>,
     /// When and why it was lost.
-    pub losses: Vec<(u64, DropReason)>,
+    pub(crate) losses: Vec<(u64, DropReason)>,
     /// When the copy is due that the network made.
-    pub copy: Option<u64>,
+    pub(crate) copy: Option<u64>,
 }
 
 impl Msg {
     /// When it was handled: exactly once, or not at all.
-    pub fn arrived(&self) -> Option<u64> {
+    pub(crate) fn arrived(&self) -> Option<u64> {
         assert!(self.arrivals.len() <= 1, "more than once: {self:?}");
         self.arrivals.first().map(|(at, _)| *at)
     }
 
     /// Why it was lost.
-    pub fn lost(&self) -> Option<DropReason> {
+    pub(crate) fn lost(&self) -> Option<DropReason> {
         self.losses.first().map(|(_, reason)| *reason)
     }
 }
 
 /// A run that is over.
-pub struct Past {
-    pub report: Report,
-    pub events: Vec<Event>,
+pub(crate) struct Past {
+    pub(crate) report: Report,
+    pub(crate) events: Vec<Event>,
     names: Vec<String>,
     kinds: HashMap<u8, String>,
     messages: Vec<Msg>,
@@ -257,7 +257,7 @@ impl Past {
     }
 
     /// The messages that `FROM>TO KIND` names, in the order of sending; `*` is any.
-    pub fn msgs(&self, pattern: &str) -> Vec<Msg> {
+    pub(crate) fn msgs(&self, pattern: &str) -> Vec<Msg> {
         let (link, kind) = pattern.split_once(' ').expect("`FROM>TO KIND`");
         let (from, to) = link.split_once('>').expect("`FROM>TO KIND`");
         let fits = |wanted: &str, value: &str| wanted == "*" || wanted == value;
@@ -268,12 +268,12 @@ impl Past {
     }
 
     /// [`Self::msgs`] that were sent at one instant.
-    pub fn msgs_at(&self, at: u64, pattern: &str) -> Vec<Msg> {
+    pub(crate) fn msgs_at(&self, at: u64, pattern: &str) -> Vec<Msg> {
         self.msgs(pattern).into_iter().filter(|message| message.at == at).collect()
     }
 
     /// What happened on a node, as lines `TIME VERB ...`, of those verbs.
-    pub fn lines(&self, node: &str, verbs: &[&str]) -> Vec<String> {
+    pub(crate) fn lines(&self, node: &str, verbs: &[&str]) -> Vec<String> {
         let on_node = self.events.iter().filter(|event| self.names.get(event.node as usize).is_some_and(|name| name == node));
         on_node
             .filter_map(|event| self.words(event).map(|words| (event.at, words)))
@@ -283,13 +283,18 @@ impl Past {
     }
 
     /// [`Self::lines`] of all nodes, the node's name in front.
-    pub fn all_lines(&self, verbs: &[&str]) -> Vec<String> {
+    pub(crate) fn all_lines(&self, verbs: &[&str]) -> Vec<String> {
         let line = |event: &Event| {
             let words = self.words(event).filter(|words| verbs.contains(&words.split(' ').next().unwrap_or_default()))?;
             let name = self.names.get(event.node as usize).map_or("-", String::as_str);
             Some(format!("{} {name} {words}", event.at))
         };
         self.events.iter().filter_map(line).collect()
+    }
+
+    /// The steps and healings of the script.
+    pub(crate) fn events_of_script(&self) -> Vec<String> {
+        self.all_lines(&["step", "heals"])
     }
 
     fn words(&self, event: &Event) -> Option<String> {
@@ -308,7 +313,7 @@ impl Past {
             Payload::Delivered { from, kind: ix, .. } => format!("gets {} {}", kind(ix), name(*from)),
             Payload::Dropped { from, kind: ix, reason, .. } => format!("loses {} {} {reason:?}", kind(ix), name(*from)),
             Payload::Timer(key) => format!("timer {key:?}"),
-            Payload::Row { child, after, .. } => format!("row {child} {}", row_words(after.as_ref())),
+            Payload::Row { child, after, .. } => format!("row {child} {}", row_words(after.as_deref())),
             Payload::View(view) => format!("view {}", view.iter().map(NodeId::as_str).collect::<Vec<_>>().join(",")),
             Payload::ChildStarted { child, pid, .. } => format!("starts {child} {pid}"),
             Payload::ChildStopped { child, pid } => format!("ends {child} {pid}"),
@@ -327,7 +332,7 @@ impl Past {
     }
 
     /// The cluster view of a node at the end of an instant, as `n1,n2`.
-    pub fn view_of(&self, node: &str, at: u64) -> String {
+    pub(crate) fn view_of(&self, node: &str, at: u64) -> String {
         let mut view = String::new();
         for event in self.on(node, at) {
             if let Payload::Booted { name, .. } = &event.payload {
@@ -340,7 +345,7 @@ impl Past {
     }
 
     /// A node's row of a child at the end of an instant, as `n1=p1,n2=p2`; empty if there is none.
-    pub fn row_of(&self, node: &str, child: &str, at: u64) -> String {
+    pub(crate) fn row_of(&self, node: &str, child: &str, at: u64) -> String {
         let mut row = String::new();
         for event in self.on(node, at) {
             if let Payload::Booted { .. } = &event.payload {
@@ -348,7 +353,7 @@ impl Past {
             } else if let Payload::Row { child: id, after, .. } = &event.payload
                 && id.as_str() == child
             {
-                row = row_words(after.as_ref());
+                row = row_words(after.as_deref());
             }
         }
         row
@@ -360,22 +365,22 @@ impl Past {
     }
 
     /// The verdict of each expectation.
-    pub fn verdicts(&self) -> Vec<Verdict> {
+    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
         self.report.expectations.iter().map(|judgement| judgement.verdict).collect()
     }
 
     /// Whether every expectation held.
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.report.verdict == Verdict::Pass
     }
 
     /// The reasons of the verdicts.
-    pub fn details(&self) -> Vec<&str> {
+    pub(crate) fn details(&self) -> Vec<&str> {
         self.report.expectations.iter().map(|judgement| judgement.detail.as_str()).collect()
     }
 
     /// The digest.
-    pub fn digest(&self) -> &str {
+    pub(crate) fn digest(&self) -> &str {
         self.report.digest.as_deref().expect("a digest")
     }
 }
@@ -386,7 +391,7 @@ fn row_words(row: Option<&Row>) -> String {
 }
 
 /// A command that starts one child on the node itself.
-pub fn start(child: &str, on: &str) -> Injection {
+pub(crate) fn start(child: &str, on: &str) -> Injection {
     Injection::Command(Command::StartChildren {
         ticket: 0,
         specs: vec![hublab_strategies::ChildSpec::new(child, "child")],

@@ -209,7 +209,7 @@ impl Sink for Handle {
         let node = fold.names[event.node as usize].clone();
         let rows = fold.rows.entry(node).or_default();
         match after {
-            Some(row) => drop(rows.insert(child.clone(), row.clone())),
+            Some(row) => drop(rows.insert(child.clone(), Row::clone(row))),
             None => drop(rows.remove(child)),
         }
     }

@@ -90,7 +90,7 @@ impl Names {
                 before,
                 after,
             } => {
-                json!({ "child": child, "before": before.as_ref().map(row_json), "after": after.as_ref().map(row_json) })
+                json!({ "child": child, "before": before.as_deref().map(row_json), "after": after.as_deref().map(row_json) })
             }
             Payload::View(nodes) => json!({ "view": nodes }),
             Payload::ChildStarted {

@@ -109,8 +109,8 @@ impl Names {
                 format!(
                     "row {}: {} -> {}",
                     printable(child.as_str()),
-                    RowText(before.as_ref()),
-                    RowText(after.as_ref())
+                    RowText(before.as_deref()),
+                    RowText(after.as_deref())
                 )
             }
             Payload::View(nodes) => {
