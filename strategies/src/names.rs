@@ -16,7 +16,10 @@ pub(crate) enum NodeSet<'a> {
 impl<'a> NodeSet<'a> {
     pub(crate) fn new(nodes: impl ExactSizeIterator<Item = &'a NodeId>) -> Self {
         if nodes.len() <= FEW {
-            Self::Few(nodes.collect())
+            // One by one: `collect` is made for long lists.
+            let mut few = SmallVec::new();
+            nodes.for_each(|node| few.push(node));
+            Self::Few(few)
         } else {
             Self::Many(nodes.collect())
         }
