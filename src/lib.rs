@@ -50,3 +50,8 @@ pub mod cli;
 pub use hublab_sim as sim;
 pub use hublab_sim::catalog::Catalog;
 pub use hublab_strategies as strategies;
+
+/// Compiles and runs the Rust code of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -74,15 +74,15 @@ fn hublab(arguments: &[&str]) -> Ran {
 
 /// A directory with files in it.
 fn files(contents: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary directory");
     for (name, content) in contents {
-        fs::write(directory.path().join(name), content).unwrap();
+        fs::write(directory.path().join(name), content).expect("a temporary file");
     }
     directory
 }
 
 fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
+    path.to_str().expect("temporary paths are UTF-8")
 }
 
 // Running.
@@ -817,8 +817,8 @@ fn started(arguments: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) 
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    let out = BufReader::new(child.stdout.take().unwrap());
+        .expect("the program starts");
+    let out = BufReader::new(child.stdout.take().expect("it is piped"));
     (child, out)
 }
 

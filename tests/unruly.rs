@@ -20,7 +20,9 @@ use hublab::strategies::{
 /// What a strategy does that it should not, once it runs.
 trait Fault: Send + 'static {
     const NAME: &'static str;
-    fn strike(cx: &mut Context<'_, PubSubMessage>);
+    fn strike(_cx: &mut Context<'_, PubSubMessage>) {}
+    /// Called when a run is prepared.
+    fn prepare() {}
 }
 
 /// PubSub with a fault at every periodic round.
@@ -95,6 +97,7 @@ impl<F: Fault> Strategy for Unruly<F> {
     type Config = PubSubConfig;
 
     fn new(config: &PubSubConfig) -> Result<Self, ConfigError> {
+        F::prepare();
         Ok(Self {
             inner: PubSub::new(config)?,
             fault: std::marker::PhantomData,
@@ -131,6 +134,17 @@ impl Fault for Nervous {
     }
 }
 
+/// Panics where no run catches it, as only a bug does.
+struct Stillborn;
+
+impl Fault for Stillborn {
+    const NAME: &'static str = "stillborn";
+
+    fn prepare() {
+        panic!("never began");
+    }
+}
+
 /// Never returns.
 struct Endless;
 
@@ -154,6 +168,7 @@ fn main() -> ExitCode {
             catalog
                 .with::<Unruly<Moody>>()
                 .with::<Unruly<Nervous>>()
+                .with::<Unruly<Stillborn>>()
                 .with::<Unruly<Endless>>(),
         );
     }
@@ -161,7 +176,8 @@ fn main() -> ExitCode {
     a_difference_between_processes_is_found_and_its_event_is_named();
     a_panic_is_a_verdict_and_stays_quiet();
     a_step_that_never_returns_is_given_up();
-    println!("test result: ok. 4 passed; 0 failed");
+    a_bug_is_told_and_its_number_wins_over_all_others();
+    println!("test result: ok. 5 passed; 0 failed");
     ExitCode::SUCCESS
 }
 
@@ -242,4 +258,23 @@ fn a_step_that_never_returns_is_given_up() {
         "{out}"
     );
     assert!(out.contains("no digest"), "{out}");
+}
+
+fn a_bug_is_told_and_its_number_wins_over_all_others() {
+    let strategies = ["stillborn", "nervous", "pubsub"];
+    let mut arguments = vec!["run", FILE, "--format", "csv"];
+    arguments.extend(strategies.iter().flat_map(|name| ["--strategy", name]));
+    let (code, out, err) = hublab(&arguments);
+    assert_eq!(code, Some(70), "{out}{err}");
+    assert!(
+        err.contains("this is a bug in hublab: never began (tests/unruly.rs:"),
+        "{err}"
+    );
+    assert_eq!(
+        out.lines().count(),
+        3,
+        "the others are run all the same: {out}"
+    );
+    let command = format!("hublab run {FILE} --strategy stillborn --seed 1");
+    assert_eq!(err.lines().last(), Some(command.as_str()));
 }

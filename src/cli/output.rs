@@ -43,9 +43,12 @@ impl Output {
             write(&mut out)?;
             out.flush()
         });
-        written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Stop::Pipe,
-            _ => Stop::Usage(format!("cannot write the results: {error}")),
+        written.map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                Stop::Pipe
+            } else {
+                Stop::Usage(format!("cannot write the results: {error}"))
+            }
         })
     }
 

@@ -189,16 +189,22 @@ fn what(segment: &Segment, scenario: &Scenario, words: Words<'_>) -> String {
 
 fn effects(segment: &Segment) -> Vec<String> {
     let counts = [
-        (segment.sent, "sent"),
-        (segment.dropped, "dropped"),
-        (segment.peers_down, "peers down"),
-        (segment.peers_up, "peers up"),
-        (segment.view_changes, "view changes"),
-        (segment.row_changes, "row changes"),
+        (segment.sent, ["sent"; 2]),
+        (segment.dropped, ["dropped"; 2]),
+        (segment.peers_down, ["peer down", "peers down"]),
+        (segment.peers_up, ["peer up", "peers up"]),
+        (segment.view_changes, ["view change", "view changes"]),
+        (segment.row_changes, ["row change", "row changes"]),
     ];
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let mut parts: Vec<String> = counts
-        .map(|(count, what)| format!("{} {what}", grouped(*count)))
+        .map(|(count, [one, many])| {
+            format!(
+                "{} {}",
+                grouped(*count),
+                if *count == 1 { one } else { many }
+            )
+        })
         .collect();
     parts.push(match segment.converged_us {
         Some(since) => format!("views equal since {}", Time(since)),
@@ -371,12 +377,18 @@ mod tests {
         let busy = Segment {
             sent: 1_200,
             peers_down: 6,
+            row_changes: 1,
             converged_us: Some(12_400_000),
             ..quiet
         };
         assert_eq!(
             effects(&busy),
-            ["1,200 sent", "6 peers down", "views equal since 12.4s"]
+            [
+                "1,200 sent",
+                "6 peers down",
+                "1 row change",
+                "views equal since 12.4s"
+            ]
         );
     }
 
