@@ -7,9 +7,9 @@
 //! | [`digest`] | the hash over all events |
 //! | [`capsule`] | a run in a file |
 //! | [`text`] | events as lines, as JSON, and which of them to show |
-//! | [`diff`] | where two traces part |
-//! | [`replay`] | running a capsule again |
-//! | [`why`] | what led to a row |
+//! | [`mod@diff`] | where two traces part |
+//! | [`mod@replay`] | running a capsule again |
+//! | [`mod@why`] | what led to a row |
 
 pub mod capsule;
 pub mod diff;

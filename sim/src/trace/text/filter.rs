@@ -12,7 +12,7 @@ pub struct Filter {
     pub nodes: Vec<String>,
     /// Events that concern these children: rows, starts and stops, facts, answers.
     pub children: Vec<String>,
-    /// Events of these kinds: of [`EVENT_KINDS`], or kinds of messages.
+    /// Events of these kinds: of [`EVENT_KINDS`](super::EVENT_KINDS), or kinds of messages.
     pub kinds: Vec<String>,
     /// Events at this instant or later.
     pub from: Option<Time>,

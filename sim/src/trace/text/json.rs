@@ -9,7 +9,7 @@ use crate::trace::event::{Event, KindIx, Payload, StopReason};
 
 impl Names {
     /// A JSON object for programs, with stable names: `id`, `at_us`, `node` and `cause` (null if
-    /// there is none), `event` (of [`EVENT_KINDS`]), and what that kind has.
+    /// there is none), `event` (of [`EVENT_KINDS`](super::EVENT_KINDS)), and what that kind has.
     #[must_use]
     pub fn json(&self, event: &Event) -> Value {
         let mut object = Map::new();
