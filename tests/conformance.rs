@@ -1,6 +1,8 @@
 //! Runs the golden vectors of `tests/conformance`, or of the directory named by
 //! `HUBLAB_CONFORMANCE_DIR`, against the ports, and says which fail.
 
+#![expect(clippy::print_stdout, reason = "what it prints is the result")]
+
 #[path = "conformance/forms.rs"]
 mod forms;
 #[path = "conformance/gossip_steps.rs"]

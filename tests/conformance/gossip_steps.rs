@@ -87,6 +87,7 @@ enum TimeForm {
 
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the vectors' own names")]
 enum Operation {
     GossipInitSync {
         cluster_nodes: Vec<String>,
