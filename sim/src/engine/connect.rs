@@ -10,7 +10,7 @@ use super::queue::Pending;
 use super::send::Access;
 use super::state::Waiting;
 use super::{Engine, Immediate};
-use crate::network::{LinkIx, PairIx};
+use crate::network::PairIx;
 use crate::network::cut::Reach;
 use crate::scenario::model::{InFlight, NodeIx};
 use crate::stream::{self, Purpose, unit};
@@ -36,8 +36,8 @@ impl Engine {
 
     /// Whether a message from a running node may be sent over a link, connecting the pair if that
     /// is the message's kind and the network lets it.
-    pub(super) fn access(&mut self, from: NodeIx, to: NodeIx, link: LinkIx, connects: bool, cause: EventId) -> Access {
-        if self.network.links[link as usize].connected {
+    pub(super) fn access(&mut self, from: NodeIx, to: NodeIx, connects: bool, cause: EventId) -> Access {
+        if self.network.is_connected(from, to) {
             let cut = self.network.is_cut(from, to);
             return if cut { Access::Closed(DropReason::Cut) } else { Access::Open };
         }
@@ -170,13 +170,9 @@ impl Engine {
     /// for one that is paused.
     fn drop_between(&mut self, pair_ix: PairIx) {
         let [a, b] = self.network.pairs[pair_ix as usize].nodes;
-        let links = [self.network.link_ix(a, b), self.network.link_ix(b, a)];
-        if links.iter().all(|link| self.network.links[*link as usize].is_idle()) {
-            return;
-        }
         let nodes = &self.nodes;
         let lost = self.flights.select(|flight| {
-            links.contains(&flight.link)
+            [(a, b), (b, a)].contains(&flight.link())
                 && !flight.outlives_down()
                 && (flight.place == Place::OnTheWay || nodes[flight.to as usize].paused)
         });
@@ -187,7 +183,7 @@ impl Engine {
     pub(super) fn drop_flights(&mut self, slots: &[u32], reason: DropReason) {
         let mut links = Vec::with_capacity(slots.len());
         for slot in slots {
-            links.push(self.flights.at(*slot).link);
+            links.push(self.flights.at(*slot).link());
             self.drop_flight(*slot, reason);
         }
         links.sort_unstable();
@@ -195,10 +191,10 @@ impl Engine {
         for link in &links {
             self.network.forget_order(*link);
         }
-        let is_touched = |flight: &Flight| links.binary_search(&flight.link).is_ok();
+        let is_touched = |flight: &Flight| links.binary_search(&flight.link()).is_ok();
         for slot in self.flights.select(|flight| flight.place != Place::Arrived && is_touched(flight)) {
-            let Flight { link, due, out, ref packet, .. } = *self.flights.at(slot);
-            self.network.keep_order(link, packet.channel.id, out, due);
+            let flight = self.flights.at(slot);
+            self.network.keep_order(flight.link(), flight.packet.channel.id, flight.out, flight.due);
         }
     }
 
@@ -220,8 +216,7 @@ impl Engine {
                 continue;
             }
             let pair_ix = self.network.pair_ix(about, to);
-            let link = self.network.link_ix(about, to);
-            let law = self.network.params(link, about, to).law;
+            let law = self.network.params((about, to)).law;
             let current = self.incarnations(self.network.pairs[pair_ix as usize].nodes);
             let pair = &mut self.network.pairs[pair_ix as usize];
             let nodes = pair.nodes;
@@ -325,7 +320,7 @@ impl Engine {
             flight.due = *earliest;
             flight.place = Place::OnTheWay;
             flight.seq = self.queue.push(*earliest, Pending::Arrival(slot));
-            self.network.links[flight.link as usize].any_order(flight.packet.channel.id, flight.due);
+            self.network.link_mut(link).any_order(flight.packet.channel.id, flight.due);
         }
     }
 }

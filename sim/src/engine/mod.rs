@@ -43,7 +43,7 @@ use crate::trace::recorder::Recorder;
 use crate::world::Timeline;
 
 use connect::Notice;
-use flight::Flights;
+use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
@@ -62,6 +62,7 @@ pub struct Engine {
     nodes: Vec<NodeState>,
     network: Network,
     flights: Flights,
+    ledger: Ledger,
     timers: Timers,
     notices: Vec<Option<Notice>>,
     queue: Queue,
@@ -124,6 +125,7 @@ impl Engine {
             factory,
             seed,
             flights: Flights::default(),
+            ledger: Ledger::default(),
             timers: Timers::default(),
             notices: Vec::new(),
             queue: Queue::default(),
@@ -375,7 +377,7 @@ impl Engine {
             self.settle(Time(end.0 + 1));
             self.now = end;
         }
-        self.flights.audit(&mut self.network);
+        self.flights.audit(&self.ledger);
         let outcome = self.observers.finish(self.now, &self.nodes, &self.recorder);
         Finished { now: self.now, stopped_early, outcome, recorder: self.recorder }
     }

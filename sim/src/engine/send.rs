@@ -9,7 +9,7 @@ use super::flight::{Flight, Place};
 use super::queue::Pending;
 use super::state::Waiting;
 use crate::network::link::{Draw, link_draw};
-use crate::network::{LinkIx, Prepared};
+use crate::network::Prepared;
 use crate::node::{NodeInput, Packet};
 use crate::scenario::model::NodeIx;
 use crate::stream::unit;
@@ -42,20 +42,19 @@ impl Engine {
 
     /// Sends one message: decides, with the draws that belong to it, whether and when it arrives.
     pub(super) fn send(&mut self, from: NodeIx, to: NodeIx, packet: &Arc<Packet>, cause: EventId) {
-        let link = self.network.link_ix(from, to);
-        let refused = match self.access(from, to, link, packet.connects, cause) {
+        let link = (from, to);
+        let refused = match self.access(from, to, packet.connects, cause) {
             Access::Unwanted => return,
             Access::Open => None,
             Access::Closed(reason) => Some(reason),
         };
         let kind = self.recorder.kind(self.now, packet.kind);
-        let params = self.network.params(link, from, to);
+        let params = self.network.params(link);
         let leaves = self.departure(from, to);
         let channel = packet.channel.id;
-        let books = &mut self.network.links[link as usize];
-        books.flow(kind).sent += 1;
-        let number = books.next_number(channel);
-        let mut mail = Mail { from, to, link, packet, kind, number, sent: 0, out: leaves };
+        let number = self.network.link_mut(link).next_number(channel);
+        self.ledger.enter(link, kind);
+        let mut mail = Mail { from, to, packet, kind, number, sent: 0, out: leaves };
         if params.bytes_per_second > 0 && refused.is_none() {
             mail.out = self.network.occupy(link, leaves, transmission_us(packet.size, params.bytes_per_second));
         }
@@ -85,7 +84,7 @@ impl Engine {
         if params.duplicate <= 0.0 || unit(self.draw(mail, Draw::Duplicate)) >= params.duplicate {
             return;
         }
-        self.network.links[mail.link as usize].flow(mail.kind).duplicated += 1;
+        self.ledger.enter((mail.from, mail.to), mail.kind);
         let due = self.due(mail, params, Draw::CopyLatency);
         let payload = Payload::Duplicated { to: mail.to, kind: mail.kind, number: mail.number, due: Time(due) };
         self.record(mail.from, mail.sent, payload);
@@ -95,7 +94,7 @@ impl Engine {
     /// When a message, or its copy, arrives.
     fn due(&mut self, mail: &Mail<'_>, params: Prepared, purpose: Draw) -> u64 {
         let due = mail.out.saturating_add(params.law.sample(self.draw(mail, purpose)));
-        let link = &mut self.network.links[mail.link as usize];
+        let link = self.network.link_mut((mail.from, mail.to));
         let channel = mail.packet.channel;
         if params.fifo && channel.ordered { link.in_order(channel.id, due) } else { link.any_order(channel.id, due) }
     }
@@ -110,7 +109,6 @@ impl Engine {
             packet: Arc::clone(mail.packet),
             from: mail.from,
             to: mail.to,
-            link: mail.link,
             kind: mail.kind,
             place: Place::OnTheWay,
             spared: false,
@@ -131,7 +129,7 @@ impl Engine {
     }
 
     fn drop_message(&mut self, mail: &Mail<'_>, reason: DropReason) {
-        self.network.links[mail.link as usize].flow(mail.kind).dropped += 1;
+        self.ledger.leave((mail.from, mail.to), mail.kind);
         let payload = Payload::Dropped { from: mail.from, kind: mail.kind, number: mail.number, reason };
         self.record(mail.to, mail.sent, payload);
     }
@@ -139,8 +137,8 @@ impl Engine {
     /// Loses a message that is on its way.
     pub(super) fn drop_flight(&mut self, slot: u32, reason: DropReason) {
         let flight = self.flights.remove(slot);
-        let Flight { from, to, link, kind, number, sent, out, ref packet, .. } = flight;
-        self.drop_message(&Mail { from, to, link, packet, kind, number, sent, out }, reason);
+        let Flight { from, to, kind, number, sent, out, ref packet, .. } = flight;
+        self.drop_message(&Mail { from, to, packet, kind, number, sent, out }, reason);
     }
 
     /// A message reaches its receiver, which may be busy or paused.
@@ -182,8 +180,8 @@ impl Engine {
 
     /// The receiver handles a message.
     pub(super) fn deliver(&mut self, slot: u32) {
-        let Flight { from, to, link, kind, number, sent, packet, .. } = self.flights.remove(slot);
-        self.network.links[link as usize].flow(kind).delivered += 1;
+        let Flight { from, to, kind, number, sent, packet, .. } = self.flights.remove(slot);
+        self.ledger.leave((from, to), kind);
         let cause = self.record(to, sent, Payload::Delivered { from, kind, number });
         let sender = self.name(from).clone();
         self.step(to, cause, packet.hops, NodeInput::Message { from: &sender, packet: &packet });
@@ -194,7 +192,6 @@ impl Engine {
 struct Mail<'a> {
     from: NodeIx,
     to: NodeIx,
-    link: LinkIx,
     packet: &'a Arc<Packet>,
     kind: KindIx,
     number: u64,

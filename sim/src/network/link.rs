@@ -1,9 +1,8 @@
-//! One directed link: its streams, its order, its bandwidth, its books.
+//! One directed link: its streams and its order.
 
 use smallvec::SmallVec;
 
 use crate::stream::{draw, sub_key};
-use crate::trace::event::KindIx;
 
 /// The draws of one message, by purpose.
 #[derive(Debug, Clone, Copy)]
@@ -33,30 +32,11 @@ pub(crate) struct Lane {
     channel: u8,
 }
 
-/// What became of the messages of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Flow {
-    pub(crate) kind: KindIx,
-    pub(crate) sent: u32,
-    pub(crate) duplicated: u32,
-    pub(crate) delivered: u32,
-    pub(crate) dropped: u32,
-}
-
-impl Flow {
-    /// Messages on the way, by the books.
-    pub(crate) fn in_flight(&self) -> u64 {
-        (u64::from(self.sent) + u64::from(self.duplicated))
-            .wrapping_sub(u64::from(self.delivered) + u64::from(self.dropped))
-    }
-}
-
-/// The state of one directed link: one cache line, for as long as it carries one kind of message.
-#[derive(Debug)]
-#[repr(align(64))]
+/// The state of one directed link: half a cache line, for as long as it carries one channel.
+#[derive(Debug, Clone)]
+#[repr(align(32))]
 pub(crate) struct Link {
     lanes: SmallVec<[Lane; 1]>,
-    flows: SmallVec<[Flow; 1]>,
     /// Its values, in [`super::Network`]'s table, as of `epoch`.
     pub(crate) epoch: u32,
     pub(crate) params: u16,
@@ -64,11 +44,13 @@ pub(crate) struct Link {
     pub(crate) connected: bool,
 }
 
-impl Link {
-    pub(crate) fn new(connected: bool) -> Self {
-        Self { lanes: SmallVec::new(), flows: SmallVec::new(), epoch: u32::MAX, params: 0, connected }
+impl Default for Link {
+    fn default() -> Self {
+        Self { lanes: SmallVec::new(), epoch: u32::MAX, params: 0, connected: false }
     }
+}
 
+impl Link {
     fn lane(&mut self, channel: u8) -> &mut Lane {
         let at = self.lanes.iter().position(|lane| lane.channel == channel).unwrap_or_else(|| {
             self.lanes.push(Lane { last_due: 0, sent: 0, channel });
@@ -104,24 +86,5 @@ impl Link {
         for lane in &mut self.lanes {
             lane.last_due = 0;
         }
-    }
-
-    /// The books of one kind.
-    pub(crate) fn flow(&mut self, kind: KindIx) -> &mut Flow {
-        let at = self.flows.iter().position(|flow| flow.kind == kind).unwrap_or_else(|| {
-            self.flows.push(Flow { kind, sent: 0, duplicated: 0, delivered: 0, dropped: 0 });
-            self.flows.len() - 1
-        });
-        &mut self.flows[at]
-    }
-
-    /// The books of every kind.
-    pub(crate) fn flows(&self) -> &[Flow] {
-        &self.flows
-    }
-
-    /// Whether anything is on the way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.flows.iter().all(|flow| flow.in_flight() == 0)
     }
 }

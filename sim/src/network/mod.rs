@@ -23,8 +23,8 @@ use link::Link;
 /// The position of a pair in [`Network::pairs`].
 pub(crate) type PairIx = u32;
 
-/// The position of a directed link in [`Network::links`].
-pub(crate) type LinkIx = u32;
+/// A directed link: from whom, to whom.
+pub(crate) type LinkKey = (NodeIx, NodeIx);
 
 /// The connection of two nodes: what is rarely looked at. Each message needs [`Link`] alone.
 #[derive(Debug)]
@@ -82,14 +82,13 @@ pub(crate) struct Network {
     /// Counts the changes of `overrides`; a link that is older looks its values up again.
     epoch: u32,
     prepared: Vec<Prepared>,
-    link_rows: Vec<Box<[LinkIx]>>,
-    /// Every link that was ever used, in the order of first use.
-    pub(crate) links: Vec<Link>,
+    /// By sender, then by receiver; a row is made when its sender first sends.
+    links: Vec<Box<[Link]>>,
     pair_rows: Vec<Box<[PairIx]>>,
     /// Every pair that was ever used, in the order of first use.
     pub(crate) pairs: Vec<Pair>,
     /// By link under a bandwidth limit: when the last byte of its last message is out.
-    busy_until: BTreeMap<LinkIx, u64>,
+    busy_until: BTreeMap<LinkKey, u64>,
     cuts: Vec<Cut>,
     next_cut: u32,
     /// Time a sender is busy per message, in microseconds.
@@ -110,8 +109,7 @@ impl Network {
             from_file: 0,
             epoch: 0,
             prepared: Vec::new(),
-            link_rows: vec![Box::default(); names.len()],
-            links: Vec::new(),
+            links: vec![Box::default(); names.len()],
             pair_rows: vec![Box::default(); names.len()],
             pairs: Vec::new(),
             busy_until: BTreeMap::new(),
@@ -146,40 +144,25 @@ impl Network {
         }
     }
 
-    /// The link from one node to another or itself, created if it was never used.
-    pub(crate) fn link_ix(&mut self, from: NodeIx, to: NodeIx) -> LinkIx {
-        let row = &mut self.link_rows[from as usize];
+    /// The link from one node to another, or to itself.
+    pub(crate) fn link_mut(&mut self, (from, to): LinkKey) -> &mut Link {
+        let row = &mut self.links[from as usize];
         if row.is_empty() {
-            *row = vec![UNUSED; self.keys.len()].into();
+            *row = vec![Link::default(); self.keys.len()].into();
         }
-        let slot = &mut row[to as usize];
-        if *slot == UNUSED {
-            *slot = LinkIx::try_from(self.links.len()).expect("fewer than 2^32 links");
-            self.links.push(Link::new(from == to));
-        }
-        *slot
-    }
-
-    /// The link from one node to another.
-    pub(crate) fn link_mut(&mut self, from: NodeIx, to: NodeIx) -> &mut Link {
-        let ix = self.link_ix(from, to);
-        &mut self.links[ix as usize]
+        &mut row[to as usize]
     }
 
     /// Whether two nodes are connected, both of them as they run now; a node always is with
     /// itself.
     pub(crate) fn is_connected(&self, from: NodeIx, to: NodeIx) -> bool {
-        from == to
-            || self.link_rows[from as usize]
-                .get(to as usize)
-                .and_then(|ix| self.links.get(*ix as usize))
-                .is_some_and(|link| link.connected)
+        from == to || self.links[from as usize].get(to as usize).is_some_and(|link| link.connected)
     }
 
     /// Notes whether two nodes are connected, both of them as they run now.
     pub(crate) fn set_connected(&mut self, [a, b]: [NodeIx; 2], connected: bool) {
-        self.link_mut(a, b).connected = connected;
-        self.link_mut(b, a).connected = connected;
+        self.link_mut((a, b)).connected = connected;
+        self.link_mut((b, a)).connected = connected;
     }
 
     /// The key of the stream of a link.
@@ -217,16 +200,18 @@ impl Network {
     }
 
     /// What a link is like now.
-    pub(crate) fn params(&mut self, ix: LinkIx, from: NodeIx, to: NodeIx) -> Prepared {
+    pub(crate) fn params(&mut self, key: LinkKey) -> Prepared {
         let epoch = self.epoch;
-        let link = &self.links[ix as usize];
+        let link = self.link_mut(key);
         if link.epoch == epoch {
-            return self.prepared[usize::from(link.params)];
+            let params = usize::from(link.params);
+            return self.prepared[params];
         }
-        let prepared = Prepared::new(&self.look_up(from, to));
+        let prepared = Prepared::new(&self.look_up(key.0, key.1));
         let known = self.prepared.iter().position(|known| *known == prepared);
         let params = known.and_then(|at| u16::try_from(at).ok()).unwrap_or_else(|| self.prepare(prepared));
-        let link = &mut self.links[ix as usize];
+        let epoch = self.epoch;
+        let link = self.link_mut(key);
         link.params = params;
         link.epoch = epoch;
         prepared
@@ -246,7 +231,7 @@ impl Network {
 
     /// Puts a message on the wire of a link with limited bandwidth, behind those before it, for
     /// `takes` microseconds; answers when its last byte is out.
-    pub(crate) fn occupy(&mut self, link: LinkIx, leaves: u64, takes: u64) -> u64 {
+    pub(crate) fn occupy(&mut self, link: LinkKey, leaves: u64, takes: u64) -> u64 {
         let busy_until = self.busy_until.entry(link).or_insert(0);
         *busy_until = leaves.max(*busy_until).saturating_add(takes);
         *busy_until
@@ -254,14 +239,14 @@ impl Network {
 
     /// Forgets who is on the way over a link: what was dropped holds nobody back. The engine then
     /// notes those who remain with [`Self::keep_order`].
-    pub(crate) fn forget_order(&mut self, link: LinkIx) {
-        self.links[link as usize].forget_order();
+    pub(crate) fn forget_order(&mut self, link: LinkKey) {
+        self.link_mut(link).forget_order();
         self.busy_until.remove(&link);
     }
 
     /// Notes that a message, whose last byte is out at `out`, is on its way to arrive at `due`.
-    pub(crate) fn keep_order(&mut self, link: LinkIx, channel: u8, out: u64, due: u64) {
-        self.links[link as usize].any_order(channel, due);
+    pub(crate) fn keep_order(&mut self, link: LinkKey, channel: u8, out: u64, due: u64) {
+        self.link_mut(link).any_order(channel, due);
         self.busy_until.entry(link).and_modify(|until| *until = out.max(*until)).or_insert(out);
     }
 
