@@ -1,0 +1,317 @@
+//! The scenarios that are shipped: each holds for many seeds, runs alike under both steppings, and
+//! together they show everything that the format knows.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hublab_sim::catalog::Catalog;
+use hublab_sim::observe::judge::Verdict;
+use hublab_sim::oracle;
+use hublab_sim::report::Report;
+use hublab_sim::run::{Options, run};
+use hublab_sim::scenario::shape::{EXPECT, LATENCY, REQUEST, STEP, Shape};
+use hublab_sim::scenario::{
+    Action, Claim, InFlight, Latency, Order, RawRequest, Scenario, When, load,
+};
+use hublab_sim::world::Stepping;
+
+/// The anomalies of protocol.md section 8 that have a scenario.
+const ANOMALIES: &[&str] = &[
+    "a01", "a02", "a03", "a04", "a05", "a06", "a07", "a08", "a09", "a10", "a11", "a13", "a14",
+    "g01", "g02", "g04", "g05", "g06", "g07", "g08", "g09", "g10", "g11", "m01", "m02", "m03",
+    "m04",
+];
+
+/// One shipped file.
+struct Shipped {
+    path: PathBuf,
+    text: String,
+    scenario: Scenario,
+}
+
+impl Shipped {
+    fn stem(&self) -> &str {
+        self.path
+            .file_stem()
+            .and_then(OsStr::to_str)
+            .expect("a name in UTF-8")
+    }
+
+    fn run(&self, strategy: &str, seed: u64, stepping: Stepping) -> Report {
+        let options = Options {
+            stepping,
+            ..Options::default()
+        };
+        run(&self.scenario, strategy, seed, &Catalog::default(), options)
+            .expect("a strategy of the catalog")
+            .report
+    }
+}
+
+fn shipped() -> Vec<Shipped> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let catalog = Catalog::default();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a readable file");
+        let scenario = Scenario::read(&path.display().to_string(), text.as_bytes(), &catalog)
+            .unwrap_or_else(|problems| panic!("{}: {problems:?}", path.display()));
+        Shipped {
+            path,
+            text,
+            scenario,
+        }
+    };
+    load::find(&[directory])
+        .expect("the shipped scenarios")
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+/// How many seeds beside the file's: `HUBLAB_SEEDS`, or 3.
+fn seeds() -> u64 {
+    std::env::var("HUBLAB_SEEDS").map_or(3, |text| {
+        text.parse().expect("HUBLAB_SEEDS is a number of seeds")
+    })
+}
+
+fn failures(report: &Report) -> Vec<String> {
+    if report.verdict == Verdict::Pass {
+        return Vec::new();
+    }
+    let run = format!("{} {} {}", report.scenario, report.strategy, report.seed);
+    let panics = report
+        .violations
+        .iter()
+        .filter(|found| found.oracle == oracle::NO_CRASH);
+    let failed = report
+        .expectations
+        .iter()
+        .filter(|found| found.verdict != Verdict::Pass);
+    panics
+        .map(|found| format!("{run}: {}", found.detail))
+        .chain(failed.map(|found| format!("{run}: line {}: {}", found.line, found.detail)))
+        .collect()
+}
+
+#[test]
+fn every_shipped_scenario_holds_with_its_seed_and_with_others() {
+    let mut failed = Vec::new();
+    for file in shipped() {
+        for strategy in &file.scenario.run.strategies {
+            for seed in std::iter::once(file.scenario.run.seed).chain(1_000..1_000 + seeds()) {
+                failed.extend(failures(&file.run(strategy, seed, Stepping::Slice)));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn both_steppings_give_every_shipped_scenario_the_same_digest() {
+    for file in shipped() {
+        let seed = file.scenario.run.seed;
+        for strategy in &file.scenario.run.strategies {
+            let [slice, exact] = [Stepping::Slice, Stepping::Exact]
+                .map(|stepping| file.run(strategy, seed, stepping));
+            assert!(slice.digest.is_some(), "{} {strategy}", file.stem());
+            assert_eq!(slice.digest, exact.digest, "{} {strategy}", file.stem());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_shows() {
+    for file in shipped() {
+        assert!(
+            file.text.starts_with("# "),
+            "{} opens with a comment",
+            file.stem()
+        );
+        assert!(
+            file.scenario.summary.is_some(),
+            "{} has a summary",
+            file.stem()
+        );
+        assert!(
+            !file.scenario.expectations.is_empty(),
+            "{} says what must hold",
+            file.stem()
+        );
+        assert_eq!(file.scenario.name, file.stem());
+    }
+}
+
+#[test]
+fn every_anomaly_has_its_scenario_and_no_other_file_lies_beside_them() {
+    let files = shipped();
+    let beside = |file: &&Shipped| {
+        file.path
+            .parent()
+            .is_some_and(|parent| parent.ends_with("anomalies"))
+    };
+    let ids: Vec<&str> = files
+        .iter()
+        .filter(beside)
+        .map(|file| file.stem().split('-').next().unwrap_or_default())
+        .collect();
+    assert_eq!(ids, ANOMALIES);
+}
+
+fn alternatives(shape: &'static Shape) -> BTreeSet<&'static str> {
+    shape.choices.iter().map(|keys| keys[0]).collect()
+}
+
+#[test]
+fn every_action_and_every_claim_is_shown_somewhere() {
+    let files = shipped();
+    let steps = files.iter().flat_map(|file| &file.scenario.steps);
+    let claims = files.iter().flat_map(|file| &file.scenario.expectations);
+    let actions: BTreeSet<&str> = steps.map(|step| step.action.name()).collect();
+    let claimed: BTreeSet<&str> = claims.map(|expectation| expectation.claim.name()).collect();
+    assert_eq!(actions, alternatives(&STEP));
+    assert_eq!(claimed, alternatives(&EXPECT));
+}
+
+#[test]
+fn every_oracle_of_safety_is_asked_somewhere() {
+    let files = shipped();
+    let claims = files.iter().flat_map(|file| &file.scenario.expectations);
+    let asked: BTreeSet<&str> = claims
+        .filter_map(|expectation| match &expectation.claim {
+            Claim::Always(name) | Claim::Violates(name) => Some(name.as_str()),
+            Claim::Converged { .. }
+            | Claim::Registry { .. }
+            | Claim::Entry { .. }
+            | Claim::Metric { .. } => None,
+        })
+        .collect();
+    for oracle in [
+        "own_truth",
+        "unique_entry",
+        "membership_containment",
+        "no_crash",
+    ] {
+        assert!(asked.contains(oracle), "{oracle}");
+    }
+}
+
+fn requests(action: &Action) -> &[RawRequest] {
+    if let Action::Propagate { requests, .. } = action {
+        requests
+    } else {
+        &[]
+    }
+}
+
+#[test]
+fn every_raw_request_is_shown_somewhere() {
+    let files = shipped();
+    let steps = files.iter().flat_map(|file| &file.scenario.steps);
+    let shown: BTreeSet<&str> = steps
+        .flat_map(|step| requests(&step.action))
+        .map(|request| match request {
+            RawRequest::Register(_) => "register",
+            RawRequest::Unregister(_) => "unregister",
+            RawRequest::PidUpdate { .. } => "pid_update",
+        })
+        .collect();
+    assert_eq!(shown, alternatives(&REQUEST));
+}
+
+#[test]
+fn every_latency_law_and_every_property_of_links_is_shown_somewhere() {
+    let files = shipped();
+    let networks = || files.iter().map(|file| &file.scenario.network);
+    let links = || networks().flat_map(|network| &network.links);
+    let laws: BTreeSet<&str> = networks()
+        .map(|network| network.base.latency)
+        .chain(links().filter_map(|link| link.latency))
+        .map(|law| match law {
+            Latency::Constant(_) => "constant",
+            Latency::Uniform(..) => "uniform",
+            Latency::Exponential { .. } => "exponential",
+            Latency::Lognormal { .. } => "lognormal",
+            Latency::Bimodal { .. } => "bimodal",
+        })
+        .collect();
+    assert_eq!(laws, alternatives(&LATENCY));
+    assert!(links().any(|link| link.loss.is_some()));
+    assert!(links().any(|link| link.bytes_per_second.is_some()));
+    assert!(networks().any(|network| network.base.duplicate > 0.0));
+    assert!(networks().any(|network| network.base.order == Order::Any));
+    assert!(networks().any(|network| !network.send_gap.is_zero()));
+    assert!(networks().any(|network| !network.service_time.is_zero()));
+}
+
+fn fate(action: &Action) -> Option<InFlight> {
+    if let Action::Partition { in_flight, .. } | Action::Cut { in_flight, .. } = action {
+        Some(*in_flight)
+    } else {
+        None
+    }
+}
+
+#[test]
+fn every_fate_of_messages_under_way_is_shown_somewhere() {
+    let files = shipped();
+    let steps = files.iter().flat_map(|file| &file.scenario.steps);
+    let fates: Vec<InFlight> = steps.filter_map(|step| fate(&step.action)).collect();
+    for fate in [InFlight::Drop, InFlight::Deliver, InFlight::Hold] {
+        assert!(fates.contains(&fate), "{fate:?}");
+    }
+}
+
+/// The actions that real hubs cannot carry out, or not as they are meant.
+const SIMULATED: &[&str] = &["clock", "view", "rows", "link", "sync", "broadcast"];
+
+/// Every instant that the scenario names, in order.
+fn instants(scenario: &Scenario) -> BTreeSet<Duration> {
+    let fixed = |when: When| match when {
+        When::Fixed(at) | When::Between(at, _) => at,
+    };
+    let steps = scenario.steps.iter().flat_map(|step| {
+        let at = fixed(step.at);
+        std::iter::once(at).chain(step.action.heal_after().map(|after| at + fixed(after)))
+    });
+    let claims = scenario
+        .expectations
+        .iter()
+        .filter_map(|expectation| match &expectation.claim {
+            Claim::Registry { at, .. } | Claim::Entry { at, .. } => {
+                Some(Duration::from_micros(at.0))
+            }
+            Claim::Converged { .. }
+            | Claim::Always(_)
+            | Claim::Violates(_)
+            | Claim::Metric { .. } => None,
+        });
+    steps.chain(claims).collect()
+}
+
+/// Whether a run in real time, ten times as fast, can be expected to come to the same verdicts.
+fn can_run_live(scenario: &Scenario) -> bool {
+    let instants: Vec<Duration> = instants(scenario).into_iter().collect();
+    let gossips = scenario.run.strategies.iter().any(|name| name == "gossip");
+    scenario
+        .steps
+        .iter()
+        .all(|step| !SIMULATED.contains(&step.action.name()))
+        && instants
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] >= Duration::from_secs(1))
+        && (!gossips || scenario.cluster.nodes.len() <= 8)
+}
+
+#[test]
+fn most_of_ordinary_life_can_be_run_in_real_time() {
+    let files = shipped();
+    let live = files
+        .iter()
+        .filter(|file| can_run_live(&file.scenario))
+        .count();
+    assert!(live >= 20, "only {live}");
+}
