@@ -7,8 +7,9 @@
 #![expect(clippy::print_stdout, reason = "the output of a test without harness")]
 
 use std::env;
+use std::fs;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hublab::Catalog;
 use hublab::strategies::pubsub::{JoinData, PubSubMessage};
@@ -158,6 +159,19 @@ impl Fault for Endless {
     }
 }
 
+/// Never returns in the fresh process of `--twice`.
+struct Shy;
+
+impl Fault for Shy {
+    const NAME: &'static str = "shy";
+
+    fn strike(cx: &mut Context<'_, PubSubMessage>) {
+        if env::args().nth(1).is_some_and(|first| first == "__capsule") {
+            Endless::strike(cx);
+        }
+    }
+}
+
 fn main() -> ExitCode {
     if env::args()
         .nth(1)
@@ -168,6 +182,7 @@ fn main() -> ExitCode {
             catalog
                 .with::<Unruly<Moody>>()
                 .with::<Unruly<Nervous>>()
+                .with::<Unruly<Shy>>()
                 .with::<Unruly<Stillborn>>()
                 .with::<Unruly<Endless>>(),
         );
@@ -177,7 +192,8 @@ fn main() -> ExitCode {
     a_panic_is_a_verdict_and_stays_quiet();
     a_step_that_never_returns_is_given_up();
     a_bug_is_told_and_its_number_wins_over_all_others();
-    println!("test result: ok. 5 passed; 0 failed");
+    a_fresh_process_ends_with_the_one_that_started_it();
+    println!("test result: ok. 6 passed; 0 failed");
     ExitCode::SUCCESS
 }
 
@@ -277,4 +293,39 @@ fn a_bug_is_told_and_its_number_wins_over_all_others() {
     );
     let command = format!("hublab run {FILE} --strategy stillborn --seed 1");
     assert_eq!(err.lines().last(), Some(command.as_str()));
+}
+
+fn a_fresh_process_ends_with_the_one_that_started_it() {
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let out = out.path().to_str().expect("temporary paths are UTF-8");
+    let arguments = [
+        "run",
+        FILE,
+        "--strategy",
+        "shy",
+        "--twice",
+        "--wall-limit",
+        "1s",
+        "--out",
+        out,
+    ];
+    let (code, text, err) = hublab(&arguments);
+    assert_eq!(code, Some(3), "{text}{err}");
+    // The arguments of every process, this one left out: it does not name the directory.
+    let is_left = || {
+        let processes = fs::read_dir("/proc")
+            .expect("processes are listed")
+            .flatten();
+        let mut commands =
+            processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+        commands.any(|command| String::from_utf8_lossy(&command).contains(out))
+    };
+    let begun = Instant::now();
+    while is_left() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the fresh process goes on"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

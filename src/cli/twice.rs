@@ -3,8 +3,10 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
+use std::thread;
 
 use hublab_sim::run::{Options, run as simulate};
 use hublab_sim::trace::capsule::{Capsule as Recorded, FileRecording, Header, Limits};
@@ -51,12 +53,17 @@ pub(super) fn check(
 fn run_elsewhere(plan: &Plan, task: Task, capsule: &Path) -> Result<(), String> {
     let refused = |error: std::io::Error| format!("--twice: no fresh process: {error}");
     let program = env::current_exe().map_err(refused)?;
-    let ended = Command::new(program)
+    let mut child = Command::new(program)
         .args(plan.arguments_of_capsule(task, capsule))
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .output()
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(refused)?;
+    // Held while this process lives: when it ends early, so does the other.
+    let leash = child.stdin.take();
+    let ended = child.wait_with_output().map_err(refused)?;
+    drop(leash);
     if ended.status.success() {
         return Ok(());
     }
@@ -70,6 +77,7 @@ fn run_elsewhere(plan: &Plan, task: Task, capsule: &Path) -> Result<(), String> 
 
 /// `hublab __capsule`: what the fresh process does.
 pub(super) fn capsule(args: &Capsule, context: &Context) -> Result<Exit, Stop> {
+    end_with_parent()?;
     let usage = |error: &dyn std::fmt::Display| Stop::Usage(error.to_string());
     let scenario = files::read_one(&args.file, &args.overrides, context)?;
     let header = Header::new(&scenario, &args.strategy, args.seed, &context.catalog);
@@ -91,4 +99,18 @@ pub(super) fn capsule(args: &Capsule, context: &Context) -> Result<Exit, Stop> {
         .finish(&run.report)
         .map_err(|error| usage(&error))?;
     Ok(Exit::Held)
+}
+
+/// Ends this process when the one that started it has gone, which closes standard input.
+fn end_with_parent() -> Result<(), Stop> {
+    let wait = || {
+        drop(io::copy(&mut io::stdin(), &mut io::sink()));
+        process::exit(i32::from(Exit::Interrupted.code()));
+    };
+    let spawned = thread::Builder::new()
+        .name("hublab-leash".to_owned())
+        .spawn(wait);
+    spawned
+        .map(drop)
+        .map_err(|error| Stop::Usage(format!("the system grants no thread: {error}")))
 }
