@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Hashes a [`Name`] by passing its cached hash through: fixed, keyless, the same in every run.
+/// Hashes a name by passing its cached hash through: fixed, keyless, the same in every run.
 pub type NameHasher = BuildHasherDefault<PassThrough>;
 
 /// The hasher behind [`NameHasher`]; it accepts one `u64`, the hash a name already carries.
