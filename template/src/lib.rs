@@ -1,0 +1,144 @@
+//! A synchronization strategy to start from: [`Mine`] tells everybody everything, and repeats
+//! itself in periodic rounds. Change it; [`Synchronization`] says what each method is for.
+
+use std::time::Duration;
+
+use hublab::strategies::strategy::{Claim, Condition, ConfigError, Feature};
+use hublab::strategies::time::duration_text;
+use hublab::strategies::{
+    Channel, Context, Members, Message, NodeId, Requests, Snapshot, Strategy, Synchronization,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The parameters of [`Mine`]: the keys of `[strategy.mine]` in scenario files.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The time between two periodic rounds of a node.
+    #[serde(with = "duration_text")]
+    #[schemars(schema_with = "duration_text::schema")]
+    pub sync_interval: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sync_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What [`Mine`] sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum MyMessage {
+    /// Requests to handle.
+    Requests(Requests),
+    /// All that the sender hosts.
+    Hosted(Snapshot),
+}
+
+impl Message for MyMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Requests(_) => "mine.requests",
+            Self::Hosted(_) => "mine.hosted",
+        }
+    }
+}
+
+/// The strategy. It keeps what is its own only: rows, cluster view, timers, clocks, random draws
+/// and the network are reached through the [`Context`], and nothing else may be used.
+#[derive(Debug)]
+pub struct Mine {
+    config: Config,
+}
+
+type Cx<'a> = Context<'a, MyMessage>;
+
+impl Synchronization for Mine {
+    type Message = MyMessage;
+    type SyncData = Snapshot;
+    type JoinData = Snapshot;
+
+    fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, members: &Members) {
+        let (others, here) = match members {
+            Members::Global => (cx.connected().to_vec(), true),
+            Members::Local => (Vec::new(), true),
+            Members::External => (cx.connected().to_vec(), false),
+            Members::Nodes(nodes) => (others(cx, nodes), nodes.contains(cx.node())),
+        };
+        let message = MyMessage::Requests(requests.clone());
+        cx.send(&others, Channel::REQUESTS, message);
+        if here {
+            cx.handle_requests(&requests);
+        }
+    }
+
+    fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
+        if let Some(data) = cx.broadcastable_local_data() {
+            let others = others(cx, cluster_nodes);
+            cx.send(&others, Channel::SYNC, MyMessage::Hosted(data));
+        }
+    }
+
+    fn handle_synchronization(&mut self, cx: &mut Cx<'_>, data: &Snapshot, from: &NodeId) {
+        cx.append_data(from, data);
+        cx.detach_data(from, data);
+    }
+
+    fn broadcast_local_data(&mut self, cx: &mut Cx<'_>, data: &Snapshot, targets: &[NodeId]) {
+        let others = others(cx, targets);
+        cx.send(&others, Channel::JOIN, MyMessage::Hosted(data.clone()));
+    }
+
+    fn handle_node_join_data(&mut self, cx: &mut Cx<'_>, data: &Snapshot, from: &NodeId) {
+        self.handle_synchronization(cx, data, from);
+    }
+
+    fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &MyMessage) {
+        match message {
+            MyMessage::Requests(requests) => cx.handle_requests(requests),
+            MyMessage::Hosted(data) => self.handle_synchronization(cx, data, from),
+        }
+    }
+
+    fn sync_interval(&self) -> Duration {
+        self.config.sync_interval
+    }
+}
+
+fn others(cx: &Cx<'_>, nodes: &[NodeId]) -> Vec<NodeId> {
+    let others = nodes.iter().filter(|node| *node != cx.node());
+    others.cloned().collect()
+}
+
+impl Strategy for Mine {
+    const NAME: &'static str = "mine";
+    const SUMMARY: &'static str = "every node tells every other node, again and again";
+    type Config = Config;
+
+    fn new(config: &Config) -> Result<Self, ConfigError> {
+        ConfigError::check_sync_interval(config.sync_interval)?;
+        Ok(Self {
+            config: config.clone(),
+        })
+    }
+
+    fn claims() -> &'static [Claim] {
+        &[
+            Claim {
+                oracle: "no_crash",
+                condition: Condition::ALWAYS,
+                narrowed_by: &[],
+            },
+            Claim {
+                oracle: "own_truth",
+                condition: Condition {
+                    without: &[Feature::RawRequests, Feature::RawRows],
+                },
+                narrowed_by: &[],
+            },
+        ]
+    }
+}

@@ -1,0 +1,119 @@
+//! A strategy of one's own: the example in this package, and the template from outside of it, are
+//! built and run as their readers would.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const EXAMPLE: &str = "examples/custom_strategy.rs";
+
+/// cargo in a directory, with the profile and the target directory of this test: what others
+/// wrote is built once for all.
+fn cargo(directory: &Path, command: &str) -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let target = Path::new(env!("CARGO_BIN_EXE_hublab")).ancestors().nth(2);
+    let mut cargo = Command::new(program);
+    cargo
+        .current_dir(directory)
+        .env("CARGO_TARGET_DIR", target.expect("target/PROFILE/hublab"))
+        .env_remove("HUBLAB_LOG")
+        .stdin(Stdio::null())
+        .args([command, "--quiet", "--locked"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    cargo
+}
+
+fn example() -> Command {
+    let mut example = cargo(Path::new(ROOT), "run");
+    example.args(["--example", "custom_strategy", "--"]);
+    example
+}
+
+/// What a command that must succeed prints.
+#[track_caller]
+fn output_of(command: &mut Command) -> String {
+    let output = command.output().expect("cargo can be started");
+    let (out, err) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
+    let out = String::from_utf8_lossy(out).into_owned();
+    let status = output.status;
+    assert!(
+        status.success(),
+        "{command:?} ended with {status}\n{out}\n{err}\n(if the template's lock file is behind: \
+         `cargo update --workspace --manifest-path template/Cargo.toml`)"
+    );
+    out
+}
+
+#[track_caller]
+fn assert_passes(report: &str, strategy: &str) {
+    let report: Value = serde_json::from_str(report).expect("a report is JSON");
+    assert_eq!(report["strategy"], strategy);
+    assert_eq!(report["verdict"], "pass", "{report:#}");
+    let judged = report["expectations"].as_array().map_or(0, Vec::len);
+    assert!(judged >= 3, "the scenario has something to judge");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if name == "target" || name == "hublab-out" {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to.join(name));
+        } else {
+            fs::copy(entry.path(), to.join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_example_has_fewer_than_150_lines() {
+    let lines = fs::read_to_string(Path::new(ROOT).join(EXAMPLE))
+        .unwrap()
+        .lines()
+        .count();
+    assert!(lines < 150, "{EXAMPLE} has {lines} lines");
+}
+
+#[test]
+fn the_example_runs_its_strategy_through_the_library_and_from_the_command_line() {
+    assert_passes(&output_of(&mut example()), "latest");
+
+    let run = ["run", "scenarios/crash.toml", "--strategy", "latest"];
+    let json = output_of(example().args(run).args(["--format", "json"]));
+    assert_passes(&json, "latest");
+
+    let list = output_of(example().args(["list", "strategies"]));
+    for strategy in ["gossip", "latest", "pubsub"] {
+        assert!(list.contains(strategy), "{list}");
+    }
+}
+
+#[test]
+fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let template = elsewhere.path();
+    copy(&Path::new(ROOT).join("template"), template);
+    let manifest = fs::read_to_string(template.join("Cargo.toml")).unwrap();
+    let moved = manifest.replace(r#"path = "..""#, &format!("path = {ROOT:?}"));
+    assert_ne!(moved, manifest, "the template names this package");
+    fs::write(template.join("Cargo.toml"), moved).unwrap();
+
+    let tests = output_of(&mut cargo(template, "test"));
+    assert!(tests.contains("1 passed"), "{tests}");
+
+    let run = ["run", "scenarios/one.toml", "--strategy", "mine"];
+    let run = [&run[..], &["--format", "json"]].concat();
+    let json = output_of(cargo(template, "run").arg("--").args(run));
+    assert_passes(&json, "mine");
+}
