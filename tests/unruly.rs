@@ -305,7 +305,7 @@ fn a_fresh_process_ends_with_the_one_that_started_it() {
         "shy",
         "--twice",
         "--wall-limit",
-        "1s",
+        "300ms",
         "--out",
         out,
     ];

@@ -11,7 +11,8 @@ use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{parse_override, parse_seeds};
 use hublab_strategies::time::parse_duration;
 
-/// The arguments of the program.
+/// The arguments of the program. Public so that completions and manual pages can be made from it:
+/// `clap::CommandFactory` gives its definition.
 #[derive(Debug, Parser)]
 #[command(
     name = "hublab",

@@ -11,6 +11,7 @@ use hublab_sim::trace::recorder::Sink;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{self, Output};
+use super::render::number::{counted, grouped};
 
 /// What takes less is not worth a word.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -38,7 +39,7 @@ struct State {
 }
 
 impl Progress {
-    /// Begins: `what` are the parts, in the plural; `length` is the work in all of them.
+    /// Begins: `what` is one part, in the singular; `length` is the work in all of them.
     pub(super) fn new(output: &Arc<Output>, what: &str, parts: u64, length: u64) -> Self {
         let state = Arc::new(State {
             what: what.to_owned(),
@@ -95,7 +96,7 @@ impl State {
             return;
         }
         if output::has_terminal() {
-            self.show_bar(output);
+            self.show_bar(output, begun);
         } else {
             while !self.is_over_within(BETWEEN_LINES) {
                 let (percent, seconds) = (
@@ -110,8 +111,9 @@ impl State {
         }
     }
 
-    fn show_bar(&self, output: &Output) {
-        let bar = ProgressBar::with_draw_target(Some(self.length), ProgressDrawTarget::stderr());
+    fn show_bar(&self, output: &Output, begun: Instant) {
+        let bar = ProgressBar::with_draw_target(Some(self.length), ProgressDrawTarget::stderr())
+            .with_elapsed(begun.elapsed());
         if let Ok(style) =
             ProgressStyle::with_template("{elapsed:>4} {wide_bar} {percent:>3} %  {msg}")
         {
@@ -131,12 +133,8 @@ impl State {
     }
 
     fn words(&self) -> String {
-        format!(
-            "{} of {} {}",
-            self.finished.load(Ordering::Relaxed),
-            self.parts,
-            self.what
-        )
+        let finished = grouped(self.finished.load(Ordering::Relaxed));
+        format!("{finished} of {}", counted(self.parts, &self.what))
     }
 
     fn is_over_within(&self, time: Duration) -> bool {
@@ -183,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_run_that_stops_early_still_counts_as_a_whole() {
-        let progress = Progress::new(&Arc::default(), "runs", 2, 200);
+        let progress = Progress::new(&Arc::default(), "run", 2, 200);
         let mut meter = progress.meter(100);
         meter.move_to(30);
         assert_eq!(progress.state.position(), 30);

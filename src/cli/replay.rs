@@ -15,7 +15,7 @@ use super::{Context, Stop};
 pub(super) fn replay(args: &Replay, context: &Context) -> Result<Exit, Stop> {
     let output = &context.output;
     let capsule = capsules::open(&args.capsule, args.size)?;
-    let progress = Progress::new(output, "replays", 1, 1);
+    let progress = Progress::new(output, "replay", 1, 1);
     let replayed = match run_again(capsule, &context.catalog) {
         Ok(replayed) => replayed,
         Err(ReplayError::Scenario(problems)) => {

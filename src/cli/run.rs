@@ -20,6 +20,9 @@ use super::results::Results;
 use super::twice;
 use super::{Context, Stop};
 
+/// The runs that `--twice` makes of one: it, another, and it twice again.
+const RUNS_OF_TWICE: u32 = 4;
+
 pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
     let sources = files::read_all(&args.paths, &args.overrides, context);
     sources.tell_repetition(&args.overrides, context);
@@ -41,14 +44,17 @@ pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
             .as_ref()
             .map(|directory| directory.path().to_owned()),
     };
-    let progress = Progress::new(&context.output, "runs", plan.count(), plan.length());
+    let progress = Progress::new(&context.output, "run", plan.count(), plan.length());
     let mut results = Results::new(&plan, context, format, with_table);
     let meter = |task| progress.meter(plan.duration(plan.group(task)));
     let ended = pool::run(
         (0..plan.count())
             .map(|number| plan.task(number))
             .map(|task| (task, meter(task))),
-        Limits { workers, wall },
+        Limits {
+            workers,
+            wall: wall.saturating_mul(if plan.twice { RUNS_OF_TWICE } else { 1 }),
+        },
         move |(task, meter)| bench.perform(task, meter),
         |number, ended| {
             progress.part_done();
