@@ -5,6 +5,9 @@ use std::future::{Future, Ready};
 use std::rc::Rc;
 use std::time::Instant;
 
+use madsim::runtime::Runtime;
+use madsim::task::{JoinHandle, spawn_local};
+
 use crate::catalog::Catalog;
 use crate::engine::{Engine, Finished};
 use crate::observe::Observers;
@@ -13,10 +16,10 @@ use crate::oracle::Oracle;
 use crate::report::{self, Messages, Report};
 use crate::scenario::model::Scenario;
 use crate::scenario::resolve::resolve;
+use crate::simulation::Simulation;
 use crate::trace::Event;
 use crate::trace::recorder::{Recorder, Sink};
-use crate::simulation::Simulation;
-use crate::world::{Stepping, in_world, let_others_run};
+use crate::world::{Stepping, with_runtime};
 
 /// The events after which a run is ended as `inconclusive`, unless asked otherwise.
 pub const EVENT_BUDGET: u64 = 50_000_000;
@@ -35,13 +38,21 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stepping: Stepping::Slice, budget: EVENT_BUDGET, sinks: Vec::new(), oracles: Vec::new() }
+        Self {
+            stepping: Stepping::Slice,
+            budget: EVENT_BUDGET,
+            sinks: Vec::new(),
+            oracles: Vec::new(),
+        }
     }
 }
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("stepping", &self.stepping).field("budget", &self.budget).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("stepping", &self.stepping)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,43 +141,93 @@ where
     F: Future<Output = T> + 'static,
     T: Send + 'static,
 {
-    let entry = catalog.get(strategy).ok_or_else(|| RunError::UnknownStrategy(strategy.to_owned()))?;
-    let params = scenario.strategies.get(strategy).cloned().unwrap_or_default();
-    let factory = entry.configure(&params).map_err(|(key, reason)| RunError::Refused {
-        strategy: strategy.to_owned(),
-        key,
-        reason,
-    })?;
+    let entry = catalog
+        .get(strategy)
+        .ok_or_else(|| RunError::UnknownStrategy(strategy.to_owned()))?;
+    let params = scenario
+        .strategies
+        .get(strategy)
+        .cloned()
+        .unwrap_or_default();
+    let factory = entry
+        .configure(&params)
+        .map_err(|(key, reason)| RunError::Refused {
+            strategy: strategy.to_owned(),
+            key,
+            reason,
+        })?;
     let resolved = resolve(scenario, seed, catalog);
     let begun = Instant::now();
-    let Options { stepping, budget, sinks, oracles } = options;
+    let Options {
+        stepping,
+        budget,
+        sinks,
+        oracles,
+    } = options;
     let observers = Observers::new(&resolved, strategy, oracles);
-    let (finished, crashed, value) = in_world(seed, async || {
-        let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
-        let simulation = Simulation::start(engine, job.is_some());
-        let Some(job) = job else {
-            let (finished, crashed) = simulation.run_to_end(stepping).await;
-            return (finished, crashed, None);
-        };
-        let value = Rc::new(RefCell::new(None));
-        let task = madsim::task::spawn_local({
-            let (simulation, value) = (simulation.clone(), Rc::clone(&value));
-            async move {
-                let result = job(simulation).await;
-                value.replace(Some(result));
-            }
+    let (finished, crashed, value) = with_runtime(seed, |runtime| {
+        let simulation = runtime.block_on(async {
+            let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
+            Simulation::start(engine, job.is_some())
         });
-        let (finished, crashed) = simulation.run_to_end(stepping).await;
-        let_others_run().await;
-        task.abort();
-        (finished, crashed, value.take())
+        let job = job.map(|job| Job::begin(runtime, job(simulation.clone())));
+        let (finished, crashed) = simulation.run_to_end(runtime, stepping);
+        (finished, crashed, job.and_then(|job| job.end(runtime)))
     });
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok((make(&resolved, strategy, seed, finished, crashed, wall_us), value))
+    Ok((
+        make(&resolved, strategy, seed, finished, crashed, wall_us),
+        value,
+    ))
 }
 
-fn make(scenario: &Scenario, strategy: &str, seed: u64, finished: Finished, crashed: bool, wall_us: u64) -> Run {
-    let Finished { now, stopped_early, outcome, recorder } = finished;
+/// A task beside a run, and what it comes to.
+struct Job<T> {
+    task: JoinHandle<()>,
+    value: Rc<RefCell<Option<T>>>,
+}
+
+impl<T: 'static> Job<T> {
+    /// Gives it its first turn.
+    fn begin(runtime: &Runtime, future: impl Future<Output = T> + 'static) -> Self {
+        let value = Rc::new(RefCell::new(None));
+        let slot = Rc::clone(&value);
+        #[expect(
+            clippy::async_yields_async,
+            reason = "it is spawned here and awaited by nobody"
+        )]
+        let task = runtime.block_on(async {
+            spawn_local(async move {
+                let value = future.await;
+                slot.replace(Some(value));
+            })
+        });
+        Self { task, value }
+    }
+
+    /// Gives it its last turn, now that the run is over.
+    fn end(self, runtime: &Runtime) -> Option<T> {
+        runtime.block_on(async {});
+        self.task.abort();
+        runtime.block_on(async {});
+        self.value.take()
+    }
+}
+
+fn make(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    finished: Finished,
+    crashed: bool,
+    wall_us: u64,
+) -> Run {
+    let Finished {
+        now,
+        stopped_early,
+        outcome,
+        recorder,
+    } = finished;
     let mut expectations = outcome.judgements;
     if stopped_early {
         for judgement in &mut expectations {
@@ -193,7 +254,10 @@ fn make(scenario: &Scenario, strategy: &str, seed: u64, finished: Finished, cras
         timeline: outcome.timeline,
         replay: String::new(),
     };
-    Run { report, last_events: recorder.into_last_events() }
+    Run {
+        report,
+        last_events: recorder.into_last_events(),
+    }
 }
 
 fn verdict(judgements: &[Judgement], crashed: bool, stopped_early: bool) -> Verdict {
@@ -202,6 +266,10 @@ fn verdict(judgements: &[Judgement], crashed: bool, stopped_early: bool) -> Verd
     } else if stopped_early {
         Verdict::Inconclusive
     } else {
-        judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Pass)
+        judgements
+            .iter()
+            .map(|judgement| judgement.verdict)
+            .max()
+            .unwrap_or(Verdict::Pass)
     }
 }

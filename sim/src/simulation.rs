@@ -2,8 +2,9 @@
 //!
 //! A task can wait for an instant of the run, put commands into nodes, and learn of nodes that
 //! stop. Time never passes an instant that a task waits for before that task, and all that it
-//! wakes, has run: so a run with a job is as repeatable as one without, and the stepping does
-//! not matter.
+//! wakes, has run; tasks that wait for one instant take turns, the first to wait first. So a run
+//! with tasks is as repeatable as one without, and does not depend on the stepping, unless a task
+//! goes by madsim's own timers.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -15,12 +16,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use hublab_strategies::{NodeId, Time};
+use madsim::runtime::Runtime;
 
 use crate::engine::inject::{InjectError, Injection, Stop};
 use crate::engine::{Engine, Finished};
 use crate::node::Node;
 use crate::oracle::NO_CRASH;
-use crate::world::{Clock, Stepping, Timeline, drive};
+use crate::world::{Clock, Pause, Stepping, Timeline, drive_on};
 
 /// A handle to a run. Clones are handles to the same run; all live in one thread.
 #[derive(Clone)]
@@ -32,7 +34,10 @@ pub struct Simulation {
 
 impl std::fmt::Debug for Simulation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulation").field("now", &self.now()).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("Simulation")
+            .field("now", &self.now())
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,18 +47,17 @@ struct Shared {
     /// The instant that the run came to, when it is over.
     over: Time,
     crashed: bool,
-    /// The tasks that came with the run have had their first turn.
-    greeted: bool,
     /// Everything due at or before this instant has happened.
     reached: Option<Time>,
     /// Time stands still at this instant, for tasks to use.
     held: Option<Time>,
     /// Tasks that wait for an instant, by it and a number of their own.
     sleepers: BTreeMap<(Time, u64), Waker>,
-    next_sleeper: u64,
-    /// Tasks that wait for a node to stop, and how many stops were told.
-    watchers: Vec<Waker>,
-    told: usize,
+    /// Tasks that wait for a node to stop, by the number of their [`Stops`], and how many stops
+    /// each has seen.
+    watchers: BTreeMap<u64, (usize, Waker)>,
+    /// The last number given to a sleeper or a watcher.
+    last_number: u64,
     /// A task changed what is due next.
     changed: bool,
     driver: Option<Waker>,
@@ -70,33 +74,44 @@ impl Simulation {
             engine: Some(engine),
             over: end,
             crashed: false,
-            greeted: !has_job,
             reached: None,
-            held: None,
+            held: has_job.then_some(Time::ZERO),
             sleepers: BTreeMap::new(),
-            next_sleeper: 0,
-            watchers: Vec::new(),
-            told: 0,
+            watchers: BTreeMap::new(),
+            last_number: 0,
             changed: false,
             driver: None,
         };
         shared.guard(Engine::start);
-        Self { shared: Rc::new(RefCell::new(shared)), clock: Clock::starting_now(), end }
+        Self {
+            shared: Rc::new(RefCell::new(shared)),
+            clock: Clock::starting_now(),
+            end,
+        }
     }
 
     /// Runs to the end, to the first panic of a node's code, or until the budget is used up.
     /// Says what came of it, and whether a node panicked.
-    pub(crate) async fn run_to_end(&self, stepping: Stepping) -> (Finished, bool) {
-        drive(&mut &*self, stepping, self.end.0).await;
+    pub(crate) fn run_to_end(&self, runtime: &Runtime, stepping: Stepping) -> (Finished, bool) {
+        while runtime.block_on(drive_on(self.clock, &mut &*self, stepping, self.end.0))
+            == Pause::Appointment
+        {}
         let (engine, crashed) = {
             let mut shared = self.shared.borrow_mut();
-            (shared.engine.take().expect("a run ends once"), shared.crashed)
+            (
+                shared.engine.take().expect("a run ends once"),
+                shared.crashed,
+            )
         };
         let finished = engine.finish(crashed);
         let mut shared = self.shared.borrow_mut();
         shared.over = finished.now;
-        std::mem::take(&mut shared.sleepers).into_values().for_each(Waker::wake);
-        shared.watchers.drain(..).for_each(Waker::wake);
+        std::mem::take(&mut shared.sleepers)
+            .into_values()
+            .for_each(Waker::wake);
+        std::mem::take(&mut shared.watchers)
+            .into_values()
+            .for_each(|(_, waker)| waker.wake());
         (finished, crashed)
     }
 
@@ -117,9 +132,12 @@ impl Simulation {
     /// Waits until everything due at or before `instant` has happened, and nothing after it.
     /// Answers the instant that was reached: an earlier one if the run ended before, a later one
     /// if `instant` has passed.
-    #[must_use]
     pub fn run_until(&self, instant: Time) -> RunUntil {
-        RunUntil { simulation: self.clone(), instant, place: None }
+        RunUntil {
+            simulation: self.clone(),
+            instant,
+            place: None,
+        }
     }
 
     /// Puts a command, or what became of a child, into a node now: behind what has happened by
@@ -127,7 +145,11 @@ impl Simulation {
     ///
     /// # Errors
     /// The node is unknown or does not run, or the run is over; nothing has changed.
-    pub fn inject(&self, node: &NodeId, injection: impl Into<Injection>) -> Result<(), InjectError> {
+    pub fn inject(
+        &self,
+        node: &NodeId,
+        injection: impl Into<Injection>,
+    ) -> Result<(), InjectError> {
         let now = self.now();
         let shared = &mut *self.shared.borrow_mut();
         let mut result = Err(InjectError::Over);
@@ -148,7 +170,12 @@ impl Simulation {
     /// The stops of nodes from now on.
     #[must_use]
     pub fn stops(&self) -> Stops {
-        Stops { simulation: self.clone(), seen: self.shared.borrow().stops().len() }
+        let mut shared = self.shared.borrow_mut();
+        Stops {
+            simulation: self.clone(),
+            number: shared.next_number(),
+            seen: shared.stops().len(),
+        }
     }
 
     /// Waits until a node stops, from now on; `None` if the run ends before.
@@ -165,7 +192,9 @@ impl Simulation {
 
 impl Shared {
     fn now(&self, clock: Clock, end: Time) -> Time {
-        let Some(engine) = &self.engine else { return self.over };
+        let Some(engine) = &self.engine else {
+            return self.over;
+        };
         let shown = self.held.unwrap_or_else(|| Time(clock.now_us()));
         let next = engine.next_due().map_or(end, |due| Time(due).min(end));
         shown.min(next).max(engine.now())
@@ -173,7 +202,9 @@ impl Shared {
 
     /// Lets the engine work. The first panic of a node's code ends the run; any other goes on.
     fn guard(&mut self, job: impl FnOnce(&mut Engine)) {
-        let Some(engine) = self.engine.as_mut().filter(|_| !self.crashed) else { return };
+        let Some(engine) = self.engine.as_mut().filter(|_| !self.crashed) else {
+            return;
+        };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(engine))) {
             if !engine.note_panic(&message(panic.as_ref())) {
                 resume_unwind(panic);
@@ -191,7 +222,22 @@ impl Shared {
     }
 
     fn first_sleeper(&self) -> Option<Time> {
-        self.sleepers.first_key_value().map(|((instant, _), _)| *instant)
+        self.sleepers
+            .first_key_value()
+            .map(|((instant, _), _)| *instant)
+    }
+
+    /// The first task to be told of a stop, and when that was.
+    fn first_watcher(&self) -> Option<(u64, Time)> {
+        let stops = self.stops();
+        self.watchers
+            .iter()
+            .find_map(|(number, (seen, _))| Some((*number, stops.get(*seen)?.at)))
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     fn stops(&self) -> &[Stop] {
@@ -201,19 +247,28 @@ impl Shared {
 
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| NO_CRASH.to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| NO_CRASH.to_owned())
 }
 
 impl Timeline for &Simulation {
     fn next_due(&self) -> Option<u64> {
         let shared = self.shared.borrow();
-        let due = shared.engine.as_ref().filter(|_| !shared.crashed).and_then(Engine::next_due);
-        due.into_iter().chain(shared.first_sleeper().map(|Time(us)| us)).min()
+        let due = shared
+            .engine
+            .as_ref()
+            .filter(|_| !shared.crashed)
+            .and_then(Engine::next_due);
+        due.into_iter()
+            .chain(shared.first_sleeper().map(|Time(us)| us))
+            .min()
     }
 
     fn run_through(&mut self, limit: u64) -> bool {
         let shared = &mut *self.shared.borrow_mut();
-        let limit = shared.first_sleeper().map_or(limit, |Time(us)| us.min(limit));
+        let limit = shared
+            .first_sleeper()
+            .map_or(limit, |Time(us)| us.min(limit));
         let stops = shared.stops().len();
         let mut goes_on = false;
         shared.guard(|engine| goes_on = engine.run_through(limit));
@@ -225,20 +280,24 @@ impl Timeline for &Simulation {
 
     fn appointment(&self) -> Option<u64> {
         let shared = self.shared.borrow();
-        let sleeper = shared.first_sleeper().filter(|instant| Some(*instant) <= shared.reached);
-        let stop = shared.stops().last().filter(|_| shared.stops().len() > shared.told && !shared.watchers.is_empty());
-        let greeting = (!shared.greeted).then_some(Time::ZERO);
-        [greeting, stop.map(|stop| stop.at), sleeper].into_iter().flatten().min().map(|Time(us)| us)
+        let sleeper = shared
+            .first_sleeper()
+            .filter(|instant| Some(*instant) <= shared.reached);
+        shared
+            .first_watcher()
+            .map(|(_, at)| at)
+            .or(sleeper)
+            .map(|Time(us)| us)
     }
 
     fn keep_appointment(&mut self, instant: u64) {
         let shared = &mut *self.shared.borrow_mut();
-        shared.greeted = true;
         shared.held = Some(Time(instant));
-        shared.told = shared.stops().len();
-        shared.watchers.drain(..).for_each(Waker::wake);
-        let later = shared.sleepers.split_off(&(Time(instant + 1), 0));
-        std::mem::replace(&mut shared.sleepers, later).into_values().for_each(Waker::wake);
+        let task = match shared.first_watcher() {
+            Some((number, _)) => shared.watchers.remove(&number).map(|(_, waker)| waker),
+            None => shared.sleepers.pop_first().map(|(_, waker)| waker),
+        };
+        task.into_iter().for_each(Waker::wake);
     }
 
     fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -272,10 +331,12 @@ impl Future for RunUntil {
             if shared.engine.is_none() || shared.reached >= Some(self.instant) {
                 return Poll::Ready(now);
             }
-            shared.next_sleeper += 1;
-            shared.sleepers.insert((self.instant, shared.next_sleeper), cx.waker().clone());
+            let number = shared.next_number();
+            shared
+                .sleepers
+                .insert((self.instant, number), cx.waker().clone());
             shared.change();
-            shared.next_sleeper
+            number
         };
         self.place = Some(number);
         Poll::Pending
@@ -285,7 +346,11 @@ impl Future for RunUntil {
 impl RunUntil {
     fn leave_place(&mut self) {
         if let Some(number) = self.place.take() {
-            self.simulation.shared.borrow_mut().sleepers.remove(&(self.instant, number));
+            self.simulation
+                .shared
+                .borrow_mut()
+                .sleepers
+                .remove(&(self.instant, number));
         }
     }
 }
@@ -300,6 +365,7 @@ impl Drop for RunUntil {
 #[derive(Debug)]
 pub struct Stops {
     simulation: Simulation,
+    number: u64,
     seen: usize,
 }
 
@@ -315,9 +381,21 @@ impl Stops {
                 self.seen += 1;
                 return Poll::Ready(Some(stop));
             }
-            shared.watchers.push(cx.waker().clone());
+            shared
+                .watchers
+                .insert(self.number, (self.seen, cx.waker().clone()));
             Poll::Pending
         })
         .await
+    }
+}
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        self.simulation
+            .shared
+            .borrow_mut()
+            .watchers
+            .remove(&self.number);
     }
 }

@@ -45,7 +45,8 @@ const SLICE_US: u64 = 1_000;
 
 /// Something with a queue of events, that time can be run through.
 ///
-/// The defaulted methods are for a timeline that shares its world with other tasks.
+/// The defaulted methods are for a timeline that shares its world with other tasks, see
+/// [`crate::simulation`].
 pub trait Timeline {
     /// When the next event is due, in microseconds.
     fn next_due(&self) -> Option<u64>;
@@ -59,7 +60,7 @@ pub trait Timeline {
         None
     }
 
-    /// Wakes the tasks that the appointment at `instant` is with. They run before time goes on.
+    /// Wakes the task that the appointment at `instant` is with.
     fn keep_appointment(&mut self, _instant: u64) {}
 
     /// Ready once after another task changed what is due next.
@@ -69,22 +70,42 @@ pub trait Timeline {
 }
 
 /// Runs a timeline until nothing is due at or before `end` (in microseconds), moving madsim's
-/// clock along. Must be called inside a madsim runtime. Other tasks of it run whenever the clock
-/// moves.
+/// clock along from where it is. Must be called inside a madsim runtime. Other tasks of it run
+/// whenever the clock moves.
 pub async fn drive(timeline: &mut impl Timeline, stepping: Stepping, end: u64) {
     let clock = Clock::starting_now();
+    while drive_on(clock, timeline, stepping, end).await == Pause::Appointment {}
+}
+
+/// Why a drive pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// A task was woken that time must wait for. There is no way to wait for it from inside
+    /// madsim's runtime, but its `block_on` returns only when no task can run any further.
+    Appointment,
+    /// The end has come, or the timeline wants to stop.
+    End,
+}
+
+/// [`drive`], as far as the next appointment.
+pub(crate) async fn drive_on(
+    clock: Clock,
+    timeline: &mut impl Timeline,
+    stepping: Stepping,
+    end: u64,
+) -> Pause {
     loop {
         if let Some(instant) = timeline.appointment() {
             clock.move_to(instant).await;
             timeline.keep_appointment(instant);
-            let_others_run().await;
+            return Pause::Appointment;
         } else if let Some(due) = timeline.next_due().filter(|due| *due <= end) {
             let (from, limit) = stepping.stretch(due, end);
             if clock.has_moved_to(from, timeline).await && !timeline.run_through(limit) {
-                return;
+                return Pause::End;
             }
         } else if clock.has_moved_to(end, timeline).await {
-            return;
+            return Pause::End;
         }
     }
 }
@@ -97,7 +118,9 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn starting_now() -> Self {
-        Self { zero: TimeHandle::current().now_instant() }
+        Self {
+            zero: TimeHandle::current().now_instant(),
+        }
     }
 
     /// The instant of the run that it shows, in whole microseconds.
@@ -122,11 +145,6 @@ impl Clock {
     }
 }
 
-/// Lets every task run that can: madsim moves its clock only when none is left.
-pub(crate) async fn let_others_run() {
-    sleep_until(TimeHandle::current().now_instant() + Duration::from_nanos(1)).await;
-}
-
 async fn sleep_until(deadline: Instant) {
     let handle = TimeHandle::current();
     if handle.now_instant() >= deadline {
@@ -144,6 +162,11 @@ async fn sleep_until(deadline: Instant) {
 /// # Panics
 /// If the operating system refuses the thread, or the job panics.
 pub fn in_world<T: Send>(seed: u64, job: impl AsyncFnOnce() -> T + Send) -> T {
+    with_runtime(seed, |runtime| runtime.block_on(job()))
+}
+
+/// [`in_world`], for a job that enters the runtime by itself, as often as it likes.
+pub(crate) fn with_runtime<T: Send>(seed: u64, job: impl FnOnce(&Runtime) -> T + Send) -> T {
     std::thread::scope(|scope| {
         let world = std::thread::Builder::new()
             .name("hublab-run".to_owned())
@@ -151,7 +174,7 @@ pub fn in_world<T: Send>(seed: u64, job: impl AsyncFnOnce() -> T + Send) -> T {
             .spawn_scoped(scope, || {
                 let seed = stream::key(seed, Purpose::World, &[]);
                 let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
-                runtime.block_on(job())
+                job(&runtime)
             })
             .expect("the operating system grants a thread");
         match world.join() {

@@ -3,8 +3,8 @@
 use hublab_strategies::hub::{ChildEvent, Command};
 use hublab_strategies::{NodeId, Pid, Time};
 
-use super::{Engine, Immediate};
 use super::state::Waiting;
+use super::{Engine, Immediate};
 use crate::node::NodeInput;
 use crate::scenario::model::NodeIx;
 use crate::trace::event::{EventId, Payload, StopReason};
@@ -61,7 +61,10 @@ impl Engine {
     /// # Errors
     /// [`InjectError::UnknownNode`].
     pub fn position(&self, node: &NodeId) -> Result<NodeIx, InjectError> {
-        self.index.get(node).copied().ok_or_else(|| InjectError::UnknownNode(node.clone()))
+        self.index
+            .get(node)
+            .copied()
+            .ok_or_else(|| InjectError::UnknownNode(node.clone()))
     }
 
     /// Puts something into a node at an instant: behind what has happened by then, and before
@@ -69,7 +72,12 @@ impl Engine {
     ///
     /// # Errors
     /// The node is unknown or does not run.
-    pub(crate) fn inject(&mut self, at: Time, node: &NodeId, injection: Injection) -> Result<(), InjectError> {
+    pub(crate) fn inject(
+        &mut self,
+        at: Time,
+        node: &NodeId,
+        injection: Injection,
+    ) -> Result<(), InjectError> {
         let ix = self.position(node)?;
         if !self.nodes[ix as usize].is_running() {
             return Err(InjectError::NotRunning(node.clone()));
@@ -84,8 +92,12 @@ impl Engine {
                     self.step(ix, cause, 0, NodeInput::Suspect(&peer));
                 }
             }
-            Injection::ChildExited(pid) => self.child_ended(ix, cause, &pid, ChildEvent::Exited(pid.clone())),
-            Injection::ChildCrashed(pid) => self.child_ended(ix, cause, &pid, ChildEvent::Crashed(pid.clone())),
+            Injection::ChildExited(pid) => {
+                self.child_ended(ix, cause, &pid, ChildEvent::Exited(pid.clone()))
+            }
+            Injection::ChildCrashed(pid) => {
+                self.child_ended(ix, cause, &pid, ChildEvent::Crashed(pid.clone()))
+            }
         }
         self.drain_immediate();
         Ok(())
@@ -112,7 +124,10 @@ impl Engine {
         self.stop_child(node, cause, pid);
         let state = &mut self.nodes[node as usize];
         if state.paused {
-            state.waiting.push_back(Waiting::Input { input: Immediate::Children(vec![event]), cause });
+            state.waiting.push_back(Waiting::Input {
+                input: Immediate::Children(vec![event]),
+                cause,
+            });
             self.observers.truth_settled(&self.nodes);
         } else {
             self.step(node, cause, 0, NodeInput::Children(vec![event]));
@@ -130,7 +145,11 @@ impl Engine {
     }
 
     pub(super) fn note_stop(&mut self, node: NodeIx, reason: StopReason) {
-        let stop = Stop { node: self.name(node).clone(), at: self.now, reason };
+        let stop = Stop {
+            node: self.name(node).clone(),
+            at: self.now,
+            reason,
+        };
         if let Some(stops) = &mut self.stops {
             stops.push(stop);
             self.has_stopped = true;

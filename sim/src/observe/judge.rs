@@ -179,12 +179,7 @@ fn origin(after: After, scenario: &Scenario) -> Time {
         When::Fixed(at) | When::Between(at, _) => Time(micros(at)),
     };
     let steps = scenario.steps.iter().map(|step| (fixed(step.at), &step.action));
-    let healings = steps.clone().filter_map(|(at, action)| match action {
-        Action::Partition { heal_after: Some(after), .. } | Action::Cut { heal_after: Some(after), .. } => {
-            Some(Time(at.0 + fixed(*after).0))
-        }
-        _ => None,
-    });
+    let healings = steps.clone().filter_map(|(at, action)| Some(Time(at.0 + fixed(action.heal_after()?).0)));
     match after {
         After::Time(at) => Time(micros(at)),
         After::LastStep => steps.map(|(at, _)| at).chain(healings).max().unwrap_or_default(),

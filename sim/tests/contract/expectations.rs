@@ -1,1 +1,293 @@
-//! expectations
+//! Expectations: what each claim means, at which instant, and until when.
+
+use hublab_sim::observe::judge::Verdict::{Fail, Pass};
+
+use crate::lab::{Lab, S};
+
+/// A child starts at 5 s and is everywhere at 5.005 s.
+fn started() -> Lab {
+    Lab::of(3).step(
+        "5s",
+        "start_children = { on = 'n1', ids = ['a'], metadata = { v = '1' } }",
+    )
+}
+
+#[test]
+fn converged_counts_the_instant_of_the_deadline() {
+    let lab = started()
+        .expect("converged = { within = '5ms', after = 'last_step' }")
+        .expect("converged = { within = '4999us' }");
+    let past = lab.run();
+    assert_eq!(past.verdicts(), [Pass, Fail], "{:?}", past.details());
+    assert!(
+        past.details()[1].contains("n2 lacks a of n1"),
+        "{:?}",
+        past.details()
+    );
+}
+
+#[test]
+fn converged_must_last_until_the_next_step() {
+    let lab = |wreck: &str| {
+        started()
+            .step("8s", wreck)
+            .expect("converged = { within = '1s', after = '5s' }")
+            .expect("converged = { within = '1s', after = '5s', nodes = ['n3'] }")
+    };
+    let ghost = |node: &str| {
+        format!("rows = {{ on = '{node}', rows = [{{ child = 'x', nodes = {{ n3 = 'p' }} }}] }}")
+    };
+    assert_eq!(
+        lab(&ghost("n2")).run().verdicts(),
+        [Pass, Pass],
+        "what a step undoes is not held against it"
+    );
+    let unstable = started()
+        .step(
+            "4s",
+            "rows = { on = 'n2', rows = [{ child = 'b', nodes = { n3 = 'n3.1.1' } }] }",
+        )
+        .step(
+            "4s",
+            "link = { from = ['n3'], to = ['n1'], latency = { constant = '2s' } }",
+        )
+        .step("4500ms", "start_children = { on = 'n3', ids = ['b'] }")
+        .expect("converged = { within = '1s', after = '5s' }")
+        .expect("converged = { within = '2s', after = '5s' }");
+    assert_eq!(
+        unstable.run().verdicts(),
+        [Fail, Pass],
+        "b of n3 is at n1 at 6.5 s"
+    );
+}
+
+#[test]
+fn what_breaks_by_itself_after_the_deadline_is_held_against_it() {
+    let lab = Lab::of(2)
+        .set("cluster.down_after = '20s'")
+        .set("cluster.down_spread = 0.0")
+        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
+        .step("6s", "partition = { groups = [['n1'], ['n2']] }")
+        .expect("converged = { within = '1s', after = '6s' }")
+        .expect("converged = { within = '21s', after = '6s' }");
+    let past = lab.run();
+    assert_eq!(
+        past.verdicts(),
+        [Fail, Pass],
+        "n2 loses a at 26.5 s, 0.5 s after it could no longer reach n1"
+    );
+}
+
+#[test]
+fn heal_after_is_a_step_for_last_step_and_heal_and_what_lasts_until_the_next() {
+    let lab = Lab::of(2)
+        .step(
+            "4s",
+            "partition = { groups = [['n1'], ['n2']], heal_after = '10s' }",
+        )
+        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
+        .expect("converged = { within = '16s', after = 'last_step' }")
+        .expect("converged = { within = '16s', after = 'heal' }")
+        .expect("converged = { within = '16005ms', after = 'last_step' }")
+        .expect("converged = { within = '16005ms', after = 'heal' }");
+    assert_eq!(
+        lab.run().verdicts(),
+        [Fail, Fail, Pass, Pass],
+        "the round of 30 s brings it, 16.005 s after healing"
+    );
+}
+
+#[test]
+fn without_steps_last_step_is_the_beginning() {
+    assert_eq!(
+        Lab::of(2)
+            .expect("converged = { within = '0us' }")
+            .run()
+            .verdicts(),
+        [Pass]
+    );
+}
+
+#[test]
+fn without_any_expectation_convergence_is_expected_after_the_last_step() {
+    let past = started().run();
+    assert_eq!(past.report.expectations.len(), 1);
+    assert_eq!(
+        (past.report.expectations[0].claim.as_str(), past.verdicts()),
+        ("converged", vec![Pass])
+    );
+    let past = Lab::of(2)
+        .step(
+            "50s",
+            "rows = { on = 'n1', rows = [{ child = 'x', nodes = { n2 = 'p' } }] }",
+        )
+        .run();
+    assert_eq!(past.verdicts(), [Fail]);
+}
+
+#[test]
+fn nodes_narrows_the_observers() {
+    let lab = started().step(
+        "6s",
+        "rows = { on = 'n2', rows = [{ child = 'x', nodes = { n3 = 'p' } }] }",
+    );
+    let lab = lab
+        .expect("converged = { within = '1s' }")
+        .expect("converged = { within = '1s', nodes = ['n1', 'n3'] }");
+    assert_eq!(lab.run().verdicts(), [Fail, Pass]);
+}
+
+#[test]
+fn a_paused_node_counts_as_live() {
+    let lab = Lab::of(2)
+        .step("4s", "pause = { nodes = ['n2'] }")
+        .step("5s", "start_children = { on = 'n1', ids = ['a'] }");
+    assert_eq!(
+        lab.expect("converged = { within = '20s' }")
+            .run()
+            .verdicts(),
+        [Fail]
+    );
+}
+
+#[test]
+fn a_view_must_not_show_children_of_nodes_it_cannot_reach() {
+    let lab = Lab::of(2)
+        .set("cluster.down_after = '1s'")
+        .set("cluster.down_spread = 0.0")
+        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
+        .step("6s", "partition = { groups = [['n1'], ['n2']] }")
+        .step(
+            "20s",
+            "rows = { on = 'n2', rows = [{ child = 'a', nodes = { n1 = 'n1.1.1' } }] }",
+        )
+        .expect("converged = { within = '1500ms', after = '6s' }")
+        .expect("converged = { within = '30s' }");
+    assert_eq!(
+        lab.run().verdicts(),
+        [Pass, Fail],
+        "down at 7 s, detached at 7.5 s; a true row of an unreachable node is a defect"
+    );
+}
+
+#[test]
+fn pids_metadata_and_duplicates_count() {
+    let wrong = |row: &str| {
+        let lab = started().step("6s", &format!("rows = {{ on = 'n2', rows = [{row}] }}"));
+        lab.expect("converged = { within = '10s' }")
+            .run()
+            .verdicts()
+    };
+    assert_eq!(
+        wrong("{ child = 'a', nodes = { n1 = 'n1.1.1' }, metadata = { v = '1' } }"),
+        [Pass]
+    );
+    assert_eq!(
+        wrong("{ child = 'a', nodes = { n1 = 'n1.1.9' }, metadata = { v = '1' } }"),
+        [Fail]
+    );
+    assert_eq!(
+        wrong("{ child = 'a', nodes = { n1 = 'n1.1.1' }, metadata = { v = '2' } }"),
+        [Fail]
+    );
+    assert_eq!(
+        wrong("{ child = 'a', nodes = { n1 = 'n1.1.1', n3 = 'p' }, metadata = { v = '1' } }"),
+        [Fail]
+    );
+}
+
+#[test]
+fn states_are_compared_at_the_end_of_an_instant() {
+    let lab = started()
+        .step("6s", "stop_children = { on = 'n1', ids = ['a'] }")
+        .expect("at = '5s'\nregistry = { on = 'n1', has = ['a'] }")
+        .expect("at = '5004999us'\nregistry = { on = 'n2', lacks = ['a'] }")
+        .expect("at = '5005ms'\nregistry = { on = 'n2', has = ['a'] }")
+        .expect("at = '5999999us'\nregistry = { on = 'n1', has = ['a'] }")
+        .expect("at = '6s'\nregistry = { on = 'n1', lacks = ['a'] }")
+        .expect("at = '6s'\nregistry = { on = 'n2', lacks = ['a'] }");
+    assert_eq!(lab.run().verdicts(), [Pass, Pass, Pass, Pass, Pass, Fail]);
+}
+
+#[test]
+fn what_falls_on_the_end_is_judged_there() {
+    let lab = Lab::of(2)
+        .step("59995ms", "start_children = { on = 'n1', ids = ['a'] }")
+        .step("60s", "stop_children = { on = 'n1', ids = ['a'] }")
+        .expect("at = '60s'\nregistry = { on = 'n2', has = ['a'] }")
+        .expect("at = '60s'\nregistry = { on = 'n1', lacks = ['a'] }")
+        .expect("converged = { within = '0us' }");
+    assert_eq!(lab.run().verdicts(), [Pass, Pass, Fail]);
+}
+
+#[test]
+fn a_tombstone_is_no_row() {
+    let lab = started().step("6s", "stop_children = { on = 'n1', ids = ['a'] }");
+    let lab = lab
+        .expect("at = '7s'\nregistry = { on = 'n2', lacks = ['a'] }")
+        .expect("at = '7s'\nentry = { on = 'n2', child = 'a', nodes = [] }");
+    assert_eq!(lab.run().verdicts(), [Pass, Pass]);
+}
+
+#[test]
+fn an_entry_claim_checks_each_field_that_it_has() {
+    let row = "rows = { on = 'n1', rows = [{ child = 'x', nodes = { n3 = 'p3', n2 = 'p2' }, metadata = { a = '1', b = '2' } }] }";
+    let verdict = |fields: &str| {
+        let claim = format!("at = '6s'\nentry = {{ on = 'n1', child = 'x', {fields} }}");
+        Lab::of(3).step("5s", row).expect(&claim).run().verdicts()[0]
+    };
+    for right in [
+        "nodes = ['n2', 'n3']",
+        "nodes = ['n3', 'n2']",
+        "pids = { n2 = 'p2' }",
+        "metadata = { b = '2', a = '1' }",
+        "first = 'n3'",
+    ] {
+        assert_eq!(verdict(right), Pass, "{right}");
+    }
+    for wrong in [
+        "nodes = ['n3']",
+        "nodes = ['n1', 'n2', 'n3']",
+        "pids = { n2 = 'p3' }",
+        "pids = { n1 = 'p1' }",
+        "metadata = { a = '1' }",
+        "metadata = {}",
+        "first = 'n2'",
+    ] {
+        assert_eq!(verdict(wrong), Fail, "{wrong}");
+    }
+}
+
+#[test]
+fn oracles_count_only_where_an_expectation_names_them() {
+    let detach_own = "rows = { on = 'n1', rows = [{ child = 'a', nodes = { n2 = 'p' } }] }";
+    let lab = started().step("6s", detach_own);
+    let quiet = lab
+        .clone()
+        .expect("metric = { name = 'events', min = 1 }")
+        .run();
+    assert_eq!(
+        (quiet.verdicts(), quiet.report.violations.len()),
+        (vec![Pass], 0)
+    );
+    let judged = lab
+        .expect("always = 'own_truth'")
+        .expect("violates = 'own_truth'")
+        .expect("always = 'no_crash'")
+        .run();
+    assert_eq!(judged.verdicts(), [Fail, Pass, Pass]);
+    assert_eq!(judged.report.violations[0].at_us, 6 * S);
+    assert_eq!(
+        started().expect("violates = 'own_truth'").run().verdicts(),
+        [Fail]
+    );
+}
+
+#[test]
+fn an_expectation_of_another_strategy_does_not_apply() {
+    let lab = started()
+        .expect("metric = { name = 'messages_sent', max = 0 }\nstrategy = 'gossip'")
+        .expect("converged = { within = '5ms' }\nstrategy = 'pubsub'");
+    assert_eq!(lab.run().verdicts(), [Pass]);
+    assert_eq!(lab.gossip().run().verdicts(), [Fail]);
+}

@@ -53,13 +53,17 @@ impl Lab {
         let (path, value) = line.split_once('=').expect("`table.key = value`");
         let (table, key) = path.trim().rsplit_once('.').expect("`table.key = value`");
         let (key, value) = (key.to_owned(), value.trim().to_owned());
-        self.tables.entry(table.to_owned()).or_default().insert(key, value);
+        self.tables
+            .entry(table.to_owned())
+            .or_default()
+            .insert(key, value);
         self
     }
 
     /// Adds a step.
     pub(crate) fn step(mut self, at: &str, action: &str) -> Self {
-        self.lists.push(format!("[[step]]\nat = '{at}'\n{action}\n"));
+        self.lists
+            .push(format!("[[step]]\nat = '{at}'\n{action}\n"));
         self
     }
 
@@ -126,27 +130,47 @@ impl Lab {
     /// Runs a scenario in place of this lab's own, under its strategy and seed.
     pub(crate) fn run_scenario(&self, scenario: &Scenario) -> Past {
         let (tape, options) = self.options();
-        let run = run(scenario, &self.strategy, self.seed, &Catalog::default(), options).expect("a run");
+        let run = run(
+            scenario,
+            &self.strategy,
+            self.seed,
+            &Catalog::default(),
+            options,
+        )
+        .expect("a run");
         Past::new(run, &tape, scenario)
     }
 
     /// Runs the scenario with a job beside it; answers what the job did.
-    pub(crate) fn run_with<T, F>(&self, job: impl FnOnce(Simulation) -> F + Send + 'static) -> (Past, Option<T>)
+    pub(crate) fn run_with<T, F>(
+        &self,
+        job: impl FnOnce(Simulation) -> F + Send + 'static,
+    ) -> (Past, Option<T>)
     where
         F: Future<Output = T> + 'static,
         T: Send + 'static,
     {
         let (tape, options) = self.options();
         let scenario = self.scenario();
-        let (run, value) =
-            simulate(&scenario, &self.strategy, self.seed, &Catalog::default(), options, job).expect("a run");
+        let (run, value) = simulate(
+            &scenario,
+            &self.strategy,
+            self.seed,
+            &Catalog::default(),
+            options,
+            job,
+        )
+        .expect("a run");
         (Past::new(run, &tape, &scenario), value)
     }
 
     fn options(&self) -> (Tape, Options) {
         let tape = Tape::default();
-        let options =
-            Options { stepping: self.stepping, sinks: vec![Box::new(tape.clone())], ..Options::default() };
+        let options = Options {
+            stepping: self.stepping,
+            sinks: vec![Box::new(tape.clone())],
+            ..Options::default()
+        };
         (tape, options)
     }
 }
@@ -212,7 +236,12 @@ impl Past {
         let mut past = Self {
             report: run.report,
             events: Vec::new(),
-            names: scenario.cluster.nodes.iter().map(ToString::to_string).collect(),
+            names: scenario
+                .cluster
+                .nodes
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             kinds: HashMap::new(),
             messages: Vec::new(),
         };
@@ -225,10 +254,25 @@ impl Past {
     }
 
     fn read(&mut self, event: &Event, by_id: &mut HashMap<EventId, usize>) {
-        let Event { id, at: Time(at), node, cause, .. } = *event;
+        let Event {
+            id,
+            at: Time(at),
+            node,
+            cause,
+            ..
+        } = *event;
         if let Payload::Kind { kind, name } = &event.payload {
             self.kinds.insert(*kind, name.clone());
-        } else if let Payload::Sent { to, kind, channel, number, bytes, due, .. } = event.payload {
+        } else if let Payload::Sent {
+            to,
+            kind,
+            channel,
+            number,
+            bytes,
+            due,
+            ..
+        } = event.payload
+        {
             by_id.insert(id, self.messages.len());
             self.messages.push(Msg {
                 id,
@@ -269,12 +313,19 @@ impl Past {
 
     /// [`Self::msgs`] that were sent at one instant.
     pub(crate) fn msgs_at(&self, at: u64, pattern: &str) -> Vec<Msg> {
-        self.msgs(pattern).into_iter().filter(|message| message.at == at).collect()
+        self.msgs(pattern)
+            .into_iter()
+            .filter(|message| message.at == at)
+            .collect()
     }
 
     /// What happened on a node, as lines `TIME VERB ...`, of those verbs.
     pub(crate) fn lines(&self, node: &str, verbs: &[&str]) -> Vec<String> {
-        let on_node = self.events.iter().filter(|event| self.names.get(event.node as usize).is_some_and(|name| name == node));
+        let on_node = self.events.iter().filter(|event| {
+            self.names
+                .get(event.node as usize)
+                .is_some_and(|name| name == node)
+        });
         on_node
             .filter_map(|event| self.words(event).map(|words| (event.at, words)))
             .filter(|(_, words)| verbs.contains(&words.split(' ').next().unwrap_or_default()))
@@ -285,8 +336,13 @@ impl Past {
     /// [`Self::lines`] of all nodes, the node's name in front.
     pub(crate) fn all_lines(&self, verbs: &[&str]) -> Vec<String> {
         let line = |event: &Event| {
-            let words = self.words(event).filter(|words| verbs.contains(&words.split(' ').next().unwrap_or_default()))?;
-            let name = self.names.get(event.node as usize).map_or("-", String::as_str);
+            let words = self
+                .words(event)
+                .filter(|words| verbs.contains(&words.split(' ').next().unwrap_or_default()))?;
+            let name = self
+                .names
+                .get(event.node as usize)
+                .map_or("-", String::as_str);
             Some(format!("{} {name} {words}", event.at))
         };
         self.events.iter().filter_map(line).collect()
@@ -301,7 +357,11 @@ impl Past {
         let name = |ix: u32| self.names[ix as usize].as_str();
         let kind = |ix: &u8| self.kinds[ix].as_str();
         Some(match &event.payload {
-            Payload::Step { index, healing, action } if *healing => format!("heals {index} {action}"),
+            Payload::Step {
+                index,
+                healing,
+                action,
+            } if *healing => format!("heals {index} {action}"),
             Payload::Step { index, action, .. } => format!("step {index} {action}"),
             Payload::Booted { incarnation, .. } => format!("boots {incarnation}"),
             Payload::Stopped(reason) => format!("stops {reason:?}").to_lowercase(),
@@ -310,11 +370,26 @@ impl Past {
             Payload::PeerUp { peer, incarnation } => format!("up {}/{incarnation}", name(*peer)),
             Payload::PeerDown { peer, reason } => format!("down {} {reason:?}", name(*peer)),
             Payload::Sent { to, kind: ix, .. } => format!("sends {} {}", kind(ix), name(*to)),
-            Payload::Delivered { from, kind: ix, .. } => format!("gets {} {}", kind(ix), name(*from)),
-            Payload::Dropped { from, kind: ix, reason, .. } => format!("loses {} {} {reason:?}", kind(ix), name(*from)),
+            Payload::Delivered { from, kind: ix, .. } => {
+                format!("gets {} {}", kind(ix), name(*from))
+            }
+            Payload::Dropped {
+                from,
+                kind: ix,
+                reason,
+                ..
+            } => format!("loses {} {} {reason:?}", kind(ix), name(*from)),
             Payload::Timer(key) => format!("timer {key:?}"),
-            Payload::Row { child, after, .. } => format!("row {child} {}", row_words(after.as_deref())),
-            Payload::View(view) => format!("view {}", view.iter().map(NodeId::as_str).collect::<Vec<_>>().join(",")),
+            Payload::Row { child, after, .. } => {
+                format!("row {child} {}", row_words(after.as_deref()))
+            }
+            Payload::View(view) => format!(
+                "view {}",
+                view.iter()
+                    .map(NodeId::as_str)
+                    .collect::<Vec<_>>()
+                    .join(",")
+            ),
             Payload::ChildStarted { child, pid, .. } => format!("starts {child} {pid}"),
             Payload::ChildStopped { child, pid } => format!("ends {child} {pid}"),
             Payload::Answered { by, results } => {
@@ -325,7 +400,11 @@ impl Past {
                 format!("answer {by} {}", results.collect::<Vec<_>>().join(","))
             }
             Payload::Skipped { child, action } => format!("skips {action} {child}"),
-            Payload::Kind { .. } | Payload::Duplicated { .. } | Payload::Fact(_) | Payload::Mark(_) | Payload::Panicked(_) => {
+            Payload::Kind { .. }
+            | Payload::Duplicated { .. }
+            | Payload::Fact(_)
+            | Payload::Mark(_)
+            | Payload::Panicked(_) => {
                 return None;
             }
         })
@@ -338,7 +417,11 @@ impl Past {
             if let Payload::Booted { name, .. } = &event.payload {
                 view = name.to_string();
             } else if let Payload::View(nodes) = &event.payload {
-                view = nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(",");
+                view = nodes
+                    .iter()
+                    .map(NodeId::as_str)
+                    .collect::<Vec<_>>()
+                    .join(",");
             }
         }
         view
@@ -350,7 +433,9 @@ impl Past {
         for event in self.on(node, at) {
             if let Payload::Booted { .. } = &event.payload {
                 row.clear();
-            } else if let Payload::Row { child: id, after, .. } = &event.payload
+            } else if let Payload::Row {
+                child: id, after, ..
+            } = &event.payload
                 && id.as_str() == child
             {
                 row = row_words(after.as_deref());
@@ -360,13 +445,24 @@ impl Past {
     }
 
     fn on<'a>(&'a self, node: &'a str, until: u64) -> impl Iterator<Item = &'a Event> {
-        let is_there = move |event: &&Event| self.names.get(event.node as usize).is_some_and(|name| name == node);
-        self.events.iter().filter(is_there).take_while(move |event| event.at.0 <= until)
+        let is_there = move |event: &&Event| {
+            self.names
+                .get(event.node as usize)
+                .is_some_and(|name| name == node)
+        };
+        self.events
+            .iter()
+            .filter(is_there)
+            .take_while(move |event| event.at.0 <= until)
     }
 
     /// The verdict of each expectation.
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
-        self.report.expectations.iter().map(|judgement| judgement.verdict).collect()
+        self.report
+            .expectations
+            .iter()
+            .map(|judgement| judgement.verdict)
+            .collect()
     }
 
     /// Whether every expectation held.
@@ -376,7 +472,11 @@ impl Past {
 
     /// The reasons of the verdicts.
     pub(crate) fn details(&self) -> Vec<&str> {
-        self.report.expectations.iter().map(|judgement| judgement.detail.as_str()).collect()
+        self.report
+            .expectations
+            .iter()
+            .map(|judgement| judgement.detail.as_str())
+            .collect()
     }
 
     /// The digest.
@@ -386,8 +486,16 @@ impl Past {
 }
 
 fn row_words(row: Option<&Row>) -> String {
-    let entry = |entry: &Entry| format!("{}={}", entry.node, entry.pid.as_ref().map_or("nil", |pid| pid.as_str()));
-    row.map_or(String::new(), |row| row.entries.iter().map(entry).collect::<Vec<_>>().join(","))
+    let entry = |entry: &Entry| {
+        format!(
+            "{}={}",
+            entry.node,
+            entry.pid.as_ref().map_or("nil", |pid| pid.as_str())
+        )
+    };
+    row.map_or(String::new(), |row| {
+        row.entries.iter().map(entry).collect::<Vec<_>>().join(",")
+    })
 }
 
 /// A command that starts one child on the node itself.
