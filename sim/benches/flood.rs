@@ -51,7 +51,8 @@ pub(crate) fn whole_engine(nodes: u64) -> f64 {
         let (scenario, catalog) = (scenario(nodes, messages), catalog());
         let mut delivered = 0;
         let time = least_us(RUNS, || {
-            let done = run(&scenario, "flood", 1, &catalog, Options::default()).expect("the flood runs");
+            let done =
+                run(&scenario, "flood", 1, &catalog, Options::default()).expect("the flood runs");
             delivered = done.report.messages.delivered;
         });
         (time, float(delivered))
@@ -81,7 +82,9 @@ fn plain(nodes: u64) {
         seq += 1;
     }
     for _ in 0..MESSAGES {
-        let Some(Reverse((now, _, at))) = heap.pop() else { return };
+        let Some(Reverse((now, _, at))) = heap.pop() else {
+            return;
+        };
         let (to, delay) = hop(nodes, seq);
         black_box(at);
         heap.push(Reverse((now + delay, seq, to)));
@@ -116,7 +119,11 @@ impl Timeline for Bare {
 
 fn queue(nodes: u64, stepping: Stepping) {
     in_world(1, async || {
-        let mut bare = Bare { queue: Queue::default(), nodes, seq: 0 };
+        let mut bare = Bare {
+            queue: Queue::default(),
+            nodes,
+            seq: 0,
+        };
         while bare.seq < nodes * PER_NODE {
             let (to, delay) = hop(nodes, bare.seq);
             bare.queue.push(delay, Pending::Arrival(to));
@@ -199,11 +206,23 @@ impl CatalogEntry for Flood {
     }
 
     fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
-        let count = params.get("nodes").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        let names: Arc<[NodeId]> = (1..=count).map(|node| NodeId::from(format!("n{node}"))).collect();
+        let count = params
+            .get("nodes")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0);
+        let names: Arc<[NodeId]> = (1..=count)
+            .map(|node| NodeId::from(format!("n{node}")))
+            .collect();
         Ok(Box::new(move |name: &NodeId, _: u64, _: &NodeConfig| {
-            let me = names.iter().position(|known| known == name).expect("a node of the file");
-            Box::new(Forwarder { me, names: Arc::clone(&names), registry: Registry::new() })
+            let me = names
+                .iter()
+                .position(|known| known == name)
+                .expect("a node of the file");
+            Box::new(Forwarder {
+                me,
+                names: Arc::clone(&names),
+                registry: Registry::new(),
+            })
         }))
     }
 

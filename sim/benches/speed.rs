@@ -12,7 +12,10 @@ use table::Table;
 
 fn main() {
     // Cargo passes `--bench`; anything else is a filter.
-    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let filter = std::env::args()
+        .skip(1)
+        .find(|arg| !arg.starts_with('-'))
+        .unwrap_or_default();
     let mut table = Table::new(filter);
     flood::measure(&mut table);
     workload::measure(&mut table);

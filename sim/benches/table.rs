@@ -34,10 +34,27 @@ impl Table {
         self.row(name, value, None, "", unit);
     }
 
-    fn row(&mut self, name: &str, value: f64, target: Option<(f64, bool)>, relation: &str, unit: &str) {
-        let shown = |value: f64| if value >= 1_000.0 { format!("{value:.0} {unit}") } else { format!("{value:.3} {unit}") };
+    fn row(
+        &mut self,
+        name: &str,
+        value: f64,
+        target: Option<(f64, bool)>,
+        relation: &str,
+        unit: &str,
+    ) {
+        let shown = |value: f64| {
+            if value >= 1_000.0 {
+                format!("{value:.0} {unit}")
+            } else {
+                format!("{value:.3} {unit}")
+            }
+        };
         let goal = target.map_or(String::new(), |(target, met)| {
-            format!("{relation} {} {}", shown(target), if met { "ok" } else { "MISSED" })
+            format!(
+                "{relation} {} {}",
+                shown(target),
+                if met { "ok" } else { "MISSED" }
+            )
         });
         self.missed += usize::from(target.is_some_and(|(_, met)| !met));
         println!("{name:<52} {:>16} {goal:>24}", shown(value));

@@ -1,9 +1,13 @@
 //! Workloads of the two ports.
 
+use std::time::Duration;
+
 use hublab_sim::catalog::Catalog;
 use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
+use hublab_sim::scenario::model::{Action, Audience, RawRequest, RawRow, Step, When};
+use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid};
 
 use crate::table::{Table, float, least_us};
 
@@ -12,7 +16,15 @@ fn read(text: &str) -> Scenario {
 }
 
 fn once(scenario: &Scenario, strategy: &str) -> Report {
-    run(scenario, strategy, 1, &Catalog::default(), Options::default()).expect("a known strategy").report
+    run(
+        scenario,
+        strategy,
+        1,
+        &Catalog::default(),
+        Options::default(),
+    )
+    .expect("a known strategy")
+    .report
 }
 
 /// The least processor time of three runs in microseconds, and the report.
@@ -46,9 +58,22 @@ fn gossip_propagate(table: &mut Table) {
     };
     let (base, _) = timed(&read(&text(0)), "gossip");
     let (one, report) = timed(&read(&text(10)), "gossip");
-    let sent = report.messages.by_kind.get("gossip.propagate").map_or(0, |kind| kind.sent);
-    table.note("gossip propagate, 100 nodes: messages each", float(sent) / 10.0, "");
-    table.at_most("gossip propagate, 100 nodes: time per message", (one - base) / float(sent), 4.0, "us");
+    let sent = report
+        .messages
+        .by_kind
+        .get("gossip.propagate")
+        .map_or(0, |kind| kind.sent);
+    table.note(
+        "gossip propagate, 100 nodes: messages each",
+        float(sent) / 10.0,
+        "",
+    );
+    table.at_most(
+        "gossip propagate, 100 nodes: time per message",
+        (one - base) / float(sent),
+        4.0,
+        "us",
+    );
 }
 
 /// Requests under PubSub: trace events per second.
@@ -67,7 +92,12 @@ fn pubsub_requests(table: &mut Table) {
         ));
     }
     let (wall, report) = timed(&read(&text), "pubsub");
-    table.at_least("pubsub requests: trace events per second", float(report.events) / wall * 1e6, 1e6, "/s");
+    table.at_least(
+        "pubsub requests: trace events per second",
+        float(report.events) / wall * 1e6,
+        1e6,
+        "/s",
+    );
 }
 
 /// Many small runs, thread start included.
@@ -89,11 +119,23 @@ fn small_runs(table: &mut Table) {
     let runs = 2_000;
     let time = least_us(3, || {
         for seed in 0..runs {
-            run(&scenario, "pubsub", seed, &Catalog::default(), Options::default()).expect("a known strategy");
+            run(
+                &scenario,
+                "pubsub",
+                seed,
+                &Catalog::default(),
+                Options::default(),
+            )
+            .expect("a known strategy");
         }
     });
     table.note("small runs: messages each", float(messages), "");
-    table.at_least("small runs: per second on one core", float(runs) / time * 1e6, 1_000.0, "/s");
+    table.at_least(
+        "small runs: per second on one core",
+        float(runs) / time * 1e6,
+        1_000.0,
+        "/s",
+    );
 }
 
 /// The cost of an event must not depend on the size of the cluster.
@@ -102,31 +144,48 @@ fn scaling(table: &mut Table) {
         return;
     }
     let cost = |nodes: u32, duration: u32| {
-        // Each node sends to its two neighbours twice a second, whatever the size.
-        let mut text = format!(
+        let mut scenario = read(&format!(
             "schema = 1\n[run]\nduration = \"{duration}s\"\n[cluster]\nnodes = {nodes}\ndiscovery_interval = \"1h\"\n\
              [strategy.pubsub]\nsync_interval = \"1h\"\n[[expect]]\nmetric = {{ name = \"events\", min = 1 }}\n"
-        );
-        let load = nodes * (duration - 2) * 2;
-        for step in 0..if nodes == 0 { 0 } else { load } {
-            let (from, at) = (step % nodes, 1_000 + u64::from(step / nodes) * 500);
-            let to = |by: u32| (from + by) % nodes + 1;
-            text.push_str(&format!(
-                "[[step]]\nat = \"{at}ms\"\npropagate = {{ from = \"n{}\", members = [\"n{}\", \"n{}\"], requests = [{{ register = [{{ child = \"c\", nodes = {{ n1 = \"p{step}\" }} }}] }}] }}\n",
-                from + 1, to(1), to(2)
-            ));
-        }
-        let scenario = read(&text);
+        ));
+        let (without, quiet) = timed(&scenario, "pubsub");
+        // Each node sends to its two neighbours twice a second, whatever the size.
+        scenario.steps = (0..nodes * (duration - 2) * 2)
+            .map(|number| to_neighbours(number, nodes))
+            .collect();
         let (with, loaded) = timed(&scenario, "pubsub");
-        let mut idle = scenario.clone();
-        idle.steps.clear();
-        let (without, quiet) = timed(&idle, "pubsub");
         (with - without) / float(loaded.events - quiet.events) * 1e3
     };
-    let (small, large) = (cost(10, 600), cost(1_000, 40));
+    let (small, large) = (cost(10, 1_000), cost(1_000, 12));
     table.note("scaling: cost per event at 10 nodes", small, "ns");
     table.note("scaling: cost per event at 1,000 nodes", large, "ns");
     table.at_most("scaling: 1,000 nodes / 10 nodes", large / small, 3.0, "x");
+}
+
+/// The `number`-th propagation: the nodes take turns, all of them twice a second.
+fn to_neighbours(number: u32, nodes: u32) -> Step {
+    let from = number % nodes;
+    let row = RawRow {
+        child: ChildId::new("c"),
+        entries: [Entry {
+            node: NodeId::new("n1"),
+            pid: Some(Pid::from(format!("p{number}"))),
+        }]
+        .into_iter()
+        .collect(),
+        metadata: Metadata::default(),
+    };
+    Step {
+        at: When::Fixed(Duration::from_millis(
+            1_000 + u64::from(number / nodes) * 500,
+        )),
+        action: Action::Propagate {
+            from,
+            members: Audience::Nodes(vec![(from + 1) % nodes, (from + 2) % nodes]),
+            requests: vec![RawRequest::Register(vec![row])],
+        },
+        line: 0,
+    }
 }
 
 /// Full PubSub rounds: the first into empty registries, then a steady one.
@@ -151,13 +210,26 @@ fn rounds(table: &mut Table, nodes: u32, children: u32, first: f64, steady: f64)
     let (before, one, two) = (run_for(29), run_for(31), run_for(61));
     table.at_most(&format!("{name}: first round"), one - before, first, "s");
     table.at_most(&format!("{name}: steady round"), two - one, steady, "s");
-    table.at_most(&format!("{name}: peak memory so far"), peak_gib(), 1.2, "GiB");
+    table.at_most(
+        &format!("{name}: peak memory so far"),
+        peak_gib(),
+        1.2,
+        "GiB",
+    );
 }
 
 /// The peak resident memory of this process.
 fn peak_gib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0);
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap_or("0 kB");
+    let kib: u64 = line
+        .trim()
+        .trim_end_matches(" kB")
+        .trim()
+        .parse()
+        .unwrap_or(0);
     float(kib) / 1024.0 / 1024.0
 }

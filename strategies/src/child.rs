@@ -182,13 +182,14 @@ impl Row {
     }
 }
 
-/// A change of one row: both states, so that folds need no copy of the registry.
+/// A change of one row: both states, so that folds need no copy of the registry. Small, because it
+/// is handed on several times before it is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowChange {
     /// The child whose row changed.
     pub child: ChildId,
     /// The row before; `None` if there was none.
-    pub before: Option<Row>,
+    pub before: Option<Box<Row>>,
     /// The row after; `None` if it was removed.
-    pub after: Option<Row>,
+    pub after: Option<Box<Row>>,
 }

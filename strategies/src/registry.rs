@@ -362,8 +362,8 @@ impl Registry {
         self.reindex(&child, at, before.as_ref(), Some(&after));
         sink(RowChange {
             child,
-            before,
-            after: Some(after),
+            before: before.map(Box::new),
+            after: Some(Box::new(after)),
         });
     }
 
@@ -376,14 +376,16 @@ impl Registry {
         self.reindex(child, at, before.as_ref(), None);
         sink(RowChange {
             child: child.clone(),
-            before,
+            before: before.map(Box::new),
             after: None,
         });
     }
 
     fn reindex(&mut self, child: &ChildId, at: u32, before: Option<&Row>, after: Option<&Row>) {
         let (old, new) = (entries_of(before), entries_of(after));
-        let (old_nodes, new_nodes) = (node_set(old), node_set(new));
+        // Sets are made only of what there is something to compare with.
+        let old_nodes = node_set(if new.is_empty() { &[] } else { old });
+        let new_nodes = node_set(if old.is_empty() { &[] } else { new });
         for entry in old.iter().filter(|entry| !new_nodes.contains(&entry.node)) {
             self.by_node.remove(&entry.node, child);
         }

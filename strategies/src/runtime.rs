@@ -70,7 +70,7 @@ pub enum Event {
     /// The cluster view changed; the new one, in order.
     View(Vec<NodeId>),
     /// The children of this node changed.
-    Fact(Fact),
+    Fact(Box<Fact>),
     /// A start or stop request was answered by `node`.
     Answer {
         /// The ticket of the command.

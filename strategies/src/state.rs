@@ -195,7 +195,7 @@ impl NodeState {
 }
 
 fn concerns(change: &RowChange, node: &NodeId) -> bool {
-    let names = |row: &Option<Row>| {
+    let names = |row: &Option<Box<Row>>| {
         row.as_ref()
             .is_some_and(|row| row.entries.iter().any(|entry| entry.node == *node))
     };

@@ -36,17 +36,28 @@ impl Engine {
 
     /// Whether a message from a running node may be sent over a link, connecting the pair if that
     /// is the message's kind and the network lets it.
-    pub(super) fn access(&mut self, from: NodeIx, to: NodeIx, connects: bool, cause: EventId) -> Access {
+    pub(super) fn access(
+        &mut self,
+        from: NodeIx,
+        to: NodeIx,
+        connects: bool,
+        cause: EventId,
+    ) -> Access {
         if self.network.is_connected(from, to) {
             let cut = self.network.is_cut(from, to);
-            return if cut { Access::Closed(DropReason::Cut) } else { Access::Open };
+            return if cut {
+                Access::Closed(DropReason::Cut)
+            } else {
+                Access::Open
+            };
         }
         let pair = self.network.pair_ix(from, to);
         if !connects {
             // The sender may not know yet that its connection is gone: then it sends in vain.
             let pair = &self.network.pairs[pair as usize];
             let side = usize::from(pair.nodes[1] == from);
-            let believes = pair.up && pair.incarnations[side] == self.nodes[from as usize].incarnation;
+            let believes =
+                pair.up && pair.incarnations[side] == self.nodes[from as usize].incarnation;
             return if !believes {
                 Access::Unwanted
             } else if self.nodes[to as usize].is_running() {
@@ -81,9 +92,17 @@ impl Engine {
         for side in [0, 1] {
             let (node, peer) = (nodes[side], nodes[1 - side]);
             if was_up && before[side] == now_incarnations[side] {
-                self.immediate.push_back((node, cause, Immediate::PeerDown(peer, DownReason::Restarted)));
+                self.immediate.push_back((
+                    node,
+                    cause,
+                    Immediate::PeerDown(peer, DownReason::Restarted),
+                ));
             }
-            self.immediate.push_back((node, cause, Immediate::PeerUp(peer, now_incarnations[1 - side])));
+            self.immediate.push_back((
+                node,
+                cause,
+                Immediate::PeerUp(peer, now_incarnations[1 - side]),
+            ));
         }
         self.set_connected(nodes, true);
     }
@@ -106,9 +125,15 @@ impl Engine {
         if !is_silent {
             self.network.pairs[pair_ix as usize].silence = None;
         } else if pair.silence.is_none() {
-            let key = stream::key(self.seed, Purpose::Silence, &[self.name(a).as_str(), self.name(b).as_str()]);
+            let key = stream::key(
+                self.seed,
+                Purpose::Silence,
+                &[self.name(a).as_str(), self.name(b).as_str()],
+            );
             let length = self.silence_us(stream::draw(key, u64::from(pair.silences)));
-            let seq = self.queue.push(self.now.0.saturating_add(length), Pending::Silence(pair_ix));
+            let seq = self
+                .queue
+                .push(self.now.0.saturating_add(length), Pending::Silence(pair_ix));
             let pair = &mut self.network.pairs[pair_ix as usize];
             pair.silences += 1;
             pair.silence = Some(seq);
@@ -122,9 +147,16 @@ impl Engine {
         if spread == 0.0 {
             return whole;
         }
-        #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 us")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "durations are far below 2^53 us"
+        )]
         let length = whole as f64 * (1.0 - spread + 2.0 * spread * unit(draw));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2 x 10,000 hours")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 to 2 x 10,000 hours"
+        )]
         let length = libm::floor(length + 0.5) as u64;
         length
     }
@@ -139,7 +171,12 @@ impl Engine {
     /// The silences of every pair of one node, after a pause or its end.
     pub(super) fn refresh_silences_of(&mut self, node: NodeIx) {
         for peer in (0..).take(self.nodes.len()) {
-            if peer != node && self.network.find_pair(node, peer).is_some_and(|pair| pair.up) {
+            if peer != node
+                && self
+                    .network
+                    .find_pair(node, peer)
+                    .is_some_and(|pair| pair.up)
+            {
                 let pair = self.network.pair_ix(node, peer);
                 self.refresh_silence(pair);
             }
@@ -192,9 +229,17 @@ impl Engine {
             self.network.forget_order(*link);
         }
         let is_touched = |flight: &Flight| links.binary_search(&flight.link()).is_ok();
-        for slot in self.flights.select(|flight| flight.place != Place::Arrived && is_touched(flight)) {
+        for slot in self
+            .flights
+            .select(|flight| flight.place != Place::Arrived && is_touched(flight))
+        {
             let flight = self.flights.at(slot);
-            self.network.keep_order(flight.link(), flight.packet.channel.id, flight.out, flight.due);
+            self.network.keep_order(
+                flight.link(),
+                flight.packet.channel.id,
+                flight.out,
+                flight.due,
+            );
         }
     }
 
@@ -202,9 +247,13 @@ impl Engine {
     fn tell_down(&mut self, node: NodeIx, peer: NodeIx, reason: DownReason, cause: EventId) {
         let state = &mut self.nodes[node as usize];
         if state.paused {
-            state.waiting.push_back(Waiting::Input { input: Immediate::PeerDown(peer, reason), cause });
+            state.waiting.push_back(Waiting::Input {
+                input: Immediate::PeerDown(peer, reason),
+                cause,
+            });
         } else if state.is_running() {
-            self.immediate.push_back((node, cause, Immediate::PeerDown(peer, reason)));
+            self.immediate
+                .push_back((node, cause, Immediate::PeerDown(peer, reason)));
         }
     }
 
@@ -212,7 +261,12 @@ impl Engine {
     /// detection and one latency.
     pub(super) fn close_connections(&mut self, about: NodeIx, cause: EventId) {
         for to in (0..).take(self.nodes.len()) {
-            if to == about || !self.network.find_pair(about, to).is_some_and(|pair| pair.up) {
+            if to == about
+                || !self
+                    .network
+                    .find_pair(about, to)
+                    .is_some_and(|pair| pair.up)
+            {
                 continue;
             }
             let pair_ix = self.network.pair_ix(about, to);
@@ -221,16 +275,39 @@ impl Engine {
             let pair = &mut self.network.pairs[pair_ix as usize];
             let nodes = pair.nodes;
             let peer_side = usize::from(nodes[1] == to);
-            if !self.nodes[to as usize].is_running() || pair.incarnations[peer_side] != current[peer_side] {
+            if !self.nodes[to as usize].is_running()
+                || pair.incarnations[peer_side] != current[peer_side]
+            {
                 // Nobody is left who knows of the connection.
                 pair.up = false;
                 pair.silence = None;
             } else {
                 let incarnations = pair.incarnations;
-                let key = stream::key(self.seed, Purpose::Notice, &[self.name(about).as_str(), self.name(to).as_str()]);
-                let latency = law.sample(stream::draw(key, u64::from(self.nodes[about as usize].incarnation)));
-                let due = self.now.after(self.cluster.crash_detected_after).0.saturating_add(latency);
-                self.schedule_notice(due, Notice { pair: pair_ix, about, to, incarnations, cause, is_waiting: false });
+                let key = stream::key(
+                    self.seed,
+                    Purpose::Notice,
+                    &[self.name(about).as_str(), self.name(to).as_str()],
+                );
+                let latency = law.sample(stream::draw(
+                    key,
+                    u64::from(self.nodes[about as usize].incarnation),
+                ));
+                let due = self
+                    .now
+                    .after(self.cluster.crash_detected_after)
+                    .0
+                    .saturating_add(latency);
+                self.schedule_notice(
+                    due,
+                    Notice {
+                        pair: pair_ix,
+                        about,
+                        to,
+                        incarnations,
+                        cause,
+                        is_waiting: false,
+                    },
+                );
             }
             self.set_connected(nodes, false);
         }
@@ -243,10 +320,15 @@ impl Engine {
     }
 
     pub(super) fn notice_due(&mut self, due: u64, slot: u32) {
-        let Some(notice) = self.notices[slot as usize] else { return };
+        let Some(notice) = self.notices[slot as usize] else {
+            return;
+        };
         if self.network.is_cut(notice.about, notice.to) {
             // It waits for healing; the silence may come first.
-            self.notices[slot as usize] = Some(Notice { is_waiting: true, ..notice });
+            self.notices[slot as usize] = Some(Notice {
+                is_waiting: true,
+                ..notice
+            });
             return;
         }
         self.notices[slot as usize] = None;
@@ -266,11 +348,19 @@ impl Engine {
     }
 
     /// Puts a cut in force: what is on the way over its links is dropped, spared, or held.
-    pub(super) fn apply_cut(&mut self, reach: Reach, in_flight: InFlight) -> crate::network::cut::CutId {
+    pub(super) fn apply_cut(
+        &mut self,
+        reach: Reach,
+        in_flight: InFlight,
+    ) -> crate::network::cut::CutId {
         let is_hit = |flight: &Flight| {
-            flight.from != flight.to && flight.place != Place::Arrived && reach.holds(flight.from, flight.to)
+            flight.from != flight.to
+                && flight.place != Place::Arrived
+                && reach.holds(flight.from, flight.to)
         };
-        let hit = self.flights.select(|flight| is_hit(flight) && flight.place != Place::Held);
+        let hit = self
+            .flights
+            .select(|flight| is_hit(flight) && flight.place != Place::Held);
         match in_flight {
             InFlight::Drop => self.drop_flights(&hit, DropReason::Cut),
             InFlight::Deliver => {
@@ -310,7 +400,9 @@ impl Engine {
     /// Held messages arrive when they are due, or now; each link's in the order of sending.
     fn release_held(&mut self) {
         let network = &self.network;
-        let free = self.flights.select(|flight| flight.place == Place::Held && !network.is_cut(flight.from, flight.to));
+        let free = self.flights.select(|flight| {
+            flight.place == Place::Held && !network.is_cut(flight.from, flight.to)
+        });
         let mut last_due: BTreeMap<(NodeIx, NodeIx), u64> = BTreeMap::new();
         for slot in free {
             let flight = self.flights.at(slot);
@@ -320,7 +412,9 @@ impl Engine {
             flight.due = *earliest;
             flight.place = Place::OnTheWay;
             flight.seq = self.queue.push(*earliest, Pending::Arrival(slot));
-            self.network.link_mut(link).any_order(flight.packet.channel.id, flight.due);
+            self.network
+                .link_mut(link)
+                .any_order(flight.packet.channel.id, flight.due);
         }
     }
 }

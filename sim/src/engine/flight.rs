@@ -29,7 +29,8 @@ pub(crate) struct Flight {
     pub(crate) out: u64,
     /// The event of its sending.
     pub(crate) sent: EventId,
-    pub(crate) number: u64,
+    /// Its number on its link and channel.
+    pub(crate) number: u32,
     pub(crate) packet: Arc<Packet>,
     pub(crate) from: NodeIx,
     pub(crate) to: NodeIx,
@@ -74,17 +75,23 @@ impl Flights {
 
     /// The message that the queue's event `seq` stands for; `None` if the event is forgotten.
     pub(crate) fn get(&mut self, slot: u32, seq: u64) -> Option<&mut Flight> {
-        self.slots[slot as usize].as_mut().filter(|flight| flight.seq == seq)
+        self.slots[slot as usize]
+            .as_mut()
+            .filter(|flight| flight.seq == seq)
     }
 
     /// A message that must be there.
     pub(crate) fn at(&mut self, slot: u32) -> &mut Flight {
-        self.slots[slot as usize].as_mut().expect("the slot of a message on its way")
+        self.slots[slot as usize]
+            .as_mut()
+            .expect("the slot of a message on its way")
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Flight {
         self.free.push(slot);
-        self.slots[slot as usize].take().expect("the slot of a message on its way")
+        self.slots[slot as usize]
+            .take()
+            .expect("the slot of a message on its way")
     }
 
     /// The slots of all messages that `wanted` accepts, in the order of sending.

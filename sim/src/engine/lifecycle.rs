@@ -17,8 +17,10 @@ impl Engine {
     /// Boots nodes at one instant: all of them run before the first announces itself. At time 0
     /// they are connected, too.
     pub(super) fn boot(&mut self, nodes: &[NodeIx], cause: EventId) {
-        let booted: Vec<(NodeIx, EventId)> =
-            nodes.iter().map(|node| (*node, self.boot_one(*node, cause))).collect();
+        let booted: Vec<(NodeIx, EventId)> = nodes
+            .iter()
+            .map(|node| (*node, self.boot_one(*node, cause)))
+            .collect();
         if self.now == Time::ZERO && cause == 0 {
             for (at, (a, cause)) in booted.iter().enumerate() {
                 for (b, _) in &booted[at + 1..] {
@@ -39,7 +41,11 @@ impl Engine {
         let state = &mut self.nodes[node as usize];
         state.incarnation += 1;
         let incarnation = u64::from(state.incarnation);
-        let key = stream::key(self.seed, Purpose::Node, &[name.as_str(), &incarnation.to_string()]);
+        let key = stream::key(
+            self.seed,
+            Purpose::Node,
+            &[name.as_str(), &incarnation.to_string()],
+        );
         state.stream = Stream::new(key);
         state.free_to_send = 0;
         state.free_to_serve = 0;
@@ -55,7 +61,8 @@ impl Engine {
         }
         let cause = self.power_off(node, cause, StopReason::Crash);
         let lost = self.flights.select(|flight| {
-            flight.to == node || (flight.from == node && flight.place != Place::Arrived && !flight.farewell)
+            flight.to == node
+                || (flight.from == node && flight.place != Place::Arrived && !flight.farewell)
         });
         self.drop_flights(&lost, DropReason::Stopped);
         self.close_connections(node, cause);
@@ -131,7 +138,9 @@ impl Engine {
                         self.fire_timer(node, key, slot);
                     }
                 }
-                Waiting::Command { command, cause } => self.step(node, cause, 0, NodeInput::Command(command)),
+                Waiting::Command { command, cause } => {
+                    self.step(node, cause, 0, NodeInput::Command(command))
+                }
                 Waiting::Input { input, cause } => self.handle_immediate(node, cause, input),
             }
             self.drain_immediate();
@@ -149,23 +158,55 @@ impl Engine {
         }
     }
 
-    pub(super) fn start_child(&mut self, node: NodeIx, cause: EventId, child: &ChildId, pid: Pid, metadata: Metadata) {
+    pub(super) fn start_child(
+        &mut self,
+        node: NodeIx,
+        cause: EventId,
+        child: &ChildId,
+        pid: Pid,
+        metadata: Metadata,
+    ) {
         let now = self.now;
         let state = &mut self.nodes[node as usize];
         state.pids.insert(pid.clone(), child.clone());
-        let running = Child { pid: pid.clone(), metadata: metadata.clone(), since: now };
+        let running = Child {
+            pid: pid.clone(),
+            metadata: metadata.clone(),
+            since: now,
+        };
         self.observers.child_started(now, node, child, &running);
         state.children.insert(child.clone(), running);
-        self.record(node, cause, Payload::ChildStarted { child: child.clone(), pid, metadata });
+        self.record(
+            node,
+            cause,
+            Payload::ChildStarted {
+                child: child.clone(),
+                pid,
+                metadata,
+            },
+        );
     }
 
     pub(super) fn stop_child(&mut self, node: NodeIx, cause: EventId, pid: &Pid) {
         let state = &mut self.nodes[node as usize];
-        let Some(child) = state.pids.remove(pid) else { return };
-        if state.children.get(&child).is_some_and(|running| running.pid == *pid) {
+        let Some(child) = state.pids.remove(pid) else {
+            return;
+        };
+        if state
+            .children
+            .get(&child)
+            .is_some_and(|running| running.pid == *pid)
+        {
             state.children.remove(&child);
         }
         self.observers.child_stopped(self.now, node, &child, pid);
-        self.record(node, cause, Payload::ChildStopped { child, pid: pid.clone() });
+        self.record(
+            node,
+            cause,
+            Payload::ChildStopped {
+                child,
+                pid: pid.clone(),
+            },
+        );
     }
 }

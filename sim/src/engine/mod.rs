@@ -99,14 +99,23 @@ impl Immediate {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("now", &self.now).field("nodes", &self.nodes.len()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("now", &self.now)
+            .field("nodes", &self.nodes.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl Engine {
     /// The world of a resolved scenario, at time 0 and before its first event.
     #[must_use]
-    pub fn new(scenario: &Scenario, factory: NodeFactory, observers: Observers, recorder: Recorder, budget: u64) -> Self {
+    pub fn new(
+        scenario: &Scenario,
+        factory: NodeFactory,
+        observers: Observers,
+        recorder: Recorder,
+        budget: u64,
+    ) -> Self {
         let seed = scenario.run.seed;
         let cluster = scenario.cluster.clone();
         let config = NodeConfig {
@@ -114,7 +123,10 @@ impl Engine {
             join_debounce: cluster.join_debounce,
             hub: HubConfig::default(),
         };
-        let index = (0..).zip(&cluster.nodes).map(|(ix, name)| (name.clone(), ix)).collect();
+        let index = (0..)
+            .zip(&cluster.nodes)
+            .map(|(ix, name)| (name.clone(), ix))
+            .collect();
         Self {
             now: Time::ZERO,
             end: Time(micros(scenario.run.duration)),
@@ -209,7 +221,9 @@ impl Engine {
             self.run_step();
             return true;
         }
-        let Some((due, seq, pending)) = self.queue.pop(limit.0) else { return false };
+        let Some((due, seq, pending)) = self.queue.pop(limit.0) else {
+            return false;
+        };
         // Time moves for events that are still wanted, forgotten ones leave no mark.
         match pending {
             Pending::Arrival(slot) => self.arrive(due, seq, slot),
@@ -241,12 +255,28 @@ impl Engine {
                 let incarnation = u64::from(incarnation);
                 let cause = self.record(node, cause, Payload::PeerUp { peer, incarnation });
                 let name = self.name(peer).clone();
-                self.step(node, cause, 0, NodeInput::PeerUp { node: &name, incarnation });
+                self.step(
+                    node,
+                    cause,
+                    0,
+                    NodeInput::PeerUp {
+                        node: &name,
+                        incarnation,
+                    },
+                );
             }
             Immediate::PeerDown(peer, reason) => {
                 let cause = self.record(node, cause, Payload::PeerDown { peer, reason });
                 let name = self.name(peer).clone();
-                self.step(node, cause, 0, NodeInput::PeerDown { node: &name, reason });
+                self.step(
+                    node,
+                    cause,
+                    0,
+                    NodeInput::PeerDown {
+                        node: &name,
+                        reason,
+                    },
+                );
             }
             Immediate::Children(events) => self.step(node, cause, 0, NodeInput::Children(events)),
         }
@@ -255,10 +285,15 @@ impl Engine {
     /// One atomic step of a node, and what it wants done.
     fn step(&mut self, ix: NodeIx, cause: EventId, hops: u32, input: NodeInput<'_>) {
         let state = &mut self.nodes[ix as usize];
-        let Some(node) = state.node.as_mut() else { return };
+        let Some(node) = state.node.as_mut() else {
+            return;
+        };
         self.handling = Some((ix, cause));
         let wall = state.clock.read(self.now);
-        node.handle(input, &mut Effects::new(self.now, wall, hops, &mut state.stream, &mut self.wishes));
+        node.handle(
+            input,
+            &mut Effects::new(self.now, wall, hops, &mut state.stream, &mut self.wishes),
+        );
         self.handling = None;
         self.perform(ix, cause);
     }
@@ -273,7 +308,11 @@ impl Engine {
                         match self.index.get(to) {
                             Some(to) => self.send(ix, *to, &packet, cause),
                             // A strategy made the name up: nobody is there to get the message.
-                            None => drop(self.record(ix, cause, Payload::Mark("net.unknown_recipient".into()))),
+                            None => drop(self.record(
+                                ix,
+                                cause,
+                                Payload::Mark("net.unknown_recipient".into()),
+                            )),
                         }
                     }
                 }
@@ -292,7 +331,8 @@ impl Engine {
         self.wishes = wishes;
         self.observers.truth_settled(&self.nodes);
         if !outcomes.is_empty() {
-            self.immediate.push_back((ix, cause, Immediate::Children(outcomes)));
+            self.immediate
+                .push_back((ix, cause, Immediate::Children(outcomes)));
         }
     }
 
@@ -300,30 +340,43 @@ impl Engine {
         let payload = match event {
             HubEvent::Row(change) => {
                 self.observers.row_changed(self.now, ix, &change);
-                Payload::Row { child: change.child, before: change.before, after: change.after }
+                Payload::Row {
+                    child: change.child,
+                    before: change.before,
+                    after: change.after,
+                }
             }
-            HubEvent::View(view) => {
-                                Payload::View(view)
-            }
+            HubEvent::View(view) => Payload::View(view),
             HubEvent::Fact(fact) => Payload::Fact(fact),
             HubEvent::Answer { node, results, .. } => Payload::Answered {
                 by: node,
-                results: results.into_iter().map(|result| (result.child, result.outcome)).collect(),
+                results: results
+                    .into_iter()
+                    .map(|result| (result.child, result.outcome))
+                    .collect(),
             },
-            HubEvent::Skipped { child, action } => Payload::Skipped { child, action: action.into() },
+            HubEvent::Skipped { child, action } => Payload::Skipped {
+                child,
+                action: action.into(),
+            },
             HubEvent::Mark(name) => Payload::Mark(name.into()),
         };
         self.record(ix, cause, payload);
     }
 
     fn set_timer(&mut self, ix: NodeIx, key: TimerKey, due: Time) {
-        let slot = self.timers.slot(ix, key, &mut self.nodes[ix as usize].timers);
+        let slot = self
+            .timers
+            .slot(ix, key, &mut self.nodes[ix as usize].timers);
         let seq = self.queue.push(due.0, Pending::Timer(slot));
         if self.timers.arm(slot, seq) && self.timers.is_wasteful() {
             let timers = &self.timers;
             self.queue.retain(|seq, pending| match pending {
                 Pending::Timer(slot) => timers.is_armed(slot, seq),
-                Pending::Arrival(_) | Pending::Served(_) | Pending::Silence(_) | Pending::Notice(_) => true,
+                Pending::Arrival(_)
+                | Pending::Served(_)
+                | Pending::Silence(_)
+                | Pending::Notice(_) => true,
             });
             self.timers.swept();
         }
@@ -343,7 +396,9 @@ impl Engine {
         self.advance(Time(due));
         let (ix, key) = self.timers.owner(slot);
         if self.nodes[ix as usize].paused {
-            self.nodes[ix as usize].waiting.push_back(Waiting::Timer { slot, seq });
+            self.nodes[ix as usize]
+                .waiting
+                .push_back(Waiting::Timer { slot, seq });
         } else {
             self.fire_timer(ix, key, slot);
         }
@@ -358,11 +413,14 @@ impl Engine {
 
     /// Notes that the code of a node panicked; `false` if the panic was not its own.
     pub(crate) fn note_panic(&mut self, message: &str) -> bool {
-        let Some((node, cause)) = self.handling.take() else { return false };
+        let Some((node, cause)) = self.handling.take() else {
+            return false;
+        };
         self.record(node, cause, Payload::Panicked(message.to_owned()));
         let name = self.name(node).clone();
         let detail = format!("a step of {name} panicked: {message}");
-        self.observers.panicked(Violation::new(NO_CRASH, self.now, name.as_str(), detail));
+        self.observers
+            .panicked(Violation::new(NO_CRASH, self.now, name.as_str(), detail));
         true
     }
 
@@ -379,7 +437,12 @@ impl Engine {
         }
         self.flights.audit(&self.ledger);
         let outcome = self.observers.finish(self.now, &self.nodes, &self.recorder);
-        Finished { now: self.now, stopped_early, outcome, recorder: self.recorder }
+        Finished {
+            now: self.now,
+            stopped_early,
+            outcome,
+            recorder: self.recorder,
+        }
     }
 }
 

@@ -41,11 +41,25 @@ impl Script {
         let mut queue = Vec::new();
         for (step, number) in scenario.steps.iter().zip(0..) {
             let at = fixed(step.at);
-            queue.push(Planned { at, step: number, healing: false });
-            if let Action::Partition { heal_after: Some(after), .. } | Action::Cut { heal_after: Some(after), .. } =
-                step.action
+            queue.push(Planned {
+                at,
+                step: number,
+                healing: false,
+            });
+            if let Action::Partition {
+                heal_after: Some(after),
+                ..
+            }
+            | Action::Cut {
+                heal_after: Some(after),
+                ..
+            } = step.action
             {
-                queue.push(Planned { at: Time(at.0 + fixed(after).0), step: number, healing: true });
+                queue.push(Planned {
+                    at: Time(at.0 + fixed(after).0),
+                    step: number,
+                    healing: true,
+                });
             }
         }
         queue.sort_by_key(|entry| (entry.at, entry.step, entry.healing));
@@ -80,11 +94,22 @@ impl Engine {
 
     /// Carries out the next step of the script.
     pub(super) fn run_step(&mut self) {
-        let Some(Planned { step: number, healing, .. }) = self.script.queue.pop_front() else { return };
+        let Some(Planned {
+            step: number,
+            healing,
+            ..
+        }) = self.script.queue.pop_front()
+        else {
+            return;
+        };
         let steps = Arc::clone(&self.script.steps);
         let action = &steps[number as usize].action;
         self.observers.step_begins(self.now);
-        let payload = Payload::Step { index: number, healing, action: action.name().into() };
+        let payload = Payload::Step {
+            index: number,
+            healing,
+            action: action.name().into(),
+        };
         let cause = self.record(WORLD, 0, payload);
         if healing {
             if let Some(cut) = self.script.cuts.remove(&number) {
@@ -100,19 +125,29 @@ impl Engine {
     fn act(&mut self, number: u32, action: &Action, cause: EventId) {
         match action {
             Action::Join(nodes) | Action::Restart(nodes) => {
-                let down: Vec<NodeIx> =
-                    nodes.iter().copied().filter(|node| !self.nodes[*node as usize].is_running()).collect();
+                let down: Vec<NodeIx> = nodes
+                    .iter()
+                    .copied()
+                    .filter(|node| !self.nodes[*node as usize].is_running())
+                    .collect();
                 self.boot(&down, cause);
             }
             Action::Leave(nodes) => nodes.iter().for_each(|node| self.leave(*node, cause)),
             Action::Crash(nodes) => nodes.iter().for_each(|node| self.crash(*node, cause)),
             Action::Pause(nodes) => nodes.iter().for_each(|node| self.pause(*node, cause)),
             Action::Resume(nodes) => nodes.iter().for_each(|node| self.resume(*node, cause)),
-            Action::Partition { groups, in_flight, .. } => {
+            Action::Partition {
+                groups, in_flight, ..
+            } => {
                 let cut = self.apply_cut(Reach::groups(self.nodes.len(), groups), *in_flight);
                 self.script.cuts.insert(number, cut);
             }
-            Action::Cut { from, to, in_flight, .. } => {
+            Action::Cut {
+                from,
+                to,
+                in_flight,
+                ..
+            } => {
                 let cut = self.apply_cut(Reach::directed(self.nodes.len(), from, to), *in_flight);
                 self.script.cuts.insert(number, cut);
             }
@@ -151,9 +186,23 @@ impl Engine {
         // differ between strategies.
         let ticket = u64::from(number);
         match action {
-            Action::StartChildren { on, children, metadata, replicas, announce, via } => {
-                let specs = children.ids().into_iter().map(|id| ChildSpec::new(id, CHILD_KIND)).collect();
-                let targets = std::iter::once(on).chain(replicas).copied().collect::<Vec<_>>();
+            Action::StartChildren {
+                on,
+                children,
+                metadata,
+                replicas,
+                announce,
+                via,
+            } => {
+                let specs = children
+                    .ids()
+                    .into_iter()
+                    .map(|id| ChildSpec::new(id, CHILD_KIND))
+                    .collect();
+                let targets = std::iter::once(on)
+                    .chain(replicas)
+                    .copied()
+                    .collect::<Vec<_>>();
                 let command = Command::StartChildren {
                     ticket,
                     specs,
@@ -165,13 +214,21 @@ impl Engine {
             }
             Action::StopChildren { on, children, via } => {
                 let target = self.name(*on).clone();
-                let command = Command::StopChildren { ticket, children: children.ids(), target };
+                let command = Command::StopChildren {
+                    ticket,
+                    children: children.ids(),
+                    target,
+                };
                 self.command(via.unwrap_or(*on), cause, command);
             }
             Action::RestartChild { on, child } => {
                 self.command(*on, cause, Command::RestartChild(child.clone()));
             }
-            Action::Propagate { from, members, requests } => {
+            Action::Propagate {
+                from,
+                members,
+                requests,
+            } => {
                 let members = match members {
                     Audience::Global => Members::Global,
                     Audience::Local => Members::Local,
@@ -229,11 +286,16 @@ fn request(raw: &RawRequest) -> Request {
         ),
         RawRequest::Unregister(rows) => Request::Unregister(
             rows.iter()
-                .map(|(child, nodes)| Unregistration { child: child.clone(), nodes: nodes.clone() })
+                .map(|(child, nodes)| Unregistration {
+                    child: child.clone(),
+                    nodes: nodes.clone(),
+                })
                 .collect(),
         ),
-        RawRequest::PidUpdate { child, node, pid } => {
-            Request::PidUpdate { child: child.clone(), node: node.clone(), pid: Some(pid.clone()) }
-        }
+        RawRequest::PidUpdate { child, node, pid } => Request::PidUpdate {
+            child: child.clone(),
+            node: node.clone(),
+            pid: Some(pid.clone()),
+        },
     }
 }

@@ -8,8 +8,8 @@ use super::Engine;
 use super::flight::{Flight, Place};
 use super::queue::Pending;
 use super::state::Waiting;
-use crate::network::link::{Draw, link_draw};
 use crate::network::Prepared;
+use crate::network::link::{Draw, link_draw};
 use crate::node::{NodeInput, Packet};
 use crate::scenario::model::NodeIx;
 use crate::stream::unit;
@@ -30,7 +30,8 @@ impl Engine {
     /// that is connected or could be.
     pub(super) fn announce(&mut self, from: NodeIx, packet: &Arc<Packet>, cause: EventId) {
         for to in (0..).take(self.nodes.len()) {
-            if to == from || !self.nodes[to as usize].is_running() || self.network.is_cut(from, to) {
+            if to == from || !self.nodes[to as usize].is_running() || self.network.is_cut(from, to)
+            {
                 continue;
             }
             if self.network.is_cut(to, from) && !self.network.is_connected(from, to) {
@@ -54,17 +55,41 @@ impl Engine {
         let channel = packet.channel.id;
         let number = self.network.link_mut(link).next_number(channel);
         self.ledger.enter(link, kind);
-        let mut mail = Mail { from, to, packet, kind, number, sent: 0, out: leaves };
+        let mut mail = Mail {
+            from,
+            to,
+            packet,
+            kind,
+            number,
+            sent: 0,
+            out: leaves,
+        };
         if params.bytes_per_second > 0 && refused.is_none() {
-            mail.out = self.network.occupy(link, leaves, transmission_us(packet.size, params.bytes_per_second));
+            mail.out = self.network.occupy(
+                link,
+                leaves,
+                transmission_us(packet.size, params.bytes_per_second),
+            );
         }
         let is_lost = || params.loss > 0.0 && unit(self.draw(&mail, Draw::Loss)) < params.loss;
         let lost = refused.or_else(|| is_lost().then_some(DropReason::Loss));
-        let due = if lost.is_none() { Some(self.due(&mail, params, Draw::Latency)) } else { None };
+        let due = if lost.is_none() {
+            Some(self.due(&mail, params, Draw::Latency))
+        } else {
+            None
+        };
         mail.sent = self.record(
             from,
             cause,
-            Payload::Sent { to, kind, channel, number, bytes: packet.size, hops: packet.hops, due: due.map(Time) },
+            Payload::Sent {
+                to,
+                kind,
+                channel,
+                number: number.into(),
+                bytes: packet.size,
+                hops: packet.hops,
+                due: due.map(Time),
+            },
         );
         if let Some(due) = due {
             self.dispatch(&mail, due);
@@ -86,17 +111,28 @@ impl Engine {
         }
         self.ledger.enter((mail.from, mail.to), mail.kind);
         let due = self.due(mail, params, Draw::CopyLatency);
-        let payload = Payload::Duplicated { to: mail.to, kind: mail.kind, number: mail.number, due: Time(due) };
+        let payload = Payload::Duplicated {
+            to: mail.to,
+            kind: mail.kind,
+            number: mail.number.into(),
+            due: Time(due),
+        };
         self.record(mail.from, mail.sent, payload);
         self.dispatch(mail, due);
     }
 
     /// When a message, or its copy, arrives.
     fn due(&mut self, mail: &Mail<'_>, params: Prepared, purpose: Draw) -> u64 {
-        let due = mail.out.saturating_add(params.law.sample(self.draw(mail, purpose)));
+        let due = mail
+            .out
+            .saturating_add(params.law.sample(self.draw(mail, purpose)));
         let link = self.network.link_mut((mail.from, mail.to));
         let channel = mail.packet.channel;
-        if params.fifo && channel.ordered { link.in_order(channel.id, due) } else { link.any_order(channel.id, due) }
+        if params.fifo && channel.ordered {
+            link.in_order(channel.id, due)
+        } else {
+            link.any_order(channel.id, due)
+        }
     }
 
     fn dispatch(&mut self, mail: &Mail<'_>, due: u64) {
@@ -130,20 +166,47 @@ impl Engine {
 
     fn drop_message(&mut self, mail: &Mail<'_>, reason: DropReason) {
         self.ledger.leave((mail.from, mail.to), mail.kind);
-        let payload = Payload::Dropped { from: mail.from, kind: mail.kind, number: mail.number, reason };
+        let payload = Payload::Dropped {
+            from: mail.from,
+            kind: mail.kind,
+            number: mail.number.into(),
+            reason,
+        };
         self.record(mail.to, mail.sent, payload);
     }
 
     /// Loses a message that is on its way.
     pub(super) fn drop_flight(&mut self, slot: u32, reason: DropReason) {
         let flight = self.flights.remove(slot);
-        let Flight { from, to, kind, number, sent, out, ref packet, .. } = flight;
-        self.drop_message(&Mail { from, to, packet, kind, number, sent, out }, reason);
+        let Flight {
+            from,
+            to,
+            kind,
+            number,
+            sent,
+            out,
+            ref packet,
+            ..
+        } = flight;
+        self.drop_message(
+            &Mail {
+                from,
+                to,
+                packet,
+                kind,
+                number,
+                sent,
+                out,
+            },
+            reason,
+        );
     }
 
     /// A message reaches its receiver, which may be busy or paused.
     pub(super) fn arrive(&mut self, due: u64, seq: u64, slot: u32) {
-        let Some(flight) = self.flights.get(slot, seq) else { return };
+        let Some(flight) = self.flights.get(slot, seq) else {
+            return;
+        };
         let to = flight.to;
         flight.place = Place::Arrived;
         self.advance(Time(due));
@@ -167,7 +230,9 @@ impl Engine {
 
     /// A busy receiver gets to a message.
     pub(super) fn served(&mut self, due: u64, seq: u64, slot: u32) {
-        let Some(flight) = self.flights.get(slot, seq) else { return };
+        let Some(flight) = self.flights.get(slot, seq) else {
+            return;
+        };
         let to = flight.to;
         self.advance(Time(due));
         let state = &mut self.nodes[to as usize];
@@ -180,11 +245,35 @@ impl Engine {
 
     /// The receiver handles a message.
     pub(super) fn deliver(&mut self, slot: u32) {
-        let Flight { from, to, kind, number, sent, packet, .. } = self.flights.remove(slot);
+        let Flight {
+            from,
+            to,
+            kind,
+            number,
+            sent,
+            packet,
+            ..
+        } = self.flights.remove(slot);
         self.ledger.leave((from, to), kind);
-        let cause = self.record(to, sent, Payload::Delivered { from, kind, number });
+        let cause = self.record(
+            to,
+            sent,
+            Payload::Delivered {
+                from,
+                kind,
+                number: number.into(),
+            },
+        );
         let sender = self.name(from).clone();
-        self.step(to, cause, packet.hops, NodeInput::Message { from: &sender, packet: &packet });
+        self.step(
+            to,
+            cause,
+            packet.hops,
+            NodeInput::Message {
+                from: &sender,
+                packet: &packet,
+            },
+        );
     }
 }
 
@@ -194,7 +283,7 @@ struct Mail<'a> {
     to: NodeIx,
     packet: &'a Arc<Packet>,
     kind: KindIx,
-    number: u64,
+    number: u32,
     sent: EventId,
     /// When its last byte leaves the sender.
     out: u64,

@@ -135,7 +135,12 @@ const SWEEP_AT: usize = 4_096;
 
 impl Timers {
     /// The slot of a node's timer, a new one if it is not set.
-    pub(crate) fn slot(&mut self, node: NodeIx, key: TimerKey, of_node: &mut BTreeMap<TimerKey, u32>) -> u32 {
+    pub(crate) fn slot(
+        &mut self,
+        node: NodeIx,
+        key: TimerKey,
+        of_node: &mut BTreeMap<TimerKey, u32>,
+    ) -> u32 {
         *of_node.entry(key).or_insert_with(|| {
             let slot = TimerSlot { node, key, seq: 0 };
             if let Some(ix) = self.free.pop() {
@@ -202,7 +207,11 @@ mod tests {
         clock.change(Time(10), ClockChange::Jump(-3));
         assert_eq!(clock.read(Time(10)), 1_700_000_000_000_007);
         clock.change(Time(10), ClockChange::RatePpm(-1));
-        assert_eq!(clock.read(Time(11)), 1_700_000_000_000_007, "floor(-0.000001) is -1");
+        assert_eq!(
+            clock.read(Time(11)),
+            1_700_000_000_000_007,
+            "floor(-0.000001) is -1"
+        );
         clock.change(Time(1_000_010), ClockChange::RatePpm(0));
         assert_eq!(clock.read(Time(2_000_010)), 1_700_000_002_000_006);
     }

@@ -20,7 +20,9 @@ impl NodeSet {
     }
 
     pub(crate) fn has(&self, node: NodeIx) -> bool {
-        self.0.get(node as usize / 64).is_some_and(|word| word & (1 << (node % 64)) != 0)
+        self.0
+            .get(node as usize / 64)
+            .is_some_and(|word| word & (1 << (node % 64)) != 0)
     }
 }
 
@@ -54,7 +56,10 @@ impl Reach {
 
     /// A one-way cut.
     pub(crate) fn directed(count: usize, from: &[NodeIx], to: &[NodeIx]) -> Self {
-        Self::Directed { from: NodeSet::new(count, from), to: NodeSet::new(count, to) }
+        Self::Directed {
+            from: NodeSet::new(count, from),
+            to: NodeSet::new(count, to),
+        }
     }
 
     pub(crate) fn holds(&self, from: NodeIx, to: NodeIx) -> bool {
@@ -63,7 +68,10 @@ impl Reach {
                 let (a, b) = (group_of[from as usize], group_of[to as usize]);
                 a != b && a != Self::NO_GROUP && b != Self::NO_GROUP
             }
-            Self::Directed { from: senders, to: receivers } => senders.has(from) && receivers.has(to),
+            Self::Directed {
+                from: senders,
+                to: receivers,
+            } => senders.has(from) && receivers.has(to),
         }
     }
 }

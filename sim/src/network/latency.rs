@@ -59,20 +59,32 @@ impl Law {
             Latency::Constant(value) => Self::Constant(micros(value)),
             Latency::Uniform(low, high) => {
                 let low = micros(low);
-                Self::Uniform { low, count: micros(high).saturating_sub(low) + 1 }
+                Self::Uniform {
+                    low,
+                    count: micros(high).saturating_sub(low) + 1,
+                }
             }
             Latency::Exponential { min, mean } => {
                 let min = as_f64(min);
-                Self::Exponential { min, scale: as_f64(mean) - min }
+                Self::Exponential {
+                    min,
+                    scale: as_f64(mean) - min,
+                }
             }
             Latency::Lognormal { median, p99 } => {
                 let median = as_f64(median).max(1.0);
                 let sigma = libm::log(as_f64(p99).max(median) / median) / Z_99;
                 Self::Lognormal { median, sigma }
             }
-            Latency::Bimodal { fast, slow, slow_share } => {
-                Self::Bimodal { fast: micros(fast), slow: micros(slow), slow_share }
-            }
+            Latency::Bimodal {
+                fast,
+                slow,
+                slow_share,
+            } => Self::Bimodal {
+                fast: micros(fast),
+                slow: micros(slow),
+                slow_share,
+            },
         }
     }
 
@@ -86,8 +98,16 @@ impl Law {
             Self::Lognormal { median, sigma } => {
                 round(median * libm::exp(sigma * normal_quantile(open_unit(draw))))
             }
-            Self::Bimodal { fast, slow, slow_share } => {
-                if unit(draw) < slow_share { slow } else { fast }
+            Self::Bimodal {
+                fast,
+                slow,
+                slow_share,
+            } => {
+                if unit(draw) < slow_share {
+                    slow
+                } else {
+                    fast
+                }
             }
         }
     }
@@ -103,21 +123,36 @@ impl Law {
             Self::Lognormal { median, sigma } => {
                 round(median * libm::exp(sigma * normal_quantile(0.9999)))
             }
-            Self::Bimodal { fast, slow, slow_share } => {
-                if slow_share > 0.0 { slow.max(fast) } else { fast }
+            Self::Bimodal {
+                fast,
+                slow,
+                slow_share,
+            } => {
+                if slow_share > 0.0 {
+                    slow.max(fast)
+                } else {
+                    fast
+                }
             }
         }
     }
 }
 
 fn as_f64(duration: Duration) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 us")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "durations are far below 2^53 us"
+    )]
     let value = micros(duration) as f64;
     value
 }
 
 fn round(value: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range first")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to the range first"
+    )]
     let rounded = libm::floor(value.clamp(0.0, LONGEST_US) + 0.5) as u64;
     rounded
 }
@@ -138,7 +173,11 @@ fn normal_quantile(p: f64) -> f64 {
         return q * ratio(r, &CENTRE_A, &CENTRE_B);
     }
     let r = libm::sqrt(-libm::log(if q < 0.0 { p } else { 1.0 - p }));
-    let value = if r <= 5.0 { ratio(r - 1.6, &MIDDLE_C, &MIDDLE_D) } else { ratio(r - 5.0, &TAIL_E, &TAIL_F) };
+    let value = if r <= 5.0 {
+        ratio(r - 1.6, &MIDDLE_C, &MIDDLE_D)
+    } else {
+        ratio(r - 5.0, &TAIL_E, &TAIL_F)
+    };
     if q < 0.0 { -value } else { value }
 }
 
@@ -214,7 +253,12 @@ mod tests {
 
     #[test]
     fn the_normal_quantile_is_that_of_the_tables() {
-        for (p, z) in [(0.5, 0.0), (0.975, 1.959_963_984_540_054), (0.99, Z_99), (1e-9, -5.997_807_015_007_7)] {
+        for (p, z) in [
+            (0.5, 0.0),
+            (0.975, 1.959_963_984_540_054),
+            (0.99, Z_99),
+            (1e-9, -5.997_807_015_007_7),
+        ] {
             assert!((normal_quantile(p) - z).abs() < 1e-9, "{p}");
         }
     }
@@ -226,9 +270,19 @@ mod tests {
         let laws = [
             Latency::Constant(ms(2)),
             Latency::Uniform(ms(1), ms(10)),
-            Latency::Exponential { min: ms(1), mean: ms(3) },
-            Latency::Lognormal { median: ms(2), p99: ms(15) },
-            Latency::Bimodal { fast: ms(1), slow: ms(50), slow_share: 0.5 },
+            Latency::Exponential {
+                min: ms(1),
+                mean: ms(3),
+            },
+            Latency::Lognormal {
+                median: ms(2),
+                p99: ms(15),
+            },
+            Latency::Bimodal {
+                fast: ms(1),
+                slow: ms(50),
+                slow_share: 0.5,
+            },
         ];
         let samples: Vec<u64> = laws
             .iter()
@@ -239,7 +293,10 @@ mod tests {
 
     #[test]
     fn a_heavy_tail_never_overflows() {
-        let law = Latency::Lognormal { median: Duration::from_micros(1), p99: Duration::from_secs(36_000_000) };
+        let law = Latency::Lognormal {
+            median: Duration::from_micros(1),
+            p99: Duration::from_secs(36_000_000),
+        };
         assert!(Law::new(&law).sample(u64::MAX) <= 36_000_000_000_000);
     }
 }

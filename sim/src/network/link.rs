@@ -18,8 +18,11 @@ pub(crate) enum Draw {
 }
 
 /// A draw for message `number` of a channel, of the link with this key.
-pub(crate) fn link_draw(key: u64, channel: u8, number: u64, purpose: Draw) -> u64 {
-    draw(sub_key(key, u64::from(channel)), number * 4 + purpose as u64)
+pub(crate) fn link_draw(key: u64, channel: u8, number: u32, purpose: Draw) -> u64 {
+    draw(
+        sub_key(key, u64::from(channel)),
+        u64::from(number) * 4 + purpose as u64,
+    )
 }
 
 /// One channel of a link: the counter of its stream, and its order.
@@ -46,24 +49,37 @@ pub(crate) struct Link {
 
 impl Default for Link {
     fn default() -> Self {
-        Self { lanes: SmallVec::new(), epoch: u32::MAX, params: 0, connected: false }
+        Self {
+            lanes: SmallVec::new(),
+            epoch: u32::MAX,
+            params: 0,
+            connected: false,
+        }
     }
 }
 
 impl Link {
     fn lane(&mut self, channel: u8) -> &mut Lane {
-        let at = self.lanes.iter().position(|lane| lane.channel == channel).unwrap_or_else(|| {
-            self.lanes.push(Lane { last_due: 0, sent: 0, channel });
-            self.lanes.len() - 1
-        });
+        let at = self
+            .lanes
+            .iter()
+            .position(|lane| lane.channel == channel)
+            .unwrap_or_else(|| {
+                self.lanes.push(Lane {
+                    last_due: 0,
+                    sent: 0,
+                    channel,
+                });
+                self.lanes.len() - 1
+            });
         &mut self.lanes[at]
     }
 
     /// The number of the next message on a channel; counts it.
-    pub(crate) fn next_number(&mut self, channel: u8) -> u64 {
+    pub(crate) fn next_number(&mut self, channel: u8) -> u32 {
         let lane = self.lane(channel);
         lane.sent += 1;
-        u64::from(lane.sent - 1)
+        lane.sent - 1
     }
 
     /// When a message that could arrive at `due` may arrive on an ordered channel.

@@ -103,7 +103,10 @@ const UNUSED: u32 = u32::MAX;
 impl Network {
     pub(crate) fn new(model: &NetworkModel, names: &[NodeId], seed: u64) -> Self {
         let mut network = Self {
-            keys: names.iter().map(|name| stream::key(seed, Purpose::Link, &[name.as_str()])).collect(),
+            keys: names
+                .iter()
+                .map(|name| stream::key(seed, Purpose::Link, &[name.as_str()]))
+                .collect(),
             base: model.base,
             overrides: Vec::new(),
             from_file: 0,
@@ -156,7 +159,10 @@ impl Network {
     /// Whether two nodes are connected, both of them as they run now; a node always is with
     /// itself.
     pub(crate) fn is_connected(&self, from: NodeIx, to: NodeIx) -> bool {
-        from == to || self.links[from as usize].get(to as usize).is_some_and(|link| link.connected)
+        from == to
+            || self.links[from as usize]
+                .get(to as usize)
+                .is_some_and(|link| link.connected)
     }
 
     /// Notes whether two nodes are connected, both of them as they run now.
@@ -209,7 +215,9 @@ impl Network {
         }
         let prepared = Prepared::new(&self.look_up(key.0, key.1));
         let known = self.prepared.iter().position(|known| *known == prepared);
-        let params = known.and_then(|at| u16::try_from(at).ok()).unwrap_or_else(|| self.prepare(prepared));
+        let params = known
+            .and_then(|at| u16::try_from(at).ok())
+            .unwrap_or_else(|| self.prepare(prepared));
         let epoch = self.epoch;
         let link = self.link_mut(key);
         link.params = params;
@@ -247,7 +255,10 @@ impl Network {
     /// Notes that a message, whose last byte is out at `out`, is on its way to arrive at `due`.
     pub(crate) fn keep_order(&mut self, link: LinkKey, channel: u8, out: u64, due: u64) {
         self.link_mut(link).any_order(channel, due);
-        self.busy_until.entry(link).and_modify(|until| *until = out.max(*until)).or_insert(out);
+        self.busy_until
+            .entry(link)
+            .and_modify(|until| *until = out.max(*until))
+            .or_insert(out);
     }
 
     fn look_up(&self, from: NodeIx, to: NodeIx) -> LinkParams {
@@ -257,8 +268,10 @@ impl Network {
             params.loss = 0.0;
             return params;
         }
-        for Override { change, .. } in
-            self.overrides.iter().filter(|entry| entry.from.has(from) && entry.to.has(to))
+        for Override { change, .. } in self
+            .overrides
+            .iter()
+            .filter(|entry| entry.from.has(from) && entry.to.has(to))
         {
             params.latency = change.latency.unwrap_or(params.latency);
             params.loss = change.loss.unwrap_or(params.loss);
@@ -295,7 +308,13 @@ impl Network {
     /// A value that all but one in 10,000 messages over any link of the file stay within, in
     /// microseconds.
     pub(crate) fn latency_bound(&self) -> u64 {
-        let laws = self.overrides.iter().filter_map(|entry| entry.change.latency);
-        laws.chain([self.base.latency]).map(|latency| Law::new(&latency).bound()).max().unwrap_or(0)
+        let laws = self
+            .overrides
+            .iter()
+            .filter_map(|entry| entry.change.latency);
+        laws.chain([self.base.latency])
+            .map(|latency| Law::new(&latency).bound())
+            .max()
+            .unwrap_or(0)
     }
 }

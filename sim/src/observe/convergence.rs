@@ -69,7 +69,12 @@ pub struct Convergence {
 impl Convergence {
     pub(crate) fn new(nodes: usize) -> Self {
         Self {
-            observers: (0..nodes).map(|_| Observer { settled: true, ..Observer::default() }).collect(),
+            observers: (0..nodes)
+                .map(|_| Observer {
+                    settled: true,
+                    ..Observer::default()
+                })
+                .collect(),
             truth: (0..nodes).map(|_| Truth::default()).collect(),
             pending: Vec::new(),
             touched: Vec::new(),
@@ -106,7 +111,13 @@ impl Convergence {
         &self.flipped
     }
 
-    pub(crate) fn row_changed(&mut self, now: Time, node: NodeIx, change: &RowChange, facts: &Facts) {
+    pub(crate) fn row_changed(
+        &mut self,
+        now: Time,
+        node: NodeIx,
+        change: &RowChange,
+        facts: &Facts,
+    ) {
         let (before, after) = (change.before.as_deref(), change.after.as_deref());
         for (row, sign) in [(before, -1), (after, 1)] {
             let Some(row) = row else { continue };
@@ -117,7 +128,15 @@ impl Convergence {
         self.note_onset(now, node, change, facts);
     }
 
-    fn count_entry(&mut self, node: NodeIx, child: &ChildId, entry: &Entry, row: &Row, sign: i32, facts: &Facts) {
+    fn count_entry(
+        &mut self,
+        node: NodeIx,
+        child: &ChildId,
+        entry: &Entry,
+        row: &Row,
+        sign: i32,
+        facts: &Facts,
+    ) {
         match facts.position(&entry.node) {
             Some(owner) => {
                 let right = self.is_true(owner, child, entry.pid.as_ref(), &row.metadata);
@@ -130,7 +149,10 @@ impl Convergence {
             }
             None => {
                 let observer = &mut self.observers[node as usize];
-                let (was, is) = (observer.foreign, observer.foreign.wrapping_add_signed(sign as isize));
+                let (was, is) = (
+                    observer.foreign,
+                    observer.foreign.wrapping_add_signed(sign as isize),
+                );
                 observer.foreign = is;
                 observer.defects = observer.defects + usize::from(is > 0) - usize::from(was > 0);
                 self.touch(node);
@@ -138,7 +160,13 @@ impl Convergence {
         }
     }
 
-    fn is_true(&self, owner: NodeIx, child: &ChildId, pid: Option<&Pid>, metadata: &Metadata) -> bool {
+    fn is_true(
+        &self,
+        owner: NodeIx,
+        child: &ChildId,
+        pid: Option<&Pid>,
+        metadata: &Metadata,
+    ) -> bool {
         self.truth[owner as usize]
             .get(child)
             .is_some_and(|running| Some(&running.pid) == pid && running.metadata == *metadata)
@@ -147,14 +175,21 @@ impl Convergence {
     /// Remembers when a right entry was lost or a wrong one came in; forgets it when that ends.
     fn note_onset(&mut self, now: Time, node: NodeIx, change: &RowChange, facts: &Facts) {
         let state = |row: Option<&Row>, name: &NodeId, owner| {
-            let (row, entry) = row.and_then(|row| Some((row, row.entries.iter().find(|entry| entry.node == *name)?)))?;
+            let (row, entry) = row.and_then(|row| {
+                Some((row, row.entries.iter().find(|entry| entry.node == *name)?))
+            })?;
             Some(self.is_true(owner, &change.child, entry.pid.as_ref(), &row.metadata))
         };
         let rows = [change.before.as_deref(), change.after.as_deref()];
         let mut news: SmallVec<[(NodeIx, bool); 2]> = SmallVec::new();
         for entry in rows.iter().flatten().flat_map(|row| &row.entries) {
-            let Some(owner) = facts.position(&entry.node) else { continue };
-            let (before, after) = (state(rows[0], &entry.node, owner), state(rows[1], &entry.node, owner));
+            let Some(owner) = facts.position(&entry.node) else {
+                continue;
+            };
+            let (before, after) = (
+                state(rows[0], &entry.node, owner),
+                state(rows[1], &entry.node, owner),
+            );
             match (before, after) {
                 (_, Some(true)) | (Some(false), None) => news.push((owner, false)),
                 (Some(true), _) | (None, Some(false)) => news.push((owner, true)),
@@ -171,21 +206,37 @@ impl Convergence {
         }
     }
 
-    pub(crate) fn child_started(&mut self, now: Time, node: NodeIx, child: &ChildId, running: &Child) {
-        self.pending.push((now, TruthChange::Started(node, child.clone(), running.clone())));
+    pub(crate) fn child_started(
+        &mut self,
+        now: Time,
+        node: NodeIx,
+        child: &ChildId,
+        running: &Child,
+    ) {
+        self.pending.push((
+            now,
+            TruthChange::Started(node, child.clone(), running.clone()),
+        ));
     }
 
     pub(crate) fn child_stopped(&mut self, now: Time, node: NodeIx, child: &ChildId, pid: &Pid) {
-        self.pending.push((now, TruthChange::Stopped(node, child.clone(), pid.clone())));
+        self.pending
+            .push((now, TruthChange::Stopped(node, child.clone(), pid.clone())));
     }
 
     /// Compares the truth that changed with the registries as they are now.
     pub(crate) fn truth_settled(&mut self, world: &World<'_>) {
+        if self.pending.is_empty() {
+            return;
+        }
         for (now, change) in std::mem::take(&mut self.pending) {
             let (owner, child, after) = match change {
                 TruthChange::Started(owner, child, running) => (owner, child, Some(running)),
                 TruthChange::Stopped(owner, child, pid) => {
-                    if self.truth[owner as usize].get(&child).is_none_or(|running| running.pid != pid) {
+                    if self.truth[owner as usize]
+                        .get(&child)
+                        .is_none_or(|running| running.pid != pid)
+                    {
                         continue;
                     }
                     (owner, child, None)
@@ -199,18 +250,31 @@ impl Convergence {
         }
     }
 
-    fn compare(&mut self, now: Time, owner: NodeIx, child: &ChildId, before: Option<&Child>, after: Option<&Child>, world: &World<'_>) {
+    fn compare(
+        &mut self,
+        now: Time,
+        owner: NodeIx,
+        child: &ChildId,
+        before: Option<&Child>,
+        after: Option<&Child>,
+        world: &World<'_>,
+    ) {
         for node in (0..).take(self.observers.len()) {
             if !self.observers[node as usize].live {
                 continue;
             }
             if self.observers[node as usize].cells[owner as usize].shown > 0
-                && let Some(row) = world.registry(node).and_then(|registry| registry.get(child))
+                && let Some(row) = world
+                    .registry(node)
+                    .and_then(|registry| registry.get(child))
             {
                 let name = world.name(owner);
                 for entry in row.entries.iter().filter(|entry| entry.node == *name) {
                     let is = |running: Option<&Child>| {
-                        running.is_some_and(|running| Some(&running.pid) == entry.pid.as_ref() && running.metadata == *row.metadata)
+                        running.is_some_and(|running| {
+                            Some(&running.pid) == entry.pid.as_ref()
+                                && running.metadata == *row.metadata
+                        })
                     };
                     let cell = &mut self.observers[node as usize].cells[owner as usize];
                     cell.right = cell.right + u32::from(is(after)) - u32::from(is(before));
@@ -246,7 +310,14 @@ impl Convergence {
     fn reset(&mut self, node: NodeIx, live: bool, cells: Vec<Cell>) {
         let observer = &mut self.observers[node as usize];
         let (settled, since) = (observer.settled, observer.since);
-        *observer = Observer { live, cells, settled, since, defects: 0, foreign: 0 };
+        *observer = Observer {
+            live,
+            cells,
+            settled,
+            since,
+            defects: 0,
+            foreign: 0,
+        };
         self.refresh_around(node);
         self.touch(node);
     }
@@ -270,9 +341,15 @@ impl Convergence {
         let true_count = u32::try_from(self.truth[owner as usize].len()).unwrap_or(u32::MAX);
         let owner_live = self.observers[owner as usize].live;
         let observer = &mut self.observers[node as usize];
-        let Some(cell) = observer.cells.get_mut(owner as usize) else { return };
+        let Some(cell) = observer.cells.get_mut(owner as usize) else {
+            return;
+        };
         let reachable = owner_live && (cell.up || node == owner);
-        let bad = if reachable { cell.shown != true_count || cell.right != true_count } else { cell.shown != 0 };
+        let bad = if reachable {
+            cell.shown != true_count || cell.right != true_count
+        } else {
+            cell.shown != 0
+        };
         if bad == cell.bad {
             return;
         }
@@ -319,29 +396,53 @@ impl Convergence {
     #[must_use]
     pub fn pending(&self, observers: &[NodeIx], world: &World<'_>, limit: usize) -> Vec<String> {
         let mut found = Vec::new();
-        for node in observers.iter().copied().filter(|node| !self.is_in_order(*node)) {
+        for node in observers
+            .iter()
+            .copied()
+            .filter(|node| !self.is_in_order(*node))
+        {
             for owner in (0..).take(self.observers.len()) {
                 if found.len() >= limit {
                     return found;
                 }
-                if self.observers[node as usize].cells.get(owner as usize).is_some_and(|cell| cell.bad) {
+                if self.observers[node as usize]
+                    .cells
+                    .get(owner as usize)
+                    .is_some_and(|cell| cell.bad)
+                {
                     self.describe(node, owner, world, limit, &mut found);
                 }
             }
             if self.observers[node as usize].foreign > 0 && found.len() < limit {
-                found.push(format!("{} shows rows of nodes that are not in the file", world.name(node)));
+                found.push(format!(
+                    "{} shows rows of nodes that are not in the file",
+                    world.name(node)
+                ));
             }
         }
         found
     }
 
-    fn describe(&self, node: NodeIx, owner: NodeIx, world: &World<'_>, limit: usize, found: &mut Vec<String>) {
-        let Some(registry) = world.registry(node) else { return };
+    fn describe(
+        &self,
+        node: NodeIx,
+        owner: NodeIx,
+        world: &World<'_>,
+        limit: usize,
+        found: &mut Vec<String>,
+    ) {
+        let Some(registry) = world.registry(node) else {
+            return;
+        };
         let (observer, name) = (world.name(node), world.name(owner));
         let cell = &self.observers[node as usize].cells[owner as usize];
         let reachable = world.is_running(owner) && (cell.up || node == owner);
         let since = |child: &ChildId, else_: Option<Time>| {
-            let known = self.onset.get(&(node, owner, child.clone())).copied().or(else_);
+            let known = self
+                .onset
+                .get(&(node, owner, child.clone()))
+                .copied()
+                .or(else_);
             known.map_or(String::new(), |at| format!(" since {at}"))
         };
         if reachable {
@@ -350,7 +451,9 @@ impl Convergence {
                     return;
                 }
                 let row = registry.get(child);
-                let entry = row.as_ref().and_then(|row| row.entries.iter().find(|entry| entry.node == *name));
+                let entry = row
+                    .as_ref()
+                    .and_then(|row| row.entries.iter().find(|entry| entry.node == *name));
                 match (row.as_ref(), entry) {
                     (_, None) => {
                         let since = since(child, Some(running.since));
@@ -359,7 +462,10 @@ impl Convergence {
                     (Some(row), Some(entry)) if entry.pid.as_ref() != Some(&running.pid) => {
                         let pid = entry.pid.as_ref().map_or("nil", Pid::as_str);
                         let since = since(child, Some(running.since));
-                        found.push(format!("{observer} has pid {pid} for {child} of {name}, which is {}{since}", running.pid));
+                        found.push(format!(
+                            "{observer} has pid {pid} for {child} of {name}, which is {}{since}",
+                            running.pid
+                        ));
                         let _ = row;
                     }
                     (Some(row), Some(_)) if *row.metadata != running.metadata => {
@@ -384,7 +490,9 @@ impl Convergence {
                     "which it is not connected to"
                 };
                 let since = since(child, None);
-                found.push(format!("{observer} still shows {child} of {name}, {why}{since}"));
+                found.push(format!(
+                    "{observer} still shows {child} of {name}, {why}{since}"
+                ));
             }
         }
     }

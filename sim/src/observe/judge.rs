@@ -79,7 +79,12 @@ const NAMED: usize = 3;
 
 impl Judge {
     pub(super) fn new(scenario: &Scenario, strategy: &str) -> Self {
-        let applies = |expectation: &&Expectation| expectation.strategy.as_deref().is_none_or(|only| only == strategy);
+        let applies = |expectation: &&Expectation| {
+            expectation
+                .strategy
+                .as_deref()
+                .is_none_or(|only| only == strategy)
+        };
         let cases = scenario
             .expectations
             .iter()
@@ -105,7 +110,13 @@ impl Judge {
         }
     }
 
-    pub(super) fn settle(&mut self, now: Time, next: Time, convergence: &Convergence, world: &World<'_>) {
+    pub(super) fn settle(
+        &mut self,
+        now: Time,
+        next: Time,
+        convergence: &Convergence,
+        world: &World<'_>,
+    ) {
         for case in &mut self.cases {
             match &mut case.state {
                 State::Converged(stretch) => stretch.settle(now, next, convergence, world),
@@ -128,7 +139,11 @@ impl Judge {
         recorder: &Recorder,
         rows: u64,
     ) -> Vec<Judgement> {
-        let measures = Measures { recorder, rows, converged_since: convergence.converged_since() };
+        let measures = Measures {
+            recorder,
+            rows,
+            converged_since: convergence.converged_since(),
+        };
         self.cases
             .into_iter()
             .map(|Case { claim, line, state }| {
@@ -138,10 +153,18 @@ impl Judge {
                         stretch.verdict(convergence, world)
                     }
                     State::Instant(Some((held, detail))) => (verdict(held), detail),
-                    State::Instant(None) => (Verdict::Inconclusive, "the run ended before that instant".to_owned()),
+                    State::Instant(None) => (
+                        Verdict::Inconclusive,
+                        "the run ended before that instant".to_owned(),
+                    ),
                     State::AtEnd => at_end(&claim, violations, &measures),
                 };
-                Judgement { claim: claim.name().to_owned(), verdict, detail, line }
+                Judgement {
+                    claim: claim.name().to_owned(),
+                    verdict,
+                    detail,
+                    line,
+                }
             })
             .collect()
     }
@@ -154,7 +177,11 @@ fn verdict(held: bool) -> Verdict {
 impl State {
     fn new(claim: &Claim, scenario: &Scenario) -> Self {
         match claim {
-            Claim::Converged { within, after, nodes } => {
+            Claim::Converged {
+                within,
+                after,
+                nodes,
+            } => {
                 let from = origin(*after, scenario);
                 let count = NodeIx::try_from(scenario.cluster.nodes.len()).unwrap_or(NodeIx::MAX);
                 Self::Converged(Stretch {
@@ -178,13 +205,24 @@ fn origin(after: After, scenario: &Scenario) -> Time {
     let fixed = |when: When| match when {
         When::Fixed(at) | When::Between(at, _) => Time(micros(at)),
     };
-    let steps = scenario.steps.iter().map(|step| (fixed(step.at), &step.action));
-    let healings = steps.clone().filter_map(|(at, action)| Some(Time(at.0 + fixed(action.heal_after()?).0)));
+    let steps = scenario
+        .steps
+        .iter()
+        .map(|step| (fixed(step.at), &step.action));
+    let healings = steps
+        .clone()
+        .filter_map(|(at, action)| Some(Time(at.0 + fixed(action.heal_after()?).0)));
     match after {
         After::Time(at) => Time(micros(at)),
-        After::LastStep => steps.map(|(at, _)| at).chain(healings).max().unwrap_or_default(),
+        After::LastStep => steps
+            .map(|(at, _)| at)
+            .chain(healings)
+            .max()
+            .unwrap_or_default(),
         After::Heal => {
-            let heals = steps.filter(|(_, action)| matches!(action, Action::Heal)).map(|(at, _)| at);
+            let heals = steps
+                .filter(|(_, action)| matches!(action, Action::Heal))
+                .map(|(at, _)| at);
             heals.chain(healings).max().unwrap_or_default()
         }
     }
@@ -194,12 +232,20 @@ impl Stretch {
     fn settle(&mut self, now: Time, next: Time, convergence: &Convergence, world: &World<'_>) {
         if !convergence.flipped().is_empty() {
             let was = self.disordered;
-            self.disordered = self.observers.iter().filter(|node| !convergence.is_in_order(**node)).count();
+            self.disordered = self
+                .observers
+                .iter()
+                .filter(|node| !convergence.is_in_order(**node))
+                .count();
             if was > 0 && self.disordered == 0 {
                 self.since = now;
             }
         }
-        if self.at_deadline.is_none() && next > self.deadline && self.held_since.is_none() && self.disordered > 0 {
+        if self.at_deadline.is_none()
+            && next > self.deadline
+            && self.held_since.is_none()
+            && self.disordered > 0
+        {
             self.at_deadline = Some(convergence.pending(&self.observers, world, NAMED));
         }
     }
@@ -215,26 +261,44 @@ impl Stretch {
     fn verdict(self, convergence: &Convergence, world: &World<'_>) -> (Verdict, String) {
         if let Some(since) = self.held_since {
             let took = Time(since.since(self.from));
-            return (Verdict::Pass, format!("converged at {since}, {took} after {}", self.from));
+            return (
+                Verdict::Pass,
+                format!("converged at {since}, {took} after {}", self.from),
+            );
         }
         let late = if self.disordered == 0 {
-            format!("; converged at {}, {} too late", self.since, Time(self.since.since(self.deadline)))
+            format!(
+                "; converged at {}, {} too late",
+                self.since,
+                Time(self.since.since(self.deadline))
+            )
         } else {
             String::new()
         };
-        let pending = self.at_deadline.unwrap_or_else(|| convergence.pending(&self.observers, world, NAMED));
-        (Verdict::Fail, format!("at {}: {}{late}", self.deadline, list(&pending)))
+        let pending = self
+            .at_deadline
+            .unwrap_or_else(|| convergence.pending(&self.observers, world, NAMED));
+        (
+            Verdict::Fail,
+            format!("at {}: {}{late}", self.deadline, list(&pending)),
+        )
     }
 }
 
 fn list(items: &[String]) -> String {
-    if items.is_empty() { "it did not last".to_owned() } else { items.join("; ") }
+    if items.is_empty() {
+        "it did not last".to_owned()
+    } else {
+        items.join("; ")
+    }
 }
 
 fn instant(claim: &Claim) -> Option<Time> {
     match claim {
         Claim::Registry { at, .. } | Claim::Entry { at, .. } => Some(*at),
-        Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => None,
+        Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
+            None
+        }
     }
 }
 
@@ -242,7 +306,15 @@ fn instant(claim: &Claim) -> Option<Time> {
 fn check_instant(claim: &Claim, world: &World<'_>) -> (bool, String) {
     let found = match claim {
         Claim::Registry { on, has, lacks, .. } => check_registry(*on, has, lacks, world),
-        Claim::Entry { on, child, nodes, pids, metadata, first, .. } => {
+        Claim::Entry {
+            on,
+            child,
+            nodes,
+            pids,
+            metadata,
+            first,
+            ..
+        } => {
             let wanted = WantedEntry {
                 nodes: nodes.as_deref(),
                 pids: pids.as_deref(),
@@ -251,17 +323,40 @@ fn check_instant(claim: &Claim, world: &World<'_>) -> (bool, String) {
             };
             check_entry(*on, child, &wanted, world)
         }
-        Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => Vec::new(),
+        Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
+            Vec::new()
+        }
     };
-    if found.is_empty() { (true, "as expected".to_owned()) } else { (false, found.join("; ")) }
+    if found.is_empty() {
+        (true, "as expected".to_owned())
+    } else {
+        (false, found.join("; "))
+    }
 }
 
-fn check_registry(on: NodeIx, has: &[ChildId], lacks: &[ChildId], world: &World<'_>) -> Vec<String> {
+fn check_registry(
+    on: NodeIx,
+    has: &[ChildId],
+    lacks: &[ChildId],
+    world: &World<'_>,
+) -> Vec<String> {
     let name = world.name(on);
-    let Some(registry) = world.registry(on) else { return vec![format!("{name} is not running")] };
-    let shows = |child: &ChildId| registry.get(child).is_some_and(|row| !row.entries.is_empty());
-    let missing = has.iter().filter(|child| !shows(child)).map(|child| format!("{name} lacks {child}"));
-    let extra = lacks.iter().filter(|child| shows(child)).map(|child| format!("{name} has {child}"));
+    let Some(registry) = world.registry(on) else {
+        return vec![format!("{name} is not running")];
+    };
+    let shows = |child: &ChildId| {
+        registry
+            .get(child)
+            .is_some_and(|row| !row.entries.is_empty())
+    };
+    let missing = has
+        .iter()
+        .filter(|child| !shows(child))
+        .map(|child| format!("{name} lacks {child}"));
+    let extra = lacks
+        .iter()
+        .filter(|child| shows(child))
+        .map(|child| format!("{name} has {child}"));
     missing.chain(extra).take(NAMED).collect()
 }
 
@@ -272,9 +367,16 @@ struct WantedEntry<'a> {
     first: Option<&'a NodeId>,
 }
 
-fn check_entry(on: NodeIx, child: &ChildId, wanted: &WantedEntry<'_>, world: &World<'_>) -> Vec<String> {
+fn check_entry(
+    on: NodeIx,
+    child: &ChildId,
+    wanted: &WantedEntry<'_>,
+    world: &World<'_>,
+) -> Vec<String> {
     let name = world.name(on);
-    let Some(registry) = world.registry(on) else { return vec![format!("{name} is not running")] };
+    let Some(registry) = world.registry(on) else {
+        return vec![format!("{name} is not running")];
+    };
     let row = registry.get(child);
     let entries = row.as_ref().map_or(&[][..], |row| row.entries);
     let mut found = Vec::new();
@@ -282,7 +384,9 @@ fn check_entry(on: NodeIx, child: &ChildId, wanted: &WantedEntry<'_>, world: &Wo
         let shown: BTreeSet<&NodeId> = entries.iter().map(|entry| &entry.node).collect();
         let expected: BTreeSet<&NodeId> = nodes.iter().collect();
         if shown != expected {
-            found.push(format!("{name} shows {child} on {shown:?}, expected {expected:?}"));
+            found.push(format!(
+                "{name} shows {child} on {shown:?}, expected {expected:?}"
+            ));
         }
     }
     for (node, pid) in wanted.pids.unwrap_or_default() {
@@ -290,7 +394,9 @@ fn check_entry(on: NodeIx, child: &ChildId, wanted: &WantedEntry<'_>, world: &Wo
             None => found.push(format!("{name} has no entry of {child} on {node}")),
             Some(entry) if entry.pid.as_ref() != Some(pid) => {
                 let shown = entry.pid.as_ref().map_or("nil", Pid::as_str);
-                found.push(format!("{name} has pid {shown} for {child} on {node}, expected {pid}"));
+                found.push(format!(
+                    "{name} has pid {shown} for {child} on {node}, expected {pid}"
+                ));
             }
             Some(_) => {}
         }
@@ -299,7 +405,10 @@ fn check_entry(on: NodeIx, child: &ChildId, wanted: &WantedEntry<'_>, world: &Wo
         match row.as_ref() {
             None => found.push(format!("{name} has no row of {child}")),
             Some(row) if row.metadata != metadata => {
-                found.push(format!("{name} has metadata {:?} for {child}, expected {metadata:?}", row.metadata));
+                found.push(format!(
+                    "{name} has metadata {:?} for {child}, expected {metadata:?}",
+                    row.metadata
+                ));
             }
             Some(_) => {}
         }
@@ -307,8 +416,12 @@ fn check_entry(on: NodeIx, child: &ChildId, wanted: &WantedEntry<'_>, world: &Wo
     if let Some(first) = wanted.first
         && entries.first().map(|entry| &entry.node) != Some(first)
     {
-        let shown = entries.first().map_or("nobody", |entry| entry.node.as_str());
-        found.push(format!("{shown} stands first for {child} at {name}, expected {first}"));
+        let shown = entries
+            .first()
+            .map_or("nobody", |entry| entry.node.as_str());
+        found.push(format!(
+            "{shown} stands first for {child} at {name}, expected {first}"
+        ));
     }
     found
 }
@@ -321,25 +434,55 @@ struct Measures<'a> {
 
 fn at_end(claim: &Claim, violations: &[Violation], measures: &Measures<'_>) -> (Verdict, String) {
     match claim {
-        Claim::Always(oracle) => match violations.iter().find(|violation| violation.oracle == *oracle) {
+        Claim::Always(oracle) => match violations
+            .iter()
+            .find(|violation| violation.oracle == *oracle)
+        {
             None => (Verdict::Pass, format!("{oracle} held")),
-            Some(first) => (Verdict::Fail, format!("{oracle} violated at {}: {}", Time(first.at_us), first.detail)),
+            Some(first) => (
+                Verdict::Fail,
+                format!(
+                    "{oracle} violated at {}: {}",
+                    Time(first.at_us),
+                    first.detail
+                ),
+            ),
         },
-        Claim::Violates(oracle) => match violations.iter().find(|violation| violation.oracle == *oracle) {
-            Some(first) => (Verdict::Pass, format!("{oracle} violated at {}, as documented: {}", Time(first.at_us), first.detail)),
-            None => (Verdict::Fail, format!("{oracle} held, but the scenario documents its violation")),
+        Claim::Violates(oracle) => match violations
+            .iter()
+            .find(|violation| violation.oracle == *oracle)
+        {
+            Some(first) => (
+                Verdict::Pass,
+                format!(
+                    "{oracle} violated at {}, as documented: {}",
+                    Time(first.at_us),
+                    first.detail
+                ),
+            ),
+            None => (
+                Verdict::Fail,
+                format!("{oracle} held, but the scenario documents its violation"),
+            ),
         },
         Claim::Metric { name, min, max } => match measure(name, measures) {
-            None => (Verdict::Fail, format!("{name} has no value: the views did not converge")),
-            Some(value) if min.is_some_and(|min| value < min) => {
-                (Verdict::Fail, format!("{name} is {value}, less than {}", min.unwrap_or_default()))
-            }
-            Some(value) if max.is_some_and(|max| value > max) => {
-                (Verdict::Fail, format!("{name} is {value}, more than {}", max.unwrap_or_default()))
-            }
+            None => (
+                Verdict::Fail,
+                format!("{name} has no value: the views did not converge"),
+            ),
+            Some(value) if min.is_some_and(|min| value < min) => (
+                Verdict::Fail,
+                format!("{name} is {value}, less than {}", min.unwrap_or_default()),
+            ),
+            Some(value) if max.is_some_and(|max| value > max) => (
+                Verdict::Fail,
+                format!("{name} is {value}, more than {}", max.unwrap_or_default()),
+            ),
             Some(value) => (Verdict::Pass, format!("{name} is {value}")),
         },
-        Claim::Converged { .. } | Claim::Registry { .. } | Claim::Entry { .. } => (Verdict::Pass, String::new()),
+        Claim::Converged { .. } | Claim::Registry { .. } | Claim::Entry { .. } => {
+            (Verdict::Pass, String::new())
+        }
     }
 }
 
@@ -350,9 +493,15 @@ fn measure(name: &str, measures: &Measures<'_>) -> Option<u64> {
         "converged_us" => return measures.converged_since.map(|at| at.0),
         _ => {}
     }
-    let (metric, kind) = name.split_once('.').map_or((name, None), |(metric, kind)| (metric, Some(kind)));
+    let (metric, kind) = name
+        .split_once('.')
+        .map_or((name, None), |(metric, kind)| (metric, Some(kind)));
     let mut total = MessageCounts::default();
-    for (_, counts) in measures.recorder.counts().filter(|(name, _)| kind.is_none_or(|kind| kind == *name)) {
+    for (_, counts) in measures
+        .recorder
+        .counts()
+        .filter(|(name, _)| kind.is_none_or(|kind| kind == *name))
+    {
         total.add(counts);
     }
     match metric {

@@ -33,7 +33,9 @@ pub struct World<'a> {
 
 impl std::fmt::Debug for World<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("nodes", &self.nodes.len()).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("nodes", &self.nodes.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +53,10 @@ impl Facts {
         let names = scenario.cluster.nodes.clone();
         let latency = Network::new(&scenario.network, &names, 0).latency_bound();
         Self {
-            index: (0..).zip(&names).map(|(ix, name)| (name.clone(), ix)).collect(),
+            index: (0..)
+                .zip(&names)
+                .map(|(ix, name)| (name.clone(), ix))
+                .collect(),
             names,
             membership_bound_us: micros(scenario.cluster.discovery_interval)
                 .saturating_add(micros(scenario.cluster.join_debounce))
@@ -98,13 +103,19 @@ impl<'a> World<'a> {
     /// The registry of a node, while it runs: its view.
     #[must_use]
     pub fn registry(&self, node: NodeIx) -> Option<&'a Registry> {
-        self.nodes[node as usize].node.as_ref().map(|node| node.registry())
+        self.nodes[node as usize]
+            .node
+            .as_ref()
+            .map(|node| node.registry())
     }
 
     /// The cluster view of a node, while it runs.
     #[must_use]
     pub fn cluster_view(&self, node: NodeIx) -> Option<&'a [NodeId]> {
-        self.nodes[node as usize].node.as_ref().map(|node| node.cluster_view())
+        self.nodes[node as usize]
+            .node
+            .as_ref()
+            .map(|node| node.cluster_view())
     }
 
     /// The incarnation of a node: how often it has booted.
@@ -154,7 +165,9 @@ const KEPT: usize = 100;
 
 impl std::fmt::Debug for Observers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Observers").field("violations", &self.violations.len()).finish_non_exhaustive()
+        f.debug_struct("Observers")
+            .field("violations", &self.violations.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -193,7 +206,15 @@ impl Observers {
         }
         let convergence = Convergence::new(facts.names.len());
         let timeline = Timeline::new();
-        Self { facts, convergence, judge, timeline, oracles, violations: Vec::new(), suppressed: 0 }
+        Self {
+            facts,
+            convergence,
+            judge,
+            timeline,
+            oracles,
+            violations: Vec::new(),
+            suppressed: 0,
+        }
     }
 
     pub(crate) fn event(&mut self, event: &Event, nodes: &[NodeState]) {
@@ -208,7 +229,13 @@ impl Observers {
         self.convergence.row_changed(now, node, change, &self.facts);
     }
 
-    pub(crate) fn child_started(&mut self, now: Time, node: NodeIx, child: &ChildId, running: &Child) {
+    pub(crate) fn child_started(
+        &mut self,
+        now: Time,
+        node: NodeIx,
+        child: &ChildId,
+        running: &Child,
+    ) {
         self.convergence.child_started(now, node, child, running);
     }
 
@@ -218,7 +245,8 @@ impl Observers {
 
     /// The rows that a step changed have all been reported: the truth it changed can be compared.
     pub(crate) fn truth_settled(&mut self, nodes: &[NodeState]) {
-        self.convergence.truth_settled(&World::new(nodes, &self.facts));
+        self.convergence
+            .truth_settled(&World::new(nodes, &self.facts));
     }
 
     pub(crate) fn node_up(&mut self, node: NodeIx) {
@@ -273,9 +301,20 @@ impl Observers {
         self.violations.push(violation);
     }
 
+    #[inline]
     fn keep(&mut self, found: Vec<Violation>) {
+        if !found.is_empty() {
+            self.keep_some(found);
+        }
+    }
+
+    fn keep_some(&mut self, found: Vec<Violation>) {
         for violation in found {
-            let known = self.violations.iter().filter(|known| known.oracle == violation.oracle).count();
+            let known = self
+                .violations
+                .iter()
+                .filter(|known| known.oracle == violation.oracle)
+                .count();
             if known < KEPT {
                 self.violations.push(violation);
             } else {
@@ -286,9 +325,20 @@ impl Observers {
 
     pub(crate) fn finish(self, end: Time, nodes: &[NodeState], recorder: &Recorder) -> Outcome {
         let world = World::new(nodes, &self.facts);
-        let rows = (0..).take(world.len()).filter_map(|node| world.registry(node)).map(|registry| (registry.len() - registry.tombstones()) as u64).sum();
+        let rows = (0..)
+            .take(world.len())
+            .filter_map(|node| world.registry(node))
+            .map(|registry| (registry.len() - registry.tombstones()) as u64)
+            .sum();
         let converged_since = self.convergence.converged_since();
-        let judgements = self.judge.finish(end, &self.convergence, &world, &self.violations, recorder, rows);
+        let judgements = self.judge.finish(
+            end,
+            &self.convergence,
+            &world,
+            &self.violations,
+            recorder,
+            rows,
+        );
         Outcome {
             judgements,
             violations: self.violations,

@@ -41,18 +41,27 @@ pub(super) struct Timeline {
 
 impl Timeline {
     pub(super) fn new() -> Self {
-        Self { segments: vec![Segment::default()] }
+        Self {
+            segments: vec![Segment::default()],
+        }
     }
 
     fn current(&mut self) -> &mut Segment {
-        self.segments.last_mut().expect("a timeline has a first segment")
+        self.segments
+            .last_mut()
+            .expect("a timeline has a first segment")
     }
 
     pub(super) fn event(&mut self, event: &Event) {
         match &event.payload {
             Payload::Step { index, healing, .. } if self.segments.len() < KEPT => {
                 let (at_us, step, healing) = (event.at.0, Some(*index), *healing);
-                self.segments.push(Segment { at_us, step, healing, ..Segment::default() });
+                self.segments.push(Segment {
+                    at_us,
+                    step,
+                    healing,
+                    ..Segment::default()
+                });
             }
             Payload::Sent { .. } => self.current().sent += 1,
             Payload::Dropped { .. } => self.current().dropped += 1,

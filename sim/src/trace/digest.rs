@@ -20,7 +20,10 @@ pub struct Digester {
 
 impl Default for Digester {
     fn default() -> Self {
-        Self { hasher: blake3::Hasher::new(), pending: Vec::with_capacity(CHUNK + 1024) }
+        Self {
+            hasher: blake3::Hasher::new(),
+            pending: Vec::with_capacity(CHUNK + 1024),
+        }
     }
 }
 
@@ -74,17 +77,23 @@ impl Encoder<'_> {
     }
 
     fn event(&mut self, event: &Event) {
-        self.u64(event.id);
-        self.u64(event.at.0);
-        self.u32(event.node);
-        self.u64(event.cause);
+        let mut head = [0; 28];
+        head[..8].copy_from_slice(&event.id.to_le_bytes());
+        head[8..16].copy_from_slice(&event.at.0.to_le_bytes());
+        head[16..20].copy_from_slice(&event.node.to_le_bytes());
+        head[20..].copy_from_slice(&event.cause.to_le_bytes());
+        self.0.extend_from_slice(&head);
         self.payload(&event.payload);
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
     fn payload(&mut self, payload: &Payload) {
         match payload {
-            Payload::Step { index, healing, action } => {
+            Payload::Step {
+                index,
+                healing,
+                action,
+            } => {
                 self.byte(0);
                 self.u32(*index);
                 self.byte(u8::from(*healing));
@@ -124,7 +133,15 @@ impl Encoder<'_> {
                     DownReason::Left => 3,
                 });
             }
-            Payload::Sent { to, kind, channel, number, bytes, hops, due } => {
+            Payload::Sent {
+                to,
+                kind,
+                channel,
+                number,
+                bytes,
+                hops,
+                due,
+            } => {
                 self.byte(8);
                 self.u32(*to);
                 self.byte(*kind);
@@ -134,7 +151,12 @@ impl Encoder<'_> {
                 self.u32(*hops);
                 self.option(*due, |out, due| out.u64(due.0));
             }
-            Payload::Duplicated { to, kind, number, due } => {
+            Payload::Duplicated {
+                to,
+                kind,
+                number,
+                due,
+            } => {
                 self.byte(9);
                 self.u32(*to);
                 self.byte(*kind);
@@ -147,7 +169,12 @@ impl Encoder<'_> {
                 self.byte(*kind);
                 self.u64(*number);
             }
-            Payload::Dropped { from, kind, number, reason } => {
+            Payload::Dropped {
+                from,
+                kind,
+                number,
+                reason,
+            } => {
                 self.byte(11);
                 self.u32(*from);
                 self.byte(*kind);
@@ -159,7 +186,11 @@ impl Encoder<'_> {
                 self.timer(*key);
             }
             // The row before is what the last change of that row left behind.
-            Payload::Row { child, before: _, after } => {
+            Payload::Row {
+                child,
+                before: _,
+                after,
+            } => {
                 self.byte(13);
                 self.text(child.as_str());
                 self.option(after.as_deref(), Self::row);
@@ -171,7 +202,11 @@ impl Encoder<'_> {
                     self.text(node.as_str());
                 }
             }
-            Payload::ChildStarted { child, pid, metadata } => {
+            Payload::ChildStarted {
+                child,
+                pid,
+                metadata,
+            } => {
                 self.byte(15);
                 self.text(child.as_str());
                 self.text(pid.as_str());
@@ -273,7 +308,11 @@ impl Encoder<'_> {
         self.u64(fact.seq);
         self.text(fact.child.as_str());
         match &fact.change {
-            Change::Started { spec, pid, metadata } => {
+            Change::Started {
+                spec,
+                pid,
+                metadata,
+            } => {
                 self.byte(0);
                 self.text(spec.kind());
                 self.text(pid.as_str());

@@ -72,10 +72,22 @@ impl Recorder {
     }
 
     /// Records one event and returns its number.
-    pub(crate) fn record(&mut self, at: Time, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
+    pub(crate) fn record(
+        &mut self,
+        at: Time,
+        node: NodeIx,
+        cause: EventId,
+        payload: Payload,
+    ) -> EventId {
         let id = self.next;
         self.next += 1;
-        let event = Event { id, at, node, cause, payload };
+        let event = Event {
+            id,
+            at,
+            node,
+            cause,
+            payload,
+        };
         self.digest.event(&event);
         self.count(&event.payload);
         for sink in &mut self.sinks {
@@ -124,13 +136,19 @@ impl Recorder {
     /// # Panics
     /// At the 257th kind: a strategy makes up kinds without end.
     pub(crate) fn kind(&mut self, at: Time, name: &'static str) -> KindIx {
-        let known = self.kinds.iter().position(|kind| std::ptr::eq(*kind, name) || *kind == name);
+        let known = self
+            .kinds
+            .iter()
+            .position(|kind| std::ptr::eq(*kind, name) || *kind == name);
         let ix = known.unwrap_or(self.kinds.len());
         let kind = KindIx::try_from(ix).expect("a strategy has at most 256 kinds of messages");
         if known.is_none() {
             self.kinds.push(name);
             self.counts.push(MessageCounts::default());
-            let payload = Payload::Kind { kind, name: name.to_owned() };
+            let payload = Payload::Kind {
+                kind,
+                name: name.to_owned(),
+            };
             self.record(at, super::event::WORLD, 0, payload);
         }
         kind
@@ -168,6 +186,8 @@ impl Recorder {
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").field("events", &self.events()).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("events", &self.events())
+            .finish_non_exhaustive()
     }
 }

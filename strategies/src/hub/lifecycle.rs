@@ -466,7 +466,7 @@ impl<S: Synchronization, M: Membership> Hub<S, M> {
             child: child.clone(),
             change,
         };
-        runtime.emit(Event::Fact(fact.clone()));
+        runtime.emit(Event::Fact(Box::new(fact.clone())));
         self.with_strategy(runtime, |strategy, cx| strategy.local_change(cx, &fact));
     }
 }

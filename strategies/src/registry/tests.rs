@@ -366,11 +366,12 @@ fn replay(mirror: &mut BTreeMap<ChildId, Row>, change: RowChange) {
         "a change that changes nothing was reported"
     );
     let before = match change.after {
-        Some(row) => mirror.insert(change.child, row),
+        Some(row) => mirror.insert(change.child, *row),
         None => mirror.remove(&change.child),
     };
     assert_eq!(
-        before, change.before,
+        before.as_ref(),
+        change.before.as_deref(),
         "a change does not start where the last one ended"
     );
 }
