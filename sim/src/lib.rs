@@ -1,7 +1,74 @@
 //! A seeded simulated world for the synchronization strategies of a distributed process registry.
 //!
-//! One scenario, one strategy and one seed are one run, and that run is always the same, event
-//! for event: in any thread, after any other runs, in debug and release.
+//! A scenario file says which nodes there are, what their network is like, what is done to them,
+//! and what must come of it. This crate runs it: on virtual time, in one thread, with every message,
+//! loss, crash and clock under one seed.
+//!
+//! # Promises
+//!
+//! - One scenario, one strategy and one seed are one run, and that run is always the same, event for
+//!   event: in any thread, after any other runs, in debug and release, whoever listens. A digest over
+//!   all events says so.
+//! - Random draws come from streams, one per purpose: to remove a step or to add a node leaves the
+//!   draws of all others as they were.
+//! - sent + duplicated = delivered + dropped + in flight, per link and kind, checked at the end of
+//!   every run.
+//! - Observers and oracles watch; nothing that they do changes a run.
+//! - No file makes a panic or a run without end. A panic of a strategy is a verdict.
+//!
+//! What it does not do: print, read arguments, or write files, but for capsules that it is asked
+//! for. It models time, order, loss and failure; it does not model CPU, disks or memory.
+//!
+//! # Map
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | [`scenario`] | files: reading, checking, resolving, writing; [`scenario::Scenario`] |
+//! | [`catalog`] | the strategies that files can name, and the way to add one |
+//! | [`mod@run`] | one run: a scenario, a strategy and a seed in, a [`report::Report`] out |
+//! | [`report`], [`metric`] | what a run came to, as data |
+//! | [`twice`] | the determinism check |
+//! | [`simulation`] | a run under way, for tasks that act in it |
+//! | [`engine`] | what happens next; steps, messages, connections, boots and ends |
+//! | [`network`] | latency, bandwidth, loss, cuts: the state of each link |
+//! | [`world`] | the madsim runtime around a run, and its clock |
+//! | [`stream`] | random draws by purpose |
+//! | [`node`], [`effects`] | what the engine runs, and what that asks for |
+//! | [`observe`] | convergence, expectations, the timeline |
+//! | [`oracle`] | what must hold in every run |
+//! | [`anomaly`] | the known faults of the original, and the scenarios that show them |
+//! | [`trace`] | events, the digest, capsules, and what is read back: replay, diff, why |
+//!
+//! # A run from text
+//!
+//! ```
+//! use hublab_sim::catalog::Catalog;
+//! use hublab_sim::run::{Options, run};
+//! use hublab_sim::scenario::Scenario;
+//!
+//! let text = r#"
+//! schema = 1
+//! [run]
+//! duration = "20s"
+//! [cluster]
+//! nodes = 3
+//! [[step]]
+//! at = "1s"
+//! start_children = { on = "n1", ids = ["a"] }
+//! [[step]]
+//! at = "5s..6s"
+//! crash = { nodes = ["n1"] }
+//! [[expect]]
+//! converged = { within = "800ms" }
+//! "#;
+//! let catalog = Catalog::default();
+//! let scenario = Scenario::read("crash.toml", text.as_bytes(), &catalog).expect("a good file");
+//! for strategy in catalog.names() {
+//!     let report = run(&scenario, strategy, 7, &catalog, Options::default()).expect("a known name").report;
+//!     println!("{strategy}: {:?}, {} messages", report.verdict, report.messages.sent);
+//! #   assert_eq!(report.verdict, hublab_sim::observe::judge::Verdict::Pass, "{report:#?}");
+//! }
+//! ```
 
 #[cfg(not(madsim))]
 compile_error!(
