@@ -4,11 +4,13 @@
 
 mod boot;
 mod chance;
+mod clocks;
 mod connections;
 mod expectations;
 mod inflight;
 mod lab;
 mod measures;
+mod network;
 mod pause;
 mod simulation;
 mod steps;

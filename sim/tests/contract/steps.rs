@@ -2,7 +2,7 @@
 
 use hublab_sim::trace::event::DropReason;
 
-use crate::lab::{Lab, MS, Msg, S};
+use crate::lab::{Lab, MS, S};
 
 #[test]
 fn steps_of_one_instant_come_in_file_order_and_before_what_is_due_then() {
@@ -454,46 +454,6 @@ fn rows_replace_any_row_of_the_child_and_nobody_is_told() {
 }
 
 #[test]
-fn a_link_step_keeps_what_it_leaves_out_and_heal_restores_the_file() {
-    let past = Lab::of(2)
-        .link("from = ['n1']\nto = ['n2']\nlatency = { constant = '20ms' }")
-        .step(
-            "11s",
-            "link = { from = ['n1'], to = ['n2'], duplicate = 1.0 }",
-        )
-        .step(
-            "21s",
-            "link = { from = ['n1'], to = ['n2'], latency = { constant = '30ms' } }",
-        )
-        .step("31s", "heal = true")
-        .run();
-    let seen = |at: u64| {
-        let message = &past.msgs_at(at * S, "n1>n2 hub.discovery")[0];
-        (
-            message.arrivals[0].0 / MS - at * 1_000,
-            message.arrivals.len(),
-        )
-    };
-    assert_eq!(
-        [seen(10), seen(20), seen(30), seen(40)],
-        [(20, 1), (20, 2), (30, 2), (20, 1)]
-    );
-}
-
-#[test]
-fn later_overrides_of_the_file_win_value_by_value() {
-    let past = Lab::of(3)
-        .link("from = ['n1']\nto = 'all'\nlatency = { constant = '20ms' }\nduplicate = 1.0")
-        .link("from = ['n1']\nto = ['n3']\nlatency = { constant = '30ms' }")
-        .run();
-    let seen = |to: &str| {
-        let message = &past.msgs_at(0, &format!("n1>{to} hub.discovery"))[0];
-        (message.arrivals[0].0 / MS, message.arrivals.len())
-    };
-    assert_eq!([seen("n2"), seen("n3")], [(20, 2), (30, 2)]);
-}
-
-#[test]
 fn heal_leaves_views_clocks_and_pauses_alone() {
     let past = Lab::of(3)
         .step("5s", "view = { on = 'n1', nodes = ['n1', 'n2'] }")
@@ -509,238 +469,73 @@ fn heal_leaves_views_clocks_and_pauses_alone() {
     );
 }
 
-/// n1 hosts a and sends join data at 5 s; its clock changes at 6 s; b is in the join data of 7 s.
-fn join_data_twice(clock: &str) -> Lab {
-    Lab::of(2)
-        .step(
-            "4s",
-            "start_children = { on = 'n1', ids = ['a'], announce = false }",
-        )
-        .step("5s", "broadcast = { on = 'n1', to = ['n2'] }")
-        .step("6s", &format!("clock = {{ nodes = ['n1'], {clock} }}"))
-        .step(
-            "6s",
-            "start_children = { on = 'n1', ids = ['b'], announce = false }",
-        )
-        .step("7s", "broadcast = { on = 'n1', to = ['n2'] }")
-}
-
-fn b_is_taken(lab: &Lab) -> bool {
-    !lab.run().row_of("n2", "b", 8 * S).is_empty()
+#[test]
+fn an_unregistered_row_goes_with_the_purge_at_which_its_30_seconds_are_over() {
+    let past = Lab::of(1)
+        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
+        .step("15s", "stop_children = { on = 'n1', ids = ['a'] }")
+        .run();
+    let rows = past.lines("n1", &["row"]);
+    let expected = ["5s row a n1=n1.1.1", "15s row a ", "45s row a "];
+    assert_eq!(rows, expected, "expiry 45 s is over at 45 s");
 }
 
 #[test]
-fn strategies_see_a_wall_clock_that_jumps() {
+fn the_guard_looks_at_a_flush_that_has_new_nodes() {
+    let lab = |joiner: &str| {
+        Lab::of(3)
+            .set("cluster.start = ['n1', 'n2']")
+            .step("1s", joiner)
+            .step("1400ms", "start_children = { on = 'n1', ids = ['a'] }")
+            .step("1600ms", "stop_children = { on = 'n1', ids = ['a'] }")
+            .step("8s", "sync = { on = 'n1' }")
+    };
+    let past = lab("join = { nodes = ['n3'] }").run();
     assert!(
-        b_is_taken(&join_data_twice("jump = '-1999999us'")),
-        "7 s - 2 s + 1 us is later than 5 s"
+        !past.msgs_at(8 * S, "n1>n2 pubsub.sync").is_empty(),
+        "it saw a at 1.505 s"
     );
-    assert!(
-        !b_is_taken(&join_data_twice("jump = '-2s'")),
-        "a timestamp must be strictly greater"
-    );
+    let past = lab("sync = { on = 'n2' }").run();
+    assert!(past.msgs_at(8 * S, "n1>n2 pubsub.sync").is_empty());
 }
 
 #[test]
-fn drift_is_added_rounded_down_since_the_last_clock_step() {
-    assert!(!b_is_taken(
-        &join_data_twice("jump = '-2s'").step("6s", "clock = { nodes = ['n1'], rate_ppm = -1 }")
-    ));
-    let steady = Lab::of(2)
-        .step(
-            "4s",
-            "start_children = { on = 'n1', ids = ['a'], announce = false }",
-        )
-        .step("5s", "clock = { nodes = ['n1'], rate_ppm = -1000000 }")
-        .step("5s", "broadcast = { on = 'n1', to = ['n2'] }")
-        .step(
-            "6s",
-            "start_children = { on = 'n1', ids = ['b'], announce = false }",
-        )
-        .step("7s", "broadcast = { on = 'n1', to = ['n2'] }");
-    assert!(!b_is_taken(&steady), "a clock that stands still");
-}
-
-#[test]
-fn wall_clocks_keep_their_offset_over_crash_and_restart() {
-    let lab = |jump: &str| {
+fn the_guard_looks_at_every_periodic_round_on_every_node() {
+    let lab = |sync_interval: &str| {
         Lab::of(2)
+            .gossip()
+            .set(&format!(
+                "strategy.gossip.sync_interval = '{sync_interval}'"
+            ))
+            .step("8s", "start_children = { on = 'n2', ids = ['a'] }")
+            .step("12s", "stop_children = { on = 'n2', ids = ['a'] }")
+            .step("13s", "start_children = { on = 'n1', ids = ['b'] }")
             .step(
-                "4s",
-                "start_children = { on = 'n1', ids = ['a'], announce = false }",
+                "14s",
+                "rows = { on = 'n1', rows = [{ child = 'a', nodes = { n2 = 'n2.1.1' } }] }",
             )
-            .step("5s", "broadcast = { on = 'n1', to = ['n2'] }")
-            .step(
-                "5s",
-                &format!("clock = {{ nodes = ['n1'], jump = '{jump}' }}"),
-            )
-            .step("5100ms", "crash = { nodes = ['n1'] }")
-            .step("5200ms", "restart = { nodes = ['n1'] }")
-            .step(
-                "6s",
-                "start_children = { on = 'n1', ids = ['b'], announce = false }",
-            )
-            .step("7s", "broadcast = { on = 'n1', to = ['n2'] }")
     };
-    assert!(!b_is_taken(&lab("-1h")));
-    assert!(b_is_taken(&lab("1h")));
-}
-
-#[test]
-fn timers_do_not_notice_a_jump_of_the_wall_clock() {
-    let past = Lab::of(2)
-        .step("5s", "clock = { nodes = ['n1'], jump = '1h' }")
-        .run();
-    assert_eq!(past.msgs("n1>n2 hub.discovery").len(), 7);
-}
-
-#[test]
-fn a_sender_is_busy_for_the_send_gap_with_each_message_to_others() {
-    let past = Lab::of(4).set("network.send_gap = '100ms'").run();
-    let dues = |from: &str| {
-        past.msgs_at(0, &format!("{from}>* *"))
-            .iter()
-            .map(|message| message.due.unwrap() / MS)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(dues("n1"), [5, 105, 205]);
-    assert_eq!(dues("n4"), [5, 105, 205], "each sender by itself");
-}
-
-#[test]
-fn messages_to_oneself_are_exempt_from_the_send_gap_and_never_lost_and_take_the_default_latency() {
-    let past = Lab::of(3)
-        .gossip()
-        .set("network.send_gap = '1ms'")
-        .set("network.loss = 0.3")
-        .link("from = 'all'\nto = 'all'\nlatency = { constant = '9ms' }")
-        .step(
-            "1s",
-            "link = { from = ['n1'], to = ['n1'], latency = { constant = '70ms' }, loss = 1.0 }",
-        )
-        .step("2s", "start_children = { on = 'n1', ids = ['a'] }")
-        .run();
-    let own: Vec<Msg> = ["n1", "n2", "n3"]
-        .iter()
-        .flat_map(|node| past.msgs(&format!("{node}>{node} *")))
-        .collect();
-    assert!(!own.is_empty(), "gossip sends to itself");
-    assert!(
-        own.iter()
-            .all(|message| message.arrived() == Some(message.at + 5 * MS)),
-        "{own:?}"
-    );
-    assert!(past.report.messages.dropped > 0);
-}
-
-#[test]
-fn a_receiver_serves_one_message_after_the_other_whatever_their_channel() {
-    let past = Lab::of(4).set("network.service_time = '100ms'").run();
-    let handled: Vec<_> = past
-        .msgs_at(0, "*>n1 *")
-        .iter()
-        .map(|message| message.arrived().unwrap() / MS)
-        .collect();
+    // n1 hosts nothing at 10 s and starts no round then, but n2 looks at its own children.
     assert_eq!(
-        handled,
-        [105, 205, 305],
-        "a message is handled when its service ends"
-    );
-    let past = Lab::of(3)
-        .set("network.service_time = '100ms'")
-        .step("5s", "start_children = { on = 'n2', ids = ['a'] }")
-        .step("5s", "broadcast = { on = 'n2', to = ['n1'] }")
-        .step("5s", "start_children = { on = 'n1', ids = ['b'] }")
-        .run();
-    assert_eq!(
-        past.msgs_at(5 * S, "n2>n1 pubsub.requests")[0].arrived(),
-        Some(5_105 * MS)
+        lab("10s").run().row_of("n1", "a", 25 * S),
+        "",
+        "n2 says that it has none"
     );
     assert_eq!(
-        past.msgs_at(5 * S, "n2>n1 pubsub.join")[0].arrived(),
-        Some(5_205 * MS)
-    );
-    assert_eq!(
-        past.lines("n1", &["starts"]),
-        ["5s starts b n1.1.1"],
-        "commands do not queue"
+        lab("20s").run().row_of("n1", "a", 25 * S),
+        "n2=n2.1.1",
+        "n2 says nothing"
     );
 }
 
 #[test]
-fn timers_do_not_queue_behind_messages() {
-    let past = Lab::of(2).set("network.service_time = '20s'").run();
-    assert!(
-        past.lines("n1", &["timer"])
-            .contains(&"10s timer Discovery".to_owned())
+fn gossip_ignores_the_members_of_a_raw_request_and_handles_its_own_at_once() {
+    let register = "requests = [{ register = [{ child = 'x', nodes = { n1 = 'p1' } }] }]";
+    let lab = Lab::of(3).gossip().step(
+        "5s",
+        &format!("propagate = {{ from = 'n1', members = ['n2'], {register} }}"),
     );
-    assert_eq!(
-        past.msgs("n2>n1 hub.discovery")[1].arrived(),
-        Some(40_005 * MS),
-        "behind the first, which took from 0.005 s to 20.005 s"
-    );
-}
-
-#[test]
-fn bandwidth_is_shared_by_all_channels_of_a_directed_link() {
-    let past = Lab::of(3)
-        .set("network.bytes_per_second = 1000")
-        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
-        .step("5s", "broadcast = { on = 'n1', to = ['n2'] }")
-        .run();
-    let on_link = past.msgs_at(5 * S, "n1>n2 *");
-    assert_eq!(
-        on_link
-            .iter()
-            .map(|message| message.kind.as_str())
-            .collect::<Vec<_>>(),
-        ["pubsub.requests", "pubsub.join"]
-    );
-    let mut free = 5 * S;
-    for message in &on_link {
-        free += message.bytes * 1_000;
-        assert_eq!(message.due, Some(free + 5 * MS), "{message:?}");
-    }
-    let other = &past.msgs_at(5 * S, "n1>n3 *")[0];
-    assert_eq!(
-        other.due,
-        Some(5 * S + other.bytes * 1_000 + 5 * MS),
-        "each link by itself"
-    );
-}
-
-#[test]
-fn a_link_that_a_cut_emptied_is_free_again() {
-    let past = Lab::of(2)
-        .step(
-            "4s",
-            "link = { from = ['n1'], to = ['n2'], bytes_per_second = 1 }",
-        )
-        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
-        .step(
-            "5s",
-            "link = { from = ['n1'], to = ['n2'], bytes_per_second = 1000000 }",
-        )
-        .step(
-            "5s",
-            "cut = { from = ['n1'], to = ['n2'], heal_after = '1s' }",
-        )
-        .step("7s", "sync = { on = 'n1' }")
-        .run();
-    assert!(past.msgs_at(7 * S, "n1>n2 *")[0].due.unwrap() < 7_006 * MS);
-}
-
-#[test]
-fn a_thousand_messages_of_one_instant_arrive_together() {
-    let mut lab = Lab::of(2).step("4s", "start_children = { on = 'n1', ids = ['a'] }");
-    for _ in 0..1_000 {
-        lab = lab.step("5s", "sync = { on = 'n1' }");
-    }
     let past = lab.run();
-    let arrivals: Vec<_> = past
-        .msgs_at(5 * S, "n1>n2 pubsub.sync")
-        .iter()
-        .map(|message| message.arrived().unwrap())
-        .collect();
-    assert_eq!(arrivals, vec![5_005 * MS; 1_000]);
+    assert_eq!(past.row_of("n1", "x", 5 * S), "n1=p1");
+    assert_eq!(past.row_of("n3", "x", 6 * S), "n1=p1");
 }
