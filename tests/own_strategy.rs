@@ -4,6 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -23,7 +24,7 @@ fn cargo(directory: &Path, command: &str) -> Command {
         .env("CARGO_TARGET_DIR", target.expect("target/PROFILE/hublab"))
         .env_remove("HUBLAB_LOG")
         .stdin(Stdio::null())
-        .args([command, "--quiet", "--locked"]);
+        .args([command, "--quiet"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
@@ -32,7 +33,7 @@ fn cargo(directory: &Path, command: &str) -> Command {
 
 fn example() -> Command {
     let mut example = cargo(Path::new(ROOT), "run");
-    example.args(["--example", "custom_strategy", "--"]);
+    example.args(["--locked", "--example", "custom_strategy", "--"]);
     example
 }
 
@@ -45,8 +46,7 @@ fn output_of(command: &mut Command) -> String {
     let status = output.status;
     assert!(
         status.success(),
-        "{command:?} ended with {status}\n{out}\n{err}\n(if the template's lock file is behind: \
-         `cargo update --workspace --manifest-path template/Cargo.toml`)"
+        "{command:?} ended with {status}\n{out}\n{err}"
     );
     out
 }
@@ -60,20 +60,22 @@ fn assert_passes(report: &str, strategy: &str) {
     assert!(judged >= 3, "the scenario has something to judge");
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+/// Copies a directory, without what was built or written in it.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
         let name = entry.file_name();
         if name == "target" || name == "hublab-out" {
             continue;
         }
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to.join(name));
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to.join(name))?;
         } else {
-            fs::copy(entry.path(), to.join(name)).unwrap();
+            fs::copy(entry.path(), to.join(name))?;
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn the_example_runs_its_strategy_through_the_library_and_from_the_command_line()
 fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() {
     let elsewhere = tempfile::tempdir().unwrap();
     let template = elsewhere.path();
-    copy(&Path::new(ROOT).join("template"), template);
+    copy(&Path::new(ROOT).join("template"), template).unwrap();
     let manifest = fs::read_to_string(template.join("Cargo.toml")).unwrap();
     let moved = manifest.replace(r#"path = "..""#, &format!("path = {ROOT:?}"));
     assert_ne!(moved, manifest, "the template names this package");
