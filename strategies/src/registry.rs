@@ -75,7 +75,7 @@ impl<'a> RowRef<'a> {
 /// for every rule but [`Registry::put`]; look-ups show it, so that tests and tools can see it.
 ///
 /// Memory, per (node, row) pair with one entry per row: 48 bytes of row, 8 to 12 of hash table and
-/// about 20 of index, plus at most a quarter of slack in the slab.
+/// about 20 of index, and next to no slack in the slab.
 #[derive(Debug, Default)]
 pub struct Registry {
     rows: Rows,
@@ -207,7 +207,10 @@ impl Registry {
     pub fn append_data(&mut self, data: &[(&NodeId, &Snapshot)], sink: Sink<'_>) {
         for (node, snapshot) in data {
             let children = snapshot.children();
-            for child in &children[self.unchanged(node, children)..] {
+            let changed = &children[self.unchanged(node, children)..];
+            self.rows
+                .make_room(changed.iter().map(|child| child.spec.id()));
+            for child in changed {
                 self.append_child(node, child, sink);
             }
         }

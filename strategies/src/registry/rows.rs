@@ -70,9 +70,41 @@ impl Slot {
 
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    slots: Vec<Option<Slot>>,
+    slots: Slots,
     free: Vec<u32>,
     table: HashTable<u32>,
+}
+
+/// A slab that grows by chunks and never moves what is in it: a large registry has no slack to
+/// speak of and leaves no holes behind, a small one stays small.
+#[derive(Debug, Default)]
+struct Slots(Vec<Vec<Option<Slot>>>);
+
+/// Rows per chunk.
+const CHUNK: usize = 256;
+
+impl Slots {
+    fn get(&self, at: u32) -> Option<&Slot> {
+        let at = at as usize;
+        self.0.get(at / CHUNK)?.get(at % CHUNK)?.as_ref()
+    }
+
+    /// # Panics
+    /// If there is no such place.
+    fn place(&mut self, at: u32) -> &mut Option<Slot> {
+        &mut self.0[at as usize / CHUNK][at as usize % CHUNK]
+    }
+
+    fn push(&mut self, slot: Slot) -> u32 {
+        if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            let room = if self.0.is_empty() { 0 } else { CHUNK };
+            self.0.push(Vec::with_capacity(room));
+        }
+        let full = (self.0.len() - 1) * CHUNK;
+        let chunk = self.0.last_mut().expect("a chunk with room");
+        chunk.push(Some(slot));
+        u32::try_from(full + chunk.len() - 1).expect("fewer than 2^32 rows")
+    }
 }
 
 impl Rows {
@@ -82,11 +114,19 @@ impl Rows {
 
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.slots.capacity()
+        self.slots.0.iter().map(Vec::capacity).sum()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().flatten()
+        self.slots.0.iter().flatten().flatten()
+    }
+
+    /// Makes room for those of these children that have no row: one look at all of them first, so
+    /// that memory is asked for their places at once and not one after the other.
+    pub(super) fn make_room<'a>(&mut self, children: impl Iterator<Item = &'a ChildId>) {
+        let missing = children.filter(|child| self.find(child).is_none()).count();
+        let slots = &self.slots;
+        self.table.reserve(missing, |at| hash_of(slots.get(*at)));
     }
 
     pub(super) fn find(&self, child: &ChildId) -> Option<u32> {
@@ -98,8 +138,8 @@ impl Rows {
     /// # Panics
     /// If nothing is stored there: a position outlived its row.
     pub(super) fn slot(&self, at: u32) -> &Slot {
-        self.slots[at as usize]
-            .as_ref()
+        self.slots
+            .get(at)
             .expect("a position in the table names a stored row")
     }
 
@@ -108,7 +148,8 @@ impl Rows {
     /// # Panics
     /// As [`Self::slot`].
     pub(super) fn replace(&mut self, at: u32, slot: Slot) -> Slot {
-        self.slots[at as usize]
+        self.slots
+            .place(at)
             .replace(slot)
             .expect("a row is replaced by one of the same child")
     }
@@ -121,43 +162,32 @@ impl Rows {
         let hash = slot.spec.id().text_hash();
         let at = match self.free.pop() {
             Some(at) => {
-                self.slots[at as usize] = Some(slot);
+                *self.slots.place(at) = Some(slot);
                 at
             }
-            None => {
-                let len = self.slots.len();
-                if len == self.slots.capacity() {
-                    // By a quarter, not by doubling: the slack is paid for by every registry.
-                    self.slots.reserve_exact(len / 4 + 16);
-                }
-                self.slots.push(Some(slot));
-                u32::try_from(len).expect("fewer than 2^32 rows")
-            }
+            None => self.slots.push(slot),
         };
         let slots = &self.slots;
-        self.table.insert_unique(hash, at, |at| {
-            slots[*at as usize]
-                .as_ref()
-                .map_or(0, |slot| slot.spec.id().text_hash())
-        });
+        self.table
+            .insert_unique(hash, at, |at| hash_of(slots.get(*at)));
         at
     }
 
     pub(super) fn remove(&mut self, child: &ChildId) -> Option<(u32, Slot)> {
         let slots = &self.slots;
-        let is_it = |at: &u32| {
-            slots[*at as usize]
-                .as_ref()
-                .is_some_and(|slot| slot.spec.id() == child)
-        };
+        let is_it = |at: &u32| slots.get(*at).is_some_and(|slot| slot.spec.id() == child);
         let (at, _) = self
             .table
             .find_entry(child.text_hash(), is_it)
             .ok()?
             .remove();
         self.free.push(at);
-        Some((at, self.slots[at as usize].take()?))
+        Some((at, self.slots.place(at).take()?))
     }
+}
+
+fn hash_of(slot: Option<&Slot>) -> u64 {
+    slot.map_or(0, |slot| slot.spec.id().text_hash())
 }
 
 #[cfg(test)]
