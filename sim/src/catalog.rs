@@ -84,7 +84,9 @@ impl Catalog {
     /// A catalog without strategies.
     #[must_use]
     pub fn empty() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self {
+            entries: BTreeMap::new(),
+        }
     }
 
     /// Adds a strategy; one of the same name is replaced.
@@ -153,9 +155,10 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
         let config = Self::read(params).map_err(|reason| (String::new(), reason))?;
         S::new(&config).map_err(|error| (error.key.to_owned(), error.reason))?;
         Ok(Box::new(move |node, incarnation, common| {
-            let strategy = S::new(&config).expect("parameters that were accepted once stay accepted");
+            let strategy =
+                S::new(&config).expect("parameters that were accepted once stay accepted");
             let membership = Discovery::new(common.discovery_interval, common.join_debounce);
-            let hub = Hub::new(node.clone(), incarnation, strategy, membership, common.hub.clone());
+            let hub = Hub::new(node.clone(), incarnation, strategy, membership, common.hub);
             Box::new(HubNode::new(hub))
         }))
     }

@@ -58,8 +58,20 @@ pub struct Effects<'a> {
 
 impl<'a> Effects<'a> {
     /// The runtime for a step at `now`. `hops` is the number of messages that led here.
-    pub fn new(now: Time, wall: WallTime, hops: u32, stream: &'a mut Stream, wishes: &'a mut Wishes) -> Self {
-        Self { now, wall, hops, stream, wishes }
+    pub fn new(
+        now: Time,
+        wall: WallTime,
+        hops: u32,
+        stream: &'a mut Stream,
+        wishes: &'a mut Wishes,
+    ) -> Self {
+        Self {
+            now,
+            wall,
+            hops,
+            stream,
+            wishes,
+        }
     }
 
     /// Records a branch worth counting.
@@ -90,7 +102,9 @@ impl<M: Message> Runtime<M> for Effects<'_> {
         self.wishes.recipients.extend_from_slice(to);
         let end = index(self.wishes.recipients.len());
         let packet = Packet::new(channel, message, self.hops + 1);
-        self.wishes.effects.push(Effect::Send { start, end, packet });
+        self.wishes
+            .effects
+            .push(Effect::Send { start, end, packet });
     }
 
     fn announce(&mut self, channel: Channel, message: M) {
@@ -107,7 +121,11 @@ impl<M: Message> Runtime<M> for Effects<'_> {
     }
 
     fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, metadata: &Metadata) {
-        self.wishes.effects.push(Effect::StartChild(spec.clone(), pid.clone(), metadata.clone()));
+        self.wishes.effects.push(Effect::StartChild(
+            spec.clone(),
+            pid.clone(),
+            metadata.clone(),
+        ));
     }
 
     fn stop_child(&mut self, pid: &Pid) {

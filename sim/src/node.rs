@@ -30,7 +30,10 @@ pub struct Packet {
 
 impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Packet").field("kind", &self.kind).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Packet")
+            .field("kind", &self.kind)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +119,10 @@ impl<S: Synchronization, M: Membership> Node for HubNode<S, M> {
         let input = match input {
             NodeInput::Start => Input::Start,
             NodeInput::Message { from, packet } => {
-                match packet.payload.downcast_ref::<Envelope<S::Message, M::Message>>() {
+                match packet
+                    .payload
+                    .downcast_ref::<Envelope<S::Message, M::Message>>()
+                {
                     Some(message) => Input::Message { from, message },
                     // In a mixed cluster a strategy does not understand another's messages.
                     None => return effects.mark("hub.unintelligible"),

@@ -39,7 +39,7 @@ pub enum Purpose {
     Generator = 7,
 }
 
-/// The finish of MurmurHash3 with Stafford's constants (variant 13): every input bit reaches
+/// The finish of `MurmurHash3` with Stafford's constants (variant 13): every input bit reaches
 /// every output bit.
 #[inline]
 #[must_use]
@@ -84,9 +84,7 @@ pub fn unit(draw: u64) -> f64 {
 #[inline]
 #[must_use]
 pub fn below(draw: u64, bound: u64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "the high half of a 128-bit product")]
-    let high = ((u128::from(draw) * u128::from(bound)) >> 64) as u64;
-    high
+    ((u128::from(draw) * u128::from(bound)) >> 64) as u64
 }
 
 /// A stream that is read in order.
@@ -121,7 +119,10 @@ impl Stream {
 /// equal steps; `field` tells the ranges of one step apart.
 #[must_use]
 pub fn script_draw(seed: u64, content: &str, nth_equal: u64, field: u8) -> u64 {
-    draw(key(seed, Purpose::Script, &[content, &nth_equal.to_string()]), u64::from(field))
+    draw(
+        key(seed, Purpose::Script, &[content, &nth_equal.to_string()]),
+        u64::from(field),
+    )
 }
 
 #[cfg(test)]
@@ -139,12 +140,17 @@ mod tests {
     #[test]
     fn golden_draws_do_not_change() {
         // A change here is SEED-BREAKING.
-        let golden = expect_test::expect!["[12275330000295230310, 10362066361650460463, 6238072747940578789, 11385487063155714807, 15839785061582574730, 11112721109134623243, 14981143914356330066]"];
+        let golden = expect_test::expect![
+            "[12275330000295230310, 10362066361650460463, 6238072747940578789, 11385487063155714807, 15839785061582574730, 11112721109134623243, 14981143914356330066]"
+        ];
         golden.assert_eq(&format!(
             "{:?}",
             [
                 key(1, Purpose::Node, &["n1", "1"]),
-                pair_key(key(1, Purpose::Link, &["n1"]), key(1, Purpose::Link, &["n2"])),
+                pair_key(
+                    key(1, Purpose::Link, &["n1"]),
+                    key(1, Purpose::Link, &["n2"])
+                ),
                 draw(1, 0),
                 draw(1, 1),
                 draw(2, 0),
@@ -156,7 +162,10 @@ mod tests {
 
     #[test]
     fn names_are_framed_so_that_two_lists_never_run_together() {
-        assert_ne!(key(1, Purpose::Link, &["ab", "c"]), key(1, Purpose::Link, &["a", "bc"]));
+        assert_ne!(
+            key(1, Purpose::Link, &["ab", "c"]),
+            key(1, Purpose::Link, &["a", "bc"])
+        );
     }
 
     #[test]

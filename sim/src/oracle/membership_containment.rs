@@ -76,14 +76,22 @@ impl MembershipContainment {
 
     /// Notes when a node outside the view will have been there for too long.
     fn watch(&mut self, at: NodeIx, node: &NodeId, world: &World<'_>) {
-        let Some(observer) = self.observers.get(&at) else { return };
-        if observer.view.contains(node) || observer.exempt.contains(node) || observer.reported.contains(node) {
+        let Some(observer) = self.observers.get(&at) else {
+            return;
+        };
+        if observer.view.contains(node)
+            || observer.exempt.contains(node)
+            || observer.reported.contains(node)
+        {
             return;
         }
-        let has_entries = world.registry(at).is_some_and(|registry| registry.children_of(node).next().is_some());
+        let has_entries = world
+            .registry(at)
+            .is_some_and(|registry| registry.children_of(node).next().is_some());
         if has_entries {
             let since = observer.left.get(node).copied().unwrap_or(observer.booted);
-            self.deadlines.insert((Time(since.0 + self.bound_us), at, node.clone()));
+            self.deadlines
+                .insert((Time(since.0 + self.bound_us), at, node.clone()));
         }
     }
 }
@@ -101,16 +109,30 @@ impl Oracle for MembershipContainment {
         let at = event.node;
         if let Payload::Booted { name, .. } = &event.payload {
             let view = BTreeSet::from([name.clone()]);
-            self.observers.insert(at, Observer { booted: event.at, view, ..Observer::default() });
+            self.observers.insert(
+                at,
+                Observer {
+                    booted: event.at,
+                    view,
+                    ..Observer::default()
+                },
+            );
             self.deadlines.retain(|(_, observer, _)| *observer != at);
         } else if let Payload::Stopped(_) = &event.payload {
             self.observers.remove(&at);
             self.deadlines.retain(|(_, observer, _)| *observer != at);
         } else if let Payload::View(view) = &event.payload {
             self.view_changed(event.at, at, view, world);
-        } else if let Payload::Row { after: Some(row), .. } = &event.payload {
+        } else if let Payload::Row {
+            after: Some(row), ..
+        } = &event.payload
+        {
             for entry in &row.entries {
-                if self.observers.get(&at).is_some_and(|observer| !observer.view.contains(&entry.node)) {
+                if self
+                    .observers
+                    .get(&at)
+                    .is_some_and(|observer| !observer.view.contains(&entry.node))
+                {
                     self.watch(at, &entry.node, world);
                 }
             }
@@ -124,16 +146,27 @@ impl Oracle for MembershipContainment {
                 return;
             }
             self.deadlines.pop_first();
-            let Some(observer) = self.observers.get_mut(&at) else { continue };
+            let Some(observer) = self.observers.get_mut(&at) else {
+                continue;
+            };
             let is_outside = !observer.view.contains(&node) && !observer.exempt.contains(&node);
-            let child = world.registry(at).and_then(|registry| registry.children_of(&node).next().cloned());
+            let child = world
+                .registry(at)
+                .and_then(|registry| registry.children_of(&node).next().cloned());
             if let Some(child) = child.filter(|_| is_outside)
                 && observer.reported.insert(node.clone())
             {
                 let since = observer.left.get(&node).copied().unwrap_or(observer.booted);
                 let name = world.name(at);
-                let detail = format!("{name} has {child} of {node}, which has been outside its cluster view since {since}");
-                found.push(Violation::new(NAME, Time(now.0.max(deadline.0 + 1)), name.as_str(), detail));
+                let detail = format!(
+                    "{name} has {child} of {node}, which has been outside its cluster view since {since}"
+                );
+                found.push(Violation::new(
+                    NAME,
+                    Time(now.0.max(deadline.0 + 1)),
+                    name.as_str(),
+                    detail,
+                ));
             }
         }
     }

@@ -30,7 +30,8 @@ pub trait Oracle: Send {
     fn step_done(&mut self, _now: Time, _world: &World<'_>, _found: &mut Vec<Violation>) {}
 
     /// The instant `now` is over, and nothing happens before `next`.
-    fn settle(&mut self, _now: Time, _next: Time, _world: &World<'_>, _found: &mut Vec<Violation>) {}
+    fn settle(&mut self, _now: Time, _next: Time, _world: &World<'_>, _found: &mut Vec<Violation>) {
+    }
 }
 
 /// A rule that was broken.
@@ -48,12 +49,20 @@ pub struct Violation {
 
 impl Violation {
     pub(crate) fn new(oracle: &str, at: Time, node: &str, detail: String) -> Self {
-        Self { oracle: oracle.to_owned(), at_us: at.0, node: node.to_owned(), detail }
+        Self {
+            oracle: oracle.to_owned(),
+            at_us: at.0,
+            node: node.to_owned(),
+            detail,
+        }
     }
 }
 
 /// `no_crash`, which the engine judges itself: it is the one that sees a step panic.
 pub const NO_CRASH: &str = "no_crash";
+
+/// Makes an oracle for one run.
+type Make = fn(&Facts) -> Box<dyn Oracle>;
 
 /// One oracle of the list.
 pub struct OracleEntry {
@@ -61,7 +70,7 @@ pub struct OracleEntry {
     pub name: &'static str,
     /// When it holds, in one line.
     pub summary: &'static str,
-    make: Option<fn(&Facts) -> Box<dyn Oracle>>,
+    make: Option<Make>,
 }
 
 impl std::fmt::Debug for OracleEntry {
@@ -87,11 +96,20 @@ pub const LIST: &[OracleEntry] = &[
         summary: "a view holds no entry of a node that has long been outside the cluster view",
         make: Some(|facts| Box::new(membership_containment::MembershipContainment::new(facts))),
     },
-    OracleEntry { name: NO_CRASH, summary: "no step panics; always counts", make: None },
+    OracleEntry {
+        name: NO_CRASH,
+        summary: "no step panics; always counts",
+        make: None,
+    },
 ];
 
 /// Every oracle, by the name that scenario files use.
-pub const NAMES: &[&str] = &[own_truth::NAME, unique_entry::NAME, membership_containment::NAME, NO_CRASH];
+pub const NAMES: &[&str] = &[
+    own_truth::NAME,
+    unique_entry::NAME,
+    membership_containment::NAME,
+    NO_CRASH,
+];
 
 /// The oracle of a name; `None` for an unknown one, and for `no_crash`, which always counts.
 #[must_use]
@@ -106,6 +124,9 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_list() {
-        assert_eq!(NAMES, LIST.iter().map(|entry| entry.name).collect::<Vec<_>>());
+        assert_eq!(
+            NAMES,
+            LIST.iter().map(|entry| entry.name).collect::<Vec<_>>()
+        );
     }
 }

@@ -28,8 +28,9 @@ impl Oracle for OwnTruth {
     }
 
     fn event(&mut self, event: &Event, _world: &World<'_>) {
-        if let Payload::Row { child, .. } | Payload::ChildStarted { child, .. } | Payload::ChildStopped { child, .. } =
-            &event.payload
+        if let Payload::Row { child, .. }
+        | Payload::ChildStarted { child, .. }
+        | Payload::ChildStopped { child, .. } = &event.payload
         {
             self.touched.insert((event.node, child.clone()));
         }
@@ -63,8 +64,14 @@ fn check(node: NodeIx, child: &ChildId, world: &World<'_>) -> Option<String> {
         Some(Some(pid)) if *pid == running.pid => None,
         Some(pid) => {
             let pid = pid.map_or("nil", |pid| pid.as_str());
-            Some(format!("{name} runs {child} as {} but its own registry says {pid}", running.pid))
+            Some(format!(
+                "{name} runs {child} as {} but its own registry says {pid}",
+                running.pid
+            ))
         }
-        None => Some(format!("{name} runs {child} as {} but its own registry has no entry of it", running.pid)),
+        None => Some(format!(
+            "{name} runs {child} as {} but its own registry has no entry of it",
+            running.pid
+        )),
     }
 }

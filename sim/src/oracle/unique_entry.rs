@@ -20,19 +20,35 @@ impl Oracle for UniqueEntry {
     }
 
     fn event(&mut self, event: &Event, world: &World<'_>) {
-        let Payload::Row { child, before, after: Some(row) } = &event.payload else { return };
+        let Payload::Row {
+            child,
+            before,
+            after: Some(row),
+        } = &event.payload
+        else {
+            return;
+        };
         let repeated = |entries: &[Entry]| {
             entries.iter().enumerate().find_map(|(at, entry)| {
-                entries[..at].iter().any(|earlier| earlier.node == entry.node).then(|| entry.node.clone())
+                entries[..at]
+                    .iter()
+                    .any(|earlier| earlier.node == entry.node)
+                    .then(|| entry.node.clone())
             })
         };
-        let Some(node) = repeated(&row.entries) else { return };
-        if before.as_ref().is_some_and(|row| repeated(&row.entries).is_some()) {
+        let Some(node) = repeated(&row.entries) else {
+            return;
+        };
+        if before
+            .as_ref()
+            .is_some_and(|row| repeated(&row.entries).is_some())
+        {
             return;
         }
         let at = world.name(event.node);
         let detail = format!("the row of {child} at {at} names {node} more than once");
-        self.found.push(Violation::new(NAME, event.at, at.as_str(), detail));
+        self.found
+            .push(Violation::new(NAME, event.at, at.as_str(), detail));
     }
 
     fn step_done(&mut self, _now: Time, _world: &World<'_>, found: &mut Vec<Violation>) {

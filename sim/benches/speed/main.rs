@@ -4,6 +4,8 @@
 //! two floods compare it with a plain loop over a `BinaryHeap` that does nothing else.
 //! `cargo bench -- NAME` runs the rows whose name contains NAME.
 
+#![expect(clippy::print_stdout, reason = "the table is the output")]
+
 mod flood;
 mod table;
 mod workload;

@@ -46,7 +46,7 @@ pub(crate) fn measure(table: &mut Table) {
 
 /// The cost of a message in the whole engine: the difference of a long run and a short one, so
 /// that booting the cluster does not count.
-pub(crate) fn whole_engine(nodes: u64) -> f64 {
+fn whole_engine(nodes: u64) -> f64 {
     let once = |messages: u64| {
         let (scenario, catalog) = (scenario(nodes, messages), catalog());
         let mut delivered = 0;
