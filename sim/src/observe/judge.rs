@@ -253,7 +253,7 @@ impl Stretch {
     /// A stretch without steps ends just before `end`.
     fn close(&mut self, end: Time) {
         let since = self.since.max(self.from);
-        if end > self.from && self.disordered == 0 && since <= self.deadline && since < end {
+        if self.disordered == 0 && since <= self.deadline && since < end {
             self.held_since.get_or_insert(since);
         }
     }

@@ -223,3 +223,45 @@ fn names_of_file_and_strategy_and_comments_are_not_hashed() {
         "without children both strategies do the same"
     );
 }
+
+#[test]
+fn a_copy_takes_a_time_of_its_own() {
+    let fates = fates(&lottery().set("network.duplicate = 1.0").run());
+    let both = || {
+        fates
+            .values()
+            .flatten()
+            .filter_map(|(latency, copy)| Some((*latency, (*copy)?)))
+    };
+    let differ = both()
+        .filter(|(latency, copy)| *latency != Some(*copy))
+        .count();
+    assert!(
+        differ * 100 > both().count() * 99,
+        "{differ} of {}",
+        both().count()
+    );
+}
+
+#[test]
+fn each_incarnation_of_a_node_has_a_stream_of_its_own() {
+    let mut lab = Lab::of(8).gossip().set("strategy.gossip.recipients = 1");
+    for (boot, at) in [("start", "0s"), ("restart = { nodes = ['n1'] }", "2s")] {
+        if at != "0s" {
+            lab = lab.step("1s", "crash = { nodes = ['n1'] }").step(at, boot);
+        }
+        lab = lab.step(at, "view = { on = 'n1', nodes = 'all' }");
+        for _ in 0..8 {
+            lab = lab.step(at, "propagate = { from = 'n1', requests = [{ unregister = [{ child = 'x', nodes = ['n1'] }] }] }");
+        }
+    }
+    let past = lab.run();
+    let picks = |at: u64| {
+        past.msgs_at(at, "n1>* gossip.propagate")
+            .into_iter()
+            .map(|message| message.to)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((picks(0).len(), picks(2 * S).len()), (8, 8));
+    assert_ne!(picks(0), picks(2 * S));
+}

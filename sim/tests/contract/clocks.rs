@@ -86,3 +86,17 @@ fn timers_do_not_notice_a_jump_of_the_wall_clock() {
         .run();
     assert_eq!(past.msgs("n1>n2 hub.discovery").len(), 7);
 }
+
+#[test]
+fn drift_counts_from_the_clock_step_and_not_from_the_beginning() {
+    assert!(
+        b_is_taken(&join_data_twice("rate_ppm = -1000000")),
+        "it stands still at 6 s, later than 5 s"
+    );
+    let slow = join_data_twice("rate_ppm = -500000")
+        .step("6500ms", "clock = { nodes = ['n1'], jump = '-1249999us' }");
+    assert!(
+        b_is_taken(&slow),
+        "6 s + 0.25 s - 1.249999 s + 0.25 s at 7 s, and 5 s before"
+    );
+}

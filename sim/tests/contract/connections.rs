@@ -447,3 +447,21 @@ fn joins_pending_in_the_debounce_outlive_a_view_step() {
         .run();
     assert_eq!(past.view_of("n1", 1_505 * MS), "n1,n3");
 }
+
+#[test]
+fn a_pair_does_not_connect_while_either_direction_is_cut() {
+    let past = strict(2)
+        .step("5s", "cut = { from = ['n1'], to = ['n2'] }")
+        .step(
+            "20s",
+            "start_children = { on = 'n1', ids = ['a'], via = 'n2' }",
+        )
+        .run();
+    let request = &past.msgs("n2>n1 hub.children")[0];
+    assert_eq!(
+        request.losses,
+        [(20 * S, DropReason::Cut)],
+        "n2 could send, but not connect"
+    );
+    assert_eq!(past.lines("n1", &["up"]), ["0s up n2/1"]);
+}

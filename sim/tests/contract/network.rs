@@ -192,3 +192,32 @@ fn a_thousand_messages_of_one_instant_arrive_together() {
         .collect();
     assert_eq!(arrivals, vec![5_005 * MS; 1_000]);
 }
+
+#[test]
+fn a_new_incarnation_is_busy_with_nothing() {
+    let lab = Lab::of(3)
+        .step("1s", "crash = { nodes = ['n1'] }")
+        .step("2s", "restart = { nodes = ['n1'] }");
+    let past = lab.clone().set("network.send_gap = '30s'").run();
+    let dues = |at: u64| {
+        past.msgs_at(at, "n1>* *")
+            .iter()
+            .map(|message| message.due.unwrap_or_default() / MS)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (dues(0), dues(2 * S)),
+        (vec![5, 30_005], vec![2_005, 32_005])
+    );
+    let past = lab
+        .set("network.service_time = '20s'")
+        .step(
+            "3s",
+            "start_children = { on = 'n1', ids = ['a'], via = 'n2' }",
+        )
+        .run();
+    assert_eq!(
+        past.msgs("n2>n1 hub.children")[0].arrived(),
+        Some(23_005 * MS)
+    );
+}

@@ -246,3 +246,16 @@ fn a_pause_does_not_let_later_messages_overtake_those_that_a_busy_receiver_has()
         "the first was done at 6.005 s"
     );
 }
+
+#[test]
+fn an_overdue_timer_that_is_set_anew_by_what_came_before_it_does_not_fire() {
+    let lab = |discovery: &str| {
+        Lab::of(2)
+            .set(&format!("cluster.discovery_interval = '{discovery}'"))
+            .step("300ms", "pause = { nodes = ['n1'] }")
+            .step("1s", "resume = { nodes = ['n1'] }")
+    };
+    // The debounce is due at 0.505 s. An announcement that came at 0.405 s starts it anew.
+    assert_eq!(lab("10s").run().view_of("n1", S), "n1,n2");
+    assert_eq!(lab("400ms").run().view_of("n1", S), "n1");
+}
