@@ -465,3 +465,66 @@ fn a_pair_does_not_connect_while_either_direction_is_cut() {
     );
     assert_eq!(past.lines("n1", &["up"]), ["0s up n2/1"]);
 }
+
+#[test]
+fn the_end_of_a_silence_is_no_news_for_an_end_that_restarted_meanwhile() {
+    let past = strict(2)
+        .step("5s", "partition = { groups = [['n1'], ['n2']] }")
+        .step("6s", "crash = { nodes = ['n2'] }")
+        .step("7s", "restart = { nodes = ['n2'] }")
+        .run();
+    assert_eq!(past.lines("n1", &["down"]), ["15s down n2 Silent"]);
+    assert!(
+        past.lines("n2", &["down"]).is_empty(),
+        "its second incarnation was never connected"
+    );
+}
+
+#[test]
+fn a_new_incarnation_gets_nothing_that_was_sent_to_the_one_before() {
+    for end in ["leave", "crash"] {
+        let past = Lab::of(2)
+            .step(
+                "4s",
+                "link = { from = ['n1'], to = ['n2'], latency = { constant = '2s' } }",
+            )
+            .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
+            .step("6s", &format!("{end} = {{ nodes = ['n2'] }}"))
+            .step("6500ms", "restart = { nodes = ['n2'] }")
+            .run();
+        let request = &past.msgs("n1>n2 pubsub.requests")[0];
+        assert_eq!(request.losses, [(6 * S, DropReason::Stopped)], "{end}");
+    }
+}
+
+#[test]
+fn a_crash_of_its_next_incarnation_does_not_lose_what_a_leaver_had_sent() {
+    let past = Lab::of(2)
+        .step(
+            "4s",
+            "link = { from = ['n2'], to = ['n1'], latency = { constant = '4s' } }",
+        )
+        .step("5s", "start_children = { on = 'n2', ids = ['a'] }")
+        .step("6s", "leave = { nodes = ['n2'] }")
+        .step("6500ms", "restart = { nodes = ['n2'] }")
+        .step("7s", "crash = { nodes = ['n2'] }")
+        .run();
+    assert_eq!(past.msgs("n2>n1 pubsub.requests")[0].arrived(), Some(9 * S));
+    assert_eq!(
+        past.msgs_at(6_500 * MS, "n2>n1 hub.discovery")[0].lost(),
+        Some(DropReason::Stopped)
+    );
+}
+
+#[test]
+fn a_crash_does_not_take_back_what_its_receiver_already_has() {
+    let past = Lab::of(2)
+        .set("network.service_time = '1s'")
+        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
+        .step("5500ms", "crash = { nodes = ['n1'] }")
+        .run();
+    assert_eq!(
+        past.msgs("n1>n2 pubsub.requests")[0].arrived(),
+        Some(6_005 * MS)
+    );
+}

@@ -216,12 +216,19 @@ fn what_is_held_waits_for_what_was_sent_before_it_and_held_too() {
             "5300ms",
             "cut = { from = ['n1'], to = ['n2'], in_flight = 'hold', heal_after = '1s' }",
         )
+        .step("7s", "broadcast = { on = 'n1', to = ['n2'] }")
         .run();
     assert_eq!(
         past.msgs_at(5 * S, "n1>n2 pubsub.requests")[0].arrived(),
         Some(9 * S)
     );
-    assert_eq!(past.msgs("n1>n2 pubsub.join")[0].arrived(), Some(9 * S));
+    let join = |at: u64| past.msgs_at(at, "n1>n2 pubsub.join")[0].arrived();
+    assert_eq!(join(5_200 * MS), Some(9 * S));
+    assert_eq!(
+        join(7 * S),
+        Some(9 * S),
+        "behind the one before it, as ever"
+    );
 }
 
 #[test]
@@ -410,4 +417,57 @@ fn constant_latency_keeps_the_order_of_sending_even_without_fifo() {
         .collect();
     assert_eq!(ids.len(), 50);
     assert!(ids.is_sorted());
+}
+
+#[test]
+fn what_was_held_and_is_on_its_way_again_holds_back_what_is_sent_after_it() {
+    let lab = overtaking("fifo").step(
+        "5600ms",
+        "cut = { from = ['n1'], to = ['n2'], in_flight = 'hold', heal_after = '1ms' }",
+    );
+    assert_eq!(second_arrival(&lab.run()), Some(15 * S));
+}
+
+#[test]
+fn when_some_on_a_link_are_dropped_the_others_go_on_holding_back() {
+    let past = Lab::of(2)
+        .set("cluster.down_after = '10s'")
+        .set("cluster.down_spread = 0.0")
+        .step(
+            "4s",
+            "link = { from = ['n1'], to = ['n2'], latency = { constant = '20s' } }",
+        )
+        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
+        .step(
+            "5500ms",
+            "cut = { from = ['n1'], to = ['n2'], in_flight = 'deliver', heal_after = '100ms' }",
+        )
+        .step("6s", "start_children = { on = 'n1', ids = ['b'] }")
+        .step(
+            "6100ms",
+            "link = { from = ['n1'], to = ['n2'], latency = { constant = '1s' } }",
+        )
+        .step(
+            "7s",
+            "cut = { from = ['n2'], to = ['n1'], heal_after = '11s' }",
+        )
+        .step(
+            "19s",
+            "start_children = { on = 'n2', ids = ['c'], via = 'n1' }",
+        )
+        .run();
+    assert_eq!(
+        past.msgs_at(5 * S, "n1>n2 *")[0].arrived(),
+        Some(25 * S),
+        "spared, it outlives the connection"
+    );
+    assert_eq!(
+        past.msgs_at(6 * S, "n1>n2 *")[0].losses,
+        [(17 * S, DropReason::Down)]
+    );
+    assert_eq!(
+        past.msgs_at(19 * S, "n1>n2 *")[0].arrived(),
+        Some(25 * S),
+        "behind the first, not behind the second"
+    );
 }

@@ -221,3 +221,15 @@ fn a_new_incarnation_is_busy_with_nothing() {
         Some(23_005 * MS)
     );
 }
+
+#[test]
+fn what_is_sent_into_a_cut_uses_no_bandwidth() {
+    let past = Lab::of(2)
+        .set("network.bytes_per_second = 10")
+        .step("5s", "cut = { from = ['n1'], to = ['n2'], heal_after = '1s' }")
+        .step("5500ms", "start_children = { on = 'n1', count = 20, prefix = 'x' }")
+        .step("7s", "propagate = { from = 'n1', requests = [{ unregister = [{ child = 'y', nodes = ['n1'] }] }] }")
+        .run();
+    let message = &past.msgs_at(7 * S, "n1>n2 *")[0];
+    assert_eq!(message.due, Some(7 * S + message.bytes * 100 * MS + 5 * MS));
+}

@@ -211,6 +211,8 @@ fn a_crash_loses_what_waited_for_a_paused_node() {
         .step("9500ms", "start_children = { on = 'n2', ids = ['a'] }")
         .step("11s", "crash = { nodes = ['n2'] }")
         .step("12s", "restart = { nodes = ['n2'] }")
+        .step("13s", "pause = { nodes = ['n2'] }")
+        .step("14s", "resume = { nodes = ['n2'] }")
         .run();
     assert_eq!(
         past.msgs_at(10 * S, "n1>n2 *")[0].losses,
