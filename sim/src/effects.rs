@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
+use hublab_strategies::name::NameHasher;
 use hublab_strategies::{
     Channel, ChildSpec, Event, Message, Metadata, NodeId, Pid, Runtime, Time, TimerKey, WallTime,
 };
 
 use crate::node::Packet;
+use crate::scenario::model::NodeIx;
 use crate::stream::Stream;
 
 /// One wish of a node.
@@ -42,8 +45,9 @@ pub enum Effect {
 pub struct Wishes {
     /// The wishes in call order.
     pub effects: Vec<Effect>,
-    /// The recipients of all sends, one list behind the other.
-    pub recipients: Vec<NodeId>,
+    /// The recipients of all sends, one list behind the other; `None` for a name that no node of
+    /// the file has.
+    pub recipients: Vec<Option<NodeIx>>,
 }
 
 /// The runtime that a node sees during one step.
@@ -53,8 +57,12 @@ pub struct Effects<'a> {
     wall: WallTime,
     hops: u32,
     stream: &'a mut Stream,
+    positions: &'a Positions,
     wishes: &'a mut Wishes,
 }
+
+/// Where each node stands in the file. Only ever asked by name.
+pub type Positions = HashMap<NodeId, NodeIx, NameHasher>;
 
 impl<'a> Effects<'a> {
     /// The runtime for a step at `now`. `hops` is the number of messages that led here.
@@ -63,6 +71,7 @@ impl<'a> Effects<'a> {
         wall: WallTime,
         hops: u32,
         stream: &'a mut Stream,
+        positions: &'a Positions,
         wishes: &'a mut Wishes,
     ) -> Self {
         Self {
@@ -70,6 +79,7 @@ impl<'a> Effects<'a> {
             wall,
             hops,
             stream,
+            positions,
             wishes,
         }
     }
@@ -99,7 +109,8 @@ impl<M: Message> Runtime<M> for Effects<'_> {
         }
         let index = |len: usize| u32::try_from(len).expect("a step sends to fewer than 2^32 nodes");
         let start = index(self.wishes.recipients.len());
-        self.wishes.recipients.extend_from_slice(to);
+        let positions = to.iter().map(|node| self.positions.get(node).copied());
+        self.wishes.recipients.extend(positions);
         let end = index(self.wishes.recipients.len());
         let packet = Packet::new(channel, message, self.hops + 1);
         self.wishes

@@ -1,13 +1,17 @@
 //! Workloads of the two ports.
 
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cpu_time::ProcessTime;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::scenario::model::{Action, Audience, RawRequest, RawRow, Step, When};
-use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid};
+use hublab_sim::trace::{Event, Payload, Sink};
+use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
 
 use crate::table::{Table, float, least_us};
 
@@ -49,12 +53,18 @@ fn gossip_propagate(table: &mut Table) {
         return;
     }
     let text = |propagates: u32| {
-        let step = "[[step]]\nat = \"20s\"\npropagate = { from = \"n7\", requests = [{ register = [{ child = \"x\", nodes = { n7 = \"p1\" } }] }] }\n";
-        format!(
-            "schema = 1\n[run]\nduration = \"40s\"\n[cluster]\nnodes = 100\ndiscovery_interval = \"1h\"\n\
-             [strategy.gossip]\nsync_interval = \"1h\"\n{}[[expect]]\nmetric = {{ name = \"events\", min = 1 }}\n",
-            step.repeat(propagates as usize)
-        )
+        let mut text = String::from(
+            "schema = 1\n[run]\nduration = \"60s\"\n[cluster]\nnodes = 100\ndiscovery_interval = \"1h\"\n\
+             [strategy.gossip]\nsync_interval = \"1h\"\n[[expect]]\nmetric = { name = \"events\", min = 1 }\n",
+        );
+        for number in 0..propagates {
+            let at = 20 + 3 * number;
+            let _ = writeln!(
+                text,
+                "[[step]]\nat = \"{at}s\"\npropagate = {{ from = \"n7\", requests = [{{ register = [{{ child = \"x\", nodes = {{ n7 = \"p{number}\" }} }}] }}] }}"
+            );
+        }
+        text
     };
     let (base, _) = timed(&read(&text(0)), "gossip");
     let (one, report) = timed(&read(&text(10)), "gossip");
@@ -194,28 +204,68 @@ fn rounds(table: &mut Table, nodes: u32, children: u32, first: f64, steady: f64)
     if !table.wants(&name) {
         return;
     }
-    let run_for = |seconds: u32| {
-        let mut text = format!(
-            "schema = 1\n[run]\nduration = \"{seconds}s\"\n[cluster]\nnodes = {nodes}\ndiscovery_interval = \"1h\"\n\
-             [[expect]]\nmetric = {{ name = \"events\", min = 1 }}\n"
+    let mut text = format!(
+        "schema = 1\n[run]\nduration = \"62s\"\n[cluster]\nnodes = {nodes}\ndiscovery_interval = \"1h\"\n\
+         [[expect]]\nmetric = {{ name = \"events\", min = 1 }}\n"
+    );
+    for node in 1..=nodes {
+        let _ = writeln!(
+            text,
+            "[[step]]\nat = \"1s\"\nstart_children = {{ on = \"n{node}\", count = {children}, prefix = \"c{node}\", announce = false }}"
         );
-        for node in 1..=nodes {
-            text.push_str(&format!(
-                "[[step]]\nat = \"1s\"\nstart_children = {{ on = \"n{node}\", count = {children}, prefix = \"c{node}\", announce = false }}\n"
-            ));
-        }
-        least_us(1, || drop(once(&read(&text), "pubsub"))) / 1e6
+    }
+    // The rounds are at 30 s and 60 s. A step that does nothing stands before and behind each.
+    let marks = [29, 31, 59, 61];
+    for at in marks {
+        let _ = writeln!(text, "[[step]]\nat = \"{at}s\"\nheal = true");
+    }
+    let laps = Laps::default();
+    let options = Options {
+        sinks: vec![Box::new(laps.clone())],
+        ..Options::default()
     };
-    // The rounds are at 30 s and 60 s: each is the difference of two runs.
-    let (before, one, two) = (run_for(29), run_for(31), run_for(61));
-    table.at_most(&format!("{name}: first round"), one - before, first, "s");
-    table.at_most(&format!("{name}: steady round"), two - one, steady, "s");
+    run(&read(&text), "pubsub", 1, &Catalog::default(), options).expect("a known strategy");
+    let at: Vec<f64> = laps
+        .0
+        .lock()
+        .expect("the run is over")
+        .iter()
+        .map(|(_, time)| *time)
+        .collect();
+    let laps = &at[at.len() - marks.len()..];
+    table.at_most(
+        &format!("{name}: first round"),
+        laps[1] - laps[0],
+        first,
+        "s",
+    );
+    table.at_most(
+        &format!("{name}: steady round"),
+        laps[3] - laps[2],
+        steady,
+        "s",
+    );
     table.at_most(
         &format!("{name}: peak memory so far"),
         peak_gib(),
         1.2,
         "GiB",
     );
+}
+
+/// Notes the processor time, in seconds, at each instant of the script.
+#[derive(Clone, Default)]
+struct Laps(Arc<Mutex<Vec<(Time, f64)>>>);
+
+impl Sink for Laps {
+    fn event(&mut self, event: &Event) {
+        if let Payload::Step { .. } = event.payload {
+            let mut laps = self.0.lock().expect("only the run notes laps");
+            if laps.last().is_none_or(|(at, _)| *at != event.at) {
+                laps.push((event.at, ProcessTime::now().as_duration().as_secs_f64()));
+            }
+        }
+    }
 }
 
 /// The peak resident memory of this process.

@@ -25,14 +25,12 @@ mod state;
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
 use hublab_strategies::hub::{ChildEvent, HubConfig};
-use hublab_strategies::name::NameHasher;
 use hublab_strategies::time::micros;
 use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
 
 use crate::catalog::{NodeConfig, NodeFactory};
-use crate::effects::{Effect, Effects, Wishes};
+use crate::effects::{Effect, Effects, Positions, Wishes};
 use crate::network::Network;
 use crate::node::{Node, NodeInput};
 use crate::observe::Observers;
@@ -58,7 +56,7 @@ pub struct Engine {
     config: NodeConfig,
     factory: NodeFactory,
     seed: u64,
-    index: HashMap<NodeId, NodeIx, NameHasher>,
+    index: Positions,
     nodes: Vec<NodeState>,
     network: Network,
     flights: Flights,
@@ -292,7 +290,14 @@ impl Engine {
         let wall = state.clock.read(self.now);
         node.handle(
             input,
-            &mut Effects::new(self.now, wall, hops, &mut state.stream, &mut self.wishes),
+            &mut Effects::new(
+                self.now,
+                wall,
+                hops,
+                &mut state.stream,
+                &self.index,
+                &mut self.wishes,
+            ),
         );
         self.handling = None;
         self.perform(ix, cause);
@@ -305,7 +310,7 @@ impl Engine {
             match effect {
                 Effect::Send { start, end, packet } => {
                     for to in &wishes.recipients[start as usize..end as usize] {
-                        match self.index.get(to) {
+                        match to {
                             Some(to) => self.send(ix, *to, &packet, cause),
                             // A strategy made the name up: nobody is there to get the message.
                             None => drop(self.record(
