@@ -96,6 +96,11 @@ impl Link {
         due
     }
 
+    /// Whether nothing can be on the way any more.
+    pub(crate) fn is_idle(&self, now: u64) -> bool {
+        self.lanes.iter().all(|lane| lane.last_due < now)
+    }
+
     /// Forgets who is on the way: what was dropped holds nobody back. The engine then notes
     /// those who remain.
     pub(crate) fn forget_order(&mut self) {
