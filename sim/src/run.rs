@@ -109,6 +109,34 @@ pub fn run(
 /// and its tasks must not wait on anything outside madsim's world. What a run with a job comes to
 /// depends on the job, too: its replay needs the job again.
 ///
+/// ```
+/// use hublab_sim::catalog::Catalog;
+/// use hublab_sim::run::{Options, simulate};
+/// use hublab_sim::scenario::Scenario;
+/// use hublab_strategies::hub::Command;
+/// use hublab_strategies::{NodeId, Time};
+///
+/// let text = "
+///     schema = 1
+///     [cluster]
+///     nodes = 3
+///     [[step]]
+///     at = '20s'
+///     crash = { nodes = ['n2'] }
+/// ";
+/// let catalog = Catalog::default();
+/// let scenario = Scenario::read("example.toml", text.as_bytes(), &catalog).expect("a scenario");
+/// let (run, stop) = simulate(&scenario, "pubsub", 7, &catalog, Options::default(), async |simulation| {
+///     simulation.run_until(Time(5_000_000)).await;
+///     let child = Command::RestartChild("nobody".into());
+///     simulation.inject(&NodeId::from("n1"), child).expect("n1 runs at 5 s");
+///     simulation.stopped(&NodeId::from("n2")).await
+/// })?;
+/// assert_eq!(stop.flatten().map(|stop| stop.at), Some(Time(20_000_000)));
+/// assert_eq!(run.report.virtual_us, 60_000_000);
+/// # Ok::<(), hublab_sim::run::RunError>(())
+/// ```
+///
 /// # Errors
 /// The strategy is unknown or refuses its parameters; nothing has run.
 ///

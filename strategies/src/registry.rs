@@ -74,7 +74,7 @@ impl<'a> RowRef<'a> {
 /// A row with no entries (a tombstone, or a row registered with an empty list) counts as absent
 /// for every rule but [`Registry::put`]; look-ups show it, so that tests and tools can see it.
 ///
-/// Memory, per (node, row) pair with one entry per row: 48 bytes of row, 8 to 12 of hash table and
+/// Memory, per (node, row) pair with one entry per row: 48 bytes of row, 10 to 20 of hash table and
 /// about 20 of index, and next to no slack in the slab.
 #[derive(Debug, Default)]
 pub struct Registry {

@@ -119,15 +119,20 @@ impl Convergence {
         facts: &Facts,
     ) {
         let (before, after) = (change.before.as_deref(), change.after.as_deref());
+        let mut all_right = before.is_none();
         for (row, sign) in [(before, -1), (after, 1)] {
             let Some(row) = row else { continue };
             for entry in &row.entries {
-                self.count_entry(node, &change.child, entry, row, sign, facts);
+                all_right &= self.count_entry(node, &change.child, entry, row, sign, facts);
             }
         }
-        self.note_onset(now, node, change, facts);
+        // By far the most changes put a true row where there was none.
+        if !(all_right && self.onset.is_empty()) {
+            self.note_onset(now, node, change, facts);
+        }
     }
 
+    /// Counts an entry in or out; answers whether it is true.
     fn count_entry(
         &mut self,
         node: NodeIx,
@@ -136,28 +141,24 @@ impl Convergence {
         row: &Row,
         sign: i32,
         facts: &Facts,
-    ) {
-        match facts.position(&entry.node) {
-            Some(owner) => {
-                let right = self.is_true(owner, child, entry.pid.as_ref(), &row.metadata);
-                let cell = &mut self.observers[node as usize].cells[owner as usize];
-                cell.shown = cell.shown.wrapping_add_signed(sign);
-                if right {
-                    cell.right = cell.right.wrapping_add_signed(sign);
-                }
-                self.refresh(node, owner);
-            }
-            None => {
-                let observer = &mut self.observers[node as usize];
-                let (was, is) = (
-                    observer.foreign,
-                    observer.foreign.wrapping_add_signed(sign as isize),
-                );
-                observer.foreign = is;
-                observer.defects = observer.defects + usize::from(is > 0) - usize::from(was > 0);
-                self.touch(node);
-            }
+    ) -> bool {
+        let Some(owner) = facts.position(&entry.node) else {
+            let observer = &mut self.observers[node as usize];
+            let was = observer.foreign;
+            let is = was.wrapping_add_signed(sign as isize);
+            observer.foreign = is;
+            observer.defects = observer.defects + usize::from(is > 0) - usize::from(was > 0);
+            self.touch(node);
+            return false;
+        };
+        let right = self.is_true(owner, child, entry.pid.as_ref(), &row.metadata);
+        let cell = &mut self.observers[node as usize].cells[owner as usize];
+        cell.shown = cell.shown.wrapping_add_signed(sign);
+        if right {
+            cell.right = cell.right.wrapping_add_signed(sign);
         }
+        self.refresh(node, owner);
+        right
     }
 
     fn is_true(

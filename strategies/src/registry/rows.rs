@@ -72,7 +72,25 @@ impl Slot {
 pub(super) struct Rows {
     slots: Slots,
     free: Vec<u32>,
-    table: HashTable<u32>,
+    table: HashTable<Key>,
+}
+
+/// What the table stores: enough of the child's hash to compare it and to grow without looking
+/// at the row, and the row's place.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    hash: u32,
+    at: u32,
+}
+
+/// The half of a child's hash that a [`Key`] has room for.
+fn half_hash(child: &ChildId) -> u32 {
+    (child.text_hash() >> 32) as u32
+}
+
+/// A half hash spread over the 64 bits that the table looks at.
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A slab that grows by chunks and never moves what is in it: a large registry has no slack to
@@ -125,14 +143,13 @@ impl Rows {
     /// that memory is asked for their places at once and not one after the other.
     pub(super) fn make_room<'a>(&mut self, children: impl Iterator<Item = &'a ChildId>) {
         let missing = children.filter(|child| self.find(child).is_none()).count();
-        let slots = &self.slots;
-        self.table.reserve(missing, |at| hash_of(slots.get(*at)));
+        self.table.reserve(missing, |key| spread(key.hash));
     }
 
     pub(super) fn find(&self, child: &ChildId) -> Option<u32> {
-        self.table
-            .find(child.text_hash(), |at| self.slot(*at).spec.id() == child)
-            .copied()
+        let hash = half_hash(child);
+        let is_it = |key: &Key| key.hash == hash && self.slot(key.at).spec.id() == child;
+        self.table.find(spread(hash), is_it).map(|key| key.at)
     }
 
     /// # Panics
@@ -159,7 +176,7 @@ impl Rows {
     /// # Panics
     /// If there are 2^32 rows: over 400 GiB of them.
     pub(super) fn insert(&mut self, slot: Slot) -> u32 {
-        let hash = slot.spec.id().text_hash();
+        let hash = half_hash(slot.spec.id());
         let at = match self.free.pop() {
             Some(at) => {
                 *self.slots.place(at) = Some(slot);
@@ -167,27 +184,24 @@ impl Rows {
             }
             None => self.slots.push(slot),
         };
-        let slots = &self.slots;
+        let key = Key { hash, at };
         self.table
-            .insert_unique(hash, at, |at| hash_of(slots.get(*at)));
+            .insert_unique(spread(hash), key, |key| spread(key.hash));
         at
     }
 
     pub(super) fn remove(&mut self, child: &ChildId) -> Option<(u32, Slot)> {
-        let slots = &self.slots;
-        let is_it = |at: &u32| slots.get(*at).is_some_and(|slot| slot.spec.id() == child);
-        let (at, _) = self
-            .table
-            .find_entry(child.text_hash(), is_it)
-            .ok()?
-            .remove();
+        let (slots, hash) = (&self.slots, half_hash(child));
+        let is_it = |key: &Key| {
+            key.hash == hash
+                && slots
+                    .get(key.at)
+                    .is_some_and(|slot| slot.spec.id() == child)
+        };
+        let (Key { at, .. }, _) = self.table.find_entry(spread(hash), is_it).ok()?.remove();
         self.free.push(at);
         Some((at, self.slots.place(at).take()?))
     }
-}
-
-fn hash_of(slot: Option<&Slot>) -> u64 {
-    slot.map_or(0, |slot| slot.spec.id().text_hash())
 }
 
 #[cfg(test)]
