@@ -1,6 +1,7 @@
 //! Panics: a verdict when a strategy's code panics in a run, a bug when ours does.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -8,10 +9,14 @@ use std::thread;
 /// The threads on which the simulator runs nodes: their panics become verdicts.
 const RUN_THREAD: &str = "hublab-run";
 
-static LAST: Mutex<Option<String>> = Mutex::new(None);
+/// The last panics, the newest first: several runs may panic before one of them is told of.
+static LAST: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 
-/// Keeps panics quiet and remembers the last one: its message and its place are told with what
-/// becomes of it.
+/// How many panics are remembered.
+const REMEMBERED: usize = 64;
+
+/// Keeps panics quiet and remembers the last ones: their messages and places are told with what
+/// becomes of them.
 pub(super) fn install() {
     panic::set_hook(Box::new(|info| {
         let text = match info.location() {
@@ -20,16 +25,18 @@ pub(super) fn install() {
         };
         let on_run = thread::current().name() == Some(RUN_THREAD);
         tracing::debug!(on_run, panic = text, "panicked");
-        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        last.truncate(REMEMBERED - 1);
+        last.push_front(text);
     }));
 }
 
-/// What a caught panic said, with its place if it was the last one.
+/// What a caught panic said, with its place if it was one of the last.
 pub(super) fn describe(panic: &(dyn Any + Send)) -> String {
     let said = message(panic);
-    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    last.filter(|last| last.starts_with(said))
-        .unwrap_or_else(|| said.to_owned())
+    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = last.iter().find(|text| text.starts_with(said));
+    known.map_or_else(|| said.to_owned(), Clone::clone)
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
