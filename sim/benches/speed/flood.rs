@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use hublab_sim::catalog::{Catalog, CatalogEntry, NodeConfig, NodeFactory, Params, Refused};
 use hublab_sim::effects::Effects;
@@ -136,7 +136,8 @@ fn queue(nodes: u64, stepping: Stepping) {
 /// Forwards everything.
 struct Forwarder {
     me: usize,
-    names: Arc<[NodeId]>,
+    made: Arc<Mutex<Vec<NodeId>>>,
+    names: Arc<OnceLock<Vec<NodeId>>>,
     registry: Registry,
 }
 
@@ -150,12 +151,18 @@ impl Message for Ball {
 }
 
 impl Forwarder {
+    fn names(&self) -> &[NodeId] {
+        let made = || self.made.lock().expect("a factory does not panic").clone();
+        self.names.get_or_init(made)
+    }
+
     fn forward(&self, effects: &mut Effects<'_>) {
         let runtime: &mut dyn Runtime<Ball> = effects;
-        let others = self.names.len() as u64 - 1;
+        let names = self.names();
+        let others = names.len() as u64 - 1;
         let away = 1 + usize::try_from(below(runtime.random(), others)).expect("an index");
-        let to = (self.me + away) % self.names.len();
-        runtime.send(&self.names[to..=to], Channel::REQUESTS, Ball);
+        let to = (self.me + away) % names.len();
+        runtime.send(&names[to..=to], Channel::REQUESTS, Ball);
     }
 }
 
@@ -178,7 +185,7 @@ impl Node for Forwarder {
     }
 
     fn cluster_view(&self) -> &[NodeId] {
-        &self.names[self.me..=self.me]
+        &self.names()[self.me..=self.me]
     }
 
     fn sizes(&self) -> Sizes {
@@ -198,28 +205,24 @@ impl CatalogEntry for Flood {
     }
 
     fn defaults(&self) -> Params {
-        Params::from_iter([("nodes".to_owned(), 0.into())])
+        Params::new()
     }
 
     fn check_key(&self, _key: &str, _value: &serde_json::Value) -> Result<(), String> {
         Ok(())
     }
 
-    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
-        let count = params
-            .get("nodes")
-            .and_then(serde_json::Value::as_u64)
-            .unwrap_or(0);
-        let names: Arc<[NodeId]> = (1..=count)
-            .map(|node| NodeId::from(format!("n{node}")))
-            .collect();
+    fn configure(&self, _params: &Params) -> Result<NodeFactory, Refused> {
+        // The names are those that the engine hands out, as a hub's would be. All nodes are made
+        // before the first of them starts.
+        let made = Arc::new(Mutex::new(Vec::new()));
+        let names = Arc::new(OnceLock::new());
         Ok(Box::new(move |name: &NodeId, _: u64, _: &NodeConfig| {
-            let me = names
-                .iter()
-                .position(|known| known == name)
-                .expect("a node of the file");
+            let mut known = made.lock().expect("a factory does not panic");
+            known.push(name.clone());
             Box::new(Forwarder {
-                me,
+                me: known.len() - 1,
+                made: Arc::clone(&made),
                 names: Arc::clone(&names),
                 registry: Registry::new(),
             })
@@ -248,7 +251,7 @@ fn scenario(nodes: u64, messages: u64) -> Scenario {
     let us = messages * 5_500 / (nodes * PER_NODE);
     let text = format!(
         "schema = 1\n[run]\nduration = \"{us}us\"\nstrategies = [\"flood\"]\n[cluster]\nnodes = {nodes}\n\
-         [strategy.flood]\nnodes = {nodes}\n[network]\nloss = 0.001\nduplicate = 0.001\norder = \"any\"\n\
+         [network]\nloss = 0.001\nduplicate = 0.001\norder = \"any\"\n\
          [[expect]]\nmetric = {{ name = \"messages_sent\", min = 1 }}\n"
     );
     Scenario::read("flood.toml", text.as_bytes(), &catalog()).expect("a valid scenario")

@@ -19,7 +19,7 @@ fn main() {
         .find(|arg| !arg.starts_with('-'))
         .unwrap_or_default();
     let mut table = Table::new(filter);
-    flood::measure(&mut table);
     workload::measure(&mut table);
+    flood::measure(&mut table);
     table.finish();
 }
