@@ -55,3 +55,65 @@ impl Oracle for UniqueEntry {
         found.append(&mut self.found);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hublab_strategies::{ChildSpec, Metadata, NodeId, Pid, Row};
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::observe::Facts;
+    use crate::scenario::Scenario;
+
+    fn row(nodes: &[&str]) -> Option<Box<Row>> {
+        let entry = |node: &&str| Entry {
+            node: NodeId::new(node),
+            pid: Some(Pid::new("p")),
+        };
+        Some(Box::new(Row {
+            spec: ChildSpec::new("a", "child"),
+            entries: nodes.iter().map(entry).collect(),
+            metadata: Metadata::default(),
+            expires_at: None,
+        }))
+    }
+
+    /// What the oracle says of one change of a row.
+    fn judge(before: Option<Box<Row>>, after: Option<Box<Row>>) -> Vec<String> {
+        let text = b"schema = 1\n[cluster]\nnodes = 2\n";
+        let scenario = Scenario::read("two", text, &Catalog::default()).unwrap();
+        let facts = Facts::new(&scenario);
+        let world = World::new(&[], &facts);
+        let mut oracle = UniqueEntry::default();
+        let payload = Payload::Row {
+            child: "a".into(),
+            before,
+            after,
+        };
+        let event = Event {
+            id: 1,
+            at: Time(7),
+            node: 1,
+            cause: 0,
+            payload,
+        };
+        oracle.event(&event, &world);
+        let mut found = Vec::new();
+        oracle.step_done(Time(7), &world, &mut found);
+        found
+            .into_iter()
+            .map(|violation| violation.detail)
+            .collect()
+    }
+
+    #[test]
+    fn a_row_that_names_a_node_twice_is_reported_once() {
+        let twice = ["n1", "n2", "n1"];
+        let told = "the row of a at n2 names n1 more than once";
+        assert_eq!(judge(row(&["n1"]), row(&twice)), [told]);
+        assert_eq!(judge(None, row(&twice)), [told]);
+        assert!(judge(row(&twice), row(&["n1", "n1"])).is_empty());
+        assert!(judge(None, row(&["n1", "n2"])).is_empty());
+        assert!(judge(row(&twice), None).is_empty());
+    }
+}
