@@ -167,7 +167,11 @@ impl Engine {
             | Action::RestartChild { .. }
             | Action::Propagate { .. }
             | Action::Sync(_)
-            | Action::Broadcast { .. } => self.give_command(number, action, cause),
+            | Action::Broadcast { .. } => {
+                if let Some((node, command)) = self.as_command(number, action) {
+                    self.command(node, cause, command);
+                }
+            }
             Action::Rows { on, rows } => {
                 let rows = rows.iter().map(row).collect();
                 self.step(*on, cause, 0, NodeInput::Command(Command::PutRows(rows)));
@@ -180,12 +184,13 @@ impl Engine {
         }
     }
 
-    /// The steps that are commands to a node, which waits for them while it is paused.
-    fn give_command(&mut self, number: u32, action: &Action, cause: EventId) {
+    /// A step that is a command to a node, which waits for it while it is paused: which node, and
+    /// which command. `None` for the steps that the engine carries out itself.
+    fn as_command(&self, number: u32, action: &Action) -> Option<(NodeIx, Command)> {
         // The ticket travels in messages: with the number of an event in it, their sizes would
         // differ between strategies.
         let ticket = u64::from(number);
-        match action {
+        let told = match action {
             Action::StartChildren {
                 on,
                 children,
@@ -194,36 +199,26 @@ impl Engine {
                 announce,
                 via,
             } => {
-                let specs = children
-                    .ids()
-                    .into_iter()
-                    .map(|id| ChildSpec::new(id, CHILD_KIND))
-                    .collect();
-                let targets = std::iter::once(on)
-                    .chain(replicas)
-                    .copied()
-                    .collect::<Vec<_>>();
+                let targets: Vec<NodeIx> = std::iter::once(on).chain(replicas).copied().collect();
+                let ids = children.ids().into_iter();
                 let command = Command::StartChildren {
                     ticket,
-                    specs,
+                    specs: ids.map(|id| ChildSpec::new(id, CHILD_KIND)).collect(),
                     metadata: metadata.clone(),
                     targets: self.names(&targets),
                     announce: *announce,
                 };
-                self.command(via.unwrap_or(*on), cause, command);
+                (via.unwrap_or(*on), command)
             }
             Action::StopChildren { on, children, via } => {
-                let target = self.name(*on).clone();
                 let command = Command::StopChildren {
                     ticket,
                     children: children.ids(),
-                    target,
+                    target: self.name(*on).clone(),
                 };
-                self.command(via.unwrap_or(*on), cause, command);
+                (via.unwrap_or(*on), command)
             }
-            Action::RestartChild { on, child } => {
-                self.command(*on, cause, Command::RestartChild(child.clone()));
-            }
+            Action::RestartChild { on, child } => (*on, Command::RestartChild(child.clone())),
             Action::Propagate {
                 from,
                 members,
@@ -236,13 +231,10 @@ impl Engine {
                     Audience::Nodes(nodes) => Members::Nodes(self.names(nodes)),
                 };
                 let requests = requests.iter().map(request).collect();
-                self.command(*from, cause, Command::Propagate { requests, members });
+                (*from, Command::Propagate { requests, members })
             }
-            Action::Sync(on) => self.command(*on, cause, Command::Sync),
-            Action::Broadcast { on, to } => {
-                let targets = self.names(to);
-                self.command(*on, cause, Command::Broadcast(targets));
-            }
+            Action::Sync(on) => (*on, Command::Sync),
+            Action::Broadcast { on, to } => (*on, Command::Broadcast(self.names(to))),
             Action::Join(_)
             | Action::Leave(_)
             | Action::Crash(_)
@@ -255,8 +247,9 @@ impl Engine {
             | Action::Link(_)
             | Action::Clock { .. }
             | Action::Rows { .. }
-            | Action::View { .. } => unreachable!("carried out by the engine itself"),
-        }
+            | Action::View { .. } => return None,
+        };
+        Some(told)
     }
 
     fn names(&self, nodes: &[NodeIx]) -> Vec<NodeId> {
