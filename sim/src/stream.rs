@@ -35,8 +35,6 @@ pub enum Purpose {
     Notice = 5,
     /// The seed of madsim's own generator.
     World = 6,
-    /// The choices of a generated scenario.
-    Generator = 7,
 }
 
 /// The finish of `MurmurHash3` with Stafford's constants (variant 13): every input bit reaches
@@ -106,12 +104,6 @@ impl Stream {
         let value = draw(self.key, self.next);
         self.next += 1;
         value
-    }
-
-    /// How many draws have been made.
-    #[must_use]
-    pub fn position(&self) -> u64 {
-        self.next
     }
 }
 
