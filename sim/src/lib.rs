@@ -37,6 +37,7 @@
 //! | [`observe`] | convergence, expectations, the timeline |
 //! | [`oracle`] | what must hold in every run |
 //! | [`anomaly`] | the known faults of the original, and the scenarios that show them |
+//! | [`campaign`] | many seeds: records, signatures |
 //! | [`trace`] | events, the digest, capsules, and what is read back: replay, diff, why |
 //!
 //! # A run from text
@@ -77,6 +78,7 @@ compile_error!(
 );
 
 pub mod anomaly;
+pub mod campaign;
 pub mod catalog;
 pub mod effects;
 pub mod engine;

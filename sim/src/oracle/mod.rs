@@ -45,6 +45,12 @@ pub struct Violation {
     pub node: String,
     /// How, in words.
     pub detail: String,
+    /// The kind of defect: `absent`, `ghost`, `wrong`, ...; one of a few words per oracle.
+    #[serde(default)]
+    pub defect: String,
+    /// The kind of event that made it, as `deliver pubsub.sync`; empty if none did.
+    #[serde(default)]
+    pub cause: String,
 }
 
 impl Violation {
@@ -54,6 +60,8 @@ impl Violation {
             at_us: at.0,
             node: node.to_owned(),
             detail,
+            defect: String::new(),
+            cause: String::new(),
         }
     }
 }
