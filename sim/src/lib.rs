@@ -37,6 +37,7 @@
 //! | [`observe`] | convergence, expectations, the timeline |
 //! | [`oracle`] | what must hold in every run |
 //! | [`anomaly`] | the known faults of the original, and the scenarios that show them |
+//! | [`generate`] | scenarios made from seeds |
 //! | [`campaign`] | many seeds: records, signatures |
 //! | [`trace`] | events, the digest, capsules, and what is read back: replay, diff, why |
 //!
@@ -82,6 +83,7 @@ pub mod campaign;
 pub mod catalog;
 pub mod effects;
 pub mod engine;
+pub mod generate;
 pub mod metric;
 pub mod network;
 pub mod node;

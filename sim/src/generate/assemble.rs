@@ -1,0 +1,219 @@
+//! From a plan to a scenario: its drafts in the order of time, walked over once.
+
+use std::collections::BTreeMap;
+
+use super::family::Family;
+use super::plan::{Deed, Delay, Event, Links, Plan, Start};
+use super::quiet;
+use super::script::{Draft, Walk};
+use super::setting::{Clockwork, cluster, ms, network, parameters};
+use crate::catalog::CatalogEntry;
+use crate::oracle::NO_CRASH;
+use crate::scenario::model::{Claim, Expectation, NodeIx, Run, Scenario, When};
+
+/// The scenario that a plan stands for.
+pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scenario {
+    let clockwork = Clockwork::of(plan);
+    let joins = joins(plan, clockwork);
+    let late: Vec<NodeIx> = joins.keys().copied().collect();
+    let mut walk = Walk::new(plan, clockwork, &late);
+    for (at, draft) in drafts(plan, clockwork, &joins) {
+        walk.take(at, draft);
+    }
+    let steps = walk.finish();
+    let last = steps
+        .iter()
+        .map(|step| bound(step.at))
+        .max()
+        .unwrap_or_default();
+    let quiet = ms(quiet::length(clockwork, slowest(plan, clockwork)));
+    Scenario {
+        name: format!("generated-{seed}"),
+        summary: Some(summary(plan)),
+        run: Run {
+            duration: ms(whole_tenths(last + quiet)),
+            seed,
+            seeds: seed..seed.saturating_add(1),
+            strategies: vec![entry.name().to_owned()],
+        },
+        cluster: cluster(plan, clockwork, &late),
+        strategies: parameters(plan, entry),
+        network: network(plan),
+        steps,
+        expectations: vec![Expectation {
+            strategy: None,
+            claim: Claim::Always(NO_CRASH.to_owned()),
+            line: 0,
+        }],
+    }
+}
+
+fn bound(when: When) -> std::time::Duration {
+    match when {
+        When::Fixed(at) | When::Between(_, at) => at,
+    }
+}
+
+/// A duration in milliseconds, up to the next tenth of a second.
+fn whole_tenths(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis())
+        .unwrap_or(u64::MAX)
+        .div_ceil(100)
+        * 100
+}
+
+fn summary(plan: &Plan) -> String {
+    if plan.families.is_empty() {
+        return "Generated, with nothing in the way.".to_owned();
+    }
+    let names: Vec<&str> = plan.families.iter().map(|family| family.name()).collect();
+    format!("Generated, with {}.", names.join(", "))
+}
+
+/// Which nodes boot late, and when. At least two, or the only one, are up from the start.
+fn joins(plan: &Plan, clockwork: Clockwork) -> BTreeMap<NodeIx, u64> {
+    let mut joins = BTreeMap::new();
+    for event in events_of(plan, Family::LateJoin) {
+        if let Deed::Join { node } = event.deed
+            && joins.len() + 2 < plan.nodes
+        {
+            let at = clockwork.instant(event.at, &plan.anchors);
+            joins.entry(ix(plan, node)).or_insert(at);
+        }
+    }
+    joins
+}
+
+fn events_of(plan: &Plan, family: Family) -> impl Iterator<Item = &Event> {
+    let on = plan.families.contains(&family);
+    let of_family = plan
+        .trouble
+        .iter()
+        .filter(move |(of, _)| on && *of == family);
+    of_family.map(|(_, event)| event)
+}
+
+/// The node that a number of the plan stands for.
+pub(super) fn ix(plan: &Plan, seat: u8) -> NodeIx {
+    NodeIx::try_from(usize::from(seat) % plan.nodes).unwrap_or_default()
+}
+
+/// The longest that a slow link delays a message, in milliseconds.
+fn slowest(plan: &Plan, clockwork: Clockwork) -> u64 {
+    let slow = |event: &Event| match &event.deed {
+        Deed::Links {
+            change: Links::Slow(delay),
+            ..
+        } => clockwork.length(*delay),
+        Deed::SlowNode { share, .. } => clockwork.length(slow_node(*share)),
+        Deed::Links { .. }
+        | Deed::Start(_)
+        | Deed::Stop { .. }
+        | Deed::RestartChild { .. }
+        | Deed::Sync(_)
+        | Deed::Broadcast { .. }
+        | Deed::Propagate { .. }
+        | Deed::Rows { .. }
+        | Deed::View { .. }
+        | Deed::Crash { .. }
+        | Deed::Leave { .. }
+        | Deed::Join { .. }
+        | Deed::Pause { .. }
+        | Deed::Partition { .. }
+        | Deed::Cut { .. }
+        | Deed::Isolate { .. }
+        | Deed::Jump { .. }
+        | Deed::Drift { .. } => 0,
+    };
+    let families = [Family::SlowLink, Family::SlowNode];
+    let events = families
+        .into_iter()
+        .flat_map(|family| events_of(plan, family));
+    events.map(slow).max().unwrap_or(0)
+}
+
+/// A slow node's links, in the measure of a round.
+pub(super) fn slow_node(share: u8) -> Delay {
+    Delay {
+        reach: super::plan::Reach::Sync,
+        share,
+    }
+}
+
+/// Everything that is to happen in the active phase, in the order of time; what a trouble undoes
+/// of itself after its end is left to the quiet phase.
+fn drafts(plan: &Plan, clockwork: Clockwork, joins: &BTreeMap<NodeIx, u64>) -> Vec<(u64, Draft)> {
+    let mut drafts: Vec<(u64, Draft)> = Vec::new();
+    for (node, at) in joins {
+        drafts.push((*at, Draft::Join(*node)));
+    }
+    drafts.extend(hosting(plan, joins));
+    let trouble = plan
+        .trouble
+        .iter()
+        .filter(|(family, _)| plan.families.contains(family));
+    for event in plan.load.iter().chain(trouble.map(|(_, event)| event)) {
+        let at = clockwork.instant(event.at, &plan.anchors);
+        if let Some((back, undo)) = undo(plan, clockwork, &event.deed) {
+            drafts.push((at + back, undo));
+        }
+        drafts.push((at, Draft::Deed(event.deed.clone())));
+    }
+    drafts.retain(|(at, _)| *at < clockwork.active);
+    drafts.sort_by_key(|(at, _)| *at);
+    drafts
+}
+
+/// A first child for every node, soon after its boot.
+fn hosting(plan: &Plan, joins: &BTreeMap<NodeIx, u64>) -> Vec<(u64, Draft)> {
+    let Some(gap) = plan.hosts else {
+        return Vec::new();
+    };
+    let first = |node: NodeIx| {
+        let at = joins.get(&node).copied().unwrap_or(0) + 1 + gap * (u64::from(node) + 1);
+        let start = Start {
+            on: u8::try_from(node).unwrap_or(u8::MAX),
+            child: 0,
+            count: 1,
+            version: None,
+            replicas: 0,
+            announce: true,
+            via: None,
+        };
+        (at, Draft::Host(start))
+    };
+    (0..).take(plan.nodes).map(first).collect()
+}
+
+/// What ends a trouble, and after how many milliseconds.
+fn undo(plan: &Plan, clockwork: Clockwork, deed: &Deed) -> Option<(u64, Draft)> {
+    let (back, draft) = match deed {
+        Deed::Crash { node, back } => (*back, Draft::Restart(ix(plan, *node))),
+        Deed::Leave { node, back } => ((*back)?, Draft::Restart(ix(plan, *node))),
+        Deed::Pause { node, back } => (*back, Draft::Resume(ix(plan, *node))),
+        Deed::Links { back, .. } | Deed::SlowNode { back, .. } => {
+            (*back, Draft::Restore(deed.clone()))
+        }
+        Deed::Partition { back, .. } | Deed::Cut { back, .. } | Deed::Isolate { back, .. } => {
+            let back = (*back).filter(|back| heals_all(*back))?;
+            (back, Draft::Heal)
+        }
+        Deed::Start(_)
+        | Deed::Stop { .. }
+        | Deed::RestartChild { .. }
+        | Deed::Sync(_)
+        | Deed::Broadcast { .. }
+        | Deed::Propagate { .. }
+        | Deed::Rows { .. }
+        | Deed::View { .. }
+        | Deed::Join { .. }
+        | Deed::Jump { .. }
+        | Deed::Drift { .. } => return None,
+    };
+    Some((clockwork.length(back), draft))
+}
+
+/// Whether a cut ends with a `heal` of everything, and not by its own `heal_after`.
+pub(super) fn heals_all(back: Delay) -> bool {
+    back.share.is_multiple_of(4)
+}

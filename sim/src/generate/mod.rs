@@ -1,0 +1,100 @@
+//! Generated scenarios: a seed in, a scenario out, the same for ever.
+//!
+//! A scenario has two phases. In the *active* one, children start, stop and move on a cluster of a
+//! few nodes, and whatever trouble the seed has switched on ([`Family`]) happens around the same
+//! instants: within latencies, debounces and intervals of each other, where things interleave. In
+//! the *quiet* one everything heals, every node that did not leave runs again, and nothing happens
+//! for longer than any oracle needs to call the outcome.
+//!
+//! The generator knows no anomaly and has no sequence of steps that belong together, beyond a
+//! trouble and its end. proptest strategies draw a plan whose parts shrink and vanish one by one
+//! ([`scenarios`]); a plan becomes a scenario by a walk over it that leaves out what cannot be
+//! done (a crash of a node that is down).
+//!
+//! The scenario names one strategy, because the size of the cluster and the parameters are that
+//! strategy's. Its only expectation is `no_crash`: whatever else is to hold is the business of
+//! those who run it.
+//!
+//! ```
+//! use hublab_sim::catalog::Catalog;
+//! use hublab_sim::generate::{Options, generate};
+//!
+//! let catalog = Catalog::default();
+//! let pubsub = catalog.get("pubsub").expect("it is in the catalog");
+//! let generated = generate(7, pubsub, &Options::default());
+//! assert_eq!(generated.scenario.name, "generated-7");
+//! assert_eq!(generated, generate(7, pubsub, &Options::default()));
+//! ```
+
+mod assemble;
+mod family;
+mod plan;
+mod quiet;
+mod script;
+mod setting;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+pub use family::Family;
+
+use crate::catalog::CatalogEntry;
+use crate::scenario::model::Scenario;
+use plan::Plan;
+
+/// How to generate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Families that no seed has; default: none. What else a seed draws stays the same.
+    pub without: BTreeSet<Family>,
+}
+
+/// What a seed makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// The scenario; its name is `generated-` and the seed, and its run has that seed.
+    pub scenario: Scenario,
+    /// The families that were on. That one is on does not mean that it did something.
+    pub families: BTreeSet<Family>,
+}
+
+/// The scenario of a seed for one strategy. A function of the seed, the strategy's name, limits
+/// and parameter names, and the options: no clock, no entropy, no setting of this process.
+///
+/// # Panics
+/// Only for a bug of the generator: no draw of it is ever refused.
+#[must_use]
+pub fn generate(seed: u64, entry: &dyn CatalogEntry, options: &Options) -> Generated {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    // The configuration concerns tests; drawing a value of these strategies, which filter nothing,
+    // asks it for nothing.
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let tree = plan::plan(entry.limits().max_nodes).new_tree(&mut runner);
+    let plan = tree.expect("no strategy here rejects a draw").current();
+    finish(seed, plan, entry, options)
+}
+
+/// Every scenario that [`generate`] can make, as a proptest strategy: for tests whose failures are
+/// to shrink in their parts. The scenarios are named, and run, with `seed`.
+pub fn scenarios<'e>(
+    seed: u64,
+    entry: &'e dyn CatalogEntry,
+    options: &'e Options,
+) -> impl Strategy<Value = Generated> + 'e {
+    plan::plan(entry.limits().max_nodes).prop_map(move |plan| finish(seed, plan, entry, options))
+}
+
+fn finish(seed: u64, mut plan: Plan, entry: &dyn CatalogEntry, options: &Options) -> Generated {
+    plan.families
+        .retain(|family| !options.without.contains(family));
+    Generated {
+        scenario: assemble::scenario(seed, &plan, entry),
+        families: plan.families,
+    }
+}

@@ -1,0 +1,599 @@
+//! The walk over a plan's drafts: who runs when, and which step each draft becomes, if any.
+
+use std::time::Duration;
+
+use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid};
+
+use super::assemble::{heals_all, ix, slow_node};
+use super::family::Family;
+use super::plan::{Deed, Delay, Links, Listeners, Plan, Row, Start, Wish};
+use super::setting::{Clockwork, ms};
+use crate::scenario::model::{
+    Action, Audience, Children, ClockChange, InFlight, Latency, LinkChange, NodeIx, RawRequest,
+    RawRow, Step, When,
+};
+
+/// The ids that a node's children have; few, so that they come again.
+const LETTERS: [char; 3] = ['a', 'b', 'c'];
+
+/// Something to become a step.
+#[derive(Debug, Clone)]
+pub(super) enum Draft {
+    Deed(Deed),
+    /// A node's first child.
+    Host(Start),
+    Join(NodeIx),
+    Restart(NodeIx),
+    Resume(NodeIx),
+    Heal,
+    /// The links that this changed are as the network has them again.
+    Restore(Deed),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Never,
+    Up,
+    Paused,
+    Crashed,
+    Left,
+}
+
+impl State {
+    fn runs(self) -> bool {
+        match self {
+            Self::Up | Self::Paused => true,
+            Self::Never | Self::Crashed | Self::Left => false,
+        }
+    }
+}
+
+/// The script so far.
+#[derive(Debug)]
+pub(super) struct Walk<'p> {
+    plan: &'p Plan,
+    clockwork: Clockwork,
+    states: Vec<State>,
+    /// What was started where and not stopped since, in the order of the starts.
+    running: Vec<(NodeIx, Children)>,
+    /// A cut or a changed link may be left.
+    broken: bool,
+    steps: Vec<Step>,
+}
+
+impl<'p> Walk<'p> {
+    pub(super) fn new(plan: &'p Plan, clockwork: Clockwork, late: &[NodeIx]) -> Self {
+        let mut states = vec![State::Up; plan.nodes];
+        for node in late {
+            states[*node as usize] = State::Never;
+        }
+        Self {
+            plan,
+            clockwork,
+            states,
+            running: Vec::new(),
+            broken: false,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Adds the step of a draft; drafts come in the order of time.
+    pub(super) fn take(&mut self, at: u64, draft: Draft) {
+        let action = match draft {
+            Draft::Deed(deed) => self.deed(at, &deed),
+            Draft::Host(start) => {
+                let on = ix(self.plan, start.on);
+                self.runs(on).then(|| self.start(on, &start))
+            }
+            Draft::Join(node) => self.change(node, &[State::Never], State::Up, Action::Join),
+            Draft::Restart(node) => self.change(
+                node,
+                &[State::Crashed, State::Left],
+                State::Up,
+                Action::Restart,
+            ),
+            Draft::Resume(node) => self.change(node, &[State::Paused], State::Up, Action::Resume),
+            Draft::Heal => {
+                self.broken = false;
+                Some(Action::Heal)
+            }
+            Draft::Restore(deed) => self.link_deed(&deed, None),
+        };
+        self.push(at, action);
+    }
+
+    /// Heals everything, ends loss and duplication, and lets every node run that did not leave.
+    pub(super) fn finish(mut self) -> Vec<Step> {
+        let mut at = self.clockwork.active;
+        if self.broken {
+            self.push(at, Some(Action::Heal));
+        }
+        let calm = self.calm();
+        self.push(at, calm);
+        for node in self.all() {
+            let draft = match self.states[node as usize] {
+                State::Up | State::Left => continue,
+                State::Never => Draft::Join(node),
+                State::Paused => Draft::Resume(node),
+                State::Crashed => Draft::Restart(node),
+            };
+            self.take(at, draft);
+            at += self.plan.back_gap;
+        }
+        self.steps
+    }
+
+    /// The end of the loss and the duplication that the network has by itself.
+    fn calm(&self) -> Option<Action> {
+        let on = |family| self.plan.families.contains(&family).then_some(0.0);
+        let (loss, duplicate) = (on(Family::Loss), on(Family::Duplication));
+        let none = loss.is_none() && duplicate.is_none();
+        (!none).then(|| {
+            Action::Link(LinkChange {
+                from: self.all(),
+                to: self.all(),
+                latency: None,
+                loss,
+                duplicate,
+                order: None,
+                bytes_per_second: None,
+            })
+        })
+    }
+
+    fn push(&mut self, at: u64, action: Option<Action>) {
+        if let Some(action) = action {
+            let at = When::Fixed(ms(at));
+            self.steps.push(Step {
+                at,
+                action,
+                line: 0,
+            });
+        }
+    }
+
+    fn deed(&mut self, at: u64, deed: &Deed) -> Option<Action> {
+        match deed {
+            Deed::Start(start) => {
+                let on = self.runner(start.on)?;
+                Some(self.start(on, start))
+            }
+            Deed::Stop { on, child, via } => self.stop(*on, *child, *via),
+            Deed::RestartChild { on, child } => {
+                let on = self.runner(*on)?;
+                let child = self.one_of(on, *child).ids().into_iter().next()?;
+                Some(Action::RestartChild { on, child })
+            }
+            Deed::Sync(on) => self.runner(*on).map(Action::Sync),
+            Deed::Broadcast { on, to } => Some(Action::Broadcast {
+                on: self.runner(*on)?,
+                to: self.some(*to),
+            }),
+            Deed::Propagate {
+                from,
+                audience,
+                requests,
+            } => self.propagate(*from, *audience, requests),
+            Deed::Rows { on, rows } => {
+                let on = self.runner(*on)?;
+                Some(Action::Rows {
+                    on,
+                    rows: self.rows(rows),
+                })
+            }
+            Deed::View { on, members, turn } => self.view(*on, *members, *turn),
+            Deed::Crash { .. } | Deed::Leave { .. } | Deed::Pause { .. } => self.stop_node(deed),
+            // When a node joins is decided before the walk: until then nothing happens on it.
+            Deed::Join { .. } => None,
+            Deed::Partition { .. } | Deed::Cut { .. } | Deed::Isolate { .. } => self.cut(at, deed),
+            Deed::Links { change, .. } => self.link_deed(deed, Some(*change)),
+            Deed::SlowNode { share, .. } => {
+                self.link_deed(deed, Some(Links::Slow(slow_node(*share))))
+            }
+            Deed::Jump { node, us } => self.clock(*node, ClockChange::Jump(*us)),
+            Deed::Drift { node, ppm } => self.clock(*node, ClockChange::RatePpm(*ppm)),
+        }
+    }
+
+    fn all(&self) -> Vec<NodeIx> {
+        (0..).take(self.plan.nodes).collect()
+    }
+
+    fn runs(&self, node: NodeIx) -> bool {
+        self.states[node as usize].runs()
+    }
+
+    /// One of the nodes that run.
+    fn runner(&self, seat: u8) -> Option<NodeIx> {
+        let running: Vec<NodeIx> = self
+            .all()
+            .into_iter()
+            .filter(|node| self.runs(*node))
+            .collect();
+        running
+            .get(usize::from(seat) % running.len().max(1))
+            .copied()
+    }
+
+    /// The nodes that a mask stands for, at least one.
+    fn some(&self, mask: u32) -> Vec<NodeIx> {
+        let chosen = |node: &NodeIx| mask >> (node % 32) & 1 == 1;
+        let some: Vec<NodeIx> = self.all().into_iter().filter(chosen).collect();
+        if some.is_empty() {
+            vec![ix(self.plan, mask.to_le_bytes()[3])]
+        } else {
+            some
+        }
+    }
+
+    /// [`Self::some`], but never all; nothing in a cluster of one.
+    fn side(&self, mask: u32) -> Option<Vec<NodeIx>> {
+        let some = self.some(mask);
+        if some.len() < self.plan.nodes {
+            return Some(some);
+        }
+        (self.plan.nodes > 1).then(|| vec![ix(self.plan, mask.to_le_bytes()[3])])
+    }
+
+    fn others(&self, than: &[NodeIx]) -> Vec<NodeIx> {
+        self.all()
+            .into_iter()
+            .filter(|node| !than.contains(node))
+            .collect()
+    }
+
+    fn change(
+        &mut self,
+        node: NodeIx,
+        from: &[State],
+        to: State,
+        action: fn(Vec<NodeIx>) -> Action,
+    ) -> Option<Action> {
+        let state = &mut self.states[node as usize];
+        if !from.contains(state) {
+            return None;
+        }
+        *state = to;
+        Some(action(vec![node]))
+    }
+
+    /// A crash, a leave or a pause; one node always stays.
+    fn stop_node(&mut self, deed: &Deed) -> Option<Action> {
+        let runs = [State::Up, State::Paused];
+        let (node, from, to, action): (_, &[State], _, fn(Vec<NodeIx>) -> Action) = match deed {
+            Deed::Crash { node, .. } => (*node, &runs, State::Crashed, Action::Crash),
+            Deed::Leave { node, .. } => (*node, &runs, State::Left, Action::Leave),
+            Deed::Pause { node, .. } => (*node, &[State::Up], State::Paused, Action::Pause),
+            Deed::Start(_)
+            | Deed::Stop { .. }
+            | Deed::RestartChild { .. }
+            | Deed::Sync(_)
+            | Deed::Broadcast { .. }
+            | Deed::Propagate { .. }
+            | Deed::Rows { .. }
+            | Deed::View { .. }
+            | Deed::Join { .. }
+            | Deed::Partition { .. }
+            | Deed::Cut { .. }
+            | Deed::Isolate { .. }
+            | Deed::Links { .. }
+            | Deed::SlowNode { .. }
+            | Deed::Jump { .. }
+            | Deed::Drift { .. } => return None,
+        };
+        let up = self
+            .states
+            .iter()
+            .filter(|state| **state == State::Up)
+            .count();
+        if up < 2 {
+            return None;
+        }
+        let node = ix(self.plan, node);
+        let action = self.change(node, from, to, action)?;
+        if to != State::Paused {
+            self.running.retain(|(on, _)| *on != node);
+        }
+        Some(action)
+    }
+
+    /// A child's id: the node's own, unless ids are shared.
+    fn id(&self, on: NodeIx, child: u8) -> String {
+        let letter = LETTERS[usize::from(child) % LETTERS.len()];
+        if self.plan.families.contains(&Family::SharedIds) {
+            letter.to_string()
+        } else {
+            format!("{letter}{}", on + 1)
+        }
+    }
+
+    fn start(&mut self, on: NodeIx, start: &Start) -> Action {
+        let id = self.id(on, start.child);
+        let children = if start.count == 1 {
+            Children::Ids(vec![ChildId::from(id)])
+        } else {
+            Children::Counted {
+                count: start.count,
+                prefix: id,
+            }
+        };
+        let shared = self.plan.families.contains(&Family::SharedIds);
+        let mut replicas = Vec::new();
+        if shared && start.replicas.is_multiple_of(3) {
+            replicas = self.some(start.replicas);
+            replicas.retain(|node| *node != on && self.runs(*node));
+        }
+        for node in replicas.iter().chain([&on]) {
+            let batch = (*node, children.clone());
+            self.running.retain(|other| *other != batch);
+            self.running.push(batch);
+        }
+        Action::StartChildren {
+            on,
+            children,
+            metadata: metadata(start.version),
+            replicas,
+            announce: start.announce,
+            via: start
+                .via
+                .and_then(|via| self.runner(via))
+                .filter(|via| *via != on),
+        }
+    }
+
+    /// What was started on a node, or, at times, what was not.
+    fn one_of(&self, on: NodeIx, child: u8) -> Children {
+        let here: Vec<&Children> = self
+            .running
+            .iter()
+            .filter(|(node, _)| *node == on)
+            .map(|(_, children)| children)
+            .collect();
+        match here.get(usize::from(child) % (here.len() + 1)) {
+            Some(children) => (*children).clone(),
+            None => Children::Ids(vec![ChildId::from(self.id(on, child))]),
+        }
+    }
+
+    fn stop(&mut self, on: u8, child: u8, via: Option<u8>) -> Option<Action> {
+        let on = self.runner(on)?;
+        let children = self.one_of(on, child);
+        self.running
+            .retain(|(node, other)| *node != on || *other != children);
+        Some(Action::StopChildren {
+            on,
+            children,
+            via: via
+                .and_then(|via| self.runner(via))
+                .filter(|via| *via != on),
+        })
+    }
+
+    fn view(&self, on: u8, members: u32, turn: u8) -> Option<Action> {
+        let on = self.runner(on)?;
+        let mut nodes = self.some(members);
+        let turn = usize::from(turn) % nodes.len();
+        nodes.rotate_left(turn);
+        Some(Action::View { on, nodes })
+    }
+
+    fn clock(&self, node: u8, change: ClockChange) -> Option<Action> {
+        let nodes = vec![ix(self.plan, node)];
+        Some(Action::Clock { nodes, change })
+    }
+
+    /// A partition, a cut or an isolation that begins at `at`.
+    fn cut(&mut self, at: u64, deed: &Deed) -> Option<Action> {
+        let (groups, fate, back) = match deed {
+            Deed::Partition { side, fate, back } => (self.groups(self.side(*side)?), fate, back),
+            Deed::Isolate { node, fate, back } => {
+                let alone = (self.plan.nodes > 1).then(|| vec![ix(self.plan, *node)])?;
+                (self.groups(alone), fate, back)
+            }
+            Deed::Cut {
+                from,
+                to,
+                fate,
+                back,
+            } => {
+                let from = self.side(*from)?;
+                let mut to = self.some(*to);
+                to.retain(|node| !from.contains(node));
+                if to.is_empty() {
+                    to = self.others(&from);
+                }
+                self.broken = true;
+                let heal_after = self.heal_after(at, *back);
+                return Some(Action::Cut {
+                    from,
+                    to,
+                    in_flight: *fate,
+                    heal_after,
+                });
+            }
+            Deed::Start(_)
+            | Deed::Stop { .. }
+            | Deed::RestartChild { .. }
+            | Deed::Sync(_)
+            | Deed::Broadcast { .. }
+            | Deed::Propagate { .. }
+            | Deed::Rows { .. }
+            | Deed::View { .. }
+            | Deed::Crash { .. }
+            | Deed::Leave { .. }
+            | Deed::Join { .. }
+            | Deed::Pause { .. }
+            | Deed::Links { .. }
+            | Deed::SlowNode { .. }
+            | Deed::Jump { .. }
+            | Deed::Drift { .. } => return None,
+        };
+        self.broken = true;
+        let (in_flight, heal_after): (InFlight, _) = (*fate, self.heal_after(at, *back));
+        Some(Action::Partition {
+            groups,
+            in_flight,
+            heal_after,
+        })
+    }
+
+    fn groups(&self, side: Vec<NodeIx>) -> Vec<Vec<NodeIx>> {
+        let others = self.others(&side);
+        vec![side, others]
+    }
+
+    /// When a cut heals by itself; later than the active phase, the quiet phase does it.
+    fn heal_after(&self, at: u64, back: Option<Delay>) -> Option<When> {
+        let length = self
+            .clockwork
+            .length(back.filter(|back| !heals_all(*back))?);
+        (at + length < self.clockwork.active).then(|| When::Fixed(ms(length)))
+    }
+
+    /// Changes the links of a deed, or restores them.
+    fn link_deed(&mut self, deed: &Deed, change: Option<Links>) -> Option<Action> {
+        let (from, to) = match deed {
+            Deed::Links { from, to, .. } => (self.some(*from), self.some(*to)),
+            Deed::SlowNode { node, .. } => (vec![ix(self.plan, *node)], self.all()),
+            Deed::Start(_)
+            | Deed::Stop { .. }
+            | Deed::RestartChild { .. }
+            | Deed::Sync(_)
+            | Deed::Broadcast { .. }
+            | Deed::Propagate { .. }
+            | Deed::Rows { .. }
+            | Deed::View { .. }
+            | Deed::Crash { .. }
+            | Deed::Leave { .. }
+            | Deed::Join { .. }
+            | Deed::Pause { .. }
+            | Deed::Partition { .. }
+            | Deed::Cut { .. }
+            | Deed::Isolate { .. }
+            | Deed::Jump { .. }
+            | Deed::Drift { .. } => return None,
+        };
+        self.broken |= change.is_some();
+        Some(Action::Link(self.link_change(from, to, change)))
+    }
+
+    fn link_change(&self, from: Vec<NodeIx>, to: Vec<NodeIx>, change: Option<Links>) -> LinkChange {
+        let keep = LinkChange {
+            from,
+            to,
+            latency: None,
+            loss: None,
+            duplicate: None,
+            order: None,
+            bytes_per_second: None,
+        };
+        match change {
+            Some(Links::Slow(delay)) => LinkChange {
+                latency: Some(self.slow(delay)),
+                ..keep
+            },
+            Some(Links::Loss(chance)) => LinkChange {
+                loss: Some(chance),
+                ..keep
+            },
+            Some(Links::Duplicate(chance)) => LinkChange {
+                duplicate: Some(chance),
+                ..keep
+            },
+            Some(Links::Order) => LinkChange {
+                order: Some(crate::scenario::model::Order::Any),
+                ..keep
+            },
+            Some(Links::Narrow(bytes)) => LinkChange {
+                bytes_per_second: Some(bytes),
+                ..keep
+            },
+            None => {
+                let base = super::setting::network(self.plan).base;
+                LinkChange {
+                    latency: Some(base.latency),
+                    loss: Some(base.loss),
+                    duplicate: Some(base.duplicate),
+                    order: Some(base.order),
+                    bytes_per_second: Some(base.bytes_per_second),
+                    ..keep
+                }
+            }
+        }
+    }
+
+    fn slow(&self, delay: Delay) -> Latency {
+        let most = self.clockwork.length(delay).max(2);
+        let (low, high): (Duration, Duration) = (ms(most / 2), ms(most));
+        Latency::Uniform(low, high)
+    }
+
+    fn propagate(&self, from: u8, audience: Listeners, requests: &[Wish]) -> Option<Action> {
+        let from = self.runner(from)?;
+        let members = match audience {
+            Listeners::Global => Audience::Global,
+            Listeners::Local => Audience::Local,
+            Listeners::External => Audience::External,
+            Listeners::Some(mask) => Audience::Nodes(self.some(mask)),
+        };
+        let request = |wish: &Wish| match wish {
+            Wish::Register(rows) => RawRequest::Register(self.rows(rows)),
+            Wish::Unregister { child, nodes } => {
+                let nodes = self.some(*nodes).into_iter().map(name).collect();
+                RawRequest::Unregister(vec![(self.raw_id(*child), nodes)])
+            }
+            Wish::PidUpdate { child, node, pid } => RawRequest::PidUpdate {
+                child: self.raw_id(*child),
+                node: name(ix(self.plan, *node)),
+                pid: raw_pid(*pid),
+            },
+        };
+        let requests = requests.iter().map(request).collect();
+        Some(Action::Propagate {
+            from,
+            members,
+            requests,
+        })
+    }
+
+    fn rows(&self, rows: &[Row]) -> Vec<RawRow> {
+        let row = |row: &Row| RawRow {
+            child: self.raw_id(row.child),
+            entries: self
+                .some(row.nodes)
+                .into_iter()
+                .take(2)
+                .map(|node| Entry {
+                    node: name(node),
+                    pid: Some(raw_pid(row.pid)),
+                })
+                .collect(),
+            metadata: metadata(row.version),
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// An id for raw rows: mostly one that no started child has.
+    fn raw_id(&self, child: u8) -> ChildId {
+        match child % 3 {
+            0 => ChildId::from("r"),
+            1 => ChildId::from("s"),
+            _ => ChildId::from(self.id(ix(self.plan, child), child)),
+        }
+    }
+}
+
+fn name(node: NodeIx) -> NodeId {
+    NodeId::from(format!("n{}", node + 1))
+}
+
+fn raw_pid(number: u8) -> Pid {
+    Pid::from(format!("p{number}"))
+}
+
+fn metadata(version: Option<u8>) -> Metadata {
+    version
+        .map(|version| ("version".to_owned(), version.to_string()))
+        .into_iter()
+        .collect()
+}
