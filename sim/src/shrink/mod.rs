@@ -1,0 +1,363 @@
+//! Shrinking: from a scenario that fails to the smallest one found that fails the same way.
+//!
+//! It works on the resolved scenario. Each pass proposes changes that make it simpler; a change is
+//! kept if the run still fails with the same [`Signature`]. Passes are repeated until none of them
+//! helps. *Simpler* is an order: fewer steps, then fewer nodes, then less left to chance, then a
+//! shorter file, then shorter times. Every candidate is written as a file and read back before it
+//! runs, so what comes out is a file that passes the checks and fails alone.
+//!
+//! | module | what it takes away |
+//! | --- | --- |
+//! | `passes::end` | what comes after the failure |
+//! | `passes::steps` | steps, nodes, children; two steps that one can say |
+//! | `passes::details` | parts of steps, options, raw requests |
+//! | `passes::network` | loss, laws, links, delays |
+//! | `passes::settings` | parameters that need not differ from their defaults |
+//! | `passes::times` | waiting, and digits |
+//! | `passes::names` | gaps in the numbering of nodes, long names of children, the seed |
+//!
+//! Streams of chance are keyed by purpose, so to take a step away leaves the draws of the rest as
+//! they were: most steps can go one by one.
+//!
+//! The result is a function of scenario, strategy, seed, signature and [`Budget`], which counts
+//! runs and events: the same capsule shrinks to the same file. Only a [`Watcher`] that says stop
+//! makes an exception, and [`Shrunk::ended`] tells of it.
+
+mod cost;
+mod file;
+mod mend;
+mod parts;
+mod passes;
+mod search;
+
+use serde::{Deserialize, Serialize};
+
+use crate::campaign::record::Finding;
+use crate::campaign::signature::Signature;
+use crate::catalog::Catalog;
+use crate::observe::judge::Verdict;
+use crate::oracle;
+use crate::report::Report;
+use crate::run::{Options, RunError, run};
+use crate::scenario::model::{Claim, Expectation, Scenario};
+use crate::scenario::resolve::resolve;
+use search::{Search, fails_with, forget_defaults};
+
+/// A failure to be shrunk.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure<'a> {
+    /// The scenario that fails, resolved or not.
+    pub scenario: &'a Scenario,
+    /// The strategy under which it fails.
+    pub strategy: &'a str,
+    /// The seed.
+    pub seed: u64,
+    /// How it fails. Its oracle is the only one that watches while shrinking; if it is the key of
+    /// a claim, the first expectation of that kind that fails is kept as it stands.
+    pub signature: &'a Signature,
+}
+
+/// How much may be spent on one failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// The most runs; default 3,000.
+    pub runs: u64,
+    /// The most events of all runs together; default 20,000,000, which take less than a minute.
+    pub events: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            runs: 3_000,
+            events: 20_000_000,
+        }
+    }
+}
+
+/// Who is asked while a failure shrinks. `()` lets everything pass.
+pub trait Watcher {
+    /// Whether a candidate that fails with the signature counts. A campaign asks here whether the
+    /// condition of a violated claim is still met.
+    fn accepts(&mut self, _scenario: &Scenario, _report: &Report) -> bool {
+        true
+    }
+
+    /// Called after each run; `false` ends the search with what was found.
+    fn go_on(&mut self, _progress: &Progress) -> bool {
+        true
+    }
+}
+
+impl Watcher for () {}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Runs so far.
+    pub runs: u64,
+    /// The best scenario so far.
+    pub size: Size,
+}
+
+/// How large a scenario is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Its steps.
+    pub steps: usize,
+    /// Its nodes.
+    pub nodes: usize,
+}
+
+impl Size {
+    /// That of a scenario.
+    #[must_use]
+    pub fn of(scenario: &Scenario) -> Self {
+        Self {
+            steps: scenario.steps.len(),
+            nodes: scenario.cluster.nodes.len(),
+        }
+    }
+}
+
+/// Why a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// No pass makes it any simpler.
+    Smallest,
+    /// The budget is spent.
+    OutOfBudget,
+    /// The watcher said stop: another search of the same failure may come to another end.
+    Stopped,
+}
+
+/// A shrunk failure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shrunk {
+    /// The scenario. It holds its seed, its one strategy, and the one expectation that fails.
+    pub scenario: Scenario,
+    /// The seed that it fails with: the scenario's own. Another than the failure's if that made the
+    /// scenario simpler.
+    pub seed: u64,
+    /// What fails in it.
+    pub finding: Finding,
+    /// How large the scenario was.
+    pub before: Size,
+    /// How large it is.
+    pub after: Size,
+    /// How many runs it took.
+    pub runs: u64,
+    /// Why the search ended.
+    pub ended: Ended,
+}
+
+/// Why nothing could be shrunk.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ShrinkError {
+    /// The run could not begin.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The failure is not there when the scenario is run with this program.
+    #[error("the run does not fail with: {wanted}")]
+    NotThere {
+        /// What was to be shrunk.
+        wanted: Box<Signature>,
+        /// What fails instead.
+        found: Vec<Signature>,
+    },
+}
+
+/// Shrinks a failure.
+///
+/// ```
+/// use hublab_sim::catalog::Catalog;
+/// use hublab_sim::scenario::Scenario;
+/// use hublab_sim::shrink::{Budget, Failure, findings, shrink};
+///
+/// let text = r#"
+/// schema = 1
+/// [cluster]
+/// nodes = 4
+/// [[step]]
+/// at = "1s"
+/// start_children = { on = "n1", ids = ["a", "b"] }
+/// [[step]]
+/// at = "2s"
+/// restart_child = { on = "n1", id = "b" }
+/// [[step]]
+/// at = "3s"
+/// rows = { on = "n1", rows = [{ child = "a", nodes = { n3 = "p" } }] }
+/// "#;
+/// let catalog = Catalog::default();
+/// let scenario = Scenario::read("rows.toml", text.as_bytes(), &catalog).expect("a good file");
+/// let found = findings(&scenario, "pubsub", 7, &["own_truth"], &catalog)?;
+/// let failure = Failure { scenario: &scenario, strategy: "pubsub", seed: 7, signature: &found[0] };
+/// let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ())?;
+/// assert_eq!((shrunk.after.steps, shrunk.after.nodes), (2, 2));
+/// # Ok::<(), hublab_sim::shrink::ShrinkError>(())
+/// ```
+///
+/// # Errors
+/// The strategy is unknown or refuses its parameters, or the run does not fail this way.
+pub fn shrink(
+    failure: &Failure<'_>,
+    catalog: &Catalog,
+    budget: Budget,
+    watcher: &mut dyn Watcher,
+) -> Result<Shrunk, ShrinkError> {
+    let (scenario, report) = prepare(failure, catalog)?;
+    let before = Size::of(&scenario);
+    let mut search = Search::new(failure, catalog, budget, watcher, (scenario, report));
+    while passes::all(&mut search) {}
+    let (runs, ended) = (search.runs, search.ended.unwrap_or(Ended::Smallest));
+    let best = search.best;
+    Ok(Shrunk {
+        seed: best.scenario.run.seed,
+        finding: finding(&best.report, failure.signature),
+        before,
+        after: Size::of(&best.scenario),
+        scenario: best.scenario,
+        runs,
+        ended,
+    })
+}
+
+/// Everything that fails when a scenario is run with its own expectations and, beside them, the
+/// named oracles; names that no oracle has are left out. The first to fail is the first.
+///
+/// # Errors
+/// The strategy is unknown or refuses its parameters.
+pub fn findings(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    oracles: &[&str],
+    catalog: &Catalog,
+) -> Result<Vec<Signature>, ShrinkError> {
+    let mut watched = resolve(scenario, seed, catalog);
+    watched
+        .expectations
+        .retain(|expectation| !matches!(expectation.claim, Claim::Violates(_)));
+    let known = oracles.iter().filter(|name| oracle::NAMES.contains(name));
+    watched.expectations.extend(known.map(|name| always(name)));
+    let report = run(&watched, strategy, seed, catalog, Options::default())?.report;
+    let first = |signature: &Signature| {
+        let at = violation_of(&report, signature).map(|violation| violation.at_us);
+        at.unwrap_or(u64::MAX)
+    };
+    let mut all = Signature::all(&report);
+    all.sort_by_key(first);
+    Ok(all)
+}
+
+/// The kinds of a scenario's steps, each once, in alphabetical order.
+#[must_use]
+pub fn step_kinds(scenario: &Scenario) -> Vec<&'static str> {
+    let mut kinds: Vec<&str> = scenario
+        .steps
+        .iter()
+        .map(|step| step.action.name())
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// The resolved scenario with nothing but what fails, and its run.
+fn prepare(failure: &Failure<'_>, catalog: &Catalog) -> Result<(Scenario, Report), ShrinkError> {
+    let Failure {
+        strategy,
+        seed,
+        signature,
+        ..
+    } = *failure;
+    let mut scenario = resolve(failure.scenario, seed, catalog);
+    scenario.run.strategies = vec![strategy.to_owned()];
+    scenario.run.seeds = 0..200;
+    scenario.summary = None;
+    if oracle::NAMES.contains(&signature.oracle.as_str()) {
+        scenario.expectations = vec![always(&signature.oracle)];
+    } else {
+        keep_failing_claim(&mut scenario, failure, catalog)?;
+    }
+    mend::mend(&mut scenario);
+    forget_defaults(&mut scenario, catalog);
+    let report = run(&scenario, strategy, seed, catalog, Options::default())?.report;
+    if fails_with(&report, signature) {
+        Ok((scenario, report))
+    } else {
+        Err(not_there(signature, &report))
+    }
+}
+
+fn not_there(signature: &Signature, report: &Report) -> ShrinkError {
+    ShrinkError::NotThere {
+        wanted: Box::new(signature.clone()),
+        found: Signature::all(report),
+    }
+}
+
+/// Leaves only the first expectation of the signature's kind that fails.
+fn keep_failing_claim(
+    scenario: &mut Scenario,
+    failure: &Failure<'_>,
+    catalog: &Catalog,
+) -> Result<(), ShrinkError> {
+    let applies = |expectation: &Expectation| {
+        let only = expectation.strategy.as_deref();
+        only.is_none_or(|only| only == failure.strategy)
+    };
+    scenario.expectations.retain(applies);
+    let options = Options::default();
+    let report = run(scenario, failure.strategy, failure.seed, catalog, options)?.report;
+    let fails = report.expectations.iter().position(|judgement| {
+        judgement.verdict == Verdict::Fail && judgement.claim == failure.signature.oracle
+    });
+    let Some(fails) = fails else {
+        return Err(not_there(failure.signature, &report));
+    };
+    let mut kept = scenario.expectations.swap_remove(fails);
+    kept.strategy = None;
+    scenario.expectations = vec![kept];
+    Ok(())
+}
+
+fn always(oracle: &str) -> Expectation {
+    Expectation {
+        strategy: None,
+        claim: Claim::Always(oracle.to_owned()),
+        line: 0,
+    }
+}
+
+fn violation_of<'r>(report: &'r Report, signature: &Signature) -> Option<&'r oracle::Violation> {
+    report
+        .violations
+        .iter()
+        .find(|violation| Signature::of(&report.strategy, violation) == *signature)
+}
+
+/// The first occurrence of a signature in a run.
+fn finding(report: &Report, signature: &Signature) -> Finding {
+    let violation = violation_of(report, signature);
+    let judgement = report
+        .expectations
+        .iter()
+        .find(|judgement| judgement.verdict == Verdict::Fail);
+    Finding {
+        signature: signature.clone(),
+        at_us: violation.map_or(report.virtual_us, |violation| violation.at_us),
+        node: violation
+            .map(|violation| violation.node.clone())
+            .unwrap_or_default(),
+        detail: match (violation, judgement) {
+            (Some(violation), _) => violation.detail.clone(),
+            (None, Some(judgement)) => judgement.detail.clone(),
+            (None, None) => String::new(),
+        },
+        line: 0,
+        fingerprint: None,
+        anomaly: None,
+    }
+}

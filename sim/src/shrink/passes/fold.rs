@@ -1,0 +1,209 @@
+//! Steps that another way of saying it makes unnecessary.
+
+use std::time::Duration;
+
+use crate::scenario::model::{Action, Children, Scenario, Step, When};
+use crate::shrink::mend::instant;
+use crate::shrink::parts;
+use crate::shrink::search::{Edit, Search};
+
+/// With more steps than this, only neighbours are joined.
+const ALL_PAIRS_MAX: usize = 20;
+
+/// Says with one step what two say, and in `[cluster]` or `[network]` what a step says.
+pub(super) fn fold(search: &mut Search<'_>) {
+    search.edit(|scenario, _| {
+        let steps = scenario.steps.len();
+        let reach = if steps > ALL_PAIRS_MAX { 1 } else { steps };
+        let mut edits: Vec<Edit> = Vec::new();
+        for place in 0..steps {
+            edits.push(Box::new(move |scenario| from_the_start(scenario, place)));
+            edits.push(Box::new(move |scenario| late_boot(scenario, place)));
+            for later in place + 1..(place + 1 + reach).min(steps) {
+                edits.push(Box::new(move |scenario| {
+                    join_steps(scenario, place, later, false)
+                }));
+                edits.push(Box::new(move |scenario| {
+                    join_steps(scenario, place, later, true)
+                }));
+            }
+        }
+        edits
+    });
+}
+
+/// Nodes that join run from the start; a link is from the start what it will be.
+fn from_the_start(scenario: &mut Scenario, place: usize) {
+    let Some(step) = scenario.steps.get(place) else {
+        return;
+    };
+    match step.action.clone() {
+        Action::Join(nodes) => {
+            scenario.cluster.start.extend(nodes);
+            scenario.cluster.start.sort_unstable();
+            scenario.cluster.start.dedup();
+        }
+        Action::Link(change) => scenario.network.links.push(change),
+        Action::Leave(_)
+        | Action::Crash(_)
+        | Action::Restart(_)
+        | Action::Pause(_)
+        | Action::Resume(_)
+        | Action::Partition { .. }
+        | Action::Cut { .. }
+        | Action::Heal
+        | Action::Clock { .. }
+        | Action::StartChildren { .. }
+        | Action::StopChildren { .. }
+        | Action::RestartChild { .. }
+        | Action::Propagate { .. }
+        | Action::Sync(_)
+        | Action::Broadcast { .. }
+        | Action::Rows { .. }
+        | Action::View { .. } => return,
+    }
+    scenario.steps.remove(place);
+}
+
+/// Nodes that stop and boot again boot only then.
+fn late_boot(scenario: &mut Scenario, place: usize) {
+    let Some(Step {
+        action: Action::Restart(nodes),
+        ..
+    }) = scenario.steps.get(place)
+    else {
+        return;
+    };
+    let late = nodes.clone();
+    scenario.steps[place].action = Action::Join(late.clone());
+    scenario.cluster.start.retain(|node| !late.contains(node));
+    for step in &mut scenario.steps[..place] {
+        if let Action::Join(nodes) = &mut step.action {
+            nodes.retain(|node| !late.contains(node));
+        }
+    }
+}
+
+/// Makes one step of two: at the time of the first, or of the later one.
+fn join_steps(scenario: &mut Scenario, first: usize, later: usize, at_later: bool) {
+    let (Some(one), Some(other)) = (scenario.steps.get(first), scenario.steps.get(later)) else {
+        return;
+    };
+    let apart = instant(other.at).saturating_sub(instant(one.at));
+    let at = if at_later { other.at } else { one.at };
+    let heals = matches!(other.action, Action::Heal);
+    let mut action = one.action.clone();
+    if !absorb(&mut action, &other.action, apart) {
+        return;
+    }
+    let step = Step {
+        at: if heals { one.at } else { at },
+        action,
+        line: 0,
+    };
+    scenario.steps.remove(later);
+    scenario.steps[first] = step;
+}
+
+/// Takes another action into one; `false` if they do not go together.
+fn absorb(one: &mut Action, other: &Action, apart: Duration) -> bool {
+    if let (Action::Partition { heal_after, .. } | Action::Cut { heal_after, .. }, Action::Heal) =
+        (&mut *one, other)
+    {
+        *heal_after = Some(When::Fixed(apart));
+        return true;
+    }
+    absorb_nodes(one, other) || absorb_start(one, other) || absorb_stop(one, other)
+}
+
+/// The same done to more nodes.
+fn absorb_nodes(one: &mut Action, other: &Action) -> bool {
+    let more = match (&*one, other) {
+        (Action::Join(_), Action::Join(more))
+        | (Action::Leave(_), Action::Leave(more))
+        | (Action::Crash(_), Action::Crash(more))
+        | (Action::Restart(_), Action::Restart(more))
+        | (Action::Pause(_), Action::Pause(more))
+        | (Action::Resume(_), Action::Resume(more)) => more,
+        (
+            Action::Clock { change, .. },
+            Action::Clock {
+                nodes: more,
+                change: same,
+            },
+        ) if change == same => more,
+        _ => return false,
+    };
+    parts::lists(one)
+        .into_iter()
+        .for_each(|nodes| add(nodes, more));
+    true
+}
+
+/// Starts of other children on the same nodes, or of the same children on another node.
+fn absorb_start(one: &mut Action, other: &Action) -> bool {
+    let (
+        Action::StartChildren {
+            on,
+            children,
+            metadata,
+            replicas,
+            announce,
+            via,
+        },
+        Action::StartChildren {
+            on: other_on,
+            children: more,
+            metadata: other_metadata,
+            replicas: other_replicas,
+            announce: other_announce,
+            via: other_via,
+        },
+    ) = (one, other)
+    else {
+        return false;
+    };
+    if metadata != other_metadata || announce != other_announce {
+        return false;
+    }
+    if (*on, via, &*replicas) == (*other_on, &mut other_via.clone(), other_replicas) {
+        return add_children(children, more);
+    }
+    let same = children.ids() == more.ids();
+    if same && !replicas.contains(other_on) && on != other_on {
+        replicas.push(*other_on);
+    }
+    same
+}
+
+/// Stops of other children on the same node.
+fn absorb_stop(one: &mut Action, other: &Action) -> bool {
+    match (one, other) {
+        (
+            Action::StopChildren { on, children, via },
+            Action::StopChildren {
+                on: same_on,
+                children: more,
+                via: same_via,
+            },
+        ) if on == same_on && via == same_via => add_children(children, more),
+        _ => false,
+    }
+}
+
+fn add_children(children: &mut Children, more: &Children) -> bool {
+    let (Children::Ids(ids), Children::Ids(more)) = (children, more) else {
+        return false;
+    };
+    add(ids, more);
+    true
+}
+
+/// Adds what is not there yet.
+fn add<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {
+    for item in more {
+        if !list.contains(item) {
+            list.push(item.clone());
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The network: less of what it does to messages, and simpler laws.
+
+use std::time::Duration;
+
+use super::numbers::rounded_above_zero;
+use crate::scenario::model::{Action, Latency, LinkChange, LinkParams, Network, Order, Scenario};
+use crate::shrink::search::{Edit, Search};
+
+/// Other seeds that a change of what is drawn is tried with.
+const SEEDS: u64 = 3;
+
+/// Makes the network the default one, or at least a simpler one.
+pub(super) fn network(search: &mut Search<'_>) {
+    search.edit(|scenario, _| of_base(scenario));
+    search.edit(|scenario, _| {
+        let links = scenario
+            .network
+            .links
+            .iter()
+            .enumerate()
+            .flat_map(|(place, link)| {
+                values(link)
+                    .into_iter()
+                    .map(move |(latency, loss, duplicate)| -> Edit {
+                        Box::new(move |scenario| {
+                            if let Some(link) = scenario.network.links.get_mut(place) {
+                                (link.latency, link.loss, link.duplicate) =
+                                    (latency, loss, duplicate);
+                            }
+                        })
+                    })
+            });
+        let steps = scenario.steps.iter().enumerate().flat_map(|(place, step)| {
+            let change = if let Action::Link(change) = &step.action {
+                values(change)
+            } else {
+                Vec::new()
+            };
+            change
+                .into_iter()
+                .map(move |(latency, loss, duplicate)| -> Edit {
+                    Box::new(move |scenario| {
+                        if let Action::Link(link) = &mut scenario.steps[place].action {
+                            (link.latency, link.loss, link.duplicate) = (latency, loss, duplicate);
+                        }
+                    })
+                })
+        });
+        links.chain(steps).collect()
+    });
+}
+
+/// Simpler values of all links without overrides.
+fn of_base(scenario: &Scenario) -> Vec<Edit> {
+    let seed = scenario.run.seed;
+    let default = LinkParams::default();
+    let mut changes: Vec<Box<dyn Fn(&mut Network)>> = vec![
+        Box::new(|network| *network = Network::default()),
+        Box::new(|network| {
+            let links = std::mem::take(&mut network.links);
+            *network = Network::default();
+            network.links = links;
+        }),
+        Box::new(|network| network.send_gap = Duration::ZERO),
+        Box::new(|network| network.service_time = Duration::ZERO),
+        Box::new(|network| network.base.bytes_per_second = 0),
+        Box::new(|network| network.base.order = Order::Fifo),
+        Box::new(|network| network.base.duplicate = 0.0),
+        Box::new(|network| network.base.loss = 0.0),
+        Box::new(move |network| network.base.latency = default.latency),
+    ];
+    for latency in simpler_laws(scenario.network.base.latency) {
+        changes.push(Box::new(move |network| network.base.latency = latency));
+    }
+    for loss in simpler_chances(scenario.network.base.loss) {
+        changes.push(Box::new(move |network| network.base.loss = loss));
+    }
+    for duplicate in simpler_chances(scenario.network.base.duplicate) {
+        changes.push(Box::new(move |network| network.base.duplicate = duplicate));
+    }
+    for gap in rounded_above_zero(scenario.network.send_gap) {
+        changes.push(Box::new(move |network| network.send_gap = gap));
+    }
+    for time in rounded_above_zero(scenario.network.service_time) {
+        changes.push(Box::new(move |network| network.service_time = time));
+    }
+    changes
+        .into_iter()
+        .flat_map(|change| with_seeds(change.into(), seed))
+        .collect()
+}
+
+/// A change, tried with the seed as it is and with some others: other laws draw other numbers.
+fn with_seeds(change: std::rc::Rc<dyn Fn(&mut Network)>, seed: u64) -> Vec<Edit> {
+    let others = (1..=SEEDS).filter(|other| *other != seed);
+    std::iter::once(seed)
+        .chain(others)
+        .map(|seed| -> Edit {
+            let change = std::rc::Rc::clone(&change);
+            Box::new(move |scenario| {
+                change(&mut scenario.network);
+                scenario.run.seed = seed;
+            })
+        })
+        .collect()
+}
+
+/// The values of a change of links that chance has to do with.
+type Values = (Option<Latency>, Option<f64>, Option<f64>);
+
+/// Simpler values of a changed link.
+fn values(link: &LinkChange) -> Vec<Values> {
+    let LinkChange {
+        latency,
+        loss,
+        duplicate,
+        ..
+    } = link;
+    let laws = latency.map(simpler_laws).unwrap_or_default();
+    let losses = loss.map(simpler_chances).unwrap_or_default();
+    let duplicates = duplicate.map(simpler_chances).unwrap_or_default();
+    laws.into_iter()
+        .map(|law| (Some(law), *loss, *duplicate))
+        .chain(
+            losses
+                .into_iter()
+                .map(|loss| (*latency, Some(loss), *duplicate)),
+        )
+        .chain(
+            duplicates
+                .into_iter()
+                .map(|duplicate| (*latency, *loss, Some(duplicate))),
+        )
+        .collect()
+}
+
+/// Constant laws near this one, the plainest first.
+fn simpler_laws(law: Latency) -> Vec<Latency> {
+    let typical = match law {
+        Latency::Constant(value) => vec![value],
+        Latency::Uniform(low, high) => vec![(low + high) / 2, low, high],
+        Latency::Exponential { min, mean } => vec![mean, min],
+        Latency::Lognormal { median, p99 } => vec![median, p99],
+        Latency::Bimodal { fast, slow, .. } => vec![fast, slow],
+    };
+    let mut all: Vec<Latency> = typical
+        .iter()
+        .flat_map(|value| rounded_above_zero(*value).into_iter().chain([*value]))
+        .map(Latency::Constant)
+        .filter(|other| *other != law)
+        .collect();
+    all.dedup();
+    all
+}
+
+/// Probabilities that leave less to chance, or are rounder.
+fn simpler_chances(probability: f64) -> Vec<f64> {
+    let mut all = vec![0.0, 1.0, 0.5, 0.1];
+    all.extend([10.0, 100.0].map(|parts: f64| libm::round(probability * parts) / parts));
+    all.retain(|other| (other - probability).abs() > f64::EPSILON);
+    all
+}

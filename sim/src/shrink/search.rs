@@ -1,0 +1,232 @@
+//! The search: candidates are made, weighed, read back as the files they would be, and run.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use hublab_strategies::time::micros;
+
+use super::cost::Cost;
+use super::mend::{instant, mend};
+use super::{Budget, Ended, Failure, Progress, Size, Watcher};
+use crate::campaign::signature::Signature;
+use crate::catalog::Catalog;
+use crate::observe::judge::Verdict;
+use crate::report::Report;
+use crate::run::{Options, run};
+use crate::scenario::model::Scenario;
+use crate::scenario::render::{Style, render};
+
+/// A change of a scenario that may make it simpler.
+pub(super) type Edit = Box<dyn Fn(&mut Scenario)>;
+
+/// How many candidates may be looked at for each that may be run.
+const CANDIDATES_PER_RUN: u64 = 20;
+
+/// A scenario that fails as it should.
+#[derive(Debug)]
+pub(super) struct Best {
+    pub(super) scenario: Scenario,
+    pub(super) report: Report,
+    cost: Cost,
+}
+
+/// The state of the search.
+pub(super) struct Search<'a> {
+    failure: &'a Failure<'a>,
+    catalog: &'a Catalog,
+    watcher: &'a mut dyn Watcher,
+    budget: Budget,
+    pub(super) best: Best,
+    /// Hashes of the files that were tried: none is run twice.
+    seen: BTreeSet<[u8; 32]>,
+    /// The most events of one candidate: one that runs wild is no simplification.
+    events_max: u64,
+    pub(super) runs: u64,
+    events: u64,
+    candidates: u64,
+    /// How many candidates became the best.
+    pub(super) accepted: u64,
+    pub(super) ended: Option<Ended>,
+}
+
+impl<'a> Search<'a> {
+    /// A search that begins at a scenario that is known to fail.
+    pub(super) fn new(
+        failure: &'a Failure<'a>,
+        catalog: &'a Catalog,
+        budget: Budget,
+        watcher: &'a mut dyn Watcher,
+        (scenario, report): (Scenario, Report),
+    ) -> Self {
+        let text = render(&scenario, Style::Brief);
+        Self {
+            failure,
+            catalog,
+            watcher,
+            budget,
+            seen: BTreeSet::from([*blake3::hash(text.as_bytes()).as_bytes()]),
+            events_max: report.events.saturating_mul(2).saturating_add(10_000),
+            best: Best {
+                cost: Cost::of(&scenario, &text),
+                scenario,
+                report,
+            },
+            runs: 0,
+            events: 0,
+            candidates: 0,
+            accepted: 0,
+            ended: None,
+        }
+    }
+
+    /// Tries an edit of the best scenario; `true` if the result is the new best.
+    pub(super) fn attempt(&mut self, edit: &dyn Fn(&mut Scenario)) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        self.candidates += 1;
+        let mut candidate = self.best.scenario.clone();
+        edit(&mut candidate);
+        mend(&mut candidate);
+        forget_defaults(&mut candidate, self.catalog);
+        let text = render(&candidate, Style::Brief);
+        let cost = Cost::of(&candidate, &text);
+        if cost >= self.best.cost || !self.seen.insert(*blake3::hash(text.as_bytes()).as_bytes()) {
+            return false;
+        }
+        let Ok(scenario) = Scenario::read("candidate", text.as_bytes(), self.catalog) else {
+            return false;
+        };
+        let Some(report) = self.fails(&scenario) else {
+            return false;
+        };
+        self.best = Best {
+            scenario,
+            report,
+            cost,
+        };
+        self.accepted += 1;
+        true
+    }
+
+    /// Runs a candidate; its report, if it fails as it should.
+    fn fails(&mut self, scenario: &Scenario) -> Option<Report> {
+        let options = Options {
+            budget: self.events_max,
+            ..Options::default()
+        };
+        let strategy = self.failure.strategy;
+        let report = run(scenario, strategy, scenario.run.seed, self.catalog, options)
+            .ok()?
+            .report;
+        self.runs += 1;
+        self.events += report.events;
+        let fails =
+            fails_with(&report, self.failure.signature) && self.watcher.accepts(scenario, &report);
+        let progress = Progress {
+            runs: self.runs,
+            size: Size::of(if fails { scenario } else { &self.best.scenario }),
+        };
+        if !self.watcher.go_on(&progress) {
+            self.ended = Some(Ended::Stopped);
+        }
+        fails.then_some(report)
+    }
+
+    /// Whether nothing may be tried any more.
+    pub(super) fn is_over(&mut self) -> bool {
+        let Budget { runs, events } = self.budget;
+        if self.runs >= runs
+            || self.events >= events
+            || self.candidates >= runs.saturating_mul(CANDIDATES_PER_RUN)
+        {
+            self.ended.get_or_insert(Ended::OutOfBudget);
+        }
+        self.ended.is_some()
+    }
+
+    /// Delta debugging: takes away long stretches of a list of parts first, then shorter ones.
+    pub(super) fn drop_parts<P: Clone + 'static>(
+        &mut self,
+        parts: impl Fn(&Scenario) -> Vec<P>,
+        without: impl Fn(&mut Scenario, &[P]),
+    ) {
+        let mut stretch = parts(&self.best.scenario).len();
+        while stretch > 0 && !self.is_over() {
+            let mut first = 0;
+            loop {
+                let all = parts(&self.best.scenario);
+                let Some(range) = clamp(first..first + stretch, all.len()) else {
+                    break;
+                };
+                let gone = &all[range];
+                if !self.attempt(&|scenario| without(scenario, gone)) {
+                    first += stretch;
+                }
+                if self.is_over() {
+                    return;
+                }
+            }
+            stretch /= 2;
+        }
+    }
+
+    /// Tries edits one after the other; those behind one that helps are made anew.
+    pub(super) fn edit(&mut self, edits: impl Fn(&Scenario, &Report) -> Vec<Edit>) {
+        let mut at = 0;
+        let mut current = edits(&self.best.scenario, &self.best.report);
+        while let Some(edit) = current.get(at) {
+            if self.is_over() {
+                return;
+            }
+            if self.attempt(edit) {
+                current = edits(&self.best.scenario, &self.best.report);
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+fn clamp(range: Range<usize>, len: usize) -> Option<Range<usize>> {
+    (range.start < len).then(|| range.start..range.end.min(len))
+}
+
+/// Whether a run fails with a signature.
+pub(super) fn fails_with(report: &Report, signature: &Signature) -> bool {
+    report.verdict == Verdict::Fail && Signature::all(report).contains(signature)
+}
+
+/// Takes out the parameters that say what holds without them.
+pub(super) fn forget_defaults(scenario: &mut Scenario, catalog: &Catalog) {
+    let used = scenario.run.strategies.clone();
+    scenario.strategies.retain(|name, parameters| {
+        let defaults = catalog
+            .get(name)
+            .map(|entry| entry.defaults())
+            .unwrap_or_default();
+        parameters.retain(|key, value| defaults.get(key) != Some(value));
+        used.contains(name) && !parameters.is_empty()
+    });
+}
+
+/// When the last step acts; 0 without steps.
+pub(super) fn last_step(scenario: &Scenario) -> Duration {
+    let ends = scenario
+        .steps
+        .iter()
+        .map(|step| instant(step.at) + step.action.heal_after().map(instant).unwrap_or_default());
+    ends.max().unwrap_or_default()
+}
+
+/// The sum of all instants of a scenario, in microseconds.
+pub(super) fn total_time(scenario: &Scenario) -> u64 {
+    scenario
+        .steps
+        .iter()
+        .flat_map(|step| [Some(step.at), step.action.heal_after()])
+        .flatten()
+        .map(|when| micros(instant(when)))
+        .fold(micros(scenario.run.duration), u64::saturating_add)
+}
