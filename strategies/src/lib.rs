@@ -52,6 +52,8 @@ pub mod context;
 pub mod fact;
 pub mod gossip;
 pub mod hub;
+#[cfg(feature = "tokio")]
+pub mod live;
 pub mod membership;
 pub mod message;
 pub mod name;

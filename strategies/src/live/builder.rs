@@ -1,0 +1,300 @@
+//! [`Builder`]: everything a hub is told before it starts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::children::{Supervisor, Tasks};
+use super::error::StartError;
+use super::handle::Hub;
+use super::shared::Shared;
+use super::task::NodeTask;
+use super::world::{World, wall_clock};
+use super::{Filter, Limits, Secret, Transport, TransportConfig};
+use crate::hub::{self, HubConfig};
+use crate::membership::Discovery;
+use crate::name::NodeId;
+use crate::pubsub::PubSub;
+use crate::strategy::Synchronization;
+
+/// How many orders of handles wait for the hub's task; more make their senders wait.
+const ORDERS: usize = 1_024;
+
+/// The low bits of an incarnation that are chance; the others count microseconds since 1970.
+const RANDOM_BITS: u32 = 12;
+
+/// A hub to be: see [`Hub::builder`]. Each method replaces what an earlier call of it said.
+pub struct Builder<S> {
+    hub_id: String,
+    node: Option<String>,
+    listen: String,
+    advertise: Option<String>,
+    peers: Vec<String>,
+    secrets: Vec<Secret>,
+    strategy: S,
+    tasks: Tasks,
+    discovery_interval: Duration,
+    join_debounce: Duration,
+    down_after: Duration,
+    heartbeat: Option<Duration>,
+    limits: Limits,
+    config: HubConfig,
+    filter: Option<Arc<dyn Filter>>,
+    incarnation: Option<u64>,
+}
+
+impl Builder<PubSub> {
+    pub(super) fn new(hub_id: String) -> Self {
+        Self {
+            hub_id,
+            node: None,
+            listen: "127.0.0.1:0".to_owned(),
+            advertise: None,
+            peers: Vec::new(),
+            secrets: Vec::new(),
+            strategy: PubSub::default(),
+            tasks: Tasks::new(),
+            discovery_interval: Duration::from_secs(10),
+            join_debounce: Duration::from_millis(500),
+            down_after: Duration::from_secs(5),
+            heartbeat: None,
+            limits: Limits::default(),
+            config: HubConfig::default(),
+            filter: None,
+            incarnation: None,
+        }
+    }
+}
+
+impl<S: Synchronization> Builder<S> {
+    /// The node's name, unique in the cluster; required. Nodes order by name, and under Gossip
+    /// with `restricted_init` the first of them starts the rounds.
+    #[must_use]
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = Some(name.into());
+        self
+    }
+
+    /// The address to listen on, `host:port`; default `127.0.0.1:0`, where 0 is any free port.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    /// The address that others shall dial, `host:port`; default: the one listened on.
+    #[must_use]
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// Addresses to start from, `host:port`; one node of the cluster is enough, the rest is learned.
+    /// Names are resolved anew at each dial.
+    #[must_use]
+    pub fn peers<A: Into<String>>(mut self, addresses: impl IntoIterator<Item = A>) -> Self {
+        self.peers = addresses.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The cluster's secret. Whoever holds it may claim any node's name. Without one, only loopback
+    /// addresses are listened on and dialled.
+    #[must_use]
+    pub fn secret(self, secret: Secret) -> Self {
+        self.secrets([secret])
+    }
+
+    /// Several secrets, while they are rotated: the first is used for dialling, all are accepted.
+    #[must_use]
+    pub fn secrets(mut self, secrets: impl IntoIterator<Item = Secret>) -> Self {
+        self.secrets = secrets.into_iter().collect();
+        self
+    }
+
+    /// The synchronization strategy. All nodes of a cluster must run the same one.
+    #[must_use]
+    pub fn strategy<T: Synchronization>(self, strategy: T) -> Builder<T> {
+        Builder {
+            hub_id: self.hub_id,
+            node: self.node,
+            listen: self.listen,
+            advertise: self.advertise,
+            peers: self.peers,
+            secrets: self.secrets,
+            strategy,
+            tasks: self.tasks,
+            discovery_interval: self.discovery_interval,
+            join_debounce: self.join_debounce,
+            down_after: self.down_after,
+            heartbeat: self.heartbeat,
+            limits: self.limits,
+            config: self.config,
+            filter: self.filter,
+            incarnation: self.incarnation,
+        }
+    }
+
+    /// The kinds of children that this node can start; default none.
+    #[must_use]
+    pub fn supervisor(mut self, tasks: Tasks) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    /// The time between two announcements; default 10 s.
+    #[must_use]
+    pub fn discovery_interval(mut self, interval: Duration) -> Self {
+        self.discovery_interval = interval;
+        self
+    }
+
+    /// How long joins and downs are collected before they are handled together; default 500 ms.
+    /// It must be shorter than the discovery interval, or joins are never handled (anomaly M3).
+    #[must_use]
+    pub fn join_debounce(mut self, debounce: Duration) -> Self {
+        self.join_debounce = debounce;
+        self
+    }
+
+    /// How long a peer may be silent before its connection is given up; default 5 s. A peer whose
+    /// process dies is noticed earlier, because its connection closes.
+    #[must_use]
+    pub fn down_after(mut self, silence: Duration) -> Self {
+        self.down_after = silence;
+        self
+    }
+
+    /// The time between heartbeats; default a fifth of [`Self::down_after`].
+    #[must_use]
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = Some(interval);
+        self
+    }
+
+    /// The limits of the connections.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How the hub itself is set: the janitor and the tombstones.
+    #[must_use]
+    pub fn config(mut self, config: HubConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Judges everything this node sends: for experiments with partitions, loss and latency.
+    #[must_use]
+    pub fn filter(mut self, filter: Arc<dyn Filter>) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// The incarnation, instead of one made of the time and chance; higher at each boot of a name.
+    #[must_use]
+    pub fn incarnation(mut self, incarnation: u64) -> Self {
+        self.incarnation = Some(incarnation);
+        self
+    }
+
+    /// Starts the hub: it listens, dials its peers and announces itself. It has found nobody yet
+    /// when this returns.
+    ///
+    /// # Errors
+    /// Nothing is left behind: there is no tokio runtime or the clock of a simulation, a setting is
+    /// out of range, or the address cannot be listened on.
+    ///
+    /// # Panics
+    /// If the tokio runtime was built without its timers or its network.
+    pub async fn start(self) -> Result<Hub, StartError> {
+        if !clock_moves() {
+            return Err(StartError::Simulated);
+        }
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        self.check()?;
+        let name = self.node.unwrap_or_default();
+        let seed = getrandom::u64().map_err(StartError::Entropy)?;
+        let incarnation = match self.incarnation {
+            Some(incarnation) => incarnation,
+            None => boot_incarnation()?,
+        };
+        let node = NodeId::from(name);
+        let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
+        let (transport, incoming) = Transport::bind(TransportConfig {
+            hub_id: self.hub_id.clone(),
+            name: node.clone(),
+            incarnation,
+            listen: self.listen,
+            advertise: self.advertise,
+            peers: self.peers,
+            secrets: self.secrets,
+            limits: self.limits,
+            down_after: self.down_after,
+            heartbeat,
+            filter: self.filter,
+        })
+        .await?;
+        let shared = Shared::new(self.hub_id, node.clone(), incarnation, transport.clone());
+        let shared = Arc::new(shared);
+        let supervisor = Supervisor::new(self.tasks);
+        let world = World::new(transport, Arc::clone(&shared), supervisor, seed);
+        let membership = Discovery::new(self.discovery_interval, self.join_debounce);
+        let hub = hub::Hub::new(node, incarnation, self.strategy, membership, self.config);
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        runtime.spawn(NodeTask::new(hub, world).run(incoming, inbox));
+        Ok(Hub::new(shared, orders))
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        let named = self.node.as_ref().is_some_and(|name| !name.is_empty());
+        let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
+        let rules = [
+            (named, "node", "a name is required"),
+            (!self.hub_id.is_empty(), "builder", "the hub id is empty"),
+            (
+                !self.discovery_interval.is_zero(),
+                "discovery_interval",
+                "must be longer than 0",
+            ),
+            (
+                !self.config.janitor_interval.is_zero(),
+                "config",
+                "the janitor's interval must be longer than 0",
+            ),
+            (
+                !self.strategy.sync_interval().is_zero(),
+                "strategy",
+                "its sync interval must be longer than 0",
+            ),
+            (
+                !heartbeat.is_zero() && heartbeat < self.down_after,
+                "heartbeat",
+                "must be longer than 0 and shorter than down_after",
+            ),
+        ];
+        for (holds, setting, reason) in rules {
+            if !holds {
+                return Err(StartError::setting(setting, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Microseconds since 1970, then chance: two boots never have the same.
+fn boot_incarnation() -> Result<u64, StartError> {
+    let chance = getrandom::u32().map_err(StartError::Entropy)? >> (u32::BITS - RANDOM_BITS);
+    Ok((wall_clock() << RANDOM_BITS) | u64::from(chance))
+}
+
+/// Whether the monotonic clock moves by itself. That of a simulation does not: it moves only when
+/// all tasks wait.
+fn clock_moves() -> bool {
+    const READINGS: usize = 100_000;
+    let start = Instant::now();
+    (0..READINGS).any(|_| Instant::now() > start)
+}

@@ -1,0 +1,517 @@
+//! Children as tokio tasks: the factories that start them, and the supervisor that restarts them.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::child::ChildSpec;
+use crate::hub::ChildEvent;
+use crate::name::{ChildId, NameHasher, Pid};
+
+/// Why a child's process is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopReason {
+    /// Its future returned without an error. It is not restarted.
+    Finished,
+    /// It was asked to stop, replaced by a later start, or its hub left.
+    Stopped,
+    /// Its future returned this error.
+    Failed(String),
+    /// It panicked with this message.
+    Panicked(String),
+    /// It failed or panicked once more than the limits allow; the last time with this message.
+    GaveUp(String),
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::Stopped => f.write_str("stopped"),
+            Self::Failed(error) => write!(f, "failed: {error}"),
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::GaveUp(message) => write!(f, "restarted too often, the last time: {message}"),
+        }
+    }
+}
+
+/// When a child that fails is restarted, and when it is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartLimits {
+    /// The most restarts of one child within [`Self::within`]; one more and it is given up.
+    /// Default 3, as a supervisor's.
+    pub max_restarts: u32,
+    /// The time in which restarts are counted. Default 5 s, as a supervisor's.
+    pub within: Duration,
+    /// The wait before the first restart; it doubles with each further one within
+    /// [`Self::within`]. Default 10 ms.
+    pub backoff: Duration,
+    /// The longest wait before a restart. Default 1 s.
+    pub backoff_max: Duration,
+}
+
+impl Default for RestartLimits {
+    fn default() -> Self {
+        Self {
+            max_restarts: 3,
+            within: Duration::from_secs(5),
+            backoff: Duration::from_millis(10),
+            backoff_max: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What the future of a child may return: nothing, a [`Result`] whose error is the reason of its
+/// failure, or never.
+pub trait Ending: sealed::Sealed {
+    /// The error, if it ended with one.
+    ///
+    /// # Errors
+    /// The text of the error.
+    fn into_result(self) -> Result<(), String>;
+}
+
+mod sealed {
+    /// The type of what never returns, which has no name yet.
+    pub(super) type Never = <fn() -> ! as Returns>::Value;
+
+    pub trait Returns {
+        type Value;
+    }
+
+    impl<T> Returns for fn() -> T {
+        type Value = T;
+    }
+
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl<E: std::fmt::Display> Sealed for Result<(), E> {}
+    impl Sealed for Never {}
+}
+
+impl Ending for () {
+    fn into_result(self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<E: fmt::Display> Ending for Result<(), E> {
+    fn into_result(self) -> Result<(), String> {
+        self.map_err(|error| error.to_string())
+    }
+}
+
+impl Ending for sealed::Never {
+    fn into_result(self) -> Result<(), String> {
+        self
+    }
+}
+
+type Task = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Factory = Arc<dyn Fn(ChildSpec) -> Task + Send + Sync>;
+
+/// The kinds of children that a node can start, each with a factory. A child is a tokio task that
+/// runs the future its factory made; one that returns an error or panics is restarted with a new
+/// pid, as the limits allow. Stopping a child drops its future at its next await.
+#[derive(Clone, Default)]
+pub struct Tasks {
+    factories: BTreeMap<Box<str>, Factory>,
+    otherwise: Option<Factory>,
+    limits: RestartLimits,
+}
+
+impl Tasks {
+    /// No kinds: every start is refused.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a kind, replacing an earlier one of that name. The factory gets the specification, with
+    /// the child's id and arguments; it and what it makes run inside the child's task.
+    #[must_use]
+    pub fn with<F, T>(mut self, kind: &str, factory: F) -> Self
+    where
+        F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+        T: Future<Output: Ending> + Send + 'static,
+    {
+        self.factories.insert(kind.into(), boxed(factory));
+        self
+    }
+
+    /// Sets the factory of all kinds that have none of their own.
+    #[must_use]
+    pub fn otherwise<F, T>(mut self, factory: F) -> Self
+    where
+        F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+        T: Future<Output: Ending> + Send + 'static,
+    {
+        self.otherwise = Some(boxed(factory));
+        self
+    }
+
+    /// Sets when children are restarted.
+    #[must_use]
+    pub fn restarts(mut self, limits: RestartLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The kinds that have a factory of their own, by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.factories.keys().map(|kind| &**kind)
+    }
+
+    fn factory(&self, kind: &str) -> Option<&Factory> {
+        self.factories.get(kind).or(self.otherwise.as_ref())
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks")
+            .field("kinds", &self.factories.keys())
+            .field("otherwise", &self.otherwise.is_some())
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+fn boxed<F, T>(factory: F) -> Factory
+where
+    F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+    T: Future<Output: Ending> + Send + 'static,
+{
+    let factory = Arc::new(factory);
+    Arc::new(move |spec| {
+        let factory = Arc::clone(&factory);
+        Box::pin(async move { factory(spec).await.into_result() })
+    })
+}
+
+/// A process that ended by itself.
+pub(super) struct Ended {
+    pid: Pid,
+    reason: StopReason,
+}
+
+/// What the supervisor made of an end.
+pub(super) enum Sequel {
+    /// Of a process that was stopped meanwhile: nothing.
+    Nothing,
+    /// The child gets a new process after this time.
+    Restart {
+        child: ChildId,
+        pid: Pid,
+        reason: StopReason,
+        after: Duration,
+    },
+    /// The child is gone for good.
+    End {
+        child: ChildId,
+        pid: Pid,
+        reason: StopReason,
+    },
+}
+
+struct Running {
+    child: ChildId,
+    abort: AbortHandle,
+}
+
+/// The processes of one node.
+pub(super) struct Supervisor {
+    tasks: Tasks,
+    set: JoinSet<Ended>,
+    /// Only ever asked by pid.
+    running: HashMap<Pid, Running, NameHasher>,
+    /// The instants of the last restarts of children that have failed lately.
+    restarts: BTreeMap<ChildId, VecDeque<Instant>>,
+    /// Processes that are gone and wait for a successor.
+    waiting: BTreeMap<Pid, (Instant, ChildId)>,
+    due: BTreeSet<(Instant, Pid)>,
+}
+
+impl Supervisor {
+    pub(super) fn new(tasks: Tasks) -> Self {
+        Self {
+            tasks,
+            set: JoinSet::new(),
+            running: HashMap::default(),
+            restarts: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            due: BTreeSet::new(),
+        }
+    }
+
+    /// How many processes run.
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Starts a process. Answers what the hub is to be told.
+    pub(super) fn start(&mut self, spec: &ChildSpec, pid: &Pid) -> ChildEvent {
+        let Some(factory) = self.tasks.factory(spec.kind()) else {
+            return ChildEvent::Failed {
+                pid: pid.clone(),
+                reason: format!("this node cannot start children of kind `{}`", spec.kind()),
+            };
+        };
+        let (factory, spec_of_task, name) = (Arc::clone(factory), spec.clone(), pid.clone());
+        let abort = self.set.spawn(async move {
+            let reason = outcome(factory, spec_of_task).await;
+            Ended { pid: name, reason }
+        });
+        let child = spec.id().clone();
+        self.running.insert(pid.clone(), Running { child, abort });
+        ChildEvent::Started(pid.clone())
+    }
+
+    /// Stops a process, or what waits to become its successor. Answers the child, if there was one.
+    pub(super) fn stop(&mut self, pid: &Pid) -> Option<ChildId> {
+        if let Some(running) = self.running.remove(pid) {
+            running.abort.abort();
+            return Some(running.child);
+        }
+        let (at, child) = self.waiting.remove(pid)?;
+        self.due.remove(&(at, pid.clone()));
+        Some(child)
+    }
+
+    /// The next process that ended by itself; never returns when there is none to wait for.
+    /// Dropping the future loses none.
+    pub(super) async fn ended(&mut self) -> Ended {
+        loop {
+            match self.set.join_next().await {
+                Some(Ok(ended)) => return ended,
+                // Aborted: whoever did it knows.
+                Some(Err(_)) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Decides what becomes of the child whose process ended.
+    pub(super) fn judge(&mut self, ended: Ended, now: Instant) -> Sequel {
+        let Ended { pid, reason } = ended;
+        let Some(Running { child, .. }) = self.running.remove(&pid) else {
+            return Sequel::Nothing;
+        };
+        let message = match &reason {
+            StopReason::Failed(message) | StopReason::Panicked(message) => message.clone(),
+            StopReason::Finished | StopReason::Stopped | StopReason::GaveUp(_) => {
+                self.restarts.remove(&child);
+                return Sequel::End { child, pid, reason };
+            }
+        };
+        match self.next_wait(&child, now) {
+            Some(after) => {
+                let at = now + after;
+                self.waiting.insert(pid.clone(), (at, child.clone()));
+                self.due.insert((at, pid.clone()));
+                Sequel::Restart {
+                    child,
+                    pid,
+                    reason,
+                    after,
+                }
+            }
+            None => {
+                self.restarts.remove(&child);
+                let reason = StopReason::GaveUp(message);
+                Sequel::End { child, pid, reason }
+            }
+        }
+    }
+
+    /// How long to wait before the next restart; `None` if there were too many.
+    fn next_wait(&mut self, child: &ChildId, now: Instant) -> Option<Duration> {
+        let limits = self.tasks.limits;
+        let past = self.restarts.entry(child.clone()).or_default();
+        while past
+            .front()
+            .is_some_and(|at| now.duration_since(*at) > limits.within)
+        {
+            past.pop_front();
+        }
+        let count = u32::try_from(past.len()).unwrap_or(u32::MAX);
+        if count >= limits.max_restarts {
+            return None;
+        }
+        let factor = 1_u32.checked_shl(count).unwrap_or(u32::MAX);
+        let wait = limits.backoff.saturating_mul(factor);
+        past.push_back(now);
+        Some(wait.min(limits.backoff_max))
+    }
+
+    /// When the next successor is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The processes whose successors are due now.
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<ChildEvent> {
+        let mut events = Vec::new();
+        while let Some((at, _)) = self.due.first()
+            && *at <= now
+            && let Some((_, pid)) = self.due.pop_first()
+        {
+            self.waiting.remove(&pid);
+            events.push(ChildEvent::Crashed(pid));
+        }
+        events
+    }
+
+    /// Forgets the restarts of children that have not failed lately. Called now and then.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let within = self.tasks.limits.within;
+        self.restarts.retain(|_, past| {
+            past.back()
+                .is_some_and(|at| now.duration_since(*at) <= within)
+        });
+    }
+}
+
+/// Runs a child to its end, whatever it does.
+async fn outcome(factory: Factory, spec: ChildSpec) -> StopReason {
+    let mut task = match catch_unwind(AssertUnwindSafe(|| factory(spec))) {
+        Ok(task) => task,
+        Err(panic) => return StopReason::Panicked(message(panic.as_ref())),
+    };
+    let result = poll_fn(|cx| {
+        // A future that panicked is never polled again.
+        match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => std::task::Poll::Ready(Err(panic)),
+        }
+    });
+    match result.await {
+        Ok(Ok(())) => StopReason::Finished,
+        Ok(Err(error)) => StopReason::Failed(error),
+        Err(panic) => StopReason::Panicked(message(panic.as_ref())),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a value that is not text").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn supervisor(limits: RestartLimits) -> Supervisor {
+        let tasks = Tasks::new()
+            .with("finish", |_| async {})
+            .with("fail", |_| async { Err::<(), _>("no luck") })
+            .with(
+                "panic",
+                |spec| async move { panic!("{} is broken", spec.id()) },
+            )
+            .with("run", |_| async {
+                loop {
+                    tokio::time::sleep(Duration::from_secs(3_600)).await;
+                }
+            })
+            .restarts(limits);
+        Supervisor::new(tasks)
+    }
+
+    async fn end_of(supervisor: &mut Supervisor, kind: &str, pid: &str) -> Sequel {
+        let event = supervisor.start(&ChildSpec::new("a", kind), &pid.into());
+        assert_eq!(event, ChildEvent::Started(pid.into()));
+        let ended = supervisor.ended().await;
+        supervisor.judge(ended, Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_child_that_fails_is_restarted_later_and_later_and_then_given_up() {
+        let limits = RestartLimits::default();
+        let mut supervisor = supervisor(limits);
+        for (pid, wait) in [("p1", 10), ("p2", 20), ("p3", 40)] {
+            let sequel = end_of(&mut supervisor, "fail", pid).await;
+            let Sequel::Restart { after, reason, .. } = sequel else {
+                panic!("{pid} was not restarted");
+            };
+            assert_eq!(after, Duration::from_millis(wait));
+            assert_eq!(reason, StopReason::Failed("no luck".into()));
+            let due = supervisor.next_due().expect("it waits");
+            assert!(
+                supervisor
+                    .take_due(due - Duration::from_millis(1))
+                    .is_empty()
+            );
+            assert_eq!(supervisor.take_due(due), [ChildEvent::Crashed(pid.into())]);
+        }
+        let sequel = end_of(&mut supervisor, "fail", "p4").await;
+        assert!(
+            matches!(sequel, Sequel::End { reason: StopReason::GaveUp(text), .. } if text == "no luck")
+        );
+        assert!(supervisor.restarts.is_empty() && supervisor.next_due().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_long_ago_are_forgotten() {
+        let mut supervisor = supervisor(RestartLimits::default());
+        for round in 0..10 {
+            let sequel = end_of(&mut supervisor, "fail", &format!("p{round}")).await;
+            assert!(
+                matches!(sequel, Sequel::Restart { after, .. } if after == Duration::from_millis(10))
+            );
+            tokio::time::advance(Duration::from_secs(6)).await;
+        }
+        supervisor.sweep(Instant::now());
+        assert!(supervisor.restarts.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_caught_with_its_message_and_an_end_without_error_is_final() {
+        let mut supervisor = supervisor(RestartLimits::default());
+        let sequel = end_of(&mut supervisor, "panic", "p1").await;
+        assert!(
+            matches!(sequel, Sequel::Restart { reason: StopReason::Panicked(text), .. } if text == "a is broken")
+        );
+        let sequel = end_of(&mut supervisor, "finish", "p2").await;
+        assert!(matches!(
+            sequel,
+            Sequel::End {
+                reason: StopReason::Finished,
+                ..
+            }
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_stopped_says_nothing_more_and_one_that_waits_gets_no_successor() {
+        let mut supervisor = supervisor(RestartLimits::default());
+        supervisor.start(&ChildSpec::new("a", "run"), &"p1".into());
+        assert_eq!(supervisor.stop(&"p1".into()), Some("a".into()));
+        assert_eq!(supervisor.stop(&"p1".into()), None);
+        let silence = tokio::time::timeout(Duration::from_millis(20), supervisor.ended());
+        assert!(silence.await.is_err());
+        assert!(matches!(
+            end_of(&mut supervisor, "fail", "p2").await,
+            Sequel::Restart { .. }
+        ));
+        assert_eq!(supervisor.stop(&"p2".into()), Some("a".into()));
+        assert_eq!(supervisor.next_due(), None);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_kind_is_refused() {
+        let mut supervisor = supervisor(RestartLimits::default());
+        let event = supervisor.start(&ChildSpec::new("a", "nothing"), &"p1".into());
+        assert!(matches!(event, ChildEvent::Failed { reason, .. } if reason.contains("`nothing`")));
+    }
+}

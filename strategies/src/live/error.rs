@@ -1,0 +1,81 @@
+//! What can go wrong between a program and its hub.
+
+use super::BindError;
+use crate::name::{ChildId, NodeId, Pid};
+
+/// Why a hub did not start. Nothing of it is left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The caller is not inside a tokio runtime.
+    #[error(
+        "a hub needs a tokio runtime: call `start` inside one that has its timers and its network enabled"
+    )]
+    NoRuntime,
+    /// The clock does not move: the caller is inside a simulated world, a madsim runtime for
+    /// example, in which timers and sockets of the real one would wait for ever.
+    #[error(
+        "the clock stands still, so this is a simulation (madsim?): a live hub would hang in it; simulate hubs with hublab-sim instead"
+    )]
+    Simulated,
+    /// A setting of the builder is missing or outside its range.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// The method of the builder.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The address cannot be listened on, or is not allowed.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The operating system gave no random bytes.
+    #[error("no entropy from the operating system: {0}")]
+    Entropy(getrandom::Error),
+}
+
+impl StartError {
+    pub(super) fn setting(setting: &'static str, reason: impl Into<String>) -> Self {
+        Self::Setting {
+            setting,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The hub has stopped: it left, its last handle was dropped, its tokio runtime was shut down, or
+/// its strategy panicked. A request that meets this may or may not have been performed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the hub has stopped")]
+pub struct HubStopped;
+
+/// What became of one child of a start or stop request on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildOutcome {
+    /// The node that was asked.
+    pub node: NodeId,
+    /// The child.
+    pub child: ChildId,
+    /// The pid of the process that was started or stopped, or why there is none.
+    pub outcome: Result<Pid, ChildError>,
+}
+
+/// Why a child was not started or not stopped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChildError {
+    /// The node said no, and why. Nothing runs there under the id of a refused start.
+    #[error("{0}")]
+    Refused(String),
+    /// The node was not connected: it was not asked.
+    #[error("the node is not connected")]
+    NotConnected,
+    /// The node went down before it answered. It may have done what it was asked.
+    #[error("the node went down before it answered")]
+    WentDown,
+    /// The node did not answer in time. It may have done, or may still do, what it was asked.
+    #[error("no answer in time")]
+    TimedOut,
+    /// No node is known to run the child.
+    #[error("no node is known to run it")]
+    Unknown,
+}

@@ -1,0 +1,333 @@
+//! What a hub tells a program as it happens: bounded streams, of everything or of one child.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use hashbrown::HashMap;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::children::StopReason;
+use super::mirror::Mirror;
+use crate::child::Row;
+use crate::name::{ChildId, NameHasher, NodeId, Pid};
+use crate::runtime::DownReason;
+
+/// How many events wait for a slow reader before some are left out.
+const CAPACITY: usize = 1_024;
+
+/// Something that happened at a hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubEvent {
+    /// What a look-up of this child answers has changed.
+    Row {
+        /// The child.
+        child: ChildId,
+        /// What it answered before.
+        before: Option<Arc<Row>>,
+        /// What it answers now.
+        after: Option<Arc<Row>>,
+    },
+    /// The cluster view changed; the new one, in order, this node included.
+    Members(Vec<NodeId>),
+    /// The connection to a peer came up.
+    PeerUp {
+        /// The peer.
+        node: NodeId,
+        /// Its incarnation.
+        incarnation: u64,
+    },
+    /// The connection to a peer is gone.
+    PeerDown {
+        /// The peer.
+        node: NodeId,
+        /// Why.
+        reason: DownReason,
+    },
+    /// A child of this node runs.
+    ChildStarted {
+        /// The child.
+        child: ChildId,
+        /// Its process.
+        pid: Pid,
+    },
+    /// A child's process failed or panicked, and will get a successor.
+    ChildCrashed {
+        /// The child.
+        child: ChildId,
+        /// The process that is gone.
+        pid: Pid,
+        /// Why.
+        reason: StopReason,
+        /// When the successor starts.
+        restarts_in: Duration,
+    },
+    /// A child has a new process.
+    ChildRestarted {
+        /// The child.
+        child: ChildId,
+        /// The new process.
+        pid: Pid,
+    },
+    /// A child of this node is gone for good.
+    ChildEnded {
+        /// The child.
+        child: ChildId,
+        /// Its last process.
+        pid: Pid,
+        /// Why.
+        reason: StopReason,
+    },
+    /// The reader was too slow: so many events before the next one were left out.
+    Missed(u64),
+}
+
+impl HubEvent {
+    /// The child that it is about, if it is about one.
+    #[must_use]
+    pub fn child(&self) -> Option<&ChildId> {
+        match self {
+            Self::Row { child, .. }
+            | Self::ChildStarted { child, .. }
+            | Self::ChildCrashed { child, .. }
+            | Self::ChildRestarted { child, .. }
+            | Self::ChildEnded { child, .. } => Some(child),
+            Self::Members(_) | Self::PeerUp { .. } | Self::PeerDown { .. } | Self::Missed(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// A stream of events, from the moment it was asked for until the hub stops. It holds 1,024 events
+/// for its reader; what does not fit is counted in a [`HubEvent::Missed`]. It does not keep the hub
+/// running.
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<HubEvent>);
+
+impl Events {
+    /// The next event; `None` once the hub has stopped. Dropping the future loses no event.
+    pub async fn next(&mut self) -> Option<HubEvent> {
+        self.0.recv().await
+    }
+
+    /// An event that is already there.
+    pub fn try_next(&mut self) -> Option<HubEvent> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Stream for Events {
+    type Item = HubEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<HubEvent>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+/// One reader.
+#[derive(Debug)]
+struct Subscriber {
+    queue: mpsc::Sender<HubEvent>,
+    missed: u64,
+}
+
+impl Subscriber {
+    /// Hands an event on, if there is room. Answers whether anybody still reads.
+    fn offer(&mut self, event: &HubEvent) -> bool {
+        if self.missed > 0 {
+            match self.queue.try_send(HubEvent::Missed(self.missed)) {
+                Ok(()) => self.missed = 0,
+                Err(TrySendError::Full(_)) => {
+                    self.missed += 1;
+                    return true;
+                }
+                Err(TrySendError::Closed(_)) => return false,
+            }
+        }
+        match self.queue.try_send(event.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.missed += 1;
+                true
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Subscribers {
+    all: Vec<Subscriber>,
+    /// Only ever asked by child.
+    by_child: HashMap<ChildId, Vec<Subscriber>, NameHasher>,
+    /// The hub has stopped: nobody can subscribe any more.
+    closed: bool,
+}
+
+/// The readers of a hub.
+#[derive(Debug, Default)]
+pub(super) struct Fanout {
+    /// How many there are, so that nobody pays for events that nobody reads.
+    readers: AtomicUsize,
+    subscribers: Mutex<Subscribers>,
+}
+
+impl Fanout {
+    fn lock(&self) -> MutexGuard<'_, Subscribers> {
+        self.subscribers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anybody reads.
+    pub(super) fn is_read(&self) -> bool {
+        self.readers.load(Ordering::Acquire) > 0
+    }
+
+    /// A new reader of everything.
+    pub(super) fn subscribe(&self) -> Events {
+        let (queue, receiver) = mpsc::channel(CAPACITY);
+        let mut subscribers = self.lock();
+        if !subscribers.closed {
+            subscribers.all.push(Subscriber { queue, missed: 0 });
+            self.readers.fetch_add(1, Ordering::Release);
+        }
+        Events(receiver)
+    }
+
+    /// A new reader of one child's events. What a look-up answers now comes first, if there is
+    /// anything; it may come a second time, if it changes in this moment.
+    pub(super) fn watch(&self, child: &ChildId, mirror: &Mirror) -> Events {
+        let (queue, receiver) = mpsc::channel(CAPACITY);
+        let mut subscribers = self.lock();
+        if !subscribers.closed {
+            self.readers.fetch_add(1, Ordering::Release);
+            let mut subscriber = Subscriber { queue, missed: 0 };
+            if let Some(row) = mirror.get(child.as_str()) {
+                subscriber.offer(&HubEvent::Row {
+                    child: child.clone(),
+                    before: None,
+                    after: Some(row),
+                });
+            }
+            subscribers
+                .by_child
+                .entry(child.clone())
+                .or_default()
+                .push(subscriber);
+        }
+        Events(receiver)
+    }
+
+    /// Tells everyone concerned. Never waits for a reader.
+    pub(super) fn publish(&self, event: &HubEvent) {
+        if !self.is_read() {
+            return;
+        }
+        let mut subscribers = self.lock();
+        let mut gone = offer_all(&mut subscribers.all, event);
+        if let Some(child) = event.child()
+            && let Some(watchers) = subscribers.by_child.get_mut(child)
+        {
+            gone += offer_all(watchers, event);
+            if watchers.is_empty() {
+                subscribers.by_child.remove(child);
+            }
+        }
+        self.readers.fetch_sub(gone, Ordering::Release);
+    }
+
+    /// The hub has stopped: every stream ends after what it still holds.
+    pub(super) fn close(&self) {
+        let mut subscribers = self.lock();
+        *subscribers = Subscribers {
+            closed: true,
+            ..Subscribers::default()
+        };
+        self.readers.store(0, Ordering::Release);
+    }
+
+    /// Forgets readers of children that have no events any more. Called now and then.
+    pub(super) fn sweep(&self) {
+        if !self.is_read() {
+            return;
+        }
+        let mut subscribers = self.lock();
+        let mut gone = 0;
+        subscribers.by_child.retain(|_, watchers| {
+            let before = watchers.len();
+            watchers.retain(|watcher| !watcher.queue.is_closed());
+            gone += before - watchers.len();
+            !watchers.is_empty()
+        });
+        self.readers.fetch_sub(gone, Ordering::Release);
+    }
+}
+
+/// Answers how many were forgotten, because they read no longer.
+fn offer_all(subscribers: &mut Vec<Subscriber>, event: &HubEvent) -> usize {
+    let before = subscribers.len();
+    subscribers.retain_mut(|subscriber| subscriber.offer(event));
+    before - subscribers.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up(number: u64) -> HubEvent {
+        HubEvent::PeerUp {
+            node: "n2".into(),
+            incarnation: number,
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_is_told_how_much_it_missed() {
+        let fanout = Fanout::default();
+        let mut events = fanout.subscribe();
+        (0..1_030).for_each(|number| fanout.publish(&up(number)));
+        for number in 0..1_024 {
+            assert_eq!(events.try_next(), Some(up(number)));
+        }
+        fanout.publish(&up(1_030));
+        assert_eq!(events.try_next(), Some(HubEvent::Missed(6)));
+        assert_eq!(events.try_next(), Some(up(1_030)));
+        assert_eq!(events.try_next(), None);
+    }
+
+    #[test]
+    fn a_watcher_hears_of_its_child_only_and_is_forgotten_when_it_goes() {
+        let fanout = Fanout::default();
+        let started = |child: &str| HubEvent::ChildStarted {
+            child: child.into(),
+            pid: "p".into(),
+        };
+        let mut watch = fanout.watch(&"a".into(), &Mirror::new());
+        fanout.publish(&started("b"));
+        fanout.publish(&up(1));
+        fanout.publish(&started("a"));
+        assert_eq!(watch.try_next(), Some(started("a")));
+        assert_eq!(watch.try_next(), None);
+        drop(watch);
+        assert!(fanout.is_read());
+        fanout.sweep();
+        assert!(!fanout.is_read());
+    }
+
+    #[test]
+    fn the_streams_of_a_stopped_hub_end_after_what_they_hold() {
+        let fanout = Fanout::default();
+        let mut events = fanout.subscribe();
+        fanout.publish(&up(1));
+        fanout.close();
+        assert_eq!(events.0.blocking_recv(), Some(up(1)));
+        assert_eq!(events.0.blocking_recv(), None);
+        assert_eq!(fanout.subscribe().0.blocking_recv(), None);
+    }
+}

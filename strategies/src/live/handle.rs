@@ -1,0 +1,323 @@
+//! [`Hub`]: the handle that a program holds.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::builder::Builder;
+use super::children::StopReason;
+use super::error::{ChildOutcome, HubStopped};
+use super::events::Events;
+use super::shared::Shared;
+use super::stats::HubStats;
+use super::task::{Farewell, Order};
+use crate::child::{ChildSpec, Metadata, Row};
+use crate::hub::Command;
+use crate::name::{ChildId, NodeId};
+use crate::pubsub::PubSub;
+use crate::request::{Members, Request};
+
+/// A running hub. Clones are handles of the same hub; when the last of them is dropped the hub
+/// stops at once, without a good-bye: its children are dropped, its connections closed.
+/// [`Hub::leave`] is the polite way.
+///
+/// Reading never waits. Whatever changes something is a future that may be dropped at any time:
+/// before its first poll nothing is asked; after that it may be performed or not, and if it is, the
+/// registry says so.
+#[derive(Clone)]
+pub struct Hub {
+    shared: Arc<Shared>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// How [`Hub::start_children_with`] starts children.
+#[derive(Debug, Clone)]
+pub struct StartOptions {
+    nodes: Vec<NodeId>,
+    metadata: Metadata,
+    announce: bool,
+    timeout: Duration,
+}
+
+/// How long a request waits for answers by default.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Default for StartOptions {
+    /// On this node, without metadata, announced, with 10 s for the answer.
+    fn default() -> Self {
+        Self {
+            nodes: Vec::new(),
+            metadata: Metadata::default(),
+            announce: true,
+            timeout: TIMEOUT,
+        }
+    }
+}
+
+impl StartOptions {
+    /// The nodes that shall run the children; each runs all of them.
+    #[must_use]
+    pub fn on<N: Into<NodeId>>(mut self, nodes: impl IntoIterator<Item = N>) -> Self {
+        self.nodes = nodes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The metadata of each of the children.
+    #[must_use]
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Whether the registration is propagated at once; if not, periodic rounds spread it.
+    #[must_use]
+    pub fn announce(mut self, announce: bool) -> Self {
+        self.announce = announce;
+        self
+    }
+
+    /// How long to wait for answers of other nodes.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl Hub {
+    /// A hub to be: only hubs of the same id form a cluster. It runs [`PubSub`] unless told
+    /// otherwise.
+    #[must_use]
+    pub fn builder(hub_id: impl Into<String>) -> Builder<PubSub> {
+        Builder::new(hub_id.into())
+    }
+
+    pub(super) fn new(shared: Arc<Shared>, orders: mpsc::Sender<Order>) -> Self {
+        Self { shared, orders }
+    }
+
+    /// The cluster's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.shared.hub_id
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn node(&self) -> &NodeId {
+        &self.shared.node
+    }
+
+    /// This boot of the node: its time in microseconds, and chance.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.shared.incarnation
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// Where a child runs, as far as this node knows: its row, or `None` if it has none or one
+    /// without entries. Never waits; takes well under a microsecond.
+    #[must_use]
+    pub fn lookup(&self, child: &str) -> Option<Arc<Row>> {
+        self.shared.mirror.get(child)
+    }
+
+    /// All rows with entries, in no order. Never waits. Weakly consistent: rows that change during
+    /// the call may be seen before or after their change, each for itself.
+    pub fn registry(&self) -> impl ExactSizeIterator<Item = Arc<Row>> + use<> {
+        self.shared.mirror.rows().into_iter()
+    }
+
+    /// The cluster view in its order, this node included. Never waits.
+    #[must_use]
+    pub fn members(&self) -> Vec<NodeId> {
+        self.shared.members()
+    }
+
+    /// The peers whose connection is up; not all of them need be members yet. Never waits.
+    #[must_use]
+    pub fn connected(&self) -> Vec<NodeId> {
+        self.shared.connected()
+    }
+
+    /// A snapshot of the counters. Never waits.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        self.shared.stats()
+    }
+
+    /// Why a child of this node ended, if it is one of the last 1,024 that did.
+    #[must_use]
+    pub fn stop_reason(&self, child: &str) -> Option<StopReason> {
+        self.shared.ends.get(&ChildId::new(child))
+    }
+
+    /// Whether the hub has stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.orders.is_closed()
+    }
+
+    /// A stream of everything that happens from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.shared.fanout.subscribe()
+    }
+
+    /// A stream of what happens to one child. If a look-up finds it now, its row comes first.
+    #[must_use]
+    pub fn watch(&self, child: &str) -> Events {
+        let child = ChildId::new(child);
+        self.shared.fanout.watch(&child, &self.shared.mirror)
+    }
+
+    /// Starts children on this node and tells the cluster. A child of the same id that runs here is
+    /// replaced.
+    ///
+    /// The outcomes stand in the order of the request. If the future is dropped after its first
+    /// poll, the children may be started all the same; then they are in the registry.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn start_children(
+        &self,
+        specs: impl IntoIterator<Item = ChildSpec>,
+    ) -> Result<Vec<ChildOutcome>, HubStopped> {
+        self.start_children_with(specs, StartOptions::default())
+            .await
+    }
+
+    /// Starts children as the options say, on other nodes too. The outcomes stand in the order of
+    /// the nodes, and for each node in the order of the children.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn start_children_with(
+        &self,
+        specs: impl IntoIterator<Item = ChildSpec>,
+        options: StartOptions,
+    ) -> Result<Vec<ChildOutcome>, HubStopped> {
+        let specs: Vec<_> = specs.into_iter().collect();
+        let (count, nodes) = (specs.len(), options.nodes.len());
+        tracing::debug!(node = %self.node(), count, nodes, "start children");
+        self.request(|reply| Order::Start {
+            specs,
+            metadata: options.metadata,
+            nodes: options.nodes,
+            announce: options.announce,
+            timeout: options.timeout,
+            reply,
+        })
+        .await
+    }
+
+    /// Stops children wherever this node believes them to run, and tells the cluster. The outcomes
+    /// stand in the order of the nodes' names, children that are not known first.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn stop_children<C: Into<ChildId>>(
+        &self,
+        children: impl IntoIterator<Item = C>,
+    ) -> Result<Vec<ChildOutcome>, HubStopped> {
+        self.stop_children_on(children, [] as [NodeId; 0]).await
+    }
+
+    /// Stops children on these nodes, whether or not the registry has them there.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn stop_children_on<C: Into<ChildId>, N: Into<NodeId>>(
+        &self,
+        children: impl IntoIterator<Item = C>,
+        nodes: impl IntoIterator<Item = N>,
+    ) -> Result<Vec<ChildOutcome>, HubStopped> {
+        let children: Vec<_> = children.into_iter().map(Into::into).collect();
+        let nodes: Vec<_> = nodes.into_iter().map(Into::into).collect();
+        let count = children.len();
+        tracing::debug!(node = %self.node(), count, nodes = nodes.len(), "stop children");
+        self.request(|reply| Order::Stop {
+            children,
+            nodes,
+            timeout: TIMEOUT,
+            reply,
+        })
+        .await
+    }
+
+    /// Gives a child of this node a new process, whose pid is propagated. A child that does not run
+    /// here is left alone.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<(), HubStopped> {
+        self.command(Command::RestartChild(child.into())).await
+    }
+
+    /// Hands raw requests to the strategy's `propagate`: they change registries, not what runs.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn propagate(
+        &self,
+        requests: impl IntoIterator<Item = Request>,
+        members: Members,
+    ) -> Result<(), HubStopped> {
+        let requests = requests.into_iter().collect();
+        self.command(Command::Propagate { requests, members }).await
+    }
+
+    /// Starts a periodic round now; its timer is left alone.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn sync(&self) -> Result<(), HubStopped> {
+        self.command(Command::Sync).await
+    }
+
+    /// Says good-bye to the peers, stops all children, flushes what is queued, and ends the hub.
+    /// Returns within 5 s even if peers hang: what they do not take in within 2 s is given up.
+    /// Dropping the future does not call the leaving off.
+    ///
+    /// # Errors
+    /// The hub had stopped already.
+    pub async fn leave(&self) -> Result<Farewell, HubStopped> {
+        self.request(Order::Leave).await
+    }
+
+    /// Waits until the hub has stopped, for whatever reason.
+    pub async fn stopped(&self) {
+        self.orders.closed().await;
+    }
+
+    async fn command(&self, command: Command) -> Result<(), HubStopped> {
+        self.request(|done| Order::Command(command, done)).await
+    }
+
+    async fn request<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<T>) -> Order,
+    ) -> Result<T, HubStopped> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.orders.send(order(reply)).await;
+        sent.map_err(|_| HubStopped)?;
+        answer.await.map_err(|_| HubStopped)
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub")
+            .field("id", &self.shared.hub_id)
+            .field("node", &self.shared.node)
+            .field("incarnation", &self.shared.incarnation)
+            .finish_non_exhaustive()
+    }
+}

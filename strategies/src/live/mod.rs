@@ -1,0 +1,44 @@
+//! The live runtime: hubs on tokio tasks and real sockets.
+//!
+//! The hub and the strategies are the very types that the simulator runs; what differs is the
+//! [`crate::Runtime`] beneath them. One task owns the state machine of a node; connections, children
+//! and handles talk to it through bounded queues.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | `builder` | what a hub is told before it starts |
+//! | `handle` | what a program asks of a running hub |
+//! | `task`, `world` | the task that owns the state machine, and what its effects do |
+//! | `requests` | start and stop requests that wait for answers |
+//! | `children` | children as tokio tasks, and when they are restarted |
+//! | `mirror`, `events`, `stats`, `shared` | what can be read without waiting for the task |
+//! | `transport` | connections between nodes: handshake, frames, queues, heartbeats |
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "this is the runtime: clocks and locks are its business"
+)]
+
+mod builder;
+mod children;
+mod error;
+mod events;
+mod handle;
+mod mirror;
+mod requests;
+mod shared;
+mod stats;
+mod task;
+mod transport;
+mod world;
+
+pub use builder::Builder;
+pub use children::{Ending, RestartLimits, StopReason, Tasks};
+pub use error::{ChildError, ChildOutcome, HubStopped, StartError};
+pub use events::{Events, HubEvent};
+pub use handle::{Hub, StartOptions};
+pub use stats::{HubStats, Traffic};
+pub use task::Farewell;
+pub use transport::{BindError, Counters, Filter, FilterVerdict, Limits, Secret, SecretError};
+pub(crate) use transport::{Incoming, Transport, TransportConfig};

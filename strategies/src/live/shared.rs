@@ -1,0 +1,78 @@
+//! What the handles of a hub and its task both hold.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::Transport;
+use super::events::Fanout;
+use super::mirror::Mirror;
+use super::stats::{Ends, HubStats, Tally};
+use crate::name::NodeId;
+
+/// Everything that can be asked without waiting for the hub's task.
+pub(super) struct Shared {
+    pub(super) hub_id: String,
+    pub(super) node: NodeId,
+    pub(super) incarnation: u64,
+    pub(super) address: SocketAddr,
+    pub(super) mirror: Mirror,
+    pub(super) fanout: Fanout,
+    pub(super) tally: Mutex<Tally>,
+    pub(super) ends: Ends,
+    members: RwLock<Arc<[NodeId]>>,
+    transport: Transport,
+}
+
+impl Shared {
+    pub(super) fn new(
+        hub_id: String,
+        node: NodeId,
+        incarnation: u64,
+        transport: Transport,
+    ) -> Self {
+        Self {
+            hub_id,
+            members: RwLock::new([node.clone()].into()),
+            node,
+            incarnation,
+            address: transport.local_addr(),
+            mirror: Mirror::new(),
+            fanout: Fanout::default(),
+            tally: Mutex::default(),
+            ends: Ends::default(),
+            transport,
+        }
+    }
+
+    pub(super) fn set_members(&self, members: Vec<NodeId>) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members.into();
+    }
+
+    pub(super) fn members(&self) -> Vec<NodeId> {
+        self.members
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .to_vec()
+    }
+
+    /// The peers whose connection is up.
+    pub(super) fn connected(&self) -> Vec<NodeId> {
+        self.transport.connected()
+    }
+
+    pub(super) fn stats(&self) -> HubStats {
+        let transport = self.transport.counters();
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        HubStats {
+            rows: self.mirror.len(),
+            sizes: tally.sizes,
+            children: tally.children,
+            restarts: tally.restarts,
+            requests: tally.requests,
+            messages: tally.messages.clone(),
+            unsent: tally.unsent,
+            malformed: tally.malformed,
+            transport,
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The task of a hub: it owns the state machine and hands it one input after another.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Incoming;
+use super::children::{Ended, Sequel, StopReason};
+use super::error::{ChildError, ChildOutcome};
+use super::events::HubEvent;
+use super::requests::Reply;
+use super::world::World;
+use crate::child::{ChildSpec, Metadata};
+use crate::hub::{self, ChildEvent, Envelope, Input};
+use crate::membership::{Announcement, Discovery};
+use crate::name::{ChildId, NodeId};
+use crate::runtime::TimerKey;
+use crate::strategy::Synchronization;
+use crate::wire;
+
+/// How long a good-bye may take to reach the peers.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How often payloads that are no message are logged at most.
+const LOG_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the task sleeps when nothing is due: there is always something due earlier.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// What a handle asks of the task.
+pub(super) enum Order {
+    Start {
+        specs: Vec<ChildSpec>,
+        metadata: Metadata,
+        /// Empty: this node.
+        nodes: Vec<NodeId>,
+        announce: bool,
+        timeout: Duration,
+        reply: Reply,
+    },
+    Stop {
+        children: Vec<ChildId>,
+        /// Empty: wherever they are known to run.
+        nodes: Vec<NodeId>,
+        timeout: Duration,
+        reply: Reply,
+    },
+    /// Something that has no answer but that it was done.
+    Command(hub::Command, oneshot::Sender<()>),
+    Leave(oneshot::Sender<Farewell>),
+}
+
+/// What became of a good-bye.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    /// The peers that were connected, by name.
+    pub peers: Vec<NodeId>,
+    /// Whether everything queued for them, the good-bye last, was written to their connections in
+    /// time. If not, they notice that the connection is gone.
+    pub flushed: bool,
+    /// Children that ran here and were stopped.
+    pub children: usize,
+}
+
+/// A hub and its world.
+pub(super) struct NodeTask<S: Synchronization> {
+    hub: hub::Hub<S, Discovery>,
+    world: World<S::Message>,
+    logged: Option<Instant>,
+}
+
+type HubInput<'a, S> =
+    Input<'a, <S as Synchronization>::Message, <Discovery as crate::Membership>::Message>;
+
+impl<S: Synchronization> NodeTask<S> {
+    pub(super) fn new(hub: hub::Hub<S, Discovery>, world: World<S::Message>) -> Self {
+        Self {
+            hub,
+            world,
+            logged: None,
+        }
+    }
+
+    /// Runs until the hub leaves, or all handles are gone, or the transport is.
+    pub(super) async fn run(
+        mut self,
+        mut incoming: mpsc::Receiver<Incoming>,
+        mut orders: mpsc::Receiver<Order>,
+    ) {
+        self.input(Input::Start);
+        let mut alarm = pin!(sleep_until(Instant::now() + IDLE));
+        loop {
+            self.settle();
+            self.set(alarm.as_mut());
+            tokio::select! {
+                order = orders.recv() => match order {
+                    None => break,
+                    Some(Order::Leave(reply)) => return self.leave(reply).await,
+                    Some(order) => self.order(order),
+                },
+                arrived = incoming.recv() => match arrived {
+                    None => break,
+                    Some(arrived) => self.arrived(arrived),
+                },
+                ended = self.world.supervisor.ended() => self.ended(ended),
+                () = alarm.as_mut() => self.due(),
+                () = std::future::ready(()), if self.world.mail() > 0 => {}
+            }
+        }
+        tracing::debug!(node = %self.hub.node(), "the last handle is gone");
+    }
+
+    fn set(&self, alarm: std::pin::Pin<&mut Sleep>) {
+        let due = self.world.next_due();
+        let due = due.unwrap_or_else(|| Instant::now() + IDLE);
+        if alarm.deadline() != due {
+            alarm.reset(due);
+        }
+    }
+
+    fn input(&mut self, input: HubInput<'_, S>) {
+        self.hub.handle(input, &mut self.world);
+    }
+
+    /// Hands in what the last inputs left: processes that started, messages to oneself. Those that
+    /// come of these wait for the next turn, so that nobody else waits for ever.
+    fn settle(&mut self) {
+        for _ in 0..self.world.mail() {
+            if let Some(message) = self.world.take_mail() {
+                let node = self.hub.node().clone();
+                self.handle(&node, &message, 0);
+            }
+        }
+        loop {
+            let started = self.world.take_started();
+            if started.is_empty() {
+                break;
+            }
+            self.input(Input::Children(started));
+        }
+        let (sizes, children) = (self.hub.sizes(), self.world.supervisor.len());
+        let requests = self.world.requests.len();
+        self.world.tally(|tally| {
+            tally.sizes = sizes;
+            tally.children = children;
+            tally.requests = requests;
+        });
+    }
+
+    fn handle(
+        &mut self,
+        from: &NodeId,
+        message: &Envelope<S::Message, Announcement>,
+        bytes: usize,
+    ) {
+        let kind = crate::Message::kind(message);
+        tracing::trace!(node = %self.hub.node(), %from, kind, bytes, "message");
+        self.world.tally(|tally| {
+            let traffic = tally.messages.entry(kind).or_default();
+            traffic.delivered += 1;
+            traffic.delivered_bytes += bytes as u64;
+        });
+        self.input(Input::Message { from, message });
+    }
+
+    fn arrived(&mut self, arrived: Incoming) {
+        match arrived {
+            Incoming::Up { node, incarnation } => {
+                tracing::info!(node = %self.hub.node(), peer = %node, incarnation, "peer is up");
+                self.world.peer_up(&node, incarnation);
+                self.input(Input::PeerUp {
+                    node: &node,
+                    incarnation,
+                });
+                self.world.announce_to(&node);
+            }
+            Incoming::Down { node, reason } => {
+                tracing::info!(node = %self.hub.node(), peer = %node, ?reason, "peer is down");
+                self.world.peer_down(&node, reason);
+                self.input(Input::PeerDown {
+                    node: &node,
+                    reason,
+                });
+            }
+            Incoming::Message {
+                from,
+                channel,
+                bytes,
+                hold: _hold,
+            } => match wire::decode(&bytes) {
+                Ok(message) => self.handle(&from, &message, bytes.len()),
+                Err(error) => self.malformed(&from, channel, bytes.len(), &error),
+            },
+        }
+    }
+
+    /// Bytes that are no message change nothing but a counter.
+    fn malformed(&mut self, from: &NodeId, channel: u8, bytes: usize, error: &wire::DecodeError) {
+        let count = self.world.tally(|tally| {
+            tally.malformed += 1;
+            tally.malformed
+        });
+        let now = Instant::now();
+        if self.logged.is_none_or(|at| now - at >= LOG_EVERY) {
+            self.logged = Some(now);
+            let node = self.hub.node();
+            tracing::warn!(%node, peer = %from, channel, bytes, %error, count, "ignored a payload that is no message");
+        }
+    }
+
+    /// Everything whose time has come.
+    fn due(&mut self) {
+        let now = Instant::now();
+        while let Some(key) = self.world.take_timer(now) {
+            if key == TimerKey::Janitor {
+                self.world.shared.fanout.sweep();
+                self.world.supervisor.sweep(now);
+            }
+            self.input(Input::Timer(key));
+        }
+        self.world.requests.expire(now);
+        let crashed = self.world.supervisor.take_due(now);
+        if !crashed.is_empty() {
+            self.input(Input::Children(crashed));
+        }
+    }
+
+    fn ended(&mut self, ended: Ended) {
+        match self.world.supervisor.judge(ended, Instant::now()) {
+            Sequel::Nothing => {}
+            Sequel::Restart {
+                child,
+                pid,
+                reason,
+                after,
+            } => {
+                tracing::warn!(node = %self.hub.node(), %child, %pid, %reason, ?after, "child is restarted");
+                self.world.tally(|tally| tally.restarts += 1);
+                self.world.publish(&HubEvent::ChildCrashed {
+                    child,
+                    pid,
+                    reason,
+                    restarts_in: after,
+                });
+            }
+            Sequel::End { child, pid, reason } => {
+                if let StopReason::GaveUp(_) = reason {
+                    tracing::warn!(node = %self.hub.node(), %child, %pid, %reason, "child is given up");
+                }
+                self.world.expect_end(reason);
+                self.input(Input::Children(vec![ChildEvent::Exited(pid)]));
+            }
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Start {
+                specs,
+                metadata,
+                nodes,
+                announce,
+                timeout,
+                reply,
+            } => {
+                let nodes = self.targets(nodes);
+                let ids: Vec<_> = specs.iter().map(|spec| spec.id().clone()).collect();
+                let asked: Vec<_> = nodes.into_iter().map(|node| (node, ids.clone())).collect();
+                let Some((ticket, targets)) = self.open(asked, Vec::new(), timeout, reply) else {
+                    return;
+                };
+                self.input(Input::Command(hub::Command::StartChildren {
+                    ticket,
+                    specs,
+                    metadata,
+                    targets: targets.into_iter().map(|(node, _)| node).collect(),
+                    announce,
+                }));
+            }
+            Order::Stop {
+                children,
+                nodes,
+                timeout,
+                reply,
+            } => self.stop(children, nodes, timeout, reply),
+            Order::Command(command, done) => {
+                self.input(Input::Command(command));
+                // Whoever asked may be gone; it is done all the same.
+                let _ = done.send(());
+            }
+            // Taken out by the loop.
+            Order::Leave(_) => {}
+        }
+    }
+
+    /// The nodes of a request, each once; this one if none is named.
+    fn targets(&self, nodes: Vec<NodeId>) -> Vec<NodeId> {
+        let mut targets: Vec<NodeId> = Vec::with_capacity(nodes.len().max(1));
+        for node in nodes {
+            if !targets.contains(&node) {
+                targets.push(node);
+            }
+        }
+        if targets.is_empty() {
+            targets.push(self.hub.node().clone());
+        }
+        targets
+    }
+
+    /// Opens a request; what cannot be asked, and children that nobody runs, fail at once. Answers
+    /// its ticket and whom to ask, or nothing if there is nobody.
+    fn open(
+        &mut self,
+        asked: Vec<(NodeId, Vec<ChildId>)>,
+        unknown: Vec<ChildId>,
+        timeout: Duration,
+        reply: Reply,
+    ) -> Option<(u64, Vec<(NodeId, Vec<ChildId>)>)> {
+        let now = Instant::now();
+        let deadline = now.checked_add(timeout).unwrap_or(now + IDLE);
+        let unknown = unknown.into_iter().map(|child| ChildOutcome {
+            node: self.hub.node().clone(),
+            child,
+            outcome: Err(ChildError::Unknown),
+        });
+        let ticket = self
+            .world
+            .requests
+            .open(asked.clone(), unknown.collect(), deadline, reply);
+        let (reached, missed): (Vec<_>, Vec<_>) = asked
+            .into_iter()
+            .partition(|(node, _)| self.world.reaches(node));
+        for (node, _) in &missed {
+            let error = ChildError::NotConnected;
+            self.world.requests.fail(node, Some(ticket), &error);
+        }
+        self.world.requests.close_if_done(ticket);
+        (!reached.is_empty()).then_some((ticket, reached))
+    }
+
+    fn stop(
+        &mut self,
+        children: Vec<ChildId>,
+        nodes: Vec<NodeId>,
+        timeout: Duration,
+        reply: Reply,
+    ) {
+        let mut unknown = Vec::new();
+        let asked: Vec<(NodeId, Vec<ChildId>)> = if nodes.is_empty() {
+            let (places, strangers) = self.places(children);
+            unknown = strangers;
+            places.into_iter().collect()
+        } else {
+            let nodes = self.targets(nodes);
+            nodes
+                .into_iter()
+                .map(|node| (node, children.clone()))
+                .collect()
+        };
+        let Some((ticket, targets)) = self.open(asked, unknown, timeout, reply) else {
+            return;
+        };
+        for (target, children) in targets {
+            self.input(Input::Command(hub::Command::StopChildren {
+                ticket,
+                children,
+                target,
+            }));
+        }
+    }
+
+    /// The nodes that are known to run each of these children; and the children of nobody.
+    fn places(&self, children: Vec<ChildId>) -> (BTreeMap<NodeId, Vec<ChildId>>, Vec<ChildId>) {
+        let (mut places, mut unknown) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        for child in children {
+            let row = self.hub.registry().get(&child);
+            let entries = row.map(|row| row.entries).unwrap_or_default();
+            if entries.is_empty() {
+                unknown.push(child);
+                continue;
+            }
+            for entry in entries {
+                places
+                    .entry(entry.node.clone())
+                    .or_default()
+                    .push(child.clone());
+            }
+        }
+        (places, unknown)
+    }
+
+    async fn leave(mut self, reply: oneshot::Sender<Farewell>) {
+        let peers = self.hub.connected().to_vec();
+        let children = self.world.supervisor.len();
+        self.input(Input::Command(hub::Command::Leave));
+        let flushed = self.world.transport().close(FAREWELL).await;
+        tracing::info!(node = %self.hub.node(), peers = peers.len(), flushed, children, "left");
+        drop(reply.send(Farewell {
+            peers,
+            flushed,
+            children,
+        }));
+    }
+}

@@ -1,0 +1,351 @@
+//! [`World`]: the runtime of a live hub. It performs a hub's effects at once, none of which waits:
+//! messages go into queues, children become tasks, registry changes reach the mirror.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::Transport;
+use super::children::{StopReason, Supervisor};
+use super::error::ChildError;
+use super::events::HubEvent;
+use super::requests::Requests;
+use super::shared::Shared;
+use super::stats::Tally;
+use crate::child::{ChildSpec, Metadata, RowChange};
+use crate::fact::{Change, Fact};
+use crate::hub::{ChildEvent, Envelope};
+use crate::membership::Announcement;
+use crate::message::{Channel, Message};
+use crate::name::{NodeId, Pid};
+use crate::runtime::{Event, Runtime, TimerKey};
+use crate::time::{Time, WallTime, micros};
+use crate::wire;
+
+/// How often messages that cannot be sent may have a node dialled out of turn.
+const DIAL_EVERY: Duration = Duration::from_millis(100);
+
+/// The last announcement, kept for peers that connect before the next one.
+struct Announced {
+    channel: Channel,
+    kind: &'static str,
+    bytes: Bytes,
+}
+
+/// Everything around the hub of one node.
+pub(super) struct World<M> {
+    node: NodeId,
+    transport: Transport,
+    pub(super) shared: Arc<Shared>,
+    pub(super) supervisor: Supervisor,
+    pub(super) requests: Requests,
+    /// The peers whose connection is up, as the hub knows it.
+    up: BTreeSet<NodeId>,
+    announced: Option<Announced>,
+    /// When a node was last dialled because a message could not be sent to it.
+    dialled: Option<Instant>,
+    timers: BTreeMap<TimerKey, Instant>,
+    due: BTreeSet<(Instant, TimerKey)>,
+    /// Messages to the node itself, and what became of processes: inputs of later steps.
+    mail: VecDeque<Arc<Envelope<M, Announcement>>>,
+    started: Vec<ChildEvent>,
+    /// Why the child ends that the hub is being told about.
+    ending: Option<StopReason>,
+    epoch: Instant,
+    random: u64,
+}
+
+impl<M: Message> World<M> {
+    pub(super) fn new(
+        transport: Transport,
+        shared: Arc<Shared>,
+        supervisor: Supervisor,
+        seed: u64,
+    ) -> Self {
+        Self {
+            node: shared.node.clone(),
+            transport,
+            shared,
+            supervisor,
+            requests: Requests::default(),
+            up: BTreeSet::new(),
+            announced: None,
+            dialled: None,
+            timers: BTreeMap::new(),
+            due: BTreeSet::new(),
+            mail: VecDeque::new(),
+            started: Vec::new(),
+            ending: None,
+            epoch: Instant::now(),
+            random: seed,
+        }
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Whether a node is this one or a connected peer.
+    pub(super) fn reaches(&self, node: &NodeId) -> bool {
+        *node == self.node || self.up.contains(node)
+    }
+
+    /// A connection came up: requests may go there, and the last announcement does.
+    pub(super) fn peer_up(&mut self, node: &NodeId, incarnation: u64) {
+        self.up.insert(node.clone());
+        self.publish(&HubEvent::PeerUp {
+            node: node.clone(),
+            incarnation,
+        });
+    }
+
+    /// Tells a peer that just connected what it would have been told, had it been connected then.
+    pub(super) fn announce_to(&mut self, node: &NodeId) {
+        if let Some(Announced {
+            channel,
+            kind,
+            bytes,
+        }) = &self.announced
+        {
+            let (channel, kind, bytes) = (*channel, *kind, bytes.clone());
+            self.hand_over(node, channel, kind, bytes);
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn peer_down(&mut self, node: &NodeId, reason: crate::runtime::DownReason) {
+        self.up.remove(node);
+        self.requests.fail(node, None, &ChildError::WentDown);
+        self.publish(&HubEvent::PeerDown {
+            node: node.clone(),
+            reason,
+        });
+    }
+
+    /// The next message to this node itself.
+    pub(super) fn take_mail(&mut self) -> Option<Arc<Envelope<M, Announcement>>> {
+        self.mail.pop_front()
+    }
+
+    /// How many messages to this node itself wait.
+    pub(super) fn mail(&self) -> usize {
+        self.mail.len()
+    }
+
+    /// What became of the processes that were started.
+    pub(super) fn take_started(&mut self) -> Vec<ChildEvent> {
+        mem::take(&mut self.started)
+    }
+
+    /// Says why the child ends that the hub is told about next.
+    pub(super) fn expect_end(&mut self, reason: StopReason) {
+        self.ending = Some(reason);
+    }
+
+    pub(super) fn publish(&self, event: &HubEvent) {
+        self.shared.fanout.publish(event);
+    }
+
+    pub(super) fn tally<T>(&self, change: impl FnOnce(&mut Tally) -> T) -> T {
+        let mut tally = self
+            .shared
+            .tally
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(&mut tally)
+    }
+
+    /// The next instant at which something here is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let timer = self.due.first().map(|(at, _)| *at);
+        [timer, self.requests.next_due(), self.supervisor.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The next timer of the hub that is due.
+    pub(super) fn take_timer(&mut self, now: Instant) -> Option<TimerKey> {
+        let (at, key) = self.due.first().copied()?;
+        if at > now {
+            return None;
+        }
+        self.due.remove(&(at, key));
+        self.timers.remove(&key);
+        Some(key)
+    }
+
+    fn clear_timer(&mut self, key: TimerKey) {
+        if let Some(at) = self.timers.remove(&key) {
+            self.due.remove(&(at, key));
+        }
+    }
+
+    /// Hands bytes to the transport, counted as sent even if they cannot be.
+    fn hand_over(&mut self, to: &NodeId, channel: Channel, kind: &'static str, bytes: Bytes) {
+        let length = bytes.len() as u64;
+        let sent = self.transport.send(to, channel, kind, bytes);
+        if let Err(error) = &sent {
+            tracing::debug!(node = %self.node, %to, kind, length, %error, "message was not sent");
+            self.dial(to);
+        }
+        self.tally(|tally| {
+            let traffic = tally.messages.entry(kind).or_default();
+            traffic.sent += 1;
+            traffic.sent_bytes += length;
+            tally.unsent += u64::from(sent.is_err());
+        });
+    }
+
+    /// Dials a node out of turn, but not for each of many messages.
+    fn dial(&mut self, node: &NodeId) {
+        let now = Instant::now();
+        if self.dialled.is_none_or(|at| now - at >= DIAL_EVERY) {
+            self.dialled = Some(now);
+            self.transport.connect(node);
+        }
+    }
+
+    fn row_changed(&mut self, change: RowChange) {
+        let RowChange { child, after, .. } = change;
+        let after = after.filter(|row| !row.is_empty()).map(Arc::from);
+        let before = self.shared.mirror.put(&child, after.as_ref());
+        if self.shared.fanout.is_read() && (before.is_some() || after.is_some()) {
+            self.publish(&HubEvent::Row {
+                child,
+                before,
+                after,
+            });
+        }
+    }
+
+    fn children_changed(&mut self, fact: Fact) {
+        let child = fact.child;
+        let event = match fact.change {
+            Change::Started { pid, .. } => HubEvent::ChildStarted { child, pid },
+            Change::Restarted { pid } => HubEvent::ChildRestarted { child, pid },
+            Change::Stopped { pid } => {
+                let reason = self.ending.take().unwrap_or(StopReason::Stopped);
+                self.shared.ends.note(&child, reason.clone());
+                HubEvent::ChildEnded { child, pid, reason }
+            }
+        };
+        self.publish(&event);
+    }
+}
+
+impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
+    fn now(&self) -> Time {
+        Time(micros(self.epoch.elapsed()))
+    }
+
+    fn wall_clock(&self) -> WallTime {
+        wall_clock()
+    }
+
+    fn random(&mut self) -> u64 {
+        // SplitMix64.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn send(&mut self, to: &[NodeId], channel: Channel, message: Envelope<M, Announcement>) {
+        let kind = message.kind();
+        let connects = message.connects();
+        let message = Arc::new(message);
+        let mut encoded: Option<Bytes> = None;
+        for node in to {
+            if *node == self.node {
+                let length = message.size_model().bytes();
+                self.tally(|tally| {
+                    let traffic = tally.messages.entry(kind).or_default();
+                    traffic.sent += 1;
+                    traffic.sent_bytes += length;
+                });
+                self.mail.push_back(Arc::clone(&message));
+            } else if connects || self.up.contains(node) {
+                let bytes = encoded.get_or_insert_with(|| wire::encode(&*message).into());
+                let bytes = bytes.clone();
+                self.hand_over(node, channel, kind, bytes);
+            }
+        }
+    }
+
+    fn announce(&mut self, channel: Channel, message: Envelope<M, Announcement>) {
+        let kind = message.kind();
+        let bytes: Bytes = wire::encode(&message).into();
+        let peers: Vec<NodeId> = self.up.iter().cloned().collect();
+        for node in &peers {
+            self.hand_over(node, channel, kind, bytes.clone());
+        }
+        self.announced = Some(Announced {
+            channel,
+            kind,
+            bytes,
+        });
+    }
+
+    fn set_timer(&mut self, key: TimerKey, delay: Duration) {
+        self.clear_timer(key);
+        // What lies beyond the clock's range never fires.
+        if let Some(at) = Instant::now().checked_add(delay) {
+            self.timers.insert(key, at);
+            self.due.insert((at, key));
+        }
+    }
+
+    fn cancel_timer(&mut self, key: TimerKey) {
+        self.clear_timer(key);
+    }
+
+    fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, _metadata: &Metadata) {
+        let event = self.supervisor.start(spec, pid);
+        self.started.push(event);
+    }
+
+    fn stop_child(&mut self, pid: &Pid) {
+        self.supervisor.stop(pid);
+    }
+
+    fn emit(&mut self, event: Event) {
+        match event {
+            Event::Row(change) => self.row_changed(change),
+            Event::View(nodes) => {
+                self.shared.set_members(nodes.clone());
+                self.publish(&HubEvent::Members(nodes));
+            }
+            Event::Fact(fact) => self.children_changed(*fact),
+            Event::Answer {
+                ticket,
+                node,
+                results,
+            } => self.requests.answer(ticket, &node, results),
+            Event::Skipped { child, action } => {
+                tracing::debug!(node = %self.node, %child, action, "the child does not run here");
+            }
+            Event::Mark(branch) => tracing::trace!(node = %self.node, branch, "mark"),
+        }
+    }
+}
+
+impl<M> Drop for World<M> {
+    /// However the task ended: the connections close, and the streams end.
+    fn drop(&mut self) {
+        self.transport.abort();
+        self.shared.fanout.close();
+    }
+}
+
+/// The wall clock of this machine, in microseconds since the Unix epoch.
+pub(super) fn wall_clock() -> WallTime {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, micros)
+}
