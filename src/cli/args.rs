@@ -8,8 +8,13 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hublab_sim::catalog::Catalog;
+use hublab_sim::generate::Family;
 use hublab_sim::scenario::{parse_override, parse_seeds};
 use hublab_strategies::time::parse_duration;
+
+pub(super) mod corpus;
+pub(super) mod fuzz;
+pub(super) mod merge;
 
 /// The arguments of the program. Public so that completions and manual pages can be made from it:
 /// `clap::CommandFactory` gives its definition.
@@ -48,7 +53,8 @@ impl Cli {
         };
         let command = Self::command()
             .mut_subcommand("run", strategy)
-            .mut_subcommand("explain", strategy);
+            .mut_subcommand("explain", strategy)
+            .mut_subcommand("fuzz", strategy);
         Self::from_arg_matches(&command.try_get_matches()?)
     }
 }
@@ -66,7 +72,8 @@ pub(super) enum Command {
     Check(Check),
     /// Print the resolved scenario of one seed: every range drawn, every default written out
     #[command(
-        after_help = "Example: hublab explain scenarios/partition-then-heal.toml --seed 7 > resolved.toml"
+        after_help = "Examples:\n  hublab explain scenarios/partition-then-heal.toml --seed 7 > resolved.toml\n  \
+            hublab explain --generated --seed 42 --strategy pubsub > generated-42.toml"
     )]
     Explain(Explain),
     /// Run a capsule again and compare, event by event
@@ -87,12 +94,30 @@ pub(super) enum Command {
     /// List strategies, steps, oracles, metrics or anomalies, one line each
     #[command(after_help = "Example: hublab list steps")]
     List(List),
+    /// Save failures as scenario files, list them, and run them again
+    #[command(after_help = "Examples:\n  hublab corpus add out/failures/*.toml --corpus tests/corpus\n  \
+        hublab corpus run --corpus tests/corpus")]
+    Corpus(corpus::Corpus),
+    /// Run a campaign: generated scenarios, or files, over many seeds
+    #[command(after_help = "Examples:\n  hublab fuzz --seeds 0..10000 --budget 10m --out campaign\n  \
+        hublab fuzz --strategy gossip --oracles all --seeds 0..200\n  \
+        hublab fuzz scenarios/partition-then-heal.toml --seeds 0..1000\n\n\
+        Every failure is made again in a fresh process before it is told, and shrunk to a small\n\
+        scenario file. Exit codes: 1 a failure; 4 a run is not the same again; 3 something is open.")]
+    Fuzz(fuzz::Fuzz),
+    /// Join the results of sharded campaigns
+    #[command(after_help = "Examples:\n  hublab merge shard-0 shard-1 shard-2 shard-3 --out all\n  \
+        hublab merge shard-* --format github")]
+    Merge(merge::Merge),
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = "Example: hublab schema > scenario.schema.json")]
     Schema,
     /// Run once and write the capsule: what `--twice` starts in a fresh process
     #[command(name = "__capsule", hide = true)]
     Capsule(Capsule),
+    /// Make runs of a campaign: what `fuzz` starts, once per core
+    #[command(name = "__worker", hide = true)]
+    Worker(fuzz::Worker),
 }
 
 /// When to use colours.
@@ -170,12 +195,18 @@ pub(super) struct Check {
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The scenario file
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "generated")]
+    pub(super) file: Option<PathBuf>,
+    /// Print the scenario that `fuzz` makes of this seed, instead of a file's
+    #[arg(long, requires = "seed", conflicts_with = "file")]
+    pub(super) generated: bool,
+    /// Without this family of faults; can be given several times
+    #[arg(long, value_name = "FAMILY", requires = "generated", value_parser = family())]
+    pub(super) without: Vec<Family>,
     /// The seed; default: the file's
     #[arg(long, value_name = "N", value_parser = seed())]
     pub(super) seed: Option<u64>,
-    /// Only this strategy; can be given several times; default: the file's list
+    /// Only this strategy; can be given several times; default: the file's list, or all
     #[arg(long = "strategy", value_name = "NAME")]
     pub(super) strategies: Vec<String>,
     #[command(flatten)]
@@ -307,6 +338,13 @@ pub(super) struct Capsule {
 /// Seeds end where TOML's integers do: a seed can always be written into a file.
 fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs())
+}
+
+/// A family of what generated scenarios may contain.
+fn family() -> impl clap::builder::TypedValueParser<Value = Family> {
+    use clap::builder::TypedValueParser;
+    PossibleValuesParser::new(Family::ALL.map(Family::name))
+        .map(|name| Family::by_name(&name).expect("one of the possible values"))
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {

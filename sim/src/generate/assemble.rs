@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::family::Family;
-use super::plan::{Deed, Delay, Event, Links, Plan, Start};
+use super::plan::{Change, Deed, Delay, Event, Fall, Links, Plan, Start, Stumble};
 use super::quiet;
 use super::script::{Draft, Walk};
 use super::setting::{Clockwork, cluster, ms, network, parameters};
@@ -74,7 +74,7 @@ fn summary(plan: &Plan) -> String {
 fn joins(plan: &Plan, clockwork: Clockwork) -> BTreeMap<NodeIx, u64> {
     let mut joins = BTreeMap::new();
     for event in events_of(plan, Family::LateJoin) {
-        if let Deed::Join { node } = event.deed
+        if let Deed::Join(node) = event.deed
             && joins.len() + 2 < plan.nodes
         {
             let at = clockwork.instant(event.at, &plan.anchors);
@@ -100,13 +100,16 @@ pub(super) fn ix(plan: &Plan, seat: u8) -> NodeIx {
 
 /// The longest that a slow link delays a message, in milliseconds.
 fn slowest(plan: &Plan, clockwork: Clockwork) -> u64 {
-    let slow = |event: &Event| match &event.deed {
-        Deed::Links {
-            change: Links::Slow(delay),
+    let families = [Family::SlowLink, Family::SlowNode];
+    let events = families
+        .into_iter()
+        .flat_map(|family| events_of(plan, family));
+    let slow = events.filter_map(|event| match &event.deed {
+        Deed::Links(Links {
+            change: Change::Slow(delay),
             ..
-        } => clockwork.length(*delay),
-        Deed::SlowNode { share, .. } => clockwork.length(slow_node(*share)),
-        Deed::Links { .. }
+        }) => Some(clockwork.length(*delay)),
+        Deed::Links(_)
         | Deed::Start(_)
         | Deed::Stop { .. }
         | Deed::RestartChild { .. }
@@ -115,29 +118,12 @@ fn slowest(plan: &Plan, clockwork: Clockwork) -> u64 {
         | Deed::Propagate { .. }
         | Deed::Rows { .. }
         | Deed::View { .. }
-        | Deed::Crash { .. }
-        | Deed::Leave { .. }
-        | Deed::Join { .. }
-        | Deed::Pause { .. }
-        | Deed::Partition { .. }
-        | Deed::Cut { .. }
-        | Deed::Isolate { .. }
-        | Deed::Jump { .. }
-        | Deed::Drift { .. } => 0,
-    };
-    let families = [Family::SlowLink, Family::SlowNode];
-    let events = families
-        .into_iter()
-        .flat_map(|family| events_of(plan, family));
-    events.map(slow).max().unwrap_or(0)
-}
-
-/// A slow node's links, in the measure of a round.
-pub(super) fn slow_node(share: u8) -> Delay {
-    Delay {
-        reach: super::plan::Reach::Sync,
-        share,
-    }
+        | Deed::Join(_)
+        | Deed::Stumble(_)
+        | Deed::Cut(_)
+        | Deed::Clock { .. } => None,
+    });
+    slow.max().unwrap_or(0)
 }
 
 /// Everything that is to happen in the active phase, in the order of time; what a trouble undoes
@@ -188,16 +174,16 @@ fn hosting(plan: &Plan, joins: &BTreeMap<NodeIx, u64>) -> Vec<(u64, Draft)> {
 /// What ends a trouble, and after how many milliseconds.
 fn undo(plan: &Plan, clockwork: Clockwork, deed: &Deed) -> Option<(u64, Draft)> {
     let (back, draft) = match deed {
-        Deed::Crash { node, back } => (*back, Draft::Restart(ix(plan, *node))),
-        Deed::Leave { node, back } => ((*back)?, Draft::Restart(ix(plan, *node))),
-        Deed::Pause { node, back } => (*back, Draft::Resume(ix(plan, *node))),
-        Deed::Links { back, .. } | Deed::SlowNode { back, .. } => {
-            (*back, Draft::Restore(deed.clone()))
+        Deed::Stumble(Stumble { node, how, back }) => {
+            let node = ix(plan, *node);
+            let draft = match how {
+                Fall::Crash | Fall::Leave => Draft::Restart(node),
+                Fall::Pause => Draft::Resume(node),
+            };
+            ((*back)?, draft)
         }
-        Deed::Partition { back, .. } | Deed::Cut { back, .. } | Deed::Isolate { back, .. } => {
-            let back = (*back).filter(|back| heals_all(*back))?;
-            (back, Draft::Heal)
-        }
+        Deed::Links(links) => (links.back, Draft::Restore(links.which)),
+        Deed::Cut(cut) => (cut.back.filter(|back| heals_all(*back))?, Draft::Heal),
         Deed::Start(_)
         | Deed::Stop { .. }
         | Deed::RestartChild { .. }
@@ -206,9 +192,8 @@ fn undo(plan: &Plan, clockwork: Clockwork, deed: &Deed) -> Option<(u64, Draft)> 
         | Deed::Propagate { .. }
         | Deed::Rows { .. }
         | Deed::View { .. }
-        | Deed::Join { .. }
-        | Deed::Jump { .. }
-        | Deed::Drift { .. } => return None,
+        | Deed::Join(_)
+        | Deed::Clock { .. } => return None,
     };
     Some((clockwork.length(back), draft))
 }

@@ -11,8 +11,8 @@
 //! ([`scenarios`]); a plan becomes a scenario by a walk over it that leaves out what cannot be
 //! done (a crash of a node that is down).
 //!
-//! The scenario names one strategy, because the size of the cluster and the parameters are that
-//! strategy's. Its only expectation is `no_crash`: whatever else is to hold is the business of
+//! The scenario names one strategy, whose limits and parameters it was made for; strategies with
+//! equal limits get the same scenario, but for that. Its only expectation is `no_crash`: whatever else is to hold is the business of
 //! those who run it.
 //!
 //! ```
@@ -27,9 +27,11 @@
 //! ```
 
 mod assemble;
+mod draw;
 mod family;
 mod plan;
 mod quiet;
+mod raw;
 mod script;
 mod setting;
 #[cfg(test)]
@@ -43,7 +45,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 pub use family::Family;
 
 use crate::catalog::CatalogEntry;
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Run, Scenario};
 use plan::Plan;
 
 /// How to generate.
@@ -75,7 +77,7 @@ pub fn generate(seed: u64, entry: &dyn CatalogEntry, options: &Options) -> Gener
     // The configuration concerns tests; drawing a value of these strategies, which filter nothing,
     // asks it for nothing.
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let tree = plan::plan(entry.limits().max_nodes).new_tree(&mut runner);
+    let tree = draw::plan(entry.limits().max_nodes).new_tree(&mut runner);
     let plan = tree.expect("no strategy here rejects a draw").current();
     finish(seed, plan, entry, options)
 }
@@ -87,7 +89,37 @@ pub fn scenarios<'e>(
     entry: &'e dyn CatalogEntry,
     options: &'e Options,
 ) -> impl Strategy<Value = Generated> + 'e {
-    plan::plan(entry.limits().max_nodes).prop_map(move |plan| finish(seed, plan, entry, options))
+    draw::plan(entry.limits().max_nodes).prop_map(move |plan| finish(seed, plan, entry, options))
+}
+
+/// The scenarios of a seed for several strategies, the strategies with equal ones in one file that
+/// names them all. Each run of it is the run of [`generate`]'s scenario for that strategy.
+#[must_use]
+pub fn together(seed: u64, entries: &[&dyn CatalogEntry], options: &Options) -> Vec<Scenario> {
+    let mut all: Vec<Scenario> = Vec::new();
+    for entry in entries {
+        let one = generate(seed, *entry, options).scenario;
+        let same = |other: &&mut Scenario| {
+            let (run, strategies) = (other.run.clone(), other.strategies.clone());
+            **other
+                == Scenario {
+                    run: Run {
+                        strategies: run.strategies,
+                        ..one.run.clone()
+                    },
+                    strategies,
+                    ..one.clone()
+                }
+        };
+        match all.iter_mut().find(same) {
+            Some(other) => {
+                other.run.strategies.extend(one.run.strategies);
+                other.strategies.extend(one.strategies);
+            }
+            None => all.push(one),
+        }
+    }
+    all
 }
 
 fn finish(seed: u64, mut plan: Plan, entry: &dyn CatalogEntry, options: &Options) -> Generated {

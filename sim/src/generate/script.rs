@@ -1,17 +1,12 @@
 //! The walk over a plan's drafts: who runs when, and which step each draft becomes, if any.
 
-use std::time::Duration;
+use hublab_strategies::{ChildId, Metadata};
 
-use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid};
-
-use super::assemble::{heals_all, ix, slow_node};
+use super::assemble::{heals_all, ix};
 use super::family::Family;
-use super::plan::{Deed, Delay, Links, Listeners, Plan, Row, Start, Wish};
-use super::setting::{Clockwork, ms};
-use crate::scenario::model::{
-    Action, Audience, Children, ClockChange, InFlight, Latency, LinkChange, NodeIx, RawRequest,
-    RawRow, Step, When,
-};
+use super::plan::{Change, Cut, Deed, Delay, Fall, Plan, Shape, Start, Stumble, Which};
+use super::setting::{Clockwork, ms, network};
+use crate::scenario::model::{Action, Children, Latency, LinkChange, NodeIx, Order, Step, When};
 
 /// The ids that a node's children have; few, so that they come again.
 const LETTERS: [char; 3] = ['a', 'b', 'c'];
@@ -27,7 +22,7 @@ pub(super) enum Draft {
     Resume(NodeIx),
     Heal,
     /// The links that this changed are as the network has them again.
-    Restore(Deed),
+    Restore(Which),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +46,7 @@ impl State {
 /// The script so far.
 #[derive(Debug)]
 pub(super) struct Walk<'p> {
-    plan: &'p Plan,
+    pub(super) plan: &'p Plan,
     clockwork: Clockwork,
     states: Vec<State>,
     /// What was started where and not stopped since, in the order of the starts.
@@ -97,7 +92,7 @@ impl<'p> Walk<'p> {
                 self.broken = false;
                 Some(Action::Heal)
             }
-            Draft::Restore(deed) => self.link_deed(&deed, None),
+            Draft::Restore(which) => Some(self.links(which, None)),
         };
         self.push(at, action);
     }
@@ -182,16 +177,15 @@ impl<'p> Walk<'p> {
                 })
             }
             Deed::View { on, members, turn } => self.view(*on, *members, *turn),
-            Deed::Crash { .. } | Deed::Leave { .. } | Deed::Pause { .. } => self.stop_node(deed),
             // When a node joins is decided before the walk: until then nothing happens on it.
-            Deed::Join { .. } => None,
-            Deed::Partition { .. } | Deed::Cut { .. } | Deed::Isolate { .. } => self.cut(at, deed),
-            Deed::Links { change, .. } => self.link_deed(deed, Some(*change)),
-            Deed::SlowNode { share, .. } => {
-                self.link_deed(deed, Some(Links::Slow(slow_node(*share))))
-            }
-            Deed::Jump { node, us } => self.clock(*node, ClockChange::Jump(*us)),
-            Deed::Drift { node, ppm } => self.clock(*node, ClockChange::RatePpm(*ppm)),
+            Deed::Join(_) => None,
+            Deed::Stumble(stumble) => self.stumble(*stumble),
+            Deed::Cut(cut) => self.cut(at, *cut),
+            Deed::Links(links) => Some(self.links(links.which, Some(links.change))),
+            Deed::Clock { node, change } => Some(Action::Clock {
+                nodes: vec![ix(self.plan, *node)],
+                change: *change,
+            }),
         }
     }
 
@@ -204,7 +198,7 @@ impl<'p> Walk<'p> {
     }
 
     /// One of the nodes that run.
-    fn runner(&self, seat: u8) -> Option<NodeIx> {
+    pub(super) fn runner(&self, seat: u8) -> Option<NodeIx> {
         let running: Vec<NodeIx> = self
             .all()
             .into_iter()
@@ -216,7 +210,7 @@ impl<'p> Walk<'p> {
     }
 
     /// The nodes that a mask stands for, at least one.
-    fn some(&self, mask: u32) -> Vec<NodeIx> {
+    pub(super) fn some(&self, mask: u32) -> Vec<NodeIx> {
         let chosen = |node: &NodeIx| mask >> (node % 32) & 1 == 1;
         let some: Vec<NodeIx> = self.all().into_iter().filter(chosen).collect();
         if some.is_empty() {
@@ -226,13 +220,14 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// [`Self::some`], but never all; nothing in a cluster of one.
-    fn side(&self, mask: u32) -> Option<Vec<NodeIx>> {
+    /// [`Self::some`], but never all of several.
+    fn side(&self, mask: u32) -> Vec<NodeIx> {
         let some = self.some(mask);
         if some.len() < self.plan.nodes {
-            return Some(some);
+            some
+        } else {
+            vec![ix(self.plan, mask.to_le_bytes()[3])]
         }
-        (self.plan.nodes > 1).then(|| vec![ix(self.plan, mask.to_le_bytes()[3])])
     }
 
     fn others(&self, than: &[NodeIx]) -> Vec<NodeIx> {
@@ -258,47 +253,26 @@ impl<'p> Walk<'p> {
     }
 
     /// A crash, a leave or a pause; one node always stays.
-    fn stop_node(&mut self, deed: &Deed) -> Option<Action> {
-        let runs = [State::Up, State::Paused];
-        let (node, from, to, action): (_, &[State], _, fn(Vec<NodeIx>) -> Action) = match deed {
-            Deed::Crash { node, .. } => (*node, &runs, State::Crashed, Action::Crash),
-            Deed::Leave { node, .. } => (*node, &runs, State::Left, Action::Leave),
-            Deed::Pause { node, .. } => (*node, &[State::Up], State::Paused, Action::Pause),
-            Deed::Start(_)
-            | Deed::Stop { .. }
-            | Deed::RestartChild { .. }
-            | Deed::Sync(_)
-            | Deed::Broadcast { .. }
-            | Deed::Propagate { .. }
-            | Deed::Rows { .. }
-            | Deed::View { .. }
-            | Deed::Join { .. }
-            | Deed::Partition { .. }
-            | Deed::Cut { .. }
-            | Deed::Isolate { .. }
-            | Deed::Links { .. }
-            | Deed::SlowNode { .. }
-            | Deed::Jump { .. }
-            | Deed::Drift { .. } => return None,
-        };
-        let up = self
-            .states
-            .iter()
-            .filter(|state| **state == State::Up)
-            .count();
-        if up < 2 {
+    fn stumble(&mut self, stumble: Stumble) -> Option<Action> {
+        let up = |state: &&State| **state == State::Up;
+        if self.states.iter().filter(up).count() < 2 {
             return None;
         }
-        let node = ix(self.plan, node);
-        let action = self.change(node, from, to, action)?;
-        if to != State::Paused {
+        let node = ix(self.plan, stumble.node);
+        let runs = [State::Up, State::Paused];
+        let action = match stumble.how {
+            Fall::Crash => self.change(node, &runs, State::Crashed, Action::Crash),
+            Fall::Leave => self.change(node, &runs, State::Left, Action::Leave),
+            Fall::Pause => self.change(node, &[State::Up], State::Paused, Action::Pause),
+        }?;
+        if !self.runs(node) {
             self.running.retain(|(on, _)| *on != node);
         }
         Some(action)
     }
 
     /// A child's id: the node's own, unless ids are shared.
-    fn id(&self, on: NodeIx, child: u8) -> String {
+    pub(super) fn id(&self, on: NodeIx, child: u8) -> String {
         let letter = LETTERS[usize::from(child) % LETTERS.len()];
         if self.plan.families.contains(&Family::SharedIds) {
             letter.to_string()
@@ -377,59 +351,31 @@ impl<'p> Walk<'p> {
         Some(Action::View { on, nodes })
     }
 
-    fn clock(&self, node: u8, change: ClockChange) -> Option<Action> {
-        let nodes = vec![ix(self.plan, node)];
-        Some(Action::Clock { nodes, change })
-    }
-
-    /// A partition, a cut or an isolation that begins at `at`.
-    fn cut(&mut self, at: u64, deed: &Deed) -> Option<Action> {
-        let (groups, fate, back) = match deed {
-            Deed::Partition { side, fate, back } => (self.groups(self.side(*side)?), fate, back),
-            Deed::Isolate { node, fate, back } => {
-                let alone = (self.plan.nodes > 1).then(|| vec![ix(self.plan, *node)])?;
-                (self.groups(alone), fate, back)
-            }
-            Deed::Cut {
-                from,
-                to,
-                fate,
-                back,
-            } => {
-                let from = self.side(*from)?;
-                let mut to = self.some(*to);
+    /// A partition, a cut or an isolation that begins at `at`; there is none in a cluster of one.
+    fn cut(&mut self, at: u64, cut: Cut) -> Option<Action> {
+        if self.plan.nodes < 2 {
+            return None;
+        }
+        self.broken = true;
+        let (in_flight, heal_after) = (cut.fate, self.heal_after(at, cut.back));
+        let groups = match cut.shape {
+            Shape::Partition(side) => self.groups(self.side(side)),
+            Shape::Isolate(node) => self.groups(vec![ix(self.plan, node)]),
+            Shape::OneWay { from, to } => {
+                let from = self.side(from);
+                let mut to = self.some(to);
                 to.retain(|node| !from.contains(node));
                 if to.is_empty() {
                     to = self.others(&from);
                 }
-                self.broken = true;
-                let heal_after = self.heal_after(at, *back);
                 return Some(Action::Cut {
                     from,
                     to,
-                    in_flight: *fate,
+                    in_flight,
                     heal_after,
                 });
             }
-            Deed::Start(_)
-            | Deed::Stop { .. }
-            | Deed::RestartChild { .. }
-            | Deed::Sync(_)
-            | Deed::Broadcast { .. }
-            | Deed::Propagate { .. }
-            | Deed::Rows { .. }
-            | Deed::View { .. }
-            | Deed::Crash { .. }
-            | Deed::Leave { .. }
-            | Deed::Join { .. }
-            | Deed::Pause { .. }
-            | Deed::Links { .. }
-            | Deed::SlowNode { .. }
-            | Deed::Jump { .. }
-            | Deed::Drift { .. } => return None,
         };
-        self.broken = true;
-        let (in_flight, heal_after): (InFlight, _) = (*fate, self.heal_after(at, *back));
         Some(Action::Partition {
             groups,
             in_flight,
@@ -450,148 +396,43 @@ impl<'p> Walk<'p> {
         (at + length < self.clockwork.active).then(|| When::Fixed(ms(length)))
     }
 
-    /// Changes the links of a deed, or restores them.
-    fn link_deed(&mut self, deed: &Deed, change: Option<Links>) -> Option<Action> {
-        let (from, to) = match deed {
-            Deed::Links { from, to, .. } => (self.some(*from), self.some(*to)),
-            Deed::SlowNode { node, .. } => (vec![ix(self.plan, *node)], self.all()),
-            Deed::Start(_)
-            | Deed::Stop { .. }
-            | Deed::RestartChild { .. }
-            | Deed::Sync(_)
-            | Deed::Broadcast { .. }
-            | Deed::Propagate { .. }
-            | Deed::Rows { .. }
-            | Deed::View { .. }
-            | Deed::Crash { .. }
-            | Deed::Leave { .. }
-            | Deed::Join { .. }
-            | Deed::Pause { .. }
-            | Deed::Partition { .. }
-            | Deed::Cut { .. }
-            | Deed::Isolate { .. }
-            | Deed::Jump { .. }
-            | Deed::Drift { .. } => return None,
+    /// Changes links, or gives them back what the network has.
+    fn links(&mut self, which: Which, change: Option<Change>) -> Action {
+        let (from, to) = match which {
+            Which::Between { from, to } => (self.some(from), self.some(to)),
+            Which::Of(node) => (vec![ix(self.plan, node)], self.all()),
         };
         self.broken |= change.is_some();
-        Some(Action::Link(self.link_change(from, to, change)))
-    }
-
-    fn link_change(&self, from: Vec<NodeIx>, to: Vec<NodeIx>, change: Option<Links>) -> LinkChange {
-        let keep = LinkChange {
+        let base = network(self.plan).base;
+        let all = change.is_none();
+        let mut link = LinkChange {
             from,
             to,
-            latency: None,
-            loss: None,
-            duplicate: None,
-            order: None,
-            bytes_per_second: None,
+            latency: all.then_some(base.latency),
+            loss: all.then_some(base.loss),
+            duplicate: all.then_some(base.duplicate),
+            order: all.then_some(base.order),
+            bytes_per_second: all.then_some(base.bytes_per_second),
         };
         match change {
-            Some(Links::Slow(delay)) => LinkChange {
-                latency: Some(self.slow(delay)),
-                ..keep
-            },
-            Some(Links::Loss(chance)) => LinkChange {
-                loss: Some(chance),
-                ..keep
-            },
-            Some(Links::Duplicate(chance)) => LinkChange {
-                duplicate: Some(chance),
-                ..keep
-            },
-            Some(Links::Order) => LinkChange {
-                order: Some(crate::scenario::model::Order::Any),
-                ..keep
-            },
-            Some(Links::Narrow(bytes)) => LinkChange {
-                bytes_per_second: Some(bytes),
-                ..keep
-            },
-            None => {
-                let base = super::setting::network(self.plan).base;
-                LinkChange {
-                    latency: Some(base.latency),
-                    loss: Some(base.loss),
-                    duplicate: Some(base.duplicate),
-                    order: Some(base.order),
-                    bytes_per_second: Some(base.bytes_per_second),
-                    ..keep
-                }
-            }
+            Some(Change::Slow(delay)) => link.latency = Some(self.slow(delay)),
+            Some(Change::Loss(chance)) => link.loss = Some(chance),
+            Some(Change::Duplicate(chance)) => link.duplicate = Some(chance),
+            Some(Change::Disorder) => link.order = Some(Order::Any),
+            Some(Change::Narrow(bytes)) => link.bytes_per_second = Some(bytes),
+            None => {}
         }
+        Action::Link(link)
     }
 
     fn slow(&self, delay: Delay) -> Latency {
         let most = self.clockwork.length(delay).max(2);
-        let (low, high): (Duration, Duration) = (ms(most / 2), ms(most));
-        Latency::Uniform(low, high)
-    }
-
-    fn propagate(&self, from: u8, audience: Listeners, requests: &[Wish]) -> Option<Action> {
-        let from = self.runner(from)?;
-        let members = match audience {
-            Listeners::Global => Audience::Global,
-            Listeners::Local => Audience::Local,
-            Listeners::External => Audience::External,
-            Listeners::Some(mask) => Audience::Nodes(self.some(mask)),
-        };
-        let request = |wish: &Wish| match wish {
-            Wish::Register(rows) => RawRequest::Register(self.rows(rows)),
-            Wish::Unregister { child, nodes } => {
-                let nodes = self.some(*nodes).into_iter().map(name).collect();
-                RawRequest::Unregister(vec![(self.raw_id(*child), nodes)])
-            }
-            Wish::PidUpdate { child, node, pid } => RawRequest::PidUpdate {
-                child: self.raw_id(*child),
-                node: name(ix(self.plan, *node)),
-                pid: raw_pid(*pid),
-            },
-        };
-        let requests = requests.iter().map(request).collect();
-        Some(Action::Propagate {
-            from,
-            members,
-            requests,
-        })
-    }
-
-    fn rows(&self, rows: &[Row]) -> Vec<RawRow> {
-        let row = |row: &Row| RawRow {
-            child: self.raw_id(row.child),
-            entries: self
-                .some(row.nodes)
-                .into_iter()
-                .take(2)
-                .map(|node| Entry {
-                    node: name(node),
-                    pid: Some(raw_pid(row.pid)),
-                })
-                .collect(),
-            metadata: metadata(row.version),
-        };
-        rows.iter().map(row).collect()
-    }
-
-    /// An id for raw rows: mostly one that no started child has.
-    fn raw_id(&self, child: u8) -> ChildId {
-        match child % 3 {
-            0 => ChildId::from("r"),
-            1 => ChildId::from("s"),
-            _ => ChildId::from(self.id(ix(self.plan, child), child)),
-        }
+        Latency::Uniform(ms(most / 2), ms(most))
     }
 }
 
-fn name(node: NodeIx) -> NodeId {
-    NodeId::from(format!("n{}", node + 1))
-}
-
-fn raw_pid(number: u8) -> Pid {
-    Pid::from(format!("p{number}"))
-}
-
-fn metadata(version: Option<u8>) -> Metadata {
+/// The metadata of a version; none without one.
+pub(super) fn metadata(version: Option<u8>) -> Metadata {
     version
         .map(|version| ("version".to_owned(), version.to_string()))
         .into_iter()

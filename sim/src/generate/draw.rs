@@ -1,0 +1,376 @@
+//! How plans are drawn: which values, and how often each. What happens is drawn near few anchors and
+//! within reaches of what matters there, so that much of it meets.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::family::{Family, swarm};
+use super::plan::{
+    Anchor, Change, Cut, Deed, Delay, Event, Fall, Knobs, Links, Listeners, Moment, Net, Plan,
+    Reach, Row, Shape, Start, Stumble, Times, Which, Wish,
+};
+use crate::scenario::model::{ClockChange, InFlight, Latency, Order};
+
+/// Every plan for clusters of at most `max_nodes`.
+pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
+    let cluster = (nodes(max_nodes), times(), net(), knobs());
+    let script = (vec(anchor(), 1..=4), load(), trouble());
+    let hosts = prop_oneof![1 => Just(None), 9 => (0..100_u64).prop_map(Some)];
+    let gaps = (hosts, prop_oneof![Just(0), ms(1, 600)]);
+    (swarm(), cluster, gaps, script).prop_map(
+        |(families, (nodes, times, net, knobs), (hosts, back_gap), (anchors, load, trouble))| {
+            Plan {
+                families,
+                nodes,
+                times,
+                net,
+                knobs,
+                hosts,
+                back_gap,
+                anchors,
+                load,
+                trouble,
+            }
+        },
+    )
+}
+
+/// How many nodes: mostly few, because the messages of a round may grow quickly with them, and
+/// hardly ever many. Whatever the limit, the same draws are made, so that strategies with
+/// different limits still get the same scenario of most seeds.
+fn nodes(max: usize) -> impl Strategy<Value = usize> {
+    let few = prop_oneof![
+        50 => Just(2_usize),
+        80 => Just(3),
+        40 => Just(4),
+        20 => Just(5),
+        5 => Just(6),
+        3 => Just(7),
+    ];
+    (few, 0..200_u8, 8..=20_usize).prop_map(move |(few, draw, many)| {
+        let wanted = if draw == 199 && max > 7 { many } else { few };
+        wanted.min(max.max(1))
+    })
+}
+
+/// Milliseconds between two bounds, as likely in each octave, of two digits.
+fn ms(low: u64, high: u64) -> impl Strategy<Value = u64> + Clone {
+    (0..=1_000_u32).prop_map(move |share| two_digits(between(low, high, f64::from(share) / 1e3)))
+}
+
+/// `low * (high / low)^share`.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times of a scenario are far below 2^52 ms, and not negative"
+)]
+fn between(low: u64, high: u64, share: f64) -> u64 {
+    let (low, high) = (low.max(1) as f64, high.max(1) as f64);
+    libm::round(low * libm::pow(high / low, share)) as u64
+}
+
+/// The number without its lower digits, as a person would have written it.
+fn two_digits(number: u64) -> u64 {
+    let unit = 10_u64.pow(number.max(1).ilog10().saturating_sub(1));
+    number / unit * unit
+}
+
+fn times() -> impl Strategy<Value = Times> {
+    let down = prop_oneof![3 => ms(1_000, 6_000), 1 => ms(8_000, 24_000)];
+    (
+        ms(1_000, 6_000),
+        ms(800, 4_000),
+        4..60_u64,
+        100..250_u64,
+        down,
+        any::<bool>(),
+        ms(1, 400),
+        ms(4_000, 20_000),
+    )
+        .prop_map(
+            |(sync, discovery, debounce, long_debounce, down, exact_down, crash, active)| Times {
+                sync,
+                discovery,
+                debounce,
+                long_debounce,
+                down,
+                exact_down,
+                crash,
+                active,
+            },
+        )
+}
+
+fn net() -> impl Strategy<Value = Net> {
+    let chance = || (1..=30_u8).prop_map(|percent| f64::from(percent) / 100.0);
+    let order = prop_oneof![Just(Order::Fifo), Just(Order::Any)];
+    let bytes = prop_oneof![Just(0_u64), 20_000..500_000_u64];
+    (
+        latency(),
+        chance(),
+        chance(),
+        order,
+        bytes,
+        100..3_000_u64,
+        100..2_000_u64,
+    )
+        .prop_map(
+            |(latency, loss, duplicate, order, bytes_per_second, send_gap_us, service_time_us)| {
+                Net {
+                    latency,
+                    loss,
+                    duplicate,
+                    order,
+                    bytes_per_second,
+                    send_gap_us: two_digits(send_gap_us),
+                    service_time_us: two_digits(service_time_us),
+                }
+            },
+        )
+}
+
+fn latency() -> impl Strategy<Value = Latency> {
+    let to = Duration::from_millis;
+    prop_oneof![
+        2 => ms(1, 60).prop_map(move |at| Latency::Constant(to(at))),
+        6 => (ms(1, 10), ms(2, 50)).prop_map(move |(low, times)| Latency::Uniform(to(low), to(low * times))),
+        2 => (ms(1, 5), ms(1, 100)).prop_map(move |(min, more)| Latency::Exponential { min: to(min), mean: to(min + more) }),
+        2 => (ms(1, 30), ms(2, 12)).prop_map(move |(median, times)| Latency::Lognormal { median: to(median), p99: to(median * times) }),
+        3 => (ms(1, 10), ms(50, 1_000), 1..30_u8).prop_map(move |(fast, slow, share)| Latency::Bimodal {
+            fast: to(fast),
+            slow: to(slow),
+            slow_share: f64::from(share) / 100.0,
+        }),
+    ]
+}
+
+fn knobs() -> impl Strategy<Value = Knobs> {
+    let restricted = prop_oneof![4 => Just(true), 1 => Just(false)];
+    (1..=4_u64, restricted).prop_map(|(recipients, restricted_init)| Knobs {
+        recipients,
+        restricted_init,
+    })
+}
+
+fn anchor() -> impl Strategy<Value = Anchor> {
+    prop_oneof![
+        2 => any::<u8>().prop_map(Anchor::Any),
+        3 => (1..8_u8).prop_map(Anchor::Round),
+        1 => (1..8_u8).prop_map(Anchor::Announcement),
+    ]
+}
+
+fn delay() -> impl Strategy<Value = Delay> {
+    let reach = prop_oneof![
+        Just(Reach::Latency),
+        Just(Reach::Debounce),
+        Just(Reach::Sync),
+        Just(Reach::Down),
+    ];
+    (reach, any::<u8>()).prop_map(|(reach, share)| Delay { reach, share })
+}
+
+fn moment() -> impl Strategy<Value = Moment> {
+    let reach = prop_oneof![
+        4 => Just(Reach::Latency),
+        2 => Just(Reach::Debounce),
+        2 => Just(Reach::Sync),
+        1 => Just(Reach::Active),
+    ];
+    (any::<u8>(), reach, any::<u8>()).prop_map(|(anchor, reach, share)| Moment {
+        anchor,
+        delay: Delay { reach, share },
+    })
+}
+
+fn event(deed: impl Strategy<Value = Deed>) -> impl Strategy<Value = Event> {
+    (moment(), deed).prop_map(|(at, deed)| Event { at, deed })
+}
+
+fn seat() -> impl Strategy<Value = u8> {
+    0..60_u8
+}
+
+fn version() -> impl Strategy<Value = Option<u8>> {
+    option::of(1..4_u8)
+}
+
+fn load() -> impl Strategy<Value = Vec<Event>> {
+    let via = || option::weighted(0.15, seat());
+    let announce = prop_oneof![5 => Just(true), 1 => Just(false)];
+    let count = prop_oneof![9 => Just(1_u32), 1 => 2..6_u32];
+    let start = (
+        seat(),
+        seat(),
+        count,
+        version(),
+        any::<u32>(),
+        announce,
+        via(),
+    )
+        .prop_map(|(on, child, count, version, replicas, announce, via)| {
+            Deed::Start(Start {
+                on,
+                child,
+                count,
+                version,
+                replicas,
+                announce,
+                via,
+            })
+        });
+    let deed = prop_oneof![
+        8 => start,
+        4 => (seat(), seat(), via()).prop_map(|(on, child, via)| Deed::Stop { on, child, via }),
+        2 => (seat(), seat()).prop_map(|(on, child)| Deed::RestartChild { on, child }),
+        1 => seat().prop_map(Deed::Sync),
+        1 => (seat(), any::<u32>()).prop_map(|(on, to)| Deed::Broadcast { on, to }),
+    ];
+    vec(event(deed), 1..=12)
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    (seat(), any::<u32>(), 1..4_u8, version()).prop_map(|(child, nodes, pid, version)| Row {
+        child,
+        nodes,
+        pid,
+        version,
+    })
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    prop_oneof![
+        2 => vec(row(), 1..3).prop_map(Wish::Register),
+        1 => (seat(), any::<u32>()).prop_map(|(child, nodes)| Wish::Unregister { child, nodes }),
+        1 => (seat(), seat(), 1..4_u8).prop_map(|(child, node, pid)| Wish::PidUpdate { child, node, pid }),
+    ]
+}
+
+fn listeners() -> impl Strategy<Value = Listeners> {
+    prop_oneof![
+        3 => Just(Listeners::Global),
+        1 => Just(Listeners::Local),
+        1 => Just(Listeners::External),
+        1 => any::<u32>().prop_map(Listeners::Some),
+    ]
+}
+
+fn fate() -> impl Strategy<Value = InFlight> {
+    prop_oneof![
+        2 => Just(InFlight::Drop),
+        1 => Just(InFlight::Deliver),
+        1 => Just(InFlight::Hold),
+    ]
+}
+
+/// Back at once, by the measure of those who watch.
+fn soon() -> impl Strategy<Value = Delay> {
+    let reach = prop_oneof![1 => Just(Reach::Latency), 3 => Just(Reach::Debounce)];
+    (reach, any::<u8>()).prop_map(|(reach, share)| Delay { reach, share })
+}
+
+/// One event or two of each family; those that are off are left out later.
+fn trouble() -> impl Strategy<Value = Vec<(Family, Event)>> {
+    let families = Family::ALL.map(|family| match deed(family) {
+        Some(deed) => vec(event(deed).prop_map(move |event| (family, event)), 1..=2).boxed(),
+        None => Just(Vec::new()).boxed(),
+    });
+    families.to_vec().prop_map(|lists| lists.concat())
+}
+
+/// What a family does; `None` for those that are a matter of the network or of the load.
+fn deed(family: Family) -> Option<BoxedStrategy<Deed>> {
+    Some(match family {
+        Family::Loss => links(chance().prop_map(Change::Loss)),
+        Family::Duplication => links(chance().prop_map(Change::Duplicate)),
+        Family::Reorder => links(Just(Change::Disorder)),
+        Family::SlowLink => links(delay().prop_map(Change::Slow)),
+        Family::NarrowLink => links((5_000..50_000_u64).prop_map(Change::Narrow)),
+        Family::SlowNode => slow_node().boxed(),
+        Family::Partition => cut(any::<u32>().prop_map(Shape::Partition)),
+        Family::OneWayCut => {
+            cut((any::<u32>(), any::<u32>()).prop_map(|(from, to)| Shape::OneWay { from, to }))
+        }
+        Family::Isolate => cut(seat().prop_map(Shape::Isolate)),
+        Family::Pause => stumble(Fall::Pause, delay().prop_map(Some)),
+        Family::Crash => stumble(Fall::Crash, delay().prop_map(Some)),
+        Family::FastReturn => stumble(Fall::Crash, soon().prop_map(Some)),
+        Family::Leave => stumble(Fall::Leave, option::weighted(0.4, delay())),
+        Family::LateJoin => seat().prop_map(Deed::Join).boxed(),
+        Family::ClockStep => clock().boxed(),
+        Family::WrongView => (seat(), any::<u32>(), seat())
+            .prop_map(|(on, members, turn)| Deed::View { on, members, turn })
+            .boxed(),
+        Family::RawRequests => (seat(), listeners(), vec(wish(), 1..3))
+            .prop_map(|(from, audience, requests)| Deed::Propagate {
+                from,
+                audience,
+                requests,
+            })
+            .boxed(),
+        Family::RawRows => (seat(), vec(row(), 1..3))
+            .prop_map(|(on, rows)| Deed::Rows { on, rows })
+            .boxed(),
+        Family::SendGap | Family::ServiceTime | Family::LongDebounce | Family::SharedIds => {
+            return None;
+        }
+    })
+}
+
+fn chance() -> impl Strategy<Value = f64> {
+    (20..=100_u8).prop_map(|percent| f64::from(percent) / 100.0)
+}
+
+fn links(change: impl Strategy<Value = Change> + 'static) -> BoxedStrategy<Deed> {
+    (any::<u32>(), any::<u32>(), change, delay())
+        .prop_map(|(from, to, change, back)| {
+            let which = Which::Between { from, to };
+            Deed::Links(Links {
+                which,
+                change,
+                back,
+            })
+        })
+        .boxed()
+}
+
+/// A node that is slow in the measure of a round.
+fn slow_node() -> impl Strategy<Value = Deed> {
+    (seat(), any::<u8>(), delay()).prop_map(|(node, share, back)| {
+        let change = Change::Slow(Delay {
+            reach: Reach::Sync,
+            share,
+        });
+        Deed::Links(Links {
+            which: Which::Of(node),
+            change,
+            back,
+        })
+    })
+}
+
+fn cut(shape: impl Strategy<Value = Shape> + 'static) -> BoxedStrategy<Deed> {
+    (shape, fate(), option::weighted(0.7, delay()))
+        .prop_map(|(shape, fate, back)| Deed::Cut(Cut { shape, fate, back }))
+        .boxed()
+}
+
+fn stumble(how: Fall, back: impl Strategy<Value = Option<Delay>> + 'static) -> BoxedStrategy<Deed> {
+    (seat(), back)
+        .prop_map(move |(node, back)| Deed::Stumble(Stumble { node, how, back }))
+        .boxed()
+}
+
+fn clock() -> impl Strategy<Value = Deed> {
+    let jump = (any::<bool>(), ms(10, 3_600_000)).prop_map(|(back, ms)| {
+        let us = i64::try_from(ms * 1_000).unwrap_or(i64::MAX);
+        ClockChange::Jump(if back { -us } else { us })
+    });
+    let drift = (-100_000..100_000_i64).prop_map(ClockChange::RatePpm);
+    (seat(), prop_oneof![3 => jump, 1 => drift])
+        .prop_map(|(node, change)| Deed::Clock { node, change })
+}
