@@ -1,0 +1,147 @@
+//! What a transport is told: who it is, where it listens, whom it looks for, and its limits.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::secret::Secret;
+use crate::message::Channel;
+use crate::name::NodeId;
+
+/// What [`super::Transport::bind`] needs to know.
+pub(crate) struct TransportConfig {
+    /// The cluster's id: hubs of another id are refused.
+    pub(crate) hub_id: String,
+    /// This node's name, 1 to 255 bytes.
+    pub(crate) name: NodeId,
+    /// This boot of the node: higher than that of any earlier boot.
+    pub(crate) incarnation: u64,
+    /// The address to listen on, `host:port`; port 0 takes any free one.
+    pub(crate) listen: String,
+    /// The address that others should dial; by default the one that is listened on.
+    pub(crate) advertise: Option<String>,
+    /// The addresses to start from, `host:port`; names are resolved anew at each dial.
+    pub(crate) peers: Vec<String>,
+    /// The cluster's secrets: the first is offered first, all are accepted. None: loopback only.
+    pub(crate) secrets: Vec<Secret>,
+    /// The limits.
+    pub(crate) limits: Limits,
+    /// A peer silent for this long is down.
+    pub(crate) down_after: Duration,
+    /// A heartbeat is sent when nothing else was for this long; well below `down_after`.
+    pub(crate) heartbeat: Duration,
+    /// Judges everything that is sent; for tests and `hublab live`.
+    pub(crate) filter: Option<Arc<dyn Filter>>,
+}
+
+/// What a transport will spend at most, on one peer or on strangers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message in bytes, sent or received. Default 16 MiB.
+    pub message_bytes: usize,
+    /// The time from the first byte of a connection until both sides are known. Default 5 s.
+    pub handshake: Duration,
+    /// Connections that have not proved the secret yet; one more is closed at once. Default 64.
+    pub handshakes: usize,
+    /// Bytes queued for one peer, with 64 for each message; a peer that would have more is
+    /// disconnected. Default 64 MiB.
+    pub queue_bytes: usize,
+    /// Bytes queued for one peer on one channel, counted alike. Default 32 MiB.
+    pub channel_queue_bytes: usize,
+    /// Addresses known, configured and learned. Default 1,024.
+    pub addresses: usize,
+    /// The delay before the first dial after a failure; it doubles with each. Default 100 ms.
+    pub redial_min: Duration,
+    /// The longest delay between two dials of one address. Default 5 s.
+    pub redial_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 16 << 20,
+            handshake: Duration::from_secs(5),
+            handshakes: 64,
+            queue_bytes: 64 << 20,
+            channel_queue_bytes: 32 << 20,
+            addresses: 1024,
+            redial_min: Duration::from_millis(100),
+            redial_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Longer times are taken as this one: a year, and sums of it do not overflow.
+pub(super) const TIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Greater counts are taken as this one: lengths are counted in 32 bits.
+const COUNT_MAX: usize = u32::MAX as usize;
+
+impl Limits {
+    /// The same limits, where they are beyond all reason: what they are used for can count so far.
+    pub(super) fn bounded(self) -> Self {
+        Self {
+            message_bytes: self.message_bytes.min(COUNT_MAX),
+            handshake: self.handshake.min(TIME_MAX),
+            handshakes: self.handshakes.min(COUNT_MAX),
+            queue_bytes: self.queue_bytes,
+            channel_queue_bytes: self.channel_queue_bytes,
+            addresses: self.addresses,
+            redial_min: self.redial_min.min(TIME_MAX),
+            redial_max: self.redial_max.min(TIME_MAX),
+        }
+    }
+}
+
+/// Judges each message, heartbeat and greeting before it is sent: partitions, loss and latency
+/// on real sockets. A cut peer falls silent, and is down after `down_after`.
+pub trait Filter: Send + Sync {
+    /// What becomes of `bytes` bytes from `from` to `to`; `channel` is `None` for heartbeats,
+    /// greetings and addresses. Delays keep the order of a channel.
+    fn judge(
+        &self,
+        from: &NodeId,
+        to: &NodeId,
+        channel: Option<Channel>,
+        bytes: usize,
+    ) -> FilterVerdict;
+}
+
+/// The answer of a [`Filter`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterVerdict {
+    /// Sent now.
+    Pass,
+    /// Sent after this time.
+    Delay(Duration),
+    /// Never sent.
+    Drop,
+}
+
+/// Why a transport could not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A name, hub id or address is empty or longer than 255 bytes.
+    #[error("{what} must have 1 to 255 bytes, it has {bytes}")]
+    Length {
+        /// What it is.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The address to listen on does not resolve, or cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address as it was given.
+        address: String,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+    /// Without a secret, only loopback addresses are served.
+    #[error("without a secret a hub serves loopback addresses only, and {address} is not one")]
+    SecretNeeded {
+        /// The address as it was given.
+        address: String,
+    },
+}

@@ -1,0 +1,341 @@
+//! A connection that both sides agreed on: one task reads, one writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
+
+use super::handshake::{Session, next_frame};
+use super::noise::{Opener, PLAINTEXT_BYTES_MAX, Sealer};
+use super::outbox::Filled;
+use super::record::{self, Assembly, Control, Malformed, Tag};
+use super::report::{Refusal, add};
+use super::shared::Shared;
+use super::table::Peer;
+use super::{Hold, Incoming};
+use crate::runtime::DownReason;
+
+/// Sealed frames are gathered up to this, then written.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Bytes that the kernel may hold unsent: what is queued there can no longer be overtaken.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 128 << 10;
+
+/// Which side of a connection this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Dialler,
+    Listener,
+}
+
+/// Sets a socket up for small messages that should not wait. Failing costs only time.
+pub(super) fn tune(stream: &TcpStream) {
+    let tuned = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let tuned = tuned.and(socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "cannot tune a socket");
+    }
+}
+
+/// Starts the tasks of a connection that stands in the table.
+pub(super) fn spawn(
+    shared: &Arc<Shared>,
+    peer: Arc<Peer>,
+    session: Session,
+    replaced: Option<Arc<Peer>>,
+    side: Side,
+) {
+    shared.count_connection();
+    let span = tracing::info_span!(
+        "connection",
+        node = %shared.greeting.name,
+        peer = %peer.name,
+        incarnation = peer.incarnation,
+    );
+    let run = run(Arc::clone(shared), peer, session, replaced, side);
+    shared
+        .tasks
+        .spawn(tracing::Instrument::instrument(run, span));
+}
+
+/// Serves a connection: reports it up, and down once it ends.
+async fn run(
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
+    mut session: Session,
+    replaced: Option<Arc<Peer>>,
+    side: Side,
+) {
+    let _end = End(&shared, &peer);
+    if let Some(old) = &replaced {
+        old.close(DownReason::Restarted);
+    }
+    if side == Side::Listener
+        && let Err(error) = session.say(&Control::Accept).await
+    {
+        tracing::debug!(%error, "the dialler is gone");
+        peer.close(DownReason::Closed);
+    }
+    if let Some(old) = &replaced {
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = old.finished.cancelled() => {}
+        }
+    }
+    tracing::debug!(address = peer.address, "peer up");
+    let up = Incoming::Up {
+        node: peer.name.clone(),
+        incarnation: peer.incarnation,
+    };
+    if !report(&shared, up).await {
+        return;
+    }
+    shared.learn(&peer.name, &peer.address);
+    shared.introduce(&peer);
+    serve(&shared, &peer, session).await;
+    shared.table().remove(&peer);
+    peer.outbox.discard();
+    let reason = peer.reason();
+    tracing::debug!(?reason, "peer down");
+    let node = peer.name.clone();
+    report(&shared, Incoming::Down { node, reason }).await;
+}
+
+/// What must be true after a connection, however its task ends.
+struct End<'a>(&'a Shared, &'a Arc<Peer>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let Self(shared, peer) = self;
+        shared.table().remove(peer);
+        peer.outbox.discard();
+        peer.stop.cancel();
+        peer.finished.cancel();
+    }
+}
+
+/// Hands something to the hub; `false` if that is over.
+async fn report(shared: &Shared, incoming: Incoming) -> bool {
+    tokio::select! {
+        () = shared.stop.cancelled() => false,
+        sent = shared.incoming.send(incoming) => sent.is_ok(),
+    }
+}
+
+/// Reads and writes until one of the two ends.
+async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, session: Session) {
+    let Session {
+        reader,
+        writer,
+        sealer,
+        opener,
+    } = session;
+    if shared.closing.is_cancelled() {
+        peer.outbox.close();
+    }
+    let writing = tokio::spawn({
+        let (shared, peer) = (Arc::clone(shared), Arc::clone(peer));
+        async move {
+            let mut writer = Writer {
+                sealer,
+                socket: writer,
+                sealed: Vec::with_capacity(WRITE_BYTES + PLAINTEXT_BYTES_MAX + 64),
+            };
+            let stop = peer.stop.clone();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = writer.run(&shared, &peer) => {}
+            }
+        }
+    });
+    let mut reading = Reader {
+        shared,
+        peer,
+        opener,
+        assembly: Assembly::new(shared.limits.message_bytes, shared.limits.queue_bytes),
+        budget: Arc::new(Semaphore::new(shared.limits.message_bytes)),
+    };
+    let reason = tokio::select! {
+        () = peer.stop.cancelled() => DownReason::Closed,
+        reason = reading.run(reader) => reason,
+    };
+    peer.close(reason);
+    if let Err(error) = writing.await {
+        tracing::error!(%error, "the writer of a connection failed");
+    }
+}
+
+struct Reader<'a> {
+    shared: &'a Arc<Shared>,
+    peer: &'a Peer,
+    opener: Opener,
+    assembly: Assembly,
+    /// Bytes of messages that the hub has not let go of yet.
+    budget: Arc<Semaphore>,
+}
+
+impl Reader<'_> {
+    async fn run(
+        &mut self,
+        mut reader: FramedRead<OwnedReadHalf, LengthDelimitedCodec>,
+    ) -> DownReason {
+        loop {
+            let frame = match timeout(self.shared.down_after, next_frame(&mut reader)).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => return DownReason::Closed,
+                Ok(Some(Err(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
+                    return self.give_up(&error);
+                }
+                Ok(Some(Err(error))) => {
+                    tracing::debug!(%error, "connection lost");
+                    return DownReason::Closed;
+                }
+                Err(_) => return DownReason::Silent,
+            };
+            add(&self.shared.report.wire_bytes_received, frame.len() + 2);
+            let mut plain = match self.opener.open(&frame) {
+                Ok(plain) => plain.freeze(),
+                Err(error) => return self.give_up(&error),
+            };
+            loop {
+                match record::next(&mut plain) {
+                    Ok(None) => break,
+                    Ok(Some((tag, channel, body))) => match self.take(tag, channel, body).await {
+                        Ok(true) => {}
+                        Ok(false) => return DownReason::Closed,
+                        Err(malformed) => return self.give_up(&malformed),
+                    },
+                    Err(malformed) => return self.give_up(&malformed),
+                }
+            }
+        }
+    }
+
+    /// Takes one record; `false` if the hub is gone.
+    async fn take(&mut self, tag: Tag, channel: u8, body: Bytes) -> Result<bool, Malformed> {
+        match tag {
+            Tag::Control => {
+                self.hear(record::decode_control(&body)?)?;
+                Ok(true)
+            }
+            Tag::Part | Tag::Last => match self.assembly.take(tag == Tag::Last, channel, body)? {
+                Some(message) => Ok(self.deliver(channel, message).await),
+                None => Ok(true),
+            },
+        }
+    }
+
+    fn hear(&self, control: Control) -> Result<(), Malformed> {
+        match control {
+            Control::Heartbeat => Ok(()),
+            Control::Addresses(places) => {
+                for (name, address) in &places {
+                    self.shared.learn(name, address);
+                }
+                Ok(())
+            }
+            Control::Hello(_) | Control::Accept | Control::Refuse(_) => Err(Malformed::OutOfPlace),
+        }
+    }
+
+    /// Hands a message to the hub, once it has let go of enough earlier ones of this peer.
+    async fn deliver(&self, channel: u8, bytes: Bytes) -> bool {
+        let report = &self.shared.report;
+        add(&report.messages_received, 1);
+        add(&report.message_bytes_received, bytes.len());
+        // No message is longer than the budget, and lengths are below 4 GiB.
+        let cost = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let Ok(hold) = Arc::clone(&self.budget).acquire_many_owned(cost).await else {
+            return false;
+        };
+        let message = Incoming::Message {
+            from: self.peer.name.clone(),
+            channel,
+            bytes,
+            hold: Hold(hold),
+        };
+        self.shared.incoming.send(message).await.is_ok()
+    }
+
+    fn give_up(&self, error: &dyn std::fmt::Display) -> DownReason {
+        self.shared
+            .report
+            .refuse(Refusal::Malformed, &self.peer.name, error);
+        DownReason::Closed
+    }
+}
+
+struct Writer {
+    sealer: Sealer,
+    socket: OwnedWriteHalf,
+    /// Frames that wait to be written.
+    sealed: Vec<u8>,
+}
+
+impl Writer {
+    /// Writes until nothing more will come, or it fails; either closes the peer or its sending half.
+    async fn run(&mut self, shared: &Shared, peer: &Peer) {
+        let mut plain = Vec::with_capacity(PLAINTEXT_BYTES_MAX);
+        let mut written = Instant::now();
+        loop {
+            plain.clear();
+            let filled = peer.outbox.fill(Instant::now(), &mut plain);
+            if filled == Filled::Some {
+                if let Err(error) = self.sealer.seal(&plain, &mut self.sealed) {
+                    tracing::info!(%error, "the session's nonces are used up");
+                    return peer.close(DownReason::Closed);
+                }
+                if self.sealed.len() < WRITE_BYTES {
+                    continue;
+                }
+            }
+            if !self.sealed.is_empty() {
+                if let Err(reason) = self.flush(shared).await {
+                    return peer.close(reason);
+                }
+                written = Instant::now();
+                continue;
+            }
+            match filled {
+                Filled::Some => {}
+                Filled::Finished => {
+                    // The peer sees the end of the stream, and closes its half.
+                    drop(self.socket.shutdown().await);
+                    return;
+                }
+                Filled::Nothing(ready) => {
+                    let beat = written + shared.heartbeat;
+                    tokio::select! {
+                        () = peer.outbox.changed() => {}
+                        () = sleep_until(ready.unwrap_or(beat).min(beat)) => {}
+                    }
+                    if Instant::now() >= beat {
+                        shared.tell(peer, &Control::Heartbeat);
+                        written = Instant::now();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what is sealed, within the time in which a peer counts as silent.
+    async fn flush(&mut self, shared: &Shared) -> Result<(), DownReason> {
+        let patience: Duration = shared.down_after;
+        match timeout(patience, self.socket.write_all(&self.sealed)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(DownReason::Closed),
+            Err(_) => return Err(DownReason::Silent),
+        }
+        add(&shared.report.wire_bytes_sent, self.sealed.len());
+        self.sealed.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! Transports against each other on loopback, and against strangers.
+
+mod golden;
+mod initiator;
+mod kept_out;
+mod pairs;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{Filter, Incoming, Limits, Secret, Transport, TransportConfig};
+use crate::message::Channel;
+use crate::name::NodeId;
+use crate::runtime::DownReason;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A transport with the hub's end of it.
+struct Node {
+    transport: Transport,
+    incoming: mpsc::Receiver<Incoming>,
+}
+
+fn secret() -> Secret {
+    Secret::new(&[7; 32]).unwrap()
+}
+
+fn config(name: &str, peers: &[&Node]) -> TransportConfig {
+    TransportConfig {
+        hub_id: "orders".into(),
+        name: name.into(),
+        incarnation: 1,
+        listen: "127.0.0.1:0".into(),
+        advertise: None,
+        peers: peers.iter().map(|peer| peer.address()).collect(),
+        secrets: vec![secret()],
+        limits: Limits {
+            redial_min: Duration::from_millis(10),
+            redial_max: Duration::from_millis(100),
+            ..Limits::default()
+        },
+        down_after: Duration::from_secs(10),
+        heartbeat: Duration::from_millis(100),
+        filter: None,
+    }
+}
+
+impl Node {
+    async fn start(config: TransportConfig) -> Self {
+        let (transport, incoming) = Transport::bind(config).await.unwrap();
+        Self {
+            transport,
+            incoming,
+        }
+    }
+
+    fn address(&self) -> String {
+        self.transport.local_addr().to_string()
+    }
+
+    async fn next(&mut self) -> Incoming {
+        let next = timeout(PATIENCE, self.incoming.recv()).await;
+        next.expect("something arrives")
+            .expect("the transport runs")
+    }
+
+    async fn expect_up(&mut self, name: &str) -> u64 {
+        match self.next().await {
+            Incoming::Up { node, incarnation } if node == NodeId::new(name) => incarnation,
+            other => panic!("expected {name} up, got {other:?}"),
+        }
+    }
+
+    async fn expect_down(&mut self, name: &str) -> DownReason {
+        match self.next().await {
+            Incoming::Down { node, reason } if node == NodeId::new(name) => reason,
+            other => panic!("expected {name} down, got {other:?}"),
+        }
+    }
+
+    async fn expect_message(&mut self, name: &str) -> (u8, Bytes) {
+        match self.next().await {
+            Incoming::Message {
+                from,
+                channel,
+                bytes,
+                ..
+            } if from == NodeId::new(name) => (channel, bytes),
+            other => panic!("expected a message from {name}, got {other:?}"),
+        }
+    }
+
+    fn send(&self, to: &str, text: &'static str) {
+        let sent = self.transport.send(
+            &to.into(),
+            Channel::REQUESTS,
+            "test",
+            Bytes::from_static(text.as_bytes()),
+        );
+        assert_eq!(sent, Ok(()));
+    }
+
+    /// Says something to a node and hears it answer: the connection works both ways.
+    async fn talk(&mut self, other: &mut Self, name: &str, other_name: &str) {
+        self.send(other_name, "ping");
+        assert_eq!(other.expect_message(name).await.1, "ping");
+        other.send(name, "pong");
+        assert_eq!(self.expect_message(other_name).await.1, "pong");
+    }
+
+    fn refusals(&self, reason: &str) -> u64 {
+        let refusals = self.transport.counters().refusals;
+        let found = refusals.iter().find(|(what, _)| what.contains(reason));
+        found.map_or(0, |(_, count)| *count)
+    }
+}
+
+/// Two connected nodes, `a` and `b`.
+async fn pair() -> (Node, Node) {
+    pair_with(|_| {}).await
+}
+
+async fn pair_with(adjust: impl Fn(&mut TransportConfig)) -> (Node, Node) {
+    let mut first = config("a", &[]);
+    adjust(&mut first);
+    let mut a = Node::start(first).await;
+    let mut second = config("b", &[&a]);
+    adjust(&mut second);
+    let mut b = Node::start(second).await;
+    a.expect_up("b").await;
+    b.expect_up("a").await;
+    (a, b)
+}
+
+/// Waits until something holds.
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let poll = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, poll).await.expect(what);
+}
+
+/// A filter from a function.
+struct Rule<F>(F);
+
+impl<F> Filter for Rule<F>
+where
+    F: Fn(&NodeId, &NodeId, Option<Channel>) -> super::FilterVerdict + Send + Sync,
+{
+    fn judge(
+        &self,
+        from: &NodeId,
+        to: &NodeId,
+        channel: Option<Channel>,
+        _bytes: usize,
+    ) -> super::FilterVerdict {
+        (self.0)(from, to, channel)
+    }
+}
+
+fn filter<F>(rule: F) -> Option<Arc<dyn Filter>>
+where
+    F: Fn(&NodeId, &NodeId, Option<Channel>) -> super::FilterVerdict + Send + Sync + 'static,
+{
+    Some(Arc::new(Rule(rule)))
+}
