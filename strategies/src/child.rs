@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
 
 use crate::name::{ChildId, NodeId, Pid};
@@ -161,12 +161,18 @@ pub struct Entry {
 /// The ordered (node, pid) list of a row. Nothing enforces that a node occurs once.
 pub type Entries = SmallVec<[Entry; 1]>;
 
+/// Reads entries like any list: `SmallVec` itself reserves whatever length the bytes claim.
+pub(crate) fn read_entries<'de, D: Deserializer<'de>>(reader: D) -> Result<Entries, D::Error> {
+    Vec::deserialize(reader).map(Entries::from_vec)
+}
+
 /// A row of the registry: what one node believes about one child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// How to start the child; its id is the row's key.
     pub spec: ChildSpec,
     /// Where it runs, in the order that the protocol's operations leave behind.
+    #[serde(deserialize_with = "read_entries")]
     pub entries: Entries,
     /// Its metadata.
     pub metadata: Metadata,

@@ -29,6 +29,7 @@
 //! | [`name`], [`view`], [`time`], [`timestamps`] | names, lists of them, integer time |
 //! | [`runtime`], [`recorder`] | the way out of a hub, and its test double |
 //! | [`message`], [`wire`] | what travels: kinds, sizes, channels; the one codec |
+//! | `live` | hubs on tokio tasks and sockets; only with the feature `tokio` |
 //!
 //! # A node in a test
 //!
@@ -46,6 +47,43 @@
 //! let sends = recorder.take().iter().filter(|effect| matches!(effect, Effect::Send { .. })).count();
 //! assert_eq!(sends, 0, "a node that never hosted a child says nothing");
 //! ```
+#![cfg_attr(
+    feature = "tokio",
+    doc = r#"
+# A cluster in a program
+
+With the feature `tokio`, [`live`] runs the same hubs on tokio tasks and real sockets. Each node of a
+cluster is one hub, here with a single node; [`live::Hub`] is the handle of a program.
+
+```
+use hublab_strategies::live::{Hub, Tasks};
+use hublab_strategies::{ChildSpec, Gossip};
+
+# #[tokio::main(flavor = "current_thread")]
+# async fn main() -> Result<(), Box<dyn std::error::Error>> {
+let hub = Hub::builder("orders")              // only hubs of the same id form a cluster
+    .node("a").listen("127.0.0.1:0")          // its name, and where it listens
+    .peers(["127.0.0.1:7001"])                // where to start looking; the rest is learned
+    .strategy(Gossip::default())
+    .supervisor(Tasks::new().with("worker", |spec| async move {
+        loop {
+            println!("{} works", spec.id());
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }))
+    .start().await?;
+let result = hub.start_children([ChildSpec::new("worker-1", "worker")]).await?;
+let pid = result[0].outcome.clone()?;         // per child: its pid, or why it did not start
+let row = hub.lookup("worker-1").expect("it was just started");
+assert_eq!(row.entries[0].pid, Some(pid));
+assert_eq!(hub.members(), ["a".into()]);
+hub.stop_children(["worker-1"]).await?;
+hub.leave().await?;
+# Ok(())
+# }
+```
+"#
+)]
 
 pub mod child;
 pub mod context;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::child::{ChildSpec, Entries, Metadata};
+use crate::child::{ChildSpec, Entries, Metadata, read_entries};
 use crate::message::SizeModel;
 use crate::name::{ChildId, NodeId, Pid};
 use crate::wire;
@@ -36,6 +36,7 @@ pub struct Registration {
     /// How to start the child, with its id.
     pub spec: ChildSpec,
     /// Where it runs.
+    #[serde(deserialize_with = "read_entries")]
     pub entries: Entries,
     /// Its metadata.
     pub metadata: Metadata,

@@ -75,3 +75,30 @@ pub fn varint_len(value: u64) -> u64 {
 pub fn text_len(text: &str) -> u64 {
     varint_len(text.len() as u64) + text.len() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Request;
+
+    #[test]
+    fn a_list_that_claims_to_be_endless_is_refused_before_memory_is_taken_for_it() {
+        // A registration: no id, no kind, no arguments, then the length of its entries.
+        let claim = |length: u64| {
+            let mut bytes = encode(&Request::Register(Vec::new()));
+            *bytes.last_mut().expect("a length") = 1;
+            bytes.extend([0, 0, 0]);
+            bytes.extend(encode(&length));
+            bytes
+        };
+        for length in [3, 1 << 20, 1 << 40, u64::MAX] {
+            assert!(
+                decode::<Request>(&claim(length)).is_err(),
+                "{length} entries"
+            );
+        }
+        let mut whole = claim(0);
+        whole.push(0);
+        assert!(decode::<Request>(&whole).is_ok());
+    }
+}

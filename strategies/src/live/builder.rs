@@ -285,6 +285,14 @@ impl<S: Synchronization> Builder<S> {
     }
 }
 
+impl hub::Hub<PubSub, Discovery> {
+    /// A live hub to be: [`crate::live::Hub::builder`], for programs that name this type.
+    #[must_use]
+    pub fn builder(hub_id: impl Into<String>) -> Builder<PubSub> {
+        Builder::new(hub_id.into())
+    }
+}
+
 /// Microseconds since 1970, then chance: two boots never have the same.
 fn boot_incarnation() -> Result<u64, StartError> {
     let chance = getrandom::u32().map_err(StartError::Entropy)? >> (u32::BITS - RANDOM_BITS);

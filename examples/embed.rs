@@ -1,0 +1,27 @@
+//! The smallest use: a node that starts a child and finds it again. `cargo run --example embed`
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+use hublab::strategies::live::{Hub, Tasks};
+use hublab::strategies::{ChildSpec, Gossip};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let tasks = Tasks::new().with("greeter", |spec| async move {
+        println!("{} says hello", spec.id());
+        std::future::pending::<()>().await
+    });
+    let hub = Hub::builder("orders")
+        .node("a")
+        .strategy(Gossip::default())
+        .supervisor(tasks)
+        .start()
+        .await?;
+    let started = hub.start_children([ChildSpec::new("greeter-1", "greeter")]);
+    println!("started: {:?}", started.await?[0].outcome);
+    println!(
+        "found: {:?}",
+        hub.lookup("greeter-1").map(|row| row.entries.clone())
+    );
+    println!("left: {:?}", hub.leave().await?);
+    Ok(())
+}
