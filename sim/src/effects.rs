@@ -10,6 +10,7 @@ use hublab_strategies::{
     Channel, ChildSpec, Event, Message, Metadata, NodeId, Pid, Runtime, Time, TimerKey, WallTime,
 };
 
+use crate::engine::WallClock;
 use crate::node::Packet;
 use crate::scenario::model::NodeIx;
 use crate::stream::Stream;
@@ -54,7 +55,7 @@ pub struct Wishes {
 #[derive(Debug)]
 pub struct Effects<'a> {
     now: Time,
-    wall: WallTime,
+    clock: &'a WallClock,
     hops: u32,
     stream: &'a mut Stream,
     positions: &'a Positions,
@@ -66,9 +67,9 @@ pub type Positions = HashMap<NodeId, NodeIx, NameHasher>;
 
 impl<'a> Effects<'a> {
     /// The runtime for a step at `now`. `hops` is the number of messages that led here.
-    pub fn new(
+    pub(crate) fn new(
         now: Time,
-        wall: WallTime,
+        clock: &'a WallClock,
         hops: u32,
         stream: &'a mut Stream,
         positions: &'a Positions,
@@ -76,7 +77,7 @@ impl<'a> Effects<'a> {
     ) -> Self {
         Self {
             now,
-            wall,
+            clock,
             hops,
             stream,
             positions,
@@ -96,7 +97,7 @@ impl<M: Message> Runtime<M> for Effects<'_> {
     }
 
     fn wall_clock(&self) -> WallTime {
-        self.wall
+        self.clock.read(self.now)
     }
 
     fn random(&mut self) -> u64 {

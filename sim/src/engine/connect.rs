@@ -109,7 +109,7 @@ impl Engine {
 
     fn set_connected(&mut self, nodes: [NodeIx; 2], connected: bool) {
         self.network.set_connected(nodes, connected);
-        self.observers.pair_changed(nodes, connected);
+        self.observers.pair_changed(self.now, nodes, connected);
     }
 
     /// Starts or ends the silence of a pair, whichever its cuts and pauses ask for.
@@ -210,8 +210,8 @@ impl Engine {
         let nodes = &self.nodes;
         if !nodes[a as usize].paused
             && !nodes[b as usize].paused
-            && self.network.link_mut((a, b)).is_idle(self.now.0)
-            && self.network.link_mut((b, a)).is_idle(self.now.0)
+            && self.network.is_idle((a, b), self.now.0)
+            && self.network.is_idle((b, a), self.now.0)
         {
             // Not worth a look at every message: partitions of large clusters end many pairs.
             return;
@@ -421,8 +421,8 @@ impl Engine {
             flight.place = Place::OnTheWay;
             flight.seq = self.queue.push(*earliest, Pending::Arrival(slot));
             self.network
-                .link_mut(link)
-                .any_order(flight.packet.channel.id, flight.due);
+                .lanes_mut(flight.packet.channel.id)
+                .note(link, flight.due);
         }
     }
 }

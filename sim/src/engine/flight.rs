@@ -135,7 +135,8 @@ pub(crate) struct Ledger(u64);
 
 impl Ledger {
     fn token((from, to): LinkKey, kind: KindIx) -> u64 {
-        mix(mix(u64::from(from) << 32 | u64::from(to)).wrapping_add(u64::from(kind)))
+        // Nodes of a file are far fewer than 2^24, so no two tokens are of one number.
+        mix(u64::from(from) << 40 ^ u64::from(to) << 8 ^ u64::from(kind))
     }
 
     /// A message was sent, or a copy made.

@@ -6,6 +6,7 @@ use hublab_strategies::{NodeId, Pid, Time};
 use super::state::Waiting;
 use super::{Engine, Immediate};
 use crate::node::NodeInput;
+use crate::observe::Scene;
 use crate::scenario::model::NodeIx;
 use crate::trace::event::{EventId, Payload, StopReason};
 
@@ -128,7 +129,10 @@ impl Engine {
                 input: Immediate::Children(vec![event]),
                 cause,
             });
-            self.observers.truth_settled(&self.nodes);
+            self.observers.truth_settled(Scene {
+                nodes: &self.nodes,
+                network: &self.network,
+            });
         } else {
             self.step(node, cause, 0, NodeInput::Children(vec![event]));
         }

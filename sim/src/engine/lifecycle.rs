@@ -9,6 +9,7 @@ use super::Engine;
 use super::flight::Place;
 use super::state::{Child, Waiting};
 use crate::node::NodeInput;
+use crate::observe::Scene;
 use crate::scenario::model::NodeIx;
 use crate::stream::{self, Purpose, Stream};
 use crate::trace::event::{DropReason, EventId, Payload, StopReason};
@@ -101,7 +102,10 @@ impl Engine {
             self.observers.child_stopped(self.now, node, &child, &pid);
             self.record(node, cause, Payload::ChildStopped { child, pid });
         }
-        self.observers.truth_settled(&self.nodes);
+        self.observers.truth_settled(Scene {
+            nodes: &self.nodes,
+            network: &self.network,
+        });
         self.observers.node_down(node);
         cause
     }

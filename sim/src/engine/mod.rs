@@ -24,6 +24,7 @@ mod send;
 mod state;
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use hublab_strategies::hub::{ChildEvent, HubConfig};
 use hublab_strategies::time::micros;
@@ -33,7 +34,7 @@ use crate::catalog::{NodeConfig, NodeFactory};
 use crate::effects::{Effect, Effects, Positions, Wishes};
 use crate::network::Network;
 use crate::node::{Node, NodeInput};
-use crate::observe::Observers;
+use crate::observe::{Observers, Scene};
 use crate::oracle::{NO_CRASH, Violation};
 use crate::scenario::model::{Cluster, NodeIx, Scenario};
 use crate::trace::event::{EventId, Payload};
@@ -45,6 +46,7 @@ use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
+pub(crate) use state::WallClock;
 pub use state::{Child, NodeState};
 use state::{Timers, Waiting};
 
@@ -53,6 +55,8 @@ pub struct Engine {
     now: Time,
     end: Time,
     cluster: Cluster,
+    /// Shared, so that a step can be given a name while the engine is at its disposal.
+    names: Rc<[NodeId]>,
     config: NodeConfig,
     factory: NodeFactory,
     seed: u64,
@@ -128,6 +132,7 @@ impl Engine {
         Self {
             now: Time::ZERO,
             end: Time(micros(scenario.run.duration)),
+            names: cluster.nodes.clone().into(),
             network: Network::new(&scenario.network, &cluster.nodes, seed),
             nodes: cluster.nodes.iter().map(|_| NodeState::new()).collect(),
             index,
@@ -176,13 +181,19 @@ impl Engine {
     }
 
     fn name(&self, node: NodeIx) -> &NodeId {
-        &self.cluster.nodes[node as usize]
+        &self.names[node as usize]
     }
 
     fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
         let id = self.recorder.record(self.now, node, cause, payload);
         if let Some(event) = self.recorder.last() {
-            self.observers.event(event, &self.nodes);
+            self.observers.event(
+                event,
+                Scene {
+                    nodes: &self.nodes,
+                    network: &self.network,
+                },
+            );
         }
         id
     }
@@ -197,7 +208,14 @@ impl Engine {
 
     /// Shows the finished instant, and the quiet until `next`, to the observers.
     fn settle(&mut self, next: Time) {
-        self.observers.settle(self.now, next, &self.nodes);
+        self.observers.settle(
+            self.now,
+            next,
+            Scene {
+                nodes: &self.nodes,
+                network: &self.network,
+            },
+        );
     }
 
     fn next_instant(&self) -> Option<Time> {
@@ -244,7 +262,13 @@ impl Engine {
                 self.handle_immediate(node, cause, input);
             }
         }
-        self.observers.step_done(self.now, &self.nodes);
+        self.observers.step_done(
+            self.now,
+            Scene {
+                nodes: &self.nodes,
+                network: &self.network,
+            },
+        );
     }
 
     fn handle_immediate(&mut self, node: NodeIx, cause: EventId, input: Immediate) {
@@ -252,26 +276,26 @@ impl Engine {
             Immediate::PeerUp(peer, incarnation) => {
                 let incarnation = u64::from(incarnation);
                 let cause = self.record(node, cause, Payload::PeerUp { peer, incarnation });
-                let name = self.name(peer).clone();
+                let names = Rc::clone(&self.names);
                 self.step(
                     node,
                     cause,
                     0,
                     NodeInput::PeerUp {
-                        node: &name,
+                        node: &names[peer as usize],
                         incarnation,
                     },
                 );
             }
             Immediate::PeerDown(peer, reason) => {
                 let cause = self.record(node, cause, Payload::PeerDown { peer, reason });
-                let name = self.name(peer).clone();
+                let names = Rc::clone(&self.names);
                 self.step(
                     node,
                     cause,
                     0,
                     NodeInput::PeerDown {
-                        node: &name,
+                        node: &names[peer as usize],
                         reason,
                     },
                 );
@@ -287,12 +311,11 @@ impl Engine {
             return;
         };
         self.handling = Some((ix, cause));
-        let wall = state.clock.read(self.now);
         node.handle(
             input,
             &mut Effects::new(
                 self.now,
-                wall,
+                &state.clock,
                 hops,
                 &mut state.stream,
                 &self.index,
@@ -334,7 +357,10 @@ impl Engine {
         }
         wishes.recipients.clear();
         self.wishes = wishes;
-        self.observers.truth_settled(&self.nodes);
+        self.observers.truth_settled(Scene {
+            nodes: &self.nodes,
+            network: &self.network,
+        });
         if !outcomes.is_empty() {
             self.immediate
                 .push_back((ix, cause, Immediate::Children(outcomes)));
@@ -422,10 +448,13 @@ impl Engine {
             return false;
         };
         self.record(node, cause, Payload::Panicked(message.to_owned()));
-        let name = self.name(node).clone();
-        let detail = format!("a step of {name} panicked: {message}");
-        self.observers
-            .panicked(Violation::new(NO_CRASH, self.now, name.as_str(), detail));
+        if let Some(event) = self.recorder.last() {
+            let name = self.name(node);
+            let detail = format!("a step of {name} panicked: {message}");
+            let violation = Violation::new(NO_CRASH, self.now, name.as_str(), detail);
+            self.observers
+                .panicked(violation.with("panic", String::new()), event);
+        }
         true
     }
 
@@ -441,7 +470,15 @@ impl Engine {
             self.now = end;
         }
         self.flights.audit(&self.ledger);
-        let outcome = self.observers.finish(self.now, &self.nodes, &self.recorder);
+        let outcome = self.observers.finish(
+            self.now,
+            stopped_early,
+            Scene {
+                nodes: &self.nodes,
+                network: &self.network,
+            },
+            &self.recorder,
+        );
         Finished {
             now: self.now,
             stopped_early,

@@ -113,6 +113,7 @@ impl Engine {
         let cause = self.record(WORLD, 0, payload);
         if healing {
             if let Some(cut) = self.script.cuts.remove(&number) {
+                self.note_healing();
                 self.network.mend(cut);
                 self.after_mending();
             }
@@ -120,6 +121,13 @@ impl Engine {
             self.act(number, action, cause);
         }
         self.drain_immediate();
+    }
+
+    /// Tells the observers that cuts are about to be mended, if there are any.
+    fn note_healing(&mut self) {
+        if self.network.has_cuts() {
+            self.observers.healed(self.now);
+        }
     }
 
     fn act(&mut self, number: u32, action: &Action, cause: EventId) {
@@ -152,6 +160,7 @@ impl Engine {
                 self.script.cuts.insert(number, cut);
             }
             Action::Heal => {
+                self.note_healing();
                 self.network.mend_all();
                 self.network.restore_links();
                 self.after_mending();

@@ -1,5 +1,6 @@
 //! From the wish to send until the message is handled or lost.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hublab_strategies::Time;
@@ -9,7 +10,7 @@ use super::flight::{Flight, Place};
 use super::queue::Pending;
 use super::state::Waiting;
 use crate::network::Prepared;
-use crate::network::link::{Draw, link_draw};
+use crate::network::link::{Draw, Draws};
 use crate::node::{NodeInput, Packet};
 use crate::scenario::model::NodeIx;
 use crate::stream::unit;
@@ -53,7 +54,7 @@ impl Engine {
         let params = self.network.params(link);
         let leaves = self.departure(from, to);
         let channel = packet.channel.id;
-        let number = self.network.link_mut(link).next_number(channel);
+        let number = self.network.lanes_mut(channel).next_number(link);
         self.ledger.enter(link, kind);
         let mut mail = Mail {
             from,
@@ -71,10 +72,11 @@ impl Engine {
                 transmission_us(packet.size, params.bytes_per_second),
             );
         }
-        let is_lost = || params.loss > 0.0 && unit(self.draw(&mail, Draw::Loss)) < params.loss;
+        let draws = Draws::new(self.network.link_key(from, to), channel, number);
+        let is_lost = || params.loss > 0.0 && unit(draws.get(Draw::Loss)) < params.loss;
         let lost = refused.or_else(|| is_lost().then_some(DropReason::Loss));
         let due = if lost.is_none() {
-            Some(self.due(&mail, params, Draw::Latency))
+            Some(self.due(&mail, params, draws.get(Draw::Latency)))
         } else {
             None
         };
@@ -93,24 +95,19 @@ impl Engine {
         );
         if let Some(due) = due {
             self.dispatch(&mail, due);
-            self.duplicate(&mail, params);
+            self.duplicate(&mail, params, draws);
         } else if let Some(reason) = lost {
             self.drop_message(&mail, reason);
         }
     }
 
-    fn draw(&self, mail: &Mail<'_>, purpose: Draw) -> u64 {
-        let key = self.network.link_key(mail.from, mail.to);
-        link_draw(key, mail.packet.channel.id, mail.number, purpose)
-    }
-
     /// The network may make a second copy, which takes its own time.
-    fn duplicate(&mut self, mail: &Mail<'_>, params: Prepared) {
-        if params.duplicate <= 0.0 || unit(self.draw(mail, Draw::Duplicate)) >= params.duplicate {
+    fn duplicate(&mut self, mail: &Mail<'_>, params: Prepared, draws: Draws) {
+        if params.duplicate <= 0.0 || unit(draws.get(Draw::Duplicate)) >= params.duplicate {
             return;
         }
         self.ledger.enter((mail.from, mail.to), mail.kind);
-        let due = self.due(mail, params, Draw::CopyLatency);
+        let due = self.due(mail, params, draws.get(Draw::CopyLatency));
         let payload = Payload::Duplicated {
             to: mail.to,
             kind: mail.kind,
@@ -122,16 +119,15 @@ impl Engine {
     }
 
     /// When a message, or its copy, arrives.
-    fn due(&mut self, mail: &Mail<'_>, params: Prepared, purpose: Draw) -> u64 {
-        let due = mail
-            .out
-            .saturating_add(params.law.sample(self.draw(mail, purpose)));
-        let link = self.network.link_mut((mail.from, mail.to));
+    fn due(&mut self, mail: &Mail<'_>, params: Prepared, draw: u64) -> u64 {
+        let due = mail.out.saturating_add(params.law.sample(draw));
         let channel = mail.packet.channel;
+        let lanes = self.network.lanes_mut(channel.id);
+        let after_all = lanes.note((mail.from, mail.to), due);
         if params.fifo && channel.ordered {
-            link.in_order(channel.id, due)
+            after_all
         } else {
-            link.any_order(channel.id, due)
+            due
         }
     }
 
@@ -264,13 +260,13 @@ impl Engine {
                 number: number.into(),
             },
         );
-        let sender = self.name(from).clone();
+        let names = Rc::clone(&self.names);
         self.step(
             to,
             cause,
             packet.hops,
             NodeInput::Message {
-                from: &sender,
+                from: &names[from as usize],
                 packet: &packet,
             },
         );

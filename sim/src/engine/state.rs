@@ -14,28 +14,29 @@ use crate::trace::event::EventId;
 /// Where every wall clock stands at time 0: microseconds since the Unix epoch.
 const WALL_START: i128 = 1_700_000_000_000_000;
 
-/// A node of the file, running or not.
+/// A node of the file, running or not. What each message touches comes first, in one cache line.
+#[repr(C, align(64))]
 pub struct NodeState {
     /// Its code, while it runs.
     pub(crate) node: Option<Box<dyn Node>>,
+    /// Its own draws.
+    pub(crate) stream: Stream,
+    /// When it is done with the messages it has, under a `service_time`.
+    pub(crate) free_to_serve: u64,
+    /// When it may send the next message, under a `send_gap`.
+    pub(crate) free_to_send: u64,
     /// How often it has booted.
     pub(crate) incarnation: u32,
     /// Whether it is stopped by a `pause`.
     pub(crate) paused: bool,
     /// Whether it goes on after a pause, and has not handled all that waited yet.
     pub(crate) resuming: bool,
-    /// What came due during the pause, in that order.
-    pub(crate) waiting: VecDeque<Waiting>,
-    /// Its own draws.
-    pub(crate) stream: Stream,
     /// Its wall clock.
     pub(crate) clock: WallClock,
+    /// What came due during the pause, in that order.
+    pub(crate) waiting: VecDeque<Waiting>,
     /// Its timers, by their place in [`Timers`].
     pub(crate) timers: BTreeMap<TimerKey, u32>,
-    /// When it may send the next message, under a `send_gap`.
-    pub(crate) free_to_send: u64,
-    /// When it is done with the messages it has, under a `service_time`.
-    pub(crate) free_to_serve: u64,
     /// What really runs on it.
     pub(crate) children: BTreeMap<ChildId, Child>,
     /// Which child has a pid.

@@ -24,6 +24,13 @@ impl NodeSet {
             .get(node as usize / 64)
             .is_some_and(|word| word & (1 << (node % 64)) != 0)
     }
+
+    /// Takes a node in, or leaves it out.
+    pub(crate) fn set(&mut self, node: NodeIx, member: bool) {
+        let word = &mut self.0[node as usize / 64];
+        let bit = 1 << (node % 64);
+        *word = if member { *word | bit } else { *word & !bit };
+    }
 }
 
 /// The links that a cut holds.

@@ -18,7 +18,7 @@ use crate::stream::{self, Purpose};
 
 use cut::{Cut, CutId, NodeSet, Reach};
 use latency::Law;
-use link::Link;
+use link::Lanes;
 
 /// The position of a pair in [`Network::pairs`].
 pub(crate) type PairIx = u32;
@@ -26,7 +26,7 @@ pub(crate) type PairIx = u32;
 /// A directed link: from whom, to whom.
 pub(crate) type LinkKey = (NodeIx, NodeIx);
 
-/// The connection of two nodes: what is rarely looked at. Each message needs [`Link`] alone.
+/// The connection of two nodes: what is rarely looked at.
 #[derive(Debug)]
 pub(crate) struct Pair {
     /// The nodes, the lower position first.
@@ -82,8 +82,16 @@ pub(crate) struct Network {
     /// Counts the changes of `overrides`; a link that is older looks its values up again.
     epoch: u32,
     prepared: Vec<Prepared>,
-    /// By sender, then by receiver; a row is made when its sender first sends.
-    links: Vec<Box<[Link]>>,
+    /// The values of a link without an override; and of a node's link to itself, which is as the
+    /// file's `[network]` says but never loses a message.
+    plain: [Prepared; 2],
+    /// With overrides: each link's values, by sender and receiver; a row is made when first
+    /// needed.
+    values: Vec<Box<[Values]>>,
+    /// By channel, in the order of first use.
+    lanes: Vec<Lanes>,
+    /// By node, a bit for each node: whether the two are connected, both as they run now.
+    connected: Vec<NodeSet>,
     pair_rows: Vec<Box<[PairIx]>>,
     /// Every pair that was ever used, in the order of first use.
     pub(crate) pairs: Vec<Pair>,
@@ -95,6 +103,13 @@ pub(crate) struct Network {
     pub(crate) send_gap: u64,
     /// Time a receiver is busy per message, in microseconds.
     pub(crate) service_time: u64,
+}
+
+/// Where the values of a link stand in [`Network::prepared`], as of an epoch.
+#[derive(Debug, Clone, Copy)]
+struct Values {
+    epoch: u32,
+    at: u16,
 }
 
 /// In an index: not used yet.
@@ -112,7 +127,16 @@ impl Network {
             from_file: 0,
             epoch: 0,
             prepared: Vec::new(),
-            links: vec![Box::default(); names.len()],
+            plain: [
+                Prepared::new(&model.base),
+                Prepared::new(&LinkParams {
+                    loss: 0.0,
+                    ..model.base
+                }),
+            ],
+            values: vec![Box::default(); names.len()],
+            lanes: Vec::new(),
+            connected: vec![NodeSet::new(names.len(), &[]); names.len()],
             pair_rows: vec![Box::default(); names.len()],
             pairs: Vec::new(),
             busy_until: BTreeMap::new(),
@@ -147,28 +171,34 @@ impl Network {
         }
     }
 
-    /// The link from one node to another, or to itself.
-    pub(crate) fn link_mut(&mut self, (from, to): LinkKey) -> &mut Link {
-        let row = &mut self.links[from as usize];
-        if row.is_empty() {
-            *row = vec![Link::default(); self.keys.len()].into();
-        }
-        &mut row[to as usize]
+    /// The lanes of a channel.
+    pub(crate) fn lanes_mut(&mut self, channel: u8) -> &mut Lanes {
+        let known = self
+            .lanes
+            .iter()
+            .position(|lanes| lanes.channel() == channel);
+        let at = known.unwrap_or_else(|| {
+            self.lanes.push(Lanes::new(channel, self.keys.len()));
+            self.lanes.len() - 1
+        });
+        &mut self.lanes[at]
+    }
+
+    /// Whether nothing can be on the way over a link any more.
+    pub(crate) fn is_idle(&self, link: LinkKey, now: u64) -> bool {
+        self.lanes.iter().all(|lanes| lanes.is_idle(link, now))
     }
 
     /// Whether two nodes are connected, both of them as they run now; a node always is with
     /// itself.
     pub(crate) fn is_connected(&self, from: NodeIx, to: NodeIx) -> bool {
-        from == to
-            || self.links[from as usize]
-                .get(to as usize)
-                .is_some_and(|link| link.connected)
+        from == to || self.connected[from as usize].has(to)
     }
 
     /// Notes whether two nodes are connected, both of them as they run now.
     pub(crate) fn set_connected(&mut self, [a, b]: [NodeIx; 2], connected: bool) {
-        self.link_mut((a, b)).connected = connected;
-        self.link_mut((b, a)).connected = connected;
+        self.connected[a as usize].set(b, connected);
+        self.connected[b as usize].set(a, connected);
     }
 
     /// The key of the stream of a link.
@@ -206,22 +236,30 @@ impl Network {
     }
 
     /// What a link is like now.
-    pub(crate) fn params(&mut self, key: LinkKey) -> Prepared {
-        let epoch = self.epoch;
-        let link = self.link_mut(key);
-        if link.epoch == epoch {
-            let params = usize::from(link.params);
-            return self.prepared[params];
+    pub(crate) fn params(&mut self, (from, to): LinkKey) -> Prepared {
+        if self.overrides.is_empty() || from == to {
+            return self.plain[usize::from(from == to)];
         }
-        let prepared = Prepared::new(&self.look_up(key.0, key.1));
+        let count = self.keys.len();
+        let row = &mut self.values[from as usize];
+        if row.is_empty() {
+            let unknown = Values {
+                epoch: UNUSED,
+                at: 0,
+            };
+            *row = vec![unknown; count].into();
+        }
+        let values = row[to as usize];
+        if values.epoch == self.epoch {
+            return self.prepared[usize::from(values.at)];
+        }
+        let prepared = Prepared::new(&self.look_up(from, to));
         let known = self.prepared.iter().position(|known| *known == prepared);
-        let params = known
+        let at = known
             .and_then(|at| u16::try_from(at).ok())
             .unwrap_or_else(|| self.prepare(prepared));
         let epoch = self.epoch;
-        let link = self.link_mut(key);
-        link.params = params;
-        link.epoch = epoch;
+        self.values[from as usize][to as usize] = Values { epoch, at };
         prepared
     }
 
@@ -248,13 +286,15 @@ impl Network {
     /// Forgets who is on the way over a link: what was dropped holds nobody back. The engine then
     /// notes those who remain with [`Self::keep_order`].
     pub(crate) fn forget_order(&mut self, link: LinkKey) {
-        self.link_mut(link).forget_order();
+        for lanes in &mut self.lanes {
+            lanes.forget_order(link);
+        }
         self.busy_until.remove(&link);
     }
 
     /// Notes that a message, whose last byte is out at `out`, is on its way to arrive at `due`.
     pub(crate) fn keep_order(&mut self, link: LinkKey, channel: u8, out: u64, due: u64) {
-        self.link_mut(link).any_order(channel, due);
+        self.lanes_mut(channel).note(link, due);
         self.busy_until
             .entry(link)
             .and_modify(|until| *until = out.max(*until))
@@ -263,11 +303,6 @@ impl Network {
 
     fn look_up(&self, from: NodeIx, to: NodeIx) -> LinkParams {
         let mut params = self.base;
-        if from == to {
-            // A node reaches itself as the file's `[network]` says, and never loses a message.
-            params.loss = 0.0;
-            return params;
-        }
         for Override { change, .. } in self
             .overrides
             .iter()
@@ -305,16 +340,19 @@ impl Network {
         from != to && self.cuts.iter().any(|cut| cut.reach.holds(from, to))
     }
 
-    /// A value that all but one in 10,000 messages over any link of the file stay within, in
-    /// microseconds.
-    pub(crate) fn latency_bound(&self) -> u64 {
-        let laws = self
-            .overrides
-            .iter()
-            .filter_map(|entry| entry.change.latency);
-        laws.chain([self.base.latency])
-            .map(|latency| Law::new(&latency).bound())
-            .max()
-            .unwrap_or(0)
+    /// Whether any cut is in force.
+    pub(crate) fn has_cuts(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
+    /// Whether any link may lose messages; a quick look that may be wrong.
+    pub(crate) fn may_lose(&self) -> bool {
+        let changes = self.overrides.iter().filter_map(|entry| entry.change.loss);
+        changes.chain([self.base.loss]).any(|loss| loss > 0.0)
+    }
+
+    /// Whether a link loses messages.
+    pub(crate) fn loses(&self, from: NodeIx, to: NodeIx) -> bool {
+        self.look_up(from, to).loss > 0.0
     }
 }

@@ -1,8 +1,9 @@
 //! The digest: BLAKE3 over the fixed binary encoding of every event.
 //!
 //! The encoding is written by hand, so that it depends on nothing but this file: integers are
-//! little-endian and of fixed width, texts and lists carry their length, options and variants one
-//! byte. Any change is SEED-BREAKING.
+//! LEB128, texts and lists carry their length, options and variants one byte. What is counted on
+//! is told as a difference: an instant from that of the event before, a cause from the event's own
+//! number, which itself is its place. Any change is SEED-BREAKING.
 
 use hublab_strategies::{Change, DownReason, Fact, Metadata, Row, TimerKey};
 
@@ -16,6 +17,8 @@ const CHUNK: usize = 64 * 1024;
 pub struct Digester {
     hasher: blake3::Hasher,
     pending: Vec<u8>,
+    /// The instant of the last event.
+    at: u64,
 }
 
 impl Default for Digester {
@@ -23,6 +26,7 @@ impl Default for Digester {
         Self {
             hasher: blake3::Hasher::new(),
             pending: Vec::with_capacity(CHUNK + 1024),
+            at: 0,
         }
     }
 }
@@ -30,7 +34,8 @@ impl Default for Digester {
 impl Digester {
     /// Takes in the next event.
     pub fn event(&mut self, event: &Event) {
-        Encoder(&mut self.pending).event(event);
+        Encoder(&mut self.pending).event(event, self.at);
+        self.at = event.at.0;
         if self.pending.len() >= CHUNK {
             self.hasher.update(&self.pending);
             self.pending.clear();
@@ -54,11 +59,17 @@ impl Encoder<'_> {
     }
 
     fn u32(&mut self, value: u32) {
-        self.0.extend_from_slice(&value.to_le_bytes());
+        self.u64(value.into());
     }
 
-    fn u64(&mut self, value: u64) {
-        self.0.extend_from_slice(&value.to_le_bytes());
+    fn u64(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            #[expect(clippy::cast_possible_truncation, reason = "seven bits are taken")]
+            self.byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "seven bits are left")]
+        self.byte(value as u8);
     }
 
     fn text(&mut self, text: &str) {
@@ -76,18 +87,19 @@ impl Encoder<'_> {
         }
     }
 
-    fn event(&mut self, event: &Event) {
-        let mut head = [0; 28];
-        head[..8].copy_from_slice(&event.id.to_le_bytes());
-        head[8..16].copy_from_slice(&event.at.0.to_le_bytes());
-        head[16..20].copy_from_slice(&event.node.to_le_bytes());
-        head[20..].copy_from_slice(&event.cause.to_le_bytes());
-        self.0.extend_from_slice(&head);
-        self.payload(&event.payload);
+    fn event(&mut self, event: &Event, last: u64) {
+        self.u64(event.at.0.wrapping_sub(last));
+        self.u32(event.node.wrapping_add(1));
+        self.u64(if event.cause == 0 {
+            0
+        } else {
+            event.id.wrapping_sub(event.cause)
+        });
+        self.payload(&event.payload, event.at.0);
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
-    fn payload(&mut self, payload: &Payload) {
+    fn payload(&mut self, payload: &Payload, at: u64) {
         match payload {
             Payload::Step {
                 index,
@@ -149,7 +161,7 @@ impl Encoder<'_> {
                 self.u64(*number);
                 self.u64(*bytes);
                 self.u32(*hops);
-                self.option(*due, |out, due| out.u64(due.0));
+                self.option(*due, |out, due| out.u64(due.0.wrapping_sub(at)));
             }
             Payload::Duplicated {
                 to,
@@ -161,7 +173,7 @@ impl Encoder<'_> {
                 self.u32(*to);
                 self.byte(*kind);
                 self.u64(*number);
-                self.u64(due.0);
+                self.u64(due.0.wrapping_sub(at));
             }
             Payload::Delivered { from, kind, number } => {
                 self.byte(10);
