@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::family::Family;
-use super::plan::{Change, Deed, Delay, Event, Fall, Links, Plan, Start, Stumble};
+use super::plan::{Deed, Delay, Event, Fall, Plan, Start, Stumble};
 use super::quiet;
 use super::script::{Draft, Walk};
 use super::setting::{Clockwork, cluster, ms, network, parameters};
@@ -26,12 +26,11 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
         .map(|step| bound(step.at))
         .max()
         .unwrap_or_default();
-    let quiet = ms(quiet::length(clockwork, slowest(plan, clockwork)));
-    Scenario {
+    let mut scenario = Scenario {
         name: format!("generated-{seed}"),
         summary: Some(summary(plan)),
         run: Run {
-            duration: ms(whole_tenths(last + quiet)),
+            duration: last,
             seed,
             seeds: seed..seed.saturating_add(1),
             strategies: vec![entry.name().to_owned()],
@@ -45,7 +44,10 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
             claim: Claim::Always(NO_CRASH.to_owned()),
             line: 0,
         }],
-    }
+    };
+    let end = last + quiet::length(&scenario, entry.name());
+    scenario.run.duration = ms(whole_tenths(end));
+    scenario
 }
 
 fn bound(when: When) -> std::time::Duration {
@@ -96,34 +98,6 @@ fn events_of(plan: &Plan, family: Family) -> impl Iterator<Item = &Event> {
 /// The node that a number of the plan stands for.
 pub(super) fn ix(plan: &Plan, seat: u8) -> NodeIx {
     NodeIx::try_from(usize::from(seat) % plan.nodes).unwrap_or_default()
-}
-
-/// The longest that a slow link delays a message, in milliseconds.
-fn slowest(plan: &Plan, clockwork: Clockwork) -> u64 {
-    let families = [Family::SlowLink, Family::SlowNode];
-    let events = families
-        .into_iter()
-        .flat_map(|family| events_of(plan, family));
-    let slow = events.filter_map(|event| match &event.deed {
-        Deed::Links(Links {
-            change: Change::Slow(delay),
-            ..
-        }) => Some(clockwork.length(*delay)),
-        Deed::Links(_)
-        | Deed::Start(_)
-        | Deed::Stop { .. }
-        | Deed::RestartChild { .. }
-        | Deed::Sync(_)
-        | Deed::Broadcast { .. }
-        | Deed::Propagate { .. }
-        | Deed::Rows { .. }
-        | Deed::View { .. }
-        | Deed::Join(_)
-        | Deed::Stumble(_)
-        | Deed::Cut(_)
-        | Deed::Clock { .. } => None,
-    });
-    slow.max().unwrap_or(0)
 }
 
 /// Everything that is to happen in the active phase, in the order of time; what a trouble undoes

@@ -1,17 +1,15 @@
 //! The quiet phase: everything heals, and then nothing happens for long enough.
 
-use super::setting::Clockwork;
+use std::time::Duration;
 
-/// How long nothing happens at the end of a run, in milliseconds.
-///
-/// Long enough for the longest bound of a liveness oracle: the last silence or crash is noticed
-/// (the longest silence, the debounce, a latency); pairs meet again (an announcement, which its
-/// debounce may follow at each end); rounds bring the rest (three of them, because the first may be
-/// under way, and lost, when the phase begins). Each message may take its latency several times
-/// over, for queues.
-pub(super) fn length(clockwork: Clockwork, slowest: u64) -> u64 {
-    let noticed = clockwork.down + clockwork.crash + clockwork.debounce;
-    let met = 2 * (clockwork.discovery + clockwork.debounce);
-    let told = 4 * clockwork.sync;
-    noticed + met + told + 10 * clockwork.latency + slowest + 1_000
+use crate::observe::facts::Facts;
+use crate::scenario::model::Scenario;
+
+/// How long nothing happens at the end of a run: the longest bound of a liveness oracle, which is
+/// that of an end that nobody could see, and a fifth more, for queues and for the odd message that
+/// takes longer than all others. A run for which that is not enough is inconclusive.
+pub(super) fn length(scenario: &Scenario, strategy: &str) -> Duration {
+    let facts = Facts::new(scenario, strategy);
+    let bound = facts.times.detection().saturating_add(facts.times.repair());
+    Duration::from_micros(bound.saturating_add(bound / 5)) + Duration::from_secs(1)
 }

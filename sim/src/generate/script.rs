@@ -305,13 +305,24 @@ impl<'p> Walk<'p> {
         Action::StartChildren {
             on,
             children,
-            metadata: metadata(start.version),
+            metadata: metadata(self.version(start)),
             replicas,
             announce: start.announce,
             via: start
                 .via
                 .and_then(|via| self.runner(via))
                 .filter(|via| *via != on),
+        }
+    }
+
+    /// The version in a child's metadata. A row has room for one set: a shared id has the same
+    /// everywhere, or no view could be right.
+    fn version(&self, start: &Start) -> Option<u8> {
+        let letter = start.child % 3;
+        if self.plan.families.contains(&Family::SharedIds) {
+            (letter > 0).then_some(letter)
+        } else {
+            start.version
         }
     }
 
@@ -426,7 +437,8 @@ impl<'p> Walk<'p> {
     }
 
     fn slow(&self, delay: Delay) -> Latency {
-        let most = self.clockwork.length(delay).max(2);
+        // Bounds are multiples of what a message takes: a slower one would only make runs longer.
+        let most = self.clockwork.length(delay).clamp(2, self.clockwork.sync);
         Latency::Uniform(ms(most / 2), ms(most))
     }
 }
