@@ -15,6 +15,7 @@ use hublab_strategies::time::parse_duration;
 pub(super) mod corpus;
 pub(super) mod fuzz;
 pub(super) mod merge;
+pub(super) mod shrink;
 
 /// The arguments of the program. Public so that completions and manual pages can be made from it:
 /// `clap::CommandFactory` gives its definition.
@@ -109,6 +110,10 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  hublab merge shard-0 shard-1 shard-2 shard-3 --out all\n  \
         hublab merge shard-* --format github")]
     Merge(merge::Merge),
+    /// Find the smallest scenario that fails as a capsule's does
+    #[command(after_help = "Examples:\n  hublab shrink out/lossy-gossip-7.capsule > small.toml\n  \
+        hublab shrink run.capsule --oracle no_resurrection --out small.toml")]
+    Shrink(shrink::Shrink),
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = "Example: hublab schema > scenario.schema.json")]
     Schema,

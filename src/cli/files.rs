@@ -14,6 +14,8 @@ use super::{Context, Stop};
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) path: PathBuf,
+    /// What was read, with overrides applied.
+    pub(super) text: String,
     pub(super) scenario: Scenario,
 }
 
@@ -51,8 +53,9 @@ pub(super) fn read_all(paths: &[PathBuf], overrides: &Overrides, context: &Conte
             continue;
         }
         match read(path, overrides, context) {
-            Some(scenario) => sources.good.push(Source {
+            Some((scenario, text)) => sources.good.push(Source {
                 path: path.clone(),
+                text,
                 scenario,
             }),
             None => {
@@ -73,7 +76,9 @@ pub(super) fn read_one(
     overrides: &Overrides,
     context: &Context,
 ) -> Result<Scenario, Stop> {
-    read(path, overrides, context).ok_or(Stop::Told(Exit::Usage))
+    let read = read(path, overrides, context);
+    read.map(|(scenario, _)| scenario)
+        .ok_or(Stop::Told(Exit::Usage))
 }
 
 impl Sources {
@@ -97,7 +102,8 @@ impl Overrides {
     }
 }
 
-fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<Scenario> {
+/// Also returns the text, with overrides applied.
+fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<(Scenario, String)> {
     let output = &context.output;
     let bytes = load::read_bytes(path)
         .map_err(|error| output.diagnostic(&error))
@@ -115,7 +121,9 @@ fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<Scenari
         Err(_) => bytes,
     };
     let name = path.to_string_lossy();
-    Scenario::read(&name, &bytes, &context.catalog)
+    let scenario = Scenario::read(&name, &bytes, &context.catalog)
         .map_err(|problems| output.diagnostic(&problems))
-        .ok()
+        .ok()?;
+    // A scenario that could be read was UTF-8.
+    Some((scenario, String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -11,6 +11,7 @@
 //! | `files`, `plan` | what the arguments of `run` mean: scenarios, strategies, seeds |
 //! | `results` | what becomes of the runs of `run` |
 //! | `pool`, `interrupt`, `panics` | jobs on threads, and how they can end early |
+//! | `campaign` | what campaigns leave behind: directories, shards, JUnit, GitHub |
 //! | `render` | text, JSON and CSV |
 //! | the others | one command each |
 
@@ -23,14 +24,18 @@ use anstream::ColorChoice;
 use hublab_sim::catalog::Catalog;
 
 mod args;
+mod campaign;
 mod capsules;
 mod check;
+mod corpus;
 mod diff;
 mod exit;
 mod explain;
 mod files;
+mod fuzz;
 mod interrupt;
 mod list;
+mod merge;
 mod output;
 mod panics;
 mod plan;
@@ -41,6 +46,7 @@ mod replay;
 mod results;
 mod run;
 mod schema;
+mod shrink;
 mod trace;
 mod twice;
 mod why;
@@ -130,8 +136,13 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
         Command::Trace(args) => trace::trace(&args, context),
         Command::Why(args) => why::why(&args, context),
         Command::List(args) => list::list(&args, context),
+        Command::Corpus(args) => corpus::corpus(&args, context),
+        Command::Fuzz(args) => fuzz::fuzz(&args, context),
+        Command::Merge(args) => merge::merge(&args, context),
+        Command::Shrink(args) => shrink::shrink(&args, context),
         Command::Schema => schema::schema(context),
         Command::Capsule(args) => twice::capsule(&args, context),
+        Command::Worker(args) => fuzz::worker::worker(&args, context),
     }
 }
 

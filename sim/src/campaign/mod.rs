@@ -1,4 +1,351 @@
 //! Campaigns: many seeds, what fails in them, and which failures are the same.
+//!
+//! A campaign runs generated scenarios, or files, over a range of seeds, with one strategy or
+//! several. Each run is a function of scenario, strategy, seed and oracles; how many run at once,
+//! and in which process, changes nothing in its record.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`trial`] | one run: where its scenario is from, and the [`record::Record`] it comes to |
+//! | [`oracles`], [`reach`] | which oracles listen; what a run exercised |
+//! | [`signature`], [`fingerprint`] | which failures are the same |
+//! | [`plan`] | which runs there are, in which order |
+//! | `conductor`, `crew` | which worker makes which; workers as processes or threads |
+//! | [`worker`], [`wire`] | the other end, and what both say to each other |
+//! | [`confirm`] | which runs are made again in a fresh process, and what that tells |
+//! | [`summary`] | all records added up |
+//!
+//! # A campaign in a test
+//!
+//! ```
+//! use hublab_sim::campaign::Campaign;
+//!
+//! Campaign::new("pubsub").seeds(0..3).assert_clean();
+//! ```
+//!
+//! A strategy of one's own needs a catalog that has it: [`Campaign::catalog`].
+//!
+//! Without more, runs are made on threads of this process. That cannot hold everything: a step
+//! that never returns keeps its thread and core until the process ends, one that overflows its
+//! stack or eats all memory takes the process along, and what differs between two processes is
+//! never seen. With [`Campaign::worker`] they are made in processes: any program whose `main` is
+//! `hublab::cli::main(catalog)` is one, when it is started with the argument `__worker`. For a test
+//! of a package with such a binary `mine`:
+//!
+//! ```ignore
+//! Campaign::new("mine")
+//!     .catalog(catalog())
+//!     .worker(|| {
+//!         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mine"));
+//!         command.arg("__worker");
+//!         command
+//!     })
+//!     .seeds(0..10_000)
+//!     .assert_clean();
+//! ```
 
+mod conductor;
+pub mod confirm;
+mod crew;
+pub mod fingerprint;
+pub mod oracles;
+pub mod plan;
+pub mod reach;
 pub mod record;
 pub mod signature;
+pub mod summary;
+pub mod trial;
+pub mod wire;
+pub mod worker;
+
+use std::fmt;
+use std::io;
+use std::ops::{ControlFlow, Range};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use conductor::Conductor;
+use confirm::Confirm;
+use crew::Yard;
+use oracles::OracleSet;
+use plan::Plan;
+use record::Record;
+use summary::{End, Summary};
+use trial::Source;
+
+use crate::catalog::Catalog;
+use crate::generate;
+
+/// How long one run may take, unless asked otherwise.
+pub const WALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Is told of a campaign while it goes on.
+pub trait Observer {
+    /// A run is done, and confirmed if it needed to be. [`ControlFlow::Break`] ends the campaign.
+    fn record(&mut self, record: &Record) -> ControlFlow<()>;
+}
+
+/// Takes no interest.
+impl Observer for () {
+    fn record(&mut self, _record: &Record) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Why a campaign could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    /// The system grants no process, thread or pipe.
+    #[error("no worker can be started: {0}")]
+    Start(#[from] io::Error),
+    /// A worker ended before it was ready for work.
+    #[error("a worker is of no use: {0}")]
+    Worker(String),
+    /// A run cannot be made: a strategy is unknown or refuses its parameters, or the worker is
+    /// another version of the program.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What does not say which runs there are.
+struct Limits {
+    oracles: OracleSet,
+    jobs: usize,
+    wall: Duration,
+    budget: Option<Duration>,
+    max_failures: Option<u64>,
+    confirm: Confirm,
+    recycle: bool,
+    stop: Arc<AtomicBool>,
+}
+
+/// A campaign to be run: what to run, over which seeds, and how.
+pub struct Campaign {
+    catalog: Arc<Catalog>,
+    sources: Vec<Source>,
+    strategies: Vec<String>,
+    seeds: Range<u64>,
+    shard: (u64, u64),
+    yard: Option<Yard>,
+    limits: Limits,
+}
+
+impl fmt::Debug for Campaign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Campaign")
+            .field("strategies", &self.strategies)
+            .field("seeds", &self.seeds)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Campaign {
+    /// The generated scenarios of seeds 0 to 999 with one strategy, held to what it claims, on all
+    /// cores.
+    #[must_use]
+    pub fn new(strategy: &str) -> Self {
+        Self {
+            catalog: Arc::default(),
+            sources: Vec::new(),
+            strategies: vec![strategy.to_owned()],
+            seeds: 0..1_000,
+            shard: (0, 1),
+            yard: None,
+            limits: Limits {
+                oracles: OracleSet::Claims,
+                jobs: thread::available_parallelism().map_or(1, usize::from),
+                wall: WALL_LIMIT,
+                budget: None,
+                max_failures: None,
+                confirm: Confirm::default(),
+                recycle: true,
+                stop: Arc::default(),
+            },
+        }
+    }
+
+    /// The catalog that has the strategies; default: that of the two ports.
+    #[must_use]
+    pub fn catalog(mut self, catalog: impl Into<Arc<Catalog>>) -> Self {
+        self.catalog = catalog.into();
+        self
+    }
+
+    /// One more strategy.
+    #[must_use]
+    pub fn strategy(mut self, name: &str) -> Self {
+        if !self.strategies.iter().any(|known| known == name) {
+            self.strategies.push(name.to_owned());
+        }
+        self
+    }
+
+    /// One more source of scenarios; default: generated ones, with every fault family.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.sources.push(source);
+        self
+    }
+
+    /// The seeds, the end not included; default: 0..1000.
+    #[must_use]
+    pub fn seeds(mut self, seeds: Range<u64>) -> Self {
+        self.seeds = seeds;
+        self
+    }
+
+    /// Only every `count`-th seed, from the `index`-th on, counted from 0; default: all.
+    ///
+    /// # Panics
+    /// If there are not that many shards.
+    #[must_use]
+    pub fn shard(mut self, index: u64, count: u64) -> Self {
+        assert!(index < count, "there is no shard {index} of {count}");
+        self.shard = (index, count);
+        self
+    }
+
+    /// What runs are held to; default: what each strategy claims.
+    #[must_use]
+    pub fn oracles(mut self, oracles: OracleSet) -> Self {
+        self.limits.oracles = oracles;
+        self
+    }
+
+    /// How many runs are made at the same time; default: the number of cores.
+    #[must_use]
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.limits.jobs = jobs.max(1);
+        self
+    }
+
+    /// Begins no further run after that time; default: no limit.
+    #[must_use]
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.limits.budget = Some(budget);
+        self
+    }
+
+    /// Begins no further run after that many have failed; default: no limit.
+    #[must_use]
+    pub fn max_failures(mut self, most: u64) -> Self {
+        self.limits.max_failures = Some(most);
+        self
+    }
+
+    /// Gives up a run that takes longer; default [`WALL_LIMIT`].
+    #[must_use]
+    pub fn wall_limit(mut self, limit: Duration) -> Self {
+        self.limits.wall = limit;
+        self
+    }
+
+    /// Which runs are made again in a fresh process.
+    #[must_use]
+    pub fn confirm(mut self, confirm: Confirm) -> Self {
+        self.limits.confirm = confirm;
+        self
+    }
+
+    /// Whether workers are replaced after a panic, and once they have grown; default: yes.
+    #[must_use]
+    pub fn recycle(mut self, recycle: bool) -> Self {
+        self.limits.recycle = recycle;
+        self
+    }
+
+    /// Makes runs in processes, each started with the command that this makes: see the
+    /// [module](self). Default: threads of this process.
+    #[must_use]
+    pub fn worker(mut self, command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
+        self.yard = Some(Yard::Processes(Box::new(command)));
+        self
+    }
+
+    /// Ends the campaign soon after this becomes `true`; runs under way are given up.
+    #[must_use]
+    pub fn stop(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.limits.stop = stop;
+        self
+    }
+
+    /// Works out which runs there are.
+    #[must_use]
+    pub fn plan(&self) -> Planned<'_> {
+        let sources = if self.sources.is_empty() {
+            vec![Source::Generated(generate::Options::default())]
+        } else {
+            self.sources.clone()
+        };
+        let (strategies, seeds) = (self.strategies.clone(), self.seeds.clone());
+        Planned {
+            campaign: self,
+            plan: Plan::new(sources, strategies, seeds, self.shard),
+            summary: Summary::default(),
+        }
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Workers cannot be started, or a strategy is unknown or refuses its parameters.
+    pub fn run(&self, observer: &mut impl Observer) -> Result<(Summary, End), CampaignError> {
+        self.plan().run(observer)
+    }
+
+    /// Runs it in a test.
+    ///
+    /// # Panics
+    /// If a run does not pass, inconclusive ones aside, or the campaign cannot go on.
+    pub fn assert_clean(&self) {
+        match self.run(&mut ()) {
+            Ok((summary, _)) => assert!(summary.failures() == 0, "{summary}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A campaign with its list of runs, some of which may have been made before.
+#[derive(Debug)]
+pub struct Planned<'a> {
+    campaign: &'a Campaign,
+    plan: Plan,
+    summary: Summary,
+}
+
+impl Planned<'_> {
+    /// Leaves out a run that was made before, and counts its record instead; whether it is one of
+    /// this campaign and was not left out already.
+    pub fn skip(&mut self, record: &Record) -> bool {
+        let skipped = self.plan.skip(record);
+        if skipped {
+            self.summary.add(record);
+        }
+        skipped
+    }
+
+    /// How many runs are still to be made.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.plan.left()
+    }
+
+    /// Makes them.
+    ///
+    /// # Errors
+    /// As for [`Campaign::run`].
+    pub fn run(self, observer: &mut impl Observer) -> Result<(Summary, End), CampaignError> {
+        let Campaign {
+            catalog,
+            yard,
+            limits,
+            ..
+        } = self.campaign;
+        let threads = Yard::Threads(catalog.clone());
+        let yard = yard.as_ref().unwrap_or(&threads);
+        Conductor::new(&self.plan, yard, limits, self.summary, observer).conduct()
+    }
+}

@@ -42,6 +42,10 @@ pub struct Record {
     pub families: Vec<String>,
     /// Oracles whose claim's condition the scenario meets.
     pub claimed: Vec<String>,
+    /// What else there is to say: why it is inconclusive, what a worker said when it died, both
+    /// digests of a mismatch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What became of a run of a campaign.
@@ -62,6 +66,8 @@ pub enum Ending {
     NotReproduced,
     /// A second run of it had another digest.
     Mismatch,
+    /// hublab itself panicked.
+    Bug,
 }
 
 /// One thing that failed in a run.
@@ -75,10 +81,74 @@ pub struct Finding {
     pub node: String,
     /// How, in words.
     pub detail: String,
+    /// For an expectation, the line of its header in the file; 0 for anything else.
+    #[serde(default)]
+    pub line: u32,
     /// The group it belongs to, once it has been shrunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// The anomaly that `classify` names, of the shrunk run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<String>,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A run that passed.
+    pub(in crate::campaign) fn record(strategy: &str, seed: u64) -> Record {
+        Record {
+            schema: SCHEMA,
+            scenario: "generated".to_owned(),
+            strategy: strategy.to_owned(),
+            seed,
+            verdict: Ending::Pass,
+            digest: Some(format!("{seed:064x}")),
+            events: 100,
+            virtual_us: 60_000_000,
+            wall_us: 1_000,
+            converged_us: None,
+            findings: Vec::new(),
+            reach: BTreeMap::from([("fault.loss".to_owned(), 3)]),
+            families: vec!["loss".to_owned(), "pause".to_owned()],
+            claimed: vec!["own_truth".to_owned()],
+            note: None,
+        }
+    }
+
+    /// One that failed.
+    pub(in crate::campaign) fn failed(strategy: &str, seed: u64) -> Record {
+        let signature = Signature {
+            strategy: strategy.to_owned(),
+            oracle: "own_truth".to_owned(),
+            defect: "absent".to_owned(),
+            cause: String::new(),
+        };
+        Record {
+            verdict: Ending::Fail,
+            findings: vec![Finding {
+                signature,
+                at_us: 1_000_000 + seed,
+                node: "n1".to_owned(),
+                detail: format!("seed {seed}"),
+                line: 0,
+                fingerprint: None,
+                anomaly: None,
+            }],
+            ..record(strategy, seed)
+        }
+    }
+
+    #[test]
+    fn a_record_is_a_line_that_is_read_again() {
+        for record in [record("pubsub", 1), failed("gossip", 2)] {
+            let line = serde_json::to_string(&record).expect("a record is JSON");
+            assert!(!line.contains('\n'));
+            assert_eq!(
+                serde_json::from_str::<Record>(&line).expect("a record"),
+                record
+            );
+        }
+    }
 }

@@ -1,0 +1,404 @@
+//! The campaign's process: which worker makes which run, and what becomes of workers that are
+//! late, lost or grown. It runs no strategy itself.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::confirm::Confirmed;
+use super::crew::{News, Worker, WorkerId, Yard};
+use super::plan::Plan;
+use super::record::{Ending, Record, SCHEMA};
+use super::summary::{End, Summary};
+use super::trial::Case;
+use super::wire::{self, Answer, Order, READY, Reply, Setup, SourceText, Task};
+use super::{CampaignError, Limits, Observer};
+use crate::oracle::NO_CRASH;
+
+/// How many orders a worker has: one is under way, and the next is there when that is done.
+const AHEAD: usize = 2;
+
+/// How long a worker may take to say that it is ready.
+const STARTUP: Duration = Duration::from_secs(60);
+
+/// How often an idle conductor looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How much a worker's memory may grow before it is replaced, in bytes.
+const GROWTH: u64 = 256 << 20;
+
+/// One thing that a worker is to do, and for what.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    /// Make the run at a place of the plan.
+    Trial {
+        /// Its place.
+        place: u64,
+        /// The run.
+        case: Case,
+    },
+    /// Make it again, in a fresh process.
+    Again {
+        /// The run.
+        case: Case,
+        /// What it came to the first time.
+        first: Box<Record>,
+    },
+}
+
+/// A worker, and what it has to do.
+struct Hand {
+    worker: Worker,
+    /// It gets one job, and was started for it.
+    fresh: bool,
+    ready: bool,
+    /// The oldest first, with the number of its order.
+    jobs: VecDeque<(u64, Job)>,
+    /// Since when it has been at the oldest.
+    since: Instant,
+    /// The memory that it had after its first job.
+    memory: Option<u64>,
+}
+
+/// A campaign under way.
+pub(super) struct Conductor<'a, O> {
+    plan: &'a Plan,
+    yard: &'a Yard,
+    limits: &'a Limits,
+    setup: String,
+    observer: &'a mut O,
+    summary: Summary,
+    confirmed: Confirmed,
+    hands: BTreeMap<WorkerId, Hand>,
+    news: (Sender<News>, Receiver<News>),
+    /// Jobs for fresh workers.
+    fresh: VecDeque<Job>,
+    /// Runs whose worker died before it came to them.
+    returned: VecDeque<(u64, Case)>,
+    last_number: u64,
+    last_worker: WorkerId,
+    begun: Instant,
+    /// Why no further run is begun.
+    end: Option<End>,
+}
+
+impl<'a, O: Observer> Conductor<'a, O> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        yard: &'a Yard,
+        limits: &'a Limits,
+        summary: Summary,
+        observer: &'a mut O,
+    ) -> Self {
+        let setup = Setup {
+            version: wire::VERSION,
+            sources: plan.sources.iter().map(SourceText::new).collect(),
+            oracles: limits.oracles.clone(),
+        };
+        Self {
+            plan,
+            yard,
+            limits,
+            setup: wire::line(&setup),
+            observer,
+            summary,
+            confirmed: Confirmed::default(),
+            hands: BTreeMap::new(),
+            news: mpsc::channel(),
+            fresh: VecDeque::new(),
+            returned: VecDeque::new(),
+            last_number: READY,
+            last_worker: 0,
+            begun: Instant::now(),
+            end: None,
+        }
+    }
+
+    /// Conducts the campaign to its end.
+    pub(super) fn conduct(mut self) -> Result<(Summary, End), CampaignError> {
+        let plan = self.plan;
+        let mut open = plan.open();
+        loop {
+            if self.limits.stop.load(Ordering::Relaxed) {
+                return Ok((self.summary, End::Stopped));
+            }
+            if self
+                .limits
+                .budget
+                .is_some_and(|budget| self.begun.elapsed() >= budget)
+            {
+                self.end.get_or_insert(End::Budget);
+            }
+            self.assign(&mut open)?;
+            if self.hands.values().all(|hand| hand.jobs.is_empty()) {
+                return Ok((self.summary, self.end.unwrap_or(End::Complete)));
+            }
+            match self.news.1.recv_timeout(LOOK) {
+                Ok(News::Reply(worker, reply)) => self.reply(worker, *reply)?,
+                Ok(News::Gone(worker)) => self.gone(worker)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+            self.end_overdue()?;
+            if self.end == Some(End::Stopped) {
+                return Ok((self.summary, End::Stopped));
+            }
+        }
+    }
+
+    fn busy(&self) -> usize {
+        let busy = |hand: &&Hand| !hand.jobs.is_empty();
+        self.hands.values().filter(busy).count()
+    }
+
+    /// Gives everybody something to do. Fresh workers come first: while one is wanted, nobody else
+    /// gets more, so that there soon is room for it.
+    fn assign(&mut self, open: &mut impl Iterator<Item = u64>) -> Result<(), CampaignError> {
+        while self.busy() < self.limits.jobs
+            && let Some(job) = self.fresh.pop_front()
+        {
+            let worker = self.start(true)?;
+            self.give(worker, job);
+        }
+        while self.fresh.is_empty()
+            && let Some((place, case)) = self.next_run(open)
+        {
+            let Some(worker) = self.room()? else {
+                self.returned.push_front((place, case));
+                break;
+            };
+            self.give(worker, Job::Trial { place, case });
+        }
+        Ok(())
+    }
+
+    /// Who gets the next run; `None` if everybody has enough.
+    fn room(&mut self) -> Result<Option<WorkerId>, CampaignError> {
+        let lasting = self.hands.iter().filter(|(_, hand)| !hand.fresh);
+        let least = lasting
+            .map(|(worker, hand)| (hand.jobs.len(), *worker))
+            .min();
+        let may_begin = self.busy() < self.limits.jobs;
+        match least {
+            Some((0, worker)) if may_begin => Ok(Some(worker)),
+            Some(_) | None if may_begin => self.start(false).map(Some),
+            Some((jobs, worker)) if (1..AHEAD).contains(&jobs) => Ok(Some(worker)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// The next run to be made.
+    fn next_run(&mut self, open: &mut impl Iterator<Item = u64>) -> Option<(u64, Case)> {
+        if self.end.is_some() {
+            return None;
+        }
+        let run = self.returned.pop_front();
+        run.or_else(|| {
+            let place = open.next()?;
+            Some((place, self.plan.case(place)))
+        })
+    }
+
+    fn start(&mut self, fresh: bool) -> Result<WorkerId, CampaignError> {
+        self.last_worker += 1;
+        let id = self.last_worker;
+        let worker = self.yard.start(id, &self.setup, &self.news.0)?;
+        let hand = Hand {
+            worker,
+            fresh,
+            ready: false,
+            jobs: VecDeque::new(),
+            since: Instant::now(),
+            memory: None,
+        };
+        self.hands.insert(id, hand);
+        Ok(id)
+    }
+
+    fn give(&mut self, worker: WorkerId, job: Job) {
+        self.last_number += 1;
+        let number = self.last_number;
+        let (Job::Trial { case, .. } | Job::Again { case, .. }) = &job;
+        let order = Order {
+            number,
+            task: Task::Trial(case.clone()),
+        };
+        if let Some(hand) = self.hands.get_mut(&worker) {
+            if hand.jobs.is_empty() && hand.ready {
+                hand.since = Instant::now();
+            }
+            hand.worker.say(wire::line(&order));
+            hand.jobs.push_back((number, job));
+        }
+    }
+
+    fn reply(&mut self, worker: WorkerId, reply: Reply) -> Result<(), CampaignError> {
+        // One that was given up may still have said something.
+        let Some(hand) = self.hands.get_mut(&worker) else {
+            return Ok(());
+        };
+        hand.since = Instant::now();
+        if reply.number == READY {
+            hand.ready = true;
+            return match reply.answer {
+                Answer::Refused(reason) => Err(CampaignError::Refused(reason)),
+                Answer::Ready | Answer::Record(_) | Answer::Bug(_) => Ok(()),
+            };
+        }
+        if hand
+            .jobs
+            .front()
+            .is_none_or(|(number, _)| *number != reply.number)
+        {
+            return Ok(());
+        }
+        let Some((_, job)) = hand.jobs.pop_front() else {
+            return Ok(());
+        };
+        let grown = match (hand.memory, reply.memory) {
+            (Some(first), Some(now)) => now.saturating_sub(first) > GROWTH,
+            (None, Some(now)) => {
+                hand.memory = Some(now);
+                false
+            }
+            (_, None) => false,
+        };
+        let record = match reply.answer {
+            Answer::Record(record) => *record,
+            Answer::Bug(words) => without_end(self.plan, &job, Ending::Bug, &words, Duration::ZERO),
+            Answer::Refused(reason) => return Err(CampaignError::Refused(reason)),
+            Answer::Ready => return Ok(()),
+        };
+        let crashed = record
+            .findings
+            .iter()
+            .any(|one| one.signature.oracle == NO_CRASH);
+        let worn = crashed || record.verdict == Ending::Bug || grown;
+        if hand.fresh || worn && self.limits.recycle {
+            self.dismiss(worker);
+        }
+        self.done(job, record)
+    }
+
+    /// Ends a worker. What it has not come to is for others.
+    fn dismiss(&mut self, worker: WorkerId) {
+        let Some(hand) = self.hands.remove(&worker) else {
+            return;
+        };
+        for (_, job) in hand.jobs {
+            match job {
+                Job::Trial { place, case } => self.returned.push_back((place, case)),
+                Job::Again { .. } => self.fresh.push_back(job),
+            }
+        }
+    }
+
+    /// A worker says nothing more.
+    fn gone(&mut self, worker: WorkerId) -> Result<(), CampaignError> {
+        // One that was dismissed is not missed.
+        let Some(hand) = self.hands.get_mut(&worker) else {
+            return Ok(());
+        };
+        let how = hand.worker.obituary();
+        if !hand.ready {
+            return Err(CampaignError::Worker(how));
+        }
+        self.lost(
+            worker,
+            Ending::WorkerLost,
+            &format!("its worker died: {how}"),
+        )
+    }
+
+    /// Gives up workers that are late.
+    fn end_overdue(&mut self) -> Result<(), CampaignError> {
+        let limit = |hand: &Hand| {
+            if hand.ready {
+                self.limits.wall
+            } else {
+                STARTUP
+            }
+        };
+        let late = self.hands.iter().filter(|(_, hand)| {
+            let waits = !hand.jobs.is_empty() || !hand.ready;
+            waits && hand.since.elapsed() > limit(hand)
+        });
+        let late: Vec<WorkerId> = late.map(|(worker, _)| *worker).collect();
+        for worker in late {
+            if !self.hands[&worker].ready {
+                let silent = format!("it said nothing for {STARTUP:?}");
+                return Err(CampaignError::Worker(silent));
+            }
+            let note = format!("it took longer than {:?}", self.limits.wall);
+            self.lost(worker, Ending::TimedOut, &note)?;
+        }
+        Ok(())
+    }
+
+    /// A worker is lost, and with it the run that it was at.
+    fn lost(&mut self, worker: WorkerId, how: Ending, note: &str) -> Result<(), CampaignError> {
+        let hand = self.hands.get_mut(&worker);
+        let job = hand.and_then(|hand| Some((hand.jobs.pop_front()?.1, hand.since.elapsed())));
+        self.dismiss(worker);
+        match job {
+            Some((job, took)) => {
+                let record = without_end(self.plan, &job, how, note, took);
+                self.done(job, record)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A job came to this.
+    fn done(&mut self, job: Job, record: Record) -> Result<(), CampaignError> {
+        match job {
+            Job::Trial { case, .. } if self.confirmed.wants(&record, self.limits.confirm) => {
+                let first = Box::new(record);
+                self.fresh.push_back(Job::Again { case, first });
+                Ok(())
+            }
+            Job::Trial { .. } => self.publish(&record),
+            Job::Again { first, .. } => {
+                let record = self.confirmed.judge(*first, record);
+                self.publish(&record)
+            }
+        }
+    }
+
+    fn publish(&mut self, record: &Record) -> Result<(), CampaignError> {
+        self.summary.add(record);
+        if self
+            .limits
+            .max_failures
+            .is_some_and(|most| self.summary.failures() >= most)
+        {
+            self.end.get_or_insert(End::MaxFailures);
+        }
+        if self.observer.record(record).is_break() {
+            self.end = Some(End::Stopped);
+        }
+        Ok(())
+    }
+}
+
+/// The record of a run that came to no end.
+fn without_end(plan: &Plan, job: &Job, verdict: Ending, note: &str, took: Duration) -> Record {
+    let (Job::Trial { case, .. } | Job::Again { case, .. }) = job;
+    Record {
+        schema: SCHEMA,
+        scenario: plan.sources[case.source].name().to_owned(),
+        strategy: case.strategy.clone(),
+        seed: case.seed,
+        verdict,
+        digest: None,
+        events: 0,
+        virtual_us: 0,
+        wall_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        converged_us: None,
+        findings: Vec::new(),
+        reach: BTreeMap::new(),
+        families: Vec::new(),
+        claimed: Vec::new(),
+        note: Some(note.to_owned()),
+    }
+}

@@ -1,0 +1,225 @@
+//! Workers, as the campaign's process sees them: something that takes lines, says lines, and can
+//! be got rid of.
+//!
+//! A worker is a process, or where there is no command for one, a thread of this process. Either
+//! way, threads of its own move its lines, so that nothing here waits for a worker that is stuck.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::wire::{self, Reply};
+use super::worker::{Host, serve};
+use crate::catalog::Catalog;
+
+/// Names a worker among all that a campaign ever had.
+pub(super) type WorkerId = u64;
+
+/// What a worker does that its campaign must know.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It replied.
+    Reply(WorkerId, Box<Reply>),
+    /// It says nothing more.
+    Gone(WorkerId),
+}
+
+/// Makes the command that starts a worker process.
+pub(super) type Launch = Box<dyn Fn() -> Command + Send + Sync>;
+
+/// How workers come to be.
+pub(super) enum Yard {
+    /// As processes.
+    Processes(Launch),
+    /// As threads of this process.
+    Threads(Arc<Catalog>),
+}
+
+/// The threads of worker threads: the same stack as any other, as runs have threads of their own.
+const THREAD: &str = "hublab-worker";
+
+/// How long the end of a process may lag behind the end of its output.
+const LAG: Duration = Duration::from_millis(500);
+
+/// The last bytes of what a process wrote to standard error that are kept.
+const LAST_WORDS: usize = 2_048;
+
+/// A worker. It ends when this is dropped; a thread only when its run does.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// Takes lines to the thread that writes them; dropped, the worker's input ends.
+    orders: Sender<String>,
+    process: Option<Process>,
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    last_words: Arc<Mutex<VecDeque<u8>>>,
+}
+
+impl Yard {
+    /// Starts a worker, and says `setup` to it.
+    ///
+    /// # Errors
+    /// The system grants no process, thread or pipe.
+    pub(super) fn start(
+        &self,
+        id: WorkerId,
+        setup: &str,
+        news: &Sender<News>,
+    ) -> io::Result<Worker> {
+        let worker = match self {
+            Self::Processes(command) => process(command(), id, news)?,
+            Self::Threads(catalog) => in_thread(catalog.clone(), id, news)?,
+        };
+        worker.say(setup.to_owned());
+        Ok(worker)
+    }
+}
+
+fn process(mut command: Command, id: WorkerId, news: &Sender<News>) -> io::Result<Worker> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
+        return Err(io::Error::other("a process without streams"));
+    };
+    let last_words = Arc::default();
+    let process = Process {
+        child,
+        last_words: Arc::clone(&last_words),
+    };
+    let (orders, queue) = mpsc::channel();
+    // From here on, dropping the worker ends the process, whatever goes wrong.
+    let worker = Worker {
+        orders,
+        process: Some(process),
+    };
+    spawn(move || write_lines(stdin, &queue))?;
+    spawn(move || keep_last_words(stderr, &last_words))?;
+    listen(stdout, id, news)?;
+    Ok(worker)
+}
+
+fn in_thread(catalog: Arc<Catalog>, id: WorkerId, news: &Sender<News>) -> io::Result<Worker> {
+    let (from_worker, to_campaign): (PipeReader, PipeWriter) = io::pipe()?;
+    let (orders, queue) = mpsc::channel::<String>();
+    listen(from_worker, id, news)?;
+    spawn(move || {
+        let mut to_campaign = to_campaign;
+        // Nobody listens any more: then nobody wants to know.
+        drop(serve(queue, &mut to_campaign, &catalog, Host::default()));
+    })?;
+    Ok(Worker {
+        orders,
+        process: None,
+    })
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name(THREAD.to_owned());
+    thread.spawn(work).map(drop)
+}
+
+fn write_lines(mut to: impl Write, lines: &Receiver<String>) {
+    for mut line in lines {
+        line.push('\n');
+        if to
+            .write_all(line.as_bytes())
+            .and_then(|()| to.flush())
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn listen(from: impl Read + Send + 'static, id: WorkerId, news: &Sender<News>) -> io::Result<()> {
+    let news = news.clone();
+    spawn(move || {
+        let mut from = BufReader::new(from);
+        while let Some(reply) = wire::next_reply(&mut from) {
+            if news.send(News::Reply(id, Box::new(reply))).is_err() {
+                return;
+            }
+        }
+        drop(news.send(News::Gone(id)));
+    })
+}
+
+fn keep_last_words(from: impl Read, words: &Mutex<VecDeque<u8>>) {
+    let mut from = BufReader::new(from);
+    while let Ok(bytes) = from.fill_buf() {
+        if bytes.is_empty() {
+            return;
+        }
+        let read = bytes.len();
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.extend(bytes);
+        let surplus = words.len().saturating_sub(LAST_WORDS);
+        words.drain(..surplus);
+        drop(words);
+        from.consume(read);
+    }
+}
+
+impl Worker {
+    /// Gives it a line.
+    pub(super) fn say(&self, line: String) {
+        // One that has ended is told of by its news.
+        drop(self.orders.send(line));
+    }
+
+    /// How it ended, in words, once it says nothing more: its status and its last words.
+    pub(super) fn obituary(&mut self) -> String {
+        let Some(process) = &mut self.process else {
+            return "its thread ended".to_owned();
+        };
+        let status = process.end_by_itself();
+        let words = process.last_words();
+        let how = status.map_or_else(|| "it hung up".to_owned(), |status| status.to_string());
+        match words.lines().rfind(|line| !line.trim().is_empty()) {
+            Some(last) => format!("{how}: {}", last.trim()),
+            None => how,
+        }
+    }
+}
+
+impl Process {
+    /// How it ended; `None` if it goes on, which a process that hung up may.
+    fn end_by_itself(&mut self) -> Option<ExitStatus> {
+        let begun = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if begun.elapsed() < LAG => thread::sleep(Duration::from_millis(1)),
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+
+    fn last_words(&self) -> String {
+        let words = self
+            .last_words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let bytes: Vec<u8> = words.iter().copied().collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,153 @@
+//! Which runs a campaign has, and in which order.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::record::Record;
+use super::trial::{Case, Source};
+
+/// The runs of a campaign: every source with every strategy and seed, seed by seed, so that a
+/// campaign that is ended early has seen all strategies alike.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(super) sources: Vec<Source>,
+    pub(super) strategies: Vec<String>,
+    pub(super) seeds: Range<u64>,
+    /// Which share of the seeds is its own: the index, from 0, and how many there are.
+    pub(super) shard: (u64, u64),
+    /// The runs that were made before, by their place.
+    done: BTreeSet<u64>,
+}
+
+impl Plan {
+    /// All runs of a shard's seeds: its index, from 0, and how many shards there are.
+    #[must_use]
+    pub fn new(
+        sources: Vec<Source>,
+        strategies: Vec<String>,
+        seeds: Range<u64>,
+        shard: (u64, u64),
+    ) -> Self {
+        Self {
+            sources,
+            strategies,
+            seeds,
+            shard,
+            done: BTreeSet::new(),
+        }
+    }
+
+    fn runs_per_seed(&self) -> u64 {
+        (self.sources.len() as u64).saturating_mul(self.strategies.len() as u64)
+    }
+
+    fn own_seeds(&self) -> u64 {
+        let (index, count) = self.shard;
+        let all = self.seeds.end.saturating_sub(self.seeds.start);
+        all.saturating_sub(index).div_ceil(count.max(1))
+    }
+
+    /// How many runs there are in this shard, those that were made before included.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.own_seeds().saturating_mul(self.runs_per_seed())
+    }
+
+    /// Whether there is nothing to run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The run at a place, counted from 0.
+    pub(super) fn case(&self, place: u64) -> Case {
+        let strategies = self.strategies.len() as u64;
+        let (round, within) = (place / self.runs_per_seed(), place % self.runs_per_seed());
+        let (index, count) = self.shard;
+        let position = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Case {
+            source: position(within / strategies),
+            strategy: self.strategies[position(within % strategies)].clone(),
+            seed: self.seeds.start + index + round * count,
+        }
+    }
+
+    /// The place of a run; `None` if it is none of its own.
+    fn place(&self, scenario: &str, strategy: &str, seed: u64) -> Option<u64> {
+        let (index, count) = self.shard;
+        let seed = seed.checked_sub(self.seeds.start)?;
+        if seed >= self.seeds.end - self.seeds.start || seed % count != index {
+            return None;
+        }
+        let source = self.sources.iter().position(|one| one.name() == scenario)? as u64;
+        let strategy = self.strategies.iter().position(|one| one == strategy)? as u64;
+        Some(seed / count * self.runs_per_seed() + source * self.strategies.len() as u64 + strategy)
+    }
+
+    /// Leaves a run out that was made before; whether it is one of this plan, and was not left
+    /// out already.
+    pub fn skip(&mut self, record: &Record) -> bool {
+        self.place(&record.scenario, &record.strategy, record.seed)
+            .is_some_and(|place| self.done.insert(place))
+    }
+
+    /// The places of the runs that are still to be made, in order.
+    pub(super) fn open(&self) -> impl Iterator<Item = u64> {
+        (0..self.len()).filter(|place| !self.done.contains(place))
+    }
+
+    /// How many runs are still to be made.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.len() - self.done.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate;
+
+    fn plan() -> Plan {
+        let source = Source::Generated(generate::Options::default());
+        let strategies = vec!["a".to_owned(), "b".to_owned()];
+        Plan::new(vec![source], strategies, 10..21, (0, 1))
+    }
+
+    #[test]
+    fn shards_have_every_run_once() {
+        let mut all = Vec::new();
+        for index in 0..4 {
+            let plan = Plan {
+                shard: (index, 4),
+                ..plan()
+            };
+            let cases: Vec<Case> = plan.open().map(|place| plan.case(place)).collect();
+            assert_eq!(cases.len() as u64, plan.len());
+            for (place, case) in (0..).zip(&cases) {
+                let known = plan.place("generated", &case.strategy, case.seed);
+                assert_eq!(known, Some(place), "{case:?}");
+            }
+            all.extend(cases);
+        }
+        all.sort();
+        let whole = plan();
+        let mut expected: Vec<Case> = whole.open().map(|place| whole.case(place)).collect();
+        expected.sort();
+        assert_eq!(all, expected);
+        assert_eq!(all.len(), 22);
+    }
+
+    #[test]
+    fn what_is_not_its_own_has_no_place() {
+        let plan = plan();
+        for (scenario, strategy, seed) in [
+            ("other", "a", 10),
+            ("generated", "c", 10),
+            ("generated", "a", 9),
+            ("generated", "a", 21),
+        ] {
+            assert_eq!(plan.place(scenario, strategy, seed), None);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What a run exercised: counters over its events.
+//!
+//! A campaign that injects faults which never touch anything proves nothing. So a fault counts
+//! here when it really dropped, delayed or repeated something, not when the script asked for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hublab_strategies::DownReason;
+use hublab_strategies::time::micros;
+use rustc_hash::FxHashMap;
+
+use crate::scenario::model::{Latency, NodeIx, Scenario};
+use crate::trace::event::{DropReason, Event, KindIx, Payload, StopReason};
+use crate::trace::recorder::Sink;
+
+/// Counters by name: `step.crash` (steps carried out), `fault.loss` (messages lost, late, doubled,
+/// overtaken; nodes stopped, paused, stepped; peers declared down), `kind.pubsub.sync` (messages
+/// handled), `mark.gossip.invalidated` (branches that the strategy marks).
+pub type Reach = BTreeMap<String, u64>;
+
+/// Counts while a run goes on; what it counted can be [taken](Counter::take) once the run is over.
+#[derive(Debug, Clone, Default)]
+pub struct Counter(Arc<Mutex<Reach>>);
+
+impl Counter {
+    /// What listens to the run of a resolved scenario.
+    #[must_use]
+    pub fn sink(&self, scenario: &Scenario) -> Box<dyn Sink> {
+        Box::new(Listener {
+            usual_us: usual_latency(scenario),
+            steps: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            kinds: Vec::new(),
+            faults: [0; FAULTS.len()],
+            newest: FxHashMap::default(),
+            result: self.0.clone(),
+        })
+    }
+
+    /// What was counted. Empty while the run goes on.
+    #[must_use]
+    pub fn take(self) -> Reach {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A fault that did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Loss,
+    Cut,
+    Stopped,
+    NotRunning,
+    NotConnected,
+    Down,
+    Duplication,
+    Reorder,
+    Delay,
+    Crash,
+    Leave,
+    Pause,
+    Clock,
+    View,
+    PeerDown,
+    Reboot,
+    LateJoin,
+}
+
+/// Their names, in the order of the variants.
+const FAULTS: [&str; 17] = [
+    "fault.loss",
+    "fault.cut",
+    "fault.stopped",
+    "fault.not_running",
+    "fault.not_connected",
+    "fault.down",
+    "fault.duplication",
+    "fault.reorder",
+    "fault.delay",
+    "fault.crash",
+    "fault.leave",
+    "fault.pause",
+    "fault.clock",
+    "fault.view",
+    "fault.peer_down",
+    "fault.restart",
+    "fault.late_join",
+];
+
+/// The latency that most messages of a run stay within, in microseconds, on links without an
+/// override.
+fn usual_latency(scenario: &Scenario) -> u64 {
+    let usual = match scenario.network.base.latency {
+        Latency::Constant(latency) => latency,
+        Latency::Uniform(_, most) => most,
+        Latency::Exponential { mean, .. } => mean.saturating_mul(5),
+        Latency::Lognormal { p99, .. } => p99,
+        Latency::Bimodal { fast, .. } => fast,
+    };
+    micros(usual)
+}
+
+struct Listener {
+    usual_us: u64,
+    steps: BTreeMap<String, u64>,
+    marks: BTreeMap<String, u64>,
+    /// Name and messages handled, by number.
+    kinds: Vec<(String, u64)>,
+    faults: [u64; FAULTS.len()],
+    /// The highest number delivered, by sender, receiver and kind.
+    newest: FxHashMap<(NodeIx, NodeIx, KindIx), u64>,
+    result: Arc<Mutex<Reach>>,
+}
+
+impl Listener {
+    fn fault(&mut self, fault: Fault) {
+        self.faults[fault as usize] += 1;
+    }
+
+    fn delivered(&mut self, from: NodeIx, to: NodeIx, kind: KindIx, number: u64) {
+        if let Some((_, count)) = self.kinds.get_mut(usize::from(kind)) {
+            *count += 1;
+        }
+        let newest = self.newest.entry((from, to, kind)).or_insert(number);
+        if number < *newest {
+            self.fault(Fault::Reorder);
+        } else {
+            *newest = number;
+        }
+    }
+
+    fn step(&mut self, action: &str, healing: bool) {
+        let name = if healing { "heal_after" } else { action };
+        match self.steps.get_mut(name) {
+            Some(count) => *count += 1,
+            None => {
+                self.steps.insert(name.to_owned(), 1);
+            }
+        }
+        match action {
+            "clock" => self.fault(Fault::Clock),
+            "view" => self.fault(Fault::View),
+            _ => {}
+        }
+    }
+}
+
+impl Sink for Listener {
+    fn event(&mut self, event: &Event) {
+        match &event.payload {
+            Payload::Step {
+                action, healing, ..
+            } => self.step(action, *healing),
+            Payload::Kind { name, .. } => self.kinds.push((name.clone(), 0)),
+            Payload::Sent { due: Some(due), .. } => {
+                if due.0.saturating_sub(event.at.0) > self.usual_us {
+                    self.fault(Fault::Delay);
+                }
+            }
+            Payload::Duplicated { .. } => self.fault(Fault::Duplication),
+            Payload::Delivered { from, kind, number } => {
+                self.delivered(*from, event.node, *kind, *number);
+            }
+            Payload::Dropped { reason, .. } => self.fault(match reason {
+                DropReason::Loss => Fault::Loss,
+                DropReason::Cut => Fault::Cut,
+                DropReason::Stopped => Fault::Stopped,
+                DropReason::NotRunning => Fault::NotRunning,
+                DropReason::NotConnected => Fault::NotConnected,
+                DropReason::Down => Fault::Down,
+            }),
+            Payload::Stopped(StopReason::Crash) => self.fault(Fault::Crash),
+            Payload::Stopped(StopReason::Leave) => self.fault(Fault::Leave),
+            Payload::Paused => self.fault(Fault::Pause),
+            Payload::PeerDown { reason, .. } => match reason {
+                DownReason::Silent => self.fault(Fault::PeerDown),
+                DownReason::Closed | DownReason::Restarted | DownReason::Left => {}
+            },
+            Payload::Booted { incarnation, .. } => {
+                if *incarnation > 1 {
+                    self.fault(Fault::Reboot);
+                } else if event.at.0 > 0 {
+                    self.fault(Fault::LateJoin);
+                }
+            }
+            Payload::Mark(name) => match self.marks.get_mut(name.as_ref()) {
+                Some(count) => *count += 1,
+                None => {
+                    self.marks.insert(name.clone().into_owned(), 1);
+                }
+            },
+            Payload::Sent { due: None, .. }
+            | Payload::Resumed
+            | Payload::PeerUp { .. }
+            | Payload::Timer(_)
+            | Payload::Row { .. }
+            | Payload::View(_)
+            | Payload::ChildStarted { .. }
+            | Payload::ChildStopped { .. }
+            | Payload::Fact(_)
+            | Payload::Answered { .. }
+            | Payload::Skipped { .. }
+            | Payload::Panicked(_) => {}
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut reach = Reach::new();
+        let named = |prefix: &'static str| {
+            move |(name, count): (String, u64)| (format!("{prefix}.{name}"), count)
+        };
+        reach.extend(
+            std::mem::take(&mut self.steps)
+                .into_iter()
+                .map(named("step")),
+        );
+        reach.extend(
+            std::mem::take(&mut self.marks)
+                .into_iter()
+                .map(named("mark")),
+        );
+        reach.extend(self.kinds.drain(..).map(named("kind")));
+        reach.extend(
+            FAULTS
+                .iter()
+                .map(|name| (*name).to_owned())
+                .zip(self.faults),
+        );
+        reach.retain(|_, count| *count > 0);
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = reach;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::run::{Options, run};
+    use crate::scenario::resolve;
+
+    fn reach(text: &str) -> Reach {
+        let catalog = Catalog::default();
+        let scenario = Scenario::read("reach.toml", text.as_bytes(), &catalog).expect("a scenario");
+        let counter = Counter::default();
+        let options = Options {
+            sinks: vec![counter.sink(&resolve(&scenario, 1, &catalog))],
+            ..Options::default()
+        };
+        run(&scenario, "pubsub", 1, &catalog, options).expect("a known strategy");
+        counter.take()
+    }
+
+    const QUIET: &str = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 3\n\
+        [[step]]\nat = '2s'\nstart_children = { on = 'n1', ids = ['a'] }\n";
+
+    #[test]
+    fn a_run_without_faults_has_no_counter_of_one() {
+        let reach = reach(QUIET);
+        assert_eq!(reach["step.start_children"], 1);
+        assert!(reach["kind.pubsub.requests"] >= 2, "{reach:?}");
+        assert!(
+            !reach.keys().any(|name| name.starts_with("fault.")),
+            "{reach:?}"
+        );
+    }
+
+    #[test]
+    fn faults_count_by_what_they_did() {
+        let faults = "[[step]]\nat = '3s'\ncrash = { nodes = ['n2'] }\n\
+            [[step]]\nat = '4s'\nrestart = { nodes = ['n2'] }\n\
+            [[step]]\nat = '5s'\npause = { nodes = ['n3'] }\n\
+            [[step]]\nat = '6s'\nresume = { nodes = ['n3'] }\n\
+            [[step]]\nat = '7s'\nlink = { from = ['n1'], to = ['n2'], latency = '80ms', loss = 0.5, duplicate = 0.5 }\n";
+        let reach = reach(&format!("{QUIET}{faults}"));
+        for name in ["crash", "restart", "pause", "loss", "duplication", "delay"] {
+            assert!(
+                reach.contains_key(&format!("fault.{name}")),
+                "{name}: {reach:?}"
+            );
+        }
+        assert!(!reach.contains_key("fault.clock"), "{reach:?}");
+    }
+}

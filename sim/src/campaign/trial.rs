@@ -1,0 +1,233 @@
+//! One run of a campaign: scenario source, strategy, seed and oracles in; a [`Record`] out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::oracles::OracleSet;
+use super::reach::Counter;
+use super::record::{Ending, Finding, Record, SCHEMA};
+use super::signature::Signature;
+use crate::catalog::Catalog;
+use crate::generate::{self, Generated, generate};
+use crate::observe::judge::Verdict;
+use crate::oracle;
+use crate::report::Report;
+use crate::run::{EVENT_BUDGET, Options, RunError, run};
+use crate::scenario::model::Scenario;
+use crate::scenario::{Problems, resolve};
+
+/// The most events of a generated run; more make it inconclusive.
+pub const GENERATED_EVENTS: u64 = 1_000_000;
+
+/// What [`Record::scenario`] says of a generated scenario.
+pub const GENERATED: &str = "generated";
+
+/// Where the scenarios of a campaign come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Generated from the seed.
+    Generated(generate::Options),
+    /// A scenario file.
+    File {
+        /// Its path, as it was given.
+        path: String,
+        /// Its text.
+        text: String,
+        /// What it says.
+        scenario: Box<Scenario>,
+    },
+}
+
+/// One run of a campaign, by what makes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Case {
+    /// Its source, by its place in the campaign's list.
+    pub source: usize,
+    /// The strategy.
+    pub strategy: String,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// A scenario ready to run, and the families that the generator had switched on.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Resolved.
+    pub scenario: Scenario,
+    /// Empty for files.
+    pub families: Vec<String>,
+    /// The most events of the run.
+    pub budget: u64,
+}
+
+impl Source {
+    /// The source that a file is; `path` is what records will say.
+    ///
+    /// # Errors
+    /// Every problem of the file.
+    pub fn file(path: &str, text: String, catalog: &Catalog) -> Result<Self, Problems> {
+        let scenario = Scenario::read(path, text.as_bytes(), catalog)?;
+        Ok(Self::File {
+            path: path.to_owned(),
+            text,
+            scenario: Box::new(scenario),
+        })
+    }
+
+    /// What [`Record::scenario`] says.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Generated(_) => GENERATED,
+            Self::File { path, .. } => path,
+        }
+    }
+
+    /// The resolved scenario of a seed.
+    ///
+    /// # Errors
+    /// The catalog has no such strategy.
+    pub fn prepare(
+        &self,
+        strategy: &str,
+        seed: u64,
+        catalog: &Catalog,
+    ) -> Result<Prepared, RunError> {
+        let entry = catalog
+            .get(strategy)
+            .ok_or_else(|| RunError::UnknownStrategy(strategy.to_owned()))?;
+        Ok(match self {
+            Self::Generated(options) => {
+                let Generated { scenario, families } = generate(seed, entry, options);
+                Prepared {
+                    scenario: resolve(&scenario, seed, catalog),
+                    families: families.iter().map(|one| one.name().to_owned()).collect(),
+                    budget: GENERATED_EVENTS,
+                }
+            }
+            Self::File { scenario, .. } => Prepared {
+                scenario: resolve(scenario, seed, catalog),
+                families: Vec::new(),
+                budget: EVENT_BUDGET,
+            },
+        })
+    }
+}
+
+/// Makes one run and says what came of it.
+///
+/// # Errors
+/// The strategy is unknown or refuses its parameters; nothing has run.
+///
+/// # Panics
+/// Only for a bug of the simulator itself, or where a strategy panics outside of a run. A panic in
+/// a run is a finding.
+pub fn trial(
+    source: &Source,
+    strategy: &str,
+    seed: u64,
+    oracles: &OracleSet,
+    catalog: &Catalog,
+) -> Result<(Record, Report), RunError> {
+    let prepared = source.prepare(strategy, seed, catalog)?;
+    let Prepared {
+        scenario,
+        families,
+        budget,
+    } = &prepared;
+    let claimed = claimed(scenario, strategy, catalog);
+    let names = oracles.names(&claimed);
+    let counter = Counter::default();
+    let options = Options {
+        budget: *budget,
+        sinks: vec![counter.sink(scenario)],
+        oracles: names
+            .iter()
+            .filter_map(|name| oracle::by_name(name))
+            .collect(),
+        ..Options::default()
+    };
+    let report = run(scenario, strategy, seed, catalog, options)?.report;
+    let mut findings = findings(&report);
+    if matches!(source, Source::Generated(_)) {
+        // What a generated scenario expects by default is not what the campaign was asked for.
+        findings.retain(|finding| oracle::NAMES.contains(&finding.signature.oracle.as_str()));
+    }
+    let inconclusive = report.verdict == Verdict::Inconclusive;
+    let record = Record {
+        schema: SCHEMA,
+        scenario: source.name().to_owned(),
+        strategy: strategy.to_owned(),
+        seed,
+        verdict: ending(!findings.is_empty(), inconclusive),
+        digest: report.digest.clone(),
+        events: report.events,
+        virtual_us: report.virtual_us,
+        wall_us: report.wall_us,
+        converged_us: report.converged_us,
+        findings,
+        reach: counter.take(),
+        families: families.clone(),
+        claimed,
+        note: None,
+    };
+    Ok((record, report))
+}
+
+fn ending(failed: bool, inconclusive: bool) -> Ending {
+    match (failed, inconclusive) {
+        (true, _) => Ending::Fail,
+        (false, true) => Ending::Inconclusive,
+        (false, false) => Ending::Pass,
+    }
+}
+
+/// Oracles that the strategy claims and whose condition the scenario meets, in order.
+fn claimed(_scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Vec<String> {
+    let claims = catalog
+        .get(strategy)
+        .map_or(&[][..], |entry| entry.claims());
+    let met = claims
+        .iter()
+        .filter(|claim| claim.condition.without.is_empty());
+    let names: BTreeSet<String> = met.map(|claim| claim.oracle.to_owned()).collect();
+    names.into_iter().collect()
+}
+
+/// What failed, each signature once, with where and when it did first.
+fn findings(report: &Report) -> Vec<Finding> {
+    let mut first: BTreeMap<Signature, Finding> = BTreeMap::new();
+    for violation in &report.violations {
+        let signature = Signature::of(&report.strategy, violation);
+        first
+            .entry(signature)
+            .or_insert_with_key(|signature| Finding {
+                signature: signature.clone(),
+                at_us: violation.at_us,
+                node: violation.node.clone(),
+                detail: violation.detail.clone(),
+                line: 0,
+                fingerprint: None,
+                anomaly: None,
+            });
+    }
+    for signature in Signature::all(report) {
+        let said = report
+            .expectations
+            .iter()
+            .find(|one| one.verdict == Verdict::Fail && one.claim == signature.oracle);
+        first
+            .entry(signature)
+            .or_insert_with_key(|signature| Finding {
+                signature: signature.clone(),
+                at_us: report.virtual_us,
+                node: String::new(),
+                detail: said.map(|one| one.detail.clone()).unwrap_or_default(),
+                line: said.map_or(0, |one| one.line),
+                fingerprint: None,
+                anomaly: None,
+            });
+    }
+    first.into_values().collect()
+}

@@ -1,0 +1,188 @@
+//! The other end of a campaign: what makes its runs, wherever it is.
+//!
+//! A worker knows nothing of the campaign beside its [`Setup`]; it makes one run after the other,
+//! each on a fresh thread, and says what came of each. That it may die in the middle is expected.
+
+use std::any::Any;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::trial::{Source, trial};
+use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, Task};
+use crate::catalog::Catalog;
+
+/// What a worker asks of the program that it is in.
+#[derive(Debug, Clone, Copy)]
+pub struct Host {
+    /// The memory that the process occupies, in bytes; `None` if that cannot be told.
+    pub memory: fn() -> Option<u64>,
+    /// The words of a panic of hublab itself.
+    pub describe: fn(&(dyn Any + Send)) -> String,
+}
+
+impl Default for Host {
+    /// Knows nothing of the process.
+    fn default() -> Self {
+        Self {
+            memory: || None,
+            describe: |panic| {
+                let text = panic.downcast_ref::<&str>().copied();
+                let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+                text.unwrap_or("a panic without words").to_owned()
+            },
+        }
+    }
+}
+
+/// Does what the lines say, until they end, and writes a line for each.
+///
+/// # Errors
+/// Nobody listens any more.
+pub fn serve(
+    lines: impl IntoIterator<Item = String>,
+    to: &mut impl Write,
+    catalog: &Catalog,
+    host: Host,
+) -> io::Result<()> {
+    let mut lines = lines.into_iter();
+    let Some(first) = lines.next() else {
+        return Ok(());
+    };
+    let mut say = |number, answer| {
+        let memory = (host.memory)();
+        let reply = Reply {
+            number,
+            memory,
+            answer,
+        };
+        // One write: what a strategy prints cannot come in between.
+        to.write_all(format!("\n{MARK}{}\n", wire::line(&reply)).as_bytes())?;
+        to.flush()
+    };
+    let bench = match Bench::new(&first, catalog) {
+        Ok(bench) => {
+            say(READY, Answer::Ready)?;
+            bench
+        }
+        Err(reason) => return say(READY, Answer::Refused(reason)),
+    };
+    for line in lines {
+        let Ok(order) = wire::read::<Order>(&line) else {
+            continue;
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| bench.perform(&order.task)));
+        let answer = done.unwrap_or_else(|panic| Answer::Bug((host.describe)(panic.as_ref())));
+        say(order.number, answer)?;
+    }
+    Ok(())
+}
+
+/// What the orders of a campaign have in common.
+struct Bench<'a> {
+    setup: Setup,
+    sources: Vec<Source>,
+    catalog: &'a Catalog,
+}
+
+impl<'a> Bench<'a> {
+    fn new(line: &str, catalog: &'a Catalog) -> Result<Self, String> {
+        let mut setup: Setup = wire::read(line).map_err(|error| format!("no setup: {error}"))?;
+        if setup.version != wire::VERSION {
+            return Err(format!(
+                "the worker is another version of this program: it speaks {}, not {}",
+                wire::VERSION,
+                setup.version
+            ));
+        }
+        let sources = std::mem::take(&mut setup.sources);
+        let sources = sources.into_iter().map(|text| text.read(catalog));
+        Ok(Self {
+            sources: sources.collect::<Result<_, _>>()?,
+            setup,
+            catalog,
+        })
+    }
+
+    fn perform(&self, task: &Task) -> Answer {
+        match task {
+            Task::Trial(case) => {
+                let Some(source) = self.sources.get(case.source) else {
+                    return Answer::Refused(format!("there is no source {}", case.source));
+                };
+                let oracles = &self.setup.oracles;
+                match trial(source, &case.strategy, case.seed, oracles, self.catalog) {
+                    Ok((record, _)) => Answer::Record(Box::new(record)),
+                    Err(error) => Answer::Refused(error.to_string()),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::oracles::OracleSet;
+    use crate::campaign::trial::Case;
+    use crate::campaign::wire::SourceText;
+
+    fn replies(lines: Vec<String>) -> Vec<Reply> {
+        let mut said = Vec::new();
+        serve(lines, &mut said, &Catalog::default(), Host::default()).expect("memory holds it");
+        let mut from = said.as_slice();
+        std::iter::from_fn(|| wire::next_reply(&mut from)).collect()
+    }
+
+    fn setup() -> Setup {
+        Setup {
+            version: wire::VERSION,
+            sources: vec![SourceText::Generated(Vec::new())],
+            oracles: OracleSet::All,
+        }
+    }
+
+    fn order(number: u64, strategy: &str, source: usize) -> String {
+        wire::line(&Order {
+            number,
+            task: Task::Trial(Case {
+                source,
+                strategy: strategy.to_owned(),
+                seed: 3,
+            }),
+        })
+    }
+
+    #[test]
+    fn every_order_has_a_reply_and_other_lines_have_none() {
+        let lines = vec![
+            wire::line(&setup()),
+            order(1, "pubsub", 0),
+            "garbage".to_owned(),
+            String::new(),
+            order(2, "nobody", 0),
+            order(3, "pubsub", 1),
+        ];
+        let replies = replies(lines);
+        let numbers: Vec<u64> = replies.iter().map(|reply| reply.number).collect();
+        assert_eq!(numbers, [READY, 1, 2, 3]);
+        assert_eq!(replies[0].answer, Answer::Ready);
+        assert!(matches!(&replies[1].answer, Answer::Record(record) if record.seed == 3));
+        for reply in &replies[2..] {
+            assert!(matches!(reply.answer, Answer::Refused(_)), "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_refused_before_any_run() {
+        let mut other = setup();
+        other.version += 1;
+        for first in [wire::line(&other), "{}".to_owned(), "\0".to_owned()] {
+            let replies = replies(vec![first, order(1, "pubsub", 0)]);
+            assert_eq!(replies.len(), 1);
+            assert!(
+                matches!(replies[0].answer, Answer::Refused(_)),
+                "{replies:?}"
+            );
+        }
+    }
+}

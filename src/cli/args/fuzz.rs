@@ -1,0 +1,90 @@
+//! What can be typed after `fuzz`, and the worker that it starts.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use hublab_sim::campaign::oracles::OracleSet;
+use hublab_sim::generate::Family;
+
+use super::merge::CampaignFormat;
+use super::{Overrides, duration, family, seeds};
+use crate::cli::campaign::shard::Shard;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Fuzz {
+    /// Scenario files, and directories to search for them; default: generated scenarios
+    #[arg(value_name = "FILE")]
+    pub(in crate::cli) paths: Vec<PathBuf>,
+    /// The seeds, the end not included; default: 0..1000, or what the files say in `run.seeds`
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub(in crate::cli) seeds: Option<Range<u64>>,
+    /// Runs at the same time, each in a process of its own; default: the number of cores
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) jobs: Option<NonZeroUsize>,
+    /// Begin no further run after this time; runs under way are finished
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(in crate::cli) budget: Option<Duration>,
+    /// Only this strategy; can be given several times; default: all, or the files' list
+    #[arg(long = "strategy", value_name = "NAME")]
+    pub(in crate::cli) strategies: Vec<String>,
+    /// What runs are held to: `claims`, what each strategy promises; `all`; or names, with commas
+    #[arg(long, value_name = "ORACLES", default_value = "claims")]
+    pub(in crate::cli) oracles: OracleSet,
+    /// Begin no further run after this many have failed
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) max_failures: Option<NonZeroU64>,
+    /// Write results, failures and junit.xml into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) out: Option<PathBuf>,
+    /// Go on with the campaign in the directory of --out: runs that are there are not made again
+    #[arg(long, requires = "out")]
+    pub(in crate::cli) resume: bool,
+    /// Failures that are known: the directory of another campaign, or its `failures`. They do not
+    /// fail this one
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) known: Option<PathBuf>,
+    /// Make this many of 100 runs twice, the second time in a fresh process, and compare
+    #[arg(long, value_name = "PERCENT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(in crate::cli) twice_percent: u8,
+    /// Run only one of several shares of the seeds: its index, from 0, and how many there are;
+    /// default: what Slurm or Kubernetes say in the environment, or all
+    #[arg(long, value_name = "I/N")]
+    pub(in crate::cli) shard: Option<Shard>,
+    /// Generate scenarios without this family of faults; can be given several times
+    #[arg(long, value_name = "FAMILY", conflicts_with = "paths", value_parser = family())]
+    pub(in crate::cli) without: Vec<Family>,
+    #[command(flatten)]
+    pub(in crate::cli) overrides: Overrides,
+    /// How to print the results
+    #[arg(long, value_enum, default_value_t = CampaignFormat::Human, value_name = "FORMAT")]
+    pub(in crate::cli) format: CampaignFormat,
+    /// Do not look for the smallest scenario of each failure
+    #[arg(long)]
+    pub(in crate::cli) no_shrink: bool,
+    /// How many failures of one kind to shrink: what looks the same may be several faults
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(in crate::cli) shrinks_per_signature: u64,
+    /// How many failures of one kind to confirm in a fresh process before others are trusted
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(in crate::cli) confirm_per_signature: u64,
+    /// Real time that one run may take until its process is killed
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(in crate::cli) wall_limit: Duration,
+    /// The address space of a worker process, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(64..))]
+    pub(in crate::cli) memory: u64,
+    /// Keep worker processes that have panicked or grown
+    #[arg(long)]
+    pub(in crate::cli) no_recycle: bool,
+}
+
+/// What a worker process is started with.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Worker {
+    /// The address space that it may use, in MiB.
+    #[arg(long, default_value_t = 4_096)]
+    pub(in crate::cli) memory: u64,
+}

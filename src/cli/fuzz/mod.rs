@@ -1,0 +1,231 @@
+//! `hublab fuzz`: a campaign over seeds. [`hublab_sim::campaign`] runs it; here are its arguments,
+//! its directory, and what is told of it.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{self, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{env, fs};
+
+use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::summary::{End, Summary};
+use hublab_sim::campaign::{CampaignError, Observer};
+
+use super::args::fuzz::Fuzz;
+use super::args::merge::CampaignFormat;
+use super::campaign::account::Account;
+use super::campaign::folder::JUNIT;
+use super::campaign::manifest::{Manifest, Parameters};
+use super::campaign::tally::Tally;
+use super::campaign::{github, junit, summary};
+use super::exit::Exit;
+use super::interrupt::Listening;
+use super::progress::Progress;
+use super::render::number::{counted, grouped};
+use super::{Context, Stop};
+
+mod reach;
+mod request;
+mod store;
+pub(super) mod worker;
+
+use request::Request;
+use store::Store;
+
+pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
+    let Request {
+        campaign,
+        manifest,
+        sharded_by_environment,
+    } = Request::new(args, context)?;
+    tell_beginning(&manifest, sharded_by_environment, context);
+    let program = env::current_exe()
+        .map_err(|error| Stop::Usage(format!("this program cannot be started again: {error}")))?;
+    let memory = args.memory.to_string();
+    let stop = Arc::<AtomicBool>::default();
+    let _listening = listen(&stop);
+    let campaign = campaign.stop(stop).worker(move || {
+        let mut command = Command::new(&program);
+        command.args(["__worker", "--memory", &memory]);
+        command
+    });
+    let mut planned = campaign.plan();
+    let mut book = Book::new(args, &manifest.campaign, context);
+    if let Some(out) = &args.out {
+        book.store = Some(if args.resume {
+            Store::resume(out, &manifest, |record| {
+                if planned.skip(record) {
+                    book.tally.add(record);
+                }
+            })?
+        } else {
+            Store::create(out, &manifest)?
+        });
+    }
+    book.progress = Some(Progress::new(&context.output, "run", planned.left(), planned.left()));
+    let ended = planned.run(&mut book);
+    book.progress = None;
+    match (ended, book.trouble.take()) {
+        (_, Some(stop)) => Err(stop),
+        (Ok((summary, end)), None) => book.close(&manifest, &summary, end),
+        (Err(error), None) => Err(in_words(&error)),
+    }
+}
+
+/// Says which share of which campaign this is: one that is taken for another leaves holes.
+fn tell_beginning(manifest: &Manifest, by_environment: bool, context: &Context) {
+    let Parameters {
+        seeds,
+        strategies,
+        oracles,
+        ..
+    } = &manifest.campaign;
+    let source = if by_environment {
+        " (from the environment)"
+    } else {
+        ""
+    };
+    context.output.note(format_args!(
+        "seeds {}..{}, shard {}{source}: {} of {}, oracles {oracles}",
+        seeds.start,
+        seeds.end,
+        manifest.shard,
+        counted(manifest.runs(), "run"),
+        strategies.join(" and "),
+    ));
+}
+
+/// The first interruption ends the campaign cleanly, the second one at once.
+fn listen(stop: &Arc<AtomicBool>) -> Listening {
+    let stop = stop.clone();
+    Listening::new(move || {
+        if stop.swap(true, Ordering::Relaxed) {
+            process::exit(i32::from(Exit::Interrupted.code()));
+        }
+    })
+}
+
+fn in_words(error: &CampaignError) -> Stop {
+    Stop::Usage(error.to_string())
+}
+
+/// Takes records down as they come.
+struct Book<'a> {
+    context: &'a Context,
+    format: CampaignFormat,
+    tally: Tally,
+    store: Option<Store>,
+    progress: Option<Progress>,
+    /// Why the campaign was ended from here.
+    trouble: Option<Stop>,
+}
+
+impl Observer for Book<'_> {
+    fn record(&mut self, record: &Record) -> ControlFlow<()> {
+        self.tally.add(record);
+        if let Some(progress) = &self.progress {
+            drop(progress.meter(1));
+            progress.part_done();
+        }
+        match self.write(record) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(stop) => {
+                self.trouble = Some(stop);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl<'a> Book<'a> {
+    fn new(args: &Fuzz, parameters: &Parameters, context: &'a Context) -> Self {
+        Self {
+            context,
+            format: args.format,
+            tally: Tally::new(&parameters.seeds),
+            store: None,
+            progress: None,
+            trouble: None,
+        }
+    }
+
+    fn write(&mut self, record: &Record) -> Result<(), Stop> {
+        if let Some(store) = &mut self.store {
+            store.append(record)?;
+        }
+        match self.format {
+            CampaignFormat::Json => {
+                let line = serde_json::to_string(record)
+                    .map_err(|error| Stop::Usage(error.to_string()))?;
+                self.context.output.line(line)
+            }
+            CampaignFormat::Human | CampaignFormat::Github => Ok(()),
+        }
+    }
+
+    /// The campaign is over: tells of it, and writes what is not written yet.
+    fn close(
+        mut self,
+        manifest: &Manifest,
+        summary: &Summary,
+        end: End,
+    ) -> Result<Exit, Stop> {
+        if let Some(store) = &mut self.store
+            && end != End::Stopped
+        {
+            store.end()?;
+        }
+        let account = Account {
+            parameters: &manifest.campaign,
+            shard: manifest.shard,
+            tally: &self.tally,
+            folder: self.store.as_ref().map(Store::path),
+        };
+        if let Some(store) = &self.store {
+            write_junit(store.path(), account)?;
+        }
+        self.tell_end(manifest, summary, end);
+        self.print(account, summary)?;
+        let exit = self.tally.exit();
+        Ok(match end {
+            End::Stopped => exit.max(Exit::Interrupted),
+            End::Complete | End::Budget | End::MaxFailures => exit,
+        })
+    }
+
+    fn tell_end(&self, manifest: &Manifest, summary: &Summary, end: End) {
+        let made = grouped(summary.runs());
+        let of_all = format!("{made} of {}", counted(manifest.runs(), "run"));
+        let why = match end {
+            End::Complete => return,
+            End::Budget => "the time of --budget is over",
+            End::MaxFailures => "--max-failures is reached",
+            End::Stopped => "interrupted",
+        };
+        self.context.output.note(format_args!("{why}: {of_all} made"));
+    }
+
+    fn print(&self, account: Account<'_>, summary: &Summary) -> Result<(), Stop> {
+        let output = &self.context.output;
+        match self.format {
+            CampaignFormat::Human => {
+                output.line(reach::render(summary))?;
+                output.line(summary::render(account))
+            }
+            CampaignFormat::Json => Ok(()),
+            CampaignFormat::Github => {
+                output.line(reach::render(summary))?;
+                output.line(summary::render(account))?;
+                github::tell(account, self.context)
+            }
+        }
+    }
+}
+
+fn write_junit(directory: &Path, account: Account<'_>) -> Result<(), Stop> {
+    let path = directory.join(JUNIT);
+    let text = junit::render(account).map_err(|error| Stop::Usage(error.to_string()))?;
+    fs::write(&path, text)
+        .map_err(|error| Stop::Usage(format!("{}: cannot be written: {error}", path.display())))
+}

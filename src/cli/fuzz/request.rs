@@ -1,0 +1,174 @@
+//! What the arguments of `fuzz` mean.
+
+use std::env;
+use std::ops::Range;
+
+use hublab_sim::campaign::confirm::Confirm;
+use hublab_sim::campaign::trial::Source;
+use hublab_sim::campaign::Campaign;
+use hublab_sim::generate::Options;
+use hublab_sim::trace::capsule::Build;
+
+use crate::cli::args::fuzz::Fuzz;
+use crate::cli::campaign::manifest::{FileOf, Manifest, Parameters};
+use crate::cli::campaign::shard::{self, Shard};
+use crate::cli::exit::Exit;
+use crate::cli::{Context, Stop, files};
+
+/// The seeds of campaigns that are told none.
+const SEEDS: Range<u64> = 0..1_000;
+
+/// A campaign, ready to be run.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) campaign: Campaign,
+    pub(super) manifest: Manifest,
+    /// Whether the environment told the shard.
+    pub(super) sharded_by_environment: bool,
+}
+
+impl Request {
+    /// Reads files and environment.
+    ///
+    /// # Errors
+    /// A file is not good, the environment has half of a shard, or files that are run together do
+    /// not agree on seeds or strategies.
+    pub(super) fn new(args: &Fuzz, context: &Context) -> Result<Self, Stop> {
+        let told = args.shard.is_none();
+        let own = args.shard.map(Some);
+        let shard = own.map_or_else(|| shard::from_vars(|name| env::var(name).ok()), Ok);
+        let shard = shard.map_err(|error| Stop::Usage(error.to_string()))?;
+        let files = read(args, context)?;
+        let seeds = match &args.seeds {
+            Some(seeds) => seeds.clone(),
+            None => common(&files, "run.seeds", "--seeds", |file| file.scenario.run.seeds.clone())?
+                .unwrap_or(SEEDS),
+        };
+        let strategies = strategies(args, &files, context)?;
+        let parameters = Parameters {
+            build: Build::current(),
+            files: files.iter().map(|file| FileOf::new(path(file), &file.scenario)).collect(),
+            strategies,
+            seeds,
+            oracles: args.oracles.to_string(),
+            without: args.without.iter().map(|one| one.name().to_owned()).collect(),
+            set: args.overrides.values.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+            twice_percent: args.twice_percent,
+        };
+        let sources = sources(args, &files);
+        Ok(Self {
+            campaign: campaign(args, &parameters, sources, shard.unwrap_or(Shard::WHOLE), context),
+            sharded_by_environment: told && shard.is_some(),
+            manifest: Manifest::new(parameters, shard.unwrap_or(Shard::WHOLE)),
+        })
+    }
+}
+
+fn path(file: &files::Source) -> String {
+    file.path.to_string_lossy().into_owned()
+}
+
+fn read(args: &Fuzz, context: &Context) -> Result<Vec<files::Source>, Stop> {
+    if args.paths.is_empty() {
+        if args.overrides.values.is_empty() {
+            return Ok(Vec::new());
+        }
+        return Err(Stop::Usage("--set changes files, and none is given".to_owned()));
+    }
+    let sources = files::read_all(&args.paths, &args.overrides, context);
+    sources.tell_repetition(&args.overrides, context);
+    // A campaign over some of what was asked for would look like one over all.
+    match sources.exit {
+        Exit::Held => Ok(sources.good),
+        exit => Err(Stop::Told(exit)),
+    }
+}
+
+/// What all files say; `None` without files.
+fn common<T: PartialEq>(
+    files: &[files::Source],
+    key: &str,
+    flag: &str,
+    of: impl Fn(&files::Source) -> T,
+) -> Result<Option<T>, Stop> {
+    let Some(first) = files.first() else {
+        return Ok(None);
+    };
+    let value = of(first);
+    match files.iter().find(|file| of(file) != value) {
+        None => Ok(Some(value)),
+        Some(other) => Err(Stop::Usage(format!(
+            "{} and {} differ in `{key}`: give {flag}",
+            first.path.display(),
+            other.path.display()
+        ))),
+    }
+}
+
+fn strategies(args: &Fuzz, files: &[files::Source], context: &Context) -> Result<Vec<String>, Stop> {
+    let mut wanted = args.strategies.clone();
+    if wanted.is_empty() {
+        let listed = common(files, "run.strategies", "--strategy", |file| {
+            file.scenario.run.strategies.clone()
+        })?;
+        let all = || context.catalog.names().into_iter().map(str::to_owned).collect();
+        wanted = listed.unwrap_or_else(all);
+    }
+    let mut strategies: Vec<String> = Vec::new();
+    for name in wanted {
+        if !strategies.contains(&name) {
+            strategies.push(name);
+        }
+    }
+    Ok(strategies)
+}
+
+fn sources(args: &Fuzz, files: &[files::Source]) -> Vec<Source> {
+    if files.is_empty() {
+        return vec![Source::Generated(Options {
+            without: args.without.iter().copied().collect(),
+        })];
+    }
+    let one = |file: &files::Source| Source::File {
+        path: path(file),
+        text: file.text.clone(),
+        scenario: Box::new(file.scenario.clone()),
+    };
+    files.iter().map(one).collect()
+}
+
+fn campaign(
+    args: &Fuzz,
+    parameters: &Parameters,
+    sources: Vec<Source>,
+    shard: Shard,
+    context: &Context,
+) -> Campaign {
+    let mut campaign = Campaign::new(&parameters.strategies[0])
+        .catalog(context.catalog.clone())
+        .seeds(parameters.seeds.clone())
+        .shard(shard.index(), shard.count())
+        .oracles(args.oracles.clone())
+        .wall_limit(args.wall_limit)
+        .recycle(!args.no_recycle)
+        .confirm(Confirm {
+            per_signature: args.confirm_per_signature,
+            twice_percent: args.twice_percent,
+        });
+    for strategy in &parameters.strategies {
+        campaign = campaign.strategy(strategy);
+    }
+    for source in sources {
+        campaign = campaign.source(source);
+    }
+    if let Some(jobs) = args.jobs {
+        campaign = campaign.jobs(jobs.get());
+    }
+    if let Some(budget) = args.budget {
+        campaign = campaign.budget(budget);
+    }
+    if let Some(most) = args.max_failures {
+        campaign = campaign.max_failures(most.get());
+    }
+    campaign
+}
