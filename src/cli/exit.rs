@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use hublab_sim::campaign::record::Ending;
 use hublab_sim::observe::judge::Verdict;
 
 /// The outcomes of commands. Of several, the worst counts: the order of the variants.
@@ -51,6 +52,19 @@ impl From<Verdict> for Exit {
             Verdict::Pass => Self::Held,
             Verdict::Inconclusive => Self::Inconclusive,
             Verdict::Fail => Self::Failed,
+        }
+    }
+}
+
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Pass => Self::Held,
+            Ending::Inconclusive => Self::Inconclusive,
+            // A strategy that never returns or brings its process down has failed, too.
+            Ending::Fail | Ending::TimedOut | Ending::WorkerLost => Self::Failed,
+            Ending::NotReproduced | Ending::Mismatch => Self::Mismatch,
+            Ending::Bug => Self::Bug,
         }
     }
 }

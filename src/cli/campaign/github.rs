@@ -1,0 +1,356 @@
+//! GitHub Actions: annotations at the lines of scenario files, and a summary of the step.
+//!
+//! An annotation is a line on standard output that the runner takes for a command. A summary is
+//! Markdown at the end of the file that `GITHUB_STEP_SUMMARY` names.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use hublab_sim::campaign::record::Ending;
+use hublab_sim::catalog::Catalog;
+use hublab_sim::scenario::{Scenario, load};
+
+use super::account::Account;
+use super::junit::first;
+use super::manifest::GENERATED;
+use super::place;
+use super::tally::{Group, Key, What};
+use crate::cli::render::number::{counted, grouped};
+use crate::cli::{Context, Stop};
+
+/// The annotations of one kind that GitHub shows of a step; it drops the others.
+const ANNOTATIONS_MAX: usize = 10;
+/// The groups that a summary tells of.
+const ROWS_MAX: usize = 100;
+
+/// Prints the annotations, and appends to the step's summary if GitHub names its file.
+///
+/// # Errors
+/// Nobody reads standard output any more.
+pub(in crate::cli) fn tell(account: Account<'_>, context: &Context) -> Result<(), Stop> {
+    let workspace = env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
+    for line in annotations(account, workspace.as_deref(), &context.catalog) {
+        context.output.line(line)?;
+    }
+    if let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+        let path = Path::new(&path);
+        if let Err(error) = append_summary(path, &summary(account)) {
+            let path = path.display();
+            let note = format!("{path}: the step's summary cannot be written: {error}");
+            context.output.note(note);
+        }
+    }
+    Ok(())
+}
+
+/// One line per group of failures, for standard output: `::error file=a.toml,line=9,...::...`.
+///
+/// `workspace` is the directory that GitHub knows files by (`GITHUB_WORKSPACE`).
+pub(in crate::cli) fn annotations(
+    account: Account<'_>,
+    workspace: Option<&Path>,
+    catalog: &Catalog,
+) -> Vec<String> {
+    let groups = account.tally.groups_by_seed();
+    let told = groups.iter().take(ANNOTATIONS_MAX);
+    let mut lines: Vec<String> = told
+        .map(|(key, group)| annotation(account, workspace, catalog, key, group))
+        .collect();
+    let left = groups.len().saturating_sub(ANNOTATIONS_MAX) as u64;
+    if left > 0 {
+        let text = format!("{} more: see the step's summary", counted(left, "group"));
+        lines.push(command("notice", &[], &text));
+    }
+    let open = account.tally.ended(Ending::Inconclusive);
+    if open > 0 {
+        let text = format!("{} could not be judged", counted(open, "run"));
+        lines.push(command("warning", &[("title", "inconclusive")], &text));
+    }
+    lines
+}
+
+fn annotation(
+    account: Account<'_>,
+    workspace: Option<&Path>,
+    catalog: &Catalog,
+    key: &Key,
+    group: &Group,
+) -> String {
+    let place = place_of(account, workspace, catalog, key, group);
+    let title = format!("{}: {}", key.strategy, key.what.title());
+    let mut properties = Vec::new();
+    if let Some((file, line)) = &place {
+        properties.extend([("file", file.as_str()), ("line", line.as_str())]);
+    }
+    properties.push(("title", &title));
+    let runs = format!(
+        "{}, the first with seed {}",
+        counted(group.runs, "run"),
+        group.seed
+    );
+    let found = group
+        .finding
+        .as_ref()
+        .map(|finding| format!("\n{}", first(finding)));
+    let repeat = account.repeat(key, group);
+    let text = format!("{runs}{}\n{repeat}", found.unwrap_or_default());
+    command("error", &properties, &text)
+}
+
+/// The file and line that a reader should look at: of the scenario that was given, or of the one
+/// that was left after shrinking.
+fn place_of(
+    account: Account<'_>,
+    workspace: Option<&Path>,
+    catalog: &Catalog,
+    key: &Key,
+    group: &Group,
+) -> Option<(String, String)> {
+    let path = if key.scenario == GENERATED {
+        account.file(key)?
+    } else {
+        key.scenario.clone().into()
+    };
+    let read = |bytes: Vec<u8>| Scenario::read(&path.to_string_lossy(), &bytes, catalog).ok();
+    let scenario = load::read_bytes(&path).ok().and_then(read);
+    let line = match (&scenario, &group.finding) {
+        (Some(scenario), Some(finding)) => {
+            place::line(scenario, &key.strategy, group.seed, finding, catalog)
+        }
+        (None, _) | (_, None) => 1,
+    };
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let known = workspace.and_then(|root| path.strip_prefix(root).ok());
+    let shown = known.unwrap_or(&path).to_string_lossy().into_owned();
+    Some((shown, line.to_string()))
+}
+
+/// A command for the runner. Its parts are escaped as the runner's toolkit does.
+fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
+    let data = |text: &str| {
+        text.replace('%', "%25")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A")
+    };
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let mut line = format!("::{name}");
+    for (place, (key, value)) in properties.iter().enumerate() {
+        line.push(if place == 0 { ' ' } else { ',' });
+        line.push_str(key);
+        line.push('=');
+        line.push_str(&property(value));
+    }
+    line.push_str("::");
+    line.push_str(&data(message));
+    line
+}
+
+/// The summary of a step, in Markdown.
+pub(in crate::cli) fn summary(account: Account<'_>) -> String {
+    let tally = account.tally;
+    let groups = tally.groups_by_seed();
+    let found = match groups.len() as u64 {
+        0 => "no failures".to_owned(),
+        found => counted(found, "group") + " of failures",
+    };
+    let seeds = &account.parameters.seeds;
+    let mut text = format!(
+        "## hublab: {found}\n\nSeeds {}..{}, shard {}, oracles {}.\n\n",
+        seeds.start,
+        seeds.end,
+        account.shard,
+        cell(&account.parameters.oracles)
+    );
+    text.push_str("| runs of | all | passed | failed | inconclusive | other | events |\n");
+    text.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    for ((strategy, scenario), suite) in &tally.suites {
+        let [passed, failed, open] =
+            [Ending::Pass, Ending::Fail, Ending::Inconclusive].map(|how| suite.ended(how));
+        let other = suite.runs() - passed - failed - open;
+        let name = cell(&Account::suite(strategy, scenario));
+        let numbers = [suite.runs(), passed, failed, open, other, suite.events].map(grouped);
+        line(
+            &mut text,
+            format_args!("| {name} | {} |", numbers.join(" | ")),
+        );
+    }
+    if groups.is_empty() {
+        return text;
+    }
+    text.push_str(
+        "\n| failure | runs | first seed | to see it again |\n| --- | ---: | ---: | --- |\n",
+    );
+    for (key, group) in groups.iter().take(ROWS_MAX) {
+        line(&mut text, row(account, key, group));
+    }
+    let left = groups.len().saturating_sub(ROWS_MAX) as u64;
+    if left > 0 {
+        line(
+            &mut text,
+            format_args!("\nand {} more", counted(left, "group")),
+        );
+    }
+    text
+}
+
+fn row(account: Account<'_>, key: &Key, group: &Group) -> String {
+    let finding = group.finding.as_ref();
+    let anomaly = finding.and_then(|finding| finding.anomaly.as_deref());
+    let anomaly = anomaly
+        .map(|id| format!("**{}** ", cell(id)))
+        .unwrap_or_default();
+    let strategy = cell(&Account::suite(&key.strategy, &key.scenario));
+    let title = cell(&key.what.title());
+    let detail = match (&key.what, finding) {
+        (What::Shrunk(..) | What::Unshrunk(_), Some(finding)) => {
+            format!("<br>{}", cell(&first(finding)))
+        }
+        (What::Shrunk(..) | What::Unshrunk(_) | What::Ended(_), _) => String::new(),
+    };
+    let (runs, seed) = (grouped(group.runs), group.seed);
+    let repeat = cell(&account.repeat(key, group));
+    format!("| {anomaly}{strategy}: {title}{detail} | {runs} | {seed} | <code>{repeat}</code> |")
+}
+
+fn line(text: &mut String, line: impl std::fmt::Display) {
+    writeln!(text, "{line}").expect("a String takes all");
+}
+
+/// Text for a cell of a table: nothing in it means anything to Markdown or HTML.
+fn cell(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => escaped.push(' '),
+            c if c.is_ascii_punctuation() && !"-_./=:,()+".contains(c) => {
+                write!(escaped, "&#{};", u32::from(c)).expect("a String takes all");
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Appends a summary to the step's: steps before this one may have written some, too.
+///
+/// # Errors
+/// The file cannot be written.
+pub(in crate::cli) fn append_summary(path: &Path, summary: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    writeln!(file, "{summary}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::tests::parameters;
+    use super::super::shard::Shard;
+    use super::super::tally::Tally;
+    use super::super::tally::tests::{ended, failed, passed};
+    use super::*;
+
+    fn told<T>(
+        records: &[hublab_sim::campaign::record::Record],
+        tell: impl FnOnce(Account<'_>) -> T,
+    ) -> T {
+        let parameters = parameters(0..1_000);
+        let mut tally = Tally::new(&parameters.seeds);
+        records.iter().for_each(|record| tally.add(record));
+        tell(Account {
+            parameters: &parameters,
+            shard: Shard::WHOLE,
+            tally: &tally,
+            folder: None,
+        })
+    }
+
+    #[test]
+    fn commands_are_escaped_as_the_runner_reads_them() {
+        let line = command(
+            "error",
+            &[("file", "a,b:c%.toml"), ("line", "9")],
+            "50% ::\r\nnext, line",
+        );
+        assert_eq!(
+            line,
+            "::error file=a%2Cb%3Ac%25.toml,line=9::50%25 ::%0D%0Anext, line"
+        );
+        assert_eq!(command("notice", &[], "x"), "::notice::x");
+    }
+
+    #[test]
+    fn a_group_is_one_line_with_the_command_that_repeats_it() {
+        let catalog = Catalog::default();
+        let records = [failed("gossip", 5, None), failed("gossip", 3, None)];
+        let lines = told(&records, |account| annotations(account, None, &catalog));
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}");
+        };
+        let begin = "::error title=gossip%3A no_resurrection ghost (deliver gossip.sync)::2 runs, the first with seed 3%0An3 at 31s";
+        assert!(line.starts_with(begin), "{line}");
+        assert!(
+            line.ends_with(
+                "hublab fuzz --seeds 3..4 --strategy gossip --oracles claims --shard 0/1"
+            ),
+            "{line}"
+        );
+        assert!(!line.contains('\n'));
+    }
+
+    #[test]
+    fn what_github_would_drop_is_counted() {
+        let catalog = Catalog::default();
+        let records: Vec<_> = (0..12)
+            .map(|seed| failed("gossip", seed, Some(&format!("f{seed:02}"))))
+            .chain([ended("gossip", 12, Ending::Inconclusive)])
+            .collect();
+        let lines = told(&records, |account| annotations(account, None, &catalog));
+        assert_eq!(lines.len(), 12);
+        assert_eq!(lines[10], "::notice::2 groups more: see the step's summary");
+        assert_eq!(
+            lines[11],
+            "::warning title=inconclusive::1 run could not be judged"
+        );
+    }
+
+    #[test]
+    fn the_summary_is_a_table_whatever_a_detail_says() {
+        let records = [
+            failed("gossip", 5, Some("f")),
+            passed("pubsub", 5),
+            ended("pubsub", 6, Ending::WorkerLost),
+        ];
+        let text = told(&records, summary);
+        assert!(
+            text.starts_with("## hublab: 2 groups of failures\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| pubsub | 2 | 1 | 0 | 0 | 1 | 200 |"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "child &#60;a&#62; of seed 5 is &#34;back&#34; &#38; 100&#37; &#124; there again"
+            ),
+            "{text}"
+        );
+        for row in text.lines().filter(|line| line.starts_with('|')) {
+            assert!(matches!(row.matches('|').count(), 5 | 8), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_summary_follows_what_other_steps_wrote() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("summary.md");
+        append_summary(&path, "one").expect("it can be written");
+        append_summary(&path, "two").expect("it can be written");
+        assert_eq!(
+            std::fs::read_to_string(path).expect("it is there"),
+            "one\ntwo\n"
+        );
+    }
+}

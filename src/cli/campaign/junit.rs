@@ -1,0 +1,140 @@
+//! `junit.xml`: a campaign as CI systems show test results.
+//!
+//! A suite is a strategy. Its cases are not its runs, which would be too many to show, but:
+//!
+//! - per group of failures one case that failed, with the first failure, the scenario file and the
+//!   command that shows it again; an *error* where no oracle judged: a run that outlived its time,
+//!   a lost worker, a run that did not come to the same twice;
+//! - per 1,000 seeds (more in campaigns over 100,000) one case that passed, which says how many of
+//!   its runs did; or that was skipped, if none did;
+//! - one case that was skipped, if runs were inconclusive, which says how many.
+//!
+//! A case's class is the strategy, with the scenario's path where it is a file. Times are those of
+//! the runs one after another, not of the campaign.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hublab_sim::campaign::record::{Ending, Finding};
+use hublab_strategies::time::format_duration;
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+
+use super::account::Account;
+use super::tally::{Chunk, Group, Key, Suite, Tally, What};
+use crate::cli::render::number::{counted, grouped};
+
+/// The whole file.
+///
+/// # Errors
+/// The writer of XML fails.
+pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeError> {
+    let tally = account.tally;
+    let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
+    for ((strategy, scenario), suite) in &tally.suites {
+        let new = || {
+            let mut suite = TestSuite::new(strategy.as_str());
+            suite.add_property(("shard", account.shard.to_string().as_str()));
+            suite
+        };
+        let cases = suites.entry(strategy).or_insert_with(new);
+        let class = Account::suite(strategy, scenario);
+        let groups = tally.groups_by_seed().into_iter();
+        let own = groups.filter(|(key, _)| key.strategy == *strategy && key.scenario == *scenario);
+        cases.add_test_cases(own.map(|(key, group)| failure(account, &class, key, group)));
+        cases.add_test_cases(passes(tally, &class, suite));
+        cases.add_test_cases(inconclusive(&class, suite));
+        let time = cases.time.unwrap_or_default();
+        cases.set_time(time.saturating_add(Duration::from_micros(suite.wall_us)));
+    }
+    let mut report = Report::new("hublab fuzz");
+    report.set_time(suites.values().filter_map(|suite| suite.time).sum());
+    report.add_test_suites(suites.into_values());
+    report.to_string()
+}
+
+fn failure(account: Account<'_>, class: &str, key: &Key, group: &Group) -> TestCase {
+    let kind = match key.what {
+        What::Shrunk(..) | What::Unshrunk(_) => NonSuccessKind::Failure,
+        What::Ended(_) => NonSuccessKind::Error,
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    let (runs, seed) = (counted(group.runs, "run"), group.seed);
+    let mut text = format!("strategy: {}\nscenario: {}\n", key.strategy, key.scenario);
+    match &group.finding {
+        Some(finding) => {
+            let first = first(finding);
+            status.set_message(format!("{runs}; the first is seed {seed}: {first}"));
+            status.set_type(finding.signature.oracle.as_str());
+        }
+        None => {
+            status.set_message(format!("{runs}; the first is seed {seed}"));
+            status.set_type(key.what.title());
+        }
+    }
+    if let Some(file) = account.file(key) {
+        text.push_str(&format!("file: {}\n", file.display()));
+    }
+    text.push_str(&account.repeat(key, group));
+    status.set_description(text);
+    let mut case = TestCase::new(name(key, group), status);
+    case.set_classname(class);
+    case
+}
+
+/// What the group is called: two fingerprints of one signature need two names.
+fn name(key: &Key, group: &Group) -> String {
+    let anomaly = group
+        .finding
+        .as_ref()
+        .and_then(|finding| finding.anomaly.as_deref());
+    let named = anomaly.map(|id| format!("{id}: ")).unwrap_or_default();
+    let stem = key.what.file_stem();
+    let shrunk = stem.map(|stem| format!(" [{stem}]")).unwrap_or_default();
+    format!("{named}{}{shrunk}", key.what.title())
+}
+
+/// A finding in words: `n3 at 31s: ...`.
+pub(in crate::cli) fn first(finding: &Finding) -> String {
+    let at = format_duration(Duration::from_micros(finding.at_us));
+    match finding.node.as_str() {
+        "" => format!("at {at}: {}", finding.detail),
+        node => format!("{node} at {at}: {}", finding.detail),
+    }
+}
+
+fn passes<'a>(
+    tally: &Tally,
+    class: &'a str,
+    suite: &'a Suite,
+) -> impl Iterator<Item = TestCase> + use<'a> {
+    let size = tally.chunk();
+    suite.chunks.iter().map(move |(first, chunk)| {
+        let Chunk {
+            runs,
+            passed,
+            wall_us,
+        } = *chunk;
+        let (status, of) = if passed > 0 {
+            (TestCaseStatus::success(), grouped(passed))
+        } else {
+            (TestCaseStatus::skipped(), "none".to_owned())
+        };
+        let name = format!("seeds {first}..{}", first.saturating_add(size));
+        let mut case = TestCase::new(name, status);
+        case.set_classname(class)
+            .set_time(Duration::from_micros(wall_us))
+            .set_system_out(format!("{of} of {} passed", counted(runs, "run")));
+        case
+    })
+}
+
+fn inconclusive(class: &str, suite: &Suite) -> Option<TestCase> {
+    let runs = suite.ended(Ending::Inconclusive);
+    (runs > 0).then(|| {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(format!("{} could not be judged", counted(runs, "run")));
+        let mut case = TestCase::new("inconclusive", status);
+        case.set_classname(class);
+        case
+    })
+}

@@ -1,0 +1,281 @@
+//! `campaign.json`: what a campaign was asked for, and which shard of it a directory holds.
+//!
+//! Results are joined, and a campaign is taken up again, only where this is the same: two ranges
+//! of seeds or two builds are two campaigns.
+
+use std::ops::Range;
+
+use hublab_sim::scenario::{Scenario, Style, render};
+use hublab_sim::trace::capsule::Build;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::shard::Shard;
+use crate::cli::output::quoted;
+
+/// The version of the file's shape.
+const SCHEMA: u32 = 1;
+
+/// The name under which records have generated scenarios.
+pub(in crate::cli) const GENERATED: &str = "generated";
+
+/// What `campaign.json` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli) struct Manifest {
+    schema: u32,
+    /// The share of the campaign that is in this directory.
+    pub(in crate::cli) shard: Shard,
+    /// Whether it went on to its end: through all of its runs, or to what `--budget` or
+    /// `--max-failures` allow. Not while it runs, and not after it was interrupted or killed.
+    #[serde(default)]
+    pub(in crate::cli) ended: bool,
+    /// What its runs depend on.
+    pub(in crate::cli) campaign: Parameters,
+}
+
+/// Everything that decides which runs a campaign has and what they come to. How long it may take
+/// and on how many cores is not among it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli) struct Parameters {
+    /// The program.
+    pub(in crate::cli) build: Build,
+    /// The scenario files; empty if scenarios are generated.
+    pub(in crate::cli) files: Vec<FileOf>,
+    /// The strategies.
+    pub(in crate::cli) strategies: Vec<String>,
+    /// The seeds, all shards together.
+    pub(in crate::cli) seeds: Range<u64>,
+    /// What runs are held to, as it was given.
+    pub(in crate::cli) oracles: String,
+    /// The fault families that are switched off.
+    pub(in crate::cli) without: Vec<String>,
+    /// What is changed in the files, as `key=value`.
+    pub(in crate::cli) set: Vec<String>,
+    /// The share of runs that is made twice, in percent.
+    pub(in crate::cli) twice_percent: u8,
+}
+
+/// A scenario file of a campaign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli) struct FileOf {
+    /// Its path, as it was given.
+    pub(in crate::cli) path: String,
+    /// BLAKE3 over the scenario with what `--set` changed, in hexadecimal.
+    pub(in crate::cli) digest: String,
+}
+
+impl FileOf {
+    /// A scenario, read from a path.
+    pub(in crate::cli) fn new(path: String, scenario: &Scenario) -> Self {
+        let text = render(scenario, Style::Full);
+        Self {
+            path,
+            digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+        }
+    }
+}
+
+impl Manifest {
+    pub(in crate::cli) fn new(campaign: Parameters, shard: Shard) -> Self {
+        Self {
+            schema: SCHEMA,
+            shard,
+            ended: false,
+            campaign,
+        }
+    }
+
+    /// The file's content.
+    pub(in crate::cli) fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("its keys are strings");
+        text.push('\n');
+        text
+    }
+
+    /// Reads the file's content.
+    ///
+    /// # Errors
+    /// It is none, or of another version; the reason is in words.
+    pub(in crate::cli) fn from_json(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            schema: u32,
+        }
+        let version: Versioned = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if version.schema != SCHEMA {
+            return Err(format!(
+                "it has schema {}, and this version reads {SCHEMA}",
+                version.schema
+            ));
+        }
+        let manifest: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let Range { start, end } = manifest.campaign.seeds;
+        if start < end {
+            Ok(manifest)
+        } else {
+            Err(format!("it has no seeds: {start}..{end}"))
+        }
+    }
+
+    /// How many runs its shard has.
+    pub(in crate::cli) fn runs(&self) -> u64 {
+        let Parameters {
+            files,
+            strategies,
+            seeds,
+            ..
+        } = &self.campaign;
+        (files.len().max(1) as u64)
+            .saturating_mul(strategies.len() as u64)
+            .saturating_mul(self.shard.size(seeds))
+    }
+
+    /// Why a run is none of its own, if it is none.
+    pub(in crate::cli) fn refuses(
+        &self,
+        scenario: &str,
+        strategy: &str,
+        seed: u64,
+    ) -> Option<String> {
+        let Parameters {
+            files,
+            strategies,
+            seeds,
+            ..
+        } = &self.campaign;
+        let known = if files.is_empty() {
+            scenario == GENERATED
+        } else {
+            files.iter().any(|file| file.path == scenario)
+        };
+        if !known {
+            Some(format!("the campaign has no scenario `{scenario}`"))
+        } else if !strategies.iter().any(|name| name == strategy) {
+            Some(format!("the campaign has no strategy `{strategy}`"))
+        } else if !self.shard.has(seed, seeds) {
+            let Range { start, end } = seeds;
+            Some(format!(
+                "seed {seed} is not of shard {} of seeds {start}..{end}",
+                self.shard
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+impl Parameters {
+    /// The command that makes one run again, alone.
+    pub(in crate::cli) fn repeat(&self, scenario: &str, strategy: &str, seed: u64) -> String {
+        let mut command = "hublab fuzz".to_owned();
+        let mut add = |word: &str| {
+            command.push(' ');
+            command.push_str(&quoted(word));
+        };
+        if scenario != GENERATED {
+            add(scenario);
+        }
+        let seeds = format!("{seed}..{}", seed.saturating_add(1));
+        let strategy = ["--strategy", strategy];
+        for word in ["--seeds", &seeds].into_iter().chain(strategy) {
+            add(word);
+        }
+        for word in ["--oracles", &self.oracles, "--shard", "0/1"] {
+            add(word);
+        }
+        for (flag, values) in [("--without", &self.without), ("--set", &self.set)] {
+            for value in values {
+                add(flag);
+                add(value);
+            }
+        }
+        command
+    }
+
+    /// The first thing in which two campaigns differ, in words.
+    pub(in crate::cli) fn difference(&self, other: &Self) -> Option<String> {
+        let table = |parameters: &Self| match serde_json::to_value(parameters) {
+            Ok(Value::Object(table)) => table,
+            Ok(_) | Err(_) => serde_json::Map::new(),
+        };
+        let theirs = table(other);
+        let differs = |(key, value): (String, Value)| {
+            let other = theirs.get(&key).unwrap_or(&Value::Null);
+            (*other != value).then(|| format!("`{key}` is {value} here and {other} there"))
+        };
+        table(self).into_iter().find_map(differs)
+    }
+}
+
+#[cfg(test)]
+pub(in crate::cli) mod tests {
+    use super::*;
+
+    /// A campaign over generated scenarios.
+    pub(in crate::cli) fn parameters(seeds: Range<u64>) -> Parameters {
+        Parameters {
+            build: Build::current(),
+            files: Vec::new(),
+            strategies: vec!["pubsub".to_owned(), "gossip".to_owned()],
+            seeds,
+            oracles: "claims".to_owned(),
+            without: Vec::new(),
+            set: Vec::new(),
+            twice_percent: 0,
+        }
+    }
+
+    fn shard(text: &str) -> Shard {
+        text.parse().expect("a shard")
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let manifest = Manifest::new(parameters(0..10), shard("1/4"));
+        assert_eq!(Manifest::from_json(&manifest.to_json()), Ok(manifest));
+    }
+
+    #[test]
+    fn what_is_no_campaign_is_refused_in_words() {
+        let written = Manifest::new(parameters(0..10), Shard::WHOLE).to_json();
+        for (from, to, word) in [
+            ("\"schema\": 1", "\"schema\": 2", "schema 2"),
+            ("\"0/1\"", "\"1/1\"", "no shard 1/1"),
+            ("\"end\": 10", "\"end\": 0", "no seeds"),
+            ("\"oracles\"", "\"orakles\"", "orakles"),
+        ] {
+            assert!(written.contains(from), "{written}");
+            let error = Manifest::from_json(&written.replace(from, to)).expect_err("changed");
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_shard_has_its_share_of_seeds_with_every_strategy() {
+        let manifest = Manifest::new(parameters(10..20), shard("1/4"));
+        assert_eq!(manifest.runs(), 6, "seeds 11, 15 and 19, twice");
+        assert_eq!(manifest.refuses(GENERATED, "gossip", 15), None);
+        for (scenario, strategy, seed) in [
+            ("other.toml", "gossip", 15),
+            (GENERATED, "other", 15),
+            (GENERATED, "gossip", 16),
+            (GENERATED, "gossip", 23),
+        ] {
+            assert!(manifest.refuses(scenario, strategy, seed).is_some());
+        }
+    }
+
+    #[test]
+    fn campaigns_that_differ_say_in_what() {
+        let (left, right) = (parameters(0..10), parameters(0..20));
+        let difference = left.difference(&right).expect("other seeds");
+        assert!(
+            difference.contains("`seeds`") && difference.contains("20"),
+            "{difference}"
+        );
+        assert_eq!(left.difference(&left.clone()), None);
+    }
+}

@@ -1,0 +1,422 @@
+//! Shards: a campaign over several machines, each with every n-th seed.
+//!
+//! A shard is written `i/n`, with `i` from 0: `0/4`, `1/4`, `2/4`, `3/4`. Its seeds are those whose
+//! place in the campaign's range, counted from 0, leaves `i` when divided by `n`. So every seed is
+//! in exactly one shard, and seeds that are slow together are spread.
+//!
+//! Engines that start many copies of one command tell each its number in the environment. What
+//! they say must be complete: a variable that is missing or makes no sense is an error, since a
+//! process that quietly took another share would leave holes that nobody sees.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A share of a campaign: the `index`-th of `count`, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(in crate::cli) struct Shard {
+    index: u64,
+    count: u64,
+}
+
+/// The most shards of a campaign.
+pub(in crate::cli) const SHARDS_MAX: u64 = 1_000_000;
+
+/// Why there is no shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::cli) enum ShardError {
+    #[error(
+        "`{0}` is no shard: write its index from 0 and how many there are, as 0/4, 1/4, 2/4, 3/4"
+    )]
+    Malformed(String),
+    #[error("there is no shard {index}/{count}: indexes begin with 0, so the last is {last}/{count}", last = .count - 1)]
+    Beyond { index: u64, count: u64 },
+    #[error("{0} shards are more than {SHARDS_MAX}")]
+    TooMany(u64),
+    #[error(
+        "the environment has {present} but not {missing}: which shard this is cannot be told; {HELP}"
+    )]
+    Incomplete {
+        present: &'static str,
+        missing: &'static str,
+    },
+    #[error(
+        "{name} is `{value}`, which is not a number: which shard this is cannot be told; {HELP}"
+    )]
+    NoNumber { name: &'static str, value: String },
+    #[error(
+        "the Slurm array does not have one step between its tasks ({what}): which shard this is cannot be told; use --array=0-{last} or {HELP}"
+    )]
+    Grid { what: String, last: u64 },
+    #[error("JOB_COMPLETION_INDEX is {index}, with JOB_COMPLETIONS {count}: {HELP}")]
+    Completions { index: u64, count: u64 },
+    #[error(
+        "the environment has {SLURM_ID} and {KUBERNETES_INDEX}: which of them counts cannot be told; {HELP}"
+    )]
+    Ambiguous,
+}
+
+const HELP: &str = "set it, or give --shard I/N; --shard 0/1 is the whole campaign";
+
+const SLURM_ID: &str = "SLURM_ARRAY_TASK_ID";
+const SLURM_MIN: &str = "SLURM_ARRAY_TASK_MIN";
+const SLURM_MAX: &str = "SLURM_ARRAY_TASK_MAX";
+const SLURM_STEP: &str = "SLURM_ARRAY_TASK_STEP";
+const SLURM_COUNT: &str = "SLURM_ARRAY_TASK_COUNT";
+const KUBERNETES_INDEX: &str = "JOB_COMPLETION_INDEX";
+const KUBERNETES_COUNT: &str = "JOB_COMPLETIONS";
+
+/// The shard that the environment names, and `None` if it names none.
+///
+/// Slurm sets `SLURM_ARRAY_TASK_ID`, `_MIN`, `_STEP` and `_COUNT` in each task of an array (and
+/// `_MAX`, which is only held against the others). Kubernetes sets `JOB_COMPLETION_INDEX` in each
+/// pod of an Indexed Job; `JOB_COMPLETIONS` has to be set in the job's template, as Kubernetes
+/// does not.
+///
+/// # Errors
+/// Some of an engine's variables are there and others are not, or what they say is no shard.
+pub(in crate::cli) fn from_vars(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Shard>, ShardError> {
+    let slurm = Set::read(&lookup, &[SLURM_ID, SLURM_MIN, SLURM_STEP, SLURM_COUNT])?;
+    let kubernetes = Set::read(&lookup, &[KUBERNETES_INDEX, KUBERNETES_COUNT])?;
+    match (slurm, kubernetes) {
+        (None, None) => Ok(None),
+        (Some(Set([id, min, step, count])), None) => {
+            let max = number(SLURM_MAX, lookup(SLURM_MAX))?;
+            of_slurm(id, min, step, count, max).map(Some)
+        }
+        (None, Some(Set([index, count]))) => Shard::new(index, count)
+            .map(Some)
+            .map_err(|_| ShardError::Completions { index, count }),
+        (Some(_), Some(_)) => Err(ShardError::Ambiguous),
+    }
+}
+
+fn of_slurm(
+    id: u64,
+    min: u64,
+    step: u64,
+    count: u64,
+    max: Option<u64>,
+) -> Result<Shard, ShardError> {
+    let astray = |what: String| ShardError::Grid {
+        what,
+        last: count.saturating_sub(1),
+    };
+    let last = count
+        .checked_sub(1)
+        .and_then(|steps| min.checked_add(steps.checked_mul(step)?));
+    let whole = step > 0 && last.is_some() && max.is_none_or(|max| Some(max) == last);
+    if !whole {
+        let to = max.map_or_else(String::new, |max| format!(" to {max}"));
+        return Err(astray(format!("{count} tasks from {min}{to}, step {step}")));
+    }
+    id.checked_sub(min)
+        .filter(|above| above % step == 0)
+        .and_then(|above| Shard::new(above / step, count).ok())
+        .ok_or_else(|| astray(format!("task {id} of {count} from {min}, step {step}")))
+}
+
+/// The values of an engine's variables, which are all there.
+struct Set<const N: usize>([u64; N]);
+
+impl<const N: usize> Set<N> {
+    /// `None` if none of them is there.
+    fn read(
+        lookup: impl Fn(&str) -> Option<String>,
+        names: &[&'static str; N],
+    ) -> Result<Option<Self>, ShardError> {
+        let texts = names.map(&lookup);
+        let Some(present) = texts.iter().position(Option::is_some) else {
+            return Ok(None);
+        };
+        let mut values = [0; N];
+        for ((value, text), name) in values.iter_mut().zip(texts).zip(names) {
+            *value = number(name, text)?.ok_or(ShardError::Incomplete {
+                present: names[present],
+                missing: name,
+            })?;
+        }
+        Ok(Some(Self(values)))
+    }
+}
+
+fn number(name: &'static str, text: Option<String>) -> Result<Option<u64>, ShardError> {
+    text.map(|value| plain(&value).ok_or(ShardError::NoNumber { name, value }))
+        .transpose()
+}
+
+/// Digits only: `u64::from_str` would take `+3`, too.
+fn plain(digits: &str) -> Option<u64> {
+    let only_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    only_digits.then(|| digits.parse().ok()).flatten()
+}
+
+impl Shard {
+    /// The whole campaign.
+    pub(in crate::cli) const WHOLE: Self = Self { index: 0, count: 1 };
+
+    /// The `index`-th of `count`, from 0.
+    ///
+    /// # Errors
+    /// There are not that many, or none, or more than [`SHARDS_MAX`].
+    pub(in crate::cli) fn new(index: u64, count: u64) -> Result<Self, ShardError> {
+        match count {
+            0 => Err(ShardError::Malformed(format!("{index}/{count}"))),
+            _ if count > SHARDS_MAX => Err(ShardError::TooMany(count)),
+            _ if index >= count => Err(ShardError::Beyond { index, count }),
+            _ => Ok(Self { index, count }),
+        }
+    }
+
+    /// Which of them it is, from 0.
+    pub(in crate::cli) fn index(self) -> u64 {
+        self.index
+    }
+
+    /// How many shards there are.
+    pub(in crate::cli) fn count(self) -> u64 {
+        self.count
+    }
+
+    /// Whether a seed is its own, of a campaign over `seeds`.
+    pub(in crate::cli) fn has(self, seed: u64, seeds: &Range<u64>) -> bool {
+        seeds.contains(&seed) && (seed - seeds.start) % self.count == self.index
+    }
+
+    /// Its seeds of a campaign over `seeds`, in order.
+    pub(in crate::cli) fn seeds(self, seeds: &Range<u64>) -> impl Iterator<Item = u64> + use<> {
+        let end = seeds.end;
+        let first = seeds.start.checked_add(self.index);
+        std::iter::successors(first, move |seed| seed.checked_add(self.count))
+            .take_while(move |seed| *seed < end)
+    }
+
+    /// How many those are.
+    pub(in crate::cli) fn size(self, seeds: &Range<u64>) -> u64 {
+        let all = seeds.end.saturating_sub(seeds.start);
+        all.saturating_sub(self.index).div_ceil(self.count)
+    }
+
+    /// All shards of a campaign that has this one.
+    pub(in crate::cli) fn all(self) -> impl Iterator<Item = Self> {
+        (0..self.count).map(move |index| Self { index, ..self })
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = ShardError;
+
+    fn from_str(text: &str) -> Result<Self, ShardError> {
+        let parts = text.split_once('/');
+        let numbers = parts.and_then(|(index, count)| Some((plain(index)?, plain(count)?)));
+        let (index, count) = numbers.ok_or_else(|| ShardError::Malformed(text.to_owned()))?;
+        Self::new(index, count)
+    }
+}
+
+impl From<Shard> for String {
+    fn from(shard: Shard) -> Self {
+        shard.to_string()
+    }
+}
+
+impl TryFrom<String> for Shard {
+    type Error = ShardError;
+
+    fn try_from(text: String) -> Result<Self, ShardError> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(set: &[(&str, &str)]) -> Result<Option<Shard>, ShardError> {
+        from_vars(|name| {
+            let found = set.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn slurm(id: &str, min: &str, step: &str, count: &str) -> Result<Option<Shard>, ShardError> {
+        vars(&[
+            (SLURM_ID, id),
+            (SLURM_MIN, min),
+            (SLURM_STEP, step),
+            (SLURM_COUNT, count),
+        ])
+    }
+
+    fn shard(text: &str) -> Shard {
+        text.parse().expect("a shard")
+    }
+
+    #[test]
+    fn every_seed_is_in_exactly_one_shard() {
+        for (start, end, count) in [(0, 10, 4), (7, 8, 3), (5, 105, 7), (0, 4, 4), (3, 5, 1)] {
+            let seeds = start..end;
+            let mut found = Vec::new();
+            for shard in Shard::new(0, count).expect("a shard").all() {
+                let own: Vec<u64> = shard.seeds(&seeds).collect();
+                assert_eq!(own.len() as u64, shard.size(&seeds), "{shard} of {seeds:?}");
+                assert!(own.iter().all(|seed| shard.has(*seed, &seeds)));
+                found.extend(own);
+            }
+            found.sort_unstable();
+            assert_eq!(found, seeds.collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
+    fn seeds_end_where_numbers_do() {
+        let seeds = u64::MAX - 3..u64::MAX;
+        let own: Vec<u64> = shard("1/2").seeds(&seeds).collect();
+        assert_eq!(own, [u64::MAX - 2]);
+        assert_eq!(shard("9/10").seeds(&seeds).count(), 0);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_nothing_else_is() {
+        assert_eq!(shard("3/4").to_string(), "3/4");
+        assert_eq!(shard("0/1"), Shard::WHOLE);
+        for bad in [
+            "",
+            "/",
+            "1",
+            "4/4",
+            "0/0",
+            "-1/4",
+            "+1/4",
+            "1/4/5",
+            "a/4",
+            "1/ 4",
+            "0/1000001",
+            "0/99999999999999999999",
+        ] {
+            assert!(bad.parse::<Shard>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_variables_are_no_shard() {
+        assert_eq!(vars(&[]), Ok(None));
+        assert_eq!(vars(&[("PATH", "/bin"), ("SLURM_JOB_ID", "7")]), Ok(None));
+    }
+
+    #[test]
+    fn slurm_arrays_begin_anywhere_and_step_as_they_like() {
+        assert_eq!(slurm("0", "0", "1", "4"), Ok(Some(shard("0/4"))));
+        assert_eq!(slurm("4", "1", "1", "4"), Ok(Some(shard("3/4"))));
+        assert_eq!(slurm("15", "5", "5", "3"), Ok(Some(shard("2/3"))));
+    }
+
+    #[test]
+    fn a_slurm_task_beside_the_grid_is_refused() {
+        for (id, min, step, count) in [
+            ("6", "5", "5", "3"),
+            ("20", "5", "5", "3"),
+            ("4", "5", "5", "3"),
+            ("0", "0", "0", "4"),
+            ("0", "0", "1", "0"),
+            ("0", "18446744073709551615", "1", "2"),
+        ] {
+            let error = slurm(id, min, step, count).expect_err("not a grid");
+            assert!(matches!(error, ShardError::Grid { .. }), "{error}");
+        }
+    }
+
+    /// `--array=0,5,9` has three tasks; task 0 alone would look like the first of 0, 1 and 2.
+    #[test]
+    fn a_slurm_array_with_holes_is_refused_in_every_task() {
+        for id in ["0", "5", "9"] {
+            let error = vars(&[
+                (SLURM_ID, id),
+                (SLURM_MIN, "0"),
+                (SLURM_MAX, "9"),
+                (SLURM_STEP, "1"),
+                (SLURM_COUNT, "3"),
+            ]);
+            assert!(matches!(error, Err(ShardError::Grid { .. })), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn kubernetes_indexes_are_shards() {
+        let job = |index, count| vars(&[(KUBERNETES_INDEX, index), (KUBERNETES_COUNT, count)]);
+        assert_eq!(job("2", "4"), Ok(Some(shard("2/4"))));
+        assert_eq!(
+            job("4", "4"),
+            Err(ShardError::Completions { index: 4, count: 4 })
+        );
+        assert_eq!(
+            job("0", "0"),
+            Err(ShardError::Completions { index: 0, count: 0 })
+        );
+    }
+
+    #[test]
+    fn half_of_an_engines_variables_are_an_error_that_names_the_other_half() {
+        let slurm = [
+            (SLURM_ID, "1"),
+            (SLURM_MIN, "0"),
+            (SLURM_STEP, "1"),
+            (SLURM_COUNT, "4"),
+        ];
+        for left_out in 0..slurm.len() {
+            let rest: Vec<_> = (0..slurm.len())
+                .filter(|at| *at != left_out)
+                .map(|at| slurm[at])
+                .collect();
+            let error = vars(&rest).expect_err("incomplete").to_string();
+            assert!(
+                error.contains(slurm[left_out].0) && error.contains("--shard"),
+                "{error}"
+            );
+        }
+        for (name, missing) in [
+            (KUBERNETES_INDEX, KUBERNETES_COUNT),
+            (KUBERNETES_COUNT, KUBERNETES_INDEX),
+        ] {
+            let error = vars(&[(name, "1")]).expect_err("incomplete").to_string();
+            assert!(
+                error.contains(missing) && error.contains("--shard"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_number_is_an_error_that_names_it() {
+        for value in ["", "one", "-1", "1.0", " 1"] {
+            let error = slurm("0", value, "1", "4")
+                .expect_err("no number")
+                .to_string();
+            assert!(error.contains(SLURM_MIN), "{error}");
+        }
+    }
+
+    #[test]
+    fn two_engines_at_once_are_an_error() {
+        let both = [
+            (SLURM_ID, "1"),
+            (SLURM_MIN, "0"),
+            (SLURM_STEP, "1"),
+            (SLURM_COUNT, "4"),
+            (KUBERNETES_INDEX, "1"),
+            (KUBERNETES_COUNT, "4"),
+        ];
+        assert_eq!(vars(&both), Err(ShardError::Ambiguous));
+    }
+}

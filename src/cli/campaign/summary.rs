@@ -1,0 +1,107 @@
+//! A campaign's results as people read them.
+
+use std::fmt::Write as _;
+
+use hublab_sim::campaign::record::Ending;
+
+use super::account::Account;
+use super::junit::first;
+use super::tally::{Group, Key, in_words};
+use crate::cli::exit::Exit;
+use crate::cli::render::number::{counted, grouped};
+use crate::cli::render::style;
+
+/// The groups that are told of in full.
+const GROUPS_MAX: usize = 50;
+
+/// How many runs ended how, and the groups of failures, each with the command that shows it
+/// again. The last line of a campaign that failed is such a command.
+pub(in crate::cli) fn render(account: Account<'_>) -> String {
+    let tally = account.tally;
+    let seeds = &account.parameters.seeds;
+    let mut text = format!(
+        "seeds {}..{}, shard {}, oracles {}\n",
+        seeds.start, seeds.end, account.shard, account.parameters.oracles
+    );
+    for ((strategy, scenario), suite) in &tally.suites {
+        let name = style::bold(Account::suite(strategy, scenario));
+        let mut parts = vec![counted(suite.runs(), "run")];
+        for (ending, runs) in &suite.endings {
+            let words = format!("{} {}", grouped(*runs), in_words(*ending));
+            parts.push(coloured(*ending, &words));
+        }
+        parts.push(counted(suite.events, "event"));
+        line(&mut text, format_args!("{name}  {}", parts.join(", ")));
+    }
+    let groups = tally.groups_by_seed();
+    for (key, group) in groups.iter().take(GROUPS_MAX) {
+        line(
+            &mut text,
+            format_args!("\n{}", describe(account, key, group)),
+        );
+    }
+    let left = groups.len().saturating_sub(GROUPS_MAX) as u64;
+    if left > 0 {
+        line(
+            &mut text,
+            format_args!("\nand {} more", counted(left, "group")),
+        );
+    }
+    line(&mut text, format_args!("\n{}", total(account)));
+    if let Some((key, group)) = groups.first() {
+        line(&mut text, account.repeat(key, group));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn describe(account: Account<'_>, key: &Key, group: &Group) -> String {
+    let finding = group.finding.as_ref();
+    let anomaly = finding.and_then(|finding| finding.anomaly.as_deref());
+    let named = anomaly.map(|id| format!("{id}: ")).unwrap_or_default();
+    let suite = Account::suite(&key.strategy, &key.scenario);
+    let title = style::error(format_args!("{named}{suite}: {}", key.what.title()));
+    let runs = counted(group.runs, "run");
+    let mut text = format!("{title}\n  {runs}, the first with seed {}", group.seed);
+    if let Some(finding) = finding {
+        write!(text, ": {}", first(finding)).expect("a String takes all");
+    }
+    write!(text, "\n  {}", style::dim(account.repeat(key, group))).expect("a String takes all");
+    text
+}
+
+fn total(account: Account<'_>) -> String {
+    let tally = account.tally;
+    let runs = counted(tally.runs(), "run");
+    let groups = counted(tally.groups.len() as u64, "group");
+    match tally.exit() {
+        Exit::Held => format!("{runs}: {}", style::pass("all held")),
+        Exit::Inconclusive => {
+            let open = grouped(tally.ended(Ending::Inconclusive));
+            format!(
+                "{runs}: {}",
+                style::warn(format_args!("{open} inconclusive, the others held"))
+            )
+        }
+        Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
+            format!(
+                "{runs}: {}",
+                style::error(format_args!("{groups} of failures"))
+            )
+        }
+    }
+}
+
+fn coloured(ending: Ending, words: &str) -> String {
+    match Exit::from(ending) {
+        Exit::Held => style::pass(words),
+        Exit::Inconclusive => style::warn(words),
+        Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
+            style::error(words)
+        }
+    }
+}
+
+fn line(text: &mut String, line: impl std::fmt::Display) {
+    writeln!(text, "{line}").expect("a String takes all");
+}

@@ -1,0 +1,358 @@
+//! Records added up: how many runs ended how, and which failures are the same one.
+//!
+//! The order of the records does not matter: of each group the failure with the lowest seed stands
+//! for all.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use hublab_sim::campaign::record::{Ending, Finding, Record};
+use hublab_sim::campaign::signature::Signature;
+
+use crate::cli::exit::Exit;
+
+/// What a campaign came to.
+#[derive(Debug)]
+pub(in crate::cli) struct Tally {
+    /// Seeds per chunk.
+    chunk: u64,
+    /// The runs by strategy and scenario.
+    pub(in crate::cli) suites: BTreeMap<(String, String), Suite>,
+    /// The failures by what fails.
+    pub(in crate::cli) groups: BTreeMap<Key, Group>,
+    exit: Exit,
+}
+
+/// The runs of one strategy in one scenario, or in generated ones.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Suite {
+    /// How many ended how.
+    pub(in crate::cli) endings: BTreeMap<Ending, u64>,
+    /// Trace events.
+    pub(in crate::cli) events: u64,
+    /// The real time of all runs one after another, in microseconds.
+    pub(in crate::cli) wall_us: u64,
+    /// The runs by the first seed of their chunk.
+    pub(in crate::cli) chunks: BTreeMap<u64, Chunk>,
+}
+
+/// Some of a suite's runs whose seeds follow each other.
+#[derive(Debug, Default, Clone, Copy)]
+pub(in crate::cli) struct Chunk {
+    pub(in crate::cli) runs: u64,
+    pub(in crate::cli) passed: u64,
+    pub(in crate::cli) wall_us: u64,
+}
+
+/// What makes two failures of a campaign one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) struct Key {
+    pub(in crate::cli) strategy: String,
+    /// `generated`, or the path of the scenario file.
+    pub(in crate::cli) scenario: String,
+    pub(in crate::cli) what: What,
+}
+
+/// What a group of failures has in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) enum What {
+    /// These were shrunk, and have this fingerprint.
+    Shrunk(String, Signature),
+    /// These were not, and have this signature.
+    Unshrunk(Signature),
+    /// These have no verdict of an oracle, but ended so.
+    Ended(Ending),
+}
+
+/// Failures that are the same one.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Group {
+    /// How many runs have it.
+    pub(in crate::cli) runs: u64,
+    /// The lowest of their seeds.
+    pub(in crate::cli) seed: u64,
+    /// The finding of that run; `None` for an ending.
+    pub(in crate::cli) finding: Option<Finding>,
+}
+
+impl Tally {
+    /// The most chunks of a suite.
+    const CHUNKS_MAX: u64 = 100;
+    /// The seeds of a chunk, in campaigns that are not too long for it.
+    const CHUNK: u64 = 1_000;
+
+    /// Nothing yet, of a campaign over `seeds`.
+    pub(in crate::cli) fn new(seeds: &Range<u64>) -> Self {
+        let all = seeds.end.saturating_sub(seeds.start);
+        let mut chunk = Self::CHUNK;
+        while all / chunk > Self::CHUNKS_MAX {
+            chunk = chunk.saturating_mul(10);
+        }
+        Self {
+            chunk,
+            suites: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            exit: Exit::Held,
+        }
+    }
+
+    /// Adds a run.
+    pub(in crate::cli) fn add(&mut self, record: &Record) {
+        self.exit = self.exit.max(record.verdict.into());
+        let name = (record.strategy.clone(), record.scenario.clone());
+        let suite = self.suites.entry(name).or_default();
+        *suite.endings.entry(record.verdict).or_default() += 1;
+        suite.events = suite.events.saturating_add(record.events);
+        suite.wall_us = suite.wall_us.saturating_add(record.wall_us);
+        let first = record.seed - record.seed % self.chunk;
+        let chunk = suite.chunks.entry(first).or_default();
+        chunk.runs += 1;
+        chunk.passed += u64::from(record.verdict == Ending::Pass);
+        chunk.wall_us = chunk.wall_us.saturating_add(record.wall_us);
+        for finding in &record.findings {
+            let signature = finding.signature.clone();
+            let what = match &finding.fingerprint {
+                Some(fingerprint) => What::Shrunk(fingerprint.clone(), signature),
+                None => What::Unshrunk(signature),
+            };
+            self.group(record, what, Some(finding));
+        }
+        if !matches!(record.verdict, Ending::Pass | Ending::Inconclusive)
+            && (record.findings.is_empty() || record.verdict != Ending::Fail)
+        {
+            self.group(record, What::Ended(record.verdict), None);
+        }
+    }
+
+    fn group(&mut self, record: &Record, what: What, finding: Option<&Finding>) {
+        let key = Key {
+            strategy: record.strategy.clone(),
+            scenario: record.scenario.clone(),
+            what,
+        };
+        let first = || Group {
+            runs: 0,
+            seed: record.seed,
+            finding: finding.cloned(),
+        };
+        let group = self.groups.entry(key).or_insert_with(first);
+        let runs = group.runs + 1;
+        if record.seed < group.seed {
+            *group = first();
+        }
+        group.runs = runs;
+    }
+
+    /// What all runs together came to.
+    pub(in crate::cli) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// How many runs ended so, in all suites.
+    pub(in crate::cli) fn ended(&self, how: Ending) -> u64 {
+        self.suites.values().map(|suite| suite.ended(how)).sum()
+    }
+
+    /// How many runs there are.
+    pub(in crate::cli) fn runs(&self) -> u64 {
+        self.suites.values().map(Suite::runs).sum()
+    }
+
+    /// How many trace events they have.
+    pub(in crate::cli) fn events(&self) -> u64 {
+        let events = self.suites.values().map(|suite| suite.events);
+        events.fold(0, u64::saturating_add)
+    }
+
+    /// Seeds per chunk.
+    pub(in crate::cli) fn chunk(&self) -> u64 {
+        self.chunk
+    }
+
+    /// The groups, those whose first seed is lowest first.
+    pub(in crate::cli) fn groups_by_seed(&self) -> Vec<(&Key, &Group)> {
+        let mut groups: Vec<(&Key, &Group)> = self.groups.iter().collect();
+        groups.sort_by_key(|(_, group)| group.seed);
+        groups
+    }
+}
+
+impl Suite {
+    /// How many runs there are.
+    pub(in crate::cli) fn runs(&self) -> u64 {
+        self.endings.values().sum()
+    }
+
+    /// How many ended so.
+    pub(in crate::cli) fn ended(&self, how: Ending) -> u64 {
+        self.endings.get(&how).copied().unwrap_or(0)
+    }
+}
+
+impl What {
+    /// In one line, without the strategy: `no_resurrection ghost (deliver gossip.sync)`.
+    pub(in crate::cli) fn title(&self) -> String {
+        match self {
+            Self::Shrunk(_, signature) | Self::Unshrunk(signature) => {
+                let text = signature.to_string();
+                let named = text.strip_prefix(&signature.strategy);
+                named.map_or(text.clone(), |rest| rest.trim_start().to_owned())
+            }
+            Self::Ended(ending) => in_words(*ending).to_owned(),
+        }
+    }
+
+    /// The name of the group's scenario file, without its extension.
+    pub(in crate::cli) fn file_stem(&self) -> Option<&str> {
+        match self {
+            Self::Shrunk(fingerprint, _) => Some(fingerprint),
+            Self::Unshrunk(_) | Self::Ended(_) => None,
+        }
+    }
+}
+
+/// An ending as people say it.
+pub(in crate::cli) fn in_words(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Pass => "passed",
+        Ending::Inconclusive => "inconclusive",
+        Ending::Fail => "failed",
+        Ending::TimedOut => "outlived its wall-clock limit",
+        Ending::WorkerLost => "ended its worker process",
+        Ending::NotReproduced => "failed, but not alone in a fresh process",
+        Ending::Mismatch => "came to another digest when it was made again",
+        Ending::Bug => "met a bug of hublab",
+    }
+}
+
+#[cfg(test)]
+pub(in crate::cli) mod tests {
+    use hublab_sim::campaign::record::SCHEMA;
+
+    use super::super::manifest::GENERATED;
+    use super::*;
+
+    /// A run of a generated scenario that passed.
+    pub(in crate::cli) fn passed(strategy: &str, seed: u64) -> Record {
+        Record {
+            schema: SCHEMA,
+            scenario: GENERATED.to_owned(),
+            strategy: strategy.to_owned(),
+            seed,
+            verdict: Ending::Pass,
+            digest: Some(format!("{seed:064x}")),
+            events: 100,
+            virtual_us: 60_000_000,
+            wall_us: 1_000,
+            converged_us: None,
+            findings: Vec::new(),
+            reach: BTreeMap::new(),
+            families: Vec::new(),
+            claimed: Vec::new(),
+            note: None,
+        }
+    }
+
+    /// One in which a ghost came back.
+    pub(in crate::cli) fn failed(strategy: &str, seed: u64, fingerprint: Option<&str>) -> Record {
+        let signature = Signature {
+            strategy: strategy.to_owned(),
+            oracle: "no_resurrection".to_owned(),
+            defect: "ghost".to_owned(),
+            cause: format!("deliver {strategy}.sync"),
+        };
+        Record {
+            verdict: Ending::Fail,
+            findings: vec![Finding {
+                signature,
+                at_us: 31_000_000,
+                node: "n3".to_owned(),
+                detail: format!("child <a> of seed {seed} is \"back\" & 100% | there\nagain"),
+                line: 0,
+                fingerprint: fingerprint.map(str::to_owned),
+                anomaly: fingerprint.map(|_| "A2".to_owned()),
+            }],
+            ..passed(strategy, seed)
+        }
+    }
+
+    /// One that ended without a finding.
+    pub(in crate::cli) fn ended(strategy: &str, seed: u64, verdict: Ending) -> Record {
+        Record {
+            verdict,
+            ..passed(strategy, seed)
+        }
+    }
+
+    fn tally(records: &[Record]) -> Tally {
+        let mut tally = Tally::new(&(0..1_000));
+        records.iter().for_each(|record| tally.add(record));
+        tally
+    }
+
+    #[test]
+    fn failures_of_one_fingerprint_are_one_group_told_by_its_lowest_seed() {
+        let records = [9, 4, 7].map(|seed| failed("gossip", seed, Some("f")));
+        let tally = tally(&records);
+        let groups = tally.groups_by_seed();
+        let [(key, group)] = groups.as_slice() else {
+            panic!("{groups:?}");
+        };
+        assert_eq!((group.runs, group.seed), (3, 4));
+        assert!(
+            group
+                .finding
+                .as_ref()
+                .is_some_and(|finding| finding.detail.contains("seed 4"))
+        );
+        assert_eq!(
+            key.what.title(),
+            "no_resurrection ghost (deliver gossip.sync)"
+        );
+        assert_eq!(key.what.file_stem(), Some("f"));
+    }
+
+    #[test]
+    fn shrunk_and_unshrunk_failures_strategies_and_endings_are_told_apart() {
+        let tally = tally(&[
+            failed("gossip", 1, Some("f")),
+            failed("gossip", 2, None),
+            failed("pubsub", 3, None),
+            ended("pubsub", 4, Ending::WorkerLost),
+            ended("pubsub", 5, Ending::Inconclusive),
+            passed("pubsub", 6),
+        ]);
+        let seeds: Vec<u64> = tally
+            .groups_by_seed()
+            .iter()
+            .map(|(_, group)| group.seed)
+            .collect();
+        assert_eq!(seeds, [1, 2, 3, 4]);
+        assert_eq!((tally.runs(), tally.events()), (6, 600));
+        assert_eq!(tally.ended(Ending::Fail), 3);
+    }
+
+    #[test]
+    fn the_exit_is_that_of_the_worst_run() {
+        for (how, code) in [
+            (Ending::Pass, 0),
+            (Ending::Inconclusive, 3),
+            (Ending::Fail, 1),
+            (Ending::TimedOut, 1),
+            (Ending::WorkerLost, 1),
+            (Ending::NotReproduced, 4),
+            (Ending::Mismatch, 4),
+            (Ending::Bug, 70),
+        ] {
+            let tally = tally(&[ended("gossip", 1, how), passed("gossip", 2)]);
+            assert_eq!(tally.exit().code(), code, "{how:?}");
+        }
+    }
+
+    #[test]
+    fn long_campaigns_have_larger_chunks() {
+        assert_eq!(Tally::new(&(0..100_000)).chunk(), 1_000);
+        assert_eq!(Tally::new(&(0..200_000)).chunk(), 10_000);
+        assert!(Tally::new(&(0..u64::MAX)).chunk() > 1 << 50);
+    }
+}

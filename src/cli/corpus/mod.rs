@@ -1,0 +1,334 @@
+//! `hublab corpus`: failures that were met once, saved as scenario files and run again.
+//!
+//! A corpus is a directory to be kept under version control. Everything in it failed when it was
+//! saved; that it holds now is what `corpus run` and `fuzz --corpus` ask for.
+
+mod entry;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use hublab_sim::observe::judge::Verdict;
+use hublab_sim::report::Report;
+use hublab_sim::run::{Options, run as simulate};
+use hublab_sim::scenario::{Scenario, load};
+use hublab_strategies::time::micros;
+
+use self::entry::{Entry, New, failures};
+use super::args::Overrides;
+use super::args::corpus::{Add, Corpus, CorpusCommand, Run, Which};
+use super::capsules;
+use super::exit::Exit;
+use super::files::{self, Source};
+use super::output::quoted;
+use super::pool::{self, End, Ended, Limits};
+use super::progress::{Meter, Progress};
+use super::render::number::counted;
+use super::render::style;
+use super::{Context, Stop, tell_bug};
+
+pub(super) fn corpus(args: &Corpus, context: &Context) -> Result<Exit, Stop> {
+    match &args.what {
+        CorpusCommand::Add(args) => add(args, context),
+        CorpusCommand::List(args) => list(args, context),
+        CorpusCommand::Run(args) => run(args, context),
+    }
+}
+
+/// A run of a saved failure.
+struct Job {
+    scenario: Scenario,
+    strategy: String,
+    meter: Meter,
+}
+
+/// Makes runs with their own seeds, in order, and hands each to `take` with its number.
+fn run_all(
+    jobs: Vec<(Scenario, String)>,
+    limits: Limits,
+    context: &Context,
+    take: impl FnMut(usize, Ended<Result<Report, String>>) -> Result<(), Stop>,
+) -> Result<End, Stop> {
+    let length = |scenario: &Scenario| micros(scenario.run.duration);
+    let all = jobs.iter().map(|(scenario, _)| length(scenario));
+    let all = all.fold(0, u64::saturating_add);
+    let progress = Progress::new(&context.output, "run", jobs.len() as u64, all);
+    let jobs = jobs.into_iter().map(|(scenario, strategy)| Job {
+        meter: progress.meter(length(&scenario)),
+        scenario,
+        strategy,
+    });
+    let catalog = Arc::clone(&context.catalog);
+    let work = move |job: Job| {
+        let mut options = Options::default();
+        options.sinks.push(Box::new(job.meter));
+        let seed = job.scenario.run.seed;
+        let run = simulate(&job.scenario, &job.strategy, seed, &catalog, options);
+        run.map(|run| run.report).map_err(|error| error.to_string())
+    };
+    let mut take = take;
+    pool::run(jobs, limits, work, |number, ended| {
+        progress.part_done();
+        take(number, ended)
+    })
+}
+
+fn add(args: &Add, context: &Context) -> Result<Exit, Stop> {
+    let mut exit = Exit::Held;
+    for path in &args.failures {
+        let is_file = path
+            .extension()
+            .is_some_and(|extension| extension == "toml");
+        let added = if is_file || path.is_dir() {
+            add_files(path, args, context)
+        } else {
+            add_capsule(path, args, context)
+        };
+        exit = exit.max(told(added, context)?);
+    }
+    Ok(exit)
+}
+
+/// Tells why one of several cannot be added: the others still can.
+fn told(added: Result<Exit, Stop>, context: &Context) -> Result<Exit, Stop> {
+    if let Err(Stop::Usage(reason)) = &added {
+        let error = style::error("error:");
+        context.output.note(format_args!("{error} {reason}"));
+        return Ok(Exit::Usage);
+    }
+    added
+}
+
+fn add_capsule(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
+    let capsule = capsules::open(path, args.size)?;
+    let (header, report) = (capsule.header(), &capsule.footer().report);
+    let name = path.to_string_lossy();
+    let scenario = Scenario::read(&name, header.scenario.as_bytes(), &context.catalog);
+    let scenario = scenario.map_err(|problems| {
+        context.output.diagnostic(&problems);
+        capsules::unusable(path, "its scenario is not accepted by this program")
+    })?;
+    let new = New::of(scenario, None, report)
+        .ok_or_else(|| capsules::unusable(path, "nothing failed in this run: nothing to save"))?;
+    save(&new, &args.which, context)
+}
+
+fn add_files(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
+    let none = Overrides::default();
+    let sources = files::read_all(&[path.to_owned()], &none, context);
+    sources.tell_repetition(&none, context);
+    let mut exit = sources.exit;
+    for source in &sources.good {
+        exit = exit.max(told(add_file(source, args, context), context)?);
+    }
+    Ok(exit)
+}
+
+fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop> {
+    let Source {
+        path,
+        scenario,
+        text,
+    } = source;
+    let strategies = scenario.run.strategies.iter();
+    let jobs = strategies.map(|name| (scenario.clone(), name.clone()));
+    let limits = Limits {
+        workers: 1,
+        wall: args.wall_limit,
+    };
+    let (mut found, mut exit) = (false, Exit::Held);
+    let end = run_all(jobs.collect(), limits, context, |_, ended| {
+        let report = match ended {
+            Ended::Done(report) => report.map_err(|error| capsules::unusable(path, error))?,
+            Ended::Panicked(what) => {
+                tell_bug(context, &what);
+                return Err(Stop::Told(Exit::Bug));
+            }
+            Ended::Overdue => return Err(capsules::unusable(path, "it outlives --wall-limit")),
+        };
+        if let Some(new) = New::of(scenario.clone(), Some(text), &report) {
+            found = true;
+            exit = exit.max(save(&new, &args.which, context)?);
+        }
+        Ok(())
+    })?;
+    match end {
+        End::Interrupted => Ok(Exit::Interrupted),
+        End::Complete | End::Overdue if !found => Err(capsules::unusable(
+            path,
+            "nothing fails in it: nothing to save",
+        )),
+        End::Complete | End::Overdue => Ok(exit),
+    }
+}
+
+fn save(new: &New, which: &Which, context: &Context) -> Result<Exit, Stop> {
+    let corpus = &which.corpus;
+    let saved = new.save(corpus);
+    let (path, is_new) = saved.map_err(|error| {
+        Stop::Usage(format!("{}: cannot be written: {error}", corpus.display()))
+    })?;
+    let word = if is_new {
+        style::pass("saved")
+    } else {
+        style::dim("known")
+    };
+    context
+        .output
+        .line(format_args!("{word} {}", path.display()))?;
+    Ok(Exit::Held)
+}
+
+/// What is saved, by name, and whether all of it can be read. What is wrong has been told.
+fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, Exit), Stop> {
+    let directory = &which.corpus;
+    if !directory.is_dir() {
+        let reason = "there is no such directory: `hublab corpus add` makes it";
+        return Err(Stop::Usage(format!("{}: {reason}", directory.display())));
+    }
+    if load::find(std::slice::from_ref(directory)).is_err() {
+        let name = directory.display();
+        context
+            .output
+            .note(format_args!("{name}: nothing is saved here"));
+        return Ok((Vec::new(), Exit::Held));
+    }
+    let none = Overrides::default();
+    let sources = files::read_all(std::slice::from_ref(directory), &none, context);
+    sources.tell_repetition(&none, context);
+    let exit = sources.exit;
+    let entry = |source: Source| Entry::new(source.path, &source.text, source.scenario);
+    Ok((sources.good.into_iter().map(entry).collect(), exit))
+}
+
+fn list(args: &Which, context: &Context) -> Result<Exit, Stop> {
+    let (entries, exit) = entries(args, context)?;
+    let width = entries
+        .iter()
+        .map(|entry| entry.name().chars().count())
+        .max();
+    for entry in entries {
+        let (name, scenario) = (entry.name(), &entry.scenario);
+        let gap = " ".repeat(width.unwrap_or(0) - name.chars().count());
+        let size = format!(
+            "seed {}, {}, {}",
+            scenario.run.seed,
+            counted(scenario.cluster.nodes.len() as u64, "node"),
+            counted(scenario.steps.len() as u64, "step")
+        );
+        let name = style::bold(&name);
+        let how = in_words(&entry);
+        context
+            .output
+            .line(format_args!("{name}{gap}  {how}; {size}"))?;
+    }
+    Ok(exit)
+}
+
+fn in_words(entry: &Entry) -> String {
+    let signatures: Vec<&str> = entry.signatures.iter().map(String::as_str).collect();
+    if signatures.is_empty() {
+        format!(
+            "{} (no signature)",
+            entry.scenario.run.strategies.join(", ")
+        )
+    } else {
+        signatures.join("; ")
+    }
+}
+
+fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
+    let (entries, mut exit) = entries(&args.which, context)?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let limits = Limits {
+        workers: args.jobs.map_or(cores, usize::from),
+        wall: args.wall_limit,
+    };
+    let jobs: Vec<(&Entry, &String)> = entries
+        .iter()
+        .flat_map(|entry| {
+            entry
+                .scenario
+                .run
+                .strategies
+                .iter()
+                .map(move |name| (entry, name))
+        })
+        .collect();
+    let runs = jobs
+        .iter()
+        .map(|(entry, name)| (entry.scenario.clone(), (*name).clone()));
+    let (mut repeat, mut held) = (None, 0);
+    let end = run_all(runs.collect(), limits, context, |number, ended| {
+        let (entry, strategy) = jobs[number];
+        let (outcome, line) = judge(entry, strategy, ended, context);
+        exit = exit.max(outcome);
+        if outcome == Exit::Held {
+            held += 1;
+        } else {
+            let path = quoted(&entry.path.to_string_lossy());
+            let strategy = quoted(strategy);
+            repeat.get_or_insert(format!("hublab run {path} --strategy {strategy}"));
+        }
+        context.output.line(line)
+    })?;
+    match end {
+        End::Complete => {}
+        End::Interrupted => exit = exit.max(Exit::Interrupted),
+        End::Overdue => context
+            .output
+            .note("ended: a run took longer than --wall-limit"),
+    }
+    let all = counted(jobs.len() as u64, "saved failure");
+    context
+        .output
+        .line(format_args!("{held} of {all} hold now"))?;
+    repeat
+        .iter()
+        .try_for_each(|command| context.output.line(command))?;
+    Ok(exit)
+}
+
+/// What became of a saved failure, in a line.
+fn judge(
+    entry: &Entry,
+    strategy: &str,
+    ended: Ended<Result<Report, String>>,
+    context: &Context,
+) -> (Exit, String) {
+    let name = format!("{} ({strategy})", entry.name());
+    let report = match ended {
+        Ended::Done(Ok(report)) => report,
+        Ended::Done(Err(reason)) => {
+            return (
+                Exit::Usage,
+                format!("{}  {name}: {reason}", style::error("error")),
+            );
+        }
+        Ended::Panicked(what) => {
+            tell_bug(context, &what);
+            return (Exit::Bug, format!("{}  {name}", style::error("bug")));
+        }
+        Ended::Overdue => {
+            let late = style::warn("inconclusive");
+            return (
+                Exit::Inconclusive,
+                format!("{late}  {name}: it outlives --wall-limit"),
+            );
+        }
+    };
+    let line = match report.verdict {
+        Verdict::Pass => format!("{}  {name}", style::pass("holds now")),
+        Verdict::Inconclusive => format!("{}  {name}", style::warn("inconclusive")),
+        Verdict::Fail => {
+            let now = failures(&report);
+            let as_saved =
+                entry.signatures.is_empty() || entry.signatures.iter().any(|one| now.contains(one));
+            let word = if as_saved { "fails" } else { "fails otherwise" };
+            let now: Vec<String> = now.into_iter().collect();
+            format!("{}  {name}: {}", style::error(word), now.join("; "))
+        }
+    };
+    (report.verdict.into(), line)
+}
