@@ -72,7 +72,10 @@ pub(super) fn responder(
     builder(key, preamble)?.build_responder()
 }
 
-fn builder<'a>(key: &'a [u8; 32], preamble: &'a Preamble) -> Result<Builder<'a>, snow::Error> {
+pub(super) fn builder<'a>(
+    key: &'a [u8; 32],
+    preamble: &'a Preamble,
+) -> Result<Builder<'a>, snow::Error> {
     Builder::new(PATTERN.parse()?)
         .psk(0, key)?
         .prologue(preamble)

@@ -1,8 +1,6 @@
 //! Transports against each other on loopback, and against strangers.
 
 mod golden;
-mod initiator;
-mod kept_out;
 mod pairs;
 
 use std::sync::Arc;
@@ -70,29 +68,36 @@ impl Node {
     }
 
     async fn expect_up(&mut self, name: &str) -> u64 {
-        match self.next().await {
-            Incoming::Up { node, incarnation } if node == NodeId::new(name) => incarnation,
-            other => panic!("expected {name} up, got {other:?}"),
-        }
+        let next = self.next().await;
+        let Incoming::Up { node, incarnation } = &next else {
+            panic!("expected {name} up, got {next:?}");
+        };
+        assert_eq!(node.as_str(), name);
+        *incarnation
     }
 
     async fn expect_down(&mut self, name: &str) -> DownReason {
-        match self.next().await {
-            Incoming::Down { node, reason } if node == NodeId::new(name) => reason,
-            other => panic!("expected {name} down, got {other:?}"),
-        }
+        let next = self.next().await;
+        let Incoming::Down { node, reason } = &next else {
+            panic!("expected {name} down, got {next:?}");
+        };
+        assert_eq!(node.as_str(), name);
+        *reason
     }
 
     async fn expect_message(&mut self, name: &str) -> (u8, Bytes) {
-        match self.next().await {
-            Incoming::Message {
-                from,
-                channel,
-                bytes,
-                ..
-            } if from == NodeId::new(name) => (channel, bytes),
-            other => panic!("expected a message from {name}, got {other:?}"),
-        }
+        let next = self.next().await;
+        let Incoming::Message {
+            from,
+            channel,
+            bytes,
+            ..
+        } = &next
+        else {
+            panic!("expected a message from {name}, got {next:?}");
+        };
+        assert_eq!(from.as_str(), name);
+        (*channel, bytes.clone())
     }
 
     fn send(&self, to: &str, text: &'static str) {
