@@ -55,6 +55,9 @@ pub struct Failure<'a> {
     /// How it fails. Its oracle is the only one that watches while shrinking; if it is the key of
     /// a claim, the first expectation of that kind that fails is kept as it stands.
     pub signature: &'a Signature,
+    /// The anomaly that the failure is, as `A5`, if it has a name that is to be kept: one signature
+    /// can have several causes, and the simplest of them would take the place of all others.
+    pub anomaly: Option<&'a str>,
 }
 
 /// How much may be spent on one failure.
@@ -192,7 +195,7 @@ pub enum ShrinkError {
 /// let catalog = Catalog::default();
 /// let scenario = Scenario::read("rows.toml", text.as_bytes(), &catalog).expect("a good file");
 /// let found = findings(&scenario, "pubsub", 7, &["own_truth"], &catalog)?;
-/// let failure = Failure { scenario: &scenario, strategy: "pubsub", seed: 7, signature: &found[0] };
+/// let failure = Failure { scenario: &scenario, strategy: "pubsub", seed: 7, signature: &found[0], anomaly: None };
 /// let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ())?;
 /// assert_eq!((shrunk.after.steps, shrunk.after.nodes), (2, 2));
 /// # Ok::<(), hublab_sim::shrink::ShrinkError>(())
@@ -224,7 +227,8 @@ pub fn shrink(
 }
 
 /// Everything that fails when a scenario is run with its own expectations and, beside them, the
-/// named oracles; names that no oracle has are left out. The first to fail is the first.
+/// named oracles; names that no oracle has are left out. The first to fail is the first. What the
+/// scenario says is violated, and is, is no failure, unless it is named.
 ///
 /// # Errors
 /// The strategy is unknown or refuses its parameters.
@@ -236,18 +240,24 @@ pub fn findings(
     catalog: &Catalog,
 ) -> Result<Vec<Signature>, ShrinkError> {
     let mut watched = resolve(scenario, seed, catalog);
-    watched
-        .expectations
-        .retain(|expectation| !matches!(expectation.claim, Claim::Violates(_)));
     let known = oracles.iter().filter(|name| oracle::NAMES.contains(name));
     watched.expectations.extend(known.map(|name| always(name)));
     let report = run(&watched, strategy, seed, catalog, Options::default())?.report;
-    let first = |signature: &Signature| {
-        let at = violation_of(&report, signature).map(|violation| violation.at_us);
-        at.unwrap_or(u64::MAX)
+    let held_to = |name: &str| {
+        let mut claims = watched
+            .expectations
+            .iter()
+            .map(|expectation| &expectation.claim);
+        claims.any(|claim| matches!(claim, Claim::Always(oracle) if oracle == name))
     };
     let mut all = Signature::all(&report);
-    all.sort_by_key(first);
+    all.retain(|signature| match violation_of(&report, signature) {
+        Some(violation) => violation.oracle == oracle::NO_CRASH || held_to(&violation.oracle),
+        None => true,
+    });
+    all.sort_by_key(|signature| {
+        violation_of(&report, signature).map_or(u64::MAX, |violation| violation.at_us)
+    });
     Ok(all)
 }
 

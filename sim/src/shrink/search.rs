@@ -11,6 +11,7 @@ use super::mend::{instant, mend};
 use super::{Budget, Ended, Failure, Progress, Size, Watcher};
 use crate::campaign::signature::Signature;
 use crate::catalog::Catalog;
+use crate::classify;
 use crate::observe::judge::Verdict;
 use crate::report::Report;
 use crate::run::{Options, run};
@@ -122,8 +123,9 @@ impl<'a> Search<'a> {
             .report;
         self.runs += 1;
         self.events += report.events;
-        let fails =
-            fails_with(&report, self.failure.signature) && self.watcher.accepts(scenario, &report);
+        let fails = fails_with(&report, self.failure.signature)
+            && self.watcher.accepts(scenario, &report)
+            && self.is_named(scenario);
         let progress = Progress {
             runs: self.runs,
             size: Size::of(if fails { scenario } else { &self.best.scenario }),
@@ -132,6 +134,26 @@ impl<'a> Search<'a> {
             self.ended = Some(Ended::Stopped);
         }
         fails.then_some(report)
+    }
+
+    /// Whether a candidate is still the anomaly that it has to be.
+    fn is_named(&self, scenario: &Scenario) -> bool {
+        let Failure {
+            strategy,
+            signature,
+            anomaly,
+            ..
+        } = *self.failure;
+        let named = || {
+            classify::of_run(
+                scenario,
+                strategy,
+                scenario.run.seed,
+                signature,
+                self.catalog,
+            )
+        };
+        anomaly.is_none_or(|anomaly| named() == Some(anomaly))
     }
 
     /// Whether nothing may be tried any more.

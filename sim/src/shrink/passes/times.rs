@@ -15,6 +15,9 @@ const GRIDS: &[Duration] = &[
     Duration::from_millis(1),
 ];
 
+/// No step is moved to before this: at time 0 nodes boot, and what happens then is another story.
+const FIRST: Duration = Duration::from_secs(1);
+
 /// Shortens waits and rounds numbers.
 pub(super) fn times(search: &mut Search<'_>) {
     search.edit(|_, _| grids());
@@ -58,9 +61,9 @@ fn moves(scenario: &Scenario, place: usize) -> Vec<Edit> {
         .into_iter()
         .filter(|closer| *closer < gap)
         .map(|closer| before + closer)
-        .chain([before + gap / 2]);
+        .chain([before + gap / 2, FIRST]);
     let mut targets: Vec<Duration> = earlier.chain(rounded(at)).collect();
-    targets.retain(|target| *target != at);
+    targets.retain(|target| *target != at && *target >= FIRST);
     targets
         .into_iter()
         .flat_map(|target| -> [Edit; 2] {
