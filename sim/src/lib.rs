@@ -38,6 +38,8 @@
 //! | [`oracle`] | what must hold in every run |
 //! | [`anomaly`] | the known faults of the original, and the scenarios that show them |
 //! | [`generate`] | scenarios made from seeds |
+//! | [`classify`] | which of them a failure is |
+//! | [`shrink`] | the smallest scenario that fails the same way |
 //! | [`campaign`] | many seeds: records, signatures |
 //! | [`trace`] | events, the digest, capsules, and what is read back: replay, diff, why |
 //!
@@ -81,6 +83,7 @@ compile_error!(
 pub mod anomaly;
 pub mod campaign;
 pub mod catalog;
+pub mod classify;
 pub mod effects;
 pub mod engine;
 pub mod generate;
@@ -92,8 +95,10 @@ pub mod oracle;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod simulation;
 pub mod stream;
 pub mod trace;
 pub mod twice;
+mod twin;
 pub mod world;

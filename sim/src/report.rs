@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::observe::findings::Inconclusive;
 use crate::observe::judge::{Judgement, Verdict};
 use crate::observe::timeline::Segment;
 use crate::oracle::Violation;
@@ -45,6 +46,9 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// Violations beyond the first 100 of an oracle.
     pub violations_suppressed: u64,
+    /// Oracles that could not judge, and why.
+    #[serde(default)]
+    pub inconclusive: Vec<Inconclusive>,
     /// What happened, step by step.
     pub timeline: Vec<Segment>,
     /// The command that repeats the run.

@@ -19,6 +19,7 @@ use crate::scenario::resolve::resolve;
 use crate::simulation::Simulation;
 use crate::trace::Event;
 use crate::trace::recorder::{Recorder, Sink};
+use crate::twin::{Twin, twin};
 use crate::world::{Stepping, with_runtime};
 
 /// The events after which a run is ended as `inconclusive`, unless asked otherwise.
@@ -193,6 +194,7 @@ where
         oracles,
     } = options;
     let observers = Observers::new(&resolved, strategy, oracles);
+    let has_job = job.is_some();
     let (finished, crashed, value) = with_runtime(seed, |runtime| {
         let simulation = runtime.block_on(async {
             let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
@@ -202,6 +204,20 @@ where
         let (finished, crashed) = simulation.run_to_end(runtime, stepping);
         (finished, crashed, job.and_then(|job| job.end(runtime)))
     });
+    let mut finished = finished;
+    if finished.outcome.findings.accuse_clocks() {
+        let twin = if has_job {
+            Twin::Open("a run with a job beside it cannot be made again".to_owned())
+        } else {
+            let options = Options {
+                stepping,
+                budget,
+                ..Options::default()
+            };
+            twin(&resolved, strategy, catalog, options)?
+        };
+        finished.outcome.weigh(twin, &resolved, strategy);
+    }
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok((
         make(&resolved, strategy, seed, finished, crashed, wall_us),
@@ -277,8 +293,9 @@ fn make(
         converged_us: outcome.converged_since.map(|at| at.0),
         rows: outcome.rows,
         expectations,
-        violations: outcome.violations,
-        violations_suppressed: outcome.suppressed,
+        violations: outcome.findings.violations,
+        violations_suppressed: outcome.findings.suppressed,
+        inconclusive: outcome.findings.inconclusive,
         timeline: outcome.timeline,
         replay: String::new(),
     };

@@ -154,6 +154,7 @@ impl<'a> Results<'a> {
             expectations: Vec::new(),
             violations: Vec::new(),
             violations_suppressed: 0,
+            inconclusive: Vec::new(),
             timeline: Vec::new(),
             replay: self.plan.replay(task),
         }

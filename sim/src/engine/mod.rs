@@ -37,7 +37,7 @@ use crate::node::{Node, NodeInput};
 use crate::observe::{Observers, Scene};
 use crate::oracle::{NO_CRASH, Violation};
 use crate::scenario::model::{Cluster, NodeIx, Scenario};
-use crate::trace::event::{EventId, Payload};
+use crate::trace::event::{EventId, KindIx, Payload};
 use crate::trace::recorder::Recorder;
 use crate::world::Timeline;
 
@@ -186,6 +186,22 @@ impl Engine {
 
     fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
         let id = self.recorder.record(self.now, node, cause, payload);
+        self.show_last();
+        id
+    }
+
+    /// The number of a kind of message; its first use is an event like any other.
+    fn kind(&mut self, name: &'static str) -> KindIx {
+        let before = self.recorder.events();
+        let kind = self.recorder.kind(self.now, name);
+        if self.recorder.events() > before {
+            self.show_last();
+        }
+        kind
+    }
+
+    /// Shows the event recorded last to the observers.
+    fn show_last(&mut self) {
         if let Some(event) = self.recorder.last() {
             self.observers.event(
                 event,
@@ -195,7 +211,6 @@ impl Engine {
                 },
             );
         }
-        id
     }
 
     /// Moves time to `instant`; whoever looks at the end of instants looks now.

@@ -50,7 +50,7 @@ impl Engine {
             Access::Open => None,
             Access::Closed(reason) => Some(reason),
         };
-        let kind = self.recorder.kind(self.now, packet.kind);
+        let kind = self.kind(packet.kind);
         let params = self.network.params(link);
         let leaves = self.departure(from, to);
         let channel = packet.channel.id;

@@ -6,14 +6,17 @@
 //! (an owner that the observer can reach) or if there are none (one that it cannot). So a change
 //! costs the same however large the registries are.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
 use hublab_strategies::name::NameHasher;
 use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Row, RowChange, Time};
 
 use smallvec::SmallVec;
 
+use super::defect::{Defect, Kind};
 use super::{Facts, World};
-use crate::engine::Child;
+use crate::engine::{Child, NodeState};
 use crate::scenario::model::NodeIx;
 
 /// What an observer knows of one owner.
@@ -64,11 +67,15 @@ pub struct Convergence {
     since: Option<Time>,
     /// Since when something is as it should not be, where the start of the child does not tell.
     onset: HashMap<(NodeIx, NodeIx, ChildId), Time, rustc_hash::FxBuildHasher>,
+    /// Children that are not looked at.
+    outside: BTreeSet<ChildId>,
 }
 
 impl Convergence {
-    pub(crate) fn new(nodes: usize) -> Self {
+    /// `outside`: children that are not looked at.
+    pub(crate) fn new(nodes: usize, outside: BTreeSet<ChildId>) -> Self {
         Self {
+            outside,
             observers: (0..nodes)
                 .map(|_| Observer {
                     settled: true,
@@ -111,6 +118,10 @@ impl Convergence {
         &self.flipped
     }
 
+    fn is_outside(&self, child: &ChildId) -> bool {
+        !self.outside.is_empty() && self.outside.contains(child)
+    }
+
     pub(crate) fn row_changed(
         &mut self,
         now: Time,
@@ -118,6 +129,9 @@ impl Convergence {
         change: &RowChange,
         facts: &Facts,
     ) {
+        if self.is_outside(&change.child) {
+            return;
+        }
         let (before, after) = (change.before.as_deref(), change.after.as_deref());
         let mut all_right = before.is_none();
         for (row, sign) in [(before, -1), (after, 1)] {
@@ -214,6 +228,9 @@ impl Convergence {
         child: &ChildId,
         running: &Child,
     ) {
+        if self.is_outside(child) {
+            return;
+        }
         self.pending.push((
             now,
             TruthChange::Started(node, child.clone(), running.clone()),
@@ -221,12 +238,15 @@ impl Convergence {
     }
 
     pub(crate) fn child_stopped(&mut self, now: Time, node: NodeIx, child: &ChildId, pid: &Pid) {
+        if self.is_outside(child) {
+            return;
+        }
         self.pending
             .push((now, TruthChange::Stopped(node, child.clone(), pid.clone())));
     }
 
     /// Compares the truth that changed with the registries as they are now.
-    pub(crate) fn truth_settled(&mut self, world: &World<'_>) {
+    pub(crate) fn truth_settled(&mut self, nodes: &[NodeState], facts: &Facts) {
         if self.pending.is_empty() {
             return;
         }
@@ -247,29 +267,29 @@ impl Convergence {
                 Some(running) => self.truth[owner as usize].insert(child.clone(), running.clone()),
                 None => self.truth[owner as usize].remove(&child),
             };
-            self.compare(now, owner, &child, before.as_ref(), after.as_ref(), world);
+            let lives = (before.as_ref(), after.as_ref());
+            self.compare(now, (owner, &child), lives, nodes, facts.name(owner));
         }
     }
 
     fn compare(
         &mut self,
         now: Time,
-        owner: NodeIx,
-        child: &ChildId,
-        before: Option<&Child>,
-        after: Option<&Child>,
-        world: &World<'_>,
+        (owner, child): (NodeIx, &ChildId),
+        (before, after): (Option<&Child>, Option<&Child>),
+        nodes: &[NodeState],
+        name: &NodeId,
     ) {
         for node in (0..).take(self.observers.len()) {
             if !self.observers[node as usize].live {
                 continue;
             }
             if self.observers[node as usize].cells[owner as usize].shown > 0
-                && let Some(row) = world
-                    .registry(node)
-                    .and_then(|registry| registry.get(child))
+                && let Some(row) = nodes[node as usize]
+                    .node
+                    .as_ref()
+                    .and_then(|node| node.registry().get(child))
             {
-                let name = world.name(owner);
                 for entry in row.entries.iter().filter(|entry| entry.node == *name) {
                     let is = |running: Option<&Child>| {
                         running.is_some_and(|running| {
@@ -393,9 +413,9 @@ impl Convergence {
         }
     }
 
-    /// What is wrong at these observers, in words, at most `limit` of it.
+    /// What is wrong at these observers, at most `limit` of it.
     #[must_use]
-    pub fn pending(&self, observers: &[NodeIx], world: &World<'_>, limit: usize) -> Vec<String> {
+    pub fn pending(&self, observers: &[NodeIx], world: &World<'_>, limit: usize) -> Vec<Defect> {
         let mut found = Vec::new();
         for node in observers
             .iter()
@@ -411,89 +431,109 @@ impl Convergence {
                     .get(owner as usize)
                     .is_some_and(|cell| cell.bad)
                 {
-                    self.describe(node, owner, world, limit, &mut found);
+                    let pair = (node, owner);
+                    self.missing(pair, world, limit, &mut found);
+                    self.ghosts(pair, world, limit, &mut found);
                 }
             }
             if self.observers[node as usize].foreign > 0 && found.len() < limit {
-                found.push(format!(
-                    "{} shows rows of nodes that are not in the file",
-                    world.name(node)
-                ));
+                found.push(Defect::foreign(node, world));
             }
         }
         found
     }
 
-    fn describe(
+    /// Whether an observer can reach an owner.
+    fn reaches(&self, (node, owner): (NodeIx, NodeIx), world: &World<'_>) -> bool {
+        let is_up = |cell: &Cell| cell.up || node == owner;
+        let cells = &self.observers[node as usize].cells;
+        world.is_running(owner) && cells.get(owner as usize).is_some_and(is_up)
+    }
+
+    /// Since when something is as it should not be, in words; empty if that is not known.
+    fn since(&self, pair: (NodeIx, NodeIx), child: &ChildId, else_: Option<Time>) -> String {
+        let known = self.onset.get(&(pair.0, pair.1, child.clone())).copied();
+        known
+            .or(else_)
+            .map_or(String::new(), |at| format!(" since {at}"))
+    }
+
+    /// What runs and is not shown, or not as it is.
+    fn missing(
         &self,
-        node: NodeIx,
-        owner: NodeIx,
+        pair: (NodeIx, NodeIx),
         world: &World<'_>,
         limit: usize,
-        found: &mut Vec<String>,
+        found: &mut Vec<Defect>,
     ) {
-        let Some(registry) = world.registry(node) else {
+        let (Some(registry), true) = (world.registry(pair.0), self.reaches(pair, world)) else {
             return;
         };
-        let (observer, name) = (world.name(node), world.name(owner));
-        let cell = &self.observers[node as usize].cells[owner as usize];
-        let reachable = world.is_running(owner) && (cell.up || node == owner);
-        let since = |child: &ChildId, else_: Option<Time>| {
-            let known = self
-                .onset
-                .get(&(node, owner, child.clone()))
-                .copied()
-                .or(else_);
-            known.map_or(String::new(), |at| format!(" since {at}"))
-        };
-        if reachable {
-            for (child, running) in world.children(owner) {
-                if found.len() >= limit {
-                    return;
-                }
-                let row = registry.get(child);
-                let entry = row
-                    .as_ref()
-                    .and_then(|row| row.entries.iter().find(|entry| entry.node == *name));
-                match (row.as_ref(), entry) {
-                    (_, None) => {
-                        let since = since(child, Some(running.since));
-                        found.push(format!("{observer} lacks {child} of {name}{since}"));
-                    }
-                    (Some(row), Some(entry)) if entry.pid.as_ref() != Some(&running.pid) => {
-                        let pid = entry.pid.as_ref().map_or("nil", Pid::as_str);
-                        let since = since(child, Some(running.since));
-                        found.push(format!(
-                            "{observer} has pid {pid} for {child} of {name}, which is {}{since}",
-                            running.pid
-                        ));
-                        let _ = row;
-                    }
-                    (Some(row), Some(_)) if *row.metadata != running.metadata => {
-                        let since = since(child, Some(running.since));
-                        found.push(format!("{observer} has metadata {:?} for {child} of {name}, which has {:?}{since}", row.metadata, running.metadata));
-                    }
-                    (_, Some(_)) => {}
-                }
+        let (observer, name) = (world.name(pair.0), world.name(pair.1));
+        for (child, running) in world.children(pair.1) {
+            if found.len() >= limit {
+                return;
             }
+            if self.is_outside(child) {
+                continue;
+            }
+            let row = registry.get(child);
+            let entry = row.and_then(|row| row.entries.iter().find(|entry| entry.node == *name));
+            let (kind, text) = match (row, entry) {
+                (None, _) | (_, None) => {
+                    (Kind::Absent, format!("{observer} lacks {child} of {name}"))
+                }
+                (Some(_), Some(entry)) if entry.pid.as_ref() != Some(&running.pid) => {
+                    let pid = entry.pid.as_ref().map_or("nil", Pid::as_str);
+                    let text = format!(
+                        "{observer} has pid {pid} for {child} of {name}, which is {}",
+                        running.pid
+                    );
+                    (Kind::Wrong, text)
+                }
+                (Some(row), Some(_)) if *row.metadata != running.metadata => {
+                    let text = format!(
+                        "{observer} has metadata {:?} for {child} of {name}, which has {:?}",
+                        row.metadata, running.metadata
+                    );
+                    (Kind::Metadata, text)
+                }
+                (Some(_), Some(_)) => continue,
+            };
+            let since = self.since(pair, child, Some(running.since));
+            found.push(Defect::new(pair, child, kind, text + &since));
         }
+    }
+
+    /// What is shown and does not run.
+    fn ghosts(
+        &self,
+        pair: (NodeIx, NodeIx),
+        world: &World<'_>,
+        limit: usize,
+        found: &mut Vec<Defect>,
+    ) {
+        let Some(registry) = world.registry(pair.0) else {
+            return;
+        };
+        let (observer, name) = (world.name(pair.0), world.name(pair.1));
+        let is_reachable = self.reaches(pair, world);
+        let why = if !world.is_running(pair.1) {
+            "which is not running"
+        } else if is_reachable {
+            "where it does not run"
+        } else {
+            "which it is not connected to"
+        };
         for child in registry.children_of(name) {
             if found.len() >= limit {
                 return;
             }
-            let is_ghost = !reachable || world.child(owner, child).is_none();
-            if is_ghost {
-                let why = if !world.is_running(owner) {
-                    "which is not running"
-                } else if reachable {
-                    "where it does not run"
-                } else {
-                    "which it is not connected to"
-                };
-                let since = since(child, None);
-                found.push(format!(
-                    "{observer} still shows {child} of {name}, {why}{since}"
-                ));
+            let is_ghost = !is_reachable || world.child(pair.1, child).is_none();
+            if is_ghost && !self.is_outside(child) {
+                let since = self.since(pair, child, None);
+                let text = format!("{observer} still shows {child} of {name}, {why}{since}");
+                found.push(Defect::new(pair, child, Kind::Ghost, text));
             }
         }
     }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::convergence::Convergence;
-use crate::oracle::Violation;
+use super::defect::Defect;
+use super::findings::Findings;
 use crate::scenario::model::{Action, After, Claim, Expectation, NodeIx, Scenario, When};
 use crate::trace::recorder::{MessageCounts, Recorder};
 
@@ -71,24 +72,27 @@ struct Stretch {
     /// Since when it had been converged when it held.
     held_since: Option<Time>,
     /// What was wrong when the deadline passed.
-    at_deadline: Option<Vec<String>>,
+    at_deadline: Option<Vec<Defect>>,
 }
 
 /// How many defects a verdict names.
 const NAMED: usize = 3;
 
+/// The expectations that apply to a strategy, in file order.
+pub(super) fn applying<'a>(
+    scenario: &'a Scenario,
+    strategy: &'a str,
+) -> impl Iterator<Item = &'a Expectation> {
+    let applies = move |expectation: &&Expectation| {
+        let only = expectation.strategy.as_deref();
+        only.is_none_or(|only| only == strategy)
+    };
+    scenario.expectations.iter().filter(applies)
+}
+
 impl Judge {
     pub(super) fn new(scenario: &Scenario, strategy: &str) -> Self {
-        let applies = |expectation: &&Expectation| {
-            expectation
-                .strategy
-                .as_deref()
-                .is_none_or(|only| only == strategy)
-        };
-        let cases = scenario
-            .expectations
-            .iter()
-            .filter(applies)
+        let cases = applying(scenario, strategy)
             .map(|Expectation { claim, line, .. }| Case {
                 claim: claim.clone(),
                 line: *line,
@@ -135,7 +139,7 @@ impl Judge {
         end: Time,
         convergence: &Convergence,
         world: &World<'_>,
-        violations: &[Violation],
+        findings: &Findings,
         recorder: &Recorder,
         rows: u64,
     ) -> Vec<Judgement> {
@@ -157,7 +161,7 @@ impl Judge {
                         Verdict::Inconclusive,
                         "the run ended before that instant".to_owned(),
                     ),
-                    State::AtEnd => at_end(&claim, violations, &measures),
+                    State::AtEnd => at_end(&claim, findings, &measures),
                 };
                 Judgement {
                     claim: claim.name().to_owned(),
@@ -285,11 +289,12 @@ impl Stretch {
     }
 }
 
-fn list(items: &[String]) -> String {
-    if items.is_empty() {
+fn list(defects: &[Defect]) -> String {
+    if defects.is_empty() {
         "it did not last".to_owned()
     } else {
-        items.join("; ")
+        let texts: Vec<&str> = defects.iter().map(|defect| defect.text.as_str()).collect();
+        texts.join("; ")
     }
 }
 
@@ -432,39 +437,10 @@ struct Measures<'a> {
     converged_since: Option<Time>,
 }
 
-fn at_end(claim: &Claim, violations: &[Violation], measures: &Measures<'_>) -> (Verdict, String) {
+fn at_end(claim: &Claim, findings: &Findings, measures: &Measures<'_>) -> (Verdict, String) {
     match claim {
-        Claim::Always(oracle) => match violations
-            .iter()
-            .find(|violation| violation.oracle == *oracle)
-        {
-            None => (Verdict::Pass, format!("{oracle} held")),
-            Some(first) => (
-                Verdict::Fail,
-                format!(
-                    "{oracle} violated at {}: {}",
-                    Time(first.at_us),
-                    first.detail
-                ),
-            ),
-        },
-        Claim::Violates(oracle) => match violations
-            .iter()
-            .find(|violation| violation.oracle == *oracle)
-        {
-            Some(first) => (
-                Verdict::Pass,
-                format!(
-                    "{oracle} violated at {}, as documented: {}",
-                    Time(first.at_us),
-                    first.detail
-                ),
-            ),
-            None => (
-                Verdict::Fail,
-                format!("{oracle} held, but the scenario documents its violation"),
-            ),
-        },
+        Claim::Always(oracle) => findings.always(oracle),
+        Claim::Violates(oracle) => findings.violates(oracle),
         Claim::Metric { name, min, max } => match measure(name, measures) {
             None => (
                 Verdict::Fail,

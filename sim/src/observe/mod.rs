@@ -3,170 +3,57 @@
 //! Observers read the trace, the truth and the registries; they change nothing, and the engine
 //! asks them nothing.
 
+pub mod causes;
+pub mod changed;
 pub mod convergence;
+pub mod defect;
+pub mod facts;
+pub mod findings;
+pub mod history;
 pub mod judge;
 pub mod timeline;
+mod world;
 
-use hashbrown::HashMap;
-use hublab_strategies::name::NameHasher;
-use hublab_strategies::registry::Registry;
-use hublab_strategies::time::micros;
-use hublab_strategies::{ChildId, NodeId, Pid, RowChange, Time};
+use std::collections::BTreeSet;
 
-use crate::engine::{Child, NodeState};
-use crate::network::Network;
-use crate::oracle::{self, Oracle, Violation};
+use hublab_strategies::{ChildId, Pid, RowChange, Time};
+use smallvec::SmallVec;
+
+use crate::engine::Child;
+use crate::oracle::{self, CLOCK_INDEPENDENCE, Conclusion, Oracle, Violation};
 use crate::scenario::model::{Claim, NodeIx, Scenario};
-use crate::trace::event::Event;
+use crate::trace::event::{Event, Payload};
 use crate::trace::recorder::Recorder;
+use crate::twin::Twin;
 
+use changed::Changed;
 use convergence::Convergence;
+pub use facts::Facts;
+use findings::{Findings, Inconclusive};
+use history::History;
 use judge::{Judge, Judgement};
 use timeline::{Segment, Timeline};
-
-/// Read access to the world, for oracles and judges.
-#[derive(Clone, Copy)]
-pub struct World<'a> {
-    nodes: &'a [NodeState],
-    facts: &'a Facts,
-}
-
-impl std::fmt::Debug for World<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World")
-            .field("nodes", &self.nodes.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// What does not change in a run.
-#[derive(Debug)]
-pub struct Facts {
-    names: Vec<NodeId>,
-    index: HashMap<NodeId, NodeIx, NameHasher>,
-    /// How long membership may take to agree, in microseconds: discovery + debounce + latency.
-    pub membership_bound_us: u64,
-}
-
-impl Facts {
-    pub(crate) fn new(scenario: &Scenario) -> Self {
-        let names = scenario.cluster.nodes.clone();
-        let latency = Network::new(&scenario.network, &names, 0).latency_bound();
-        Self {
-            index: (0..)
-                .zip(&names)
-                .map(|(ix, name)| (name.clone(), ix))
-                .collect(),
-            names,
-            membership_bound_us: micros(scenario.cluster.discovery_interval)
-                .saturating_add(micros(scenario.cluster.join_debounce))
-                .saturating_add(latency),
-        }
-    }
-
-    /// The position of a name; `None` if no node of the file has it.
-    #[must_use]
-    pub fn position(&self, name: &NodeId) -> Option<NodeIx> {
-        self.index.get(name).copied()
-    }
-}
-
-impl<'a> World<'a> {
-    pub(crate) fn new(nodes: &'a [NodeState], facts: &'a Facts) -> Self {
-        Self { nodes, facts }
-    }
-
-    /// How many nodes the file has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Whether the file has no nodes.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
-    }
-
-    /// What does not change in a run.
-    #[must_use]
-    pub fn facts(&self) -> &'a Facts {
-        self.facts
-    }
-
-    /// The name of a node.
-    #[must_use]
-    pub fn name(&self, node: NodeIx) -> &'a NodeId {
-        &self.facts.names[node as usize]
-    }
-
-    /// The registry of a node, while it runs: its view.
-    #[must_use]
-    pub fn registry(&self, node: NodeIx) -> Option<&'a Registry> {
-        self.nodes[node as usize]
-            .node
-            .as_ref()
-            .map(|node| node.registry())
-    }
-
-    /// The cluster view of a node, while it runs.
-    #[must_use]
-    pub fn cluster_view(&self, node: NodeIx) -> Option<&'a [NodeId]> {
-        self.nodes[node as usize]
-            .node
-            .as_ref()
-            .map(|node| node.cluster_view())
-    }
-
-    /// The incarnation of a node: how often it has booted.
-    #[must_use]
-    pub fn incarnation(&self, node: NodeIx) -> u32 {
-        self.nodes[node as usize].incarnation
-    }
-
-    /// Whether a node runs; a paused node does.
-    #[must_use]
-    pub fn is_running(&self, node: NodeIx) -> bool {
-        self.nodes[node as usize].is_running()
-    }
-
-    /// Whether a node is paused.
-    #[must_use]
-    pub fn is_paused(&self, node: NodeIx) -> bool {
-        self.nodes[node as usize].paused
-    }
-
-    /// The child that really runs on a node under an id.
-    #[must_use]
-    pub fn child(&self, node: NodeIx, child: &ChildId) -> Option<&'a Child> {
-        self.nodes[node as usize].children.get(child)
-    }
-
-    /// Every child that really runs on a node, in the order of ids.
-    pub fn children(&self, node: NodeIx) -> impl Iterator<Item = (&'a ChildId, &'a Child)> {
-        self.nodes[node as usize].children.iter()
-    }
-}
+pub(crate) use world::Scene;
+pub use world::World;
 
 /// Everything that watches one run.
 pub struct Observers {
     facts: Facts,
+    history: History,
     convergence: Convergence,
+    /// The same without children named in raw requests or `rows`, if there are any and an oracle
+    /// asks.
+    compared: Option<Convergence>,
     judge: Judge,
     timeline: Timeline,
     oracles: Vec<Box<dyn Oracle>>,
-    violations: Vec<Violation>,
-    /// Violations that were not kept, for each oracle reports at most [`KEPT`] of them.
-    suppressed: u64,
+    findings: Findings,
 }
-
-/// The most violations that a run keeps per oracle.
-const KEPT: usize = 100;
 
 impl std::fmt::Debug for Observers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Observers")
-            .field("violations", &self.violations.len())
+            .field("violations", &self.findings.violations.len())
             .finish_non_exhaustive()
     }
 }
@@ -176,10 +63,8 @@ impl std::fmt::Debug for Observers {
 pub struct Outcome {
     /// The verdict of each expectation that applied, in file order.
     pub judgements: Vec<Judgement>,
-    /// What oracles found, in order of time.
-    pub violations: Vec<Violation>,
-    /// Violations beyond the first 100 of an oracle.
-    pub suppressed: u64,
+    /// What the oracles found.
+    pub findings: Findings,
     /// Since when every view has equalled the truth.
     pub converged_since: Option<Time>,
     /// Rows at the end, over all running nodes.
@@ -188,45 +73,119 @@ pub struct Outcome {
     pub timeline: Vec<Segment>,
 }
 
+impl Outcome {
+    /// Takes in what the run without clock steps came to.
+    pub(crate) fn weigh(&mut self, twin: Twin, resolved: &Scenario, strategy: &str) {
+        let reason = match twin {
+            Twin::Converges => return,
+            Twin::Differs => None,
+            Twin::Open(reason) => Some(reason),
+        };
+        self.findings.acquit_clocks(reason);
+        let applying = judge::applying(resolved, strategy);
+        for (judgement, expectation) in self.judgements.iter_mut().zip(applying) {
+            let verdict = match &expectation.claim {
+                Claim::Always(name) if name == CLOCK_INDEPENDENCE => self.findings.always(name),
+                Claim::Violates(name) if name == CLOCK_INDEPENDENCE => {
+                    self.findings.violates(name)
+                }
+                Claim::Always(_)
+                | Claim::Violates(_)
+                | Claim::Converged { .. }
+                | Claim::Registry { .. }
+                | Claim::Entry { .. }
+                | Claim::Metric { .. } => continue,
+            };
+            (judgement.verdict, judgement.detail) = verdict;
+        }
+    }
+}
+
 impl Observers {
     /// The observers of a resolved scenario under one strategy; `extra` oracles watch beside
     /// those that the file's expectations name.
     #[must_use]
     pub fn new(scenario: &Scenario, strategy: &str, extra: Vec<Box<dyn Oracle>>) -> Self {
-        let facts = Facts::new(scenario);
+        let facts = Facts::new(scenario, strategy);
         let judge = Judge::new(scenario, strategy);
         let mut oracles = extra;
         for claim in judge.claims() {
             if let Claim::Always(name) | Claim::Violates(name) = claim
                 && !oracles.iter().any(|oracle| oracle.name() == name)
-                && let Some(oracle) = oracle::by_name(name, &facts)
+                && let Some(oracle) = oracle::by_name(name)
             {
                 oracles.push(oracle);
             }
         }
-        let convergence = Convergence::new(facts.names.len());
-        let timeline = Timeline::new();
+        let nodes = scenario.cluster.nodes.len();
+        let is_compared = !facts.raw().is_empty() && !oracles.is_empty();
         Self {
-            facts,
-            convergence,
+            history: History::new(nodes),
+            convergence: Convergence::new(nodes, BTreeSet::new()),
+            compared: is_compared.then(|| Convergence::new(nodes, facts.raw().clone())),
             judge,
-            timeline,
+            timeline: Timeline::new(),
             oracles,
-            violations: Vec::new(),
-            suppressed: 0,
+            findings: Findings::default(),
+            facts,
         }
     }
 
-    pub(crate) fn event(&mut self, event: &Event, nodes: &[NodeState]) {
+    fn trackers(&mut self) -> impl Iterator<Item = &mut Convergence> {
+        std::iter::once(&mut self.convergence).chain(&mut self.compared)
+    }
+
+    pub(crate) fn event(&mut self, event: &Event, scene: Scene<'_>) {
         self.timeline.event(event);
-        let world = World::new(nodes, &self.facts);
-        for oracle in &mut self.oracles {
-            oracle.event(event, &world);
+        self.history.causes.event(event);
+        if self.oracles.is_empty() {
+            return;
+        }
+        self.history.event(event);
+        let Payload::Row {
+            child,
+            before,
+            after,
+        } = &event.payload
+        else {
+            let world = world(
+                scene,
+                &self.facts,
+                &self.history,
+                &self.compared,
+                &self.convergence,
+            );
+            for oracle in &mut self.oracles {
+                oracle.event(event, &world);
+            }
+            return;
+        };
+        let cause = self.history.causes.of(event);
+        let touched: SmallVec<[NodeIx; 4]> = {
+            let world = world(
+                scene,
+                &self.facts,
+                &self.history,
+                &self.compared,
+                &self.convergence,
+            );
+            let place = (event.at, event.node, cause);
+            let changed = Changed::new(place, child, before.as_deref(), after.as_deref(), &world);
+            for oracle in &mut self.oracles {
+                oracle.row(&changed, &world);
+            }
+            changed.touched(&self.facts).collect()
+        };
+        for owner in touched {
+            self.history.entry_changed(event.node, owner, child, cause);
         }
     }
 
     pub(crate) fn row_changed(&mut self, now: Time, node: NodeIx, change: &RowChange) {
         self.convergence.row_changed(now, node, change, &self.facts);
+        if let Some(compared) = &mut self.compared {
+            compared.row_changed(now, node, change, &self.facts);
+        }
     }
 
     pub(crate) fn child_started(
@@ -236,29 +195,42 @@ impl Observers {
         child: &ChildId,
         running: &Child,
     ) {
-        self.convergence.child_started(now, node, child, running);
+        self.trackers()
+            .for_each(|tracker| tracker.child_started(now, node, child, running));
     }
 
     pub(crate) fn child_stopped(&mut self, now: Time, node: NodeIx, child: &ChildId, pid: &Pid) {
-        self.convergence.child_stopped(now, node, child, pid);
+        self.trackers()
+            .for_each(|tracker| tracker.child_stopped(now, node, child, pid));
     }
 
     /// The rows that a step changed have all been reported: the truth it changed can be compared.
-    pub(crate) fn truth_settled(&mut self, nodes: &[NodeState]) {
-        self.convergence
-            .truth_settled(&World::new(nodes, &self.facts));
+    pub(crate) fn truth_settled(&mut self, scene: Scene<'_>) {
+        self.convergence.truth_settled(scene.nodes, &self.facts);
+        if let Some(compared) = &mut self.compared {
+            compared.truth_settled(scene.nodes, &self.facts);
+        }
     }
 
     pub(crate) fn node_up(&mut self, node: NodeIx) {
-        self.convergence.node_up(node);
+        self.trackers().for_each(|tracker| tracker.node_up(node));
     }
 
     pub(crate) fn node_down(&mut self, node: NodeIx) {
-        self.convergence.node_down(node);
+        self.trackers().for_each(|tracker| tracker.node_down(node));
     }
 
-    pub(crate) fn pair_changed(&mut self, nodes: [NodeIx; 2], up: bool) {
-        self.convergence.pair_changed(nodes, up);
+    pub(crate) fn pair_changed(&mut self, now: Time, nodes: [NodeIx; 2], up: bool) {
+        self.trackers()
+            .for_each(|tracker| tracker.pair_changed(nodes, up));
+        if !self.oracles.is_empty() {
+            self.history.pair_changed(now, nodes, up);
+        }
+    }
+
+    /// A cut was mended.
+    pub(crate) fn healed(&mut self, now: Time) {
+        self.history.healed(now);
     }
 
     /// A `view` step is about to overwrite a node's cluster view.
@@ -268,65 +240,85 @@ impl Observers {
         }
     }
 
-    /// A step of the script begins: quiet stretches end here.
+    /// A step of the script, or an injection, begins: quiet stretches end here.
     pub(crate) fn step_begins(&mut self, now: Time) {
         self.judge.step_begins(now);
+        self.history.step_begins(now);
+        for oracle in &mut self.oracles {
+            oracle.step_begins(now);
+        }
     }
 
     /// A node's step, with all that follows from it in the same instant, is over.
-    pub(crate) fn step_done(&mut self, now: Time, nodes: &[NodeState]) {
-        let world = World::new(nodes, &self.facts);
-        let mut found = Vec::new();
-        for oracle in &mut self.oracles {
-            oracle.step_done(now, &world, &mut found);
-        }
-        self.keep(found);
+    pub(crate) fn step_done(&mut self, now: Time, scene: Scene<'_>) {
+        self.ask(scene, |oracle, world, found| {
+            oracle.step_done(now, world, found)
+        });
     }
 
     /// An instant is over, and nothing happens until `next`.
-    pub(crate) fn settle(&mut self, now: Time, next: Time, nodes: &[NodeState]) {
-        let world = World::new(nodes, &self.facts);
-        self.convergence.settle(now);
+    pub(crate) fn settle(&mut self, now: Time, next: Time, scene: Scene<'_>) {
+        self.trackers().for_each(|tracker| tracker.settle(now));
         self.timeline.settle(&self.convergence);
+        let world = World {
+            scene,
+            facts: &self.facts,
+            history: &self.history,
+            convergence: &self.convergence,
+        };
         self.judge.settle(now, next, &self.convergence, &world);
+        self.ask(scene, |oracle, world, found| {
+            oracle.settle(now, next, world, found)
+        });
+    }
+
+    fn ask(
+        &mut self,
+        scene: Scene<'_>,
+        mut question: impl FnMut(&mut dyn Oracle, &World<'_>, &mut Vec<Violation>),
+    ) {
+        if self.oracles.is_empty() {
+            return;
+        }
+        let world = world(
+            scene,
+            &self.facts,
+            &self.history,
+            &self.compared,
+            &self.convergence,
+        );
         let mut found = Vec::new();
         for oracle in &mut self.oracles {
-            oracle.settle(now, next, &world, &mut found);
+            question(oracle.as_mut(), &world, &mut found);
         }
-        self.keep(found);
-    }
-
-    /// The node's code panicked.
-    pub(crate) fn panicked(&mut self, violation: Violation) {
-        self.violations.push(violation);
-    }
-
-    #[inline]
-    fn keep(&mut self, found: Vec<Violation>) {
         if !found.is_empty() {
-            self.keep_some(found);
+            self.findings.keep(found);
         }
     }
 
-    fn keep_some(&mut self, found: Vec<Violation>) {
-        for violation in found {
-            let known = self
-                .violations
-                .iter()
-                .filter(|known| known.oracle == violation.oracle)
-                .count();
-            if known < KEPT {
-                self.violations.push(violation);
-            } else {
-                self.suppressed += 1;
-            }
-        }
+    /// The node's code panicked while it handled what `cause` names.
+    pub(crate) fn panicked(&mut self, mut violation: Violation, event: &Event) {
+        violation.cause = self.history.causes.text(self.history.causes.of(event));
+        self.findings.violations.push(violation);
     }
 
-    pub(crate) fn finish(self, end: Time, nodes: &[NodeState], recorder: &Recorder) -> Outcome {
-        let world = World::new(nodes, &self.facts);
-        let rows = (0..)
-            .take(world.len())
+    /// The run is over; `stopped_early` if something was still to happen.
+    pub(crate) fn finish(
+        mut self,
+        end: Time,
+        stopped_early: bool,
+        scene: Scene<'_>,
+        recorder: &Recorder,
+    ) -> Outcome {
+        self.conclude(end, stopped_early, scene);
+        let world = World {
+            scene,
+            facts: &self.facts,
+            history: &self.history,
+            convergence: &self.convergence,
+        };
+        let rows = world
+            .positions()
             .filter_map(|node| world.registry(node))
             .map(|registry| (registry.len() - registry.tombstones()) as u64)
             .sum();
@@ -335,17 +327,66 @@ impl Observers {
             end,
             &self.convergence,
             &world,
-            &self.violations,
+            &self.findings,
             recorder,
             rows,
         );
         Outcome {
             judgements,
-            violations: self.violations,
-            suppressed: self.suppressed,
+            findings: self.findings,
             converged_since,
             rows,
             timeline: self.timeline.finish(),
         }
+    }
+
+    /// Asks the oracles that judge at the end.
+    fn conclude(&mut self, end: Time, stopped_early: bool, scene: Scene<'_>) {
+        let world = world(
+            scene,
+            &self.facts,
+            &self.history,
+            &self.compared,
+            &self.convergence,
+        );
+        for oracle in &mut self.oracles {
+            let name = oracle.name();
+            if let Some(bound) = oracle.bound(&world) {
+                self.findings.bounds.push((name, bound));
+            }
+            let conclusion = oracle.finish(end, &world);
+            let open = match conclusion {
+                Conclusion::Held => continue,
+                Conclusion::Violated(found) if !stopped_early => {
+                    self.findings.keep(found);
+                    continue;
+                }
+                Conclusion::Violated(_) => format!("the run was ended at {end}, before its time"),
+                Conclusion::Inconclusive(reason) => reason,
+            };
+            self.findings.inconclusive.push(Inconclusive {
+                oracle: name.to_owned(),
+                reason: open,
+            });
+        }
+        self.findings
+            .violations
+            .sort_by_key(|violation| violation.at_us);
+    }
+}
+
+/// The world as oracles see it.
+fn world<'a>(
+    scene: Scene<'a>,
+    facts: &'a Facts,
+    history: &'a History,
+    compared: &'a Option<Convergence>,
+    convergence: &'a Convergence,
+) -> World<'a> {
+    World {
+        scene,
+        facts,
+        history,
+        convergence: compared.as_ref().unwrap_or(convergence),
     }
 }

@@ -1,98 +1,161 @@
 //! `membership_containment`: no view holds an entry of a node that has been outside that node's
 //! cluster view for longer than discovery + debounce + latency.
 //!
-//! A node that a `view` step took out does not count until membership changes the view again.
+//! Counted from when the node left the view (or the observer booted), or from when the first of its
+//! entries came to an observer that held none, whichever is later: join data reach a node before its
+//! own debounce is over, however long the two had been apart, and that is no fault. While the
+//! observer is paused it can do nothing, and counting begins anew when it goes on.
+//!
+//! Excused: a node that a `view` step took out, until membership changes the view again. It does not
+//! compare with the truth, so children named in raw requests and in `rows` count, too. The latency is
+//! that of the slowest message so far, if that is more than the bound of the network's law.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hublab_strategies::{NodeId, Time};
 
-use super::{Oracle, Violation};
-use crate::observe::{Facts, World};
+use super::{Oracle, Violation, quiet};
+use crate::observe::World;
+use crate::observe::causes::Cause;
+use crate::observe::changed::Changed;
 use crate::scenario::model::NodeIx;
 use crate::trace::event::{Event, Payload};
 
 pub(super) const NAME: &str = "membership_containment";
 
-/// Keeps, for each observer, since when nodes are outside its view, and when to look again.
-#[derive(Debug)]
+/// Keeps, for each observer, which strangers it has entries of, and when to look again.
+#[derive(Debug, Default)]
 pub(super) struct MembershipContainment {
-    bound_us: u64,
     observers: BTreeMap<NodeIx, Observer>,
-    /// When a node that has entries at an observer will have been outside for too long.
+    /// What changed in this step: at whom, about whom, and why.
+    touched: Vec<(NodeIx, NodeId, Cause)>,
+    /// When a stranger's entries will have been held for too long.
     deadlines: BTreeSet<(Time, NodeIx, NodeId)>,
     overwriting: Option<NodeIx>,
 }
 
 #[derive(Debug, Default)]
 struct Observer {
-    booted: Time,
     view: BTreeSet<NodeId>,
-    /// Nodes that were in the view once: since when they are not.
-    left: BTreeMap<NodeId, Time>,
+    /// The same, by position.
+    members: Vec<bool>,
+    /// Nodes outside the view with entries here.
+    strangers: BTreeMap<NodeId, Stranger>,
     /// Taken out by a `view` step.
     exempt: BTreeSet<NodeId>,
-    reported: BTreeSet<NodeId>,
+}
+
+/// A node outside a view, with entries in it.
+#[derive(Debug, Clone, Copy)]
+struct Stranger {
+    /// Since when it is both.
+    since: Time,
+    /// What made it so.
+    cause: Cause,
+    is_reported: bool,
+}
+
+impl Observer {
+    fn is_member(&self, owner: Option<NodeIx>) -> bool {
+        owner.is_some_and(|owner| self.members.get(owner as usize) == Some(&true))
+    }
+
+    fn set_view(&mut self, view: &[NodeId], world: &World<'_>) {
+        self.members = vec![false; world.len()];
+        for node in view.iter().filter_map(|node| world.facts().position(node)) {
+            self.members[node as usize] = true;
+        }
+        self.view = view.iter().cloned().collect();
+    }
+}
+
+fn bound(world: &World<'_>) -> u64 {
+    quiet::with_load(world.facts().times.membership(), world)
 }
 
 impl MembershipContainment {
-    pub(super) fn new(facts: &Facts) -> Self {
-        Self {
-            bound_us: facts.membership_bound_us,
-            observers: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            overwriting: None,
-        }
-    }
-
-    fn view_changed(&mut self, now: Time, at: NodeIx, view: &[NodeId], world: &World<'_>) {
+    fn view_changed(&mut self, at: NodeIx, view: &[NodeId], cause: Cause, world: &World<'_>) {
         let overwritten = self.overwriting.take() == Some(at);
         let observer = self.observers.entry(at).or_default();
-        let after: BTreeSet<NodeId> = view.iter().cloned().collect();
-        let gone: Vec<NodeId> = observer.view.difference(&after).cloned().collect();
-        if !overwritten {
+        let before = std::mem::take(&mut observer.view);
+        observer.set_view(view, world);
+        let mut changed: BTreeSet<NodeId> = before
+            .symmetric_difference(&observer.view)
+            .cloned()
+            .collect();
+        if overwritten {
+            let gone = before.difference(&observer.view).cloned();
+            observer.exempt.extend(gone);
+        } else {
             // Membership has changed: what a `view` step took out counts from now on.
-            for node in std::mem::take(&mut observer.exempt) {
-                observer.left.insert(node, now);
-            }
+            changed.append(&mut observer.exempt);
         }
-        for node in &after {
-            observer.left.remove(node);
-            observer.exempt.remove(node);
-            observer.reported.remove(node);
-        }
-        observer.view = after;
-        for node in gone {
-            observer.left.insert(node.clone(), now);
-            if overwritten {
-                observer.exempt.insert(node);
-            }
-        }
-        let outside: Vec<NodeId> = observer.left.keys().cloned().collect();
-        for node in outside {
-            self.watch(at, &node, world);
+        let (exempt, view) = (&mut observer.exempt, &observer.view);
+        exempt.retain(|node| !view.contains(node));
+        self.touched
+            .extend(changed.into_iter().map(|node| (at, node, cause)));
+    }
+
+    /// Looks again at what an observer holds of a node.
+    fn refresh(&mut self, now: Time, at: NodeIx, node: NodeId, cause: Cause, world: &World<'_>) {
+        let Some(observer) = self.observers.get_mut(&at) else {
+            return;
+        };
+        let is_outside = !observer.view.contains(&node) && !observer.exempt.contains(&node);
+        let has_entries = || {
+            world
+                .registry(at)
+                .is_some_and(|registry| registry.children_of(&node).next().is_some())
+        };
+        if !is_outside || !has_entries() {
+            observer.strangers.remove(&node);
+        } else if !observer.strangers.contains_key(&node) {
+            let stranger = Stranger {
+                since: now,
+                cause,
+                is_reported: false,
+            };
+            observer.strangers.insert(node.clone(), stranger);
+            let deadline = Time(now.0.saturating_add(bound(world)));
+            self.deadlines.insert((deadline, at, node));
         }
     }
 
-    /// Notes when a node outside the view will have been there for too long.
-    fn watch(&mut self, at: NodeIx, node: &NodeId, world: &World<'_>) {
-        let Some(observer) = self.observers.get(&at) else {
+    fn resumed(&mut self, now: Time, at: NodeIx, world: &World<'_>) {
+        let Some(observer) = self.observers.get_mut(&at) else {
             return;
         };
-        if observer.view.contains(node)
-            || observer.exempt.contains(node)
-            || observer.reported.contains(node)
-        {
-            return;
+        for (node, stranger) in &mut observer.strangers {
+            stranger.since = now;
+            let deadline = Time(now.0.saturating_add(bound(world)));
+            self.deadlines.insert((deadline, at, node.clone()));
         }
-        let has_entries = world
-            .registry(at)
-            .is_some_and(|registry| registry.children_of(node).next().is_some());
-        if has_entries {
-            let since = observer.left.get(node).copied().unwrap_or(observer.booted);
-            self.deadlines
-                .insert((Time(since.0 + self.bound_us), at, node.clone()));
+    }
+
+    /// What is wrong with a stranger whose deadline has passed, unless its time began anew.
+    fn judge(
+        &mut self,
+        now: Time,
+        at: NodeIx,
+        node: &NodeId,
+        world: &World<'_>,
+    ) -> Option<Violation> {
+        let stranger = self.observers.get_mut(&at)?.strangers.get_mut(node)?;
+        let deadline = Time(stranger.since.0.saturating_add(bound(world)));
+        if deadline >= now {
+            self.deadlines.insert((deadline, at, node.clone()));
+            return None;
         }
+        if world.is_paused(at) || std::mem::replace(&mut stranger.is_reported, true) {
+            return None;
+        }
+        let (since, place) = (stranger.since, (now, at, stranger.cause));
+        let child = world.registry(at)?.children_of(node).next()?;
+        let name = world.name(at);
+        let detail = format!(
+            "{name} has {child} of {node}, which is outside its cluster view, as it is since {since}"
+        );
+        Some(Violation::at(NAME, place, "ghost", detail, world))
     }
 }
 
@@ -108,66 +171,45 @@ impl Oracle for MembershipContainment {
     fn event(&mut self, event: &Event, world: &World<'_>) {
         let at = event.node;
         if let Payload::Booted { name, .. } = &event.payload {
-            let view = BTreeSet::from([name.clone()]);
-            self.observers.insert(
-                at,
-                Observer {
-                    booted: event.at,
-                    view,
-                    ..Observer::default()
-                },
-            );
-            self.deadlines.retain(|(_, observer, _)| *observer != at);
+            let mut observer = Observer::default();
+            observer.set_view(std::slice::from_ref(name), world);
+            self.observers.insert(at, observer);
         } else if let Payload::Stopped(_) = &event.payload {
             self.observers.remove(&at);
-            self.deadlines.retain(|(_, observer, _)| *observer != at);
         } else if let Payload::View(view) = &event.payload {
-            self.view_changed(event.at, at, view, world);
-        } else if let Payload::Row {
-            after: Some(row), ..
-        } = &event.payload
-        {
-            for entry in &row.entries {
-                if self
-                    .observers
-                    .get(&at)
-                    .is_some_and(|observer| !observer.view.contains(&entry.node))
-                {
-                    self.watch(at, &entry.node, world);
-                }
+            self.view_changed(at, view, world.history().causes.of(event), world);
+        } else if let Payload::Resumed = &event.payload {
+            self.resumed(event.at, at, world);
+        }
+    }
+
+    fn row(&mut self, changed: &Changed<'_>, _world: &World<'_>) {
+        let Some(observer) = self.observers.get(&changed.node) else {
+            return;
+        };
+        for delta in changed.come.iter().chain(&changed.gone) {
+            if !observer.is_member(delta.owner) {
+                let node = delta.entry.node.clone();
+                self.touched.push((changed.node, node, changed.cause));
             }
+        }
+    }
+
+    fn step_done(&mut self, now: Time, world: &World<'_>, _found: &mut Vec<Violation>) {
+        for (at, node, cause) in std::mem::take(&mut self.touched) {
+            self.refresh(now, at, node, cause, world);
         }
     }
 
     fn settle(&mut self, now: Time, next: Time, world: &World<'_>, found: &mut Vec<Violation>) {
         while let Some((deadline, at, node)) = self.deadlines.first().cloned() {
             // At the deadline itself it has not yet been longer than the bound.
-            if deadline.0 + 1 >= next.0 {
+            if deadline.0.saturating_add(1) >= next.0 {
                 return;
             }
             self.deadlines.pop_first();
-            let Some(observer) = self.observers.get_mut(&at) else {
-                continue;
-            };
-            let is_outside = !observer.view.contains(&node) && !observer.exempt.contains(&node);
-            let child = world
-                .registry(at)
-                .and_then(|registry| registry.children_of(&node).next().cloned());
-            if let Some(child) = child.filter(|_| is_outside)
-                && observer.reported.insert(node.clone())
-            {
-                let since = observer.left.get(&node).copied().unwrap_or(observer.booted);
-                let name = world.name(at);
-                let detail = format!(
-                    "{name} has {child} of {node}, which has been outside its cluster view since {since}"
-                );
-                found.push(Violation::new(
-                    NAME,
-                    Time(now.0.max(deadline.0 + 1)),
-                    name.as_str(),
-                    detail,
-                ));
-            }
+            let at_once = Time(now.0.max(deadline.0 + 1));
+            found.extend(self.judge(at_once, at, &node, world));
         }
     }
 }

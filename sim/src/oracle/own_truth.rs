@@ -1,25 +1,31 @@
 //! `own_truth`: a child that runs on a node stands in that node's own registry, under that node,
 //! with its pid, from the end of its start to its stop.
 //!
-//! The start is over when the node's step that follows it in the same instant is.
+//! The start is over when the node's step that follows it in the same instant is. No excuses but
+//! the common one: a child named in raw requests or `rows` is not looked at, for anybody may have
+//! unregistered it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hublab_strategies::{ChildId, Time};
 
 use super::{Oracle, Violation};
 use crate::observe::World;
+use crate::observe::causes::Cause;
+use crate::observe::changed::Changed;
 use crate::scenario::model::NodeIx;
 use crate::trace::event::{Event, Payload};
 
 pub(super) const NAME: &str = "own_truth";
 
-/// Looks again at each child whose truth or own row changed.
+type Key = (NodeIx, ChildId);
+
+/// Looks again at each child whose truth or own entry changed.
 #[derive(Debug, Default)]
 pub(super) struct OwnTruth {
-    touched: BTreeSet<(NodeIx, ChildId)>,
+    touched: BTreeMap<Key, Cause>,
     /// Known to be violated: reported once, until it is mended.
-    violated: BTreeSet<(NodeIx, ChildId)>,
+    violated: BTreeSet<Key>,
 }
 
 impl Oracle for OwnTruth {
@@ -27,26 +33,36 @@ impl Oracle for OwnTruth {
         NAME
     }
 
-    fn event(&mut self, event: &Event, _world: &World<'_>) {
-        if let Payload::Row { child, .. }
-        | Payload::ChildStarted { child, .. }
-        | Payload::ChildStopped { child, .. } = &event.payload
+    fn event(&mut self, event: &Event, world: &World<'_>) {
+        if let Payload::ChildStarted { child, .. } | Payload::ChildStopped { child, .. } =
+            &event.payload
+            && !world.facts().is_raw(child)
         {
-            self.touched.insert((event.node, child.clone()));
+            let cause = world.history().causes.of(event);
+            self.touched.insert((event.node, child.clone()), cause);
+        }
+    }
+
+    fn row(&mut self, changed: &Changed<'_>, _world: &World<'_>) {
+        let mut deltas = changed.gone.iter().chain(&changed.come);
+        if !changed.is_raw && deltas.any(|delta| delta.owner == Some(changed.node)) {
+            self.touched
+                .insert((changed.node, changed.child.clone()), changed.cause);
         }
     }
 
     fn step_done(&mut self, now: Time, world: &World<'_>, found: &mut Vec<Violation>) {
-        for (node, child) in std::mem::take(&mut self.touched) {
+        while let Some(((node, child), cause)) = self.touched.pop_first() {
             let problem = check(node, &child, world);
             let key = (node, child);
             match problem {
                 None => {
                     self.violated.remove(&key);
                 }
-                Some(detail) => {
+                Some((defect, detail)) => {
                     if self.violated.insert(key) {
-                        found.push(Violation::new(NAME, now, world.name(node).as_str(), detail));
+                        let place = (now, node, cause);
+                        found.push(Violation::at(NAME, place, defect, detail, world));
                     }
                 }
             }
@@ -54,24 +70,27 @@ impl Oracle for OwnTruth {
     }
 }
 
-fn check(node: NodeIx, child: &ChildId, world: &World<'_>) -> Option<String> {
+fn check(node: NodeIx, child: &ChildId, world: &World<'_>) -> Option<(&'static str, String)> {
     let running = world.child(node, child)?;
     let registry = world.registry(node)?;
     let name = world.name(node);
-    let row = registry.get(child);
-    let shown = row.as_ref().and_then(|row| row.pid_on(name));
+    let shown = registry.get(child).and_then(|row| row.pid_on(name));
     match shown {
         Some(Some(pid)) if *pid == running.pid => None,
         Some(pid) => {
             let pid = pid.map_or("nil", |pid| pid.as_str());
-            Some(format!(
+            let detail = format!(
                 "{name} runs {child} as {} but its own registry says {pid}",
                 running.pid
-            ))
+            );
+            Some(("wrong", detail))
         }
-        None => Some(format!(
-            "{name} runs {child} as {} but its own registry has no entry of it",
-            running.pid
-        )),
+        None => {
+            let detail = format!(
+                "{name} runs {child} as {} but its own registry has no entry of it",
+                running.pid
+            );
+            Some(("absent", detail))
+        }
     }
 }

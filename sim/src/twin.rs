@@ -1,0 +1,47 @@
+//! The run without clock steps, which `clock_independence` compares a run with.
+
+use crate::catalog::Catalog;
+use crate::oracle::{CONVERGENCE, Violation};
+use crate::run::{Options, RunError, run};
+use crate::scenario::model::{Action, Claim, ClockChange, Expectation, Scenario};
+
+/// What the other run says of one that does not converge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Twin {
+    /// It converges: the clocks are to blame.
+    Converges,
+    /// It does not, either.
+    Differs,
+    /// It cannot be judged, for this reason.
+    Open(String),
+}
+
+/// Runs a resolved scenario with the same seed, and clock steps that change nothing.
+pub(crate) fn twin(
+    resolved: &Scenario,
+    strategy: &str,
+    catalog: &Catalog,
+    options: Options,
+) -> Result<Twin, RunError> {
+    let mut scenario = resolved.clone();
+    for step in &mut scenario.steps {
+        // A step that does nothing, in place of none: what is counted by steps stays as it is.
+        if let Action::Clock { change, .. } = &mut step.action {
+            *change = ClockChange::Jump(0);
+        }
+    }
+    scenario.expectations = vec![Expectation {
+        strategy: None,
+        claim: Claim::Always(CONVERGENCE.to_owned()),
+        line: 0,
+    }];
+    let report = run(&scenario, strategy, scenario.run.seed, catalog, options)?.report;
+    let is_broken = |violation: &Violation| violation.oracle == CONVERGENCE;
+    if report.violations.iter().any(is_broken) {
+        return Ok(Twin::Differs);
+    }
+    let open = report.inconclusive.into_iter().next();
+    Ok(open.map_or(Twin::Converges, |open| {
+        Twin::Open(format!("the run without clock steps: {}", open.reason))
+    }))
+}
