@@ -25,6 +25,20 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The outcome that a number stands for.
+    pub(super) fn of_code(code: i32) -> Option<Self> {
+        const ALL: [Exit; 7] = [
+            Exit::Held,
+            Exit::Inconclusive,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::Mismatch,
+            Exit::Interrupted,
+            Exit::Bug,
+        ];
+        ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
+    }
+
     /// The number.
     #[must_use]
     pub fn code(self) -> u8 {
@@ -86,5 +100,14 @@ mod tests {
         ];
         all.sort_by(|a, b| b.cmp(a));
         assert_eq!(all.map(Exit::code), [70, 130, 4, 2, 1, 3, 0]);
+    }
+
+    #[test]
+    fn numbers_stand_for_outcomes() {
+        for code in [0, 1, 2, 3, 4, 70, 130] {
+            let exit = Exit::of_code(code).expect("a number of ours");
+            assert_eq!(i32::from(exit.code()), code);
+        }
+        assert_eq!(Exit::of_code(101), None);
     }
 }

@@ -46,6 +46,10 @@ pub(in crate::cli) struct Fuzz {
     /// fail this one
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) known: Option<PathBuf>,
+    /// Run the failures saved in this directory first (`hublab corpus`); of several shards, the
+    /// first does
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) corpus: Option<PathBuf>,
     /// Make this many of 100 runs twice, the second time in a fresh process, and compare
     #[arg(long, value_name = "PERCENT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(..=100))]
     pub(in crate::cli) twice_percent: u8,

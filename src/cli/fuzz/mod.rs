@@ -27,6 +27,7 @@ use super::{Context, Stop};
 
 mod reach;
 mod request;
+mod saved;
 mod store;
 pub(super) mod worker;
 
@@ -40,6 +41,10 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
         sharded_by_environment,
     } = Request::new(args, context)?;
     tell_beginning(&manifest, sharded_by_environment, context);
+    let saved = saved::run_first(args, manifest.shard, context)?;
+    if saved == Exit::Interrupted {
+        return Ok(saved);
+    }
     let program = env::current_exe()
         .map_err(|error| Stop::Usage(format!("this program cannot be started again: {error}")))?;
     let memory = args.memory.to_string();
@@ -68,7 +73,9 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
     book.progress = None;
     match (ended, book.trouble.take()) {
         (_, Some(stop)) => Err(stop),
-        (Ok((summary, end)), None) => book.close(&manifest, &summary, end),
+        (Ok((summary, end)), None) => book
+            .close(&manifest, &summary, end)
+            .map(|exit| exit.max(saved)),
         (Err(error), None) => Err(in_words(&error)),
     }
 }

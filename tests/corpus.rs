@@ -1,0 +1,181 @@
+//! `corpus`: failures are saved, listed, and run again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const FAILING: &str = "tests/data/too-few-messages.toml";
+
+#[track_caller]
+fn hublab(arguments: &[&str], code: i32) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_hublab"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(text).expect("the program writes UTF-8");
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{text}");
+    text
+}
+
+/// A directory for a corpus, and its path as an argument.
+fn place() -> (tempfile::TempDir, String) {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let corpus = place.path().join("corpus").to_string_lossy().into_owned();
+    (place, corpus)
+}
+
+fn saved(corpus: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(corpus).expect("a corpus");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect()
+}
+
+#[test]
+fn a_failing_file_is_saved_once_with_how_it_fails() {
+    let (_place, corpus) = place();
+    let told = hublab(&["corpus", "add", FAILING, "--corpus", &corpus], 0);
+    assert!(told.starts_with("saved "), "{told}");
+    let told = hublab(&["corpus", "add", FAILING, "--corpus", &corpus], 0);
+    assert!(told.starts_with("known "), "{told}");
+    let [file] = &saved(&corpus)[..] else {
+        panic!("one file");
+    };
+    let text = fs::read_to_string(file).expect("a file");
+    assert!(
+        text.starts_with("# signature: pubsub metric\n# signature: pubsub registry\n"),
+        "{text}"
+    );
+    let told = hublab(&["corpus", "list", "--corpus", &corpus], 0);
+    assert_eq!(told.lines().count(), 1);
+    assert!(
+        told.contains("pubsub metric; pubsub registry; seed 0, 2 nodes, 3 steps"),
+        "{told}"
+    );
+    hublab(&["run", &file.to_string_lossy()], 1);
+}
+
+#[test]
+fn a_saved_failure_is_saved_again_as_it_is() {
+    let (_place, corpus) = place();
+    hublab(&["corpus", "add", FAILING, "--corpus", &corpus], 0);
+    let told = hublab(&["corpus", "add", &corpus, "--corpus", &corpus], 0);
+    assert!(told.starts_with("known "), "{told}");
+}
+
+#[test]
+fn saved_failures_are_run_until_they_hold() {
+    let (_place, corpus) = place();
+    hublab(&["corpus", "add", FAILING, "--corpus", &corpus], 0);
+    let told = hublab(&["corpus", "run", "--corpus", &corpus], 1);
+    assert!(told.contains("0 of 1 saved failure hold now"), "{told}");
+    assert!(
+        told.lines()
+            .last()
+            .is_some_and(|line| line.starts_with("hublab run ")),
+        "{told}"
+    );
+
+    let file = saved(&corpus).remove(0);
+    let text = fs::read_to_string(&file).expect("a file");
+    let renamed = text.replace("# signature: pubsub ", "# signature: pubsub other_");
+    fs::write(&file, &renamed).expect("a file");
+    let told = hublab(&["corpus", "run", "--corpus", &corpus], 1);
+    assert!(told.contains("fails otherwise"), "{told}");
+
+    let mended = text
+        .replace("max = 3", "max = 3000")
+        .replace("has = [\"late\"]", "lacks = [\"late\"]");
+    fs::write(&file, mended).expect("a file");
+    let told = hublab(&["corpus", "run", "--corpus", &corpus], 0);
+    assert!(told.contains("holds now"), "{told}");
+}
+
+#[test]
+fn the_failure_of_a_capsule_is_saved_with_its_strategy_and_seed() {
+    let (place, corpus) = place();
+    let out = place.path().join("out").to_string_lossy().into_owned();
+    hublab(&["run", FAILING, "--seed", "7", "--out", &out], 1);
+    let capsule = Path::new(&out).join("too-few-messages-pubsub-7.capsule");
+    hublab(
+        &[
+            "corpus",
+            "add",
+            &capsule.to_string_lossy(),
+            "--corpus",
+            &corpus,
+        ],
+        0,
+    );
+    let told = hublab(&["corpus", "list", "--corpus", &corpus], 0);
+    assert!(
+        told.contains("pubsub metric; pubsub registry; seed 7"),
+        "{told}"
+    );
+    hublab(&["corpus", "run", "--corpus", &corpus], 1);
+}
+
+#[test]
+fn what_does_not_fail_is_not_saved() {
+    let (place, corpus) = place();
+    let good = "tests/data/first-join.toml";
+    let told = hublab(&["corpus", "add", good, FAILING, "--corpus", &corpus], 2);
+    assert!(told.contains("nothing fails in it"), "{told}");
+    assert_eq!(saved(&corpus).len(), 1, "the other one is saved");
+    let out = place.path().join("out").to_string_lossy().into_owned();
+    hublab(
+        &[
+            "run",
+            good,
+            "--strategy",
+            "pubsub",
+            "--seed",
+            "7",
+            "--out",
+            &out,
+        ],
+        0,
+    );
+    let capsule = saved(&out).remove(0);
+    let told = hublab(
+        &[
+            "corpus",
+            "add",
+            &capsule.to_string_lossy(),
+            "--corpus",
+            &corpus,
+        ],
+        2,
+    );
+    assert!(told.contains("nothing failed in this run"), "{told}");
+    hublab(&["corpus", "add", "Cargo.lock", "--corpus", &corpus], 2);
+}
+
+#[test]
+fn a_corpus_that_is_not_there_is_an_error_and_an_empty_one_is_not() {
+    let (place, corpus) = place();
+    let told = hublab(&["corpus", "list", "--corpus", &corpus], 2);
+    assert!(told.contains("no such directory"), "{told}");
+    let empty = place.path().to_string_lossy().into_owned();
+    hublab(&["corpus", "run", "--corpus", &empty], 0);
+}
+
+#[test]
+fn a_campaign_runs_saved_failures_first() {
+    let (_place, corpus) = place();
+    hublab(&["corpus", "add", FAILING, "--corpus", &corpus], 0);
+    let fuzz = |shard: &str, code: i32| {
+        let good = "tests/data/first-join.toml";
+        let what = [
+            "fuzz", good, "--seeds", "0..2", "--shard", shard, "--corpus", &corpus,
+        ];
+        hublab(&what, code)
+    };
+    let told = fuzz("0/2", 1);
+    assert!(told.contains("0 of 1 saved failure hold now"), "{told}");
+    let told = fuzz("1/2", 0);
+    assert!(!told.contains("saved failure"), "{told}");
+}

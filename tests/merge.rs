@@ -1,0 +1,220 @@
+//! `merge`: what it puts together, and what it refuses to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+fn hublab(arguments: &[&str], place: &Path) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hublab"))
+        .args(arguments)
+        .current_dir(place)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(text).expect("the program writes UTF-8");
+    (output.status.code(), text)
+}
+
+/// Two shards of a campaign that fails, and shards of others: made once, never changed.
+fn made() -> &'static Path {
+    static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let fuzz = |seeds: &str, shard: &str, out: &str| {
+            let file = concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/data/too-few-messages.toml"
+            );
+            let what = [
+                "fuzz", file, "--seeds", seeds, "--shard", shard, "--out", out,
+            ];
+            let (code, told) = hublab(&what, place.path());
+            assert_eq!(code, Some(1), "{told}");
+        };
+        fuzz("0..5", "0/2", "a");
+        fuzz("0..5", "1/2", "b");
+        fuzz("0..5", "2/3", "third");
+        fuzz("0..6", "1/2", "longer");
+        place
+    });
+    made.path()
+}
+
+/// A copy of what was made, to be changed.
+fn copied() -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("a directory");
+        for entry in fs::read_dir(from).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            let to = to.join(path.file_name().expect("a name"));
+            if path.is_dir() {
+                copy(&path, &to);
+            } else {
+                fs::copy(&path, &to).expect("a copy");
+            }
+        }
+    }
+    let place = tempfile::tempdir().expect("a temporary directory");
+    copy(made(), place.path());
+    place
+}
+
+#[track_caller]
+fn expect(place: &Path, directories: &[&str], code: i32, words: &[&str]) -> String {
+    let (ended, told) = hublab(&[&["merge"], directories].concat(), place);
+    assert_eq!(ended, Some(code), "{told}");
+    for word in words {
+        assert!(told.contains(word), "no `{word}` in:\n{told}");
+    }
+    told
+}
+
+fn results(directory: &Path) -> PathBuf {
+    directory.join("results.ndjson")
+}
+
+#[test]
+fn shards_become_one_campaign_with_every_seed_in_order() {
+    let place = copied();
+    let told = expect(place.path(), &["b", "a", "--out", "all"], 1, &["shard 0/1"]);
+    let last = told.lines().last().unwrap_or_default();
+    assert!(last.starts_with("hublab "), "{told}");
+    let all = place.path().join("all");
+    let text = fs::read_to_string(results(&all)).expect("results");
+    let seeds: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a record")["seed"].clone())
+        .collect();
+    assert_eq!(seeds, [0, 1, 2, 3, 4]);
+    expect(place.path(), &["all"], 1, &["shard 0/1"]);
+    expect(place.path(), &["a", "b", "--out", "all"], 2, &["already"]);
+    let printed = expect(place.path(), &["a", "b", "--format", "json"], 1, &[]);
+    assert_eq!(printed, text, "in this order, and nothing else");
+}
+
+#[test]
+fn what_the_shards_shrank_is_kept() {
+    let place = copied();
+    expect(place.path(), &["a", "b", "--out", "all"], 1, &[]);
+    let names = |directory: &str| -> Vec<_> {
+        let entries = fs::read_dir(place.path().join(directory).join("failures"));
+        let entries = entries.into_iter().flatten();
+        entries
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect()
+    };
+    let mut apart = [names("a"), names("b")].concat();
+    apart.sort();
+    apart.dedup();
+    let mut merged = names("all");
+    merged.sort();
+    assert_eq!(merged, apart);
+}
+
+#[test]
+fn a_missing_shard_is_named() {
+    expect(made(), &["a"], 1, &["missing: shard 1/2", "hublab merge a"]);
+}
+
+#[test]
+fn a_shard_that_was_killed_is_named_and_its_torn_line_left_out() {
+    let place = copied();
+    let directory = place.path().join("b");
+    let text = fs::read_to_string(results(&directory)).expect("results");
+    fs::write(results(&directory), &text[..text.len() - 20]).expect("a file");
+    expect(
+        place.path(),
+        &["a", "b", "--out", "all"],
+        1,
+        &["incomplete: shard 1/2 (b) has 1 of 2 runs"],
+    );
+    let merged = fs::read_to_string(results(&place.path().join("all"))).expect("results");
+    assert_eq!(merged.lines().count(), 4);
+    assert!(merged.ends_with('\n'));
+}
+
+#[test]
+fn holes_make_a_campaign_inconclusive_that_would_have_held() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/first-join.toml");
+    let what = [
+        "fuzz",
+        file,
+        "--strategy",
+        "pubsub",
+        "--seeds",
+        "0..2",
+        "--shard",
+        "1/2",
+        "--out",
+        "b",
+    ];
+    let (code, told) = hublab(&what, place.path());
+    assert_eq!(code, Some(0), "{told}");
+    expect(place.path(), &["b"], 3, &["missing: shard 0/2"]);
+}
+
+#[test]
+fn different_campaigns_are_not_mixed() {
+    expect(
+        made(),
+        &["a", "longer"],
+        2,
+        &["different campaigns", "`seeds`"],
+    );
+    expect(made(), &["a", "third"], 2, &["0/2", "2/3"]);
+    expect(made(), &["a", "a"], 2, &["both shard 0/2"]);
+}
+
+#[test]
+fn a_run_that_is_there_twice_or_in_the_wrong_shard_is_refused() {
+    let place = copied();
+    let (a, b) = (
+        results(&place.path().join("a")),
+        results(&place.path().join("b")),
+    );
+    let text = fs::read_to_string(&a).expect("results");
+    let first = text.lines().next().expect("a line");
+    fs::write(&a, format!("{text}{first}\n")).expect("a file");
+    expect(
+        place.path(),
+        &["a", "b"],
+        2,
+        &["the same run", "lines 1 and 4"],
+    );
+    fs::write(&a, &text).expect("a file");
+    fs::write(&b, format!("{first}\n")).expect("a file");
+    expect(
+        place.path(),
+        &["a", "b"],
+        2,
+        &["b/results.ndjson:1", "is not of shard 1/2"],
+    );
+}
+
+#[test]
+fn what_is_no_campaign_is_refused_with_its_place() {
+    let place = copied();
+    let path = place.path();
+    expect(path, &["nowhere"], 2, &["nowhere"]);
+    fs::create_dir(path.join("empty")).expect("a directory");
+    expect(path, &["empty"], 2, &["no campaign is in this directory"]);
+    let file = results(&path.join("b"));
+    for (text, words) in [
+        ("{}\n", "b/results.ndjson:1: this is no record of a run"),
+        ("\n", "b/results.ndjson:1: this is no record of a run"),
+        ("\u{0}\n", "b/results.ndjson:1"),
+    ] {
+        fs::write(&file, text).expect("a file");
+        expect(path, &["a", "b"], 2, &[words]);
+    }
+    fs::write(&file, vec![b'x'; (1 << 20) + 1]).expect("a file");
+    expect(path, &["a", "b"], 2, &["longer than"]);
+    fs::write(path.join("b/campaign.json"), "{\"schema\":9}").expect("a file");
+    expect(path, &["a", "b"], 2, &["schema 9"]);
+    expect(path, &[], 2, &["DIR"]);
+}
