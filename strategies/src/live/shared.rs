@@ -72,6 +72,7 @@ impl Shared {
             messages: tally.messages.clone(),
             unsent: tally.unsent,
             malformed: tally.malformed,
+            reconnects: tally.reconnects,
             transport,
         }
     }

@@ -43,6 +43,8 @@ pub struct HubStats {
     pub unsent: u64,
     /// Payloads from peers that were no message; they were ignored.
     pub malformed: u64,
+    /// Peers that connected again after their connection was gone.
+    pub reconnects: u64,
     /// The connections.
     pub transport: Counters,
 }
@@ -57,6 +59,7 @@ pub(super) struct Tally {
     pub(super) messages: BTreeMap<&'static str, Traffic>,
     pub(super) unsent: u64,
     pub(super) malformed: u64,
+    pub(super) reconnects: u64,
 }
 
 /// How many children's ends are remembered.

@@ -29,6 +29,9 @@ use crate::wire;
 /// How often messages that cannot be sent may have a node dialled out of turn.
 const DIAL_EVERY: Duration = Duration::from_millis(100);
 
+/// How many peers that are gone are remembered, to tell who came back.
+const GONE: usize = 10_000;
+
 /// The last announcement, kept for peers that connect before the next one.
 struct Announced {
     channel: Channel,
@@ -45,6 +48,8 @@ pub(super) struct World<M> {
     pub(super) requests: Requests,
     /// The peers whose connection is up, as the hub knows it.
     up: BTreeSet<NodeId>,
+    /// Peers that were connected and are not now; no more than [`GONE`].
+    gone: BTreeSet<NodeId>,
     announced: Option<Announced>,
     /// When a node was last dialled because a message could not be sent to it.
     dialled: Option<Instant>,
@@ -73,6 +78,7 @@ impl<M: Message> World<M> {
             supervisor,
             requests: Requests::default(),
             up: BTreeSet::new(),
+            gone: BTreeSet::new(),
             announced: None,
             dialled: None,
             timers: BTreeMap::new(),
@@ -97,6 +103,9 @@ impl<M: Message> World<M> {
     /// A connection came up: requests may go there, and the last announcement does.
     pub(super) fn peer_up(&mut self, node: &NodeId, incarnation: u64) {
         self.up.insert(node.clone());
+        if self.gone.remove(node) {
+            self.tally(|tally| tally.reconnects += 1);
+        }
         self.publish(&HubEvent::PeerUp {
             node: node.clone(),
             incarnation,
@@ -119,6 +128,9 @@ impl<M: Message> World<M> {
     /// A connection is gone.
     pub(super) fn peer_down(&mut self, node: &NodeId, reason: crate::runtime::DownReason) {
         self.up.remove(node);
+        if self.gone.len() < GONE {
+            self.gone.insert(node.clone());
+        }
         self.requests.fail(node, None, &ChildError::WentDown);
         self.publish(&HubEvent::PeerDown {
             node: node.clone(),
