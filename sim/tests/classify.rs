@@ -1,0 +1,260 @@
+//! Failures by name: each scenario of an anomaly shows that anomaly, and a bug that is none of
+//! them gets no name.
+
+mod buggy;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use hublab_sim::anomaly::{self, Shown};
+use hublab_sim::campaign::signature::Signature;
+use hublab_sim::catalog::Catalog;
+use hublab_sim::classify::{Classifier, of_run};
+use hublab_sim::oracle::Violation;
+use hublab_sim::report::Report;
+use hublab_sim::run::{Options, run};
+use hublab_sim::scenario::resolve::resolve;
+use hublab_sim::scenario::{Claim, Scenario, load};
+use hublab_sim::trace::{Event, Sink};
+
+/// The anomalies whose scenarios show no difference between a view and the truth.
+const WITHOUT_DEFECT: &[(&str, &str)] = &[
+    ("A11", "two entries for two processes are the truth"),
+    ("A13", "views are compared as sets"),
+    ("G2", "only the number of messages tells"),
+    ("G4", "only the number of messages tells"),
+    (
+        "G6",
+        "the scenario is about raw requests; see the test of its own",
+    ),
+];
+
+struct Collector(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Collector {
+    fn event(&mut self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+fn traced(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> (Report, Vec<Event>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let options = Options {
+        sinks: vec![Box::new(Collector(Arc::clone(&events)))],
+        ..Options::default()
+    };
+    let run = run(scenario, strategy, scenario.run.seed, catalog, options).unwrap();
+    let events = std::mem::take(&mut *events.lock().unwrap());
+    (run.report, events)
+}
+
+fn read(name: &str, text: &str, catalog: &Catalog) -> Scenario {
+    let scenario = Scenario::read(name, text.as_bytes(), catalog)
+        .unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+    resolve(&scenario, scenario.run.seed, catalog)
+}
+
+fn anomalies() -> Vec<Scenario> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/anomalies");
+    let one = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        read(&path.display().to_string(), &text, &Catalog::default())
+    };
+    load::find(&[directory])
+        .unwrap()
+        .into_iter()
+        .map(one)
+        .collect()
+}
+
+/// A complaint about whatever is wrong at a node at an instant.
+fn complaint(oracle: &str, node: &str, at_us: u64) -> Violation {
+    Violation {
+        oracle: oracle.to_owned(),
+        at_us,
+        node: node.to_owned(),
+        detail: String::new(),
+        defect: String::new(),
+        cause: String::new(),
+    }
+}
+
+/// The anomaly that a file is named after.
+fn id_of(scenario: &Scenario) -> &'static str {
+    let found = anomaly::LIST
+        .iter()
+        .find(|anomaly| matches!(anomaly.shown, Shown::By(name) if name == scenario.name));
+    found.expect("each file is that of an anomaly").id
+}
+
+/// What the instants are called that a scenario makes a claim about.
+fn names_at_claims(scenario: &Scenario, strategy: &str) -> BTreeSet<&'static str> {
+    let (_, trace) = traced(scenario, strategy, &Catalog::default());
+    let classifier = Classifier::new(scenario, strategy, &trace).unwrap();
+    let mut names = BTreeSet::new();
+    for expectation in &scenario.expectations {
+        let (Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. }) = &expectation.claim
+        else {
+            continue;
+        };
+        let node = scenario.cluster.nodes[*on as usize].as_str();
+        for oracle in ["convergence", "membership_containment"] {
+            let named = classifier.name(&complaint(oracle, node, at.0));
+            names.extend(named.map(|named| named.id));
+        }
+    }
+    names
+}
+
+#[test]
+fn each_scenario_of_an_anomaly_shows_it_at_the_instants_it_makes_claims_about() {
+    for scenario in anomalies() {
+        let id = id_of(&scenario);
+        let has_defect = WITHOUT_DEFECT.iter().all(|(other, _)| *other != id);
+        let mut names = BTreeSet::new();
+        for strategy in &scenario.run.strategies {
+            names.extend(names_at_claims(&scenario, strategy));
+        }
+        assert_eq!(
+            names.contains(id),
+            has_defect,
+            "{}: {names:?}",
+            scenario.name
+        );
+    }
+}
+
+#[test]
+fn what_an_oracle_reports_in_the_scenario_of_an_anomaly_is_that_anomaly() {
+    let catalog = Catalog::default();
+    let mut judged = 0;
+    for scenario in anomalies() {
+        let id = id_of(&scenario);
+        let promised: Vec<&String> = scenario
+            .expectations
+            .iter()
+            .filter_map(|expectation| match &expectation.claim {
+                Claim::Violates(oracle) => Some(oracle),
+                _ => None,
+            })
+            .collect();
+        for strategy in &scenario.run.strategies {
+            let (report, _) = traced(&scenario, strategy, &catalog);
+            let shown = report
+                .violations
+                .iter()
+                .find(|found| promised.contains(&&found.oracle));
+            let Some(violation) = shown else { continue };
+            let signature = Signature::of(strategy, violation);
+            let named = of_run(&scenario, strategy, scenario.run.seed, &signature, &catalog);
+            assert_eq!(
+                named,
+                Some(id),
+                "{} under {strategy}: {signature}",
+                scenario.name
+            );
+            judged += 1;
+        }
+    }
+    assert!(judged >= 1, "{judged}");
+}
+
+/// A request that comes back to its originator after what it says has changed.
+const ECHO: &str = r#"
+schema = 1
+[run]
+duration = "20s"
+[cluster]
+nodes = 3
+[strategy.gossip]
+recipients = 1
+[network]
+latency = { constant = "50ms" }
+[[step]]
+at = "3s"
+start_children = { on = "n1", ids = ["a"] }
+[[step]]
+at = "3010ms"
+stop_children = { on = "n1", ids = ["a"] }
+"#;
+
+#[test]
+fn a_request_that_is_handled_again_by_its_originator_is_g6() {
+    let catalog = Catalog::default();
+    let named = (0..20).find_map(|seed| {
+        let mut scenario = read("echo", ECHO, &catalog);
+        scenario.run.seed = seed;
+        let (_, trace) = traced(&scenario, "gossip", &catalog);
+        let classifier = Classifier::new(&scenario, "gossip", &trace).unwrap();
+        classifier.name(&complaint("convergence", "n1", 14_000_000))
+    });
+    let named = named.expect("among 20 seeds one request comes back");
+    assert_eq!((named.id, named.observer, named.owner), ("G6", 0, 0));
+    assert_eq!(named.from_us / 1_000_000, 3);
+}
+
+/// News are lost, a clock is set back, a node restarts, and rounds pass.
+const TROUBLE: &str = r#"
+schema = 1
+[run]
+duration = "100s"
+[cluster]
+nodes = 3
+join_debounce = "2s"
+[strategy.pubsub]
+sync_interval = "10s"
+[[step]]
+at = "3s"
+start_children = { on = "n1", ids = ["a", "b"], metadata = { team = "blue" } }
+[[step]]
+at = "4s"
+start_children = { on = "n2", ids = ["c", "d"] }
+[[step]]
+at = "21s"
+link = { from = ["n1"], to = ["n2", "n3"], loss = 1.0 }
+[[step]]
+at = "22s"
+stop_children = { on = "n1", ids = ["a"] }
+[[step]]
+at = "23s"
+start_children = { on = "n1", ids = ["e"] }
+[[step]]
+at = "24s"
+heal = true
+[[step]]
+at = "41s"
+crash = { nodes = ["n3"] }
+[[step]]
+at = "42s"
+restart = { nodes = ["n3"] }
+"#;
+
+#[test]
+fn a_bug_that_is_none_of_the_anomalies_gets_no_name() {
+    for (bug, catalog) in buggy::catalogs() {
+        let scenario = read("trouble", TROUBLE, &catalog);
+        let (report, trace) = traced(&scenario, "pubsub", &catalog);
+        assert_eq!(report.converged_us, None, "{bug} does no harm");
+        let classifier = Classifier::new(&scenario, "pubsub", &trace).unwrap();
+        for node in ["n1", "n2", "n3"] {
+            let at_end = complaint("convergence", node, 100_000_000);
+            assert_eq!(classifier.name(&at_end), None, "{bug} at {node}");
+        }
+    }
+    let (report, _) = traced(
+        &read("trouble", TROUBLE, &Catalog::default()),
+        "pubsub",
+        &Catalog::default(),
+    );
+    assert!(report.converged_us.is_some(), "without a bug it converges");
+}
+
+#[test]
+fn a_trace_without_its_beginning_has_no_names() {
+    let scenario = anomalies().remove(0);
+    let (_, trace) = traced(&scenario, "pubsub", &Catalog::default());
+    assert!(Classifier::new(&scenario, "pubsub", &trace[1..]).is_none());
+    assert!(Classifier::new(&scenario, "pubsub", &[]).is_none());
+}
