@@ -155,6 +155,8 @@ fn annotations_point_to_the_expectations_that_failed() {
         found.push(about.join(" "));
     }
     assert_eq!(found.len(), 2, "{told}");
+    let last = told.lines().last().unwrap_or_default();
+    assert!(last.starts_with("hublab fuzz "), "{told}");
     assert!(
         found[0].contains("metric") && found[1].contains("registry"),
         "{found:?}"

@@ -159,6 +159,23 @@ fn holes_make_a_campaign_inconclusive_that_would_have_held() {
 }
 
 #[test]
+fn what_is_missing_can_be_made_up_for() {
+    let place = copied();
+    expect(place.path(), &["a", "--out", "all"], 1, &["missing"]);
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/too-few-messages.toml"
+    );
+    let what = [
+        "fuzz", file, "--seeds", "0..5", "--shard", "0/1", "--out", "all", "--resume",
+    ];
+    let (code, told) = hublab(&what, place.path());
+    assert_eq!(code, Some(1), "{told}");
+    let told = expect(place.path(), &["all"], 1, &["5 runs"]);
+    assert!(!told.contains("incomplete"), "{told}");
+}
+
+#[test]
 fn different_campaigns_are_not_mixed() {
     expect(
         made(),

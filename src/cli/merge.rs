@@ -38,9 +38,27 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
             _ => None,
         }),
     };
+    let (holes, has_holes) = (holes(&joined), joined.has_holes());
+    let output = &context.output;
+    match args.format {
+        CampaignFormat::Human | CampaignFormat::Github => {
+            holes.iter().try_for_each(|hole| output.line(hole))?;
+        }
+        CampaignFormat::Json => holes.iter().for_each(|hole| output.note(hole)),
+    }
     print(args.format, &joined, account, context)?;
-    let holes = tell_holes(&joined, args, context);
-    Ok(joined.tally.exit().max(holes))
+    let exit = joined.tally.exit();
+    if has_holes && exit == Exit::Held {
+        let directories = args.directories.iter();
+        let directories = directories.map(|path| quoted(&path.to_string_lossy()));
+        let directories: Vec<String> = directories.collect();
+        output.note(format_args!("hublab merge {}", directories.join(" ")));
+    }
+    Ok(if has_holes {
+        exit.max(Exit::Inconclusive)
+    } else {
+        exit
+    })
 }
 
 fn write(out: &Path, joined: &Joined, manifest: &Manifest) -> Result<(), Stop> {
@@ -91,55 +109,33 @@ fn print(
         CampaignFormat::Human => output.line(summary::render(account)),
         CampaignFormat::Json => output.write(|out| joined.write_records(out)),
         CampaignFormat::Github => {
-            output.line(summary::render(account))?;
-            github::tell(account, context)
+            github::tell(account, context)?;
+            output.line(summary::render(account))
         }
     }
 }
 
-/// Names the shards and runs that are not there. Without them nobody knows whether all held.
-fn tell_holes(joined: &Joined, args: &Merge, context: &Context) -> Exit {
-    let output = &context.output;
-    let mut exit = Exit::Held;
-    for part in &joined.partial {
-        if !part.ended {
-            exit = Exit::Inconclusive;
-        }
-        output.note(format_args!(
-            "{} {}",
-            style::warn("incomplete:"),
-            in_words(part)
-        ));
-    }
-    let missing: Vec<String> = joined
-        .missing
+/// Names the shards and runs that are not there, a line each.
+fn holes(joined: &Joined) -> Vec<String> {
+    let incomplete = style::warn("incomplete:");
+    let mut lines: Vec<String> = joined
+        .partial
         .iter()
-        .take(NAMED)
-        .map(ToString::to_string)
+        .map(|part| format!("{incomplete} {}", in_words(part)))
         .collect();
+    let missing = &joined.missing;
     if !missing.is_empty() {
-        exit = Exit::Inconclusive;
-        let left = joined.missing.len() - missing.len();
-        let more = if left > 0 {
-            format!(" and {left} more")
-        } else {
-            String::new()
+        let names = missing.iter().take(NAMED).map(ToString::to_string);
+        let names: Vec<String> = names.collect();
+        let more = match missing.len() - names.len() {
+            0 => String::new(),
+            left => format!(" and {left} more"),
         };
-        let (word, names) = (style::warn("missing:"), missing.join(", "));
-        let shards = if joined.missing.len() == 1 {
-            "shard"
-        } else {
-            "shards"
-        };
-        output.note(format_args!("{word} {shards} {names}{more}"));
+        let plural = if missing.len() == 1 { "" } else { "s" };
+        let (word, names) = (style::warn("missing:"), names.join(", "));
+        lines.push(format!("{word} shard{plural} {names}{more}"));
     }
-    if exit == Exit::Inconclusive {
-        let directories = args.directories.iter();
-        let directories = directories.map(|path| quoted(&path.to_string_lossy()));
-        let directories: Vec<String> = directories.collect();
-        output.note(format_args!("hublab merge {}", directories.join(" ")));
-    }
-    exit
+    lines
 }
 
 fn in_words(part: &Partial) -> String {

@@ -123,12 +123,18 @@ impl Joined {
         Ok(joined)
     }
 
-    /// What the campaign was asked for; as one shard if all are there, and ended if all are.
+    /// What the campaign was asked for, as one shard.
     pub(in crate::cli) fn manifest(&self) -> Manifest {
         let campaign = self.folders[0].manifest.campaign.clone();
         let mut manifest = Manifest::new(campaign, Shard::WHOLE);
-        manifest.ended = self.missing.is_empty() && self.partial.iter().all(|part| part.ended);
+        manifest.ended = !self.has_holes();
         manifest
+    }
+
+    /// Whether runs are not there that should be: then nobody knows whether all would have held.
+    /// Runs that `--budget` or `--max-failures` left out are no holes.
+    pub(in crate::cli) fn has_holes(&self) -> bool {
+        !self.missing.is_empty() || self.partial.iter().any(|part| !part.ended)
     }
 
     fn take(&mut self, number: usize) -> Result<(), JoinError> {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hublab_sim::campaign::record::{Ending, Finding};
-use hublab_strategies::time::format_duration;
+use hublab_strategies::Time;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use super::account::Account;
@@ -95,7 +95,7 @@ fn name(key: &Key, group: &Group) -> String {
 
 /// A finding in words: `n3 at 31s: ...`.
 pub(in crate::cli) fn first(finding: &Finding) -> String {
-    let at = format_duration(Duration::from_micros(finding.at_us));
+    let at = Time(finding.at_us);
     match finding.node.as_str() {
         "" => format!("at {at}: {}", finding.detail),
         node => format!("{node} at {at}: {}", finding.detail),
@@ -137,4 +137,95 @@ fn inconclusive(class: &str, suite: &Suite) -> Option<TestCase> {
         case.set_classname(class);
         case
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hublab_sim::campaign::record::Record;
+    use junit_parser::{TestCase, TestStatus, TestSuites};
+
+    use super::super::manifest::tests::parameters;
+    use super::super::shard::Shard;
+    use super::super::tally::tests::{ended, failed, passed};
+    use super::*;
+
+    /// What another crate reads of a campaign with these records.
+    fn read_back(records: &[Record]) -> TestSuites {
+        let parameters = parameters(0..3_000);
+        let mut tally = Tally::new(&parameters.seeds);
+        records.iter().for_each(|record| tally.add(record));
+        let text = render(Account {
+            parameters: &parameters,
+            shard: Shard::WHOLE,
+            tally: &tally,
+            folder: None,
+        });
+        let text = text.expect("XML can be written");
+        junit_parser::from_reader(text.as_bytes()).expect("another crate reads it")
+    }
+
+    fn names(cases: &[TestCase]) -> Vec<&str> {
+        let names = cases.iter().map(|case| case.original_name.as_str());
+        names.collect()
+    }
+
+    #[test]
+    fn groups_chunks_and_endings_are_cases() {
+        let report = read_back(&[
+            failed("gossip", 7, Some("f")),
+            failed("gossip", 8, Some("f")),
+            failed("gossip", 1_009, None),
+            passed("gossip", 5),
+            passed("pubsub", 5),
+            ended("pubsub", 2_500, Ending::Inconclusive),
+            ended("pubsub", 6, Ending::TimedOut),
+        ]);
+        let [gossip, pubsub] = report.suites.as_slice() else {
+            panic!("{report:#?}");
+        };
+        let title = "no_resurrection ghost (deliver gossip.sync)";
+        assert_eq!(
+            names(&gossip.cases),
+            [
+                &format!("A2: {title} [f]"),
+                title,
+                "seeds 0..1000",
+                "seeds 1000..2000"
+            ]
+        );
+        let counts = (gossip.tests, gossip.failures, gossip.errors, gossip.skipped);
+        assert_eq!(counts, (4, 2, 0, 1), "no run of seeds 1000..2000 passed");
+        let late = "outlived its wall-clock limit";
+        assert_eq!(
+            names(&pubsub.cases),
+            [late, "seeds 0..1000", "seeds 2000..3000", "inconclusive"]
+        );
+        assert_eq!((pubsub.failures, pubsub.errors, pubsub.skipped), (0, 1, 2));
+        assert_eq!(
+            pubsub.cases[1].system_out.as_deref(),
+            Some("1 of 2 runs passed")
+        );
+    }
+
+    #[test]
+    fn a_failure_says_what_where_and_how_to_see_it_again() {
+        let report = read_back(&[failed("gossip", 7, None), failed("gossip", 9, None)]);
+        let case = &report.suites[0].cases[0];
+        let TestStatus::Failure(failure) = &case.status else {
+            panic!("{case:?}");
+        };
+        assert_eq!(failure.failure_type, "no_resurrection");
+        assert!(
+            failure.message.starts_with(
+                "2 runs; the first is seed 7: n3 at 31s: child <a> of seed 7 is \"back\" & 100%"
+            ),
+            "{failure:?}"
+        );
+        assert!(
+            failure
+                .text
+                .contains("hublab fuzz --seeds 7..8 --strategy gossip"),
+            "{failure:?}"
+        );
+    }
 }

@@ -15,7 +15,7 @@ use crate::cli::render::style;
 const GROUPS_MAX: usize = 50;
 
 /// How many runs ended how, and the groups of failures, each with the command that shows it
-/// again. The last line of a campaign that failed is such a command.
+/// again. The last line of a campaign that did not hold is such a command.
 pub(in crate::cli) fn render(account: Account<'_>) -> String {
     let tally = account.tally;
     let seeds = &account.parameters.seeds;
@@ -50,6 +50,9 @@ pub(in crate::cli) fn render(account: Account<'_>) -> String {
     line(&mut text, format_args!("\n{}", total(account)));
     if let Some((key, group)) = groups.first() {
         line(&mut text, account.repeat(key, group));
+    } else if let Some((seed, scenario, strategy)) = &tally.open {
+        let command = account.parameters.repeat(scenario, strategy, *seed);
+        line(&mut text, command);
     }
     text.truncate(text.trim_end().len());
     text
@@ -72,7 +75,8 @@ fn describe(account: Account<'_>, key: &Key, group: &Group) -> String {
 
 fn total(account: Account<'_>) -> String {
     let tally = account.tally;
-    let runs = counted(tally.runs(), "run");
+    let (runs, events) = (tally.runs(), tally.events());
+    let runs = format!("{}, {}", counted(runs, "run"), counted(events, "event"));
     let groups = counted(tally.groups.len() as u64, "group");
     match tally.exit() {
         Exit::Held => format!("{runs}: {}", style::pass("all held")),

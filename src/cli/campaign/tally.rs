@@ -20,6 +20,8 @@ pub(in crate::cli) struct Tally {
     pub(in crate::cli) suites: BTreeMap<(String, String), Suite>,
     /// The failures by what fails.
     pub(in crate::cli) groups: BTreeMap<Key, Group>,
+    /// The first run that could not be judged: its seed, scenario and strategy.
+    pub(in crate::cli) open: Option<(u64, String, String)>,
     exit: Exit,
 }
 
@@ -92,6 +94,7 @@ impl Tally {
             chunk,
             suites: BTreeMap::new(),
             groups: BTreeMap::new(),
+            open: None,
             exit: Exit::Held,
         }
     }
@@ -109,6 +112,14 @@ impl Tally {
         chunk.runs += 1;
         chunk.passed += u64::from(record.verdict == Ending::Pass);
         chunk.wall_us = chunk.wall_us.saturating_add(record.wall_us);
+        if record.verdict == Ending::Inconclusive {
+            let (scenario, strategy) = (record.scenario.clone(), record.strategy.clone());
+            let open = (record.seed, scenario, strategy);
+            self.open = Some(match self.open.take() {
+                Some(first) => first.min(open),
+                None => open,
+            });
+        }
         for finding in &record.findings {
             let signature = finding.signature.clone();
             let what = match &finding.fingerprint {

@@ -283,7 +283,7 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
     let all = counted(jobs.len() as u64, "saved failure");
     context
         .output
-        .line(format_args!("{held} of {all} hold now"))?;
+        .line(format_args!("{all}: {held} hold now"))?;
     repeat
         .iter()
         .try_for_each(|command| context.output.line(command))?;

@@ -223,8 +223,8 @@ impl<'a> Book<'a> {
             CampaignFormat::Json => Ok(()),
             CampaignFormat::Github => {
                 output.line(reach::render(summary))?;
-                output.line(summary::render(account))?;
-                github::tell(account, self.context)
+                github::tell(account, self.context)?;
+                output.line(summary::render(account))
             }
         }
     }
