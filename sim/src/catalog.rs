@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hublab_strategies::hub::{Hub, HubConfig};
 use hublab_strategies::membership::Discovery;
-use hublab_strategies::strategy::{Claim, Limits};
+use hublab_strategies::strategy::{Broken, Claim, Limits};
 use hublab_strategies::{NodeId, Strategy};
 use serde_json::{Map, Value};
 
@@ -56,6 +56,10 @@ pub trait CatalogEntry: Send + Sync {
     fn config_schema(&self) -> Value;
     /// What it promises.
     fn claims(&self) -> &'static [Claim];
+    /// What it is known to violate; default: nothing.
+    fn broken(&self) -> &'static [Broken] {
+        &[]
+    }
     /// The largest cluster worth generating.
     fn limits(&self) -> Limits;
 }
@@ -169,6 +173,10 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
 
     fn claims(&self) -> &'static [Claim] {
         S::claims()
+    }
+
+    fn broken(&self) -> &'static [Broken] {
+        S::broken()
     }
 
     fn limits(&self) -> Limits {

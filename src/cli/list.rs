@@ -1,5 +1,6 @@
 //! `hublab list`: what there is, one line each.
 
+use hublab_sim::catalog::CatalogEntry;
 use hublab_sim::scenario::shape;
 use hublab_sim::{anomaly, metric, oracle};
 
@@ -11,8 +12,7 @@ use super::{Context, Stop};
 pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
     let lines: Vec<(String, String)> = match args.what {
         What::Strategies => {
-            let line =
-                |entry: &dyn hublab_sim::catalog::CatalogEntry| (entry.name(), entry.summary());
+            let line = |entry: &dyn CatalogEntry| (entry.name(), entry.summary());
             owned(context.catalog.entries().map(line))
         }
         What::Steps => {
@@ -26,10 +26,14 @@ pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
                     .map(|key| (key.name, key.doc)),
             )
         }
-        What::Oracles => owned(oracle::LIST.iter().map(|entry| (entry.name, entry.summary))),
+        What::Oracles => return oracles(context),
         What::Metrics => metric::LIST.iter().map(metric_line).collect(),
         What::Anomalies => anomaly::LIST.iter().map(anomaly_line).collect(),
     };
+    print(&lines, context)
+}
+
+fn print(lines: &[(String, String)], context: &Context) -> Result<Exit, Stop> {
     let width = lines
         .iter()
         .map(|(name, _)| name.chars().count())
@@ -39,9 +43,47 @@ pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
         let gap = " ".repeat(width - name.chars().count());
         context
             .output
-            .line(format_args!("{}{gap}  {summary}", style::bold(&name)))?;
+            .line(format_args!("{}{gap}  {summary}", style::bold(name)))?;
     }
     Ok(Exit::Held)
+}
+
+/// Every oracle, and then what each strategy promises of it.
+fn oracles(context: &Context) -> Result<Exit, Stop> {
+    let listed = oracle::LIST.iter().map(|entry| (entry.name, entry.summary));
+    print(&owned(listed), context)?;
+    for entry in context.catalog.entries() {
+        context.output.line(format_args!(""))?;
+        let title = format!("{} claims", entry.name());
+        context
+            .output
+            .line(format_args!("{}", style::bold(&title)))?;
+        let line = |oracle: &oracle::OracleEntry| {
+            let promise = promise(entry, oracle.name);
+            (format!("  {}", oracle.name), promise)
+        };
+        let lines: Vec<(String, String)> = oracle::LIST.iter().map(line).collect();
+        print(&lines, context)?;
+    }
+    Ok(Exit::Held)
+}
+
+/// What a strategy promises of an oracle, or what breaks it.
+fn promise(entry: &dyn CatalogEntry, oracle: &str) -> String {
+    let by = |anomalies: &[&str]| {
+        if anomalies.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", anomalies.join(", "))
+        }
+    };
+    let claim = entry.claims().iter().find(|claim| claim.oracle == oracle);
+    let broken = entry.broken().iter().find(|broken| broken.oracle == oracle);
+    match (claim, broken) {
+        (Some(claim), _) => format!("yes: {}{}", claim.condition, by(claim.narrowed_by)),
+        (None, Some(broken)) => format!("no{}", by(broken.by)),
+        (None, None) => "no".to_owned(),
+    }
 }
 
 fn owned<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {

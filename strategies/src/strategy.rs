@@ -1,5 +1,6 @@
 //! [`Synchronization`]: the six operations of the protocol, and what a strategy may do in them.
 
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -129,6 +130,11 @@ pub trait Strategy: Synchronization + Sized {
     /// What it promises, and under which condition.
     fn claims() -> &'static [Claim];
 
+    /// Which oracles it is known to violate, for `list oracles`; default: none.
+    fn broken() -> &'static [Broken] {
+        &[]
+    }
+
     /// The largest cluster that a campaign should generate for it.
     fn limits() -> Limits {
         Limits::default()
@@ -173,6 +179,15 @@ pub struct Claim {
     pub narrowed_by: &'static [&'static str],
 }
 
+/// An oracle that a strategy does not claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken {
+    /// The oracle's name.
+    pub oracle: &'static str,
+    /// The anomalies (of docs/anomalies.md) that violate it.
+    pub by: &'static [&'static str],
+}
+
 /// A predicate over a scenario: all of the listed features must be absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Condition {
@@ -196,20 +211,67 @@ pub enum Feature {
     WrongView,
     /// A `clock` step.
     ClockStep,
-    /// Loss anywhere.
+    /// Loss anywhere, at any time.
     Loss,
-    /// Duplication anywhere.
+    /// Duplication anywhere, at any time.
     Duplication,
+    /// A channel without order anywhere, at any time.
+    Reorder,
     /// A node that crashes, leaves, or boots after the start.
     Churn,
     /// A partition, a cut, or a pause.
     Disconnection,
-    /// A child id that runs on several nodes.
+    /// A debounce that the announcements of one discovery interval can keep from ending: times the
+    /// number of nodes it is as long as the interval.
+    LongDebounce,
+    /// A child id that is started on several nodes.
     SharedIds,
-    /// A node that never hosts a child.
+    /// A node that hosts nothing in the end, as far as the script alone can tell.
     EmptyNode,
     /// A stop or a restart of a child.
     ChildChange,
+    /// A child id that is started again on a node with other metadata.
+    NewMetadata,
+    /// A start that is not announced.
+    SilentStart,
+}
+
+impl Feature {
+    /// What a scenario has, as in "no ...".
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RawRequests => "raw request",
+            Self::RawRows => "raw row",
+            Self::WrongView => "wrong view",
+            Self::ClockStep => "clock step",
+            Self::Loss => "loss",
+            Self::Duplication => "duplication",
+            Self::Reorder => "disorder",
+            Self::Churn => "node that comes or goes",
+            Self::Disconnection => "partition, cut or pause",
+            Self::LongDebounce => "debounce as long as discovery",
+            Self::SharedIds => "id on several nodes",
+            Self::EmptyNode => "node without a child",
+            Self::ChildChange => "stop or restart of a child",
+            Self::NewMetadata => "new metadata for a child",
+            Self::SilentStart => "start that is not announced",
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    /// `always`, or `no clock step, no wrong view`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.without.is_empty() {
+            return f.write_str("always");
+        }
+        for (at, feature) in self.without.iter().enumerate() {
+            let gap = if at == 0 { "" } else { ", " };
+            write!(f, "{gap}no {}", feature.as_str())?;
+        }
+        Ok(())
+    }
 }
 
 /// Limits of a strategy for generated scenarios.

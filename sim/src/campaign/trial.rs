@@ -15,6 +15,7 @@ use crate::oracle;
 use crate::report::Report;
 use crate::run::{EVENT_BUDGET, Options, RunError, run};
 use crate::scenario::model::Scenario;
+use crate::scenario::features::claims_met;
 use crate::scenario::{Problems, resolve};
 
 /// The most events of a generated run; more make it inconclusive.
@@ -184,14 +185,12 @@ fn ending(failed: bool, inconclusive: bool) -> Ending {
 }
 
 /// Oracles that the strategy claims and whose condition the scenario meets, in order.
-fn claimed(_scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Vec<String> {
-    let claims = catalog
+fn claimed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Vec<String> {
+    let met = catalog
         .get(strategy)
-        .map_or(&[][..], |entry| entry.claims());
-    let met = claims
-        .iter()
-        .filter(|claim| claim.condition.without.is_empty());
-    let names: BTreeSet<String> = met.map(|claim| claim.oracle.to_owned()).collect();
+        .map(|entry| claims_met(entry, scenario))
+        .unwrap_or_default();
+    let names: BTreeSet<String> = met.iter().map(|claim| claim.oracle.to_owned()).collect();
     names.into_iter().collect()
 }
 

@@ -86,9 +86,7 @@ impl Outcome {
         for (judgement, expectation) in self.judgements.iter_mut().zip(applying) {
             let verdict = match &expectation.claim {
                 Claim::Always(name) if name == CLOCK_INDEPENDENCE => self.findings.always(name),
-                Claim::Violates(name) if name == CLOCK_INDEPENDENCE => {
-                    self.findings.violates(name)
-                }
+                Claim::Violates(name) if name == CLOCK_INDEPENDENCE => self.findings.violates(name),
                 Claim::Always(_)
                 | Claim::Violates(_)
                 | Claim::Converged { .. }

@@ -6,6 +6,9 @@
 //! own debounce is over, however long the two had been apart, and that is no fault. While the
 //! observer is paused it can do nothing, and counting begins anew when it goes on.
 //!
+//! A `view` step may leave the observer itself out of its view for ever; its own entries are where
+//! they belong all the same, as `own_truth` has it.
+//!
 //! Excused: a node that a `view` step took out, until membership changes the view again. It does not
 //! compare with the truth, so children named in raw requests and in `rows` count, too. The latency is
 //! that of the slowest message so far, if that is more than the bound of the network's law.
@@ -101,7 +104,9 @@ impl MembershipContainment {
         let Some(observer) = self.observers.get_mut(&at) else {
             return;
         };
-        let is_outside = !observer.view.contains(&node) && !observer.exempt.contains(&node);
+        let is_other = *world.name(at) != node;
+        let is_outside =
+            is_other && !observer.view.contains(&node) && !observer.exempt.contains(&node);
         let has_entries = || {
             world
                 .registry(at)

@@ -11,6 +11,7 @@
 mod check;
 pub mod diagnostic;
 mod estimate;
+pub mod features;
 pub mod load;
 pub mod model;
 mod read;

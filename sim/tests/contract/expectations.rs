@@ -2,7 +2,7 @@
 
 use hublab_sim::observe::judge::Verdict::{Fail, Pass};
 
-use crate::lab::{Lab, S};
+use crate::lab::{Lab, MS, S};
 
 /// A child starts at 5 s and is everywhere at 5.005 s.
 fn started() -> Lab {
@@ -260,8 +260,8 @@ fn an_entry_claim_checks_each_field_that_it_has() {
 
 #[test]
 fn oracles_count_only_where_an_expectation_names_them() {
-    let detach_own = "rows = { on = 'n1', rows = [{ child = 'a', nodes = { n2 = 'p' } }] }";
-    let lab = started().step("6s", detach_own);
+    let meddle = "propagate = { from = 'n2', requests = [{ unregister = [{ child = 'a', nodes = ['n1'] }] }] }";
+    let lab = started().step("6s", meddle);
     let quiet = lab
         .clone()
         .expect("metric = { name = 'events', min = 1 }")
@@ -271,14 +271,22 @@ fn oracles_count_only_where_an_expectation_names_them() {
         (vec![Pass], 0)
     );
     let judged = lab
+        .expect("always = 'single_writer'")
+        .expect("violates = 'single_writer'")
         .expect("always = 'own_truth'")
-        .expect("violates = 'own_truth'")
         .expect("always = 'no_crash'")
         .run();
-    assert_eq!(judged.verdicts(), [Fail, Pass, Pass]);
-    assert_eq!(judged.report.violations[0].at_us, 6 * S);
     assert_eq!(
-        started().expect("violates = 'own_truth'").run().verdicts(),
+        judged.verdicts(),
+        [Fail, Pass, Pass, Pass],
+        "what a raw request names is not compared with the truth"
+    );
+    assert_eq!(judged.report.violations[0].at_us, 6 * S + 5 * MS);
+    assert_eq!(
+        started()
+            .expect("violates = 'single_writer'")
+            .run()
+            .verdicts(),
         [Fail]
     );
 }
