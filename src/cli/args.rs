@@ -15,6 +15,7 @@ use hublab_strategies::time::parse_duration;
 pub(super) mod corpus;
 pub(super) mod fuzz;
 pub(super) mod merge;
+pub(super) mod node;
 pub(super) mod shrink;
 
 /// The arguments of the program. Public so that completions and manual pages can be made from it:
@@ -117,6 +118,20 @@ pub(super) enum Command {
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = "Example: hublab schema > scenario.schema.json")]
     Schema,
+    /// Run one node of a real cluster, until SIGTERM or Ctrl-C: then it leaves
+    #[command(
+        after_help = "Log: HUBLAB_LOG=debug says more, HUBLAB_LOG=off nothing.\n\nExamples:\n  \
+        hublab node --new-secret > cluster.secret\n  \
+        hublab node --hub orders --name a --listen 10.0.0.1:7000 --secret-file cluster.secret --control a.sock\n  \
+        hublab node --hub orders --name b --listen 10.0.0.2:7000 --peer 10.0.0.1:7000 --secret-file cluster.secret"
+    )]
+    Node(node::Node),
+    /// Ask a running node: start and stop children, look them up, watch, have it leave
+    #[command(
+        after_help = "Exit code 1: a child was not started, stopped or found.\n\n\
+        Example: hublab ctl --control a.sock start web-1 web-2"
+    )]
+    Ctl(node::Ctl),
     /// Run once and write the capsule: what `--twice` starts in a fresh process
     #[command(name = "__capsule", hide = true)]
     Capsule(Capsule),

@@ -28,6 +28,7 @@ mod campaign;
 mod capsules;
 mod check;
 mod corpus;
+mod ctl;
 mod diff;
 mod exit;
 mod explain;
@@ -36,6 +37,7 @@ mod fuzz;
 mod interrupt;
 mod list;
 mod merge;
+mod node;
 mod output;
 mod panics;
 mod plan;
@@ -105,7 +107,7 @@ pub fn main(catalog: Catalog) -> ExitCode {
     panics::install();
     interrupt::install();
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        log_to_stderr()?;
+        log_to_stderr(&cli.command)?;
         dispatch(cli.command, &context)
     }));
     let exit = match ended {
@@ -141,26 +143,34 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
         Command::Merge(args) => merge::merge(&args, context),
         Command::Shrink(args) => shrink::shrink(&args, context),
         Command::Schema => schema::schema(context),
+        Command::Node(args) => node::node(&args, context),
+        Command::Ctl(args) => ctl::ctl(&args, context),
         Command::Capsule(args) => twice::capsule(&args, context),
         Command::Worker(args) => fuzz::worker::worker(&args, context),
     }
 }
 
-/// Sends the log to standard error if `HUBLAB_LOG` asks for one: `HUBLAB_LOG=hublab_sim=debug`.
-/// Times are left out: on the threads of runs they would be virtual.
-fn log_to_stderr() -> Result<(), Stop> {
+/// Sends the log to standard error if `HUBLAB_LOG` asks for one: `HUBLAB_LOG=hublab_sim=debug`. A
+/// node logs what happens to its connections unless that says otherwise.
+/// Times are left out elsewhere: on the threads of runs they would be virtual.
+fn log_to_stderr(command: &Command) -> Result<(), Stop> {
     const VARIABLE: &str = "HUBLAB_LOG";
-    let Some(asked) = env::var_os(VARIABLE) else {
+    let is_node = matches!(command, Command::Node(_));
+    let asked = env::var_os(VARIABLE).map(|asked| asked.to_string_lossy().into_owned());
+    let Some(asked) = asked.or_else(|| is_node.then(|| "info".to_owned())) else {
         return Ok(());
     };
-    let filter = tracing_subscriber::EnvFilter::try_new(asked.to_string_lossy())
+    let filter = tracing_subscriber::EnvFilter::try_new(asked)
         .map_err(|error| Stop::Usage(format!("{VARIABLE}: {error}")))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .without_time();
+        .with_writer(std::io::stderr);
     // A program around this one may have a log of its own: then that one is used.
-    drop(log.try_init());
+    if is_node {
+        drop(log.try_init());
+    } else {
+        drop(log.without_time().try_init());
+    }
     Ok(())
 }
 

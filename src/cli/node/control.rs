@@ -1,0 +1,314 @@
+//! The control socket of a node: a Unix socket that only its owner can open.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hublab_strategies::live::{Events, Hub, StartOptions};
+use hublab_strategies::{ChildSpec, Metadata};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
+
+use super::protocol::{Child, Item, REQUEST_BYTES_MAX, Reply, Request, names};
+
+/// Clients at one time; more of them wait.
+const CLIENTS: usize = 64;
+
+/// How long a client may take for one line of a request, and for taking one piece of a reply.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A socket that is listened on. Its file goes with it.
+#[derive(Debug)]
+pub(super) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Control {
+    /// Makes the socket, with mode 0600 from its first moment on. One that nobody listens on any
+    /// more is replaced.
+    ///
+    /// # Errors
+    /// Something else is there, somebody listens on it, or the system refuses.
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        clear(path)?;
+        // It is made where nobody else can reach it, and moved when it is ready.
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let nursery = tempfile::Builder::new()
+            .prefix(".")
+            .rand_bytes(6)
+            .tempdir_in(parent.unwrap_or(Path::new(".")))?;
+        let born = nursery.path().join("s");
+        let listener = UnixListener::bind(&born)?;
+        fs::set_permissions(&born, Permissions::from_mode(0o600))?;
+        let inode = fs::metadata(&born)?.ino();
+        fs::rename(&born, path)?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            inode,
+        })
+    }
+
+    /// Serves clients until `leaving` is told. Dropping the future ends all of them.
+    pub(super) async fn serve(&self, hub: &Hub, leaving: &Arc<Notify>) {
+        let slots = Arc::new(Semaphore::new(CLIENTS));
+        let mut clients = tokio::task::JoinSet::new();
+        loop {
+            while clients.try_join_next().is_some() {}
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                return;
+            };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let (hub, leaving) = (hub.clone(), Arc::clone(leaving));
+                    clients.spawn(async move {
+                        let _slot = slot;
+                        if let Err(error) = Client::new(stream, hub, leaving).serve().await {
+                            tracing::debug!(%error, "control client is gone");
+                        }
+                    });
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: others may free some.
+                    tracing::warn!(%error, "cannot accept a control client");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode);
+        if is_ours && let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove the control socket");
+        }
+    }
+}
+
+/// Removes a socket that nobody listens on.
+fn clear(path: &Path) -> io::Result<()> {
+    let file = match fs::symlink_metadata(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !file.file_type().is_socket() {
+        let kind = io::ErrorKind::AlreadyExists;
+        return Err(io::Error::new(kind, "something that is no socket is there"));
+    }
+    match BlockingStream::connect(path) {
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another node listens on it",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// One client.
+struct Client {
+    requests: BufReader<OwnedReadHalf>,
+    replies: BufWriter<OwnedWriteHalf>,
+    hub: Hub,
+    leaving: Arc<Notify>,
+}
+
+impl Client {
+    fn new(stream: UnixStream, hub: Hub, leaving: Arc<Notify>) -> Self {
+        let (read, write) = stream.into_split();
+        Self {
+            requests: BufReader::new(read),
+            replies: BufWriter::with_capacity(64 << 10, write),
+            hub,
+            leaving,
+        }
+    }
+
+    /// Answers one request after another, until the client hangs up.
+    async fn serve(mut self) -> io::Result<()> {
+        loop {
+            let mut line = Vec::new();
+            let limit = REQUEST_BYTES_MAX as u64;
+            let mut reader = (&mut self.requests).take(limit);
+            let length = timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await??;
+            if length == 0 {
+                return Ok(());
+            }
+            if line.last() != Some(&b'\n') && length >= REQUEST_BYTES_MAX {
+                return self
+                    .end(Reply::Error("the request is too long".to_owned()))
+                    .await;
+            }
+            match serde_json::from_slice(&line) {
+                Ok(request) => self.answer(request).await?,
+                Err(error) => {
+                    let reason = format!("this is no request: {error}");
+                    self.end(Reply::Error(reason)).await?;
+                }
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: Request) -> io::Result<()> {
+        let hub = self.hub.clone();
+        let outcomes = match request {
+            Request::Start {
+                children,
+                kind,
+                args,
+                metadata,
+                on,
+            } => {
+                let spec = |id: String| ChildSpec::with_args(id, &kind, args.clone());
+                let options = StartOptions::default()
+                    .on(on)
+                    .metadata(Metadata::new(metadata));
+                hub.start_children_with(children.into_iter().map(spec), options)
+                    .await
+            }
+            Request::Stop { children, on } => hub.stop_children_on(children, on).await,
+            Request::Lookup { child } => {
+                let row = hub.lookup(&child);
+                let item = row.map_or_else(|| Child::absent(child), |row| Child::from(&*row));
+                self.item(Item::Child(item)).await?;
+                return self.end(Reply::End {}).await;
+            }
+            Request::Registry {} => return self.registry(&hub).await,
+            Request::Members {} => {
+                self.item(Item::Members {
+                    node: hub.node().to_string(),
+                    members: names(&hub.members()),
+                    connected: names(&hub.connected()),
+                })
+                .await?;
+                return self.end(Reply::End {}).await;
+            }
+            Request::Stats {} => {
+                self.item(hub.stats().into()).await?;
+                return self.end(Reply::End {}).await;
+            }
+            Request::Watch { child } => {
+                let events = child.map_or_else(|| hub.events(), |child| hub.watch(&child));
+                return self.watch(events).await;
+            }
+            Request::Leave {} => return self.leave(&hub).await,
+        };
+        match outcomes {
+            Ok(outcomes) => {
+                for outcome in outcomes {
+                    self.item(Item::Outcome(outcome.into())).await?;
+                }
+                self.end(Reply::End {}).await
+            }
+            Err(error) => self.end(Reply::Error(error.to_string())).await,
+        }
+    }
+
+    async fn registry(&mut self, hub: &Hub) -> io::Result<()> {
+        let mut rows: Vec<_> = hub.registry().collect();
+        rows.sort_unstable_by(|a, b| a.spec.id().cmp(b.spec.id()));
+        for row in rows {
+            self.item(Item::Child(Child::from(&*row))).await?;
+        }
+        self.end(Reply::End {}).await
+    }
+
+    /// Events as they come, until the hub stops or the client hangs up.
+    async fn watch(&mut self, mut events: Events) -> io::Result<()> {
+        loop {
+            let mut rest = [0; 1];
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => {
+                        self.item(Item::Event(event.into())).await?;
+                        self.flush().await?;
+                    }
+                    None => return self.end(Reply::End {}).await,
+                },
+                // A client that says anything now, or hangs up, has seen enough.
+                _ = self.requests.read(&mut rest) => return self.end(Reply::End {}).await,
+            }
+        }
+    }
+
+    async fn leave(&mut self, hub: &Hub) -> io::Result<()> {
+        let farewell = hub.leave().await;
+        let answered = match farewell {
+            Ok(farewell) => {
+                self.item(farewell.into()).await?;
+                self.end(Reply::End {}).await
+            }
+            Err(error) => self.end(Reply::Error(error.to_string())).await,
+        };
+        self.leaving.notify_one();
+        answered
+    }
+
+    async fn item(&mut self, item: Item) -> io::Result<()> {
+        self.write(Reply::Item(item)).await
+    }
+
+    /// The last reply to a request.
+    async fn end(&mut self, reply: Reply) -> io::Result<()> {
+        self.write(reply).await?;
+        self.flush().await
+    }
+
+    async fn write(&mut self, reply: Reply) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&reply)?;
+        line.push(b'\n');
+        timeout(PATIENCE, self.replies.write_all(&line)).await?
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        timeout(PATIENCE, self.replies.flush()).await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_is_its_owners_alone_and_goes_with_the_node() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("a.sock");
+        let control = Control::bind(&path).expect("a free place");
+        let mode = fs::metadata(&path)
+            .expect("it is there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let taken = Control::bind(&path).expect_err("it is taken");
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(fs::read_dir(place.path()).expect("a directory").count(), 1);
+        drop(control);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_socket_left_behind_is_replaced_and_a_file_is_not() {
+        let place = tempfile::tempdir().expect("a directory");
+        let (stale, file) = (place.path().join("stale"), place.path().join("file"));
+        drop(UnixListener::bind(&stale).expect("a free place"));
+        assert!(Control::bind(&stale).is_ok());
+        fs::write(&file, "precious").expect("it can be written");
+        let refused = Control::bind(&file).expect_err("it is no socket");
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&file).expect("it is there"), "precious");
+    }
+}

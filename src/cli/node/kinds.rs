@@ -1,0 +1,51 @@
+//! The kinds of children that a node of the command line can start.
+
+use std::future::pending;
+use std::io::Write;
+use std::time::Duration;
+
+use hublab_strategies::ChildSpec;
+use hublab_strategies::live::Tasks;
+use hublab_strategies::time::parse_duration;
+use tokio::time::sleep;
+
+/// `sleep`, `crash-after` and `echo`.
+pub(super) fn tasks() -> Tasks {
+    Tasks::new()
+        .with("sleep", doze)
+        .with("crash-after", crash_after)
+        .with("echo", echo)
+}
+
+/// Does nothing, until it is stopped or the time `for` is over.
+async fn doze(spec: ChildSpec) -> Result<(), String> {
+    match time(&spec, "for")? {
+        Some(time) => sleep(time).await,
+        None => pending().await,
+    }
+    Ok(())
+}
+
+/// Fails after the time `after`, 1 s by default.
+async fn crash_after(spec: ChildSpec) -> Result<(), String> {
+    let after = time(&spec, "after")?.unwrap_or(Duration::from_secs(1));
+    sleep(after).await;
+    Err(format!("crashed after {after:?}, as it was told to"))
+}
+
+/// Writes `text`, by default its id, to the node's standard output whenever it starts; then sleeps.
+async fn echo(spec: ChildSpec) -> Result<(), String> {
+    let text = spec
+        .args()
+        .get("text")
+        .map_or(spec.id().as_str(), |text| text);
+    writeln!(std::io::stdout().lock(), "{text}").map_err(|error| error.to_string())?;
+    pending().await
+}
+
+fn time(spec: &ChildSpec, argument: &str) -> Result<Option<Duration>, String> {
+    let text = spec.args().get(argument);
+    let read =
+        text.map(|text| parse_duration(text).map_err(|error| format!("{argument}: {error}")));
+    read.transpose()
+}

@@ -1,0 +1,132 @@
+//! `hublab node`: one node of a real cluster, until it is told to end.
+
+mod control;
+mod kinds;
+pub(super) mod protocol;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hublab_strategies::live::{Builder, Hub, Secret};
+use hublab_strategies::{Gossip, PubSub, Strategy};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+use super::args::node::{LiveStrategy, Node};
+use super::exit::Exit;
+use super::interrupt::Listening;
+use super::{Context, Stop};
+
+use control::Control;
+
+/// The time for what is left of the node when it has ended.
+const WIND_DOWN: Duration = Duration::from_secs(1);
+
+pub(super) fn node(args: &Node, context: &Context) -> Result<Exit, Stop> {
+    if args.new_secret {
+        let secret = Secret::generate_text().map_err(refused)?;
+        context.output.line(&*secret)?;
+        return Ok(Exit::Held);
+    }
+    let runtime = Runtime::new().map_err(refused)?;
+    let ended = runtime.block_on(run(args, context));
+    runtime.shutdown_timeout(WIND_DOWN);
+    ended
+}
+
+/// Anything that keeps a node from starting.
+fn refused(error: impl std::fmt::Display) -> Stop {
+    Stop::Usage(error.to_string())
+}
+
+async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
+    let asked_to_end = Arc::new(Notify::new());
+    let bell = Arc::clone(&asked_to_end);
+    // The second signal finds nobody listening, and ends the process.
+    let listening = Listening::new(move || bell.notify_one());
+    let control = args
+        .control
+        .as_deref()
+        .map(|path| {
+            let problem = |error| refused(format_args!("{}: {error}", path.display()));
+            Control::bind(path).map_err(problem)
+        })
+        .transpose()?;
+    let hub = start(args).await?;
+    let (name, hub_id) = (hub.node(), hub.id());
+    context.output.line(format_args!(
+        "node {name} of hub {hub_id} listens on {}",
+        hub.local_addr()
+    ))?;
+    let left = Arc::new(Notify::new());
+    let serve = async {
+        match &control {
+            Some(control) => control.serve(&hub, &left).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = asked_to_end.notified() => {}
+        () = left.notified() => return Ok(Exit::Held),
+        () = hub.stopped() => {
+            // After a `ctl leave`, its client gets the answer first.
+            let told = tokio::time::timeout(WIND_DOWN, left.notified()).await;
+            return told.map(|()| Exit::Held).map_err(|_| stopped());
+        }
+        () = serve => {}
+    }
+    drop(listening);
+    let farewell = hub.leave().await.map_err(|_| stopped())?;
+    let (peers, children) = (farewell.peers.len(), farewell.children);
+    context.output.note(format_args!(
+        "left: told {peers} peers, stopped {children} children"
+    ));
+    Ok(Exit::Held)
+}
+
+fn stopped() -> Stop {
+    refused("the hub has stopped by itself, which only a bug can cause")
+}
+
+async fn start(args: &Node) -> Result<Hub, Stop> {
+    match args.strategy {
+        LiveStrategy::PubSub => start_with(args, strategy::<PubSub>(args)?).await,
+        LiveStrategy::Gossip => start_with(args, strategy::<Gossip>(args)?).await,
+    }
+}
+
+async fn start_with<S: Strategy>(args: &Node, strategy: S) -> Result<Hub, Stop> {
+    let builder: Builder<S> = Hub::builder(args.hub.as_deref().unwrap_or_default())
+        .node(args.name.as_deref().unwrap_or_default())
+        .listen(&args.listen)
+        .peers(&args.peers)
+        .secrets(secrets(args)?)
+        .discovery_interval(args.discovery_interval)
+        .join_debounce(args.join_debounce)
+        .down_after(args.down_after)
+        .supervisor(kinds::tasks())
+        .strategy(strategy);
+    let builder = match &args.advertise {
+        Some(address) => builder.advertise(address),
+        None => builder,
+    };
+    builder.start().await.map_err(refused)
+}
+
+fn secrets(args: &Node) -> Result<Vec<Secret>, Stop> {
+    let read = |path| Secret::from_file(path).map_err(refused);
+    args.secrets.iter().map(read).collect()
+}
+
+/// The strategy, with the parameters that were given.
+fn strategy<S: Strategy>(args: &Node) -> Result<S, Stop> {
+    let value = |(key, text): &(String, String)| {
+        // What is no number and no truth value is text.
+        let value = serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into());
+        (key.clone(), value)
+    };
+    let table: serde_json::Map<_, _> = args.parameters.iter().map(value).collect();
+    let config = serde_json::from_value(table.into())
+        .map_err(|error| refused(format_args!("--set for {}: {error}", S::NAME)))?;
+    S::new(&config).map_err(|error| refused(format_args!("--set for {}: {error}", S::NAME)))
+}
