@@ -24,7 +24,8 @@ impl Shrunk {
             self.finding.detail
         );
         let shrunk = format!(
-            "Seed {}. Shrunk from {} and {} to {} and {} in {}{}.",
+            "Found with seed {}, fails with seed {}. Shrunk from {} and {} to {} and {} in {}{}.",
+            self.found_with,
             self.seed,
             counted(self.before.steps, "step"),
             counted(self.before.nodes, "node"),

@@ -143,6 +143,8 @@ pub struct Shrunk {
     /// The seed that it fails with: the scenario's own. Another than the failure's if that made the
     /// scenario simpler.
     pub seed: u64,
+    /// The seed that the failure was found with.
+    pub found_with: u64,
     /// What fails in it.
     pub finding: Finding,
     /// How large the scenario was.
@@ -217,6 +219,7 @@ pub fn shrink(
     let best = search.best;
     Ok(Shrunk {
         seed: best.scenario.run.seed,
+        found_with: failure.seed,
         finding: finding(&best.report, failure.signature),
         before,
         after: Size::of(&best.scenario),

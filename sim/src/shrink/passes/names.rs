@@ -8,13 +8,16 @@ use crate::scenario::model::{Action, Children, RawRequest, Scenario};
 use crate::shrink::parts;
 use crate::shrink::search::{Edit, Search};
 
+/// The seeds that are tried where other names, or other laws, draw other numbers.
+pub(super) const SEEDS: std::ops::RangeInclusive<u64> = 1..=6;
+
 /// Gives plain names. A node's name is part of what its chances are drawn from, and orders it among
 /// the others, so other names may make another run: then some other seeds are tried.
 pub(super) fn names(search: &mut Search<'_>) {
     search.edit(|scenario, _| {
         let seed = scenario.run.seed;
         let mut edits: Vec<Edit> = Vec::new();
-        for seed in [seed, 1, 2, 3] {
+        for seed in std::iter::once(seed).chain(SEEDS) {
             if parts::expected_nodes(scenario).is_empty() {
                 edits.push(Box::new(move |scenario| {
                     rename_nodes(scenario);

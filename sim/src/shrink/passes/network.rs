@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use super::names::SEEDS;
 use super::numbers::rounded_above_zero;
 use crate::scenario::model::{Action, Latency, LinkChange, LinkParams, Network, Order, Scenario};
 use crate::shrink::search::{Edit, Search};
-
-/// Other seeds that a change of what is drawn is tried with.
-const SEEDS: u64 = 3;
 
 /// Makes the network the default one, or at least a simpler one.
 pub(super) fn network(search: &mut Search<'_>) {
@@ -92,7 +90,7 @@ fn of_base(scenario: &Scenario) -> Vec<Edit> {
 
 /// A change, tried with the seed as it is and with some others: other laws draw other numbers.
 fn with_seeds(change: std::rc::Rc<dyn Fn(&mut Network)>, seed: u64) -> Vec<Edit> {
-    let others = (1..=SEEDS).filter(|other| *other != seed);
+    let others = SEEDS.filter(|other| *other != seed);
     std::iter::once(seed)
         .chain(others)
         .map(|seed| -> Edit {

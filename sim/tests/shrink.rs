@@ -1,0 +1,632 @@
+//! Shrinking: what is left of a failure, and that it is the same failure.
+//!
+//! `HUBLAB_SEEDS` sets how many generated seeds of each strategy are searched for failures. All of
+//! it: `HUBLAB_SEEDS=20000 cargo test --release -p hublab-sim --test shrink -- --nocapture`
+
+#![expect(clippy::print_stdout, reason = "figures, for who asks for them")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hublab_sim::campaign::signature::Signature;
+use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, Params, Refused};
+use hublab_sim::classify;
+use hublab_sim::effects::Effects;
+use hublab_sim::generate::{self, generate};
+use hublab_sim::node::{Node, NodeInput};
+use hublab_sim::observe::judge::Verdict;
+use hublab_sim::oracle;
+use hublab_sim::report::Report;
+use hublab_sim::run::{Options, run};
+use hublab_sim::scenario::{
+    Action, Audience, Children, LinkChange, Scenario, Step, Style, When, render,
+};
+use hublab_sim::shrink::{
+    Budget, Ended, Failure, Progress, ShrinkError, Shrunk, Watcher, findings, shrink,
+};
+use hublab_strategies::hub::Sizes;
+use hublab_strategies::registry::Registry;
+use hublab_strategies::strategy::{Claim, Limits};
+use hublab_strategies::{ChildId, Metadata, NodeId};
+use serde_json::Value;
+
+/// Generated seeds per strategy: `HUBLAB_SEEDS`, or 25.
+fn seeds() -> u64 {
+    std::env::var("HUBLAB_SEEDS").map_or(25, |text| {
+        text.parse().expect("HUBLAB_SEEDS is a number of seeds")
+    })
+}
+
+fn shipped(name: &str, catalog: &Catalog) -> Scenario {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/anomalies");
+    let path = directory.join(format!("{name}.toml"));
+    let bytes = std::fs::read(&path).expect("a shipped scenario");
+    Scenario::read(name, &bytes, catalog).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// Adds what has nothing to do with the failure: two nodes, ten steps, six children, settings.
+fn noisy(mut scenario: Scenario) -> Scenario {
+    let first = u32::try_from(scenario.cluster.nodes.len()).expect("a small cluster");
+    for number in 1..=2 {
+        scenario
+            .cluster
+            .nodes
+            .push(NodeId::from(format!("z{number}")));
+        scenario.cluster.start.push(first + number - 1);
+    }
+    for groups in scenario.steps.iter_mut().filter_map(|step| {
+        if let Action::Partition { groups, .. } = &mut step.action {
+            Some(groups)
+        } else {
+            None
+        }
+    }) {
+        groups
+            .last_mut()
+            .expect("a group")
+            .extend([first, first + 1]);
+    }
+    let start = |on, child: &str| Action::StartChildren {
+        on,
+        children: Children::Ids(vec![
+            ChildId::from(child),
+            ChildId::from(format!("{child}2")),
+        ]),
+        metadata: Metadata::from_iter([("team", "red")]),
+        replicas: Vec::new(),
+        announce: true,
+        via: None,
+    };
+    let noise = [
+        (2_300, start(first, "noise")),
+        (2_700, start(first + 1, "hum")),
+        (3_100, Action::Sync(first)),
+        (4_150, start(first, "buzz")),
+        (
+            5_010,
+            Action::RestartChild {
+                on: first,
+                child: ChildId::from("noise"),
+            },
+        ),
+        (6_205, Action::Pause(vec![first + 1])),
+        (7_333, Action::Resume(vec![first + 1])),
+        (
+            8_123,
+            Action::StopChildren {
+                on: first,
+                children: Children::Ids(vec![ChildId::from("noise")]),
+                via: None,
+            },
+        ),
+        (
+            9_001,
+            Action::Link(LinkChange {
+                from: vec![first],
+                to: vec![first + 1],
+                latency: None,
+                loss: Some(0.3),
+                duplicate: None,
+                order: None,
+                bytes_per_second: None,
+            }),
+        ),
+        (
+            9_777,
+            Action::Broadcast {
+                on: first,
+                to: vec![first + 1],
+            },
+        ),
+    ];
+    let steps = noise.into_iter().map(|(ms, action)| Step {
+        at: When::Fixed(Duration::from_millis(ms)),
+        action,
+        line: 0,
+    });
+    scenario.steps.extend(steps);
+    scenario.network.send_gap = Duration::from_micros(20);
+    scenario
+}
+
+fn first_finding(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    oracle: &str,
+    catalog: &Catalog,
+) -> Signature {
+    let found = findings(scenario, strategy, seed, &[oracle], catalog).expect("it can be run");
+    let mut of_oracle = found.iter().filter(|signature| signature.oracle == oracle);
+    let first = of_oracle.next();
+    first
+        .unwrap_or_else(|| panic!("{strategy} keeps {oracle}: {found:?}"))
+        .clone()
+}
+
+/// That the file which is handed back is a good one, and fails as the failure did, alone.
+fn assert_fails_again(
+    shrunk: &Shrunk,
+    strategy: &str,
+    signature: &Signature,
+    catalog: &Catalog,
+) -> Report {
+    let file = shrunk.file("small.toml");
+    let read = Scenario::read("small.toml", file.as_bytes(), catalog)
+        .unwrap_or_else(|problems| panic!("{problems:?}\n{file}"));
+    assert_eq!(read.run.seed, shrunk.seed);
+    assert_eq!(read.run.strategies, [strategy]);
+    assert_eq!(read.expectations.len(), 1, "{file}");
+    let report = run(&read, strategy, read.run.seed, catalog, Options::default())
+        .expect("it can be run")
+        .report;
+    assert_eq!(report.verdict, Verdict::Fail, "{file}");
+    assert!(
+        Signature::all(&report).contains(signature),
+        "{signature}\n{file}"
+    );
+    report
+}
+
+fn assert_small(shrunk: &Shrunk, steps: usize, nodes: usize) {
+    let after = shrunk.after;
+    assert!(
+        after.steps <= steps && after.nodes <= nodes,
+        "{}",
+        shrunk.file("small.toml")
+    );
+    assert_eq!(shrunk.ended, Ended::Smallest);
+}
+
+#[test]
+fn noise_around_an_anomaly_vanishes() {
+    let catalog = Catalog::default();
+    let cases = [
+        (
+            "a01-stale-snapshot-detaches-fresh-row",
+            "pubsub",
+            "no_false_absence",
+        ),
+        ("a02-ghost-after-unregister", "pubsub", "no_resurrection"),
+        (
+            "a05-row-of-departed-node",
+            "pubsub",
+            "membership_containment",
+        ),
+        ("a08-suppressed-empties-leave-ghosts", "pubsub", "convergence"),
+    ];
+    for (name, strategy, oracle) in cases {
+        let mut scenario = noisy(shipped(name, &catalog));
+        scenario.run.duration += Duration::from_secs(180);
+        let before = scenario.steps.len();
+        assert!(before > 10);
+        let signature = first_finding(&scenario, strategy, 1, oracle, &catalog);
+        let anomaly = classify::of_run(&scenario, strategy, 1, &signature, &catalog);
+        let failure = Failure {
+            scenario: &scenario,
+            strategy,
+            seed: 1,
+            signature: &signature,
+            anomaly,
+        };
+        let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+        assert_small(&shrunk, 5, 3);
+        assert_eq!(
+            (shrunk.before.steps, shrunk.before.nodes > 3),
+            (before, true)
+        );
+        let file = shrunk.file("small.toml");
+        for word in ["noise", "hum", "buzz", "team", "send_gap", "z1", "z2"] {
+            assert!(!file.contains(&format!("\"{word}")), "{word} in\n{file}");
+        }
+        assert_fails_again(&shrunk, strategy, &signature, &catalog);
+    }
+}
+
+#[test]
+fn a_failure_shrinks_to_the_same_file_each_time() {
+    let catalog = Catalog::default();
+    let scenario = noisy(shipped("a02-ghost-after-unregister", &catalog));
+    let signature = first_finding(&scenario, "pubsub", 5, "no_resurrection", &catalog);
+    let failure = Failure {
+        scenario: &scenario,
+        strategy: "pubsub",
+        seed: 5,
+        signature: &signature,
+        anomaly: None,
+    };
+    let once = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+    let again = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+    assert_eq!(once, again);
+    assert_eq!(once.file("x.toml"), again.file("x.toml"));
+}
+
+/// Each generated failure once per signature and name, with the seed it was first seen at.
+fn generated_failures(
+    strategy: &str,
+    catalog: &Catalog,
+) -> Vec<(u64, Signature, Option<&'static str>)> {
+    let entry = catalog.get(strategy).expect("a known strategy");
+    let mut seen = BTreeMap::new();
+    for seed in 0..seeds() {
+        let scenario = generate(seed, entry, &generate::Options::default()).scenario;
+        let found =
+            findings(&scenario, strategy, seed, oracle::NAMES, catalog).expect("it can be run");
+        for signature in found {
+            let anomaly = classify::of_run(&scenario, strategy, seed, &signature, catalog);
+            seen.entry((signature, anomaly)).or_insert(seed);
+        }
+    }
+    seen.into_iter()
+        .map(|((signature, anomaly), seed)| (seed, signature, anomaly))
+        .collect()
+}
+
+#[test]
+fn generated_failures_shrink_to_a_few_steps_that_fail_the_same_way() {
+    let catalog = Catalog::default();
+    let mut sizes: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
+    let mut longest = Duration::ZERO;
+    for strategy in catalog.names() {
+        let entry = catalog.get(strategy).expect("a known strategy");
+        for (seed, signature, anomaly) in generated_failures(strategy, &catalog) {
+            let scenario = generate(seed, entry, &generate::Options::default()).scenario;
+            let failure = Failure {
+                scenario: &scenario,
+                strategy,
+                seed,
+                signature: &signature,
+                anomaly,
+            };
+            let begun = Instant::now();
+            let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+            longest = longest.max(begun.elapsed());
+            assert_small(&shrunk, 8, 7);
+            assert_fails_again(&shrunk, strategy, &signature, &catalog);
+            if let Some(anomaly) = anomaly {
+                let seed = shrunk.seed;
+                let named =
+                    classify::of_run(&shrunk.scenario, strategy, seed, &signature, &catalog);
+                assert_eq!(named, Some(anomaly));
+                let size = (shrunk.after.steps, shrunk.after.nodes);
+                sizes.entry(anomaly).or_default().push(size);
+            }
+        }
+    }
+    assert!(sizes.len() > 3, "there is something to shrink: {sizes:?}");
+    println!("anomaly  failures  median steps, nodes  most steps");
+    for (anomaly, sizes) in &sizes {
+        let (steps, nodes) = median(sizes);
+        let most = sizes.iter().map(|(steps, _)| *steps).max().unwrap_or(0);
+        println!(
+            "{anomaly:7}  {:8}  {steps:12} {nodes:6}  {most:10}",
+            sizes.len()
+        );
+    }
+    println!("the longest took {longest:?}");
+    let all: Vec<(usize, usize)> = sizes.into_values().flatten().collect();
+    let (steps, nodes) = median(&all);
+    assert!(steps <= 4 && nodes <= 3, "{steps} steps, {nodes} nodes");
+    assert!(longest < Duration::from_secs(60), "{longest:?}");
+}
+
+fn median(sizes: &[(usize, usize)]) -> (usize, usize) {
+    let middle = |mut values: Vec<usize>| {
+        values.sort_unstable();
+        values[values.len() / 2]
+    };
+    (
+        middle(sizes.iter().map(|size| size.0).collect()),
+        middle(sizes.iter().map(|size| size.1).collect()),
+    )
+}
+
+#[test]
+fn a_failed_expectation_is_kept_as_it_stands() {
+    let catalog = Catalog::default();
+    let text = r#"
+        schema = 1
+        [run]
+        duration = "40s"
+        [cluster]
+        names = ["left", "middle", "right"]
+        [[step]]
+        at = "1s"
+        start_children = { on = "middle", ids = ["noise"] }
+        [[step]]
+        at = "2s"
+        start_children = { on = "left", ids = ["wanted", "other"] }
+        [[step]]
+        at = "3s"
+        stop_children = { on = "left", ids = ["wanted"] }
+        [[expect]]
+        at = "1500ms"
+        registry = { on = "middle", has = ["noise"] }
+        [[expect]]
+        at = "20s"
+        registry = { on = "right", has = ["other"], lacks = ["wanted", "noise"] }
+    "#;
+    let scenario = Scenario::read("x.toml", text.as_bytes(), &catalog).expect("a good file");
+    let found = findings(&scenario, "pubsub", 3, &[], &catalog).expect("it can be run");
+    let signature = found.first().expect("it fails");
+    assert_eq!(signature.oracle, "registry");
+    let failure = Failure {
+        scenario: &scenario,
+        strategy: "pubsub",
+        seed: 3,
+        signature,
+        anomaly: None,
+    };
+    let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+    assert_fails_again(&shrunk, "pubsub", signature, &catalog);
+    let kept = shrunk
+        .scenario
+        .expectations
+        .first()
+        .expect("an expectation");
+    let wanted = &scenario.expectations[1].claim;
+    let name = |scenario: &Scenario| {
+        let text = render(scenario, Style::Brief);
+        text[text.rfind("[[expect]]").expect("an expectation")..].to_owned()
+    };
+    assert_eq!(kept.claim.name(), wanted.name());
+    assert_eq!(name(&shrunk.scenario), name(&scenario));
+    assert!(shrunk.after.steps <= 1, "{}", shrunk.file("x.toml"));
+}
+
+/// What fails in `a02`, as short as can be told.
+fn example(catalog: &Catalog) -> (Scenario, Signature) {
+    let scenario = noisy(shipped("a02-ghost-after-unregister", catalog));
+    let signature = first_finding(&scenario, "pubsub", 1, "no_resurrection", catalog);
+    (scenario, signature)
+}
+
+#[test]
+fn what_a_spent_budget_leaves_fails_too_and_says_so() {
+    let catalog = Catalog::default();
+    let (scenario, signature) = example(&catalog);
+    let failure = Failure {
+        scenario: &scenario,
+        strategy: "pubsub",
+        seed: 1,
+        signature: &signature,
+        anomaly: None,
+    };
+    for runs in [0, 1, 7] {
+        let budget = Budget {
+            runs,
+            ..Budget::default()
+        };
+        let shrunk = shrink(&failure, &catalog, budget, &mut ()).expect("it fails");
+        assert_eq!((shrunk.runs, shrunk.ended), (runs, Ended::OutOfBudget));
+        assert!(shrunk.file("x.toml").contains("the budget ended"));
+        assert_fails_again(&shrunk, "pubsub", &signature, &catalog);
+    }
+    let budget = Budget {
+        events: 1,
+        ..Budget::default()
+    };
+    let shrunk = shrink(&failure, &catalog, budget, &mut ()).expect("it fails");
+    assert_eq!(shrunk.ended, Ended::OutOfBudget);
+    assert!(shrunk.runs <= 1);
+}
+
+/// Wants two nodes more than needed, and no more than so many runs.
+struct Strict {
+    nodes: usize,
+    runs: u64,
+    seen: u64,
+}
+
+impl Watcher for Strict {
+    fn accepts(&mut self, scenario: &Scenario, report: &Report) -> bool {
+        assert_eq!(report.verdict, Verdict::Fail);
+        scenario.cluster.nodes.len() >= self.nodes
+    }
+
+    fn go_on(&mut self, progress: &Progress) -> bool {
+        self.seen += 1;
+        assert_eq!(progress.runs, self.seen);
+        progress.runs < self.runs
+    }
+}
+
+#[test]
+fn a_watcher_can_refuse_candidates_and_end_the_search() {
+    let catalog = Catalog::default();
+    let (scenario, signature) = example(&catalog);
+    let failure = Failure {
+        scenario: &scenario,
+        strategy: "pubsub",
+        seed: 1,
+        signature: &signature,
+        anomaly: None,
+    };
+    let mut strict = Strict {
+        nodes: 4,
+        runs: u64::MAX,
+        seen: 0,
+    };
+    let shrunk = shrink(&failure, &catalog, Budget::default(), &mut strict).expect("it fails");
+    assert_eq!((shrunk.after.nodes, shrunk.ended), (4, Ended::Smallest));
+    assert!(shrunk.after.steps < shrunk.before.steps);
+    let mut hasty = Strict {
+        nodes: 0,
+        runs: 3,
+        seen: 0,
+    };
+    let shrunk = shrink(&failure, &catalog, Budget::default(), &mut hasty).expect("it fails");
+    assert_eq!((shrunk.runs, shrunk.ended), (3, Ended::Stopped));
+    assert!(shrunk.file("x.toml").contains("stopped before"));
+}
+
+#[test]
+fn what_does_not_fail_is_not_shrunk() {
+    let catalog = Catalog::default();
+    let (scenario, mut signature) = example(&catalog);
+    let there = signature.clone();
+    signature.cause = "deliver pigeon".to_owned();
+    let failure = Failure {
+        scenario: &scenario,
+        strategy: "pubsub",
+        seed: 1,
+        signature: &signature,
+        anomaly: None,
+    };
+    match shrink(&failure, &catalog, Budget::default(), &mut ()) {
+        Err(ShrinkError::NotThere { wanted, found }) => {
+            assert_eq!(*wanted, signature);
+            assert!(found.contains(&there));
+        }
+        other => panic!("{other:?}"),
+    }
+    let unknown = Failure {
+        strategy: "rumour",
+        ..failure
+    };
+    assert!(matches!(
+        shrink(&unknown, &catalog, Budget::default(), &mut ()),
+        Err(ShrinkError::Run(_))
+    ));
+}
+
+/// PubSub on nodes that panic when a peer goes while they know of a child.
+struct Fragile;
+
+struct FragileNode(Box<dyn Node>);
+
+impl Node for FragileNode {
+    fn handle(&mut self, input: NodeInput<'_>, effects: &mut Effects<'_>) {
+        let alone = matches!(input, NodeInput::PeerDown { .. });
+        assert!(!alone || self.0.registry().is_empty(), "too sad");
+        self.0.handle(input, effects);
+    }
+
+    fn registry(&self) -> &Registry {
+        self.0.registry()
+    }
+
+    fn cluster_view(&self) -> &[NodeId] {
+        self.0.cluster_view()
+    }
+
+    fn sizes(&self) -> Sizes {
+        self.0.sizes()
+    }
+}
+
+impl CatalogEntry for Fragile {
+    fn name(&self) -> &'static str {
+        "fragile"
+    }
+
+    fn summary(&self) -> &'static str {
+        "PubSub that panics"
+    }
+
+    fn defaults(&self) -> Params {
+        Params::new()
+    }
+
+    fn check_key(&self, _key: &str, _value: &Value) -> Result<(), String> {
+        Err("it has no parameters".to_owned())
+    }
+
+    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
+        let catalog = Catalog::default();
+        let make = catalog.get("pubsub").expect("a port").configure(params)?;
+        Ok(Box::new(move |node, incarnation, config| {
+            Box::new(FragileNode(make(node, incarnation, config)))
+        }))
+    }
+
+    fn config_schema(&self) -> Value {
+        serde_json::json!({ "type": "object" })
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        &[]
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+}
+
+#[test]
+fn a_panic_of_a_strategy_of_ones_own_shrinks_to_what_it_takes() {
+    let catalog = Catalog::default().with_entry(Box::new(Fragile));
+    let mut scenario = noisy(shipped("m01-restart-hidden-by-debounce", &catalog));
+    scenario.run.strategies = vec!["fragile".to_owned()];
+    scenario.expectations.clear();
+    let signature = first_finding(&scenario, "fragile", 1, "no_crash", &catalog);
+    let failure = Failure {
+        scenario: &scenario,
+        strategy: "fragile",
+        seed: 1,
+        signature: &signature,
+        anomaly: None,
+    };
+    let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+    assert_small(&shrunk, 2, 2);
+    let report = assert_fails_again(&shrunk, "fragile", &signature, &catalog);
+    assert!(report.violations[0].detail.contains("too sad"));
+}
+
+#[test]
+fn raw_requests_and_counted_children_get_fewer() {
+    let catalog = Catalog::default();
+    let text = r#"
+        schema = 1
+        [run]
+        duration = "60s"
+        [cluster]
+        nodes = 4
+        [[step]]
+        at = "1s"
+        start_children = { on = "n3", count = 500, prefix = "many", metadata = { a = "b" } }
+        [[step]]
+        at = "20s"
+        propagate = { from = "n2", members = "external", requests = [
+            { register = [{ child = "r", nodes = { n1 = "p1", n4 = "p4" } }, { child = "s", nodes = { n2 = "p" } }] },
+            { unregister = [{ child = "many-1", nodes = ["n1", "n3"] }, { child = "many-2", nodes = ["n3"] }] },
+            { pid_update = { child = "r", node = "n1", pid = "p2" } },
+        ] }
+        [[expect]]
+        metric = { name = "KIND", max = 0 }
+    "#;
+    for (metric, kept) in [
+        ("rows", "start_children"),
+        ("messages_sent.pubsub.requests", "propagate"),
+    ] {
+        let text = text.replace("KIND", metric);
+        let mut scenario =
+            Scenario::read("x.toml", text.as_bytes(), &catalog).expect("a good file");
+        scenario.steps.retain(|step| step.action.name() == kept);
+        let found = findings(&scenario, "pubsub", 1, &[], &catalog).expect("it can be run");
+        let failure = Failure {
+            scenario: &scenario,
+            strategy: "pubsub",
+            seed: 1,
+            signature: found.first().expect("it fails"),
+            anomaly: None,
+        };
+        let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+        assert_small(&shrunk, 1, 2);
+        assert_fails_again(&shrunk, "pubsub", failure.signature, &catalog);
+        match &shrunk.scenario.steps[0].action {
+            Action::Propagate {
+                requests, members, ..
+            } => {
+                assert_eq!((requests.len(), members), (1, &Audience::Global));
+            }
+            Action::StartChildren {
+                children, metadata, ..
+            } => {
+                assert_eq!((children.len(), metadata.len()), (1, 0));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
