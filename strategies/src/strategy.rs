@@ -228,6 +228,10 @@ pub enum Feature {
     SharedIds,
     /// A node that hosts nothing in the end, as far as the script alone can tell.
     EmptyNode,
+    /// The first node by name hosts nothing in the end, as far as the script alone can tell.
+    EmptyFirst,
+    /// A node that hosts nothing in the end, and has hosted something before.
+    VacatedNode,
     /// A stop or a restart of a child.
     ChildChange,
     /// A child id that is started again on a node with other metadata.
@@ -253,6 +257,8 @@ impl Feature {
             Self::LongDebounce => "debounce as long as discovery",
             Self::SharedIds => "id on several nodes",
             Self::EmptyNode => "node without a child",
+            Self::EmptyFirst => "first node without a child",
+            Self::VacatedNode => "node that lost its last child",
             Self::ChildChange => "stop or restart of a child",
             Self::NewMetadata => "new metadata for a child",
             Self::SilentStart => "start that is not announced",

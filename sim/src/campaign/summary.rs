@@ -125,7 +125,11 @@ fn traces(family: Family) -> &'static [&'static str] {
         Family::WrongView => &["fault.view"],
         Family::RawRequests => &["step.propagate"],
         Family::RawRows => &["step.rows"],
-        Family::SendGap | Family::ServiceTime | Family::LongDebounce | Family::SharedIds => &[],
+        Family::SendGap
+        | Family::ServiceTime
+        | Family::LongDebounce
+        | Family::SharedIds
+        | Family::NewMetadata => &[],
     }
 }
 

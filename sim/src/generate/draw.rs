@@ -315,9 +315,11 @@ fn deed(family: Family) -> Option<BoxedStrategy<Deed>> {
         Family::RawRows => (seat(), vec(row(), 1..3))
             .prop_map(|(on, rows)| Deed::Rows { on, rows })
             .boxed(),
-        Family::SendGap | Family::ServiceTime | Family::LongDebounce | Family::SharedIds => {
-            return None;
-        }
+        Family::SendGap
+        | Family::ServiceTime
+        | Family::LongDebounce
+        | Family::SharedIds
+        | Family::NewMetadata => return None,
     })
 }
 

@@ -50,6 +50,8 @@ pub enum Family {
     LongDebounce,
     /// One child id runs on several nodes, be it by `replicas`.
     SharedIds,
+    /// A child is started again with other metadata.
+    NewMetadata,
     /// Raw requests are handed to the strategy.
     RawRequests,
     /// Rows are put into a registry, nobody told.
@@ -58,7 +60,7 @@ pub enum Family {
 
 impl Family {
     /// Every family, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Loss,
         Self::Duplication,
         Self::Reorder,
@@ -79,6 +81,7 @@ impl Family {
         Self::WrongView,
         Self::LongDebounce,
         Self::SharedIds,
+        Self::NewMetadata,
         Self::RawRequests,
         Self::RawRows,
     ];
@@ -107,6 +110,7 @@ impl Family {
             Self::WrongView => "wrong_view",
             Self::LongDebounce => "long_debounce",
             Self::SharedIds => "shared_ids",
+            Self::NewMetadata => "new_metadata",
             Self::RawRequests => "raw_requests",
             Self::RawRows => "raw_rows",
         }
@@ -143,6 +147,7 @@ impl Family {
             | Self::WrongView
             | Self::LongDebounce
             | Self::SharedIds
+            | Self::NewMetadata
             | Self::RawRequests
             | Self::RawRows => false,
         }

@@ -315,14 +315,15 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// The version in a child's metadata. A row has room for one set: a shared id has the same
-    /// everywhere, or no view could be right.
+    /// The version in a child's metadata: that of its id, or drawn for each start. A row has room
+    /// for one set: a shared id has the same everywhere, or no view could be right.
     fn version(&self, start: &Start) -> Option<u8> {
         let letter = start.child % 3;
-        if self.plan.families.contains(&Family::SharedIds) {
-            (letter > 0).then_some(letter)
-        } else {
+        let has = |family| self.plan.families.contains(&family);
+        if has(Family::NewMetadata) && !has(Family::SharedIds) {
             start.version
+        } else {
+            (letter > 0).then_some(letter)
         }
     }
 

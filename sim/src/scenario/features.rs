@@ -36,9 +36,16 @@ pub fn of(scenario: &Scenario) -> BTreeSet<Feature> {
     }
     note(&mut found, Feature::SharedIds, hosts.share());
     note(&mut found, Feature::NewMetadata, hosts.has_new_metadata);
-    let count = NodeIx::try_from(cluster.nodes.len()).unwrap_or(NodeIx::MAX);
-    let is_empty = (0..count).any(|node| hosts.is_empty(node));
-    note(&mut found, Feature::EmptyNode, is_empty);
+    let empty: Vec<NodeIx> = (0..)
+        .take(cluster.nodes.len())
+        .filter(|node| hosts.is_empty(*node))
+        .collect();
+    let first = (0..).zip(&cluster.nodes).min_by_key(|(_, name)| *name);
+    let is_first = |node: &NodeIx| first.is_some_and(|(first, _)| first == *node);
+    note(&mut found, Feature::EmptyNode, !empty.is_empty());
+    note(&mut found, Feature::EmptyFirst, empty.iter().any(is_first));
+    let was_host = empty.iter().any(|node| hosts.ever.contains(node));
+    note(&mut found, Feature::VacatedNode, was_host);
     found
 }
 
@@ -102,6 +109,8 @@ struct Hosts {
     /// The metadata that an id was started with last on a node.
     metadata: BTreeMap<(NodeIx, ChildId), Metadata>,
     has_new_metadata: bool,
+    /// Every node that anything was ever started on.
+    ever: BTreeSet<NodeIx>,
 }
 
 impl Hosts {
@@ -129,6 +138,7 @@ impl Hosts {
     }
 
     fn start(&mut self, node: NodeIx, children: &Children, metadata: &Metadata, is_sure: bool) {
+        self.ever.insert(node);
         for id in children.ids() {
             self.owners.entry(id.clone()).or_default().insert(node);
             let before = self.metadata.insert((node, id.clone()), metadata.clone());
@@ -175,8 +185,12 @@ mod tests {
         assert_eq!(features(&(start("n1", "") + &start("n2", ""))), []);
         assert_eq!(features(&start("n1", "")), [Feature::EmptyNode]);
         assert_eq!(
+            features(&start("n2", "")),
+            [Feature::EmptyNode, Feature::EmptyFirst]
+        );
+        assert_eq!(
             features(&(start("n1", "") + &start("n2", ", via = 'n1'"))),
-            [Feature::EmptyNode],
+            [Feature::EmptyNode, Feature::VacatedNode],
             "a request to start may be lost"
         );
     }
@@ -228,6 +242,12 @@ mod tests {
             assert_eq!(features(&text), [feature], "{lines}");
         }
         let crashed = hosted + &step("crash = { nodes = ['n1'] }");
-        assert_eq!(features(&crashed), [Feature::Churn, Feature::EmptyNode]);
+        let empty = [
+            Feature::EmptyNode,
+            Feature::EmptyFirst,
+            Feature::VacatedNode,
+        ];
+        assert_eq!(features(&crashed)[1..], empty);
+        assert_eq!(features(&crashed)[0], Feature::Churn);
     }
 }
