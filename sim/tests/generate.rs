@@ -9,6 +9,8 @@ use hublab_sim::generate::{Family, Generated, Options, generate, scenarios, toge
 use hublab_sim::run::{self, run};
 use hublab_sim::scenario::{Scenario, Style, render};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 /// How many seeds a test takes: `HUBLAB_SEEDS`, or this many.
 fn seeds(default: u64) -> u64 {
@@ -18,7 +20,11 @@ fn seeds(default: u64) -> u64 {
 
 fn generated(seed: u64, strategy: &str, options: &Options) -> Generated {
     let catalog = Catalog::default();
-    generate(seed, catalog.get(strategy).expect("a strategy of the catalog"), options)
+    generate(
+        seed,
+        catalog.get(strategy).expect("a strategy of the catalog"),
+        options,
+    )
 }
 
 #[test]
@@ -28,11 +34,18 @@ fn every_step_kind_and_every_family_occurs_within_a_thousand_seeds() {
     let mut sizes: BTreeMap<usize, u64> = BTreeMap::new();
     for seed in 0..seeds(1_000).max(1_000) {
         let generated = generated(seed, "pubsub", &Options::default());
-        *sizes.entry(generated.scenario.cluster.nodes.len()).or_default() += 1;
+        *sizes
+            .entry(generated.scenario.cluster.nodes.len())
+            .or_default() += 1;
         for family in generated.families {
             *families.entry(family).or_default() += 1;
         }
-        let names: BTreeSet<&str> = generated.scenario.steps.iter().map(|step| step.action.name()).collect();
+        let names: BTreeSet<&str> = generated
+            .scenario
+            .steps
+            .iter()
+            .map(|step| step.action.name())
+            .collect();
         for name in names {
             *kinds.entry(name).or_default() += 1;
         }
@@ -52,8 +65,13 @@ fn runs_of_generated_scenarios_stay_far_below_the_event_budget() {
         let (mut events, mut most) = (0, 0);
         for seed in 0..count {
             let scenario = generated(seed, strategy, &Options::default()).scenario;
-            let options = run::Options { budget: BUDGET, ..run::Options::default() };
-            let report = run(&scenario, strategy, seed, &catalog, options).expect("it runs").report;
+            let options = run::Options {
+                budget: BUDGET,
+                ..run::Options::default()
+            };
+            let report = run(&scenario, strategy, seed, &catalog, options)
+                .expect("it runs")
+                .report;
             events += report.events;
             most = most.max(report.events);
         }
@@ -65,5 +83,86 @@ fn runs_of_generated_scenarios_stay_far_below_the_event_budget() {
             f64::from(u32::try_from(events).unwrap_or(u32::MAX)) / seconds,
         );
         assert!(most < BUDGET);
+    }
+}
+
+#[test]
+fn a_family_that_is_switched_off_is_missing_and_the_rest_is_drawn_as_before() {
+    for seed in 0..50 {
+        let plain = generated(seed, "pubsub", &Options::default());
+        for family in &plain.families {
+            let options = Options {
+                without: BTreeSet::from([*family]),
+            };
+            let without = generated(seed, "pubsub", &options);
+            let mut rest = plain.families.clone();
+            rest.remove(family);
+            assert_eq!(without.families, rest);
+            assert_eq!(without.scenario.cluster.nodes, plain.scenario.cluster.nodes);
+        }
+        let unrelated: BTreeSet<Family> = Family::ALL
+            .into_iter()
+            .filter(|family| !plain.families.contains(family))
+            .collect();
+        let same = generated(seed, "pubsub", &Options { without: unrelated });
+        assert_eq!(same, plain, "what is off anyway changes nothing");
+    }
+}
+
+#[test]
+fn strategies_have_one_scenario_unless_it_is_too_large_for_one_of_them() {
+    let catalog = Catalog::default();
+    let entries: Vec<_> = catalog.entries().collect();
+    let (mut shared, mut split) = (0, 0);
+    for seed in 0..400 {
+        let files = together(seed, &entries, &Options::default());
+        let nodes = files
+            .iter()
+            .map(|file| file.cluster.nodes.len())
+            .max()
+            .unwrap_or(0);
+        assert_eq!(files.len(), if nodes > 7 { 2 } else { 1 }, "seed {seed}");
+        *(if nodes > 7 { &mut split } else { &mut shared }) += 1;
+    }
+    assert!(shared > 0 && split > 0);
+}
+
+#[test]
+fn the_scenarios_of_these_seeds_never_change() {
+    // SEED-BREAKING: whoever changes these digests makes every recorded seed mean another scenario.
+    let catalog = Catalog::default();
+    let mut hasher = blake3::Hasher::new();
+    for seed in (0..100).chain([u64::from(u32::MAX), i64::MAX.unsigned_abs()]) {
+        for name in catalog.names() {
+            let scenario = generated(seed, name, &Options::default()).scenario;
+            hasher.update(render(&scenario, Style::Full).as_bytes());
+        }
+    }
+    expect_test::expect!["?"].assert_eq(&hasher.finalize().to_hex());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_scenario_of_the_strategy_is_accepted_and_so_is_every_simpler_one(bytes in any::<[u8; 32]>(), turns in 0..40_usize) {
+        let catalog = Catalog::default();
+        let entry = catalog.get("gossip").expect("it is in the catalog");
+        let options = Options::default();
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+        let mut tree = scenarios(5, entry, &options).new_tree(&mut runner).expect("nothing is rejected");
+        let steps = |tree: &dyn ValueTree<Value = Generated>| tree.current().scenario.steps.len();
+        let first = steps(&tree);
+        for _ in 0..turns {
+            let text = render(&tree.current().scenario, Style::Brief);
+            if let Err(problems) = Scenario::read("shrunk.toml", text.as_bytes(), &catalog) {
+                return Err(TestCaseError::fail(format!("{text}\n{:?}", problems.problems())));
+            }
+            if !tree.simplify() {
+                break;
+            }
+        }
+        prop_assert!(turns < 39 || first < 8 || steps(&tree) < first, "40 simplifications take something away");
     }
 }
