@@ -44,7 +44,9 @@ use crate::message::Channel;
 use crate::name::NodeId;
 use crate::request::{Members, Requests};
 use crate::snapshot::Snapshot;
-use crate::strategy::{Claim, Condition, ConfigError, Feature, Limits, Strategy, Synchronization};
+use crate::strategy::{
+    Broken, Claim, Condition, ConfigError, Feature, Limits, Strategy, Synchronization,
+};
 use crate::time::{Time, duration_text};
 use crate::timestamps::Timestamps;
 use crate::view::Marks;
@@ -392,6 +394,96 @@ impl Synchronization for Gossip {
     }
 }
 
+/// Nobody hands it requests or rows that the truth knows nothing of.
+const NOT_RAW: Condition = Condition {
+    without: &[Feature::RawRequests, Feature::RawRows],
+};
+
+/// What it needs to converge: see the anomalies that narrow it.
+const SETTLED: Condition = Condition {
+    without: &[
+        Feature::RawRequests,
+        Feature::RawRows,
+        Feature::WrongView,
+        Feature::ClockStep,
+        Feature::Churn,
+        Feature::LongDebounce,
+        Feature::SharedIds,
+        Feature::NewMetadata,
+        Feature::EmptyFirst,
+        Feature::VacatedNode,
+    ],
+};
+
+const CLAIMS: &[Claim] = &[
+    Claim {
+        oracle: "no_crash",
+        condition: Condition::ALWAYS,
+        narrowed_by: &[],
+    },
+    Claim {
+        oracle: "own_truth",
+        condition: Condition::ALWAYS,
+        narrowed_by: &[],
+    },
+    Claim {
+        oracle: "single_writer",
+        condition: NOT_RAW,
+        narrowed_by: &["G6"],
+    },
+    Claim {
+        oracle: "unique_entry",
+        condition: NOT_RAW,
+        narrowed_by: &["A17"],
+    },
+    Claim {
+        oracle: "no_invention",
+        condition: Condition::ALWAYS,
+        narrowed_by: &[],
+    },
+    Claim {
+        oracle: "bounded_state",
+        condition: Condition::ALWAYS,
+        narrowed_by: &[],
+    },
+    Claim {
+        oracle: "convergence",
+        condition: SETTLED,
+        narrowed_by: &["A5", "A7", "A8", "A9", "G1", "G8", "M1", "M3"],
+    },
+];
+
+const BROKEN: &[Broken] = &[
+    Broken {
+        oracle: "metadata_agreement",
+        by: &["A9"],
+    },
+    Broken {
+        oracle: "no_resurrection",
+        by: &["A2", "A3", "G10"],
+    },
+    Broken {
+        oracle: "no_false_absence",
+        by: &["A1", "A4", "G10"],
+    },
+    Broken {
+        oracle: "membership_containment",
+        by: &["A5", "M3"],
+    },
+    Broken {
+        oracle: "no_permanent_ghost",
+        by: &["A5", "G1"],
+    },
+    Broken {
+        oracle: "repair_progress",
+        by: &["G1"],
+    },
+    Broken {
+        oracle: "clock_independence",
+        by: &["A7", "G11"],
+    },
+];
+
 impl Strategy for Gossip {
     const NAME: &'static str = "gossip";
     const SUMMARY: &'static str =
@@ -413,68 +505,11 @@ impl Strategy for Gossip {
     }
 
     fn claims() -> &'static [Claim] {
-        const RAW: Condition = Condition {
-            without: &[Feature::RawRequests, Feature::RawRows],
-        };
-        // A request that comes back to its originator is handled again, whatever came after it.
-        const NO_ECHO: Condition = Condition {
-            without: &[
-                Feature::RawRequests,
-                Feature::RawRows,
-                Feature::Churn,
-                Feature::ChildChange,
-            ],
-        };
-        const QUIET: Condition = Condition {
-            without: &[
-                Feature::RawRequests,
-                Feature::RawRows,
-                Feature::WrongView,
-                Feature::ClockStep,
-                Feature::Churn,
-                Feature::Disconnection,
-                Feature::SharedIds,
-                Feature::EmptyNode,
-                Feature::ChildChange,
-            ],
-        };
-        &[
-            Claim {
-                oracle: "no_crash",
-                condition: Condition::ALWAYS,
-                narrowed_by: &[],
-            },
-            Claim {
-                oracle: "own_truth",
-                condition: NO_ECHO,
-                narrowed_by: &["G6"],
-            },
-            Claim {
-                oracle: "single_writer",
-                condition: NO_ECHO,
-                narrowed_by: &["G6"],
-            },
-            Claim {
-                oracle: "unique_entry",
-                condition: RAW,
-                narrowed_by: &["A17"],
-            },
-            Claim {
-                oracle: "no_invention",
-                condition: RAW,
-                narrowed_by: &[],
-            },
-            Claim {
-                oracle: "bounded_state",
-                condition: Condition::ALWAYS,
-                narrowed_by: &[],
-            },
-            Claim {
-                oracle: "convergence",
-                condition: QUIET,
-                narrowed_by: &["A5", "A7", "A9", "G1", "G6", "G8"],
-            },
-        ]
+        CLAIMS
+    }
+
+    fn broken() -> &'static [Broken] {
+        BROKEN
     }
 
     fn limits() -> Limits {

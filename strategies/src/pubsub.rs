@@ -27,7 +27,7 @@ use crate::message::{Channel, Message, SizeModel};
 use crate::name::NodeId;
 use crate::request::{Members, Requests, requests_size};
 use crate::snapshot::Snapshot;
-use crate::strategy::{Claim, Condition, ConfigError, Feature, Strategy, Synchronization};
+use crate::strategy::{Broken, Claim, Condition, ConfigError, Feature, Strategy, Synchronization};
 use crate::time::{WallTime, duration_text};
 use crate::timestamps::Timestamps;
 use crate::wire;
@@ -223,6 +223,92 @@ impl Synchronization for PubSub {
     }
 }
 
+/// Nobody hands it requests or rows that the truth knows nothing of.
+const NOT_RAW: Condition = Condition {
+    without: &[Feature::RawRequests, Feature::RawRows],
+};
+
+/// What it needs to converge: see the anomalies that narrow it.
+const SETTLED: Condition = Condition {
+    without: &[
+        Feature::WrongView,
+        Feature::Churn,
+        Feature::LongDebounce,
+        Feature::SharedIds,
+        Feature::NewMetadata,
+        Feature::VacatedNode,
+    ],
+};
+
+const CLAIMS: &[Claim] = &[
+    Claim {
+        oracle: "no_crash",
+        condition: Condition::ALWAYS,
+        narrowed_by: &[],
+    },
+    Claim {
+        oracle: "own_truth",
+        condition: Condition::ALWAYS,
+        narrowed_by: &[],
+    },
+    Claim {
+        oracle: "single_writer",
+        condition: NOT_RAW,
+        narrowed_by: &["A14"],
+    },
+    Claim {
+        oracle: "unique_entry",
+        condition: NOT_RAW,
+        narrowed_by: &["A17"],
+    },
+    Claim {
+        oracle: "no_invention",
+        condition: Condition::ALWAYS,
+        narrowed_by: &[],
+    },
+    Claim {
+        oracle: "bounded_state",
+        condition: Condition::ALWAYS,
+        narrowed_by: &[],
+    },
+    Claim {
+        oracle: "convergence",
+        condition: SETTLED,
+        narrowed_by: &["A5", "A8", "A9", "A14", "M1", "M3"],
+    },
+];
+
+const BROKEN: &[Broken] = &[
+    Broken {
+        oracle: "metadata_agreement",
+        by: &["A9"],
+    },
+    Broken {
+        oracle: "no_resurrection",
+        by: &["A2", "A3", "A6"],
+    },
+    Broken {
+        oracle: "no_false_absence",
+        by: &["A1", "A4"],
+    },
+    Broken {
+        oracle: "membership_containment",
+        by: &["A5", "A14", "M3"],
+    },
+    Broken {
+        oracle: "no_permanent_ghost",
+        by: &["A5"],
+    },
+    Broken {
+        oracle: "repair_progress",
+        by: &["A14", "M3"],
+    },
+    Broken {
+        oracle: "clock_independence",
+        by: &["A7"],
+    },
+];
+
 impl Strategy for PubSub {
     const NAME: &'static str = "pubsub";
     const SUMMARY: &'static str =
@@ -238,54 +324,10 @@ impl Strategy for PubSub {
     }
 
     fn claims() -> &'static [Claim] {
-        const RAW: Condition = Condition {
-            without: &[Feature::RawRequests, Feature::RawRows],
-        };
-        const QUIET: Condition = Condition {
-            without: &[
-                Feature::RawRequests,
-                Feature::RawRows,
-                Feature::WrongView,
-                Feature::Churn,
-                Feature::SharedIds,
-            ],
-        };
-        &[
-            Claim {
-                oracle: "no_crash",
-                condition: Condition::ALWAYS,
-                narrowed_by: &[],
-            },
-            Claim {
-                oracle: "own_truth",
-                condition: RAW,
-                narrowed_by: &[],
-            },
-            Claim {
-                oracle: "single_writer",
-                condition: RAW,
-                narrowed_by: &[],
-            },
-            Claim {
-                oracle: "unique_entry",
-                condition: RAW,
-                narrowed_by: &["A17"],
-            },
-            Claim {
-                oracle: "no_invention",
-                condition: RAW,
-                narrowed_by: &[],
-            },
-            Claim {
-                oracle: "bounded_state",
-                condition: Condition::ALWAYS,
-                narrowed_by: &[],
-            },
-            Claim {
-                oracle: "convergence",
-                condition: QUIET,
-                narrowed_by: &["A5", "A8", "A9", "A14"],
-            },
-        ]
+        CLAIMS
+    }
+
+    fn broken() -> &'static [Broken] {
+        BROKEN
     }
 }

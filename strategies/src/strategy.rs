@@ -221,16 +221,16 @@ pub enum Feature {
     Churn,
     /// A partition, a cut, or a pause.
     Disconnection,
-    /// A debounce that the announcements of one discovery interval can keep from ending: times the
-    /// number of nodes it is as long as the interval.
+    /// A debounce that announcements can keep from ending: half of the discovery interval or more,
+    /// or less by the number of nodes if they do not all announce themselves together.
     LongDebounce,
     /// A child id that is started on several nodes.
     SharedIds,
-    /// A node that hosts nothing in the end, as far as the script alone can tell.
-    EmptyNode,
-    /// The first node by name hosts nothing in the end, as far as the script alone can tell.
+    /// The first node by name never hosts a child for a whole sync interval, as far as the script
+    /// alone can tell.
     EmptyFirst,
-    /// A node that hosts nothing in the end, and has hosted something before.
+    /// A node that hosts children, but never one for a whole sync interval, as far as the script
+    /// alone can tell.
     VacatedNode,
     /// A stop or a restart of a child.
     ChildChange,
@@ -254,11 +254,10 @@ impl Feature {
             Self::Reorder => "disorder",
             Self::Churn => "node that comes or goes",
             Self::Disconnection => "partition, cut or pause",
-            Self::LongDebounce => "debounce as long as discovery",
+            Self::LongDebounce => "debounce near the discovery interval",
             Self::SharedIds => "id on several nodes",
-            Self::EmptyNode => "node without a child",
-            Self::EmptyFirst => "first node without a child",
-            Self::VacatedNode => "node that lost its last child",
+            Self::EmptyFirst => "first node that hosts nothing for a whole interval",
+            Self::VacatedNode => "node that hosts only briefly",
             Self::ChildChange => "stop or restart of a child",
             Self::NewMetadata => "new metadata for a child",
             Self::SilentStart => "start that is not announced",

@@ -1,18 +1,18 @@
 //! Which [`Feature`]s a scenario has: what the conditions of claims are about.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod hosts;
+
+use std::collections::BTreeSet;
 
 use hublab_strategies::strategy::{Claim, Feature};
-use hublab_strategies::{ChildId, Metadata};
 
-use super::model::{Action, Children, LinkChange, NodeIx, Order, Scenario};
+use super::model::{Action, LinkChange, Order, Scenario, Step};
 use crate::catalog::CatalogEntry;
 
-/// The features of a resolved scenario.
+/// The features of a resolved scenario under one strategy.
 #[must_use]
-pub fn of(scenario: &Scenario) -> BTreeSet<Feature> {
+pub fn of(scenario: &Scenario, strategy: &str) -> BTreeSet<Feature> {
     let mut found = BTreeSet::new();
-    let mut hosts = Hosts::default();
     let base = &scenario.network.base;
     note(&mut found, Feature::Loss, base.loss > 0.0);
     note(&mut found, Feature::Duplication, base.duplicate > 0.0);
@@ -23,41 +23,46 @@ pub fn of(scenario: &Scenario) -> BTreeSet<Feature> {
     let cluster = &scenario.cluster;
     let is_late = cluster.start.len() < cluster.nodes.len();
     note(&mut found, Feature::Churn, is_late);
-    let busy = u32::try_from(cluster.nodes.len()).unwrap_or(u32::MAX);
-    let debounce = cluster.join_debounce.saturating_mul(busy);
-    let is_long = debounce >= cluster.discovery_interval;
-    note(&mut found, Feature::LongDebounce, is_long);
+    note(
+        &mut found,
+        Feature::LongDebounce,
+        has_long_debounce(scenario),
+    );
     for step in &scenario.steps {
         found.extend(feature(&step.action));
         if let Action::Link(change) = &step.action {
             links(change, &mut found);
         }
-        hosts.follow(&step.action);
     }
-    note(&mut found, Feature::SharedIds, hosts.share());
-    note(&mut found, Feature::NewMetadata, hosts.has_new_metadata);
-    let empty: Vec<NodeIx> = (0..)
-        .take(cluster.nodes.len())
-        .filter(|node| hosts.is_empty(*node))
-        .collect();
-    let first = (0..).zip(&cluster.nodes).min_by_key(|(_, name)| *name);
-    let is_first = |node: &NodeIx| first.is_some_and(|(first, _)| first == *node);
-    note(&mut found, Feature::EmptyNode, !empty.is_empty());
-    note(&mut found, Feature::EmptyFirst, empty.iter().any(is_first));
-    let was_host = empty.iter().any(|node| hosts.ever.contains(node));
-    note(&mut found, Feature::VacatedNode, was_host);
+    found.extend(hosts::features(scenario, strategy));
     found
 }
 
 /// The claims of a strategy whose condition a resolved scenario meets.
 #[must_use]
 pub fn claims_met(entry: &dyn CatalogEntry, scenario: &Scenario) -> Vec<&'static Claim> {
-    let features = of(scenario);
+    let features = of(scenario, entry.name());
     let is_met = |claim: &&Claim| {
         let mut without = claim.condition.without.iter();
         !without.any(|feature| features.contains(feature))
     };
     entry.claims().iter().filter(is_met).collect()
+}
+
+/// Nodes that boot together announce themselves together; pauses, boots and joins spread that over
+/// the interval.
+fn has_long_debounce(scenario: &Scenario) -> bool {
+    let cluster = &scenario.cluster;
+    let shifts = |step: &Step| {
+        matches!(
+            step.action,
+            Action::Pause(_) | Action::Join(_) | Action::Restart(_)
+        )
+    };
+    let others = u32::try_from(cluster.nodes.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let is_spread = scenario.steps.iter().any(shifts);
+    let gaps = if is_spread { others.max(2) } else { 2 };
+    cluster.join_debounce.saturating_mul(gaps) >= cluster.discovery_interval
 }
 
 fn note(found: &mut BTreeSet<Feature>, feature: Feature, is_there: bool) {
@@ -99,99 +104,70 @@ fn feature(action: &Action) -> Option<Feature> {
     }
 }
 
-/// Where children are started, as far as the script alone tells.
-#[derive(Debug, Default)]
-struct Hosts {
-    /// What each node runs for sure: started there without a message.
-    running: BTreeMap<NodeIx, BTreeSet<ChildId>>,
-    /// Every node that an id was ever started on.
-    owners: BTreeMap<ChildId, BTreeSet<NodeIx>>,
-    /// The metadata that an id was started with last on a node.
-    metadata: BTreeMap<(NodeIx, ChildId), Metadata>,
-    has_new_metadata: bool,
-    /// Every node that anything was ever started on.
-    ever: BTreeSet<NodeIx>,
-}
-
-impl Hosts {
-    fn follow(&mut self, action: &Action) {
-        if let Action::StartChildren {
-            on,
-            children,
-            metadata,
-            replicas,
-            via,
-            ..
-        } = action
-        {
-            for node in std::iter::once(on).chain(replicas) {
-                self.start(*node, children, metadata, via.unwrap_or(*on) == *node);
-            }
-        } else if let Action::StopChildren { on, children, .. } = action {
-            let running = self.running.entry(*on).or_default();
-            for id in children.ids() {
-                running.remove(&id);
-            }
-        } else if let Action::Crash(nodes) | Action::Leave(nodes) = action {
-            self.running.retain(|node, _| !nodes.contains(node));
-        }
-    }
-
-    fn start(&mut self, node: NodeIx, children: &Children, metadata: &Metadata, is_sure: bool) {
-        self.ever.insert(node);
-        for id in children.ids() {
-            self.owners.entry(id.clone()).or_default().insert(node);
-            let before = self.metadata.insert((node, id.clone()), metadata.clone());
-            self.has_new_metadata |= before.is_some_and(|before| before != *metadata);
-            if is_sure {
-                self.running.entry(node).or_default().insert(id);
-            }
-        }
-    }
-
-    fn share(&self) -> bool {
-        self.owners.values().any(|owners| owners.len() > 1)
-    }
-
-    fn is_empty(&self, node: NodeIx) -> bool {
-        self.running.get(&node).is_none_or(BTreeSet::is_empty)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
 
+    /// Of two nodes with a sync interval of 10 s, in a run of 60 s.
     fn features(lines: &str) -> Vec<Feature> {
-        let text = format!("schema = 1\n[cluster]\nnodes = 2\n{lines}");
+        let head = "schema = 1\n[cluster]\nnodes = 2\n[strategy.pubsub]\nsync_interval = '10s'\n";
+        let text = format!("{head}{lines}");
         let read = Scenario::read("lab.toml", text.as_bytes(), &Catalog::default());
-        let scenario = read.expect("a good file");
-        of(&scenario).into_iter().collect()
+        let scenario = read.unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
+        of(&scenario, "pubsub").into_iter().collect()
     }
 
-    fn step(action: &str) -> String {
-        format!("[[step]]\nat = '1s'\n{action}\n")
+    fn step(at: u32, action: &str) -> String {
+        format!("[[step]]\nat = '{at}s'\n{action}\n")
     }
 
     fn start(on: &str, rest: &str) -> String {
-        step(&format!(
-            "start_children = {{ on = '{on}', ids = ['{on}']{rest} }}"
-        ))
+        step(
+            1,
+            &format!("start_children = {{ on = '{on}', ids = ['{on}']{rest} }}"),
+        )
     }
 
     #[test]
-    fn a_quiet_cluster_whose_nodes_all_host_has_no_features() {
-        assert_eq!(features(&(start("n1", "") + &start("n2", ""))), []);
-        assert_eq!(features(&start("n1", "")), [Feature::EmptyNode]);
+    fn a_node_is_empty_unless_it_hosts_a_child_for_a_whole_interval() {
+        let stop = |at| step(at, "stop_children = { on = 'n1', ids = ['n1'] }");
+        assert_eq!(features(&start("n1", "")), []);
+        assert_eq!(features(&start("n2", "")), [Feature::EmptyFirst]);
         assert_eq!(
-            features(&start("n2", "")),
-            [Feature::EmptyNode, Feature::EmptyFirst]
+            features(&(start("n1", "") + &stop(12))),
+            [Feature::ChildChange]
         );
+        let vacated = [
+            Feature::EmptyFirst,
+            Feature::VacatedNode,
+            Feature::ChildChange,
+        ];
+        assert_eq!(features(&(start("n1", "") + &stop(10))), vacated);
         assert_eq!(
-            features(&(start("n1", "") + &start("n2", ", via = 'n1'"))),
-            [Feature::EmptyNode, Feature::VacatedNode],
+            features(&start("n1", ", via = 'n2'")),
+            [Feature::EmptyFirst, Feature::VacatedNode],
             "a request to start may be lost"
+        );
+    }
+
+    #[test]
+    fn a_pause_does_not_count_as_hosting() {
+        let paused = |from, to| {
+            step(from, "pause = { nodes = ['n1'] }") + &step(to, "resume = { nodes = ['n1'] }")
+        };
+        let stop = step(20, "stop_children = { on = 'n1', ids = ['n1'] }");
+        let calm = [Feature::Disconnection, Feature::ChildChange];
+        assert_eq!(features(&(start("n1", "") + &paused(11, 12) + &stop)), calm);
+        let vacated = [
+            Feature::Disconnection,
+            Feature::EmptyFirst,
+            Feature::VacatedNode,
+            Feature::ChildChange,
+        ];
+        assert_eq!(
+            features(&(start("n1", "") + &paused(10, 11) + &stop)),
+            vacated
         );
     }
 
@@ -201,19 +177,19 @@ mod tests {
         let propagate = "propagate = { from = 'n1', requests = [{ unregister = [{ child = 'x', nodes = ['n1'] }] }] }";
         let rows = "rows = { on = 'n1', rows = [{ child = 'x', nodes = { n1 = 'p' } }] }";
         let cases = [
-            (step(propagate), Feature::RawRequests),
-            (step(rows), Feature::RawRows),
+            (step(2, propagate), Feature::RawRequests),
+            (step(2, rows), Feature::RawRows),
             (
-                step("view = { on = 'n1', nodes = ['n1'] }"),
+                step(2, "view = { on = 'n1', nodes = ['n1'] }"),
                 Feature::WrongView,
             ),
             (
-                step("clock = { nodes = ['n1'], jump = '1s' }"),
+                step(2, "clock = { nodes = ['n1'], jump = '1s' }"),
                 Feature::ClockStep,
             ),
             ("[network]\nloss = 0.1\n".to_owned(), Feature::Loss),
             (
-                step("link = { from = ['n1'], to = ['n2'], loss = 0.1 }"),
+                step(2, "link = { from = ['n1'], to = ['n2'], loss = 0.1 }"),
                 Feature::Loss,
             ),
             (
@@ -221,9 +197,12 @@ mod tests {
                 Feature::Duplication,
             ),
             ("[network]\norder = 'any'\n".to_owned(), Feature::Reorder),
-            (step("pause = { nodes = ['n1'] }"), Feature::Disconnection),
             (
-                step("restart_child = { on = 'n1', id = 'n1' }"),
+                step(20, "pause = { nodes = ['n1'] }"),
+                Feature::Disconnection,
+            ),
+            (
+                step(2, "restart_child = { on = 'n1', id = 'n1' }"),
                 Feature::ChildChange,
             ),
             (start("n1", ", announce = false"), Feature::SilentStart),
@@ -241,13 +220,7 @@ mod tests {
             };
             assert_eq!(features(&text), [feature], "{lines}");
         }
-        let crashed = hosted + &step("crash = { nodes = ['n1'] }");
-        let empty = [
-            Feature::EmptyNode,
-            Feature::EmptyFirst,
-            Feature::VacatedNode,
-        ];
-        assert_eq!(features(&crashed)[1..], empty);
-        assert_eq!(features(&crashed)[0], Feature::Churn);
+        let crash = hosted + &step(20, "crash = { nodes = ['n2'] }");
+        assert_eq!(features(&crash), [Feature::Churn, Feature::VacatedNode]);
     }
 }
