@@ -161,38 +161,39 @@ fn what_an_oracle_reports_in_the_scenario_of_an_anomaly_is_that_anomaly() {
     assert!(judged >= 1, "{judged}");
 }
 
-/// A request that comes back to its originator after what it says has changed.
-const ECHO: &str = r#"
+/// A raw request for one node, which Gossip hands to all of them.
+const ADDRESSED: &str = r#"
 schema = 1
 [run]
-duration = "20s"
+duration = "9s"
 [cluster]
 nodes = 3
-[strategy.gossip]
-recipients = 1
-[network]
-latency = { constant = "50ms" }
 [[step]]
 at = "3s"
-start_children = { on = "n1", ids = ["a"] }
+start_children = { on = "n2", ids = ["a"] }
 [[step]]
-at = "3010ms"
-stop_children = { on = "n1", ids = ["a"] }
+at = "5s"
+propagate = { from = "n1", members = "MEMBERS", requests = [{ unregister = [{ child = "a", nodes = ["n2"] }] }] }
+[[expect]]
+violates = "single_writer"
 "#;
 
 #[test]
-fn a_request_that_is_handled_again_by_its_originator_is_g6() {
+fn a_request_that_takes_effect_where_it_was_not_addressed_is_g6() {
     let catalog = Catalog::default();
-    let named = (0..20).find_map(|seed| {
-        let mut scenario = read("echo", ECHO, &catalog);
-        scenario.run.seed = seed;
-        let (_, trace) = traced(&scenario, "gossip", &catalog);
+    for (members, id) in [("local", Some("G6")), ("global", None)] {
+        let text = ADDRESSED.replace("MEMBERS", members);
+        let scenario = read("addressed", &text, &catalog);
+        let (report, trace) = traced(&scenario, "gossip", &catalog);
+        let violation = report.violations.first().expect("n2 loses its own entry");
         let classifier = Classifier::new(&scenario, "gossip", &trace).unwrap();
-        classifier.name(&complaint("convergence", "n1", 14_000_000))
-    });
-    let named = named.expect("among 20 seeds one request comes back");
-    assert_eq!((named.id, named.observer, named.owner), ("G6", 0, 0));
-    assert_eq!(named.from_us / 1_000_000, 3);
+        let named = classifier.name(violation);
+        assert_eq!(named.as_ref().map(|named| named.id), id, "{members}");
+        if let Some(named) = named {
+            assert_eq!((named.observer, named.owner), (1, 1));
+            assert_eq!((named.from_us / 1_000, named.until_us), (5_000, None));
+        }
+    }
 }
 
 /// News are lost, a clock is set back, a node restarts, and rounds pass.

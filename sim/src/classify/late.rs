@@ -1,6 +1,7 @@
 //! Anomalies made by one message: it said what had been true, or said it to the wrong node.
 
 use super::case::{Case, Defect, is_request, is_round};
+use crate::scenario::model::{Action, Audience};
 use crate::trace::event::EventId;
 
 /// A1: a periodic snapshot, taken before the child was registered, removed its row.
@@ -109,14 +110,27 @@ pub(super) fn g5(case: &Case<'_>) -> bool {
     earlier.any(|other| other.root == message.root)
 }
 
-/// G6: a propagation came back to its originator, which handled it again.
+/// G6: a raw request took effect at a node that it was not addressed to.
 pub(super) fn g6(case: &Case<'_>) -> bool {
-    case.message().is_some_and(|message| {
-        message.kind == "gossip.propagate"
-            && message.root != message.sent
-            && case.log.sender(message.root) == Some(case.observer)
-            && message.root > booted(case)
-    })
+    let Some(made) = case.made.filter(|_| case.log.strategy == "gossip") else {
+        return false;
+    };
+    let handled = case.log.cause(made);
+    let origin = match case.log.message(handled) {
+        Some(message) if message.kind == "gossip.propagate" => case.log.cause(message.root),
+        Some(_) => return false,
+        None => handled,
+    };
+    let Some(Action::Propagate { from, members, .. }) = case.log.action(origin) else {
+        return false;
+    };
+    let is_addressed = match members {
+        Audience::Global => true,
+        Audience::Local => case.observer == *from,
+        Audience::External => case.observer != *from,
+        Audience::Nodes(nodes) => nodes.contains(&case.observer),
+    };
+    !is_addressed
 }
 
 /// G10: a round carried what was true of the owner when it visited it, and applied it later.

@@ -544,6 +544,14 @@ impl<'a> Log<'a> {
         clock.read(event.at)
     }
 
+    /// The action of a step that was carried out; `None` for any other event.
+    pub(super) fn action(&self, step: EventId) -> Option<&'a Action> {
+        let Payload::Step { index, .. } = self.event(step)?.payload else {
+            return None;
+        };
+        Some(&self.scenario.steps.get(index as usize)?.action)
+    }
+
     /// The changes of a node's wall clock up to an event.
     fn clock_changes(
         &self,

@@ -19,7 +19,7 @@ const NO_ROUNDS: u8 = 2;
 const GARBLES_METADATA: u8 = 3;
 
 /// Each bug, with a catalog whose `pubsub` has it.
-pub fn catalogs() -> [(&'static str, Catalog); 4] {
+pub(crate) fn catalogs() -> [(&'static str, Catalog); 4] {
     let empty = Catalog::empty;
     [
         ("drops last", empty().with::<Faulty<DROPS_LAST>>()),
