@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
@@ -23,6 +24,9 @@ use crate::runtime::DownReason;
 
 /// Sealed frames are gathered up to this, then written.
 const WRITE_BYTES: usize = 64 << 10;
+
+/// A long message lets the other tasks of its thread run after this many bytes: some 100 us of work.
+const YIELD_BYTES: usize = 64 << 10;
 
 /// Bytes that the kernel may hold unsent: what is queued there can no longer be overtaken.
 #[cfg(target_os = "linux")]
@@ -187,7 +191,12 @@ impl Reader<'_> {
         &mut self,
         mut reader: FramedRead<OwnedReadHalf, LengthDelimitedCodec>,
     ) -> DownReason {
+        let mut busy = 0;
         loop {
+            if busy >= YIELD_BYTES {
+                busy = 0;
+                yield_now().await;
+            }
             let frame = match timeout(self.shared.down_after, next_frame(&mut reader)).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => return DownReason::Closed,
@@ -200,6 +209,7 @@ impl Reader<'_> {
                 }
                 Err(_) => return DownReason::Silent,
             };
+            busy += frame.len();
             add(&self.shared.report.wire_bytes_received, frame.len() + 2);
             let mut plain = match self.opener.open(&frame) {
                 Ok(plain) => plain.freeze(),
@@ -302,6 +312,7 @@ impl Writer {
                     return peer.close(reason);
                 }
                 written = Instant::now();
+                yield_now().await;
                 continue;
             }
             match filled {

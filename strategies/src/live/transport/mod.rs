@@ -12,8 +12,9 @@
 //! | `dial`, `accept`, `connection` | the tasks |
 //! | `report` | counters, and the log of refusals |
 //!
-//! Until a stranger's first sealed frame opens, it has cost a slot, some 2 KiB, and one
-//! Diffie-Hellman at most; no name is looked at, no state changes, and nothing of it is decoded.
+//! Until a stranger's first sealed frame opens, no name is looked at, no state changes, and nothing
+//! of it is decoded. It has cost a slot, for the time of a handshake at most, and some 2 KiB; who
+//! replays a first message, also a Diffie-Hellman and a read buffer of 64 KiB.
 //!
 //! What the secret gives: nobody without it can read, change, replay or inject anything. What it
 //! does not give: who holds it may claim any node's name. And who can drop packets can always
