@@ -9,7 +9,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use hublab::strategies::live::{Events, Hub, HubEvent, Tasks};
-use hublab::strategies::{ChildSpec, PubSub};
+use hublab::strategies::{ChildSpec, Entries, PubSub};
 use tokio::time::{sleep, timeout};
 
 /// A hub of the cluster `shop`, which starts from the address of another, if there is one.
@@ -51,6 +51,16 @@ async fn wait_for(
     }
 }
 
+/// Where a child runs, once a hub has heard of it.
+async fn found(hub: &Hub, child: &str) -> Entries {
+    loop {
+        match hub.lookup(child) {
+            Some(row) => return row.entries.clone(),
+            None => sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
 fn members(hub: &Hub) -> usize {
     hub.members().len()
 }
@@ -77,10 +87,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("its pid is {}", outcome[0].outcome.clone()?);
     let has_row = |event: &HubEvent| matches!(event, HubEvent::Row { after: Some(_), .. });
     wait_for(&mut events, has_row).await?;
-    println!(
-        "b finds it: {:?}",
-        b.lookup("worker-1").map(|row| row.entries.clone())
-    );
+    println!("b finds it: {:?}", found(&b, "worker-1").await);
 
     println!("it stumbles and is restarted: a new pid");
     wait_for(&mut events, has_row).await?;
@@ -94,13 +101,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("nobody runs it any more; a starts another");
     a.start_children([ChildSpec::new("worker-1", "worker")])
         .await?;
-    while b.lookup("worker-1").is_none() {
-        sleep(Duration::from_millis(10)).await;
-    }
-    println!(
-        "b finds it: {:?}",
-        b.lookup("worker-1").map(|row| row.entries.clone())
-    );
+    println!("b finds it: {:?}", found(&b, "worker-1").await);
     b.leave().await?;
     a.leave().await?;
     Ok(())
