@@ -2,6 +2,7 @@
 //! one.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -51,10 +52,39 @@ pub(super) fn check(
 
 /// Makes the run in a fresh process of this very program.
 fn run_elsewhere(plan: &Plan, task: Task, capsule: &Path) -> Result<(), String> {
-    let refused = |error: std::io::Error| format!("--twice: no fresh process: {error}");
+    start_elsewhere(plan.arguments_of_capsule(task, capsule))
+        .map_err(|reason| format!("--twice: {reason}"))
+}
+
+/// Runs a scenario file in a fresh process of this very program, which writes the capsule.
+///
+/// # Errors
+/// The process cannot be started, or fails; the reason is in words.
+pub(super) fn capsule_elsewhere(
+    file: &Path,
+    strategy: &str,
+    seed: u64,
+    capsule: &Path,
+) -> Result<(), String> {
+    let seed = seed.to_string();
+    let words = [
+        "__capsule",
+        "--strategy",
+        strategy,
+        "--seed",
+        &seed,
+        "--capsule",
+    ];
+    let mut arguments: Vec<OsString> = words.map(Into::into).into();
+    arguments.extend([capsule.into(), "--".into(), file.into()]);
+    start_elsewhere(arguments)
+}
+
+fn start_elsewhere(arguments: Vec<OsString>) -> Result<(), String> {
+    let refused = |error: std::io::Error| format!("no fresh process: {error}");
     let program = env::current_exe().map_err(refused)?;
     let mut child = Command::new(program)
-        .args(plan.arguments_of_capsule(task, capsule))
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -69,7 +99,7 @@ fn run_elsewhere(plan: &Plan, task: Task, capsule: &Path) -> Result<(), String> 
     }
     let said = String::from_utf8_lossy(&ended.stderr);
     Err(format!(
-        "--twice: the fresh process failed ({}): {}",
+        "the fresh process failed ({}): {}",
         ended.status,
         said.trim()
     ))

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use super::catches::{Catches, Prey};
 use super::confirm::Confirmed;
 use super::crew::{News, Worker, WorkerId, Yard};
 use super::plan::Plan;
@@ -28,6 +29,12 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How much a worker's memory may grow before it is replaced, in bytes.
 const GROWTH: u64 = 256 << 20;
 
+/// How long one failure may be shrunk: the search counts its runs and events, and is much faster.
+const SHRINKING: Duration = Duration::from_secs(120);
+
+/// How long shrinking may go on where the campaign ends before its last run.
+const AFTERWARDS: Duration = Duration::from_secs(60);
+
 /// One thing that a worker is to do, and for what.
 #[derive(Debug, Clone)]
 pub(super) enum Job {
@@ -44,7 +51,27 @@ pub(super) enum Job {
         case: Case,
         /// What it came to the first time.
         first: Box<Record>,
+        /// The anomalies that its findings look like.
+        hints: Vec<Option<String>>,
     },
+    /// Shrink a failure, in a fresh process.
+    Shrink(Prey),
+}
+
+impl Job {
+    fn case(&self) -> &Case {
+        match self {
+            Self::Trial { case, .. } | Self::Again { case, .. } => case,
+            Self::Shrink(prey) => &prey.case,
+        }
+    }
+
+    fn task(&self) -> Task {
+        match self {
+            Self::Trial { case, .. } | Self::Again { case, .. } => Task::Trial(case.clone()),
+            Self::Shrink(prey) => Task::Shrink(prey.clone()),
+        }
+    }
 }
 
 /// A worker, and what it has to do.
@@ -70,6 +97,7 @@ pub(super) struct Conductor<'a, O> {
     observer: &'a mut O,
     summary: Summary,
     confirmed: Confirmed,
+    catches: Catches,
     hands: BTreeMap<WorkerId, Hand>,
     news: (Sender<News>, Receiver<News>),
     /// Jobs for fresh workers.
@@ -79,8 +107,12 @@ pub(super) struct Conductor<'a, O> {
     last_number: u64,
     last_worker: WorkerId,
     begun: Instant,
-    /// Why no further run is begun.
-    end: Option<End>,
+    /// Runs that failed, those whose record waits included.
+    failures: u64,
+    /// Whether all runs have been begun.
+    drained: bool,
+    /// Why no further run is begun, and since when.
+    end: Option<(End, Instant)>,
 }
 
 impl<'a, O: Observer> Conductor<'a, O> {
@@ -95,6 +127,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
             version: wire::VERSION,
             sources: plan.sources.iter().map(SourceText::new).collect(),
             oracles: limits.oracles.clone(),
+            directory: limits.shrinking.as_ref().map(|one| one.directory.clone()),
         };
         Self {
             plan,
@@ -102,8 +135,10 @@ impl<'a, O: Observer> Conductor<'a, O> {
             limits,
             setup: wire::line(&setup),
             observer,
+            failures: summary.failures(),
             summary,
             confirmed: Confirmed::default(),
+            catches: Catches::default(),
             hands: BTreeMap::new(),
             news: mpsc::channel(),
             fresh: VecDeque::new(),
@@ -111,6 +146,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
             last_number: READY,
             last_worker: 0,
             begun: Instant::now(),
+            drained: false,
             end: None,
         }
     }
@@ -128,11 +164,13 @@ impl<'a, O: Observer> Conductor<'a, O> {
                 .budget
                 .is_some_and(|budget| self.begun.elapsed() >= budget)
             {
-                self.end.get_or_insert(End::Budget);
+                self.close(End::Budget);
             }
+            self.end_shrinking();
             self.assign(&mut open)?;
             if self.hands.values().all(|hand| hand.jobs.is_empty()) {
-                return Ok((self.summary, self.end.unwrap_or(End::Complete)));
+                let end = self.end.map_or(End::Complete, |(end, _)| end);
+                return Ok((self.summary, end));
             }
             match self.news.1.recv_timeout(LOOK) {
                 Ok(News::Reply(worker, reply)) => self.reply(worker, *reply)?,
@@ -140,7 +178,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
             self.end_overdue()?;
-            if self.end == Some(End::Stopped) {
+            if matches!(self.end, Some((End::Stopped, _))) {
                 return Ok((self.summary, End::Stopped));
             }
         }
@@ -151,25 +189,71 @@ impl<'a, O: Observer> Conductor<'a, O> {
         self.hands.values().filter(busy).count()
     }
 
+    /// Begins no further run.
+    fn close(&mut self, end: End) {
+        self.end.get_or_insert((end, Instant::now()));
+    }
+
+    /// Once no further run is begun, shrinking has a little time left.
+    fn end_shrinking(&mut self) {
+        let over = self
+            .end
+            .is_some_and(|(_, since)| since.elapsed() >= AFTERWARDS);
+        if over && !self.catches.is_empty() {
+            for record in self.catches.abandon() {
+                self.publish(&record);
+            }
+        }
+    }
+
     /// Gives everybody something to do. Fresh workers come first: while one is wanted, nobody else
     /// gets more, so that there soon is room for it.
     fn assign(&mut self, open: &mut impl Iterator<Item = u64>) -> Result<(), CampaignError> {
-        while self.busy() < self.limits.jobs
-            && let Some(job) = self.fresh.pop_front()
-        {
-            let worker = self.start(true)?;
-            self.give(worker, job);
-        }
-        while self.fresh.is_empty()
+        self.assign_fresh()?;
+        while !self.wants_fresh()
             && let Some((place, case)) = self.next_run(open)
         {
             let Some(worker) = self.room()? else {
                 self.returned.push_front((place, case));
-                break;
+                return Ok(());
             };
             self.give(worker, Job::Trial { place, case });
         }
+        // Where there is no run left, everybody may shrink.
+        self.assign_fresh()
+    }
+
+    fn assign_fresh(&mut self) -> Result<(), CampaignError> {
+        while self.busy() < self.limits.jobs
+            && let Some(job) = self.next_fresh()
+        {
+            let worker = self.start(true)?;
+            self.give(worker, job);
+        }
         Ok(())
+    }
+
+    fn wants_fresh(&self) -> bool {
+        !self.fresh.is_empty() || !self.catches.is_empty() && self.may_shrink()
+    }
+
+    fn next_fresh(&mut self) -> Option<Job> {
+        if let Some(job) = self.fresh.pop_front() {
+            return Some(job);
+        }
+        let may = self.may_shrink();
+        may.then(|| self.catches.next()).flatten().map(Job::Shrink)
+    }
+
+    /// While there are runs to be made, at most half of the workers shrink.
+    fn may_shrink(&self) -> bool {
+        let shrinks = |hand: &&Hand| {
+            hand.jobs
+                .iter()
+                .any(|(_, job)| matches!(job, Job::Shrink(_)))
+        };
+        let shrinking = self.hands.values().filter(shrinks).count();
+        self.drained || self.end.is_some() || shrinking < self.limits.jobs / 2
     }
 
     /// Who gets the next run; `None` if everybody has enough.
@@ -193,10 +277,12 @@ impl<'a, O: Observer> Conductor<'a, O> {
             return None;
         }
         let run = self.returned.pop_front();
-        run.or_else(|| {
+        let run = run.or_else(|| {
             let place = open.next()?;
             Some((place, self.plan.case(place)))
-        })
+        });
+        self.drained = run.is_none();
+        run
     }
 
     fn start(&mut self, fresh: bool) -> Result<WorkerId, CampaignError> {
@@ -218,10 +304,9 @@ impl<'a, O: Observer> Conductor<'a, O> {
     fn give(&mut self, worker: WorkerId, job: Job) {
         self.last_number += 1;
         let number = self.last_number;
-        let (Job::Trial { case, .. } | Job::Again { case, .. }) = &job;
         let order = Order {
             number,
-            task: Task::Trial(case.clone()),
+            task: job.task(),
         };
         if let Some(hand) = self.hands.get_mut(&worker) {
             if hand.jobs.is_empty() && hand.ready {
@@ -242,7 +327,9 @@ impl<'a, O: Observer> Conductor<'a, O> {
             hand.ready = true;
             return match reply.answer {
                 Answer::Refused(reason) => Err(CampaignError::Refused(reason)),
-                Answer::Ready | Answer::Record(_) | Answer::Bug(_) => Ok(()),
+                Answer::Ready | Answer::Record { .. } | Answer::Shrunk(_) | Answer::Bug(_) => {
+                    Ok(())
+                }
             };
         }
         if hand
@@ -263,21 +350,34 @@ impl<'a, O: Observer> Conductor<'a, O> {
             }
             (_, None) => false,
         };
-        let record = match reply.answer {
-            Answer::Record(record) => *record,
-            Answer::Bug(words) => without_end(self.plan, &job, Ending::Bug, &words, Duration::ZERO),
-            Answer::Refused(reason) => return Err(CampaignError::Refused(reason)),
-            Answer::Ready => return Ok(()),
+        let dirty = match &reply.answer {
+            Answer::Record { record, .. } => {
+                let mut findings = record.findings.iter();
+                findings.any(|finding| finding.signature.oracle == NO_CRASH)
+            }
+            Answer::Bug(_) => true,
+            Answer::Ready | Answer::Shrunk(_) | Answer::Refused(_) => false,
         };
-        let crashed = record
-            .findings
-            .iter()
-            .any(|one| one.signature.oracle == NO_CRASH);
-        let worn = crashed || record.verdict == Ending::Bug || grown;
-        if hand.fresh || worn && self.limits.recycle {
+        if hand.fresh || (dirty || grown) && self.limits.recycle {
             self.dismiss(worker);
         }
-        self.done(job, record)
+        self.take(job, reply.answer)
+    }
+
+    /// A job came to this.
+    fn take(&mut self, job: Job, answer: Answer) -> Result<(), CampaignError> {
+        match (job, answer) {
+            (Job::Shrink(prey), answer) => self.shrunk(&prey, answer),
+            (_, Answer::Refused(reason)) => return Err(CampaignError::Refused(reason)),
+            (_, Answer::Ready | Answer::Shrunk(_)) => {}
+            (job, Answer::Record { record, hints }) => self.done(job, *record, hints),
+            (job, Answer::Bug(words)) => {
+                let none = Duration::ZERO;
+                let record = without_end(self.plan, job.case(), Ending::Bug, &words, none);
+                self.done(job, record, Vec::new());
+            }
+        }
+        Ok(())
     }
 
     /// Ends a worker. What it has not come to is for others.
@@ -288,7 +388,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
         for (_, job) in hand.jobs {
             match job {
                 Job::Trial { place, case } => self.returned.push_back((place, case)),
-                Job::Again { .. } => self.fresh.push_back(job),
+                Job::Again { .. } | Job::Shrink(_) => self.fresh.push_back(job),
             }
         }
     }
@@ -307,17 +407,16 @@ impl<'a, O: Observer> Conductor<'a, O> {
             worker,
             Ending::WorkerLost,
             &format!("its worker died: {how}"),
-        )
+        );
+        Ok(())
     }
 
     /// Gives up workers that are late.
     fn end_overdue(&mut self) -> Result<(), CampaignError> {
-        let limit = |hand: &Hand| {
-            if hand.ready {
-                self.limits.wall
-            } else {
-                STARTUP
-            }
+        let limit = |hand: &Hand| match hand.jobs.front() {
+            _ if !hand.ready => STARTUP,
+            Some((_, Job::Shrink(_))) => SHRINKING.max(self.limits.wall),
+            Some((_, Job::Trial { .. } | Job::Again { .. })) | None => self.limits.wall,
         };
         let late = self.hands.iter().filter(|(_, hand)| {
             let waits = !hand.jobs.is_empty() || !hand.ready;
@@ -330,60 +429,87 @@ impl<'a, O: Observer> Conductor<'a, O> {
                 return Err(CampaignError::Worker(silent));
             }
             let note = format!("it took longer than {:?}", self.limits.wall);
-            self.lost(worker, Ending::TimedOut, &note)?;
+            self.lost(worker, Ending::TimedOut, &note);
         }
         Ok(())
     }
 
     /// A worker is lost, and with it the run that it was at.
-    fn lost(&mut self, worker: WorkerId, how: Ending, note: &str) -> Result<(), CampaignError> {
+    fn lost(&mut self, worker: WorkerId, how: Ending, note: &str) {
         let hand = self.hands.get_mut(&worker);
         let job = hand.and_then(|hand| Some((hand.jobs.pop_front()?.1, hand.since.elapsed())));
         self.dismiss(worker);
         match job {
+            Some((Job::Shrink(prey), _)) => self.shrunk(&prey, Answer::Bug(note.to_owned())),
             Some((job, took)) => {
-                let record = without_end(self.plan, &job, how, note, took);
-                self.done(job, record)
+                let record = without_end(self.plan, job.case(), how, note, took);
+                self.done(job, record, Vec::new());
             }
-            None => Ok(()),
+            None => {}
         }
     }
 
-    /// A job came to this.
-    fn done(&mut self, job: Job, record: Record) -> Result<(), CampaignError> {
-        match job {
+    /// A run was made.
+    fn done(&mut self, job: Job, record: Record, hints: Vec<Option<String>>) {
+        let (case, record, hints) = match job {
             Job::Trial { case, .. } if self.confirmed.wants(&record, self.limits.confirm) => {
                 let first = Box::new(record);
-                self.fresh.push_back(Job::Again { case, first });
-                Ok(())
+                self.fresh.push_back(Job::Again { case, first, hints });
+                return;
             }
-            Job::Trial { .. } => self.publish(&record),
-            Job::Again { first, .. } => {
-                let record = self.confirmed.judge(*first, record);
-                self.publish(&record)
+            Job::Trial { case, .. } => (case, record, hints),
+            Job::Again { case, first, hints } => {
+                (case, self.confirmed.judge(*first, record), hints)
             }
+            Job::Shrink(_) => return,
+        };
+        let failed = !matches!(record.verdict, Ending::Pass | Ending::Inconclusive);
+        let record = match &self.limits.shrinking {
+            Some(rule) if record.verdict == Ending::Fail && self.end.is_none() => {
+                self.catches.offer(&case, record, &hints, rule)
+            }
+            Some(_) | None => Some(record),
+        };
+        if let Some(record) = record {
+            self.publish(&record);
+        }
+        self.failures += u64::from(failed);
+        let most = self.limits.max_failures;
+        if most.is_some_and(|most| self.failures >= most) {
+            self.close(End::MaxFailures);
         }
     }
 
-    fn publish(&mut self, record: &Record) -> Result<(), CampaignError> {
-        self.summary.add(record);
-        if self
-            .limits
-            .max_failures
-            .is_some_and(|most| self.summary.failures() >= most)
+    /// A failure was shrunk, or could not be: then it stands as it was found.
+    fn shrunk(&mut self, prey: &Prey, answer: Answer) {
+        let catch = match answer {
+            Answer::Shrunk(catch) => Some(catch),
+            Answer::Refused(reason) | Answer::Bug(reason) => {
+                tracing::debug!(?prey, reason, "not shrunk");
+                None
+            }
+            Answer::Ready | Answer::Record { .. } => None,
+        };
+        if let Some(catch) = &catch
+            && self.observer.catch(catch).is_break()
         {
-            self.end.get_or_insert(End::MaxFailures);
+            self.end = Some((End::Stopped, Instant::now()));
         }
+        if let Some(record) = self.catches.done(prey, catch.as_deref()) {
+            self.publish(&record);
+        }
+    }
+
+    fn publish(&mut self, record: &Record) {
+        self.summary.add(record);
         if self.observer.record(record).is_break() {
-            self.end = Some(End::Stopped);
+            self.end = Some((End::Stopped, Instant::now()));
         }
-        Ok(())
     }
 }
 
 /// The record of a run that came to no end.
-fn without_end(plan: &Plan, job: &Job, verdict: Ending, note: &str, took: Duration) -> Record {
-    let (Job::Trial { case, .. } | Job::Again { case, .. }) = job;
+fn without_end(plan: &Plan, case: &Case, verdict: Ending, note: &str, took: Duration) -> Record {
     Record {
         schema: SCHEMA,
         scenario: plan.sources[case.source].name().to_owned(),

@@ -12,6 +12,7 @@
 //! | [`plan`] | which runs there are, in which order |
 //! | `conductor`, `crew` | which worker makes which; workers as processes or threads |
 //! | [`worker`], [`wire`] | the other end, and what both say to each other |
+//! | [`catches`] | which failures are shrunk |
 //! | [`confirm`] | which runs are made again in a fresh process, and what that tells |
 //! | [`summary`] | all records added up |
 //!
@@ -44,6 +45,7 @@
 //!     .assert_clean();
 //! ```
 
+pub mod catches;
 mod conductor;
 pub mod confirm;
 mod crew;
@@ -67,6 +69,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
+use catches::{Catch, Shrinking};
 use conductor::Conductor;
 use confirm::Confirm;
 use crew::Yard;
@@ -86,6 +89,11 @@ pub const WALL_LIMIT: Duration = Duration::from_secs(30);
 pub trait Observer {
     /// A run is done, and confirmed if it needed to be. [`ControlFlow::Break`] ends the campaign.
     fn record(&mut self, record: &Record) -> ControlFlow<()>;
+
+    /// A failure was shrunk; its record comes later.
+    fn catch(&mut self, _catch: &Catch) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 /// Takes no interest.
@@ -118,6 +126,7 @@ struct Limits {
     budget: Option<Duration>,
     max_failures: Option<u64>,
     confirm: Confirm,
+    shrinking: Option<Shrinking>,
     recycle: bool,
     stop: Arc<AtomicBool>,
 }
@@ -161,6 +170,7 @@ impl Campaign {
                 budget: None,
                 max_failures: None,
                 confirm: Confirm::default(),
+                shrinking: None,
                 recycle: true,
                 stop: Arc::default(),
             },
@@ -247,6 +257,13 @@ impl Campaign {
     #[must_use]
     pub fn confirm(mut self, confirm: Confirm) -> Self {
         self.limits.confirm = confirm;
+        self
+    }
+
+    /// Looks for the smallest scenarios that fail the same way; default: does not.
+    #[must_use]
+    pub fn shrink(mut self, shrinking: Shrinking) -> Self {
+        self.limits.shrinking = Some(shrinking);
         self
     }
 

@@ -14,8 +14,8 @@ use crate::observe::judge::Verdict;
 use crate::oracle;
 use crate::report::Report;
 use crate::run::{EVENT_BUDGET, Options, RunError, run};
-use crate::scenario::model::Scenario;
 use crate::scenario::features::claims_met;
+use crate::scenario::model::Scenario;
 use crate::scenario::{Problems, resolve};
 
 /// The most events of a generated run; more make it inconclusive.

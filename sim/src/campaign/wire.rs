@@ -9,6 +9,7 @@ use std::io::{self, BufRead};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::catches::{Catch, Prey};
 use super::oracles::OracleSet;
 use super::record::Record;
 use super::trial::{Case, Source};
@@ -36,6 +37,8 @@ pub struct Setup {
     pub sources: Vec<SourceText>,
     /// The oracles.
     pub oracles: OracleSet,
+    /// The directory that shrunk scenarios are for; absent if nothing is shrunk.
+    pub directory: Option<String>,
 }
 
 /// A [`Source`] as text.
@@ -108,6 +111,8 @@ pub struct Order {
 pub enum Task {
     /// Make a run.
     Trial(Case),
+    /// Shrink a failure.
+    Shrink(Prey),
 }
 
 /// A line from a worker.
@@ -128,7 +133,14 @@ pub enum Answer {
     /// The setup is understood.
     Ready,
     /// The run was made.
-    Record(Box<Record>),
+    Record {
+        /// What it came to.
+        record: Box<Record>,
+        /// The anomalies that its findings look like, in their order; shorter where nobody looked.
+        hints: Vec<Option<String>>,
+    },
+    /// The failure was shrunk.
+    Shrunk(Box<Catch>),
     /// It cannot be done: the strategy refuses its parameters, the other end has another version.
     Refused(String),
     /// hublab panicked.

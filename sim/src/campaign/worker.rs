@@ -4,12 +4,20 @@
 //! each on a fresh thread, and says what came of each. That it may die in the middle is expected.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::trial::{Source, trial};
+use super::catches::{Catch, KeepsClaim, Prey};
+use super::fingerprint::Fingerprint;
+use super::oracles::OracleSet;
+use super::record::Record;
+use super::signature::Signature;
+use super::trial::{Case, Source, trial};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, Task};
 use crate::catalog::Catalog;
+use crate::shrink::{Budget, Failure, Watcher, shrink};
+use crate::{classify, oracle};
 
 /// What a worker asks of the program that it is in.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +67,7 @@ pub fn serve(
         to.write_all(format!("\n{MARK}{}\n", wire::line(&reply)).as_bytes())?;
         to.flush()
     };
-    let bench = match Bench::new(&first, catalog) {
+    let mut bench = match Bench::new(&first, catalog) {
         Ok(bench) => {
             say(READY, Answer::Ready)?;
             bench
@@ -77,11 +85,16 @@ pub fn serve(
     Ok(())
 }
 
+/// How many failures of a signature a worker looks up the name of: it costs two runs more.
+const NAMED: u64 = 300;
+
 /// What the orders of a campaign have in common.
 struct Bench<'a> {
     setup: Setup,
     sources: Vec<Source>,
     catalog: &'a Catalog,
+    /// How many failures of each signature were looked up.
+    named: BTreeMap<Signature, u64>,
 }
 
 impl<'a> Bench<'a> {
@@ -100,30 +113,115 @@ impl<'a> Bench<'a> {
             sources: sources.collect::<Result<_, _>>()?,
             setup,
             catalog,
+            named: BTreeMap::new(),
         })
     }
 
-    fn perform(&self, task: &Task) -> Answer {
-        match task {
-            Task::Trial(case) => {
-                let Some(source) = self.sources.get(case.source) else {
-                    return Answer::Refused(format!("there is no source {}", case.source));
-                };
-                let oracles = &self.setup.oracles;
-                match trial(source, &case.strategy, case.seed, oracles, self.catalog) {
-                    Ok((record, _)) => Answer::Record(Box::new(record)),
-                    Err(error) => Answer::Refused(error.to_string()),
-                }
-            }
+    fn perform(&mut self, task: &Task) -> Answer {
+        let done = match task {
+            Task::Trial(case) => self.trial(case),
+            Task::Shrink(prey) => self.shrink(prey),
+        };
+        done.unwrap_or_else(Answer::Refused)
+    }
+
+    fn trial(&mut self, case: &Case) -> Result<Answer, String> {
+        let oracles = &self.setup.oracles;
+        let source = self.source(case)?;
+        let made = trial(source, &case.strategy, case.seed, oracles, self.catalog);
+        let (record, _) = made.map_err(|error| error.to_string())?;
+        let hints = if self.setup.directory.is_some() && !record.findings.is_empty() {
+            self.names(case, &record)?
+        } else {
+            Vec::new()
+        };
+        Ok(Answer::Record {
+            record: Box::new(record),
+            hints,
+        })
+    }
+
+    fn source(&self, case: &Case) -> Result<&Source, String> {
+        let source = self.sources.get(case.source);
+        source.ok_or_else(|| format!("there is no source {}", case.source))
+    }
+
+    /// What the findings of a run look like, while their signatures are not common.
+    fn names(&mut self, case: &Case, record: &Record) -> Result<Vec<Option<String>>, String> {
+        let prepared = self
+            .source(case)?
+            .prepare(&case.strategy, case.seed, self.catalog);
+        let scenario = prepared.map_err(|error| error.to_string())?.scenario;
+        let mut names = Vec::new();
+        for finding in &record.findings {
+            let named = self.named.entry(finding.signature.clone()).or_default();
+            *named += 1;
+            names.push(if *named <= NAMED {
+                let (strategy, seed) = (&case.strategy, case.seed);
+                classify::of_run(&scenario, strategy, seed, &finding.signature, self.catalog)
+                    .map(str::to_owned)
+            } else {
+                None
+            });
         }
+        Ok(names)
+    }
+
+    fn shrink(&self, prey: &Prey) -> Result<Answer, String> {
+        let Prey {
+            case: Case { strategy, seed, .. },
+            signature,
+            anomaly,
+        } = prey;
+        let words = |error: &dyn std::fmt::Display| error.to_string();
+        let prepared = self
+            .source(&prey.case)?
+            .prepare(strategy, *seed, self.catalog);
+        let scenario = prepared.map_err(|error| words(&error))?.scenario;
+        let failure = Failure {
+            scenario: &scenario,
+            strategy,
+            seed: *seed,
+            signature,
+            anomaly: anomaly.as_deref(),
+        };
+        let entry = self.catalog.get(strategy);
+        let mut claim = entry
+            .filter(|_| self.setup.oracles == OracleSet::Claims)
+            .map(|entry| KeepsClaim {
+                entry,
+                oracle: &signature.oracle,
+            });
+        let mut nobody = ();
+        let watcher: &mut dyn Watcher = match &mut claim {
+            Some(claim) if oracle::NAMES.contains(&signature.oracle.as_str()) => claim,
+            Some(_) | None => &mut nobody,
+        };
+        let shrunk = shrink(&failure, self.catalog, Budget::default(), watcher);
+        let shrunk = shrunk.map_err(|error| words(&error))?;
+        let named = classify::of_run(
+            &shrunk.scenario,
+            strategy,
+            shrunk.seed,
+            signature,
+            self.catalog,
+        );
+        let fingerprint = Fingerprint::new(signature.clone(), &shrunk.scenario, named);
+        let directory = self.setup.directory.as_deref().unwrap_or(".");
+        Ok(Answer::Shrunk(Box::new(Catch {
+            file: shrunk.file(&format!("{directory}/{}.toml", fingerprint.slug())),
+            fingerprint,
+            seed: shrunk.seed,
+            before: shrunk.before,
+            after: shrunk.after,
+            runs: shrunk.runs,
+        })))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::oracles::OracleSet;
-    use crate::campaign::trial::Case;
     use crate::campaign::wire::SourceText;
 
     fn replies(lines: Vec<String>) -> Vec<Reply> {
@@ -138,6 +236,7 @@ mod tests {
             version: wire::VERSION,
             sources: vec![SourceText::Generated(Vec::new())],
             oracles: OracleSet::All,
+            directory: None,
         }
     }
 
@@ -166,7 +265,7 @@ mod tests {
         let numbers: Vec<u64> = replies.iter().map(|reply| reply.number).collect();
         assert_eq!(numbers, [READY, 1, 2, 3]);
         assert_eq!(replies[0].answer, Answer::Ready);
-        assert!(matches!(&replies[1].answer, Answer::Record(record) if record.seed == 3));
+        assert!(matches!(&replies[1].answer, Answer::Record { record, .. } if record.seed == 3));
         for reply in &replies[2..] {
             assert!(matches!(reply.answer, Answer::Refused(_)), "{reply:?}");
         }

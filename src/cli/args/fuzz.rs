@@ -69,7 +69,7 @@ pub(in crate::cli) struct Fuzz {
     #[arg(long)]
     pub(in crate::cli) no_shrink: bool,
     /// How many failures of one kind to shrink: what looks the same may be several faults
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 2)]
     pub(in crate::cli) shrinks_per_signature: u64,
     /// How many failures of one kind to confirm in a fresh process before others are trusted
     #[arg(long, value_name = "N", default_value_t = 8)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs};
 
+use hublab_sim::campaign::catches::Catch;
 use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::summary::{End, Summary};
 use hublab_sim::campaign::{CampaignError, Observer};
@@ -25,12 +26,14 @@ use super::progress::Progress;
 use super::render::number::{counted, grouped};
 use super::{Context, Stop};
 
+mod known;
 mod reach;
 mod request;
 mod saved;
 mod store;
 pub(super) mod worker;
 
+use known::Known;
 use request::Request;
 use store::Store;
 
@@ -57,6 +60,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
     });
     let mut planned = campaign.plan();
     let mut book = Book::new(args, &manifest.campaign, context);
+    book.known = args.known.as_deref().map(Known::read).transpose()?;
     if let Some(out) = &args.out {
         book.store = Some(if args.resume {
             Store::resume(out, &manifest, |record| {
@@ -68,7 +72,12 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
             Store::create(out, &manifest)?
         });
     }
-    book.progress = Some(Progress::new(&context.output, "run", planned.left(), planned.left()));
+    book.progress = Some(Progress::new(
+        &context.output,
+        "run",
+        planned.left(),
+        planned.left(),
+    ));
     let ended = planned.run(&mut book);
     book.progress = None;
     match (ended, book.trouble.take()) {
@@ -124,6 +133,8 @@ struct Book<'a> {
     tally: Tally,
     store: Option<Store>,
     progress: Option<Progress>,
+    /// Failures that are no news.
+    known: Option<Known>,
     /// Why the campaign was ended from here.
     trouble: Option<Stop>,
 }
@@ -135,13 +146,16 @@ impl Observer for Book<'_> {
             drop(progress.meter(1));
             progress.part_done();
         }
-        match self.write(record) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(stop) => {
-                self.trouble = Some(stop);
-                ControlFlow::Break(())
-            }
-        }
+        let written = self.write(record);
+        self.go_on(written)
+    }
+
+    fn catch(&mut self, catch: &Catch) -> ControlFlow<()> {
+        let kept = self
+            .store
+            .as_ref()
+            .map_or(Ok(()), |store| store.keep(catch, self.context));
+        self.go_on(kept)
     }
 }
 
@@ -153,7 +167,18 @@ impl<'a> Book<'a> {
             tally: Tally::new(&parameters.seeds),
             store: None,
             progress: None,
+            known: None,
             trouble: None,
+        }
+    }
+
+    fn go_on(&mut self, done: Result<(), Stop>) -> ControlFlow<()> {
+        match done {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(stop) => {
+                self.trouble = Some(stop);
+                ControlFlow::Break(())
+            }
         }
     }
 
@@ -172,12 +197,7 @@ impl<'a> Book<'a> {
     }
 
     /// The campaign is over: tells of it, and writes what is not written yet.
-    fn close(
-        mut self,
-        manifest: &Manifest,
-        summary: &Summary,
-        end: End,
-    ) -> Result<Exit, Stop> {
+    fn close(mut self, manifest: &Manifest, summary: &Summary, end: End) -> Result<Exit, Stop> {
         if let Some(store) = &mut self.store
             && end != End::Stopped
         {
@@ -193,8 +213,14 @@ impl<'a> Book<'a> {
             write_junit(store.path(), account)?;
         }
         self.tell_end(manifest, summary, end);
+        let exit = match &self.known {
+            Some(known) => {
+                self.tell_known(known, summary);
+                known.exit(summary)
+            }
+            None => self.tally.exit(),
+        };
         self.print(account, summary)?;
-        let exit = self.tally.exit();
         Ok(match end {
             End::Stopped => exit.max(Exit::Interrupted),
             End::Complete | End::Budget | End::MaxFailures => exit,
@@ -210,7 +236,20 @@ impl<'a> Book<'a> {
             End::MaxFailures => "--max-failures is reached",
             End::Stopped => "interrupted",
         };
-        self.context.output.note(format_args!("{why}: {of_all} made"));
+        self.context
+            .output
+            .note(format_args!("{why}: {of_all} made"));
+    }
+
+    fn tell_known(&self, known: &Known, summary: &Summary) {
+        let output = &self.context.output;
+        let (met, vanished) = known.split(summary);
+        for fingerprint in met {
+            output.note(format_args!("known: {fingerprint}"));
+        }
+        for fingerprint in vanished {
+            output.note(format_args!("known, but not met: {fingerprint}"));
+        }
     }
 
     fn print(&self, account: Account<'_>, summary: &Summary) -> Result<(), Stop> {
@@ -220,7 +259,12 @@ impl<'a> Book<'a> {
                 output.line(reach::render(summary))?;
                 output.line(summary::render(account))
             }
-            CampaignFormat::Json => Ok(()),
+            CampaignFormat::Json => {
+                if let Some((key, group)) = self.tally.groups_by_seed().first() {
+                    output.note(account.repeat(key, group));
+                }
+                Ok(())
+            }
             CampaignFormat::Github => {
                 output.line(reach::render(summary))?;
                 github::tell(account, self.context)?;

@@ -12,12 +12,19 @@ use crate::cli::render::style;
 pub(super) fn render(summary: &Summary) -> String {
     let mut text = String::new();
     for (strategy, work) in &summary.strategies {
-        line(&mut text, format_args!("{}  {}", style::bold(strategy), speed(*work)));
+        line(
+            &mut text,
+            format_args!("{}  {}", style::bold(strategy), speed(*work)),
+        );
         let claims = summary.claims.iter().filter(|((of, _), _)| of == strategy);
-        let claims = claims.map(|((_, oracle), runs)| format!("{oracle} {}", percent(*runs, work.runs)));
+        let claims =
+            claims.map(|((_, oracle), runs)| format!("{oracle} {}", percent(*runs, work.runs)));
         let claims: Vec<String> = claims.collect();
         if !claims.is_empty() {
-            line(&mut text, format_args!("  claims apply: {}", claims.join(", ")));
+            line(
+                &mut text,
+                format_args!("  claims apply: {}", claims.join(", ")),
+            );
         }
     }
     for (word, title) in [
@@ -32,7 +39,10 @@ pub(super) fn render(summary: &Summary) -> String {
         });
         let counters: Vec<String> = counters.collect();
         if !counters.is_empty() {
-            line(&mut text, format_args!("{}: {}", style::dim(title), counters.join(", ")));
+            line(
+                &mut text,
+                format_args!("{}: {}", style::dim(title), counters.join(", ")),
+            );
         }
     }
     for family in summary.idle_families() {

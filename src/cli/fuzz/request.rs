@@ -3,13 +3,15 @@
 use std::env;
 use std::ops::Range;
 
+use hublab_sim::campaign::Campaign;
+use hublab_sim::campaign::catches::Shrinking;
 use hublab_sim::campaign::confirm::Confirm;
 use hublab_sim::campaign::trial::Source;
-use hublab_sim::campaign::Campaign;
 use hublab_sim::generate::Options;
 use hublab_sim::trace::capsule::Build;
 
 use crate::cli::args::fuzz::Fuzz;
+use crate::cli::campaign::folder::FAILURES;
 use crate::cli::campaign::manifest::{FileOf, Manifest, Parameters};
 use crate::cli::campaign::shard::{self, Shard};
 use crate::cli::exit::Exit;
@@ -41,23 +43,43 @@ impl Request {
         let files = read(args, context)?;
         let seeds = match &args.seeds {
             Some(seeds) => seeds.clone(),
-            None => common(&files, "run.seeds", "--seeds", |file| file.scenario.run.seeds.clone())?
-                .unwrap_or(SEEDS),
+            None => common(&files, "run.seeds", "--seeds", |file| {
+                file.scenario.run.seeds.clone()
+            })?
+            .unwrap_or(SEEDS),
         };
         let strategies = strategies(args, &files, context)?;
         let parameters = Parameters {
             build: Build::current(),
-            files: files.iter().map(|file| FileOf::new(path(file), &file.scenario)).collect(),
+            files: files
+                .iter()
+                .map(|file| FileOf::new(path(file), &file.scenario))
+                .collect(),
             strategies,
             seeds,
             oracles: args.oracles.to_string(),
-            without: args.without.iter().map(|one| one.name().to_owned()).collect(),
-            set: args.overrides.values.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+            without: args
+                .without
+                .iter()
+                .map(|one| one.name().to_owned())
+                .collect(),
+            set: args
+                .overrides
+                .values
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect(),
             twice_percent: args.twice_percent,
         };
         let sources = sources(args, &files);
         Ok(Self {
-            campaign: campaign(args, &parameters, sources, shard.unwrap_or(Shard::WHOLE), context),
+            campaign: campaign(
+                args,
+                &parameters,
+                sources,
+                shard.unwrap_or(Shard::WHOLE),
+                context,
+            ),
             sharded_by_environment: told && shard.is_some(),
             manifest: Manifest::new(parameters, shard.unwrap_or(Shard::WHOLE)),
         })
@@ -73,7 +95,9 @@ fn read(args: &Fuzz, context: &Context) -> Result<Vec<files::Source>, Stop> {
         if args.overrides.values.is_empty() {
             return Ok(Vec::new());
         }
-        return Err(Stop::Usage("--set changes files, and none is given".to_owned()));
+        return Err(Stop::Usage(
+            "--set changes files, and none is given".to_owned(),
+        ));
     }
     let sources = files::read_all(&args.paths, &args.overrides, context);
     sources.tell_repetition(&args.overrides, context);
@@ -105,13 +129,24 @@ fn common<T: PartialEq>(
     }
 }
 
-fn strategies(args: &Fuzz, files: &[files::Source], context: &Context) -> Result<Vec<String>, Stop> {
+fn strategies(
+    args: &Fuzz,
+    files: &[files::Source],
+    context: &Context,
+) -> Result<Vec<String>, Stop> {
     let mut wanted = args.strategies.clone();
     if wanted.is_empty() {
         let listed = common(files, "run.strategies", "--strategy", |file| {
             file.scenario.run.strategies.clone()
         })?;
-        let all = || context.catalog.names().into_iter().map(str::to_owned).collect();
+        let all = || {
+            context
+                .catalog
+                .names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        };
         wanted = listed.unwrap_or_else(all);
     }
     let mut strategies: Vec<String> = Vec::new();
@@ -160,6 +195,17 @@ fn campaign(
     }
     for source in sources {
         campaign = campaign.source(source);
+    }
+    if !args.no_shrink {
+        let directory = args.out.as_ref().map(|out| out.join(FAILURES));
+        let default = Shrinking::default();
+        campaign = campaign.shrink(Shrinking {
+            per_signature: args.shrinks_per_signature,
+            directory: directory.map_or(default.directory, |path| {
+                path.to_string_lossy().into_owned()
+            }),
+            ..Shrinking::default()
+        });
     }
     if let Some(jobs) = args.jobs {
         campaign = campaign.jobs(jobs.get());

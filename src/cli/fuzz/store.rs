@@ -7,11 +7,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use hublab_sim::campaign::catches::Catch;
 use hublab_sim::campaign::record::Record;
 
-use crate::cli::Stop;
-use crate::cli::campaign::folder::{Folder, MANIFEST, RESULTS};
+use crate::cli::campaign::folder::{FAILURES, Folder, MANIFEST, RESULTS};
 use crate::cli::campaign::manifest::Manifest;
+use crate::cli::{Context, Stop, twice};
 
 /// An open directory.
 #[derive(Debug)]
@@ -85,7 +86,10 @@ impl Store {
             .map_err(|error| usage(&error))?;
         let results = path.join(RESULTS);
         let open = || {
-            let file = OpenOptions::new().append(true).create(true).open(&results)?;
+            let file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(&results)?;
             file.set_len(whole)?;
             Ok(file)
         };
@@ -110,6 +114,32 @@ impl Store {
         written.map_err(refused(&path))
     }
 
+    /// Keeps a shrunk failure: its scenario, and beside it the capsule of its run. Where there is
+    /// one of that fingerprint already, that stays.
+    ///
+    /// # Errors
+    /// The scenario cannot be written. A capsule that is missing is told of, and can be made again.
+    pub(super) fn keep(&self, catch: &Catch, context: &Context) -> Result<(), Stop> {
+        let directory = self.path.join(FAILURES);
+        let path = directory.join(format!("{}.toml", catch.fingerprint.slug()));
+        if path.exists() {
+            return Ok(());
+        }
+        let write = || {
+            fs::create_dir_all(&directory)?;
+            fs::write(&path, &catch.file)
+        };
+        write().map_err(refused(&path))?;
+        let strategy = &catch.fingerprint.signature.strategy;
+        let capsule = path.with_extension("capsule");
+        if let Err(reason) = twice::capsule_elsewhere(&path, strategy, catch.seed, &capsule) {
+            context
+                .output
+                .note(format_args!("{}: {reason}", capsule.display()));
+        }
+        Ok(())
+    }
+
     /// Notes that the campaign went on to its end.
     ///
     /// # Errors
@@ -122,7 +152,10 @@ impl Store {
     /// Writes the manifest beside its place and moves it there, so that there always is a whole
     /// one.
     fn write_manifest(&self) -> Result<(), Stop> {
-        let (path, beside) = (self.path.join(MANIFEST), self.path.join("campaign.json.new"));
+        let (path, beside) = (
+            self.path.join(MANIFEST),
+            self.path.join("campaign.json.new"),
+        );
         let write = || {
             fs::write(&beside, self.manifest.to_json())?;
             fs::rename(&beside, &path)

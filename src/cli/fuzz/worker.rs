@@ -71,8 +71,9 @@ fn limit_memory(bytes: u64) -> Result<(), Stop> {
             current: Some(maximum.map_or(bytes, |most| most.min(bytes))),
             maximum,
         };
-        setrlimit(Resource::As, limit)
-            .map_err(|error| Stop::Usage(format!("the memory of a worker has no limit: {error}")))?;
+        setrlimit(Resource::As, limit).map_err(|error| {
+            Stop::Usage(format!("the memory of a worker has no limit: {error}"))
+        })?;
     }
     #[cfg(not(unix))]
     let _ = bytes;

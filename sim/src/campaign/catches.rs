@@ -1,0 +1,234 @@
+//! Which failures are shrunk, and what is known of those that wait for it.
+//!
+//! A campaign may fail in most of its seeds. Of the failures that look alike (same signature, same
+//! anomaly as far as the unshrunk run tells) a few are shrunk; first one of each look, then a
+//! second one of each. The record of a run that is being shrunk waits, so that a record is written
+//! once, with all there is to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::fingerprint::Fingerprint;
+use super::record::Record;
+use super::signature::Signature;
+use super::trial::Case;
+use crate::catalog::CatalogEntry;
+use crate::report::Report;
+use crate::scenario::features::claims_met;
+use crate::scenario::model::Scenario;
+use crate::shrink::{Size, Watcher};
+
+/// Whether and what to shrink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shrinking {
+    /// How many failures that look alike are shrunk; default 2.
+    pub per_signature: u64,
+    /// How many are shrunk in all; default 200.
+    pub most: u64,
+    /// The directory that the files are for, as the command in their comment has it; default
+    /// `failures`.
+    pub directory: String,
+}
+
+impl Default for Shrinking {
+    fn default() -> Self {
+        Self {
+            per_signature: 2,
+            most: 200,
+            directory: "failures".to_owned(),
+        }
+    }
+}
+
+/// A failure to be shrunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prey {
+    /// The run that fails.
+    pub case: Case,
+    /// How it fails.
+    pub signature: Signature,
+    /// The anomaly that it is, as far as the unshrunk run tells.
+    pub anomaly: Option<String>,
+}
+
+/// A failure that was shrunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catch {
+    /// The group it belongs to.
+    pub fingerprint: Fingerprint,
+    /// The scenario file.
+    pub file: String,
+    /// The seed that it fails with, which the file holds, too.
+    pub seed: u64,
+    /// How large the scenario was.
+    pub before: Size,
+    /// How large it is.
+    pub after: Size,
+    /// How many runs it took.
+    pub runs: u64,
+}
+
+/// A record that waits for its failures to be shrunk.
+#[derive(Debug)]
+struct Held {
+    record: Record,
+    waits_for: BTreeSet<Signature>,
+}
+
+/// What is to be shrunk.
+#[derive(Debug, Default)]
+pub(super) struct Catches {
+    /// How many of each look were chosen.
+    chosen: BTreeMap<(Signature, Option<String>), u64>,
+    total: u64,
+    /// By how many of their look came before, then by when they were found.
+    queue: BTreeMap<(u64, u64), Prey>,
+    held: BTreeMap<Case, Held>,
+}
+
+impl Catches {
+    /// A run failed. Its record comes back if nothing of it is to be shrunk; otherwise it is kept.
+    pub(super) fn offer(
+        &mut self,
+        case: &Case,
+        record: Record,
+        hints: &[Option<String>],
+        rule: &Shrinking,
+    ) -> Option<Record> {
+        let mut waits_for = BTreeSet::new();
+        let hints = hints.iter().cloned().chain(std::iter::repeat(None));
+        for (finding, anomaly) in record.findings.iter().zip(hints) {
+            let look = (finding.signature.clone(), anomaly.clone());
+            let chosen = self.chosen.entry(look).or_default();
+            if *chosen >= rule.per_signature || self.total >= rule.most {
+                continue;
+            }
+            let prey = Prey {
+                case: case.clone(),
+                signature: finding.signature.clone(),
+                anomaly,
+            };
+            self.queue.insert((*chosen, self.total), prey);
+            waits_for.insert(finding.signature.clone());
+            *chosen += 1;
+            self.total += 1;
+        }
+        if waits_for.is_empty() {
+            return Some(record);
+        }
+        self.held.insert(case.clone(), Held { record, waits_for });
+        None
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn next(&mut self) -> Option<Prey> {
+        self.queue.pop_first().map(|(_, prey)| prey)
+    }
+
+    /// A failure was shrunk, or could not be. The record comes back once it waits for nothing more.
+    pub(super) fn done(&mut self, prey: &Prey, catch: Option<&Catch>) -> Option<Record> {
+        let held = self.held.get_mut(&prey.case)?;
+        held.waits_for.remove(&prey.signature);
+        if let Some(catch) = catch {
+            let mut findings = held.record.findings.iter_mut();
+            if let Some(finding) = findings.find(|one| one.signature == prey.signature) {
+                finding.fingerprint = Some(catch.fingerprint.slug());
+                finding.anomaly.clone_from(&catch.fingerprint.anomaly);
+            }
+        }
+        if held.waits_for.is_empty() {
+            self.held.remove(&prey.case).map(|held| held.record)
+        } else {
+            None
+        }
+    }
+
+    /// There is no time for those in the queue. The records that waited for nothing else come back.
+    pub(super) fn abandon(&mut self) -> Vec<Record> {
+        let queue = std::mem::take(&mut self.queue);
+        let done = |prey: Prey| self.done(&prey, None);
+        queue.into_values().filter_map(done).collect()
+    }
+}
+
+/// Keeps a violated claim one: a scenario that does not meet the claim's condition is none.
+pub(super) struct KeepsClaim<'a> {
+    pub(super) entry: &'a dyn CatalogEntry,
+    pub(super) oracle: &'a str,
+}
+
+impl Watcher for KeepsClaim<'_> {
+    fn accepts(&mut self, scenario: &Scenario, _report: &Report) -> bool {
+        let met = claims_met(self.entry, scenario);
+        met.iter().any(|claim| claim.oracle == self.oracle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::record::tests::failed;
+
+    const RULE: fn() -> Shrinking = || Shrinking {
+        per_signature: 2,
+        most: 5,
+        ..Shrinking::default()
+    };
+
+    fn case(seed: u64) -> Case {
+        Case {
+            source: 0,
+            strategy: "pubsub".to_owned(),
+            seed,
+        }
+    }
+
+    fn offer(catches: &mut Catches, seed: u64, hint: Option<&str>) -> bool {
+        let hints = [hint.map(str::to_owned)];
+        let record = failed("pubsub", seed);
+        catches
+            .offer(&case(seed), record, &hints, &RULE())
+            .is_none()
+    }
+
+    #[test]
+    fn of_each_look_a_few_are_shrunk_the_first_of_each_before_the_second() {
+        let mut catches = Catches::default();
+        let offered = [
+            (1, None),
+            (2, None),
+            (3, None),
+            (4, Some("A2")),
+            (5, Some("A2")),
+            (6, Some("A1")),
+            (7, Some("A5")),
+        ];
+        let taken: Vec<u64> = offered
+            .into_iter()
+            .filter(|(seed, hint)| offer(&mut catches, *seed, *hint))
+            .map(|(seed, _)| seed)
+            .collect();
+        assert_eq!(
+            taken,
+            [1, 2, 4, 5, 6],
+            "the third of a look, and the sixth in all, are not"
+        );
+        let order = std::iter::from_fn(|| catches.next()).map(|prey| prey.case.seed);
+        assert_eq!(order.collect::<Vec<_>>(), [1, 4, 6, 2, 5]);
+    }
+
+    #[test]
+    fn a_record_waits_until_all_of_it_is_shrunk_or_given_up() {
+        let mut catches = Catches::default();
+        assert!(offer(&mut catches, 1, None) && offer(&mut catches, 2, None));
+        let prey = catches.next().expect("two are there");
+        let record = catches.done(&prey, None).expect("it waited for that alone");
+        assert_eq!(record, failed("pubsub", 1));
+        assert_eq!(catches.abandon(), [failed("pubsub", 2)]);
+        assert!(catches.is_empty() && catches.held.is_empty());
+    }
+}
