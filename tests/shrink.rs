@@ -92,7 +92,7 @@ fn a_capsule_shrinks_to_a_file_that_fails_when_it_is_run() {
     assert_eq!(code(&printed), Some(0), "{}", words(&printed.stderr));
     let file = words(&printed.stdout);
     assert!(
-        file.starts_with("# pubsub membership_containment ghost"),
+        file.starts_with("# A5, rows of departed nodes: pubsub membership_containment ghost"),
         "{file}"
     );
     assert!(file.contains("Found with seed 11"), "{file}");

@@ -3,8 +3,6 @@
 //! `HUBLAB_SEEDS` sets how many generated seeds of each strategy are searched for failures. All of
 //! it: `HUBLAB_SEEDS=20000 cargo test --release -p hublab-sim --test shrink -- --nocapture`
 
-#![expect(clippy::print_stdout, reason = "figures, for who asks for them")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -194,7 +192,11 @@ fn noise_around_an_anomaly_vanishes() {
             "pubsub",
             "membership_containment",
         ),
-        ("a08-suppressed-empties-leave-ghosts", "pubsub", "convergence"),
+        (
+            "a08-suppressed-empties-leave-ghosts",
+            "pubsub",
+            "convergence",
+        ),
     ];
     for (name, strategy, oracle) in cases {
         let mut scenario = noisy(shipped(name, &catalog));
@@ -615,18 +617,19 @@ fn raw_requests_and_counted_children_get_fewer() {
         let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
         assert_small(&shrunk, 1, 2);
         assert_fails_again(&shrunk, "pubsub", failure.signature, &catalog);
-        match &shrunk.scenario.steps[0].action {
-            Action::Propagate {
-                requests, members, ..
-            } => {
-                assert_eq!((requests.len(), members), (1, &Audience::Global));
-            }
-            Action::StartChildren {
-                children, metadata, ..
-            } => {
-                assert_eq!((children.len(), metadata.len()), (1, 0));
-            }
-            other => panic!("{other:?}"),
+        let action = &shrunk.scenario.steps[0].action;
+        assert_eq!(action.name(), kept);
+        if let Action::Propagate {
+            requests, members, ..
+        } = action
+        {
+            assert_eq!((requests.len(), members), (1, &Audience::Global));
+        }
+        if let Action::StartChildren {
+            children, metadata, ..
+        } = action
+        {
+            assert_eq!((children.len(), metadata.len()), (1, 0));
         }
     }
 }

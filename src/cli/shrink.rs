@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hublab_sim::campaign::signature::Signature;
+use hublab_sim::classify;
 use hublab_sim::observe::judge::Verdict;
 use hublab_sim::oracle;
 use hublab_sim::scenario::{Claim, Scenario};
@@ -148,7 +149,7 @@ fn search(
             strategy: &strategy,
             seed,
             signature: &signature,
-            anomaly: None,
+            anomaly: classify::of_run(&scenario, &strategy, seed, &signature, &catalog),
         };
         shrink::shrink(&failure, &catalog, budget, &mut watcher)
     };

@@ -123,7 +123,7 @@ mod tests {
             one.to_string(),
             "A2: gossip no_resurrection ghost (deliver gossip.sync) after start_children, stop_children"
         );
-        assert_eq!(one.slug(), "gossip-no_resurrection-ghost-a2-8d1a2f3c");
+        assert_eq!(one.slug(), "gossip-no_resurrection-ghost-a2-5a572dbd");
     }
 
     #[test]

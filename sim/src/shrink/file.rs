@@ -3,6 +3,7 @@
 use hublab_strategies::Time;
 
 use super::{Ended, Shrunk};
+use crate::anomaly;
 use crate::scenario::render::{Style, render};
 
 /// The width of the comment.
@@ -18,8 +19,10 @@ impl Shrunk {
             "" => String::new(),
             node => format!(" on {node}"),
         };
+        let name = self.finding.anomaly.as_deref().and_then(anomaly::by_id);
+        let name = name.map_or_else(String::new, |one| format!("{}, {}: ", one.id, one.title));
         let said = format!(
-            "{signature} fails at {}{place}: {}",
+            "{name}{signature} fails at {}{place}: {}",
             Time(self.finding.at_us),
             self.finding.detail
         );

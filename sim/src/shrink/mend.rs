@@ -123,3 +123,78 @@ fn cover(groups: &mut Vec<Vec<NodeIx>>, states: &[State]) -> bool {
     last.sort_unstable();
     groups.len() > 1
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use hublab_strategies::ChildId;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::generate::{Options, generate};
+    use crate::scenario::render::{Style, render};
+    use crate::stream;
+
+    /// Whether one of the things that go in this attempt is that one.
+    fn goes(key: u64, number: usize, of: u64) -> bool {
+        stream::draw(key, number as u64).is_multiple_of(of)
+    }
+
+    /// Takes a third of the steps away, a node or two, some children, and the end of the run.
+    fn tear(scenario: &mut Scenario, key: u64) {
+        let nodes: BTreeSet<NodeIx> = (0..)
+            .zip(&scenario.cluster.nodes)
+            .skip(1)
+            .filter(|(node, _)| goes(key, *node as usize, 4))
+            .map(|(node, _)| node)
+            .collect();
+        parts::drop_nodes(scenario, &nodes);
+        let children: BTreeSet<ChildId> = parts::child_ids(scenario)
+            .into_iter()
+            .enumerate()
+            .filter(|(number, _)| goes(key, 100 + number, 3))
+            .map(|(_, child)| child)
+            .collect();
+        parts::drop_children(scenario, &children);
+        let mut number = 0;
+        scenario.steps.retain(|_| {
+            number += 1;
+            !goes(key, 1_000 + number, 3)
+        });
+        if goes(key, 0, 3) {
+            scenario.run.duration /= 2;
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_torn_scenario_passes_the_checks() {
+        let catalog = Catalog::default();
+        let entry = catalog.get("pubsub").expect("a port");
+        for seed in 0..150 {
+            let mut scenario = generate(seed, entry, &Options::default()).scenario;
+            tear(&mut scenario, stream::mix(seed));
+            mend(&mut scenario);
+            let text = render(&scenario, Style::Brief);
+            if let Err(problems) = Scenario::read("torn", text.as_bytes(), &catalog) {
+                panic!("seed {seed}: {problems:?}\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_whole_is_left_as_it_is() {
+        let catalog = Catalog::default();
+        let entry = catalog.get("gossip").expect("a port");
+        for seed in 0..50 {
+            let whole = generate(seed, entry, &Options::default()).scenario;
+            let mut mended = whole.clone();
+            mend(&mut mended);
+            mended.steps.iter_mut().for_each(|step| step.line = 0);
+            let lines = |scenario: &Scenario| render(scenario, Style::Full);
+            let mut sorted = whole;
+            sorted.steps.sort_by_key(|step| instant(step.at));
+            assert_eq!(lines(&mended), lines(&sorted), "seed {seed}");
+        }
+    }
+}

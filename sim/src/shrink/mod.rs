@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use crate::campaign::record::Finding;
 use crate::campaign::signature::Signature;
 use crate::catalog::Catalog;
+use crate::classify;
 use crate::observe::judge::Verdict;
 use crate::oracle;
 use crate::report::Report;
@@ -145,7 +146,7 @@ pub struct Shrunk {
     pub seed: u64,
     /// The seed that the failure was found with.
     pub found_with: u64,
-    /// What fails in it.
+    /// What fails in it, and the anomaly that it is, if it has a name.
     pub finding: Finding,
     /// How large the scenario was.
     pub before: Size,
@@ -217,10 +218,17 @@ pub fn shrink(
     while passes::all(&mut search) {}
     let (runs, ended) = (search.runs, search.ended.unwrap_or(Ended::Smallest));
     let best = search.best;
+    let named = classify::of_run(
+        &best.scenario,
+        failure.strategy,
+        best.scenario.run.seed,
+        failure.signature,
+        catalog,
+    );
     Ok(Shrunk {
         seed: best.scenario.run.seed,
         found_with: failure.seed,
-        finding: finding(&best.report, failure.signature),
+        finding: finding(&best.report, failure.signature, named),
         before,
         after: Size::of(&best.scenario),
         scenario: best.scenario,
@@ -352,7 +360,7 @@ fn violation_of<'r>(report: &'r Report, signature: &Signature) -> Option<&'r ora
 }
 
 /// The first occurrence of a signature in a run.
-fn finding(report: &Report, signature: &Signature) -> Finding {
+fn finding(report: &Report, signature: &Signature, anomaly: Option<&str>) -> Finding {
     let violation = violation_of(report, signature);
     let judgement = report
         .expectations
@@ -371,6 +379,6 @@ fn finding(report: &Report, signature: &Signature) -> Finding {
         },
         line: 0,
         fingerprint: None,
-        anomaly: None,
+        anomaly: anomaly.map(str::to_owned),
     }
 }

@@ -99,13 +99,18 @@ pub(super) fn rows(action: &mut Action) -> Vec<&mut Vec<RawRow>> {
     if let Action::Rows { rows, .. } = action {
         return vec![rows];
     }
-    let of_request = |request| match request {
-        &mut RawRequest::Register(ref mut rows) => Some(rows),
-        &mut (RawRequest::Unregister(_) | RawRequest::PidUpdate { .. }) => None,
-    };
     requests(action)
-        .map(|all| all.iter_mut().filter_map(of_request).collect())
-        .unwrap_or_default()
+        .into_iter()
+        .flatten()
+        .filter_map(registered)
+        .collect()
+}
+
+fn registered(request: &mut RawRequest) -> Option<&mut Vec<RawRow>> {
+    match request {
+        RawRequest::Register(rows) => Some(rows),
+        RawRequest::Unregister(_) | RawRequest::PidUpdate { .. } => None,
+    }
 }
 
 /// The nodes that expectations name: they cannot go.

@@ -7,6 +7,9 @@ use super::numbers::rounded_above_zero;
 use crate::scenario::model::{Action, Latency, LinkChange, LinkParams, Network, Order, Scenario};
 use crate::shrink::search::{Edit, Search};
 
+/// A change of the network as a whole.
+type Change = Box<dyn Fn(&mut Network)>;
+
 /// Makes the network the default one, or at least a simpler one.
 pub(super) fn network(search: &mut Search<'_>) {
     search.edit(|scenario, _| of_base(scenario));
@@ -52,7 +55,7 @@ pub(super) fn network(search: &mut Search<'_>) {
 fn of_base(scenario: &Scenario) -> Vec<Edit> {
     let seed = scenario.run.seed;
     let default = LinkParams::default();
-    let mut changes: Vec<Box<dyn Fn(&mut Network)>> = vec![
+    let mut changes: Vec<Change> = vec![
         Box::new(|network| *network = Network::default()),
         Box::new(|network| {
             let links = std::mem::take(&mut network.links);
