@@ -94,7 +94,7 @@ impl Hosts {
         } else if let Action::StopChildren { on, children, .. } = action {
             let ids = children.ids();
             self.change(now, &[*on], |host| {
-                ids.iter().for_each(|id| drop(host.running.remove(id)));
+                host.running.retain(|id| !ids.contains(id));
             });
         } else if let Action::Pause(nodes) = action {
             self.change(now, nodes, |host| host.paused = true);
