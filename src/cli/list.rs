@@ -54,7 +54,7 @@ fn oracles(context: &Context) -> Result<Exit, Stop> {
     print(&owned(listed), context)?;
     for entry in context.catalog.entries() {
         context.output.line(format_args!(""))?;
-        let title = format!("{} claims", entry.name());
+        let title = format!("{}:", entry.name());
         context
             .output
             .line(format_args!("{}", style::bold(&title)))?;
@@ -70,19 +70,17 @@ fn oracles(context: &Context) -> Result<Exit, Stop> {
 
 /// What a strategy promises of an oracle, or what breaks it.
 fn promise(entry: &dyn CatalogEntry, oracle: &str) -> String {
-    let by = |anomalies: &[&str]| {
-        if anomalies.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", anomalies.join(", "))
-        }
-    };
     let claim = entry.claims().iter().find(|claim| claim.oracle == oracle);
     let broken = entry.broken().iter().find(|broken| broken.oracle == oracle);
     match (claim, broken) {
-        (Some(claim), _) => format!("yes: {}{}", claim.condition, by(claim.narrowed_by)),
-        (None, Some(broken)) => format!("no{}", by(broken.by)),
-        (None, None) => "no".to_owned(),
+        (Some(claim), _) if claim.narrowed_by.is_empty() => format!("claimed: {}", claim.condition),
+        (Some(claim), _) => format!(
+            "claimed: {}; narrowed by {}",
+            claim.condition,
+            claim.narrowed_by.join(", ")
+        ),
+        (None, Some(broken)) => format!("violated by {}", broken.by.join(", ")),
+        (None, None) => "not claimed".to_owned(),
     }
 }
 

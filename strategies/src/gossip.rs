@@ -429,7 +429,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         oracle: "single_writer",
         condition: NOT_RAW,
-        narrowed_by: &["G6"],
+        narrowed_by: &["A4", "G6"],
     },
     Claim {
         oracle: "unique_entry",
@@ -477,6 +477,10 @@ const BROKEN: &[Broken] = &[
     Broken {
         oracle: "repair_progress",
         by: &["G1"],
+    },
+    Broken {
+        oracle: "stability",
+        by: &["G2"],
     },
     Broken {
         oracle: "clock_independence",

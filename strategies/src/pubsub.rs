@@ -254,7 +254,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         oracle: "single_writer",
         condition: NOT_RAW,
-        narrowed_by: &["A14"],
+        narrowed_by: &["A4"],
     },
     Claim {
         oracle: "unique_entry",

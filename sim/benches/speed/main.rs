@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the output")]
 
 mod flood;
+mod oracles;
 mod table;
 mod workload;
 
@@ -21,5 +22,6 @@ fn main() {
     let mut table = Table::new(filter);
     workload::measure(&mut table);
     flood::measure(&mut table);
+    oracles::measure(&mut table);
     table.finish();
 }

@@ -223,4 +223,33 @@ mod tests {
         let crash = hosted + &step(20, "crash = { nodes = ['n2'] }");
         assert_eq!(features(&crash), [Feature::Churn, Feature::VacatedNode]);
     }
+
+    #[test]
+    fn strategies_speak_of_oracles_and_anomalies_that_there_are() {
+        let catalog = Catalog::default();
+        for entry in catalog.entries() {
+            let claimed = entry.claims().iter();
+            let broken = entry.broken().iter();
+            let told: Vec<_> = claimed
+                .map(|claim| (claim.oracle, claim.narrowed_by))
+                .chain(broken.map(|broken| (broken.oracle, broken.by)))
+                .collect();
+            let mut oracles: Vec<&str> = told.iter().map(|(oracle, _)| *oracle).collect();
+            oracles.sort_unstable();
+            assert!(
+                oracles.windows(2).all(|two| two[0] != two[1]),
+                "{oracles:?}"
+            );
+            for (oracle, anomalies) in told {
+                assert!(crate::oracle::NAMES.contains(&oracle), "{oracle}");
+                for id in anomalies {
+                    assert!(crate::anomaly::by_id(id).is_some(), "{id}");
+                }
+            }
+            for claim in entry.claims() {
+                let is_narrow = !claim.condition.without.is_empty();
+                assert_eq!(is_narrow, !claim.narrowed_by.is_empty(), "{claim:?}");
+            }
+        }
+    }
 }
