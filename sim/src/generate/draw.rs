@@ -80,16 +80,16 @@ fn two_digits(number: u64) -> u64 {
 }
 
 fn times() -> impl Strategy<Value = Times> {
-    let down = prop_oneof![3 => ms(1_000, 6_000), 1 => ms(8_000, 24_000)];
+    let down = prop_oneof![1 => ms(1_000, 6_000), 1 => ms(6_000, 24_000)];
     (
-        ms(1_000, 6_000),
+        ms(800, 6_000),
         ms(800, 4_000),
-        4..60_u64,
-        100..250_u64,
+        3..30_u64,
+        30..250_u64,
         down,
         any::<bool>(),
         ms(1, 400),
-        ms(4_000, 20_000),
+        ms(5_000, 30_000),
     )
         .prop_map(
             |(sync, discovery, debounce, long_debounce, down, exact_down, crash, active)| Times {
@@ -179,7 +179,7 @@ fn moment() -> impl Strategy<Value = Moment> {
         4 => Just(Reach::Latency),
         2 => Just(Reach::Debounce),
         2 => Just(Reach::Sync),
-        1 => Just(Reach::Active),
+        2 => Just(Reach::Active),
     ];
     (any::<u8>(), reach, any::<u8>()).prop_map(|(anchor, reach, share)| Moment {
         anchor,
@@ -230,7 +230,7 @@ fn load() -> impl Strategy<Value = Vec<Event>> {
         1 => seat().prop_map(Deed::Sync),
         1 => (seat(), any::<u32>()).prop_map(|(on, to)| Deed::Broadcast { on, to }),
     ];
-    vec(event(deed), 1..=12)
+    vec(event(deed), 1..=14)
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -267,16 +267,32 @@ fn fate() -> impl Strategy<Value = InFlight> {
     ]
 }
 
+/// A silence, with some that last until they are noticed, or longer.
+fn silence() -> impl Strategy<Value = Delay> {
+    let long = prop_oneof![2 => Just(Reach::Down), 1 => Just(Reach::Active)];
+    let long = (long, any::<u8>()).prop_map(|(reach, share)| Delay { reach, share });
+    prop_oneof![1 => delay(), 1 => long]
+}
+
 /// Back at once, by the measure of those who watch.
 fn soon() -> impl Strategy<Value = Delay> {
     let reach = prop_oneof![1 => Just(Reach::Latency), 3 => Just(Reach::Debounce)];
     (reach, any::<u8>()).prop_map(|(reach, share)| Delay { reach, share })
 }
 
-/// One event or two of each family; those that are off are left out later.
+/// One event of each family, or two; those that are off are left out later.
 fn trouble() -> impl Strategy<Value = Vec<(Family, Event)>> {
     let families = Family::ALL.map(|family| match deed(family) {
-        Some(deed) => vec(event(deed).prop_map(move |event| (family, event)), 1..=2).boxed(),
+        Some(deed) => {
+            let count = prop_oneof![2 => Just(1_usize), 1 => Just(2)];
+            let events = vec(event(deed).prop_map(move |event| (family, event)), 2);
+            (events, count)
+                .prop_map(|(mut events, count)| {
+                    events.truncate(count);
+                    events
+                })
+                .boxed()
+        }
         None => Just(Vec::new()).boxed(),
     });
     families.to_vec().prop_map(|lists| lists.concat())
@@ -296,7 +312,7 @@ fn deed(family: Family) -> Option<BoxedStrategy<Deed>> {
             cut((any::<u32>(), any::<u32>()).prop_map(|(from, to)| Shape::OneWay { from, to }))
         }
         Family::Isolate => cut(seat().prop_map(Shape::Isolate)),
-        Family::Pause => stumble(Fall::Pause, delay().prop_map(Some)),
+        Family::Pause => stumble(Fall::Pause, option::weighted(0.7, silence())),
         Family::Crash => stumble(Fall::Crash, delay().prop_map(Some)),
         Family::FastReturn => stumble(Fall::Crash, soon().prop_map(Some)),
         Family::Leave => stumble(Fall::Leave, option::weighted(0.4, delay())),
@@ -356,7 +372,7 @@ fn slow_node() -> impl Strategy<Value = Deed> {
 }
 
 fn cut(shape: impl Strategy<Value = Shape> + 'static) -> BoxedStrategy<Deed> {
-    (shape, fate(), option::weighted(0.7, delay()))
+    (shape, fate(), option::weighted(0.7, silence()))
         .prop_map(|(shape, fate, back)| Deed::Cut(Cut { shape, fate, back }))
         .boxed()
 }

@@ -2,14 +2,25 @@
 
 use std::time::Duration;
 
+use hublab_strategies::time::micros;
+
 use crate::observe::facts::Facts;
 use crate::scenario::model::Scenario;
 
 /// How long nothing happens at the end of a run: the longest bound of a liveness oracle, which is
-/// that of an end that nobody could see, and a fifth more, for queues and for the odd message that
-/// takes longer than all others. A run for which that is not enough is inconclusive.
+/// that of entries of a node that is gone, and a fifth more, for queues and for the odd message
+/// that takes longer than all others. With busy receivers, also the intervals over which queues
+/// must not grow. A run for which that is not enough is inconclusive.
 pub(super) fn length(scenario: &Scenario, strategy: &str) -> Duration {
-    let facts = Facts::new(scenario, strategy);
-    let bound = facts.times.detection().saturating_add(facts.times.repair());
-    Duration::from_micros(bound.saturating_add(bound / 5)) + Duration::from_secs(1)
+    /// One more than must be seen, because the first begins with the phase.
+    const INTERVALS: u64 = 7;
+    let times = Facts::new(scenario, strategy).times;
+    let bound = times.repair().saturating_add(times.crash_detection());
+    let load = if micros(scenario.network.service_time) > 0 {
+        times.sync.saturating_mul(INTERVALS)
+    } else {
+        0
+    };
+    let longest = bound.saturating_add(bound / 5).max(load);
+    Duration::from_micros(longest) + Duration::from_secs(1)
 }

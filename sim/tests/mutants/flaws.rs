@@ -1,0 +1,605 @@
+//! Every mutant: what goes wrong, and the oracle that is to notice.
+
+use hublab_sim::generate::Family;
+use hublab_sim::node::NodeInput;
+use hublab_strategies::hub::Command;
+use hublab_strategies::{
+    Channel, ChildSpec, Entry, Metadata, NodeId, Pid, Row, Runtime, Time, TimerKey,
+};
+use smallvec::smallvec;
+
+use crate::patient::{Base, Case, Flaw, Found, Junk, Mutant};
+
+const fn of(
+    aim: &'static str,
+    name: &'static str,
+    base: Base,
+    families: &'static [Family],
+    flaw: Flaw,
+) -> Mutant {
+    Mutant {
+        name,
+        aim,
+        base,
+        families,
+        flaw,
+    }
+}
+
+use Base::{PubSub, Reference};
+
+const SILENCE: &[Family] = &[Family::Pause, Family::Isolate, Family::OneWayCut];
+
+/// At least two per oracle, in the order of the oracles.
+pub(crate) const LIST: &[Mutant] = &[
+    of(
+        "own_truth",
+        "forgets a child of its own",
+        Reference,
+        &[],
+        |case, input| {
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            if is_timer
+                && case.each(7)
+                && let Some(own) = case.own().first()
+            {
+                case.drop_entry(own);
+            }
+        },
+    ),
+    of(
+        "own_truth",
+        "has an own child under another pid",
+        Reference,
+        &[],
+        |case, input| {
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            if is_timer
+                && case.each(7)
+                && let Some(own) = case.own().last()
+            {
+                case.set_pid(own, "other");
+            }
+        },
+    ),
+    of(
+        "single_writer",
+        "drops an own child when a peer speaks",
+        Reference,
+        &[],
+        |case, input| {
+            let is_discovery = is_kind(&input, "hub.discovery");
+            case.pass(input);
+            if is_discovery && let Some(own) = case.own().first() {
+                case.drop_entry(own);
+            }
+        },
+    ),
+    of(
+        "single_writer",
+        "adopts a child when a peer speaks",
+        Reference,
+        &[],
+        |case, input| {
+            let is_discovery = is_kind(&input, "hub.discovery");
+            case.pass(input);
+            if is_discovery && let Some(other) = case.others().first() {
+                let mut row = other.row.clone();
+                let pid = other.entry.pid.clone();
+                row.entries = row
+                    .entries
+                    .into_iter()
+                    .filter(|entry| entry.node != *case.me)
+                    .collect();
+                row.entries.push(Entry {
+                    node: case.me.clone(),
+                    pid,
+                });
+                case.put(row);
+            }
+        },
+    ),
+    of(
+        "no_invention",
+        "makes up a pid",
+        Reference,
+        &[],
+        |case, input| {
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            if is_timer
+                && case.each(7)
+                && let Some(other) = case.others().first()
+            {
+                case.set_pid(other, "made-up");
+            }
+        },
+    ),
+    of(
+        "no_invention",
+        "makes up a child",
+        Reference,
+        &[],
+        |case, input| {
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            let peer = case
+                .inner
+                .cluster_view()
+                .iter()
+                .find(|node| *node != case.me)
+                .cloned();
+            if is_timer
+                && case.each(7)
+                && let Some(node) = peer
+            {
+                case.put(phantom("phantom", node));
+            }
+        },
+    ),
+    of(
+        "metadata_agreement",
+        "forges metadata",
+        Reference,
+        &[],
+        |case, input| {
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            if is_timer
+                && case.each(7)
+                && let Some(other) = case.others().first()
+            {
+                let mut row = other.row.clone();
+                row.metadata = Metadata::from_iter([("forged", "yes")]);
+                case.put(row);
+            }
+        },
+    ),
+    of(
+        "metadata_agreement",
+        "adds to metadata as it takes a row in",
+        Reference,
+        &[],
+        |case, input| {
+            let before = case.others().len();
+            case.pass(input);
+            if case.others().len() > before
+                && let Some(other) = case.others().last()
+            {
+                let mut row = other.row.clone();
+                let more = row.metadata.iter().chain([("seen", "by me")]);
+                row.metadata = more
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .collect();
+                case.put(row);
+            }
+        },
+    ),
+    of(
+        "no_resurrection",
+        "revives what was stopped",
+        Reference,
+        &[],
+        |case, input| {
+            remember(case);
+            case.pass(input);
+            if case.each(9) {
+                put_back_what_went(case, |_, _| true);
+            }
+        },
+    ),
+    of(
+        "no_resurrection",
+        "goes back to an older pid",
+        PubSub,
+        &[],
+        |case, input| {
+            case.pass(input);
+            if case.each(9) {
+                put_back_what_went(case, |case, owner| {
+                    case.inner.cluster_view().contains(owner)
+                });
+            }
+            for found in case.others() {
+                let key = (found.row.spec.id().clone(), found.entry.node.clone());
+                case.memory.entries.entry(key).or_insert(found.row);
+            }
+        },
+    ),
+    of(
+        "no_false_absence",
+        "loses a row",
+        Reference,
+        &[],
+        |case, input| {
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            if is_timer
+                && case.each(41)
+                && let Some(other) = case.others().last()
+            {
+                case.drop_entry(other);
+            }
+        },
+    ),
+    of(
+        "no_false_absence",
+        "loses a peer's rows when it speaks",
+        Reference,
+        &[],
+        |case, input| {
+            let from = sender(&input);
+            case.pass(input);
+            for found in case.others() {
+                if Some(&found.entry.node) == from.as_ref() {
+                    case.drop_entry(&found);
+                }
+            }
+        },
+    ),
+    of(
+        "membership_containment",
+        "forgets its members",
+        PubSub,
+        &[],
+        |case, input| {
+            case.pass(input);
+            let me = std::slice::from_ref(case.me);
+            if case.inner.cluster_view() != me {
+                let alone = Command::SetView(me.to_vec());
+                case.pass(NodeInput::Command(alone));
+            }
+        },
+    ),
+    of(
+        "membership_containment",
+        "keeps the rows of members that are gone",
+        PubSub,
+        GONE,
+        |case, input| {
+            remember(case);
+            case.pass(input);
+            put_back_what_went(case, |case, owner| {
+                !case.inner.cluster_view().contains(owner)
+            });
+        },
+    ),
+    of(
+        "unique_entry",
+        "doubles an entry",
+        Reference,
+        &[],
+        |case, input| {
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            if is_timer
+                && case.each(7)
+                && let Some(found) = case.entries().first()
+            {
+                let mut row = found.row.clone();
+                row.entries.push(found.entry.clone());
+                case.put(row);
+            }
+        },
+    ),
+    of(
+        "unique_entry",
+        "keeps the old pid beside the new one",
+        Reference,
+        &[],
+        |case, input| {
+            let before = case.others();
+            case.pass(input);
+            let now = case.others();
+            let of = |found: &Found| (found.row.spec.id().clone(), found.entry.node.clone());
+            let replaced = |old: &&Found| {
+                let mut same = now.iter().filter(|new| of(new) == of(old));
+                same.next()
+                    .is_some_and(|new| new.entry.pid != old.entry.pid)
+                    && same.next().is_none()
+            };
+            let replaced = before.iter().find(replaced).cloned();
+            if let Some(old) = replaced
+                && let Some(new) = now.into_iter().find(|new| of(new) == of(&old))
+            {
+                let mut row = new.row;
+                row.entries.push(old.entry);
+                case.put(row);
+            }
+        },
+    ),
+    of(
+        "bounded_state",
+        "never forgets a row",
+        Reference,
+        &[],
+        |case, input| {
+            case.pass(input);
+            if case.memory.count < 60 && case.each(1) {
+                let mut row = phantom(&format!("leak-{}", case.memory.count), case.me.clone());
+                row.entries.clear();
+                case.put(row);
+            }
+        },
+    ),
+    of(
+        "bounded_state",
+        "never forgets a reference",
+        Reference,
+        &[],
+        |case, input| {
+            case.pass(input);
+            case.memory.leaked += 1;
+        },
+    ),
+    of(
+        "no_crash",
+        "panics at the tenth message",
+        Reference,
+        &[],
+        |case, input| {
+            let is_message = sender(&input).is_some();
+            assert!(!is_message || !case.each(10), "the tenth message");
+            case.pass(input);
+        },
+    ),
+    of(
+        "no_crash",
+        "panics when a peer is gone",
+        Reference,
+        GONE,
+        |case, input| {
+            assert!(
+                !matches!(input, NodeInput::PeerDown { .. }),
+                "a peer is gone"
+            );
+            case.pass(input);
+        },
+    ),
+    of(
+        "convergence",
+        "is deaf to its strategy",
+        PubSub,
+        &[],
+        |case, input| {
+            if !is_of_pubsub(&input) {
+                case.pass(input);
+            }
+        },
+    ),
+    of(
+        "convergence",
+        "never changes a pid",
+        PubSub,
+        &[],
+        |case, input| {
+            remember(case);
+            case.pass(input);
+            for found in case.others() {
+                let key = (found.row.spec.id().clone(), found.entry.node.clone());
+                if let Some(old) = case.memory.entries.get(&key).cloned() {
+                    let is_other = !old.entries.contains(&found.entry);
+                    if is_other {
+                        case.put_back(&old, &key.1);
+                    }
+                }
+            }
+        },
+    ),
+    of(
+        "no_permanent_ghost",
+        "never notices an end",
+        PubSub,
+        &[Family::Leave],
+        |case, input| {
+            let is_end =
+                matches!(input, NodeInput::PeerDown { .. }) || is_kind(&input, "hub.leave");
+            if !is_end {
+                case.pass(input);
+            }
+        },
+    ),
+    of(
+        "no_permanent_ghost",
+        "brings back rows of the departed",
+        Reference,
+        &[Family::Leave],
+        |case, input| {
+            remember(case);
+            case.pass(input);
+            put_back_what_went(case, |case, owner| {
+                !case.inner.cluster_view().contains(owner)
+            });
+        },
+    ),
+    of(
+        "repair_progress",
+        "waits for a silent member",
+        PubSub,
+        SILENCE,
+        |case, input| {
+            note_sender(case, &input);
+            if !(is_of_pubsub(&input) && somebody_is_silent(case, 6)) {
+                case.pass(input);
+            }
+        },
+    ),
+    of(
+        "repair_progress",
+        "takes back what it hears while a member is silent",
+        Reference,
+        SILENCE,
+        |case, input| {
+            note_sender(case, &input);
+            let of = |found: &Found| (found.row.spec.id().clone(), found.entry.clone());
+            let before: Vec<_> = case.others().iter().map(of).collect();
+            case.pass(input);
+            if somebody_is_silent(case, 6) {
+                let news = case.others().into_iter();
+                for found in news.filter(|found| !before.contains(&of(found))) {
+                    case.drop_entry(&found);
+                }
+            }
+        },
+    ),
+    of(
+        "stability",
+        "answers for ever",
+        Reference,
+        &[Family::ServiceTime],
+        |case, input| {
+            if let Some(from) = sender(&input).filter(|_| is_kind(&input, "mutant.junk")) {
+                junk(case, &[from], 1);
+                return;
+            }
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            let peers: Vec<NodeId> = case
+                .inner
+                .cluster_view()
+                .iter()
+                .filter(|node| *node != case.me)
+                .cloned()
+                .collect();
+            if is_timer && case.each(5) {
+                junk(case, &peers, 4);
+            }
+        },
+    ),
+    of(
+        "stability",
+        "gives itself ever more to do",
+        Reference,
+        &[Family::ServiceTime],
+        |case, input| {
+            let me = [case.me.clone()];
+            if is_kind(&input, "mutant.junk") {
+                junk(case, &me, 1);
+                return;
+            }
+            let is_timer = is_timer(&input);
+            case.pass(input);
+            if is_timer && case.each(5) {
+                junk(case, &me, 4);
+            }
+        },
+    ),
+    of(
+        "clock_independence",
+        "is deaf while its clock is behind",
+        PubSub,
+        &[Family::ClockStep],
+        |case, input| {
+            let wall = case.wall_clock();
+            case.memory.wall = case.memory.wall.max(wall);
+            if !(is_of_pubsub(&input) && wall < case.memory.wall) {
+                case.pass(input);
+            }
+        },
+    ),
+    of(
+        "clock_independence",
+        "is deaf once its clock has been set",
+        PubSub,
+        &[Family::ClockStep],
+        |case, input| {
+            let lead = case.wall_clock().saturating_sub(case.now().0);
+            let first = *case.memory.lead.get_or_insert(lead);
+            if !(is_of_pubsub(&input) && lead != first) {
+                case.pass(input);
+            }
+        },
+    ),
+];
+
+const GONE: &[Family] = &[
+    Family::Leave,
+    Family::Crash,
+    Family::Isolate,
+    Family::Partition,
+];
+
+fn is_timer(input: &NodeInput<'_>) -> bool {
+    matches!(input, NodeInput::Timer(_))
+}
+
+fn is_kind(input: &NodeInput<'_>, kind: &str) -> bool {
+    matches!(input, NodeInput::Message { packet, .. } if packet.kind == kind)
+}
+
+fn is_of_pubsub(input: &NodeInput<'_>) -> bool {
+    matches!(input, NodeInput::Message { packet, .. } if packet.kind.starts_with("pubsub."))
+}
+
+fn sender(input: &NodeInput<'_>) -> Option<NodeId> {
+    if let NodeInput::Message { from, .. } = input {
+        Some((*from).clone())
+    } else {
+        None
+    }
+}
+
+fn phantom(child: &str, node: NodeId) -> Row {
+    Row {
+        spec: ChildSpec::new(child, "child"),
+        entries: smallvec![Entry {
+            node,
+            pid: Some(Pid::new("made-up"))
+        }],
+        metadata: Metadata::default(),
+        expires_at: None,
+    }
+}
+
+/// Notes every entry of another node as it stands first.
+fn remember(case: &mut Case<'_, '_, '_>) {
+    for found in case.others() {
+        let key = (found.row.spec.id().clone(), found.entry.node.clone());
+        case.memory.entries.entry(key).or_insert(found.row);
+    }
+}
+
+/// Puts back what is remembered and no longer there as it was.
+fn put_back_what_went(case: &mut Case<'_, '_, '_>, which: fn(&Case<'_, '_, '_>, &NodeId) -> bool) {
+    let there = case.others();
+    for ((child, owner), old) in case.memory.entries.clone() {
+        let is_there = there.iter().any(|found| {
+            *found.row.spec.id() == child
+                && found.entry.node == owner
+                && old.entries.contains(&found.entry)
+        });
+        if !is_there && which(case, &owner) {
+            case.put_back(&old, &owner);
+        }
+    }
+}
+
+/// Notes who speaks, and how long it is between two of this node's own announcements.
+fn note_sender(case: &mut Case<'_, '_, '_>, input: &NodeInput<'_>) {
+    let now = case.now();
+    if matches!(input, NodeInput::Timer(TimerKey::Discovery)) {
+        case.memory.interval = now.since(std::mem::replace(&mut case.memory.announced, now));
+    }
+    if let Some(from) = sender(input) {
+        case.memory.heard.insert(from, now);
+    }
+}
+
+/// Whether nothing has been heard of some member for so many quarters of an interval.
+fn somebody_is_silent(case: &Case<'_, '_, '_>, quarters: u64) -> bool {
+    let (now, long) = (case.now(), case.memory.interval / 4 * quarters);
+    let others = case.inner.cluster_view().iter();
+    let mut others = others.filter(|node| *node != case.me);
+    others.any(|node| {
+        let last = case.memory.heard.get(node).copied();
+        now.since(last.unwrap_or(Time::ZERO)) > long
+    })
+}
+
+fn junk(case: &mut Case<'_, '_, '_>, to: &[NodeId], count: u32) {
+    for _ in 0..count {
+        Runtime::<Junk>::send(case.effects, to, Channel::CONTROL, Junk);
+    }
+}

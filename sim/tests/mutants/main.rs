@@ -1,0 +1,192 @@
+//! Whether the oracles notice: each mutant is a strategy or a hub with one thing wrong with it, and
+//! is run in generated scenarios, against its base in the same ones.
+//!
+//! An oracle *reports* a mutant if it is violated by the mutant in a scenario in which it is not
+//! violated by the base. Oracles only watch, so that one run with all of them on says what each
+//! says alone; for the oracle that a mutant is aimed at, the run is made again with it alone.
+//!
+//! `HUBLAB_SEEDS` is the number of scenarios per mutant for the matrix.
+
+mod flaws;
+mod leaky;
+mod patient;
+#[path = "../reference/mod.rs"]
+mod reference;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Once;
+
+use hublab_sim::catalog::Catalog;
+use hublab_sim::generate::{self, generate};
+use hublab_sim::oracle::{self, Oracle};
+use hublab_sim::run::{Options, run};
+use hublab_sim::scenario::Scenario;
+
+use flaws::LIST;
+use patient::{Base, Mutant};
+
+/// Seeds after which a mutant counts as not found by the oracle it is aimed at.
+const SEEDS_MAX: u64 = 6_000;
+
+fn seeds(default: u64) -> u64 {
+    let wanted = std::env::var("HUBLAB_SEEDS").ok();
+    wanted.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Panics of mutants are verdicts: only those of the tests are told.
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().name() != Some("hublab-run") {
+                tell(panic);
+            }
+        }));
+    });
+}
+
+/// The oracles that a run violates.
+fn violated(
+    scenario: &Scenario,
+    strategy: &str,
+    catalog: &Catalog,
+    oracles: Vec<Box<dyn Oracle>>,
+) -> BTreeSet<String> {
+    hush();
+    let options = Options {
+        oracles,
+        budget: 200_000,
+        ..Options::default()
+    };
+    let seed = scenario.run.seed;
+    let report = run(scenario, strategy, seed, catalog, options)
+        .expect("it runs")
+        .report;
+    report
+        .violations
+        .into_iter()
+        .map(|violation| violation.oracle)
+        .collect()
+}
+
+/// The scenarios in which a mutant may show, by seed.
+fn scenarios(mutant: &Mutant, seeds: std::ops::Range<u64>) -> impl Iterator<Item = Scenario> {
+    let catalog = Base::catalog();
+    seeds.filter_map(move |seed| {
+        let entry = catalog
+            .get(mutant.base.name())
+            .expect("the base is in the catalog");
+        let made = generate(seed, entry, &generate::Options::default());
+        mutant
+            .fits(&made.scenario, &made.families)
+            .then_some(made.scenario)
+    })
+}
+
+/// Which oracles report a mutant in a scenario.
+fn reporting(mutant: &Mutant, scenario: &Scenario) -> BTreeSet<String> {
+    let name = mutant.base.name();
+    let mut reporting = violated(scenario, name, &mutant.catalog(), oracle::all());
+    if !reporting.is_empty() {
+        for known in violated(scenario, name, &Base::catalog(), oracle::all()) {
+            reporting.remove(&known);
+        }
+    }
+    reporting
+}
+
+/// Whether an oracle reports a mutant in a scenario when no other is on.
+fn reports_alone(name: &str, mutant: &Mutant, scenario: &Scenario) -> bool {
+    let alone = oracle::by_name(name).into_iter().collect();
+    violated(scenario, mutant.base.name(), &mutant.catalog(), alone).contains(name)
+}
+
+#[test]
+fn every_oracle_has_two_mutants_aimed_at_it() {
+    for name in oracle::NAMES {
+        let aimed = LIST.iter().filter(|mutant| mutant.aim == *name).count();
+        assert!(aimed >= 2, "{name} has {aimed}");
+    }
+    let aims: BTreeSet<&str> = LIST.iter().map(|mutant| mutant.aim).collect();
+    assert!(
+        aims.iter().all(|aim| oracle::NAMES.contains(aim)),
+        "{aims:?}"
+    );
+}
+
+/// The row of each oracle: the mutants that it reports in some scenarios of each.
+fn matrix(scenarios_each: usize) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let mut rows: BTreeMap<&str, BTreeSet<&str>> = oracle::NAMES
+        .iter()
+        .map(|name| (*name, BTreeSet::new()))
+        .collect();
+    for mutant in LIST {
+        let mut taken = 0;
+        let mut is_hit = false;
+        for scenario in scenarios(mutant, 0..SEEDS_MAX) {
+            let reporting = reporting(mutant, &scenario);
+            is_hit |=
+                reporting.contains(mutant.aim) && reports_alone(mutant.aim, mutant, &scenario);
+            for (name, row) in &mut rows {
+                if reporting.contains(*name) {
+                    row.insert(mutant.name);
+                }
+            }
+            taken += 1;
+            if is_hit && taken >= scenarios_each {
+                break;
+            }
+        }
+        println!("{:<24} {:<48} {taken} scenarios", mutant.aim, mutant.name);
+        assert!(is_hit, "{} does not report \"{}\"", mutant.aim, mutant.name);
+    }
+    rows
+}
+
+#[test]
+fn every_mutant_is_reported_by_the_oracle_it_is_aimed_at_and_no_two_oracles_are_the_same() {
+    let rows = matrix(usize::try_from(seeds(8)).unwrap_or(usize::MAX));
+    println!("\nmutants, in this order:");
+    for (number, mutant) in LIST.iter().enumerate() {
+        println!("{number:>4} {}", mutant.name);
+    }
+    for (name, row) in &rows {
+        let marks: String = LIST
+            .iter()
+            .map(|mutant| if row.contains(mutant.name) { 'x' } else { '.' })
+            .collect();
+        println!("{name:<24} {marks}");
+    }
+    let caught: BTreeSet<&str> = rows.values().flatten().copied().collect();
+    assert_eq!(caught.len(), LIST.len(), "mutation score 1");
+    let distinct: BTreeSet<&BTreeSet<&str>> = rows.values().collect();
+    assert_eq!(
+        distinct.len(),
+        rows.len(),
+        "two oracles report the same mutants: {rows:?}"
+    );
+}
+
+#[test]
+fn one_lost_row_in_a_thousand_merges_is_found_within_five_thousand_seeds() {
+    let catalog = Base::catalog().with::<leaky::Leaky>();
+    let found = (0..seeds(5_000).clamp(1, 5_000)).find(|seed| {
+        let entry = catalog.get(leaky::NAME).expect("it is in the catalog");
+        let mut scenario = generate(*seed, entry, &generate::Options::default()).scenario;
+        let leaky = violated(&scenario, leaky::NAME, &catalog, oracle::all());
+        if leaky.is_empty() {
+            return false;
+        }
+        // The base in the same scenario: the parameters go by the strategy's name.
+        if let Some(params) = scenario.strategies.remove(leaky::NAME) {
+            scenario
+                .strategies
+                .insert(Base::PubSub.name().to_owned(), params);
+        }
+        let healthy = violated(&scenario, Base::PubSub.name(), &catalog, oracle::all());
+        !leaky.is_subset(&healthy)
+    });
+    println!("found with seed {found:?}");
+    assert!(found.is_some(), "not found");
+}
