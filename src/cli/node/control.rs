@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hublab_strategies::live::{Events, Hub, StartOptions};
@@ -13,8 +14,8 @@ use hublab_strategies::{ChildSpec, Metadata};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 
 use super::protocol::{Child, Item, REQUEST_BYTES_MAX, Reply, Request, names};
 
@@ -23,6 +24,9 @@ const CLIENTS: usize = 64;
 
 /// How long a client may take for one line of a request, and for taking one piece of a reply.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long clients have for their last answers when the hub has stopped.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A socket that is listened on. Its file goes with it.
 #[derive(Debug)]
@@ -60,32 +64,47 @@ impl Control {
         })
     }
 
-    /// Serves clients until `leaving` is told. Dropping the future ends all of them.
-    pub(super) async fn serve(&self, hub: &Hub, leaving: &Arc<Notify>) {
+    /// Serves clients until the hub stops; `left` is set if one of them had it leave. Then they have
+    /// a moment to read their answers. Dropping the future ends all of them.
+    pub(super) async fn serve(&self, hub: &Hub, left: &Arc<AtomicBool>) {
         let slots = Arc::new(Semaphore::new(CLIENTS));
         let mut clients = tokio::task::JoinSet::new();
         loop {
             while clients.try_join_next().is_some() {}
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-                return;
-            };
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    let (hub, leaving) = (hub.clone(), Arc::clone(leaving));
-                    clients.spawn(async move {
-                        let _slot = slot;
-                        if let Err(error) = Client::new(stream, hub, leaving).serve().await {
-                            tracing::debug!(%error, "control client is gone");
-                        }
-                    });
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely: others may free some.
-                    tracing::warn!(%error, "cannot accept a control client");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+            tokio::select! {
+                client = self.client(&slots) => match client {
+                    Ok((stream, slot)) => {
+                        let client = Client::new(stream, hub.clone(), Arc::clone(left));
+                        clients.spawn(async move {
+                            let _slot = slot;
+                            if let Err(error) = client.serve().await {
+                                tracing::debug!(%error, "control client is gone");
+                            }
+                        });
+                    }
+                    Err(error) => {
+                        // Out of file descriptors, most likely: others may free some.
+                        tracing::warn!(%error, "cannot accept a control client");
+                        sleep(Duration::from_millis(100)).await;
+                    }
+                },
+                () = hub.stopped() => break,
             }
         }
+        let last_words = async { while clients.join_next().await.is_some() {} };
+        // Whoever does not read by then never will.
+        drop(timeout(LAST_WORDS, last_words).await);
+    }
+
+    /// The next client, once there is room for it.
+    async fn client(
+        &self,
+        slots: &Arc<Semaphore>,
+    ) -> io::Result<(UnixStream, OwnedSemaphorePermit)> {
+        let slot = Arc::clone(slots).acquire_owned().await;
+        let slot = slot.map_err(io::Error::other)?;
+        let (stream, _) = self.listener.accept().await?;
+        Ok((stream, slot))
     }
 }
 
@@ -124,27 +143,31 @@ struct Client {
     requests: BufReader<OwnedReadHalf>,
     replies: BufWriter<OwnedWriteHalf>,
     hub: Hub,
-    leaving: Arc<Notify>,
+    left: Arc<AtomicBool>,
 }
 
 impl Client {
-    fn new(stream: UnixStream, hub: Hub, leaving: Arc<Notify>) -> Self {
+    fn new(stream: UnixStream, hub: Hub, left: Arc<AtomicBool>) -> Self {
         let (read, write) = stream.into_split();
         Self {
             requests: BufReader::new(read),
             replies: BufWriter::with_capacity(64 << 10, write),
             hub,
-            leaving,
+            left,
         }
     }
 
-    /// Answers one request after another, until the client hangs up.
+    /// Answers one request after another, until the client hangs up or the hub stops.
     async fn serve(mut self) -> io::Result<()> {
+        let hub = self.hub.clone();
         loop {
             let mut line = Vec::new();
             let limit = REQUEST_BYTES_MAX as u64;
             let mut reader = (&mut self.requests).take(limit);
-            let length = timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await??;
+            let length = tokio::select! {
+                read = timeout(PATIENCE, reader.read_until(b'\n', &mut line)) => read??,
+                () = hub.stopped() => return Ok(()),
+            };
             if length == 0 {
                 return Ok(());
             }
@@ -246,16 +269,14 @@ impl Client {
     }
 
     async fn leave(&mut self, hub: &Hub) -> io::Result<()> {
-        let farewell = hub.leave().await;
-        let answered = match farewell {
+        match hub.leave().await {
             Ok(farewell) => {
+                self.left.store(true, Ordering::Release);
                 self.item(farewell.into()).await?;
                 self.end(Reply::End {}).await
             }
             Err(error) => self.end(Reply::Error(error.to_string())).await,
-        };
-        self.leaving.notify_one();
-        answered
+        }
     }
 
     async fn item(&mut self, item: Item) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod kinds;
 pub(super) mod protocol;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hublab_strategies::live::{Builder, Hub, Secret};
@@ -58,30 +59,32 @@ async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
         "node {name} of hub {hub_id} listens on {}",
         hub.local_addr()
     ))?;
-    let left = Arc::new(Notify::new());
+    let left = Arc::new(AtomicBool::new(false));
     let serve = async {
         match &control {
             Some(control) => control.serve(&hub, &left).await,
-            None => std::future::pending().await,
+            None => hub.stopped().await,
         }
     };
-    tokio::select! {
-        () = asked_to_end.notified() => {}
-        () = left.notified() => return Ok(Exit::Held),
-        () = hub.stopped() => {
-            // After a `ctl leave`, its client gets the answer first.
-            let told = tokio::time::timeout(WIND_DOWN, left.notified()).await;
-            return told.map(|()| Exit::Held).map_err(|_| stopped());
+    let end = async {
+        tokio::select! {
+            () = asked_to_end.notified() => {
+                drop(listening);
+                hub.leave().await.ok()
+            }
+            () = hub.stopped() => None,
         }
-        () = serve => {}
+    };
+    match tokio::join!(end, serve) {
+        (Some(farewell), ()) => {
+            let (peers, children) = (farewell.peers.len(), farewell.children);
+            let told = format_args!("left: told {peers} peers, stopped {children} children");
+            context.output.note(told);
+            Ok(Exit::Held)
+        }
+        (None, ()) if left.load(Ordering::Acquire) => Ok(Exit::Held),
+        (None, ()) => Err(stopped()),
     }
-    drop(listening);
-    let farewell = hub.leave().await.map_err(|_| stopped())?;
-    let (peers, children) = (farewell.peers.len(), farewell.children);
-    context.output.note(format_args!(
-        "left: told {peers} peers, stopped {children} children"
-    ));
-    Ok(Exit::Held)
 }
 
 fn stopped() -> Stop {
