@@ -277,6 +277,7 @@ pub(crate) const LIST: &[Mutant] = &[
             if is_timer
                 && case.each(7)
                 && let Some(found) = case.entries().first()
+                && found.row.entries.len() < 9
             {
                 let mut row = found.row.clone();
                 row.entries.push(found.entry.clone());

@@ -14,7 +14,10 @@ mod patient;
 mod reference;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once};
+use std::thread;
+use std::time::Instant;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
@@ -88,7 +91,8 @@ fn scenarios(mutant: &Mutant, seeds: std::ops::Range<u64>) -> impl Iterator<Item
 fn reporting(mutant: &Mutant, scenario: &Scenario) -> BTreeSet<String> {
     let name = mutant.base.name();
     let mut reporting = violated(scenario, name, &mutant.catalog(), oracle::all());
-    if !reporting.is_empty() {
+    // The reference violates nothing: that is what it is for (`false_alarms`).
+    if mutant.base == Base::PubSub && !reporting.is_empty() {
         for known in violated(scenario, name, &Base::catalog(), oracle::all()) {
             reporting.remove(&known);
         }
@@ -115,38 +119,56 @@ fn every_oracle_has_two_mutants_aimed_at_it() {
     );
 }
 
-/// The row of each oracle: the mutants that it reports in some scenarios of each.
-fn matrix(scenarios_each: usize) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let mut rows: BTreeMap<&str, BTreeSet<&str>> = oracle::NAMES
-        .iter()
-        .map(|name| (*name, BTreeSet::new()))
-        .collect();
-    for mutant in LIST {
-        let mut taken = 0;
-        let mut is_hit = false;
-        for scenario in scenarios(mutant, 0..SEEDS_MAX) {
-            let reporting = reporting(mutant, &scenario);
-            is_hit |=
-                reporting.contains(mutant.aim) && reports_alone(mutant.aim, mutant, &scenario);
-            for (name, row) in &mut rows {
-                if reporting.contains(*name) {
-                    row.insert(mutant.name);
-                }
-            }
-            taken += 1;
-            if is_hit && taken >= scenarios_each {
-                break;
-            }
+/// The oracles that report a mutant, in so many scenarios or until its own one has.
+fn column(mutant: &Mutant, scenarios_each: usize) -> BTreeSet<String> {
+    let begun = Instant::now();
+    let (mut column, mut taken, mut is_hit) = (BTreeSet::new(), 0, false);
+    for scenario in scenarios(mutant, 0..SEEDS_MAX) {
+        let reporting = reporting(mutant, &scenario);
+        is_hit |= reporting.contains(mutant.aim) && reports_alone(mutant.aim, mutant, &scenario);
+        column.extend(reporting);
+        taken += 1;
+        if is_hit && taken >= scenarios_each {
+            break;
         }
-        println!("{:<24} {:<48} {taken} scenarios", mutant.aim, mutant.name);
-        assert!(is_hit, "{} does not report \"{}\"", mutant.aim, mutant.name);
     }
-    rows
+    let ms = begun.elapsed().as_millis();
+    println!(
+        "{:<24} {:<52} {taken:>4} scenarios {ms:>6} ms",
+        mutant.aim, mutant.name
+    );
+    assert!(is_hit, "{} does not report \"{}\"", mutant.aim, mutant.name);
+    column
+}
+
+/// The row of each oracle: the mutants that it reports.
+fn matrix(scenarios_each: usize) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let next = AtomicUsize::new(0);
+    let columns = Mutex::new(BTreeMap::new());
+    let work = || {
+        while let Some(mutant) = LIST.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let column = column(mutant, scenarios_each);
+            let mut columns = columns.lock().expect("no worker has failed");
+            columns.insert(mutant.name, column);
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    let columns = columns.into_inner().expect("no worker has failed");
+    let row = |name: &&'static str| {
+        let hit = columns.iter().filter(|(_, column)| column.contains(*name));
+        (*name, hit.map(|(mutant, _)| *mutant).collect())
+    };
+    oracle::NAMES.iter().map(|name| row(&name)).collect()
 }
 
 #[test]
 fn every_mutant_is_reported_by_the_oracle_it_is_aimed_at_and_no_two_oracles_are_the_same() {
-    let rows = matrix(usize::try_from(seeds(8)).unwrap_or(usize::MAX));
+    let rows = matrix(usize::try_from(seeds(3)).unwrap_or(usize::MAX));
     println!("\nmutants, in this order:");
     for (number, mutant) in LIST.iter().enumerate() {
         println!("{number:>4} {}", mutant.name);

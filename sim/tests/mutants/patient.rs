@@ -58,10 +58,16 @@ impl Mutant {
     pub(crate) fn fits(&self, scenario: &Scenario, families: &BTreeSet<Family>) -> bool {
         let asked =
             self.families.is_empty() || self.families.iter().any(|one| families.contains(one));
+        let (cluster, network) = (&scenario.cluster, &scenario.network);
+        let needs = |family| self.families.contains(&family);
         // Queues of receivers that are hardly busy stay short whatever is sent.
-        let busy = !self.families.contains(&Family::ServiceTime)
-            || scenario.network.service_time.as_micros() >= 500;
-        asked && busy
+        let is_busy = !needs(Family::ServiceTime) || network.service_time.as_micros() >= 500;
+        // A silence that is noticed at once leaves the others no time.
+        let is_long = !needs(Family::Pause)
+            || (cluster.nodes.len() > 2
+                && cluster.down_after.as_secs() >= 6
+                && !families.contains(&Family::Loss));
+        asked && is_busy && is_long
     }
 
     /// A catalog whose entry of the base's name is the mutant.

@@ -29,7 +29,7 @@ use serde_json::Value;
 pub(crate) const NAME: &str = "reference";
 
 /// The time between two looks at the centre.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Running {
