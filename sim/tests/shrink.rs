@@ -18,7 +18,7 @@ use hublab_sim::oracle;
 use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::{
-    Action, Audience, Children, LinkChange, Scenario, Step, Style, When, render,
+    Action, Audience, Children, LinkChange, Order, Scenario, Step, Style, When, render,
 };
 use hublab_sim::shrink::{
     Budget, Ended, Failure, Progress, ShrinkError, Shrunk, Watcher, findings, shrink,
@@ -104,9 +104,9 @@ fn noisy(mut scenario: Scenario) -> Scenario {
                 from: vec![first],
                 to: vec![first + 1],
                 latency: None,
-                loss: Some(0.3),
+                loss: None,
                 duplicate: None,
-                order: None,
+                order: Some(Order::Any),
                 bytes_per_second: None,
             }),
         ),
