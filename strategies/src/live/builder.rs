@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::children::{Supervisor, Tasks};
 use super::error::StartError;
 use super::handle::Hub;
+use super::inbox::Inbox;
+use super::observer::{Experiment, Flow, Observer};
 use super::shared::Shared;
 use super::task::NodeTask;
 use super::world::{World, wall_clock};
@@ -42,6 +44,8 @@ pub struct Builder<S> {
     limits: Limits,
     config: HubConfig,
     filter: Option<Arc<dyn Filter>>,
+    observer: Option<Arc<dyn Observer>>,
+    flow: Option<watch::Receiver<Flow>>,
     incarnation: Option<u64>,
 }
 
@@ -63,6 +67,8 @@ impl Builder<PubSub> {
             limits: Limits::default(),
             config: HubConfig::default(),
             filter: None,
+            observer: None,
+            flow: None,
             incarnation: None,
         }
     }
@@ -132,6 +138,8 @@ impl<S: Synchronization> Builder<S> {
             limits: self.limits,
             config: self.config,
             filter: self.filter,
+            observer: self.observer,
+            flow: self.flow,
             incarnation: self.incarnation,
         }
     }
@@ -194,6 +202,21 @@ impl<S: Synchronization> Builder<S> {
         self
     }
 
+    /// Hears of everything that happens at this node: for experiments.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Pauses and stops the hub from outside: for experiments. Once the sender is dropped, the hub
+    /// goes on.
+    #[must_use]
+    pub fn flow(mut self, flow: watch::Receiver<Flow>) -> Self {
+        self.flow = Some(flow);
+        self
+    }
+
     /// The incarnation, instead of one made of the time and chance; higher at each boot of a name.
     #[must_use]
     pub fn incarnation(mut self, incarnation: u64) -> Self {
@@ -241,11 +264,13 @@ impl<S: Synchronization> Builder<S> {
         let shared = Shared::new(self.hub_id, node.clone(), incarnation, transport.clone());
         let shared = Arc::new(shared);
         let supervisor = Supervisor::new(self.tasks);
-        let world = World::new(transport, Arc::clone(&shared), supervisor, seed);
+        let observer = self.observer.clone();
+        let world = World::new(transport, Arc::clone(&shared), supervisor, observer, seed);
         let membership = Discovery::new(self.discovery_interval, self.join_debounce);
         let hub = hub::Hub::new(node, incarnation, self.strategy, membership, self.config);
-        let (orders, inbox) = mpsc::channel(ORDERS);
-        runtime.spawn(NodeTask::new(hub, world).run(incoming, inbox));
+        let experiment = Experiment::new(self.observer, self.flow);
+        let (orders, received) = mpsc::channel(ORDERS);
+        runtime.spawn(NodeTask::new(hub, world, experiment).run(Inbox::new(incoming), received));
         Ok(Hub::new(shared, orders))
     }
 

@@ -12,21 +12,46 @@ use crate::name::{ChildId, NameHasher, text_hash};
 /// waiting for it or for one another.
 #[derive(Debug)]
 pub(super) struct Mirror {
-    rows: papaya::HashMap<ChildId, Arc<Row>, NameHasher>,
+    rows: papaya::HashMap<Key, Arc<Row>, NameHasher>,
 }
 
-/// A child's id that need not be made into one to be looked up.
-struct Id<'a>(&'a str);
+/// A child's id with its hash beside it, so that growing the table need not visit every name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    hash: u64,
+    id: ChildId,
+}
 
-impl Hash for Id<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(text_hash(self.0));
+impl Key {
+    fn new(id: &ChildId) -> Self {
+        Self {
+            hash: id.text_hash(),
+            id: id.clone(),
+        }
     }
 }
 
-impl Equivalent<ChildId> for Id<'_> {
-    fn equivalent(&self, id: &ChildId) -> bool {
-        self.0 == id.as_str()
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// The text of an id, which need not be made into one to be looked up.
+struct Text<'a> {
+    hash: u64,
+    id: &'a str,
+}
+
+impl Hash for Text<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<Key> for Text<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.hash == key.hash && self.id == key.id.as_str()
     }
 }
 
@@ -38,7 +63,8 @@ impl Mirror {
     }
 
     pub(super) fn get(&self, child: &str) -> Option<Arc<Row>> {
-        self.rows.pin().get(&Id(child)).cloned()
+        let hash = text_hash(child);
+        self.rows.pin().get(&Text { hash, id: child }).cloned()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -52,10 +78,10 @@ impl Mirror {
 
     /// Puts a row in, or takes it out if it has no entries. Answers what was there.
     pub(super) fn put(&self, child: &ChildId, row: Option<&Arc<Row>>) -> Option<Arc<Row>> {
-        let rows = self.rows.pin();
+        let (rows, key) = (self.rows.pin(), Key::new(child));
         match row {
-            Some(row) => rows.insert(child.clone(), Arc::clone(row)).cloned(),
-            None => rows.remove(child).cloned(),
+            Some(row) => rows.insert(key, Arc::clone(row)).cloned(),
+            None => rows.remove(&key).cloned(),
         }
     }
 }

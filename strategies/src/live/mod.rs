@@ -9,8 +9,10 @@
 //! | `builder` | what a hub is told before it starts |
 //! | `handle` | what a program asks of a running hub |
 //! | `task`, `world` | the task that owns the state machine, and what its effects do |
+//! | `inbox` | what arrives, decoded and in order |
 //! | `requests` | start and stop requests that wait for answers |
 //! | `children` | children as tokio tasks, and when they are restarted |
+//! | `observer` | for experiments: what sees all of a hub, and can pause it |
 //! | `mirror`, `events`, `stats`, `shared` | what can be read without waiting for the task |
 //! | `transport` | connections between nodes: handshake, frames, queues, heartbeats |
 
@@ -25,7 +27,9 @@ mod children;
 mod error;
 mod events;
 mod handle;
+mod inbox;
 mod mirror;
+mod observer;
 mod requests;
 mod shared;
 mod stats;
@@ -38,7 +42,8 @@ pub use children::{Ending, RestartLimits, StopReason, Tasks};
 pub use error::{ChildError, ChildOutcome, HubStopped, StartError};
 pub use events::{Events, HubEvent};
 pub use handle::{Hub, StartOptions};
+pub use observer::{Arrival, Flow, Observer};
 pub use stats::{HubStats, Traffic};
 pub use task::Farewell;
 pub use transport::{BindError, Counters, Filter, FilterVerdict, Limits, Secret, SecretError};
-pub(crate) use transport::{Incoming, Transport, TransportConfig};
+pub(crate) use transport::{Transport, TransportConfig};

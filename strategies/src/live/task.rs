@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Incoming;
 use super::children::{Ended, Sequel, StopReason};
 use super::error::{ChildError, ChildOutcome};
 use super::events::HubEvent;
+use super::inbox::{Inbound, Inbox, LONG};
+use super::observer::Experiment;
 use super::requests::Reply;
 use super::world::World;
 use crate::child::{ChildSpec, Metadata};
@@ -69,17 +70,29 @@ pub struct Farewell {
 pub(super) struct NodeTask<S: Synchronization> {
     hub: hub::Hub<S, Discovery>,
     world: World<S::Message>,
+    experiment: Experiment<Received<S>>,
     logged: Option<Instant>,
 }
 
 type HubInput<'a, S> =
     Input<'a, <S as Synchronization>::Message, <Discovery as crate::Membership>::Message>;
 
+/// The children that each of some nodes is asked about.
+type Asked = Vec<(NodeId, Vec<ChildId>)>;
+
+/// What peers send.
+pub(super) type Received<S> = Envelope<<S as Synchronization>::Message, Announcement>;
+
 impl<S: Synchronization> NodeTask<S> {
-    pub(super) fn new(hub: hub::Hub<S, Discovery>, world: World<S::Message>) -> Self {
+    pub(super) fn new(
+        hub: hub::Hub<S, Discovery>,
+        world: World<S::Message>,
+        experiment: Experiment<Received<S>>,
+    ) -> Self {
         Self {
             hub,
             world,
+            experiment,
             logged: None,
         }
     }
@@ -87,7 +100,7 @@ impl<S: Synchronization> NodeTask<S> {
     /// Runs until the hub leaves, or all handles are gone, or the transport is.
     pub(super) async fn run(
         mut self,
-        mut incoming: mpsc::Receiver<Incoming>,
+        mut inbox: Inbox<Received<S>>,
         mut orders: mpsc::Receiver<Order>,
     ) {
         self.input(Input::Start);
@@ -101,16 +114,22 @@ impl<S: Synchronization> NodeTask<S> {
                     Some(Order::Leave(reply)) => return self.leave(reply).await,
                     Some(order) => self.order(order),
                 },
-                arrived = incoming.recv() => match arrived {
+                arrived = inbox.next() => match arrived {
                     None => break,
                     Some(arrived) => self.arrived(arrived),
                 },
                 ended = self.world.supervisor.ended() => self.ended(ended),
                 () = alarm.as_mut() => self.due(),
+                () = self.experiment.changed() => {
+                    if !self.experiment.goes_on().await {
+                        break;
+                    }
+                    self.admit_held();
+                }
                 () = std::future::ready(()), if self.world.mail() > 0 => {}
             }
         }
-        tracing::debug!(node = %self.hub.node(), "the last handle is gone");
+        tracing::debug!(node = %self.hub.node(), "stopped");
     }
 
     fn set(&self, alarm: std::pin::Pin<&mut Sleep>) {
@@ -122,7 +141,18 @@ impl<S: Synchronization> NodeTask<S> {
     }
 
     fn input(&mut self, input: HubInput<'_, S>) {
-        self.hub.handle(input, &mut self.world);
+        let (hub, world) = (&mut self.hub, &mut self.world);
+        match &self.experiment.observer {
+            None => hub.handle(input, world),
+            Some(observer) => {
+                let mut input = Some(input);
+                observer.step(&mut || {
+                    if let Some(input) = input.take() {
+                        hub.handle(input, world);
+                    }
+                });
+            }
+        }
     }
 
     /// Hands in what the last inputs left: processes that started, messages to oneself. Those that
@@ -131,6 +161,10 @@ impl<S: Synchronization> NodeTask<S> {
         for _ in 0..self.world.mail() {
             if let Some(message) = self.world.take_mail() {
                 let node = self.hub.node().clone();
+                if let Some(observer) = &self.experiment.observer {
+                    // What a node says to itself always arrives.
+                    observer.arrived(&node, crate::Message::kind(&*message));
+                }
                 self.handle(&node, &message, 0);
             }
         }
@@ -150,12 +184,7 @@ impl<S: Synchronization> NodeTask<S> {
         });
     }
 
-    fn handle(
-        &mut self,
-        from: &NodeId,
-        message: &Envelope<S::Message, Announcement>,
-        bytes: usize,
-    ) {
+    fn handle(&mut self, from: &NodeId, message: &Received<S>, bytes: usize) {
         let kind = crate::Message::kind(message);
         tracing::trace!(node = %self.hub.node(), %from, kind, bytes, "message");
         self.world.tally(|tally| {
@@ -166,9 +195,26 @@ impl<S: Synchronization> NodeTask<S> {
         self.input(Input::Message { from, message });
     }
 
-    fn arrived(&mut self, arrived: Incoming) {
+    /// Handles a message that arrived, unless an experiment has it wait or forgets it.
+    fn admit(&mut self, from: NodeId, message: Received<S>, bytes: usize) {
+        if let Some((from, message, bytes)) = self.experiment.admit(from, message, bytes) {
+            self.handle(&from, &message, bytes);
+            if bytes >= LONG {
+                // Taking it apart takes long, too.
+                tokio::task::spawn_blocking(move || drop(message));
+            }
+        }
+    }
+
+    fn admit_held(&mut self) {
+        for (from, message, bytes) in self.experiment.take_held() {
+            self.admit(from, message, bytes);
+        }
+    }
+
+    fn arrived(&mut self, arrived: Inbound<Received<S>>) {
         match arrived {
-            Incoming::Up { node, incarnation } => {
+            Inbound::Up { node, incarnation } => {
                 tracing::info!(node = %self.hub.node(), peer = %node, incarnation, "peer is up");
                 self.world.peer_up(&node, incarnation);
                 self.input(Input::PeerUp {
@@ -177,7 +223,7 @@ impl<S: Synchronization> NodeTask<S> {
                 });
                 self.world.announce_to(&node);
             }
-            Incoming::Down { node, reason } => {
+            Inbound::Down { node, reason } => {
                 tracing::info!(node = %self.hub.node(), peer = %node, ?reason, "peer is down");
                 self.world.peer_down(&node, reason);
                 self.input(Input::PeerDown {
@@ -185,15 +231,18 @@ impl<S: Synchronization> NodeTask<S> {
                     reason,
                 });
             }
-            Incoming::Message {
+            Inbound::Message {
+                from,
+                message,
+                bytes,
+                hold: _hold,
+            } => self.admit(from, message, bytes),
+            Inbound::Malformed {
                 from,
                 channel,
                 bytes,
-                hold: _hold,
-            } => match wire::decode(&bytes) {
-                Ok(message) => self.handle(&from, &message, bytes.len()),
-                Err(error) => self.malformed(&from, channel, bytes.len(), &error),
-            },
+                error,
+            } => self.malformed(&from, channel, bytes, &error),
         }
     }
 
@@ -314,11 +363,11 @@ impl<S: Synchronization> NodeTask<S> {
     /// its ticket and whom to ask, or nothing if there is nobody.
     fn open(
         &mut self,
-        asked: Vec<(NodeId, Vec<ChildId>)>,
+        asked: Asked,
         unknown: Vec<ChildId>,
         timeout: Duration,
         reply: Reply,
-    ) -> Option<(u64, Vec<(NodeId, Vec<ChildId>)>)> {
+    ) -> Option<(u64, Asked)> {
         let now = Instant::now();
         let deadline = now.checked_add(timeout).unwrap_or(now + IDLE);
         let unknown = unknown.into_iter().map(|child| ChildOutcome {
@@ -349,7 +398,7 @@ impl<S: Synchronization> NodeTask<S> {
         reply: Reply,
     ) {
         let mut unknown = Vec::new();
-        let asked: Vec<(NodeId, Vec<ChildId>)> = if nodes.is_empty() {
+        let asked: Asked = if nodes.is_empty() {
             let (places, strangers) = self.places(children);
             unknown = strangers;
             places.into_iter().collect()

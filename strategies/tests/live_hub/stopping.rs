@@ -22,9 +22,11 @@ fn without_a_tokio_runtime_a_start_is_refused_at_once() {
 
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused_by_name() {
-    let setting = |error: StartError| match error {
-        StartError::Setting { setting, .. } => setting,
-        other => panic!("{other}"),
+    let setting = |error: StartError| {
+        let StartError::Setting { setting, .. } = error else {
+            panic!("{error}");
+        };
+        setting
     };
     let nameless = Hub::builder("test").start().await.unwrap_err();
     assert_eq!(setting(nameless), "node");
@@ -55,23 +57,30 @@ async fn a_taken_address_is_named() {
     assert!(error.to_string().contains(&address), "{error}");
 }
 
-/// Tells when it is dropped.
-struct Alarm(Arc<AtomicBool>);
+/// Tells whether it is there.
+struct Presence(Arc<AtomicBool>);
 
-impl Drop for Alarm {
+impl Presence {
+    fn new(flag: Arc<AtomicBool>) -> Self {
+        flag.store(true, Ordering::Release);
+        Self(flag)
+    }
+}
+
+impl Drop for Presence {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+        self.0.store(false, Ordering::Release);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropping_the_last_handle_stops_the_hub_and_its_children() {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stopped);
-    let tasks = Tasks::new().with("alarm", move |_| {
-        let alarm = Alarm(Arc::clone(&flag));
+    let runs = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&runs);
+    let tasks = Tasks::new().with("present", move |_| {
+        let presence = Presence::new(Arc::clone(&flag));
         async move {
-            let _alarm = alarm;
+            let _presence = presence;
             std::future::pending::<()>().await
         }
     });
@@ -82,13 +91,14 @@ async fn dropping_the_last_handle_stops_the_hub_and_its_children() {
         .expect("a free port");
     let b = hub("b", &[&a]).await;
     until("they are connected", || b.members().len() == 2).await;
-    let spec = hublab_strategies::ChildSpec::new("x", "alarm");
+    let spec = hublab_strategies::ChildSpec::new("x", "present");
     a.start_children([spec]).await.expect("it runs");
+    until("its child runs", || runs.load(Ordering::Acquire)).await;
     let (clone, mut events) = (a.clone(), a.events());
     drop(a);
     assert!(!clone.is_stopped() && clone.lookup("x").is_some());
     drop(clone);
-    until("its child is dropped", || stopped.load(Ordering::Acquire)).await;
+    until("its child is dropped", || !runs.load(Ordering::Acquire)).await;
     while events.next().await.is_some() {}
     until("its peer noticed", || b.connected().is_empty()).await;
 }

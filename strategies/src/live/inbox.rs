@@ -1,0 +1,193 @@
+//! What arrives from peers, decoded, in the order in which it arrived.
+//!
+//! Decoding a snapshot of 100,000 rows takes a good part of what the hub's task may take for
+//! everything, so long payloads are decoded elsewhere. Meanwhile the rest of their channel waits for
+//! them; other channels and other peers go on.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::transport::{Hold, Incoming};
+use crate::name::NodeId;
+use crate::runtime::DownReason;
+use crate::wire::{self, DecodeError};
+
+/// Payloads from this length on are decoded, and dropped, elsewhere, in bytes.
+pub(super) const LONG: usize = 64 << 10;
+
+/// Something that arrived.
+pub(super) enum Inbound<T> {
+    Up {
+        node: NodeId,
+        incarnation: u64,
+    },
+    Down {
+        node: NodeId,
+        reason: DownReason,
+    },
+    Message {
+        from: NodeId,
+        message: T,
+        bytes: usize,
+        hold: Hold,
+    },
+    Malformed {
+        from: NodeId,
+        channel: u8,
+        bytes: usize,
+        error: DecodeError,
+    },
+}
+
+/// A payload on its way.
+struct Payload {
+    channel: u8,
+    bytes: Bytes,
+    hold: Hold,
+}
+
+/// What waits because something before it is being decoded.
+enum Waiting {
+    Payload(Payload),
+    Up(u64),
+    Down(DownReason),
+}
+
+/// A peer of whom something is being decoded.
+#[derive(Default)]
+struct Peer {
+    /// The channels of which something is being decoded.
+    busy: Vec<u8>,
+    /// What arrived since, and may not overtake it.
+    waiting: VecDeque<Waiting>,
+}
+
+/// What became of a long payload.
+type Decoded<T> = (NodeId, u8, Inbound<T>);
+
+/// The order of arrivals, and what is being decoded.
+pub(super) struct Inbox<T> {
+    incoming: mpsc::Receiver<Incoming>,
+    decoding: JoinSet<Decoded<T>>,
+    peers: BTreeMap<NodeId, Peer>,
+    ready: VecDeque<Inbound<T>>,
+}
+
+impl<T: DeserializeOwned + Send + 'static> Inbox<T> {
+    pub(super) fn new(incoming: mpsc::Receiver<Incoming>) -> Self {
+        Self {
+            incoming,
+            decoding: JoinSet::new(),
+            peers: BTreeMap::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The next arrival; `None` once the transport has ended. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Inbound<T>> {
+        loop {
+            if let Some(arrival) = self.ready.pop_front() {
+                return Some(arrival);
+            }
+            tokio::select! {
+                incoming = self.incoming.recv() => match incoming? {
+                    Incoming::Up { node, incarnation } => self.arrived(node, Waiting::Up(incarnation)),
+                    Incoming::Down { node, reason } => self.arrived(node, Waiting::Down(reason)),
+                    Incoming::Message { from, channel, bytes, hold } => {
+                        self.arrived(from, Waiting::Payload(Payload { channel, bytes, hold }));
+                    }
+                },
+                Some(decoded) = self.decoding.join_next() => match decoded {
+                    Ok((node, channel, arrival)) => self.decoded(&node, channel, arrival),
+                    // Decoding does not panic; if it did, the task would not wait for it for ever.
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
+            }
+        }
+    }
+
+    fn arrived(&mut self, node: NodeId, what: Waiting) {
+        match self.peers.get_mut(&node) {
+            Some(peer) if peer.holds_up(&what) => peer.waiting.push_back(what),
+            Some(_) | None => self.admit(node, what),
+        }
+    }
+
+    /// Takes something whose turn it is.
+    fn admit(&mut self, node: NodeId, what: Waiting) {
+        match what {
+            Waiting::Up(incarnation) => self.ready.push_back(Inbound::Up { node, incarnation }),
+            Waiting::Down(reason) => self.ready.push_back(Inbound::Down { node, reason }),
+            Waiting::Payload(payload) if payload.bytes.len() < LONG => {
+                self.ready.push_back(decode(node, payload));
+            }
+            Waiting::Payload(payload) => {
+                let channel = payload.channel;
+                self.peers
+                    .entry(node.clone())
+                    .or_default()
+                    .busy
+                    .push(channel);
+                self.decoding
+                    .spawn_blocking(move || (node.clone(), channel, decode(node, payload)));
+            }
+        }
+    }
+
+    /// A long payload is decoded: what waited for it goes on.
+    fn decoded(&mut self, node: &NodeId, channel: u8, arrival: Inbound<T>) {
+        self.ready.push_back(arrival);
+        let Some(mut peer) = self.peers.remove(node) else {
+            return;
+        };
+        peer.busy.retain(|busy| *busy != channel);
+        let waiting = std::mem::take(&mut peer.waiting);
+        if !peer.busy.is_empty() {
+            self.peers.insert(node.clone(), peer);
+        }
+        for what in waiting {
+            self.arrived(node.clone(), what);
+        }
+    }
+}
+
+impl Peer {
+    /// Whether something must wait: for what is decoded of its channel or, if it is no payload, of
+    /// any; or for something that waits, if the two may not change places.
+    fn holds_up(&self, what: &Waiting) -> bool {
+        let Waiting::Payload(payload) = what else {
+            return true;
+        };
+        self.busy.contains(&payload.channel)
+            || self.waiting.iter().any(|before| match before {
+                Waiting::Payload(before) => before.channel == payload.channel,
+                Waiting::Up(_) | Waiting::Down(_) => true,
+            })
+    }
+}
+
+fn decode<T: DeserializeOwned>(from: NodeId, payload: Payload) -> Inbound<T> {
+    let Payload {
+        channel,
+        bytes,
+        hold,
+    } = payload;
+    match wire::decode(&bytes) {
+        Ok(message) => Inbound::Message {
+            from,
+            message,
+            bytes: bytes.len(),
+            hold,
+        },
+        Err(error) => Inbound::Malformed {
+            from,
+            channel,
+            bytes: bytes.len(),
+            error,
+        },
+    }
+}
