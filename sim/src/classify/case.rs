@@ -144,8 +144,13 @@ impl<'a> Case<'a> {
         let subject = (self.child, self.owner);
         let turns = self.log.turns(self.observer, subject, self.at);
         turns.into_iter().find(|turn| {
-            let is_up = self.log.boot_at(self.observer, *turn).is_some();
-            !is_up || Self::defect_at(self.log, *turn, self.observer, subject).is_none()
+            let is_right = || match self.defect {
+                Defect::Absent | Defect::Ghost | Defect::Pid | Defect::Metadata => {
+                    Self::defect_at(self.log, *turn, self.observer, subject).is_none()
+                }
+                Defect::Foreign => self.log.is_member(self.observer, self.owner, *turn),
+            };
+            self.log.boot_at(self.observer, *turn).is_none() || is_right()
         })
     }
 
@@ -153,14 +158,16 @@ impl<'a> Case<'a> {
     /// they went elsewhere, or were lost. Only PubSub's rounds are looked at: a round of its that
     /// was due and not sent, or handled and without effect, is no known anomaly.
     pub(super) fn lacks_rounds_of_owner(&self) -> bool {
-        if self.log.strategy != "pubsub" {
+        if self.defect == Defect::Foreign {
+            return false;
+        } else if self.log.strategy != "pubsub" {
             return true;
         }
         let truth = self.truth_since();
         let is_withheld = |timer: EventId| {
             let mut sent = self.log.sent_for(timer);
             let is_due = self.log.is_member(self.owner, self.observer, timer)
-                && self.log.has_hosted(self.owner, timer);
+                && self.log.has_latched(self.owner, timer);
             is_due && !sent.any(|(_, to, kind)| to == self.observer && kind == "pubsub.sync")
         };
         let mut timers = self.log.timers(self.owner, TimerKey::Sync, self.window());

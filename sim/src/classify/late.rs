@@ -1,6 +1,7 @@
 //! Anomalies made by one message: it said what had been true, or said it to the wrong node.
 
 use super::case::{Case, Defect, is_request, is_round};
+use super::log::Life;
 use crate::scenario::model::{Action, Audience};
 use crate::trace::event::EventId;
 
@@ -27,25 +28,26 @@ pub(super) fn a3(case: &Case<'_>) -> bool {
     let (Defect::Pid, Some(life), Some(made)) = (case.defect, case.life, case.made) else {
         return false;
     };
-    let had_the_new = case
-        .log
-        .changes(case.observer, case.child, made)
-        .iter()
-        .any(|change| {
-            let shown = case
-                .log
-                .shown_at(case.observer, case.child, case.owner, *change);
-            shown.is_some_and(|shown| shown.pid == Some(life.pid))
-        });
-    had_the_new
+    had_newer(case, life, made)
         && case
             .message_of_owner(&["pubsub.sync", "pubsub.join"])
             .is_some_and(|message| case.was_true_at(message.sent))
 }
 
+/// Whether the observer showed the running process before an event.
+fn had_newer(case: &Case<'_>, life: Life<'_>, before: EventId) -> bool {
+    let changes = case.log.changes(case.observer, case.child, before).iter();
+    let shown = |change| {
+        case.log
+            .shown_at(case.observer, case.child, case.owner, change)
+    };
+    let mut earlier = changes.filter_map(|change| shown(*change));
+    earlier.any(|shown| shown.pid == Some(life.pid))
+}
+
 /// A4: requests about one child took effect in another order than they were made in: the
 /// unregistration of an earlier process removed the row of the running one, or the registration
-/// of a process came after the news of its end.
+/// of a process came after the news of its end or of a later one.
 pub(super) fn a4(case: &Case<'_>) -> bool {
     let Some(message) = case.message().filter(|message| is_request(message.kind)) else {
         return false;
@@ -71,7 +73,10 @@ pub(super) fn a4(case: &Case<'_>) -> bool {
                 .dead
                 .is_some_and(|life| case.log.cause(life.started) == made_for);
             let later = case.log.cause(case.truth_since());
-            is_of_start && case.has_heard(later, message.handled)
+            let knew = case
+                .life
+                .is_some_and(|life| had_newer(case, life, message.handled));
+            is_of_start && (knew || case.has_heard(later, message.handled))
         }
         Defect::Metadata | Defect::Foreign => false,
     }

@@ -46,6 +46,19 @@ pub(super) struct Message<'a> {
     pub(super) root: EventId,
 }
 
+/// What became of a message and its copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// At least one was handled.
+    Handled,
+    /// None was, and one was lost.
+    Lost(DropReason),
+    /// It should have arrived: its receiver is paused or busy, or it is held back.
+    Waiting,
+    /// It is not due yet.
+    OnTheWay,
+}
+
 /// What one entry of a row says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shown<'a> {
@@ -285,7 +298,7 @@ impl<'a> Log<'a> {
     }
 
     /// What may change whether a node is right about a child of another one, after an event: changes
-    /// of the row, starts and ends of the child, the end of the node. In order.
+    /// of the row or of the view, starts and ends of the child, the end of the node. In order.
     pub(super) fn turns(
         &self,
         node: NodeIx,
@@ -296,7 +309,11 @@ impl<'a> Log<'a> {
         let lives = self.lives(owner, child).iter();
         let lives = lives.flat_map(|life| [Some(life.started), life.ended]);
         let stops = self.boots[node as usize].iter().map(|boot| boot.to);
-        let mut turns: Vec<EventId> = rows.chain(lives.chain(stops).flatten()).collect();
+        let views = self.views[node as usize].iter().copied();
+        let mut turns: Vec<EventId> = rows
+            .chain(views)
+            .chain(lives.chain(stops).flatten())
+            .collect();
         turns.retain(|turn| *turn > after);
         turns.sort_unstable();
         turns
@@ -495,17 +512,24 @@ impl<'a> Log<'a> {
         self.roots.get(sent as usize).copied().unwrap_or(0)
     }
 
-    /// Why a message was lost before an event; `None` if it was not.
-    pub(super) fn lost(&self, sent: EventId, before: EventId) -> Option<DropReason> {
-        self.effects(sent)
-            .filter(|effect| effect.id <= before)
-            .find_map(|effect| {
-                if let Payload::Dropped { reason, .. } = effect.payload {
-                    Some(reason)
-                } else {
-                    None
-                }
-            })
+    /// What had become of a message by an event.
+    pub(super) fn fate(&self, sent: &Event, by: EventId) -> Fate {
+        let effects = self.effects(sent.id).filter(|effect| effect.id <= by);
+        let mut fate = None;
+        for effect in effects {
+            if let Payload::Delivered { .. } = effect.payload {
+                return Fate::Handled;
+            } else if let Payload::Dropped { reason, .. } = effect.payload {
+                fate = fate.or(Some(Fate::Lost(reason)));
+            }
+        }
+        let now = self.event(by).map_or(Time::ZERO, |event| event.at);
+        let is_due = matches!(&sent.payload, Payload::Sent { due: Some(due), .. } if *due < now);
+        fate.unwrap_or(if is_due {
+            Fate::Waiting
+        } else {
+            Fate::OnTheWay
+        })
     }
 
     /// Whether the handling of an event set a mark.
@@ -522,14 +546,39 @@ impl<'a> Log<'a> {
             .any(|life| self.cause(life.started) == cause)
     }
 
-    /// Whether a node had a child of its own since it booted, up to an event.
-    pub(super) fn has_hosted(&self, node: NodeIx, id: EventId) -> bool {
+    /// Whether a node looked at its own data, to send them, while it had some: since its boot, up to
+    /// an event. As long as it has not, it sends none.
+    pub(super) fn has_latched(&self, node: NodeIx, id: EventId) -> bool {
         let Some(boot) = self.boot_at(node, id) else {
             return false;
         };
-        let own = self.lives.iter().filter(|((other, _), _)| *other == node);
-        own.flat_map(|(_, lives)| lives)
-            .any(|life| boot.from <= life.started && life.started <= id)
+        let window = (boot.from, id);
+        let timers = self.timers(node, TimerKey::Sync, window);
+        let rounds = self.handled(node, window);
+        let rounds = rounds.filter(|message| super::case::is_round(message.kind));
+        let views = self.views[node as usize].iter().copied();
+        let steps = self.steps.iter().copied().filter(|step| {
+            matches!(
+                self.action(*step),
+                Some(Action::Sync(on) | Action::Broadcast { on, .. }) if *on == node
+            )
+        });
+        let mut looks = timers.chain(rounds.map(|message| message.handled)).chain(
+            views
+                .chain(steps)
+                .filter(|look| boot.from < *look && *look <= id),
+        );
+        let own: Vec<_> = self.children_of(node).collect();
+        looks.any(|look| {
+            own.iter()
+                .any(|child| self.snapshot_at(node, child, look).is_some())
+        })
+    }
+
+    /// The children that a node has, or had, rows of.
+    fn children_of(&self, node: NodeIx) -> impl Iterator<Item = &'a ChildId> + '_ {
+        let keys = self.rows.keys().filter(move |(other, _)| *other == node);
+        keys.map(|(_, child)| *child)
     }
 
     /// What a node's wall clock showed at an event.

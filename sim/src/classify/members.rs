@@ -3,11 +3,12 @@
 use hublab_strategies::TimerKey;
 
 use super::case::{Case, Defect, is_request};
+use super::log::Fate;
 use crate::scenario::model::NodeIx;
 use crate::trace::event::{EventId, Payload};
 
-/// A5: a message put in an entry of a node that had been removed from the observer's view, or that
-/// stopped without ever having been in it.
+/// A5: a message put in an entry of a node outside the observer's view: one that had been removed,
+/// or that stopped without ever having been in it, or that is still unknown.
 pub(super) fn a5(case: &Case<'_>) -> bool {
     if !matches!(case.defect, Defect::Ghost | Defect::Foreign | Defect::Pid) {
         return false;
@@ -23,15 +24,16 @@ pub(super) fn a5(case: &Case<'_>) -> bool {
         case.log
             .was_member(case.observer, case.owner, boot.from, made)
     });
-    was_member || !case.is_owner_running()
+    was_member || !case.is_owner_running() || case.defect == Defect::Foreign
 }
 
-/// A8: the owner came back empty, and a node that has hosted nothing sends no snapshot.
+/// A8: the owner hosts nothing, and its snapshots are suppressed, for none of them ever had a child
+/// in this incarnation.
 pub(super) fn a8(case: &Case<'_>) -> bool {
     case.defect == Defect::Ghost
-        && case.is_of_former_life()
+        && case.dead.is_some()
         && case.is_owner_running()
-        && !case.log.has_hosted(case.owner, case.at)
+        && !case.log.has_latched(case.owner, case.at)
         && case.is_member()
 }
 
@@ -134,7 +136,7 @@ pub(super) fn lost_news(case: &Case<'_>) -> Option<EventId> {
         event.node == case.owner && *to == case.observer && is_request(kind)
     });
     let is_lost = match direct {
-        Some((event, _, _)) => case.log.lost(event.id, case.at).is_some(),
+        Some((event, _, _)) => matches!(case.log.fate(event, case.at), Fate::Lost(_)),
         None => !case.log.is_connected(case.owner, case.observer, changed),
     };
     is_lost.then_some(changed)
@@ -162,6 +164,6 @@ pub(super) fn m3(case: &Case<'_>) -> bool {
             .any(|flush| announced.first().is_some_and(|first| flush > *first));
         announced.len() >= 2 && !flushed
     };
-    matches!(case.defect, Defect::Absent | Defect::Foreign)
+    case.defect != Defect::Metadata
         && (never_joins(case.observer, case.owner) || never_joins(case.owner, case.observer))
 }

@@ -3,10 +3,10 @@
 use hublab_strategies::TimerKey;
 
 use super::case::{Case, Defect, is_round};
-use super::log::Message;
+use super::log::{Fate, Message};
 use super::members::lost_news;
 use crate::scenario::model::NodeIx;
-use crate::trace::event::{DropReason, EventId};
+use crate::trace::event::{DropReason, Event, EventId};
 
 /// What `gossip` marks when it takes a round's data in.
 const APPLIED: &str = "gossip.round_applied";
@@ -46,7 +46,7 @@ impl<'a> Case<'a> {
     }
 
     fn is_never_cured_by_a_round(&self) -> bool {
-        self.fresh_rounds().next().is_none()
+        self.defect != Defect::Foreign && self.fresh_rounds().next().is_none()
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn g11(case: &Case<'_>) -> bool {
 /// The stamp of the last data of the owner that came after the truth had changed and had no
 /// effect, against those that came before.
 fn refused(case: &Case<'_>) -> Option<Stamp> {
-    if case.observer == case.owner {
+    if case.observer == case.owner || case.defect == Defect::Foreign {
         return None;
     }
     let (message, taken) = case
@@ -126,10 +126,11 @@ pub(super) fn a10(case: &Case<'_>) -> bool {
 /// G1: rounds are under way and nobody applies them, because a node that is in a view does not
 /// answer.
 pub(super) fn g1(case: &Case<'_>) -> bool {
-    let is_unanswered = |sent: EventId, from: NodeIx, to: NodeIx| {
-        let is_gone = match case.log.lost(sent, case.at) {
-            Some(DropReason::Loss) | None => false,
-            Some(
+    let is_unanswered = |sent: &Event, to: NodeIx| {
+        let is_gone = match case.log.fate(sent, case.at) {
+            Fate::Handled | Fate::OnTheWay | Fate::Lost(DropReason::Loss) => false,
+            Fate::Waiting
+            | Fate::Lost(
                 DropReason::Cut
                 | DropReason::Stopped
                 | DropReason::NotRunning
@@ -137,36 +138,38 @@ pub(super) fn g1(case: &Case<'_>) -> bool {
                 | DropReason::Down,
             ) => true,
         };
-        is_gone && to != case.observer && case.log.is_member(from, to, sent)
+        is_gone && to != case.observer && case.log.is_member(sent.node, to, sent.id)
     };
+    let mut sent = case.log.sent(case.window());
     case.is_never_cured_by_a_round()
-        && case
-            .log
-            .sent(case.window())
-            .any(|(event, to, kind)| is_round(kind) && is_unanswered(event.id, event.node, to))
+        && sent.any(|(event, to, kind)| is_round(kind) && is_unanswered(event, to))
 }
 
-/// G7: a message of the propagation, or of a round, was lost, and what it carried went no further.
+/// G7: a message of the propagation, or of a round, was lost or went to a node that does not
+/// answer, and what it carried went no further.
 pub(super) fn g7(case: &Case<'_>) -> bool {
-    let news = case.log.cause(case.truth_since());
-    let is_of_news = |sent: EventId| {
-        let root = case.log.root(sent);
+    let (truth, at) = (case.truth_since(), case.at);
+    let news = case.log.cause(truth);
+    let is_of_news = |sent: &Event| {
+        let root = case.log.root(sent.id);
         case.log.cause(root) == news && case.log.sender(root) == Some(case.owner)
     };
-    let (truth, at) = (case.truth_since(), case.at);
-    let is_lost = |sent: EventId| case.log.lost(sent, at).is_some();
-    let lost_propagation = || {
+    let is_stuck = |sent: &Event| match case.log.fate(sent, at) {
+        Fate::Handled | Fate::OnTheWay => false,
+        Fate::Waiting | Fate::Lost(_) => true,
+    };
+    let stuck_propagation = || {
+        let mut sent = case.log.sent((truth, at));
         !case.has_heard(news, at)
-            && case.log.sent((truth, at)).any(|(event, _, kind)| {
-                kind == "gossip.propagate" && is_of_news(event.id) && is_lost(event.id)
+            && sent.any(|(event, _, kind)| {
+                kind == "gossip.propagate" && is_of_news(event) && is_stuck(event)
             })
     };
-    let lost_round = || {
-        case.log
-            .sent(case.window())
-            .any(|(event, _, kind)| is_round(kind) && is_lost(event.id))
+    let stuck_round = || {
+        let mut sent = case.log.sent(case.window());
+        sent.any(|(event, _, kind)| is_round(kind) && is_stuck(event))
     };
-    case.is_never_cured_by_a_round() && (lost_propagation() || lost_round())
+    case.is_never_cured_by_a_round() && (stuck_propagation() || stuck_round())
 }
 
 /// G8: no round was started, because no node that could is the first of its view and has hosted
@@ -182,7 +185,7 @@ pub(super) fn g8(case: &Case<'_>) -> bool {
                 .iter()
                 .min()
                 .is_none_or(|first| first == case.log.name(node));
-            if is_first && case.log.has_hosted(node, timer) && view.len() > 1 {
+            if is_first && case.log.has_latched(node, timer) && view.len() > 1 {
                 return false;
             }
         }
