@@ -1,7 +1,7 @@
 //! The campaign's process: which worker makes which run, and what becomes of workers that are
 //! late, lost or grown. It runs no strategy itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -22,6 +22,9 @@ const AHEAD: usize = 2;
 
 /// How long a worker may take to say that it is ready.
 const STARTUP: Duration = Duration::from_secs(60);
+
+/// How far runs may be ahead of one that is not done: what bounds the failures that wait for it.
+const WINDOW: u64 = 10_000;
 
 /// How often an idle conductor looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -47,6 +50,8 @@ pub(super) enum Job {
     },
     /// Make it again, in a fresh process.
     Again {
+        /// Its place.
+        place: u64,
         /// The run.
         case: Case,
         /// What it came to the first time.
@@ -106,7 +111,12 @@ pub(super) struct Conductor<'a, O> {
     returned: VecDeque<(u64, Case)>,
     last_number: u64,
     last_worker: WorkerId,
-    begun: Instant,
+    since: Instant,
+    /// Places whose run was begun and is not done.
+    begun: BTreeSet<u64>,
+    /// Failures that wait for the runs before them, by their place: which failures are shrunk must
+    /// not depend on which run is done first.
+    parked: BTreeMap<u64, (Case, Record, Vec<Option<String>>)>,
     /// Runs that failed, those whose record waits included.
     failures: u64,
     /// Whether all runs have been begun.
@@ -145,7 +155,9 @@ impl<'a, O: Observer> Conductor<'a, O> {
             returned: VecDeque::new(),
             last_number: READY,
             last_worker: 0,
-            begun: Instant::now(),
+            since: Instant::now(),
+            begun: BTreeSet::new(),
+            parked: BTreeMap::new(),
             drained: false,
             end: None,
         }
@@ -162,7 +174,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
             if self
                 .limits
                 .budget
-                .is_some_and(|budget| self.begun.elapsed() >= budget)
+                .is_some_and(|budget| self.since.elapsed() >= budget)
             {
                 self.close(End::Budget);
             }
@@ -191,7 +203,14 @@ impl<'a, O: Observer> Conductor<'a, O> {
 
     /// Begins no further run.
     fn close(&mut self, end: End) {
-        self.end.get_or_insert((end, Instant::now()));
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some((end, Instant::now()));
+        for (place, _) in self.returned.drain(..) {
+            self.begun.remove(&place);
+        }
+        self.unpark();
     }
 
     /// Once no further run is begun, shrinking has a little time left.
@@ -276,13 +295,18 @@ impl<'a, O: Observer> Conductor<'a, O> {
         if self.end.is_some() {
             return None;
         }
-        let run = self.returned.pop_front();
-        let run = run.or_else(|| {
-            let place = open.next()?;
-            Some((place, self.plan.case(place)))
-        });
-        self.drained = run.is_none();
-        run
+        if let Some(run) = self.returned.pop_front() {
+            return Some(run);
+        }
+        let first = self.begun.first().copied();
+        if first.is_some_and(|first| self.begun.last().is_some_and(|last| last - first >= WINDOW)) {
+            return None;
+        }
+        let place = open.next();
+        self.drained = place.is_none();
+        let place = place?;
+        self.begun.insert(place);
+        Some((place, self.plan.case(place)))
     }
 
     fn start(&mut self, fresh: bool) -> Result<WorkerId, CampaignError> {
@@ -343,7 +367,11 @@ impl<'a, O: Observer> Conductor<'a, O> {
             return Ok(());
         };
         let grown = match (hand.memory, reply.memory) {
-            (Some(first), Some(now)) => now.saturating_sub(first) > GROWTH,
+            (Some(first), Some(now)) => {
+                let growth = now.saturating_sub(first);
+                self.summary.growth = self.summary.growth.max(growth);
+                growth > GROWTH
+            }
             (None, Some(now)) => {
                 hand.memory = Some(now);
                 false
@@ -387,7 +415,10 @@ impl<'a, O: Observer> Conductor<'a, O> {
         };
         for (_, job) in hand.jobs {
             match job {
-                Job::Trial { place, case } => self.returned.push_back((place, case)),
+                Job::Trial { place, case } if self.end.is_none() => {
+                    self.returned.push_back((place, case));
+                }
+                Job::Trial { place, .. } => drop(self.begun.remove(&place)),
                 Job::Again { .. } | Job::Shrink(_) => self.fresh.push_back(job),
             }
         }
@@ -451,32 +482,58 @@ impl<'a, O: Observer> Conductor<'a, O> {
 
     /// A run was made.
     fn done(&mut self, job: Job, record: Record, hints: Vec<Option<String>>) {
-        let (case, record, hints) = match job {
-            Job::Trial { case, .. } if self.confirmed.wants(&record, self.limits.confirm) => {
-                let first = Box::new(record);
-                self.fresh.push_back(Job::Again { case, first, hints });
+        let (place, case, record, hints) = match job {
+            Job::Trial { place, case } if self.confirmed.wants(&record, self.limits.confirm) => {
+                self.fresh.push_back(Job::Again {
+                    place,
+                    case,
+                    first: Box::new(record),
+                    hints,
+                });
                 return;
             }
-            Job::Trial { case, .. } => (case, record, hints),
-            Job::Again { case, first, hints } => {
-                (case, self.confirmed.judge(*first, record), hints)
-            }
+            Job::Trial { place, case } => (place, case, record, hints),
+            Job::Again {
+                place,
+                case,
+                first,
+                hints,
+            } => (place, case, self.confirmed.judge(*first, record), hints),
             Job::Shrink(_) => return,
         };
-        let failed = !matches!(record.verdict, Ending::Pass | Ending::Inconclusive);
-        let record = match &self.limits.shrinking {
-            Some(rule) if record.verdict == Ending::Fail && self.end.is_none() => {
-                self.catches.offer(&case, record, &hints, rule)
-            }
-            Some(_) | None => Some(record),
-        };
-        if let Some(record) = record {
-            self.publish(&record);
+        self.begun.remove(&place);
+        match record.verdict {
+            Ending::Pass | Ending::Inconclusive => self.publish(&record),
+            Ending::Fail
+            | Ending::TimedOut
+            | Ending::WorkerLost
+            | Ending::NotReproduced
+            | Ending::Mismatch
+            | Ending::Bug => drop(self.parked.insert(place, (case, record, hints))),
         }
-        self.failures += u64::from(failed);
-        let most = self.limits.max_failures;
-        if most.is_some_and(|most| self.failures >= most) {
-            self.close(End::MaxFailures);
+        self.unpark();
+    }
+
+    /// Takes the failures in whose place all runs before are done.
+    fn unpark(&mut self) {
+        while let Some(entry) = self.parked.first_entry()
+            && self.begun.first().is_none_or(|first| first > entry.key())
+        {
+            let (case, record, hints) = entry.remove();
+            let record = match &self.limits.shrinking {
+                Some(rule) if record.verdict == Ending::Fail && self.end.is_none() => {
+                    self.catches.offer(&case, record, &hints, rule)
+                }
+                Some(_) | None => Some(record),
+            };
+            if let Some(record) = record {
+                self.publish(&record);
+            }
+            self.failures += 1;
+            let most = self.limits.max_failures;
+            if most.is_some_and(|most| self.failures >= most) {
+                self.close(End::MaxFailures);
+            }
         }
     }
 

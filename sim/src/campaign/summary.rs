@@ -22,7 +22,7 @@ pub enum End {
     Stopped,
 }
 
-/// What a campaign's records say together. It depends on the records alone, not on their order.
+/// What a campaign's records say together, in whichever order they came.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// How many runs ended how.
@@ -41,6 +41,9 @@ pub struct Summary {
     /// Runs that ended otherwise than an oracle says, the lowest seeds first, at most 20 per
     /// ending.
     pub odd: BTreeMap<Ending, Vec<Odd>>,
+    /// The most that a worker's memory grew by after its first run, in bytes; 0 if workers cannot
+    /// tell.
+    pub growth: u64,
 }
 
 /// What was run of a strategy.

@@ -27,6 +27,7 @@ use super::render::number::{counted, grouped};
 use super::{Context, Stop};
 
 mod known;
+mod odd;
 mod reach;
 mod request;
 mod saved;
@@ -254,12 +255,17 @@ impl<'a> Book<'a> {
 
     fn print(&self, account: Account<'_>, summary: &Summary) -> Result<(), Stop> {
         let output = &self.context.output;
+        let odd = odd::render(summary, account.parameters);
         match self.format {
             CampaignFormat::Human => {
                 output.line(reach::render(summary))?;
+                output.write(|out| out.write_all(odd.as_bytes()))?;
                 output.line(summary::render(account))
             }
             CampaignFormat::Json => {
+                if !odd.is_empty() {
+                    output.note(odd.trim_end());
+                }
                 if let Some((key, group)) = self.tally.groups_by_seed().first() {
                     output.note(account.repeat(key, group));
                 }
@@ -267,6 +273,7 @@ impl<'a> Book<'a> {
             }
             CampaignFormat::Github => {
                 output.line(reach::render(summary))?;
+                output.write(|out| out.write_all(odd.as_bytes()))?;
                 github::tell(account, self.context)?;
                 output.line(summary::render(account))
             }

@@ -45,6 +45,10 @@ pub(super) fn render(summary: &Summary) -> String {
             );
         }
     }
+    if summary.growth > 0 {
+        let growth = counted(summary.growth, "byte");
+        line(&mut text, format_args!("workers grew by at most {growth}"));
+    }
     for family in summary.idle_families() {
         let runs = summary.families.get(family).map_or(0, |reach| reach.on);
         line(

@@ -1,0 +1,254 @@
+//! Strategies that misbehave: PubSub, with one fault each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hublab::strategies::pubsub::{JoinData, PubSubMessage};
+use hublab::strategies::strategy::{Claim, Condition, ConfigError};
+use hublab::strategies::{
+    Context, Members, NodeId, PubSub, PubSubConfig, Requests, Snapshot, Strategy, Synchronization,
+};
+
+/// What a strategy does that it should not, once it runs.
+pub trait Fault: Send + 'static {
+    const NAME: &'static str;
+    fn strike(_cx: &mut Context<'_, PubSubMessage>) {}
+    /// Called when a run is prepared.
+    fn prepare() {}
+}
+
+/// PubSub with a fault at every periodic round.
+pub struct Unruly<F> {
+    inner: PubSub,
+    fault: std::marker::PhantomData<F>,
+}
+
+impl<F: Fault> Synchronization for Unruly<F> {
+    type Message = PubSubMessage;
+    type SyncData = Snapshot;
+    type JoinData = JoinData;
+
+    fn propagate(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        requests: Requests,
+        members: &Members,
+    ) {
+        self.inner.propagate(cx, requests, members);
+    }
+
+    fn init_sync(&mut self, cx: &mut Context<'_, PubSubMessage>, cluster_nodes: &[NodeId]) {
+        F::strike(cx);
+        self.inner.init_sync(cx, cluster_nodes);
+    }
+
+    fn handle_synchronization(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        data: &Snapshot,
+        from: &NodeId,
+    ) {
+        self.inner.handle_synchronization(cx, data, from);
+    }
+
+    fn broadcast_local_data(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        data: &Snapshot,
+        to: &[NodeId],
+    ) {
+        self.inner.broadcast_local_data(cx, data, to);
+    }
+
+    fn handle_node_join_data(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        data: &JoinData,
+        from: &NodeId,
+    ) {
+        self.inner.handle_node_join_data(cx, data, from);
+    }
+
+    fn handle_message(
+        &mut self,
+        cx: &mut Context<'_, PubSubMessage>,
+        from: &NodeId,
+        message: &PubSubMessage,
+    ) {
+        self.inner.handle_message(cx, from, message);
+    }
+
+    fn sync_interval(&self) -> Duration {
+        self.inner.sync_interval()
+    }
+}
+
+impl<F: Fault> Strategy for Unruly<F> {
+    const NAME: &'static str = F::NAME;
+    const SUMMARY: &'static str = "PubSub with a fault";
+    type Config = PubSubConfig;
+
+    fn new(config: &PubSubConfig) -> Result<Self, ConfigError> {
+        F::prepare();
+        Ok(Self {
+            inner: PubSub::new(config)?,
+            fault: std::marker::PhantomData,
+        })
+    }
+
+    fn claims() -> &'static [Claim] {
+        const {
+            &[Claim {
+                oracle: "own_truth",
+                condition: Condition::ALWAYS,
+                narrowed_by: &[],
+            }]
+        }
+    }
+}
+
+/// Behaves differently in every process.
+pub struct Moody;
+
+impl Fault for Moody {
+    const NAME: &'static str = "moody";
+
+    fn strike(cx: &mut Context<'_, PubSubMessage>) {
+        cx.set_timer(
+            0,
+            Duration::from_micros(1_000 + u64::from(std::process::id())),
+        );
+    }
+}
+
+/// Panics.
+pub struct Nervous;
+
+impl Fault for Nervous {
+    const NAME: &'static str = "nervous";
+
+    fn strike(_: &mut Context<'_, PubSubMessage>) {
+        panic!("out of nerve");
+    }
+}
+
+/// Panics where no run catches it, as only a bug does.
+pub struct Stillborn;
+
+impl Fault for Stillborn {
+    const NAME: &'static str = "stillborn";
+
+    fn prepare() {
+        panic!("never began");
+    }
+}
+
+/// Never returns.
+pub struct Endless;
+
+impl Fault for Endless {
+    const NAME: &'static str = "endless";
+
+    fn strike(_: &mut Context<'_, PubSubMessage>) {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// Takes all the memory that it can get.
+pub struct Greedy;
+
+impl Fault for Greedy {
+    const NAME: &'static str = "greedy";
+
+    fn strike(_: &mut Context<'_, PubSubMessage>) {
+        let mut hoard = Vec::new();
+        loop {
+            hoard.push(vec![1_u8; 1 << 20]);
+        }
+    }
+}
+
+/// Calls itself until its stack ends.
+pub struct Deep;
+
+impl Deep {
+    fn fall(depth: u64) -> u64 {
+        let here = std::hint::black_box([depth; 64]);
+        if std::hint::black_box(true) {
+            Self::fall(depth + 1) + here[7]
+        } else {
+            0
+        }
+    }
+}
+
+impl Fault for Deep {
+    const NAME: &'static str = "deep";
+
+    fn strike(_: &mut Context<'_, PubSubMessage>) {
+        std::hint::black_box(Self::fall(0));
+    }
+}
+
+/// Throws its own children out of its registry.
+pub struct Forgetful;
+
+impl Fault for Forgetful {
+    const NAME: &'static str = "forgetful";
+
+    fn strike(cx: &mut Context<'_, PubSubMessage>) {
+        let node = cx.node().clone();
+        if let Some(own) = cx.broadcastable_local_data() {
+            cx.detach_data(&node, &own);
+        }
+    }
+}
+
+/// How often a strategy of this process was made.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+/// Does something else the longer its process lives.
+pub struct Aging;
+
+impl Fault for Aging {
+    const NAME: &'static str = "aging";
+
+    fn prepare() {
+        MADE.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn strike(cx: &mut Context<'_, PubSubMessage>) {
+        let age = MADE.load(Ordering::Relaxed);
+        cx.set_timer(0, Duration::from_micros(1_000 + age));
+    }
+}
+
+/// Panics, but not in the first runs of a process.
+pub struct Weary;
+
+impl Fault for Weary {
+    const NAME: &'static str = "weary";
+
+    fn prepare() {
+        MADE.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn strike(_: &mut Context<'_, PubSubMessage>) {
+        assert!(MADE.load(Ordering::Relaxed) < 60, "too old for this");
+    }
+}
+
+/// Writes to standard output, as if it was debugged, and into the middle of lines.
+pub struct Chatty;
+
+impl Fault for Chatty {
+    const NAME: &'static str = "chatty";
+
+    #[expect(clippy::print_stdout, reason = "that is its fault")]
+    fn strike(_: &mut Context<'_, PubSubMessage>) {
+        println!("hublab-worker {{\"number\":1}}");
+        print!("hublab-worker ");
+    }
+}
