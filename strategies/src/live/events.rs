@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::children::StopReason;
 use super::mirror::Mirror;
-use crate::child::Row;
+use crate::child::{Metadata, Row};
 use crate::name::{ChildId, NameHasher, NodeId, Pid};
 use crate::runtime::DownReason;
 
@@ -54,6 +54,8 @@ pub enum HubEvent {
         child: ChildId,
         /// Its process.
         pid: Pid,
+        /// Its metadata.
+        metadata: Metadata,
     },
     /// A child's process failed or panicked, and will get a successor.
     ChildCrashed {
@@ -307,6 +309,7 @@ mod tests {
         let started = |child: &str| HubEvent::ChildStarted {
             child: child.into(),
             pid: "p".into(),
+            metadata: Metadata::default(),
         };
         let mut watch = fanout.watch(&"a".into(), &Mirror::new());
         fanout.publish(&started("b"));

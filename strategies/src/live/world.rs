@@ -13,6 +13,7 @@ use super::Transport;
 use super::children::{StopReason, Supervisor};
 use super::error::ChildError;
 use super::events::HubEvent;
+use super::observer::Observer;
 use super::requests::Requests;
 use super::shared::Shared;
 use super::stats::Tally;
@@ -46,6 +47,7 @@ pub(super) struct World<M> {
     pub(super) shared: Arc<Shared>,
     pub(super) supervisor: Supervisor,
     pub(super) requests: Requests,
+    observer: Option<Arc<dyn Observer>>,
     /// The peers whose connection is up, as the hub knows it.
     up: BTreeSet<NodeId>,
     /// Peers that were connected and are not now; no more than [`GONE`].
@@ -69,6 +71,7 @@ impl<M: Message> World<M> {
         transport: Transport,
         shared: Arc<Shared>,
         supervisor: Supervisor,
+        observer: Option<Arc<dyn Observer>>,
         seed: u64,
     ) -> Self {
         Self {
@@ -77,6 +80,7 @@ impl<M: Message> World<M> {
             shared,
             supervisor,
             requests: Requests::default(),
+            observer,
             up: BTreeSet::new(),
             gone: BTreeSet::new(),
             announced: None,
@@ -159,6 +163,9 @@ impl<M: Message> World<M> {
     }
 
     pub(super) fn publish(&self, event: &HubEvent) {
+        if let Some(observer) = &self.observer {
+            observer.event(event);
+        }
         self.shared.fanout.publish(event);
     }
 
@@ -200,9 +207,15 @@ impl<M: Message> World<M> {
     /// Hands bytes to the transport, counted as sent even if they cannot be.
     fn hand_over(&mut self, to: &NodeId, channel: Channel, kind: &'static str, bytes: Bytes) {
         let length = bytes.len() as u64;
+        if let Some(observer) = &self.observer {
+            observer.sent(to, kind, length);
+        }
         let sent = self.transport.send(to, channel, kind, bytes);
         if let Err(error) = &sent {
             tracing::debug!(node = %self.node, %to, kind, length, %error, "message was not sent");
+            if let Some(observer) = &self.observer {
+                observer.unsent(to, kind);
+            }
             self.dial(to);
         }
         self.tally(|tally| {
@@ -226,7 +239,8 @@ impl<M: Message> World<M> {
         let RowChange { child, after, .. } = change;
         let after = after.filter(|row| !row.is_empty()).map(Arc::from);
         let before = self.shared.mirror.put(&child, after.as_ref());
-        if self.shared.fanout.is_read() && (before.is_some() || after.is_some()) {
+        let is_read = self.observer.is_some() || self.shared.fanout.is_read();
+        if is_read && (before.is_some() || after.is_some()) {
             self.publish(&HubEvent::Row {
                 child,
                 before,
@@ -238,7 +252,11 @@ impl<M: Message> World<M> {
     fn children_changed(&mut self, fact: Fact) {
         let child = fact.child;
         let event = match fact.change {
-            Change::Started { pid, .. } => HubEvent::ChildStarted { child, pid },
+            Change::Started { pid, metadata, .. } => HubEvent::ChildStarted {
+                child,
+                pid,
+                metadata,
+            },
             Change::Restarted { pid } => HubEvent::ChildRestarted { child, pid },
             Change::Stopped { pid } => {
                 let reason = self.ending.take().unwrap_or(StopReason::Stopped);
@@ -276,6 +294,9 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
         for node in to {
             if *node == self.node {
                 let length = message.size_model().bytes();
+                if let Some(observer) = &self.observer {
+                    observer.sent(node, kind, length);
+                }
                 self.tally(|tally| {
                     let traffic = tally.messages.entry(kind).or_default();
                     traffic.sent += 1;

@@ -116,6 +116,16 @@ pub enum FilterVerdict {
     Delay(Duration),
     /// Never sent.
     Drop,
+    /// Sent after this time, and perhaps a second time.
+    Copies {
+        /// The delay of the message.
+        first: Duration,
+        /// The delay of its copy, if there is one.
+        second: Option<Duration>,
+        /// Whether the two keep the order of their channel; if not, what is ready earlier
+        /// overtakes.
+        ordered: bool,
+    },
 }
 
 /// Why a transport could not start. Nothing is left running.

@@ -211,10 +211,18 @@ impl Transport {
             .get(to)
             .cloned()
             .ok_or(SendRefused::NotConnected)?;
-        let Some(ready) = shared.departure(to, Some(channel), length) else {
+        let Some(departure) = shared.departures(to, Some(channel), length) else {
             return Ok(());
         };
-        match peer.outbox.push(channel.id, bytes, ready) {
+        let push = |bytes, ready| match departure.ordered && channel.ordered {
+            true => peer.outbox.push(channel.id, bytes, ready),
+            false => peer.outbox.push_unordered(channel.id, bytes, ready),
+        };
+        let copied = match departure.second {
+            Some(ready) => push(bytes.clone(), Some(ready)),
+            None => Ok(()),
+        };
+        match copied.and_then(|()| push(bytes, departure.first)) {
             Ok(()) => {
                 add(&shared.report.messages_sent, 1);
                 add(&shared.report.message_bytes_sent, length);

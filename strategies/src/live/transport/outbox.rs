@@ -90,6 +90,25 @@ impl Outbox {
         bytes: Bytes,
         ready: Option<Instant>,
     ) -> Result<(), PushError> {
+        self.push_with(channel, bytes, |queue, bytes| queue.push(bytes, ready))
+    }
+
+    /// Queues a message that overtakes those of its channel that are held back longer.
+    pub(super) fn push_unordered(
+        &self,
+        channel: u8,
+        bytes: Bytes,
+        ready: Option<Instant>,
+    ) -> Result<(), PushError> {
+        self.push_with(channel, bytes, |queue, bytes| queue.insert(bytes, ready))
+    }
+
+    fn push_with(
+        &self,
+        channel: u8,
+        bytes: Bytes,
+        put: impl FnOnce(&mut Queue, Bytes),
+    ) -> Result<(), PushError> {
         let mut queues = self.lock();
         let bound = queues.channel_bytes_max;
         let cost = bytes.len() + OVERHEAD_BYTES;
@@ -98,7 +117,7 @@ impl Outbox {
         if queue.bytes + cost > bound {
             return Err(PushError::Full);
         }
-        queue.push(bytes, ready);
+        put(queue, bytes);
         queues.bytes += cost;
         drop(queues);
         self.wake.notify_one();
@@ -221,6 +240,22 @@ impl Queue {
         let ready = self.items.back().and_then(|last| last.ready).max(ready);
         self.bytes += bytes.len() + OVERHEAD_BYTES;
         self.items.push_back(Item { bytes, ready });
+    }
+
+    /// Puts a message before those that are held back longer, but for one that is half sent.
+    fn insert(&mut self, bytes: Bytes, ready: Option<Instant>) {
+        let waits_longer = |item: &Item| item.ready > ready;
+        let half_sent = usize::from(self.sent > 0);
+        let behind = self
+            .items
+            .iter()
+            .skip(half_sent)
+            .rev()
+            .take_while(|item| waits_longer(item))
+            .count();
+        self.bytes += bytes.len() + OVERHEAD_BYTES;
+        let place = self.items.len() - behind;
+        self.items.insert(place, Item { bytes, ready });
     }
 
     fn front(&self, now: Instant) -> Option<&Item> {
@@ -361,6 +396,26 @@ mod tests {
         plain.clear();
         assert_eq!(outbox.fill(later, &mut plain), Filled::Some);
         assert!(plain.windows(6).any(|window| window == b"behind"));
+    }
+
+    #[test]
+    fn an_unordered_message_overtakes_what_is_held_back_longer() {
+        let outbox = Outbox::new(1000, 1000);
+        let later = Instant::now() + std::time::Duration::from_secs(60);
+        let push = |text: &'static [u8], ready| {
+            outbox
+                .push_unordered(0, Bytes::from_static(text), ready)
+                .unwrap();
+        };
+        push(b"late", Some(later));
+        push(b"first", None);
+        push(b"second", None);
+        let mut plain = Vec::new();
+        assert_eq!(outbox.fill(later, &mut plain), Filled::Some);
+        let mut frame = Bytes::from(plain);
+        let records = std::iter::from_fn(|| record::next(&mut frame).unwrap());
+        let texts: Vec<Bytes> = records.map(|(_, _, body)| body).collect();
+        assert_eq!(texts, ["first", "second", "late"]);
     }
 
     #[test]

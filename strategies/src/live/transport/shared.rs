@@ -57,6 +57,16 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// When something may be sent.
+pub(super) struct Departure {
+    /// `None`: at once.
+    pub(super) first: Option<Instant>,
+    /// When a copy of it may be, if one is wanted.
+    pub(super) second: Option<Instant>,
+    /// Whether they keep their places in the channel.
+    pub(super) ordered: bool,
+}
+
 impl Shared {
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
@@ -95,14 +105,36 @@ impl Shared {
         channel: Option<Channel>,
         bytes: usize,
     ) -> Option<Option<Instant>> {
-        match self.judge(to, channel, bytes) {
-            FilterVerdict::Pass => Some(None),
-            FilterVerdict::Delay(delay) => Some(Some(Instant::now() + delay.min(TIME_MAX))),
+        let departure = self.departures(to, channel, bytes);
+        departure.map(|departure| departure.first)
+    }
+
+    /// [`Self::departure`], with the copy that the filter may want.
+    pub(super) fn departures(
+        &self,
+        to: &NodeId,
+        channel: Option<Channel>,
+        bytes: usize,
+    ) -> Option<Departure> {
+        let after = |delay: Duration| Instant::now() + delay.min(TIME_MAX);
+        let (first, second, ordered) = match self.judge(to, channel, bytes) {
+            FilterVerdict::Pass => (None, None, true),
+            FilterVerdict::Delay(delay) => (Some(after(delay)), None, true),
+            FilterVerdict::Copies {
+                first,
+                second,
+                ordered,
+            } => (Some(after(first)), second.map(after), ordered),
             FilterVerdict::Drop => {
                 add(&self.report.messages_filtered, 1);
-                None
+                return None;
             }
-        }
+        };
+        Some(Departure {
+            first,
+            second,
+            ordered,
+        })
     }
 
     /// Says something to a peer's transport.
