@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use super::builder::Builder;
 use super::children::StopReason;
@@ -206,16 +207,16 @@ impl Hub {
     ) -> Result<Vec<ChildOutcome>, HubStopped> {
         let specs: Vec<_> = specs.into_iter().collect();
         let (count, nodes) = (specs.len(), options.nodes.len());
-        tracing::debug!(node = %self.node(), count, nodes, "start children");
-        self.request(|reply| Order::Start {
+        let span = tracing::debug_span!("start_children", node = %self.node(), count, nodes);
+        let started = self.request(|reply| Order::Start {
             specs,
             metadata: options.metadata,
             nodes: options.nodes,
             announce: options.announce,
             timeout: options.timeout,
             reply,
-        })
-        .await
+        });
+        started.instrument(span).await
     }
 
     /// Stops children wherever this node believes them to run, and tells the cluster. The outcomes
@@ -241,15 +242,15 @@ impl Hub {
     ) -> Result<Vec<ChildOutcome>, HubStopped> {
         let children: Vec<_> = children.into_iter().map(Into::into).collect();
         let nodes: Vec<_> = nodes.into_iter().map(Into::into).collect();
-        let count = children.len();
-        tracing::debug!(node = %self.node(), count, nodes = nodes.len(), "stop children");
-        self.request(|reply| Order::Stop {
+        let (count, asked) = (children.len(), nodes.len());
+        let span = tracing::debug_span!("stop_children", node = %self.node(), count, nodes = asked);
+        let stopped = self.request(|reply| Order::Stop {
             children,
             nodes,
             timeout: TIMEOUT,
             reply,
-        })
-        .await
+        });
+        stopped.instrument(span).await
     }
 
     /// Gives a child of this node a new process, whose pid is propagated. A child that does not run
@@ -308,7 +309,9 @@ impl Hub {
         let (reply, answer) = oneshot::channel();
         let sent = self.orders.send(order(reply)).await;
         sent.map_err(|_| HubStopped)?;
-        answer.await.map_err(|_| HubStopped)
+        let answered = answer.await.map_err(|_| HubStopped)?;
+        tracing::debug!("answered");
+        Ok(answered)
     }
 }
 
