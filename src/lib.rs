@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | [`strategies`] | one node of the registry, without any input or output of its own: write a strategy with it, or use one in a program |
 //! | [`sim`] | the simulated world: scenario files, network, faults, trace, oracles, reports |
+//! | [`live`] | scenario files on real hubs and sockets |
 //! | [`cli`] | the command line; it renders what the others compute, and judges nothing |
 //!
 //! # A run from a program
@@ -46,6 +47,7 @@
 //! ```
 
 pub mod cli;
+pub mod live;
 
 pub use hublab_sim as sim;
 pub use hublab_sim::catalog::Catalog;
@@ -55,3 +57,8 @@ pub use hublab_strategies as strategies;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the Rust code of the guide for library users, and runs what ends by itself.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct Library;
