@@ -41,6 +41,7 @@
 //! | [`classify`] | which of them a failure is |
 //! | [`shrink`] | the smallest scenario that fails the same way |
 //! | [`campaign`] | many seeds: records, signatures |
+//! | [`witness`] | the same observers, for hubs that run elsewhere |
 //! | [`trace`] | events, the digest, capsules, and what is read back: replay, diff, why |
 //!
 //! # A run from text
@@ -101,4 +102,5 @@ pub mod stream;
 pub mod trace;
 pub mod twice;
 mod twin;
+pub mod witness;
 pub mod world;

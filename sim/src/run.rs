@@ -258,7 +258,7 @@ impl<T: 'static> Job<T> {
     }
 }
 
-fn make(
+pub(crate) fn make(
     scenario: &Scenario,
     strategy: &str,
     seed: u64,

@@ -14,6 +14,7 @@ use hublab_strategies::time::parse_duration;
 
 pub(super) mod corpus;
 pub(super) mod fuzz;
+pub(super) mod live;
 pub(super) mod merge;
 pub(super) mod node;
 pub(super) mod shrink;
@@ -56,7 +57,8 @@ impl Cli {
         let command = Self::command()
             .mut_subcommand("run", strategy)
             .mut_subcommand("explain", strategy)
-            .mut_subcommand("fuzz", strategy);
+            .mut_subcommand("fuzz", strategy)
+            .mut_subcommand("live", strategy);
         Self::from_arg_matches(&command.try_get_matches()?)
     }
 }
@@ -97,27 +99,40 @@ pub(super) enum Command {
     #[command(after_help = "Example: hublab list steps")]
     List(List),
     /// Save failures as scenario files, list them, and run them again
-    #[command(after_help = "Examples:\n  hublab corpus add out/failures/*.toml --corpus tests/corpus\n  \
-        hublab corpus run --corpus tests/corpus")]
+    #[command(
+        after_help = "Examples:\n  hublab corpus add out/failures/*.toml --corpus tests/corpus\n  \
+        hublab corpus run --corpus tests/corpus"
+    )]
     Corpus(corpus::Corpus),
     /// Run a campaign: generated scenarios, or files, over many seeds
-    #[command(after_help = "Examples:\n  hublab fuzz --seeds 0..10000 --budget 10m --out campaign\n  \
+    #[command(
+        after_help = "Examples:\n  hublab fuzz --seeds 0..10000 --budget 10m --out campaign\n  \
         hublab fuzz --strategy gossip --oracles all --seeds 0..200\n  \
         hublab fuzz scenarios/partition-then-heal.toml --seeds 0..1000\n\n\
         Every failure is made again in a fresh process before it is told, and shrunk to a small\n\
-        scenario file. Exit codes: 1 a failure; 4 a run is not the same again; 3 something is open.")]
+        scenario file. Exit codes: 1 a failure; 4 a run is not the same again; 3 something is open."
+    )]
     Fuzz(fuzz::Fuzz),
     /// Join the results of sharded campaigns
-    #[command(after_help = "Examples:\n  hublab merge shard-0 shard-1 shard-2 shard-3 --out all\n  \
-        hublab merge shard-* --format github")]
+    #[command(
+        after_help = "Examples:\n  hublab merge shard-0 shard-1 shard-2 shard-3 --out all\n  \
+        hublab merge shard-* --format github"
+    )]
     Merge(merge::Merge),
     /// Find the smallest scenario that fails as a capsule's does
-    #[command(after_help = "Examples:\n  hublab shrink out/lossy-gossip-7.capsule > small.toml\n  \
-        hublab shrink run.capsule --oracle no_resurrection --out small.toml")]
+    #[command(
+        after_help = "Examples:\n  hublab shrink out/lossy-gossip-7.capsule > small.toml\n  \
+        hublab shrink run.capsule --oracle no_resurrection --out small.toml"
+    )]
     Shrink(shrink::Shrink),
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = "Example: hublab schema > scenario.schema.json")]
     Schema,
+    /// Run a scenario file with real hubs on loopback sockets, in real time
+    #[command(
+        after_help = "Example: hublab live scenarios/partition-and-heal.toml --scale 0.1 --strategy gossip"
+    )]
+    Live(live::Live),
     /// Run one node of a real cluster, until SIGTERM or Ctrl-C: then it leaves
     #[command(
         after_help = "Log: HUBLAB_LOG=debug says more, HUBLAB_LOG=off nothing.\n\nExamples:\n  \

@@ -36,6 +36,7 @@ mod files;
 mod fuzz;
 mod interrupt;
 mod list;
+mod live;
 mod merge;
 mod node;
 mod output;
@@ -143,6 +144,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
         Command::Merge(args) => merge::merge(&args, context),
         Command::Shrink(args) => shrink::shrink(&args, context),
         Command::Schema => schema::schema(context),
+        Command::Live(args) => live::live(&args, context),
         Command::Node(args) => node::node(&args, context),
         Command::Ctl(args) => ctl::ctl(&args, context),
         Command::Capsule(args) => twice::capsule(&args, context),

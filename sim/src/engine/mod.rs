@@ -46,6 +46,7 @@ use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
+pub use script::{CHILD_KIND, Planned, planned};
 pub(crate) use state::WallClock;
 pub use state::{Child, NodeState};
 use state::{Timers, Waiting};

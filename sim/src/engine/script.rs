@@ -16,14 +16,41 @@ use crate::scenario::model::{Action, Audience, NodeIx, RawRequest, RawRow, Scena
 use crate::trace::event::{EventId, Payload, WORLD};
 
 /// The kind of program that scripted children run.
-pub(crate) const CHILD_KIND: &str = "child";
+pub const CHILD_KIND: &str = "child";
 
 /// One entry of the script: a step, or the healing that belongs to one.
-#[derive(Debug, Clone, Copy)]
-struct Planned {
-    at: Time,
-    step: u32,
-    healing: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    /// When.
+    pub at: Time,
+    /// The position of the step in the file, from 0.
+    pub step: u32,
+    /// Whether it is the step's `heal_after`.
+    pub healing: bool,
+}
+
+/// The steps of a resolved scenario, and the healings that belong to them, in the order in which
+/// they happen.
+#[must_use]
+pub fn planned(scenario: &Scenario) -> Vec<Planned> {
+    let mut queue = Vec::new();
+    for (step, number) in scenario.steps.iter().zip(0..) {
+        let at = fixed(step.at);
+        queue.push(Planned {
+            at,
+            step: number,
+            healing: false,
+        });
+        if let Some(after) = step.action.heal_after() {
+            queue.push(Planned {
+                at: Time(at.0 + fixed(after).0),
+                step: number,
+                healing: true,
+            });
+        }
+    }
+    queue.sort_by_key(|entry| (entry.at, entry.step, entry.healing));
+    queue
 }
 
 /// What is still to be done.
@@ -38,35 +65,10 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let mut queue = Vec::new();
-        for (step, number) in scenario.steps.iter().zip(0..) {
-            let at = fixed(step.at);
-            queue.push(Planned {
-                at,
-                step: number,
-                healing: false,
-            });
-            if let Action::Partition {
-                heal_after: Some(after),
-                ..
-            }
-            | Action::Cut {
-                heal_after: Some(after),
-                ..
-            } = step.action
-            {
-                queue.push(Planned {
-                    at: Time(at.0 + fixed(after).0),
-                    step: number,
-                    healing: true,
-                });
-            }
-        }
-        queue.sort_by_key(|entry| (entry.at, entry.step, entry.healing));
         Self {
             steps: scenario.steps.clone().into(),
             start: scenario.cluster.start.clone(),
-            queue: queue.into(),
+            queue: planned(scenario).into(),
             cuts: BTreeMap::new(),
         }
     }
@@ -272,6 +274,12 @@ fn row(raw: &RawRow) -> Row {
         entries: raw.entries.clone(),
         metadata: raw.metadata.clone(),
         expires_at: None,
+    }
+}
+
+impl From<&RawRequest> for Request {
+    fn from(raw: &RawRequest) -> Self {
+        request(raw)
     }
 }
 

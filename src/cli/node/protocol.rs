@@ -223,7 +223,7 @@ impl From<HubEvent> for Event {
                 node: node.to_string(),
                 reason: format!("{reason:?}").to_lowercase(),
             },
-            HubEvent::ChildStarted { child, pid } => Self::ChildStarted {
+            HubEvent::ChildStarted { child, pid, .. } => Self::ChildStarted {
                 child: child.to_string(),
                 pid: pid.to_string(),
             },

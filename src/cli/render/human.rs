@@ -24,7 +24,7 @@ pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, width: usize) 
     let mut figures = vec![figures(report)];
     figures.push(match &report.digest {
         Some(digest) => format!("digest {digest}"),
-        None => "no digest: the wall clock ended the run".to_owned(),
+        None => "no digest: the wall clock had a say".to_owned(),
     });
     figures.push(report.replay.clone());
     let sections = [

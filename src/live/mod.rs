@@ -1,0 +1,160 @@
+//! Scenario files on real hubs and real sockets, all on the loopback of this process.
+//!
+//! One hub per node of the file, each with its own sockets and tasks. The steps happen in real
+//! time, times a scale. A filter between hub and transport does what the file says of the network,
+//! and a [`Witness`] judges the run with the code that judges simulated ones.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `stage` | what hubs and script share: turns, the clock, the witness |
+//! | `cast` | the hubs: boots, stops, requests |
+
+mod cast;
+mod stage;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hublab_sim::catalog::Catalog;
+use hublab_sim::engine::planned;
+use hublab_sim::report::Report;
+use hublab_sim::scenario::{Action, Scenario, resolve, scaled};
+use hublab_sim::witness::{Witness, unwitnessed};
+use hublab_strategies::hub::HubConfig;
+use hublab_strategies::time::micros;
+use tokio::time::{Instant, sleep_until};
+
+use cast::Cast;
+use stage::Stage;
+
+/// The most nodes: each pair takes two sockets.
+pub const NODES_MAX: usize = 64;
+
+/// A connection that closes is noticed at once; what the file says must not be far from that.
+const CRASH_DETECTED_AFTER_MAX: Duration = Duration::from_millis(100);
+
+/// The scenario that a live run plays: resolved with a seed, and every duration times `scale`.
+#[must_use]
+pub fn prepared(scenario: &Scenario, seed: u64, scale: f64, catalog: &Catalog) -> Scenario {
+    scaled(&resolve(scenario, seed, catalog), scale)
+}
+
+/// Why a scenario cannot be run with real hubs under a strategy, one reason each; empty if it can.
+#[must_use]
+pub fn refusals(scenario: &Scenario, strategy: &str) -> Vec<String> {
+    let mut reasons = unwitnessed(scenario);
+    if !cast::is_known(strategy) {
+        reasons.push(format!(
+            "the strategy `{strategy}` has no live form: only `pubsub` and `gossip` do"
+        ));
+    }
+    let nodes = scenario.cluster.nodes.len();
+    if nodes > NODES_MAX {
+        reasons.push(format!(
+            "{nodes} nodes: at most {NODES_MAX} run in one process"
+        ));
+    }
+    if scenario.cluster.crash_detected_after > CRASH_DETECTED_AFTER_MAX {
+        reasons
+            .push("crash_detected_after: a connection that closes is noticed at once".to_owned());
+    }
+    let mut refused: Vec<&str> = Vec::new();
+    for step in &scenario.steps {
+        if let Some(why) = refusal(&step.action)
+            && !refused.contains(&step.action.name())
+        {
+            refused.push(step.action.name());
+            reasons.push(format!("step `{}`: {why}", step.action.name()));
+        }
+    }
+    reasons
+}
+
+fn refusal(action: &Action) -> Option<&'static str> {
+    match action {
+        Action::Clock { .. } => Some("real hubs read the clock of this machine"),
+        Action::View { .. } | Action::Rows { .. } => {
+            Some("it changes the inside of a node, which nothing on a real one can")
+        }
+        Action::Broadcast { .. } => Some("a real node has no command for it"),
+        Action::Join(_)
+        | Action::Leave(_)
+        | Action::Crash(_)
+        | Action::Restart(_)
+        | Action::Pause(_)
+        | Action::Resume(_)
+        | Action::Partition { .. }
+        | Action::Cut { .. }
+        | Action::Heal
+        | Action::Link(_)
+        | Action::StartChildren { .. }
+        | Action::StopChildren { .. }
+        | Action::RestartChild { .. }
+        | Action::Propagate { .. }
+        | Action::Sync(_) => None,
+    }
+}
+
+/// The settings that files do not have, times the scale that the scenario was [`prepared`] with.
+fn config(scale: f64) -> HubConfig {
+    let HubConfig {
+        janitor_interval,
+        tombstone_ttl,
+    } = HubConfig::default();
+    HubConfig {
+        janitor_interval: janitor_interval.mul_f64(scale),
+        tombstone_ttl: tombstone_ttl.mul_f64(scale),
+    }
+}
+
+/// Plays a scenario, [`prepared`] with this scale, with real hubs in real time. Must run in a tokio runtime that has
+/// its timers and its network enabled. When `interrupted` ends first, so does the run, and what it
+/// was to show is inconclusive.
+///
+/// # Errors
+/// The scenario is refused (see [`refusals`]), or a hub could not start; in words.
+pub async fn run(
+    scenario: &Scenario,
+    strategy: &str,
+    scale: f64,
+    interrupted: impl Future<Output = ()>,
+) -> Result<Report, String> {
+    let refused = refusals(scenario, strategy);
+    if !refused.is_empty() {
+        return Err(refused.join("; "));
+    }
+    let witness = Witness::new(scenario, strategy);
+    let stage = Arc::new(Stage::new(witness, &scenario.cluster.nodes));
+    let mut cast = Cast::new(scenario, strategy, config(scale), Arc::clone(&stage));
+    let played = tokio::select! {
+        played = play(scenario, &mut cast, &stage) => played.map(|()| true),
+        () = interrupted => Ok(false),
+    };
+    let witness = stage.take_witness();
+    let wall_us = micros(stage.epoch().elapsed());
+    cast.end().await;
+    let is_whole = played?;
+    witness
+        .map(|witness| witness.finish(is_whole, wall_us))
+        .ok_or_else(|| "the run has no witness".to_owned())
+}
+
+async fn play(scenario: &Scenario, cast: &mut Cast<'_>, stage: &Stage) -> Result<(), String> {
+    let epoch = Instant::from_std(stage.epoch());
+    let mut start = scenario.cluster.start.clone();
+    start.sort_unstable();
+    cast.boot(&start).await?;
+    for entry in planned(scenario) {
+        sleep_until(epoch + Duration::from_micros(entry.at.0)).await;
+        stage.between(|witness| witness.step(entry));
+        if let Some(step) = scenario.steps.get(entry.step as usize)
+            && !entry.healing
+        {
+            cast.act(&step.action).await?;
+        }
+        cast.network_changed();
+    }
+    sleep_until(epoch + scenario.run.duration).await;
+    Ok(())
+}
