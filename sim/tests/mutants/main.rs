@@ -120,6 +120,7 @@ fn every_oracle_has_two_mutants_aimed_at_it() {
 }
 
 /// The oracles that report a mutant, in so many scenarios or until its own one has.
+#[expect(clippy::print_stdout, reason = "the matrix is to be printed")]
 fn column(mutant: &Mutant, scenarios_each: usize) -> BTreeSet<String> {
     let begun = Instant::now();
     let (mut column, mut taken, mut is_hit) = (BTreeSet::new(), 0, false);
@@ -163,7 +164,7 @@ fn matrix(scenarios_each: usize) -> BTreeMap<&'static str, BTreeSet<&'static str
         let hit = columns.iter().filter(|(_, column)| column.contains(*name));
         (*name, hit.map(|(mutant, _)| *mutant).collect())
     };
-    oracle::NAMES.iter().map(|name| row(&name)).collect()
+    oracle::NAMES.iter().map(|name| row(name)).collect()
 }
 
 #[test]
