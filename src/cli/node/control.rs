@@ -280,7 +280,7 @@ impl Client {
     }
 
     async fn item(&mut self, item: Item) -> io::Result<()> {
-        self.write(Reply::Item(item)).await
+        self.write(Reply::Item(Box::new(item))).await
     }
 
     /// The last reply to a request.

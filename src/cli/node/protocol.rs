@@ -51,7 +51,7 @@ pub(in crate::cli) enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::cli) enum Reply {
-    Item(Item),
+    Item(Box<Item>),
     End {},
     Error(String),
 }
@@ -311,10 +311,7 @@ impl From<HubStats> for Item {
             "addresses": net.addresses,
             "refusals": refusals,
         });
-        match value {
-            serde_json::Value::Object(object) => Self::Stats(object),
-            other => Self::Stats([("stats".to_owned(), other)].into_iter().collect()),
-        }
+        Self::Stats(value.as_object().cloned().unwrap_or_default())
     }
 }
 
@@ -355,9 +352,10 @@ mod tests {
             Item::from(HubStats::default()),
         ];
         for item in items {
-            let line = serde_json::to_string(&Reply::Item(item.clone())).expect("it is JSON");
+            let line =
+                serde_json::to_string(&Reply::Item(Box::new(item.clone()))).expect("it is JSON");
             let read: Reply = serde_json::from_str(&line).expect(&line);
-            assert_eq!(read, Reply::Item(item));
+            assert_eq!(read, Reply::Item(Box::new(item)));
         }
     }
 
