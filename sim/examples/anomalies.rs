@@ -78,6 +78,7 @@ fn traced(
 #[derive(Default)]
 struct Met {
     runs: BTreeMap<&'static str, (u64, u64)>,
+    oracles: BTreeMap<&'static str, BTreeSet<String>>,
     nameless: BTreeMap<Signature, (u64, u64)>,
     failed: u64,
 }
@@ -97,7 +98,11 @@ impl Met {
         let mut names = BTreeSet::new();
         for (signature, violation) in firsts {
             match classifier.name(violation) {
-                Some(named) => drop(names.insert(named.id)),
+                Some(named) => {
+                    names.insert(named.id);
+                    let oracles = self.oracles.entry(named.id).or_default();
+                    oracles.insert(signature.oracle);
+                }
                 None => self.nameless.entry(signature).or_insert((0, seed)).0 += 1,
             }
         }
@@ -122,8 +127,8 @@ fn met(seeds: Range<u64>) -> Outcome<()> {
     }
     let strategies: Vec<&str> = all.keys().copied().collect();
     let runs = seeds.end - seeds.start;
-    println!("| anomaly | {} |", strategies.join(" | "));
-    println!("| --- |{}", " --- |".repeat(strategies.len()));
+    println!("| anomaly | {} | seen by |", strategies.join(" | "));
+    println!("| --- |{} --- |", " --- |".repeat(strategies.len()));
     for anomaly in anomaly::LIST {
         let cell = |met: &Met| match met.runs.get(anomaly.id) {
             Some((count, first)) => format!("{count} of {runs}, first at {first}"),
@@ -131,12 +136,11 @@ fn met(seeds: Range<u64>) -> Outcome<()> {
         };
         if all.values().any(|met| met.runs.contains_key(anomaly.id)) {
             let cells: Vec<String> = all.values().map(cell).collect();
-            println!(
-                "| {} {} | {} |",
-                anomaly.id,
-                anomaly.title,
-                cells.join(" | ")
-            );
+            let sets = all.values().filter_map(|met| met.oracles.get(anomaly.id));
+            let oracles: BTreeSet<&str> = sets.flatten().map(String::as_str).collect();
+            let oracles: Vec<&str> = oracles.into_iter().collect();
+            let (id, cells, oracles) = (anomaly.id, cells.join(" | "), oracles.join(", "));
+            println!("| {id} {} | {cells} | {oracles} |", anomaly.title);
         }
     }
     println!();

@@ -107,8 +107,12 @@ fn anomaly_line(anomaly: &anomaly::Anomaly) -> (String, String) {
         anomaly::Shown::By(scenario) => format!("[{scenario}]"),
         anomaly::Shown::Never(why) => format!("[no scenario: {why}]"),
     };
+    let seen_by = match anomaly.seen_by {
+        [] => String::new(),
+        oracles => format!(" [seen by {}]", oracles.join(", ")),
+    };
     (
         anomaly.id.to_owned(),
-        format!("{}: {} {shown}", anomaly.title, anomaly.summary),
+        format!("{}: {} {shown}{seen_by}", anomaly.title, anomaly.summary),
     )
 }

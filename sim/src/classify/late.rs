@@ -82,23 +82,25 @@ pub(super) fn a4(case: &Case<'_>) -> bool {
     }
 }
 
-/// A6: join data, which add and never remove, brought a stopped child back or left it standing.
-pub(super) fn a6(case: &Case<'_>) -> bool {
-    if case.defect != Defect::Ghost || case.dead.is_none() {
-        return false;
-    }
-    let ended = case.truth_since();
-    let brought = case.is_made_late()
+/// A6: join data, which add and never remove, brought a stopped child back.
+pub(super) fn a6_brought(case: &Case<'_>) -> bool {
+    case.defect == Defect::Ghost
+        && case.is_made_late()
         && case
             .message_of_owner(&["pubsub.join"])
-            .is_some_and(|message| case.was_true_at(message.sent));
-    let left = || {
-        let mut handled = case.log.handled(case.observer, case.window());
-        handled.any(|message| {
+            .is_some_and(|message| case.was_true_at(message.sent))
+}
+
+/// A6: join data, which add and never remove, came when the child had stopped, and left its row.
+pub(super) fn a6_left(case: &Case<'_>) -> bool {
+    let ended = case.truth_since();
+    let mut handled = case.log.handled(case.observer, case.window());
+    case.defect == Defect::Ghost
+        && case.dead.is_some()
+        && case.lacks_rounds_of_owner()
+        && handled.any(|message| {
             message.kind == "pubsub.join" && message.from == case.owner && message.sent > ended
         })
-    };
-    brought || (case.lacks_rounds_of_owner() && left())
 }
 
 /// G5: a propagation was handled a second time by a node that had forgotten the first.

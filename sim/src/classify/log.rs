@@ -8,6 +8,11 @@ use crate::engine::WallClock;
 use crate::scenario::model::{Action, ClockChange, NodeIx, Scenario};
 use crate::trace::event::{DropReason, Event, EventId, KindIx, Payload};
 
+/// Where what concerns an event stands in a table of all events.
+pub(super) fn place(id: EventId) -> usize {
+    usize::try_from(id).unwrap_or(usize::MAX)
+}
+
 /// One process of a child, from its start to its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Life<'a> {
@@ -70,20 +75,20 @@ pub(super) struct Shown<'a> {
 pub(super) struct Log<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) strategy: &'a str,
-    events: &'a [Event],
-    kinds: Vec<&'a str>,
+    pub(super) events: &'a [Event],
+    pub(super) kinds: Vec<&'a str>,
     rows: BTreeMap<(NodeIx, &'a ChildId), Vec<EventId>>,
     lives: BTreeMap<(NodeIx, &'a ChildId), Vec<Life<'a>>>,
     boots: Vec<Vec<Boot>>,
     views: Vec<Vec<EventId>>,
     steps: Vec<EventId>,
-    handled: Vec<Vec<EventId>>,
-    timers: Vec<Vec<EventId>>,
+    pub(super) handled: Vec<Vec<EventId>>,
+    pub(super) timers: Vec<Vec<EventId>>,
     peers: BTreeMap<(NodeIx, NodeIx), Vec<EventId>>,
     /// (cause, effect), in order.
     effects: Vec<(EventId, EventId)>,
     /// For each event that sends or handles a message, the first message of its chain.
-    roots: Vec<EventId>,
+    pub(super) roots: Vec<EventId>,
     /// The first message of a kind that a node sent for a cause, where that begins a chain.
     firsts: BTreeMap<(EventId, NodeIx, KindIx), EventId>,
 }
@@ -137,9 +142,9 @@ impl<'a> Log<'a> {
             Payload::PeerUp { peer, .. } | Payload::PeerDown { peer, .. } => {
                 self.peers.entry((node, *peer)).or_default().push(id);
             }
-            Payload::Sent { .. } => self.roots[id as usize] = self.root_of_send(event),
+            Payload::Sent { .. } => self.roots[place(id)] = self.root_of_send(event),
             Payload::Delivered { .. } => {
-                self.roots[id as usize] = self.roots[event.cause as usize];
+                self.roots[place(id)] = self.roots[place(event.cause)];
                 self.handled[node as usize].push(id);
             }
             Payload::Timer(_) => self.timers[node as usize].push(id),
@@ -182,7 +187,7 @@ impl<'a> Log<'a> {
         };
         match self.event(event.cause).map(|cause| &cause.payload) {
             Some(Payload::Delivered { kind: other, .. }) if other == kind => {
-                self.roots[event.cause as usize]
+                self.roots[place(event.cause)]
             }
             Some(_) | None => {
                 let first = (event.cause, event.node, *kind);
@@ -425,117 +430,6 @@ impl<'a> Log<'a> {
         news.iter()
             .filter(move |id| (from..=to).contains(id))
             .filter_map(|id| self.event(*id))
-    }
-
-    /// The message whose handling an event is; `None` if it is none.
-    pub(super) fn message(&self, handled: EventId) -> Option<Message<'a>> {
-        let event = self.event(handled)?;
-        let Payload::Delivered { from, kind, .. } = &event.payload else {
-            return None;
-        };
-        Some(Message {
-            kind: self.kinds.get(usize::from(*kind)).copied()?,
-            from: *from,
-            sent: event.cause,
-            handled,
-            root: self.roots[handled as usize],
-        })
-    }
-
-    /// The messages that a node handled after `from`, up to and including `to`.
-    pub(super) fn handled(
-        &self,
-        node: NodeIx,
-        (from, to): (EventId, EventId),
-    ) -> impl DoubleEndedIterator<Item = Message<'a>> + '_ {
-        let all = &self.handled[node as usize];
-        let start = all.partition_point(|id| *id <= from);
-        let end = all.partition_point(|id| *id <= to);
-        all.get(start..end)
-            .unwrap_or(&[])
-            .iter()
-            .filter_map(|id| self.message(*id))
-    }
-
-    /// The timers of a node that fired after `from`, up to and including `to`.
-    pub(super) fn timers(
-        &self,
-        node: NodeIx,
-        key: TimerKey,
-        (from, to): (EventId, EventId),
-    ) -> impl Iterator<Item = EventId> + '_ {
-        self.timers[node as usize]
-            .iter()
-            .copied()
-            .filter(move |id| from < *id && *id <= to)
-            .filter(move |id| {
-                self.event(*id)
-                    .is_some_and(|event| event.payload == Payload::Timer(key))
-            })
-    }
-
-    /// The messages that were sent after `from`, up to and including `to`: event, recipient, kind.
-    pub(super) fn sent(
-        &self,
-        (from, to): (EventId, EventId),
-    ) -> impl Iterator<Item = (&'a Event, NodeIx, &'a str)> + '_ {
-        let start = (from as usize).min(self.events.len());
-        let end = (to as usize).clamp(start, self.events.len());
-        self.events[start..end]
-            .iter()
-            .filter_map(|event| self.as_sent(event))
-    }
-
-    fn as_sent(&self, event: &'a Event) -> Option<(&'a Event, NodeIx, &'a str)> {
-        let Payload::Sent { to, kind, .. } = &event.payload else {
-            return None;
-        };
-        Some((event, *to, self.kinds.get(usize::from(*kind)).copied()?))
-    }
-
-    /// The messages that one event made its node send: event, recipient, kind.
-    pub(super) fn sent_for(
-        &self,
-        cause: EventId,
-    ) -> impl Iterator<Item = (&'a Event, NodeIx, &'a str)> + '_ {
-        self.effects(cause)
-            .filter_map(|effect| self.as_sent(effect))
-    }
-
-    /// The node that sent a message.
-    pub(super) fn sender(&self, sent: EventId) -> Option<NodeIx> {
-        self.event(sent).map(|event| event.node)
-    }
-
-    /// The first message of the chain of a message that was sent.
-    pub(super) fn root(&self, sent: EventId) -> EventId {
-        self.roots.get(sent as usize).copied().unwrap_or(0)
-    }
-
-    /// What had become of a message by an event.
-    pub(super) fn fate(&self, sent: &Event, by: EventId) -> Fate {
-        let effects = self.effects(sent.id).filter(|effect| effect.id <= by);
-        let mut fate = None;
-        for effect in effects {
-            if let Payload::Delivered { .. } = effect.payload {
-                return Fate::Handled;
-            } else if let Payload::Dropped { reason, .. } = effect.payload {
-                fate = fate.or(Some(Fate::Lost(reason)));
-            }
-        }
-        let now = self.event(by).map_or(Time::ZERO, |event| event.at);
-        let is_due = matches!(&sent.payload, Payload::Sent { due: Some(due), .. } if *due < now);
-        fate.unwrap_or(if is_due {
-            Fate::Waiting
-        } else {
-            Fate::OnTheWay
-        })
-    }
-
-    /// Whether the handling of an event set a mark.
-    pub(super) fn is_marked(&self, handled: EventId, mark: &str) -> bool {
-        self.effects(handled)
-            .any(|effect| matches!(&effect.payload, Payload::Mark(other) if other == mark))
     }
 
     /// Whether an event started a process of a child on a node.

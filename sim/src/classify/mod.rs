@@ -3,14 +3,14 @@
 //! A failure is an oracle's complaint about a node's view at an instant. Its *cases* are the
 //! entries of that view, or the lack of them, that differ from the truth. Each anomaly has a
 //! predicate over a case and the trace: which message or timer made the row what it is, what that
-//! carried, who was a member of what, and what did not come since. The first predicate of
-//! [`RULES`] that holds names the failure; a failure that none explains has no name, as a bug
-//! that is not one of the known anomalies should have.
+//! carried, who was a member of what, and what did not come since. The first predicate that holds
+//! names the failure; a failure that none explains has no name, as a bug that is not one of the
+//! known anomalies should have.
 //!
 //! A predicate looks for the mechanism, not for the steps of a scenario: it holds on any run in
-//! which that mechanism is at work. Predicates about one message that made the row come first,
-//! then those about membership, then those about cures that never came; within each group the
-//! more specific one is in front.
+//! which that mechanism is at work. Predicates about one message that made the row (`MADE`) come
+//! first, then those about what keeps it wrong (`KEPT`); within each group the more specific one
+//! is in front. An oracle that complains of a change asks only the first group.
 //!
 //! It is meant for shrunk runs, where there is little else to see. On other runs it is a hint: it
 //! names the first case that has a name, and another cause may hide behind it.
@@ -19,6 +19,7 @@ mod case;
 mod late;
 mod log;
 mod members;
+mod messages;
 mod rounds;
 
 use std::collections::BTreeSet;
@@ -47,9 +48,8 @@ const CASES_MAX: usize = 64;
 
 type Rule = (&'static str, fn(&Case<'_>) -> bool);
 
-/// The predicates, in the order in which they are asked.
-const RULES: &[Rule] = &[
-    // One message made the row what it is.
+/// What one message did to a row. In the order in which they are asked.
+const MADE: &[Rule] = &[
     ("G6", late::g6),
     ("G5", late::g5),
     ("M4", late::m4),
@@ -60,15 +60,18 @@ const RULES: &[Rule] = &[
     ("A2", late::a2),
     ("G10", late::g10),
     ("A4", late::a4),
+    ("A6", late::a6_brought),
     ("A9", members::a9),
-    // Who belongs to the cluster.
+];
+
+/// What keeps a view wrong. What came and was refused goes before what never came.
+const KEPT: &[Rule] = &[
     ("A8", members::a8),
     ("M3", members::m3),
-    // No cure came. What came and was refused goes before what never came.
     ("A7", rounds::a7),
     ("G11", rounds::g11),
     ("M1", members::m1),
-    ("A6", late::a6),
+    ("A6", late::a6_left),
     ("G9", rounds::g9),
     ("G1", rounds::g1),
     ("M2", rounds::m2),
@@ -76,6 +79,53 @@ const RULES: &[Rule] = &[
     ("G7", rounds::g7),
     ("A10", rounds::a10),
 ];
+
+/// Which cases and which predicates a failure calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Entries that changed in the instant of the failure, and who made them so.
+    Changes,
+    /// The node's own entries that another one changed: only [`late::g6`] explains that.
+    Own,
+    /// Whatever is wrong in the view at the end of that instant, and why it is.
+    View,
+    /// [`Self::View`], where the clocks are to blame.
+    Clocks,
+    /// No entry is at fault.
+    Nothing,
+}
+
+impl Scope {
+    /// That of an oracle; the claims of files are about views.
+    fn of(oracle: &str) -> Self {
+        match oracle {
+            "no_false_absence" | "no_resurrection" | "metadata_agreement" | "own_truth" => {
+                Self::Changes
+            }
+            "single_writer" => Self::Own,
+            "no_crash" | "bounded_state" | "stability" | "unique_entry" | "no_invention" => {
+                Self::Nothing
+            }
+            CLOCK_INDEPENDENCE => Self::Clocks,
+            _ => Self::View,
+        }
+    }
+
+    fn rules(self) -> impl Iterator<Item = &'static Rule> {
+        let (made, kept): (&[Rule], &[Rule]) = match self {
+            Self::Changes | Self::Own => (MADE, &[]),
+            Self::View | Self::Clocks => (MADE, KEPT),
+            Self::Nothing => (&[], &[]),
+        };
+        let is_asked = move |(id, _): &&Rule| match self {
+            Self::Changes | Self::View => true,
+            Self::Own => *id == "G6",
+            Self::Clocks => matches!(*id, "A7" | "G11"),
+            Self::Nothing => false,
+        };
+        made.iter().chain(kept).filter(is_asked)
+    }
+}
 
 /// A failure by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,11 +163,9 @@ impl<'a> Classifier<'a> {
     /// The name of one failure of the run; `None` if no predicate holds.
     #[must_use]
     pub fn name(&self, violation: &Violation) -> Option<Named> {
-        let asked =
-            |(id, _): &&Rule| violation.oracle != CLOCK_INDEPENDENCE || matches!(*id, "A7" | "G11");
+        let rules: Vec<&Rule> = Scope::of(&violation.oracle).rules().collect();
         cases(&self.0, violation).iter().find_map(|case| {
-            let mut rules = RULES.iter().filter(asked);
-            let (id, _) = rules.find(|(_, holds)| holds(case))?;
+            let (id, _) = rules.iter().find(|(_, holds)| holds(case))?;
             let time = |event| self.0.event(event).map(|event| event.at.0);
             Some(Named {
                 id,
@@ -215,8 +263,7 @@ impl Sink for Collector {
     }
 }
 
-/// The cases of a failure: first what changed at its node in its very instant, then what is wrong
-/// there at the end of it.
+/// The cases of a failure, at its node or, if it names none, at all of them.
 fn cases<'a>(log: &'a Log<'a>, violation: &Violation) -> Vec<Case<'a>> {
     let observers: Vec<NodeIx> = match log.position(&NodeId::new(&violation.node)) {
         Some(node) => vec![node],
@@ -224,17 +271,16 @@ fn cases<'a>(log: &'a Log<'a>, violation: &Violation) -> Vec<Case<'a>> {
     };
     let raw = raw_children(log.scenario);
     let mut all = Vec::new();
+    let scope = Scope::of(&violation.oracle);
     for observer in &observers {
-        changed(log, *observer, violation, &mut all);
-    }
-    for observer in &observers {
-        standing(log, *observer, violation, &mut all);
+        match scope {
+            Scope::Changes | Scope::Own => changed(log, *observer, violation, &mut all),
+            Scope::View | Scope::Clocks => standing(log, *observer, violation, &mut all),
+            Scope::Nothing => {}
+        }
     }
     let is_compared = |case: &Case<'_>| {
-        let is_about_rows = matches!(
-            violation.oracle.as_str(),
-            "single_writer" | "membership_containment"
-        );
+        let is_about_rows = scope == Scope::Own || violation.oracle == "membership_containment";
         is_about_rows || !raw.contains(case.child)
     };
     all.retain(|case| is_compared(case) && is_meant(case, violation));
