@@ -6,11 +6,12 @@ use std::time::Duration;
 use hublab::strategies::pubsub::{JoinData, PubSubMessage};
 use hublab::strategies::strategy::{Claim, Condition, ConfigError};
 use hublab::strategies::{
-    Context, Members, NodeId, PubSub, PubSubConfig, Requests, Snapshot, Strategy, Synchronization,
+    ChildId, Context, Members, NodeId, PubSub, PubSubConfig, Requests, Snapshot, Strategy,
+    Synchronization,
 };
 
 /// What a strategy does that it should not, once it runs.
-pub trait Fault: Send + 'static {
+pub(crate) trait Fault: Send + 'static {
     const NAME: &'static str;
     fn strike(_cx: &mut Context<'_, PubSubMessage>) {}
     /// Called when a run is prepared.
@@ -18,7 +19,7 @@ pub trait Fault: Send + 'static {
 }
 
 /// PubSub with a fault at every periodic round.
-pub struct Unruly<F> {
+pub(crate) struct Unruly<F> {
     inner: PubSub,
     fault: std::marker::PhantomData<F>,
 }
@@ -108,7 +109,7 @@ impl<F: Fault> Strategy for Unruly<F> {
 }
 
 /// Behaves differently in every process.
-pub struct Moody;
+pub(crate) struct Moody;
 
 impl Fault for Moody {
     const NAME: &'static str = "moody";
@@ -122,7 +123,7 @@ impl Fault for Moody {
 }
 
 /// Panics.
-pub struct Nervous;
+pub(crate) struct Nervous;
 
 impl Fault for Nervous {
     const NAME: &'static str = "nervous";
@@ -133,7 +134,7 @@ impl Fault for Nervous {
 }
 
 /// Panics where no run catches it, as only a bug does.
-pub struct Stillborn;
+pub(crate) struct Stillborn;
 
 impl Fault for Stillborn {
     const NAME: &'static str = "stillborn";
@@ -144,7 +145,7 @@ impl Fault for Stillborn {
 }
 
 /// Never returns.
-pub struct Endless;
+pub(crate) struct Endless;
 
 impl Fault for Endless {
     const NAME: &'static str = "endless";
@@ -157,7 +158,7 @@ impl Fault for Endless {
 }
 
 /// Takes all the memory that it can get.
-pub struct Greedy;
+pub(crate) struct Greedy;
 
 impl Fault for Greedy {
     const NAME: &'static str = "greedy";
@@ -171,7 +172,7 @@ impl Fault for Greedy {
 }
 
 /// Calls itself until its stack ends.
-pub struct Deep;
+pub(crate) struct Deep;
 
 impl Deep {
     fn fall(depth: u64) -> u64 {
@@ -193,15 +194,16 @@ impl Fault for Deep {
 }
 
 /// Throws its own children out of its registry.
-pub struct Forgetful;
+pub(crate) struct Forgetful;
 
 impl Fault for Forgetful {
     const NAME: &'static str = "forgetful";
 
     fn strike(cx: &mut Context<'_, PubSubMessage>) {
         let node = cx.node().clone();
-        if let Some(own) = cx.broadcastable_local_data() {
-            cx.detach_data(&node, &own);
+        let own: Vec<ChildId> = cx.registry().children_of(&node).cloned().collect();
+        for child in own {
+            cx.remove(&child, &node);
         }
     }
 }
@@ -210,7 +212,7 @@ impl Fault for Forgetful {
 static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Does something else the longer its process lives.
-pub struct Aging;
+pub(crate) struct Aging;
 
 impl Fault for Aging {
     const NAME: &'static str = "aging";
@@ -226,7 +228,7 @@ impl Fault for Aging {
 }
 
 /// Panics, but not in the first runs of a process.
-pub struct Weary;
+pub(crate) struct Weary;
 
 impl Fault for Weary {
     const NAME: &'static str = "weary";
@@ -241,7 +243,7 @@ impl Fault for Weary {
 }
 
 /// Writes to standard output, as if it was debugged, and into the middle of lines.
-pub struct Chatty;
+pub(crate) struct Chatty;
 
 impl Fault for Chatty {
     const NAME: &'static str = "chatty";

@@ -6,7 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "the output of a test without harness")]
 
-#[expect(dead_code, reason = "other tests use other faults")]
+#[allow(dead_code, reason = "each test uses some of the faults")]
 #[path = "../faults/mod.rs"]
 mod faults;
 mod place;

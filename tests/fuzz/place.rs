@@ -9,27 +9,27 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 /// Sizes grow by this.
-pub fn scale() -> u64 {
+pub(crate) fn scale() -> u64 {
     let asked = env::var("HUBLAB_SEEDS").ok();
     asked.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// A directory that goes when the test is over.
-pub struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 /// What a command came to.
-pub struct Done {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -51,12 +51,12 @@ impl Place {
     }
 
     /// Starts the program in this directory.
-    pub fn start(&self, arguments: &str) -> Child {
+    pub(crate) fn start(&self, arguments: &str) -> Child {
         self.command(arguments).spawn().expect("the program starts")
     }
 
     /// Runs it.
-    pub fn run(&self, arguments: &str) -> Done {
+    pub(crate) fn run(&self, arguments: &str) -> Done {
         let output = self
             .command(arguments)
             .output()
@@ -71,7 +71,7 @@ impl Place {
 
     /// Runs it, and what it prints, if it ends as expected.
     #[track_caller]
-    pub fn expect(&self, arguments: &str, code: i32) -> String {
+    pub(crate) fn expect(&self, arguments: &str, code: i32) -> String {
         let Done {
             code: ended,
             out,
@@ -82,7 +82,7 @@ impl Place {
     }
 
     /// The lines of a campaign's results.
-    pub fn lines(&self, campaign: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, campaign: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(campaign).join("results.ndjson"));
         let text = text.unwrap_or_default();
         assert!(
@@ -93,7 +93,7 @@ impl Place {
     }
 
     /// The records of a campaign by strategy and seed, without what differs from time to time.
-    pub fn records(&self, campaign: &str) -> BTreeMap<(String, u64), Value> {
+    pub(crate) fn records(&self, campaign: &str) -> BTreeMap<(String, u64), Value> {
         let mut records = BTreeMap::new();
         for line in self.lines(campaign) {
             let mut record: Value = serde_json::from_str(&line).expect("a line is JSON");

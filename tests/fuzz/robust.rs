@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::place::{Place, scale};
 
-pub const TESTS: &[(&str, fn())] = &[
+pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "strategies_that_misbehave_end_their_runs_only",
         strategies_that_misbehave_end_their_runs_only,
@@ -29,10 +29,7 @@ pub const TESTS: &[(&str, fn())] = &[
         "no_worker_outlives_a_killed_campaign",
         no_worker_outlives_a_killed_campaign,
     ),
-    (
-        "a_worker_that_is_none_is_told_of",
-        a_worker_without_memory_is_told_of,
-    ),
+    ("too_little_memory_is_refused", too_little_memory_is_refused),
     (
         "a_worker_that_is_kept_hardly_grows",
         a_worker_that_is_kept_hardly_grows,
@@ -194,7 +191,7 @@ fn no_worker_outlives_a_killed_campaign() {
     wait(0);
 }
 
-fn a_worker_without_memory_is_told_of() {
+fn too_little_memory_is_refused() {
     let place = Place::new();
     let done = place.run(&format!(
         "fuzz {FILE} --seeds 0..2 --strategy pubsub --memory 1"

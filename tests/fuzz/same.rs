@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::place::{Place, scale};
 
-pub const TESTS: &[(&str, fn())] = &[
+pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "jobs_and_shards_change_no_record",
         jobs_and_shards_change_no_record,

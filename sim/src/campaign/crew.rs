@@ -186,7 +186,9 @@ impl Worker {
         let status = process.end_by_itself();
         let words = process.last_words();
         let how = status.map_or_else(|| "it hung up".to_owned(), |status| status.to_string());
-        match words.lines().rfind(|line| !line.trim().is_empty()) {
+        // Rust follows a reason with a note on how to learn more.
+        let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("note:");
+        match words.lines().rfind(says) {
             Some(last) => format!("{how}: {}", last.trim()),
             None => how,
         }

@@ -57,6 +57,8 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
     let campaign = campaign.stop(stop).worker(move || {
         let mut command = Command::new(&program);
         command.args(["__worker", "--memory", &memory]);
+        // Its last words are the reason why it died, and not where.
+        command.env("RUST_BACKTRACE", "0");
         command
     });
     let mut planned = campaign.plan();

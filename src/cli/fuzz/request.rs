@@ -102,9 +102,10 @@ fn read(args: &Fuzz, context: &Context) -> Result<Vec<files::Source>, Stop> {
     let sources = files::read_all(&args.paths, &args.overrides, context);
     sources.tell_repetition(&args.overrides, context);
     // A campaign over some of what was asked for would look like one over all.
-    match sources.exit {
-        Exit::Held => Ok(sources.good),
-        exit => Err(Stop::Told(exit)),
+    if sources.exit == Exit::Held {
+        Ok(sources.good)
+    } else {
+        Err(Stop::Told(sources.exit))
     }
 }
 
