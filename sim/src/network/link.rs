@@ -71,7 +71,6 @@ impl Packed {
     fn lane(self) -> Lane {
         Lane {
             last_due: self.0 >> Self::SENT_BITS,
-            #[expect(clippy::cast_possible_truncation, reason = "24 bits")]
             sent: (self.0 & Self::SENT_MASK) as u32,
         }
     }
