@@ -10,6 +10,11 @@
 //! `lasts`: how long the entry is wrong that the scenario of an anomaly is about.
 //! `traffic`: what a request and a round cost, by the size of the cluster.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a program whose output is what it is for"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ops::Range;

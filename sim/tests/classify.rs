@@ -35,18 +35,23 @@ struct Collector(Arc<Mutex<Vec<Event>>>);
 
 impl Sink for Collector {
     fn event(&mut self, event: &Event) {
-        self.0.lock().unwrap().push(event.clone());
+        self.0
+            .lock()
+            .expect("nobody panics with it")
+            .push(event.clone());
     }
 }
 
+/// The run of a scenario, with its whole trace.
 fn traced(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> (Report, Vec<Event>) {
     let events = Arc::new(Mutex::new(Vec::new()));
     let options = Options {
         sinks: vec![Box::new(Collector(Arc::clone(&events)))],
         ..Options::default()
     };
-    let run = run(scenario, strategy, scenario.run.seed, catalog, options).unwrap();
-    let events = std::mem::take(&mut *events.lock().unwrap());
+    let run = run(scenario, strategy, scenario.run.seed, catalog, options)
+        .expect("a strategy of the catalog");
+    let events = std::mem::take(&mut *events.lock().expect("nobody panics with it"));
     (run.report, events)
 }
 
@@ -59,11 +64,11 @@ fn read(name: &str, text: &str, catalog: &Catalog) -> Scenario {
 fn anomalies() -> Vec<Scenario> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/anomalies");
     let one = |path: PathBuf| {
-        let text = fs::read_to_string(&path).unwrap();
+        let text = fs::read_to_string(&path).expect("a readable file");
         read(&path.display().to_string(), &text, &Catalog::default())
     };
     load::find(&[directory])
-        .unwrap()
+        .expect("the shipped scenarios")
         .into_iter()
         .map(one)
         .collect()
@@ -92,7 +97,7 @@ fn id_of(scenario: &Scenario) -> &'static str {
 /// What the instants are called that a scenario makes a claim about.
 fn names_at_claims(scenario: &Scenario, strategy: &str) -> BTreeSet<&'static str> {
     let (_, trace) = traced(scenario, strategy, &Catalog::default());
-    let classifier = Classifier::new(scenario, strategy, &trace).unwrap();
+    let classifier = Classifier::new(scenario, strategy, &trace).expect("a whole trace");
     let mut names = BTreeSet::new();
     for expectation in &scenario.expectations {
         let (Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. }) = &expectation.claim
@@ -132,14 +137,12 @@ fn what_an_oracle_reports_in_the_scenario_of_an_anomaly_is_that_anomaly() {
     let mut judged = 0;
     for scenario in anomalies() {
         let id = id_of(&scenario);
-        let promised: Vec<&String> = scenario
-            .expectations
-            .iter()
-            .filter_map(|expectation| match &expectation.claim {
-                Claim::Violates(oracle) => Some(oracle),
-                _ => None,
-            })
-            .collect();
+        let mut promised = Vec::new();
+        for expectation in &scenario.expectations {
+            if let Claim::Violates(oracle) = &expectation.claim {
+                promised.push(oracle);
+            }
+        }
         for strategy in &scenario.run.strategies {
             let (report, _) = traced(&scenario, strategy, &catalog);
             let shown = report
@@ -191,7 +194,7 @@ fn a_request_that_takes_effect_where_it_was_not_addressed_is_g6() {
         let scenario = read("addressed", &text, &catalog);
         let (report, trace) = traced(&scenario, "gossip", &catalog);
         let violation = report.violations.first().expect("n2 loses its own entry");
-        let classifier = Classifier::new(&scenario, "gossip", &trace).unwrap();
+        let classifier = Classifier::new(&scenario, "gossip", &trace).expect("a whole trace");
         let named = classifier.name(violation);
         assert_eq!(named.as_ref().map(|named| named.id), id, "{members}");
         if let Some(named) = named {
@@ -243,7 +246,7 @@ fn a_bug_that_is_none_of_the_anomalies_gets_no_name() {
         let scenario = read("trouble", TROUBLE, &catalog);
         let (report, trace) = traced(&scenario, "pubsub", &catalog);
         assert_eq!(report.converged_us, None, "{bug} does no harm");
-        let classifier = Classifier::new(&scenario, "pubsub", &trace).unwrap();
+        let classifier = Classifier::new(&scenario, "pubsub", &trace).expect("a whole trace");
         for node in ["n1", "n2", "n3"] {
             let at_end = complaint("convergence", node, 100_000_000);
             assert_eq!(classifier.name(&at_end), None, "{bug} at {node}");
