@@ -253,7 +253,7 @@ mod tests {
         counter.take()
     }
 
-    const QUIET: &str = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 3\n\
+    const QUIET: &str = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 3\ndiscovery_interval = '100ms'\n\
         [[step]]\nat = '2s'\nstart_children = { on = 'n1', ids = ['a'] }\n";
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             [[step]]\nat = '4s'\nrestart = { nodes = ['n2'] }\n\
             [[step]]\nat = '5s'\npause = { nodes = ['n3'] }\n\
             [[step]]\nat = '6s'\nresume = { nodes = ['n3'] }\n\
-            [[step]]\nat = '7s'\nlink = { from = ['n1'], to = ['n2'], latency = '80ms', loss = 0.5, duplicate = 0.5 }\n";
+            [[step]]\nat = '7s'\nlink = { from = ['n1'], to = ['n2'], latency = { constant = '80ms' }, loss = 0.5, duplicate = 0.5 }\n";
         let reach = reach(&format!("{QUIET}{faults}"));
         for name in ["crash", "restart", "pause", "loss", "duplication", "delay"] {
             assert!(
