@@ -164,7 +164,7 @@ fn matrix(scenarios_each: usize) -> BTreeMap<&'static str, BTreeSet<&'static str
         let hit = columns.iter().filter(|(_, column)| column.contains(*name));
         (*name, hit.map(|(mutant, _)| *mutant).collect())
     };
-    oracle::NAMES.iter().map(|name| row(name)).collect()
+    oracle::NAMES.iter().map(row).collect()
 }
 
 #[test]
