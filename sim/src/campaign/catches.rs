@@ -24,7 +24,9 @@ use crate::shrink::{Size, Watcher};
 pub struct Shrinking {
     /// How many failures that look alike are shrunk; default 2.
     pub per_signature: u64,
-    /// How many are shrunk in all; default 200.
+    /// How many are shrunk in all; default 200. The first failure of each look is shrunk beyond
+    /// that, up to five times as many: what is new late in a campaign is not left out for what is
+    /// common.
     pub most: u64,
     /// The directory that the files are for, as the command in their comment has it; default
     /// `failures`.
@@ -101,7 +103,12 @@ impl Catches {
         for (finding, anomaly) in record.findings.iter().zip(hints) {
             let look = (finding.signature.clone(), anomaly.clone());
             let chosen = self.chosen.entry(look).or_default();
-            if *chosen >= rule.per_signature || self.total >= rule.most {
+            let most = if *chosen == 0 {
+                rule.most.saturating_mul(5)
+            } else {
+                rule.most
+            };
+            if *chosen >= rule.per_signature || self.total >= most {
                 continue;
             }
             let prey = Prey {
@@ -206,6 +213,7 @@ mod tests {
             (5, Some("A2")),
             (6, Some("A1")),
             (7, Some("A5")),
+            (8, Some("A5")),
         ];
         let taken: Vec<u64> = offered
             .into_iter()
@@ -214,11 +222,11 @@ mod tests {
             .collect();
         assert_eq!(
             taken,
-            [1, 2, 4, 5, 6],
-            "the third of a look, and the sixth in all, are not"
+            [1, 2, 4, 5, 6, 7],
+            "the third of a look, and the second of one beyond the most, are not"
         );
         let order = std::iter::from_fn(|| catches.next()).map(|prey| prey.case.seed);
-        assert_eq!(order.collect::<Vec<_>>(), [1, 4, 6, 2, 5]);
+        assert_eq!(order.collect::<Vec<_>>(), [1, 4, 6, 7, 2, 5]);
     }
 
     #[test]

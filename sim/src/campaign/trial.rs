@@ -171,9 +171,17 @@ pub fn trial(
         reach: counter.take(),
         families: families.clone(),
         claimed,
-        note: None,
+        note: why_open(&report),
     };
     Ok((record, report))
+}
+
+/// Why a run could not be judged.
+fn why_open(report: &Report) -> Option<String> {
+    let mut judgements = report.expectations.iter();
+    let open = judgements.find(|one| one.verdict == Verdict::Inconclusive);
+    open.filter(|_| report.verdict == Verdict::Inconclusive)
+        .map(|one| format!("{}, after {} events", one.detail, report.events))
 }
 
 fn ending(failed: bool, inconclusive: bool) -> Ending {
