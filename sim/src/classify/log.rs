@@ -375,6 +375,15 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// Since when a node's view has been what it is after an event: its last change, or the boot.
+    pub(super) fn view_since(&self, node: NodeIx, id: EventId) -> EventId {
+        let boot = self.boot_at(node, id).map_or(id, |boot| boot.from);
+        let views = &self.views[node as usize];
+        let place = views.partition_point(|view| *view <= id);
+        let last = place.checked_sub(1).map_or(0, |place| views[place]);
+        last.max(boot)
+    }
+
     /// Whether a node has another one in its view right after an event.
     pub(super) fn is_member(&self, of: NodeIx, node: NodeIx, id: EventId) -> bool {
         of == node || self.view_at(of, id).contains(self.name(node))

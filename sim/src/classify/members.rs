@@ -142,16 +142,13 @@ pub(super) fn lost_news(case: &Case<'_>) -> Option<EventId> {
     is_lost.then_some(changed)
 }
 
-/// M3: announcements keep coming, and each sets the debounce anew.
+/// M3: since the view last changed announcements keep coming, and each sets the debounce anew.
 pub(super) fn m3(case: &Case<'_>) -> bool {
     let never_joins = |of: NodeIx, node: NodeIx| {
         if case.log.is_member(of, node, case.at) || case.log.boot_at(node, case.at).is_none() {
             return false;
         }
-        let Some(boot) = case.log.boot_at(of, case.at) else {
-            return false;
-        };
-        let window = (boot.from, case.at);
+        let window = (case.log.view_since(of, case.at), case.at);
         let announced: Vec<EventId> = case
             .log
             .handled(of, window)
