@@ -33,7 +33,7 @@
 //! `hublab::cli::main(catalog)` is one, when it is started with the argument `__worker`. For a test
 //! of a package with such a binary `mine`:
 //!
-//! ```ignore
+//! ```text
 //! Campaign::new("mine")
 //!     .catalog(catalog())
 //!     .worker(|| {
