@@ -572,11 +572,12 @@ fn there_is_a_list_of_everything() {
 #[test]
 fn the_list_of_anomalies_names_every_scenario_that_shows_one() {
     let list = hublab(&["list", "anomalies"]).expect(0).out;
-    let shown = |line: &str| Some(line.rsplit_once(" [")?.1.strip_suffix(']')?.to_owned());
     let mut named: Vec<String> = list
-        .lines()
-        .filter_map(shown)
-        .filter(|name| !name.starts_with("no scenario"))
+        .split(" [")
+        .skip(1)
+        .filter_map(|part| part.split(']').next())
+        .filter(|note| !note.contains(' '))
+        .map(str::to_owned)
         .collect();
     let files = fs::read_dir("scenarios/anomalies")
         .unwrap()

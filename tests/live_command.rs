@@ -1,0 +1,70 @@
+//! `hublab live`: a scenario file on real sockets, from the command line.
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn live(text: &str, arguments: &[&str]) -> Output {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = place.path().join("it.toml");
+    fs::write(&file, text).expect("a temporary file");
+    Command::new(env!("CARGO_BIN_EXE_hublab"))
+        .arg("live")
+        .arg(&file)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+const TWO_NODES: &str = "
+    schema = 1
+    [run]
+    duration = '20s'
+    strategies = ['pubsub', 'gossip']
+    [cluster]
+    nodes = 2
+    [[step]]
+    at = '5s'
+    start_children = { on = 'n1', ids = ['a'] }
+    [[expect]]
+    converged = { within = '10s' }
+    [[expect]]
+    at = '19s'
+    registry = { on = 'n2', has = ['a'] }
+";
+
+#[test]
+fn a_scenario_on_real_sockets_ends_in_the_report_of_a_run_without_a_digest() {
+    let output = live(TWO_NODES, &["--scale", "0.1", "--format", "json"]);
+    let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{said}");
+    let reports: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one object per line"))
+        .collect();
+    assert_eq!(reports.len(), 2, "one for each strategy: {text}");
+    for report in reports {
+        assert_eq!(report["runtime"], "tokio");
+        assert_eq!(report["verdict"], "pass");
+        assert!(report["digest"].is_null());
+        assert!(report["messages"]["delivered"].as_u64() > Some(0));
+    }
+}
+
+#[test]
+fn what_only_a_simulator_can_do_is_refused_before_anything_starts() {
+    for step in [
+        "clock = { nodes = ['n1'], jump = '-1s' }",
+        "view = { on = 'n1', nodes = ['n1'] }",
+    ] {
+        let text = format!("{TWO_NODES}\n[[step]]\nat = '6s'\n{step}\n");
+        let output = live(&text, &[]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        let name = step.split(' ').next().expect("a step has a name");
+        assert!(said.contains(name), "{said}");
+    }
+}
