@@ -42,7 +42,7 @@ type EntryKey = (NodeIx, ChildId);
 /// What oracles need to know of the past.
 #[derive(Debug)]
 pub struct History {
-    /// The inputs that nodes handle; kept up to date by [`Causes::event`].
+    /// The inputs that nodes handle; kept up to date by `Causes::event`.
     pub causes: Causes,
     lives: Vec<HashMap<Pid, Life, NameHasher>>,
     nodes: Vec<NodePast>,
