@@ -40,8 +40,9 @@ use crate::trace::recorder::Sink;
 use case::{Case, Defect};
 use log::Log;
 
-/// The most events of a run that is looked at; a longer one gets no name.
-pub const EVENTS_MAX: usize = 1_000_000;
+/// The most events of a run that is looked at; a longer one gets no name. Looking takes longer than
+/// the run: at this size a second or two, well within the wall-clock limit of a campaign's run.
+pub const EVENTS_MAX: usize = 200_000;
 
 /// The most cases of one failure that are looked at.
 const CASES_MAX: usize = 64;
