@@ -181,6 +181,56 @@ fn what_is_missing_can_be_made_up_for() {
 }
 
 #[test]
+fn known_failures_fail_a_merged_campaign_only_if_a_shard_was_not_told() {
+    let place = copied();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/too-few-messages.toml"
+    );
+    for (shard, out) in [("0/2", "known-a"), ("1/2", "known-b")] {
+        let what = [
+            "fuzz", file, "--seeds", "0..5", "--shard", shard, "--known", "a", "--out", out,
+        ];
+        let (code, told) = hublab(&what, place.path());
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("known: pubsub-"), "{told}");
+    }
+    let told = expect(
+        place.path(),
+        &["known-a", "known-b", "--out", "all"],
+        0,
+        &[
+            "known: pubsub-",
+            "5 runs",
+            "no new failures, 2 groups of known ones",
+        ],
+    );
+    assert!(
+        !told.contains("hublab fuzz"),
+        "nothing is to be repeated: {told}"
+    );
+    let cases = fs::read_to_string(place.path().join("all/junit.xml")).expect("a JUnit file");
+    assert!(
+        cases.contains("failures=\"0\"") && cases.contains("known: 5 runs"),
+        "{cases}"
+    );
+    expect(place.path(), &["all"], 0, &["known: pubsub-"]);
+    let annotated = expect(
+        place.path(),
+        &["all", "--format", "github"],
+        0,
+        &["::notice::2 groups of known"],
+    );
+    assert!(!annotated.contains("::error"), "{annotated}");
+    expect(
+        place.path(),
+        &["a", "known-b"],
+        1,
+        &["2 groups of failures"],
+    );
+}
+
+#[test]
 fn different_campaigns_are_not_mixed() {
     expect(
         made(),

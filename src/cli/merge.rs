@@ -12,7 +12,7 @@ use super::campaign::account::Account;
 use super::campaign::folder::{FAILURES, JUNIT, MANIFEST, RESULTS};
 use super::campaign::joined::{Joined, Partial};
 use super::campaign::manifest::Manifest;
-use super::campaign::{github, junit, summary};
+use super::campaign::{github, junit, known, summary};
 use super::exit::Exit;
 use super::output::quoted;
 use super::render::number::{counted, grouped};
@@ -46,6 +46,7 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
         }
         CampaignFormat::Json => holes.iter().for_each(|hole| output.note(hole)),
     }
+    known::tell(&joined.tally, output);
     print(args.format, &joined, account, context)?;
     let exit = joined.tally.exit();
     if has_holes && exit == Exit::Held {

@@ -42,8 +42,8 @@ pub(in crate::cli) struct Fuzz {
     /// Go on with the campaign in the directory of --out: runs that are there are not made again
     #[arg(long, requires = "out")]
     pub(in crate::cli) resume: bool,
-    /// Failures that are known: the directory of another campaign, or its `failures`. They do not
-    /// fail this one
+    /// Failures that are known: the directory of another campaign, or its `failures`. They fail
+    /// neither this one nor what `merge` makes of its shards
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) known: Option<PathBuf>,
     /// Run the failures saved in this directory first (`hublab corpus`); of several shards, the

@@ -18,12 +18,13 @@ use super::junit::first;
 use super::manifest::GENERATED;
 use super::place;
 use super::tally::{Group, Key, What};
+use crate::cli::render::line;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::{Context, Stop};
 
 /// The annotations of one kind that GitHub shows of a step; it drops the others.
 const ANNOTATIONS_MAX: usize = 10;
-/// The groups that a summary tells of.
+/// The groups of one kind, new or known, that a summary tells of.
 const ROWS_MAX: usize = 100;
 
 /// Prints the annotations, and appends to the step's summary if GitHub names its file.
@@ -46,7 +47,7 @@ pub(in crate::cli) fn tell(account: Account<'_>, context: &Context) -> Result<()
     Ok(())
 }
 
-/// One line per group of failures, for standard output: `::error file=a.toml,line=9,...::...`.
+/// One line per group of new failures, for standard output: `::error file=a.toml,line=9,...::...`.
 ///
 /// `workspace` is the directory that GitHub knows files by (`GITHUB_WORKSPACE`).
 pub(in crate::cli) fn annotations(
@@ -55,14 +56,17 @@ pub(in crate::cli) fn annotations(
     catalog: &Catalog,
 ) -> Vec<String> {
     let groups = account.tally.groups_by_seed();
-    let told = groups.iter().take(ANNOTATIONS_MAX);
+    let told = groups.news.iter().take(ANNOTATIONS_MAX);
     let mut lines: Vec<String> = told
         .map(|(key, group)| annotation(account, workspace, catalog, key, group))
         .collect();
-    let left = groups.len().saturating_sub(ANNOTATIONS_MAX) as u64;
-    if left > 0 {
-        let text = format!("{} more: see the step's summary", counted(left, "group"));
-        lines.push(command("notice", &[], &text));
+    let left = groups.news.len().saturating_sub(ANNOTATIONS_MAX);
+    for (groups, words) in [(left, "more"), (groups.known.len(), "of known failures")] {
+        if groups > 0 {
+            let groups = counted(groups as u64, "group");
+            let text = format!("{groups} {words}: see the step's summary");
+            lines.push(command("notice", &[], &text));
+        }
     }
     let open = account.tally.ended(Ending::Inconclusive);
     if open > 0 {
@@ -152,13 +156,9 @@ fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
 pub(in crate::cli) fn summary(account: Account<'_>) -> String {
     let tally = account.tally;
     let groups = tally.groups_by_seed();
-    let found = match groups.len() as u64 {
-        0 => "no failures".to_owned(),
-        found => counted(found, "group") + " of failures",
-    };
     let seeds = &account.parameters.seeds;
     let mut text = format!(
-        "## hublab: {found}\n\nSeeds {}..{}, shard {}, oracles {}.\n\n",
+        "## hublab: {groups}\n\nSeeds {}..{}, shard {}, oracles {}.\n\n",
         seeds.start,
         seeds.end,
         account.shard,
@@ -177,23 +177,28 @@ pub(in crate::cli) fn summary(account: Account<'_>) -> String {
             format_args!("| {name} | {} |", numbers.join(" | ")),
         );
     }
+    table(&mut text, "failure", &groups.news, account);
+    table(&mut text, "known failure", &groups.known, account);
+    text
+}
+
+fn table(text: &mut String, of: &str, groups: &[(&Key, &Group)], account: Account<'_>) {
     if groups.is_empty() {
-        return text;
+        return;
     }
-    text.push_str(
-        "\n| failure | runs | first seed | to see it again |\n| --- | ---: | ---: | --- |\n",
+    line(
+        text,
+        format_args!(
+            "\n| {of} | runs | first seed | to see it again |\n| --- | ---: | ---: | --- |"
+        ),
     );
     for (key, group) in groups.iter().take(ROWS_MAX) {
-        line(&mut text, row(account, key, group));
+        line(text, row(account, key, group));
     }
     let left = groups.len().saturating_sub(ROWS_MAX) as u64;
     if left > 0 {
-        line(
-            &mut text,
-            format_args!("\nand {} more", counted(left, "group")),
-        );
+        line(text, format_args!("\nand {} more", counted(left, "group")));
     }
-    text
 }
 
 fn row(account: Account<'_>, key: &Key, group: &Group) -> String {
@@ -213,10 +218,6 @@ fn row(account: Account<'_>, key: &Key, group: &Group) -> String {
     let (runs, seed) = (grouped(group.runs), group.seed);
     let repeat = cell(&account.repeat(key, group));
     format!("| {anomaly}{strategy}: {title}{detail} | {runs} | {seed} | <code>{repeat}</code> |")
-}
-
-fn line(text: &mut String, line: impl std::fmt::Display) {
-    writeln!(text, "{line}").expect("a String takes all");
 }
 
 /// Text for a cell of a table: nothing in it means anything to Markdown or HTML.
@@ -245,18 +246,26 @@ pub(in crate::cli) fn append_summary(path: &Path, summary: &str) -> io::Result<(
 
 #[cfg(test)]
 mod tests {
+    use hublab_sim::campaign::record::Record;
+
+    use super::super::known::tests::known;
     use super::super::manifest::tests::parameters;
     use super::super::shard::Shard;
     use super::super::tally::Tally;
     use super::super::tally::tests::{ended, failed, passed};
     use super::*;
 
-    fn told<T>(
-        records: &[hublab_sim::campaign::record::Record],
+    fn told<T>(records: &[Record], tell: impl FnOnce(Account<'_>) -> T) -> T {
+        knowing(&[], records, tell)
+    }
+
+    fn knowing<T>(
+        fingerprints: &[&str],
+        records: &[Record],
         tell: impl FnOnce(Account<'_>) -> T,
     ) -> T {
         let parameters = parameters(0..1_000);
-        let mut tally = Tally::new(&parameters.seeds);
+        let mut tally = Tally::new(&parameters.seeds).knowing(known(fingerprints));
         records.iter().for_each(|record| tally.add(record));
         tell(Account {
             parameters: &parameters,
@@ -312,6 +321,35 @@ mod tests {
         assert_eq!(
             lines[11],
             "::warning title=inconclusive::1 run could not be judged"
+        );
+    }
+
+    #[test]
+    fn known_failures_are_no_errors() {
+        let catalog = Catalog::default();
+        let records = [
+            failed("gossip", 3, Some("f")),
+            failed("gossip", 5, Some("g")),
+        ];
+        let lines = knowing(&["f"], &records, |account| {
+            annotations(account, None, &catalog)
+        });
+        let [error, notice] = lines.as_slice() else {
+            panic!("{lines:?}");
+        };
+        assert!(
+            error.starts_with("::error ") && error.contains("seed 5"),
+            "{error}"
+        );
+        let known = "::notice::1 group of known failures: see the step's summary";
+        assert_eq!(notice, known);
+        let text = knowing(&["f"], &records, summary);
+        let (news, known) = text.split_once("| known failure |").expect("two tables");
+        let title = "## hublab: 1 group of failures, 1 group of known ones\n";
+        assert!(news.starts_with(title), "{text}");
+        assert!(
+            news.contains("seed 5") && known.contains("seed 3"),
+            "{text}"
         );
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use hublab_sim::campaign::record::Record;
 
 use super::folder::{FAILURES, Folder, FolderError, Lines, Place};
+use super::known::Known;
 use super::manifest::Manifest;
 use super::shard::Shard;
 use super::tally::Tally;
@@ -107,9 +108,10 @@ impl Joined {
         let seeds = folders
             .first()
             .map_or(0..0, |folder| folder.manifest.campaign.seeds.clone());
+        let known = Known::to_all(folders.iter().map(|folder| &folder.manifest.known));
         let mut joined = Self {
             rows: Vec::new(),
-            tally: Tally::new(&seeds),
+            tally: Tally::new(&seeds).knowing(known),
             missing: whole.all().filter(|shard| !found.contains(shard)).collect(),
             partial: Vec::new(),
             failures: BTreeMap::new(),
@@ -128,6 +130,7 @@ impl Joined {
         let campaign = self.folders[0].manifest.campaign.clone();
         let mut manifest = Manifest::new(campaign, Shard::WHOLE);
         manifest.ended = !self.has_holes();
+        manifest.known.clone_from(&self.tally.known);
         manifest
     }
 

@@ -4,7 +4,8 @@
 //!
 //! - per group of failures one case that failed, with the first failure, the scenario file and the
 //!   command that shows it again; an *error* where no oracle judged: a run that outlived its time,
-//!   a lost worker, a run that did not come to the same twice;
+//!   a lost worker, a run that did not come to the same twice; one that was *skipped* if the
+//!   failure is known ([`super::known`]);
 //! - per 1,000 seeds (more in campaigns over 100,000) one case that passed, which says how many of
 //!   its runs did; or that was skipped, if none did;
 //! - one case that was skipped, if runs were inconclusive, which says how many.
@@ -29,6 +30,7 @@ use crate::cli::render::number::{counted, grouped};
 /// The writer of XML fails.
 pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeError> {
     let tally = account.tally;
+    let groups = tally.groups_by_seed();
     let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
     for ((strategy, scenario), suite) in &tally.suites {
         let new = || {
@@ -38,9 +40,14 @@ pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeEr
         };
         let cases = suites.entry(strategy).or_insert_with(new);
         let class = Account::suite(strategy, scenario);
-        let groups = tally.groups_by_seed().into_iter();
-        let own = groups.filter(|(key, _)| key.strategy == *strategy && key.scenario == *scenario);
-        cases.add_test_cases(own.map(|(key, group)| failure(account, &class, key, group)));
+        for (groups, is_known) in [(&groups.news, false), (&groups.known, true)] {
+            let own = groups
+                .iter()
+                .filter(|(key, _)| key.strategy == *strategy && key.scenario == *scenario);
+            for (key, group) in own {
+                cases.add_test_case(failure(account, &class, key, group, is_known));
+            }
+        }
         cases.add_test_cases(passes(tally, &class, suite));
         cases.add_test_cases(inconclusive(&class, suite));
         let time = cases.time.unwrap_or_default();
@@ -52,22 +59,32 @@ pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeEr
     report.to_string()
 }
 
-fn failure(account: Account<'_>, class: &str, key: &Key, group: &Group) -> TestCase {
+fn failure(
+    account: Account<'_>,
+    class: &str,
+    key: &Key,
+    group: &Group,
+    is_known: bool,
+) -> TestCase {
     let kind = match key.what {
         What::Shrunk(..) | What::Unshrunk(_) => NonSuccessKind::Failure,
         What::Ended(_) => NonSuccessKind::Error,
     };
-    let mut status = TestCaseStatus::non_success(kind);
+    let (mut status, known) = if is_known {
+        (TestCaseStatus::skipped(), "known: ")
+    } else {
+        (TestCaseStatus::non_success(kind), "")
+    };
     let (runs, seed) = (counted(group.runs, "run"), group.seed);
     let mut text = format!("strategy: {}\nscenario: {}\n", key.strategy, key.scenario);
     match &group.finding {
         Some(finding) => {
             let first = first(finding);
-            status.set_message(format!("{runs}; the first is seed {seed}: {first}"));
+            status.set_message(format!("{known}{runs}; the first is seed {seed}: {first}"));
             status.set_type(finding.signature.oracle.as_str());
         }
         None => {
-            status.set_message(format!("{runs}; the first is seed {seed}"));
+            status.set_message(format!("{known}{runs}; the first is seed {seed}"));
             status.set_type(key.what.title());
         }
     }
@@ -144,6 +161,7 @@ mod tests {
     use hublab_sim::campaign::record::Record;
     use junit_parser::{TestCase, TestStatus, TestSuites};
 
+    use super::super::known::tests::known;
     use super::super::manifest::tests::parameters;
     use super::super::shard::Shard;
     use super::super::tally::tests::{ended, failed, passed};
@@ -151,8 +169,13 @@ mod tests {
 
     /// What another crate reads of a campaign with these records.
     fn read_back(records: &[Record]) -> TestSuites {
+        knowing(&[], records)
+    }
+
+    /// The same, of one that knew these failures.
+    fn knowing(fingerprints: &[&str], records: &[Record]) -> TestSuites {
         let parameters = parameters(0..3_000);
-        let mut tally = Tally::new(&parameters.seeds);
+        let mut tally = Tally::new(&parameters.seeds).knowing(known(fingerprints));
         records.iter().for_each(|record| tally.add(record));
         let text = render(Account {
             parameters: &parameters,
@@ -205,6 +228,28 @@ mod tests {
             pubsub.cases[1].system_out.as_deref(),
             Some("1 of 2 runs passed")
         );
+    }
+
+    #[test]
+    fn a_known_failure_is_skipped_and_a_new_one_is_not() {
+        let records = [
+            failed("gossip", 7, Some("f")),
+            failed("gossip", 8, Some("g")),
+        ];
+        let report = knowing(&["f"], &records);
+        let suite = &report.suites[0];
+        assert_eq!((suite.failures, suite.errors), (1, 0));
+        let known = suite
+            .cases
+            .iter()
+            .find(|case| case.original_name.ends_with("[f]"));
+        let Some(TestStatus::Skipped(known)) = known.map(|case| &case.status) else {
+            panic!("{suite:#?}");
+        };
+        let begin = "known: 1 run; the first is seed 7: n3 at 31s";
+        assert!(known.message.starts_with(begin), "{known:?}");
+        let report = knowing(&["f", "g"], &records);
+        assert_eq!(report.suites[0].failures, 0);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use hublab_sim::trace::capsule::Build;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::known::Known;
 use super::shard::Shard;
 use crate::cli::output::quoted;
 
@@ -30,6 +31,10 @@ pub(in crate::cli) struct Manifest {
     /// `--max-failures` allow. Not while it runs, and not after it was interrupted or killed.
     #[serde(default)]
     pub(in crate::cli) ended: bool,
+    /// The failures that are no news. They do not change what runs come to, only what is told of
+    /// it.
+    #[serde(default, skip_serializing_if = "Known::is_empty")]
+    pub(in crate::cli) known: Known,
     /// What its runs depend on.
     pub(in crate::cli) campaign: Parameters,
 }
@@ -84,6 +89,7 @@ impl Manifest {
             schema: SCHEMA,
             shard,
             ended: false,
+            known: Known::default(),
             campaign,
         }
     }

@@ -10,14 +10,15 @@
 //! | `junit.xml` | the same for CI systems: [`junit`] |
 //!
 //! [`shard`] says which seeds are a process's own, [`tally`] adds records up, and [`joined`] puts
-//! shards together. [`account`] is what all renderers are given: [`summary`] for people, [`junit`],
-//! and [`github`]. Nothing here runs a strategy.
+//! shards together; [`known`] has the failures that are no news. [`account`] is what all renderers
+//! are given: [`summary`] for people, [`junit`], and [`github`]. Nothing here runs a strategy.
 
 pub(super) mod account;
 pub(super) mod folder;
 pub(super) mod github;
 pub(super) mod joined;
 pub(super) mod junit;
+pub(super) mod known;
 pub(super) mod manifest;
 mod place;
 pub(super) mod shard;

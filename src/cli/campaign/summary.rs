@@ -6,10 +6,10 @@ use hublab_sim::campaign::record::Ending;
 
 use super::account::Account;
 use super::junit::first;
-use super::tally::{Group, Key, in_words};
+use super::tally::{Group, Groups, Key, Tally, in_words};
 use crate::cli::exit::Exit;
 use crate::cli::render::number::{counted, grouped};
-use crate::cli::render::style;
+use crate::cli::render::{line, style};
 
 /// The groups that are told of in full.
 const GROUPS_MAX: usize = 50;
@@ -34,21 +34,21 @@ pub(in crate::cli) fn render(account: Account<'_>) -> String {
         line(&mut text, format_args!("{name}  {}", parts.join(", ")));
     }
     let groups = tally.groups_by_seed();
-    for (key, group) in groups.iter().take(GROUPS_MAX) {
+    for (key, group) in groups.news.iter().take(GROUPS_MAX) {
         line(
             &mut text,
             format_args!("\n{}", describe(account, key, group)),
         );
     }
-    let left = groups.len().saturating_sub(GROUPS_MAX) as u64;
+    let left = groups.news.len().saturating_sub(GROUPS_MAX) as u64;
     if left > 0 {
         line(
             &mut text,
             format_args!("\nand {} more", counted(left, "group")),
         );
     }
-    line(&mut text, format_args!("\n{}", total(account)));
-    if let Some((key, group)) = groups.first() {
+    line(&mut text, format_args!("\n{}", total(tally, &groups)));
+    if let Some((key, group)) = groups.news.first() {
         line(&mut text, account.repeat(key, group));
     } else if let Some((seed, scenario, strategy)) = &tally.open {
         let command = account.parameters.repeat(scenario, strategy, *seed);
@@ -73,27 +73,25 @@ fn describe(account: Account<'_>, key: &Key, group: &Group) -> String {
     text
 }
 
-fn total(account: Account<'_>) -> String {
-    let tally = account.tally;
+fn total(tally: &Tally, groups: &Groups<'_>) -> String {
     let (runs, events) = (tally.runs(), tally.events());
     let runs = format!("{}, {}", counted(runs, "run"), counted(events, "event"));
-    let groups = counted(tally.groups.len() as u64, "group");
-    match tally.exit() {
-        Exit::Held => format!("{runs}: {}", style::pass("all held")),
+    let or_known = |held: &str| match groups.known.is_empty() {
+        true => held.to_owned(),
+        false => groups.to_string(),
+    };
+    let result = match tally.exit() {
+        Exit::Held => style::pass(or_known("all held")),
         Exit::Inconclusive => {
             let open = grouped(tally.ended(Ending::Inconclusive));
-            format!(
-                "{runs}: {}",
-                style::warn(format_args!("{open} inconclusive, the others held"))
-            )
+            let others = or_known("the others held");
+            style::warn(format_args!("{open} inconclusive, {others}"))
         }
         Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
-            format!(
-                "{runs}: {}",
-                style::error(format_args!("{groups} of failures"))
-            )
+            style::error(groups)
         }
-    }
+    };
+    format!("{runs}: {result}")
 }
 
 fn coloured(ending: Ending, words: &str) -> String {
@@ -104,8 +102,4 @@ fn coloured(ending: Ending, words: &str) -> String {
             style::error(words)
         }
     }
-}
-
-fn line(text: &mut String, line: impl std::fmt::Display) {
-    writeln!(text, "{line}").expect("a String takes all");
 }

@@ -3,13 +3,16 @@
 //! The order of the records does not matter: of each group the failure with the lowest seed stands
 //! for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 
 use hublab_sim::campaign::record::{Ending, Finding, Record};
 use hublab_sim::campaign::signature::Signature;
 
+use super::known::Known;
 use crate::cli::exit::Exit;
+use crate::cli::render::number::counted;
 
 /// What a campaign came to.
 #[derive(Debug)]
@@ -22,7 +25,8 @@ pub(in crate::cli) struct Tally {
     pub(in crate::cli) groups: BTreeMap<Key, Group>,
     /// The first run that could not be judged: its seed, scenario and strategy.
     pub(in crate::cli) open: Option<(u64, String, String)>,
-    exit: Exit,
+    /// The failures that are no news.
+    pub(in crate::cli) known: Known,
 }
 
 /// The runs of one strategy in one scenario, or in generated ones.
@@ -95,13 +99,18 @@ impl Tally {
             suites: BTreeMap::new(),
             groups: BTreeMap::new(),
             open: None,
-            exit: Exit::Held,
+            known: Known::default(),
         }
+    }
+
+    /// The same, with failures that are no news.
+    pub(in crate::cli) fn knowing(mut self, known: Known) -> Self {
+        self.known = known;
+        self
     }
 
     /// Adds a run.
     pub(in crate::cli) fn add(&mut self, record: &Record) {
-        self.exit = self.exit.max(record.verdict.into());
         let name = (record.strategy.clone(), record.scenario.clone());
         let suite = self.suites.entry(name).or_default();
         *suite.endings.entry(record.verdict).or_default() += 1;
@@ -154,9 +163,13 @@ impl Tally {
         group.runs = runs;
     }
 
-    /// What all runs together came to.
+    /// What all runs together came to, known failures aside.
     pub(in crate::cli) fn exit(&self) -> Exit {
-        self.exit
+        let has_news = !self.groups_by_seed().news.is_empty();
+        let endings = self.suites.values().flat_map(|suite| suite.endings.keys());
+        let counted = endings.filter(|ending| **ending != Ending::Fail || has_news);
+        let exits = counted.map(|ending| Exit::from(*ending));
+        exits.max().unwrap_or(Exit::Held)
     }
 
     /// How many runs ended so, in all suites.
@@ -181,10 +194,53 @@ impl Tally {
     }
 
     /// The groups, those whose first seed is lowest first.
-    pub(in crate::cli) fn groups_by_seed(&self) -> Vec<(&Key, &Group)> {
+    pub(in crate::cli) fn groups_by_seed(&self) -> Groups<'_> {
         let mut groups: Vec<(&Key, &Group)> = self.groups.iter().collect();
         groups.sort_by_key(|(_, group)| group.seed);
-        groups
+        let known_signatures = self.known_signatures();
+        let is_known = |(key, _): &(&Key, &Group)| match &key.what {
+            What::Shrunk(fingerprint, _) => self.known.has(fingerprint),
+            What::Unshrunk(signature) => known_signatures.contains(signature),
+            What::Ended(_) => false,
+        };
+        let (known, news) = groups.into_iter().partition(is_known);
+        Groups { news, known }
+    }
+
+    /// The signatures of which every shrunk failure is known.
+    fn known_signatures(&self) -> BTreeSet<&Signature> {
+        let (mut known, mut news) = (BTreeSet::new(), BTreeSet::new());
+        for key in self.groups.keys() {
+            if let What::Shrunk(fingerprint, signature) = &key.what {
+                let is_known = self.known.has(fingerprint);
+                let side = if is_known { &mut known } else { &mut news };
+                side.insert(signature);
+            }
+        }
+        &known - &news
+    }
+}
+
+/// What failed.
+#[derive(Debug)]
+pub(in crate::cli) struct Groups<'a> {
+    /// What fails the campaign.
+    pub(in crate::cli) news: Vec<(&'a Key, &'a Group)>,
+    /// What does not: it was known before.
+    pub(in crate::cli) known: Vec<(&'a Key, &'a Group)>,
+}
+
+impl fmt::Display for Groups<'_> {
+    /// How many there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups = |of: &[_]| counted(of.len() as u64, "group");
+        let (news, known) = (groups(&self.news), groups(&self.known));
+        match (self.news.is_empty(), self.known.is_empty()) {
+            (true, true) => f.write_str("no failures"),
+            (true, false) => write!(f, "no new failures, {known} of known ones"),
+            (false, true) => write!(f, "{news} of failures"),
+            (false, false) => write!(f, "{news} of failures, {known} of known ones"),
+        }
     }
 }
 
@@ -238,29 +294,16 @@ pub(in crate::cli) fn in_words(ending: Ending) -> &'static str {
 
 #[cfg(test)]
 pub(in crate::cli) mod tests {
-    use hublab_sim::campaign::record::SCHEMA;
-
+    use super::super::known::tests::known;
     use super::super::manifest::GENERATED;
     use super::*;
 
     /// A run of a generated scenario that passed.
     pub(in crate::cli) fn passed(strategy: &str, seed: u64) -> Record {
         Record {
-            schema: SCHEMA,
-            scenario: GENERATED.to_owned(),
-            strategy: strategy.to_owned(),
-            seed,
-            verdict: Ending::Pass,
-            digest: Some(format!("{seed:064x}")),
             events: 100,
-            virtual_us: 60_000_000,
             wall_us: 1_000,
-            converged_us: None,
-            findings: Vec::new(),
-            reach: BTreeMap::new(),
-            families: Vec::new(),
-            claimed: Vec::new(),
-            note: None,
+            ..Record::bare(GENERATED, strategy, seed, Ending::Pass)
         }
     }
 
@@ -296,7 +339,11 @@ pub(in crate::cli) mod tests {
     }
 
     fn tally(records: &[Record]) -> Tally {
-        let mut tally = Tally::new(&(0..1_000));
+        knowing(&[], records)
+    }
+
+    fn knowing(fingerprints: &[&str], records: &[Record]) -> Tally {
+        let mut tally = Tally::new(&(0..1_000)).knowing(known(fingerprints));
         records.iter().for_each(|record| tally.add(record));
         tally
     }
@@ -306,7 +353,7 @@ pub(in crate::cli) mod tests {
         let records = [9, 4, 7].map(|seed| failed("gossip", seed, Some("f")));
         let tally = tally(&records);
         let groups = tally.groups_by_seed();
-        let [(key, group)] = groups.as_slice() else {
+        let [(key, group)] = groups.news.as_slice() else {
             panic!("{groups:?}");
         };
         assert_eq!((group.runs, group.seed), (3, 4));
@@ -335,6 +382,7 @@ pub(in crate::cli) mod tests {
         ]);
         let seeds: Vec<u64> = tally
             .groups_by_seed()
+            .news
             .iter()
             .map(|(_, group)| group.seed)
             .collect();
@@ -357,6 +405,46 @@ pub(in crate::cli) mod tests {
         ] {
             let tally = tally(&[ended("gossip", 1, how), passed("gossip", 2)]);
             assert_eq!(tally.exit().code(), code, "{how:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_does_not_fail_a_campaign_and_what_is_new_does() {
+        let shrunk = failed("pubsub", 1, Some("f"));
+        let alike = failed("pubsub", 2, None);
+        let other = failed("pubsub", 4, Some("g"));
+        let exit = |known: &str, records: &[&Record]| {
+            let records: Vec<Record> = records.iter().copied().cloned().collect();
+            knowing(&[known], &records).exit()
+        };
+        assert_eq!(exit("f", &[&shrunk]), Exit::Held);
+        assert_eq!(exit("g", &[&shrunk]), Exit::Failed);
+        let both = [&shrunk, &alike, &passed("pubsub", 3)];
+        assert_eq!(exit("f", &both), Exit::Held, "it looks like the known one");
+        assert_eq!(
+            exit("f", &[&alike]),
+            Exit::Failed,
+            "nothing tells what it is"
+        );
+        assert_eq!(exit("f", &[&shrunk, &other]), Exit::Failed);
+        assert_eq!(
+            knowing(&["f"], &[other, alike, shrunk])
+                .groups_by_seed()
+                .to_string(),
+            "2 groups of failures, 1 group of known ones",
+            "what looks like both may be the other one"
+        );
+    }
+
+    #[test]
+    fn a_lost_worker_is_news_whatever_is_known() {
+        for (how, exit) in [
+            (Ending::WorkerLost, Exit::Failed),
+            (Ending::Inconclusive, Exit::Inconclusive),
+            (Ending::Fail, Exit::Failed),
+        ] {
+            let records = [failed("pubsub", 1, Some("f")), ended("pubsub", 2, how)];
+            assert_eq!(knowing(&["f"], &records).exit(), exit, "{how:?}");
         }
     }
 

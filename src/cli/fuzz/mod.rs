@@ -19,14 +19,13 @@ use super::campaign::account::Account;
 use super::campaign::folder::JUNIT;
 use super::campaign::manifest::{Manifest, Parameters};
 use super::campaign::tally::Tally;
-use super::campaign::{github, junit, summary};
+use super::campaign::{github, junit, known, summary};
 use super::exit::Exit;
 use super::interrupt::Listening;
 use super::progress::Progress;
 use super::render::number::{counted, grouped};
 use super::{Context, Stop};
 
-mod known;
 mod odd;
 mod reach;
 mod request;
@@ -34,7 +33,6 @@ mod saved;
 mod store;
 pub(super) mod worker;
 
-use known::Known;
 use request::Request;
 use store::Store;
 
@@ -62,8 +60,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
         command
     });
     let mut planned = campaign.plan();
-    let mut book = Book::new(args, &manifest.campaign, context);
-    book.known = args.known.as_deref().map(Known::read).transpose()?;
+    let mut book = Book::new(args, &manifest, context);
     if let Some(out) = &args.out {
         book.store = Some(if args.resume {
             Store::resume(out, &manifest, |record| {
@@ -136,8 +133,6 @@ struct Book<'a> {
     tally: Tally,
     store: Option<Store>,
     progress: Option<Progress>,
-    /// Failures that are no news.
-    known: Option<Known>,
     /// Why the campaign was ended from here.
     trouble: Option<Stop>,
 }
@@ -163,14 +158,13 @@ impl Observer for Book<'_> {
 }
 
 impl<'a> Book<'a> {
-    fn new(args: &Fuzz, parameters: &Parameters, context: &'a Context) -> Self {
+    fn new(args: &Fuzz, manifest: &Manifest, context: &'a Context) -> Self {
         Self {
             context,
             format: args.format,
-            tally: Tally::new(&parameters.seeds),
+            tally: Tally::new(&manifest.campaign.seeds).knowing(manifest.known.clone()),
             store: None,
             progress: None,
-            known: None,
             trouble: None,
         }
     }
@@ -216,14 +210,9 @@ impl<'a> Book<'a> {
             write_junit(store.path(), account)?;
         }
         self.tell_end(manifest, summary, end);
-        let exit = match &self.known {
-            Some(known) => {
-                self.tell_known(known, summary);
-                known.exit(summary)
-            }
-            None => self.tally.exit(),
-        };
+        known::tell(&self.tally, &self.context.output);
         self.print(account, summary)?;
+        let exit = self.tally.exit();
         Ok(match end {
             End::Stopped => exit.max(Exit::Interrupted),
             End::Complete | End::Budget | End::MaxFailures => exit,
@@ -244,17 +233,6 @@ impl<'a> Book<'a> {
             .note(format_args!("{why}: {of_all} made"));
     }
 
-    fn tell_known(&self, known: &Known, summary: &Summary) {
-        let output = &self.context.output;
-        let (met, vanished) = known.split(summary);
-        for fingerprint in met {
-            output.note(format_args!("known: {fingerprint}"));
-        }
-        for fingerprint in vanished {
-            output.note(format_args!("known, but not met: {fingerprint}"));
-        }
-    }
-
     fn print(&self, account: Account<'_>, summary: &Summary) -> Result<(), Stop> {
         let output = &self.context.output;
         let odd = odd::render(summary, account.parameters);
@@ -268,7 +246,7 @@ impl<'a> Book<'a> {
                 if !odd.is_empty() {
                     output.note(odd.trim_end());
                 }
-                if let Some((key, group)) = self.tally.groups_by_seed().first() {
+                if let Some((key, group)) = self.tally.groups_by_seed().news.first() {
                     output.note(account.repeat(key, group));
                 }
                 Ok(())

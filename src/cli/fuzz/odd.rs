@@ -1,7 +1,5 @@
 //! Runs that no oracle judged: what became of them, and how to look closer.
 
-use std::fmt::Write as _;
-
 use hublab_sim::campaign::record::Ending;
 use hublab_sim::campaign::summary::{Odd, Summary};
 
@@ -9,7 +7,7 @@ use crate::cli::campaign::manifest::{GENERATED, Parameters};
 use crate::cli::campaign::tally::in_words;
 use crate::cli::output::quoted;
 use crate::cli::render::number::grouped;
-use crate::cli::render::style;
+use crate::cli::render::{line, style};
 
 /// How many runs of each ending are told.
 const TOLD: usize = 3;
@@ -21,16 +19,7 @@ pub(super) fn render(summary: &Summary, parameters: &Parameters) -> String {
     for (ending, runs) in &summary.odd {
         let words = style::warn(in_words(*ending));
         for run in runs.iter().take(TOLD) {
-            let Odd {
-                scenario,
-                strategy,
-                seed,
-                note,
-            } = run;
-            line(
-                &mut text,
-                format_args!("{words}: {strategy}, seed {seed} of {scenario}: {note}"),
-            );
+            line(&mut text, format_args!("{words}: {run}"));
             if matches!(ending, Ending::Mismatch | Ending::NotReproduced) {
                 line(
                     &mut text,
@@ -71,8 +60,4 @@ fn twice(run: &Odd, parameters: &Parameters) -> String {
     }
     command.push_str(&format!(" > {file} && hublab run {file} --twice"));
     command
-}
-
-fn line(text: &mut String, line: impl std::fmt::Display) {
-    writeln!(text, "{line}").expect("a String takes all");
 }

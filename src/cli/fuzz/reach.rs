@@ -1,11 +1,9 @@
 //! What a campaign exercised, and how fast, for people.
 
-use std::fmt::Write as _;
-
 use hublab_sim::campaign::summary::{Summary, Work};
 
 use crate::cli::render::number::{counted, grouped};
-use crate::cli::render::style;
+use crate::cli::render::{line, style};
 
 /// Speed by strategy, claims by how often their condition was met, and counters by their first
 /// word.
@@ -79,8 +77,4 @@ fn speed(work: Work) -> String {
 
 fn percent(part: u64, of: u64) -> String {
     format!("{} %", part.saturating_mul(100) / of.max(1))
-}
-
-fn line(text: &mut String, line: impl std::fmt::Display) {
-    writeln!(text, "{line}").expect("a String takes all");
 }

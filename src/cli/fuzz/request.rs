@@ -12,6 +12,7 @@ use hublab_sim::trace::capsule::Build;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::campaign::folder::FAILURES;
+use crate::cli::campaign::known::Known;
 use crate::cli::campaign::manifest::{FileOf, Manifest, Parameters};
 use crate::cli::campaign::shard::{self, Shard};
 use crate::cli::exit::Exit;
@@ -33,8 +34,8 @@ impl Request {
     /// Reads files and environment.
     ///
     /// # Errors
-    /// A file is not good, the environment has half of a shard, or files that are run together do
-    /// not agree on seeds or strategies.
+    /// A file is not good, the environment has half of a shard, files that are run together do not
+    /// agree on seeds or strategies, or known failures cannot be read.
     pub(super) fn new(args: &Fuzz, context: &Context) -> Result<Self, Stop> {
         let told = args.shard.is_none();
         let own = args.shard.map(Some);
@@ -72,16 +73,17 @@ impl Request {
             twice_percent: args.twice_percent,
         };
         let sources = sources(args, &files);
+        let sharded_by_environment = told && shard.is_some();
+        let shard = shard.unwrap_or(Shard::WHOLE);
+        let campaign = campaign(args, &parameters, sources, shard, context);
+        let mut manifest = Manifest::new(parameters, shard);
+        if let Some(directory) = &args.known {
+            manifest.known = Known::read(directory)?;
+        }
         Ok(Self {
-            campaign: campaign(
-                args,
-                &parameters,
-                sources,
-                shard.unwrap_or(Shard::WHOLE),
-                context,
-            ),
-            sharded_by_environment: told && shard.is_some(),
-            manifest: Manifest::new(parameters, shard.unwrap_or(Shard::WHOLE)),
+            campaign,
+            manifest,
+            sharded_by_environment,
         })
     }
 }
