@@ -3,10 +3,11 @@
 //!
 //! All of it: `HUBLAB_SEEDS=20000 cargo test --release -p hublab-sim --test claims -- --nocapture`
 
+#[path = "seeds/parallel.rs"]
+mod parallel;
+mod seeds;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
@@ -14,6 +15,8 @@ use hublab_sim::oracle;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::features::claims_met;
 use hublab_sim::scenario::resolve;
+
+use seeds::seeds;
 
 /// What became of many seeds with one strategy.
 #[derive(Debug, Default)]
@@ -26,83 +29,60 @@ struct Tally {
     violations: Vec<String>,
 }
 
-impl Tally {
-    fn take(&mut self, seed: u64, strategy: &str, catalog: &Catalog) {
-        let entry = catalog.get(strategy).expect("it is in the catalog");
-        let scenario = generate(seed, entry, &generate::Options::default()).scenario;
-        let resolved = resolve(&scenario, seed, catalog);
-        let mut claimed: Vec<&str> = claims_met(entry, &resolved)
-            .iter()
-            .map(|claim| claim.oracle)
-            .collect();
-        claimed.sort_unstable();
-        claimed.dedup();
-        let oracles = claimed
-            .iter()
-            .filter_map(|name| oracle::by_name(name))
-            .collect();
-        let options = Options {
-            oracles,
-            budget: 1_000_000,
-            ..Options::default()
-        };
-        let report = run(&resolved, strategy, seed, catalog, options)
-            .expect("it runs")
-            .report;
-        self.runs += 1;
-        for name in claimed {
-            *self.met.entry(name).or_default() += 1;
-            let open = report.inconclusive.iter().any(|one| one.oracle == name);
-            *self.inconclusive.entry(name).or_default() += u64::from(open);
-        }
-        if let Some(first) = report.violations.first() {
-            self.violations.push(format!("seed {seed}: {first:?}"));
-        }
-    }
+/// What became of one.
+struct Outcome {
+    /// The oracles that the strategy claims to keep there, and whether they could not be judged.
+    claimed: Vec<(&'static str, bool)>,
+    violation: Option<String>,
+}
 
-    fn add(&mut self, other: Self) {
-        self.runs += other.runs;
-        for (name, count) in other.met {
-            *self.met.entry(name).or_default() += count;
-        }
-        for (name, count) in other.inconclusive {
-            *self.inconclusive.entry(name).or_default() += count;
-        }
-        self.violations.extend(other.violations);
+fn one(seed: u64, strategy: &str, catalog: &Catalog) -> Outcome {
+    let entry = catalog.get(strategy).expect("it is in the catalog");
+    let scenario = generate(seed, entry, &generate::Options::default()).scenario;
+    let resolved = resolve(&scenario, seed, catalog);
+    let met = claims_met(entry, &resolved);
+    let mut claimed: Vec<&str> = met.iter().map(|claim| claim.oracle).collect();
+    claimed.sort_unstable();
+    claimed.dedup();
+    let oracles = claimed.iter().filter_map(|name| oracle::by_name(name));
+    let options = Options {
+        oracles: oracles.collect(),
+        budget: 1_000_000,
+        ..Options::default()
+    };
+    let report = run(&resolved, strategy, seed, catalog, options)
+        .expect("it runs")
+        .report;
+    let is_open = |name| report.inconclusive.iter().any(|one| one.oracle == name);
+    let first = report.violations.first();
+    Outcome {
+        claimed: claimed
+            .into_iter()
+            .map(|name| (name, is_open(name)))
+            .collect(),
+        violation: first.map(|first| format!("seed {seed}: {first:?}")),
     }
 }
 
 fn over(seeds: u64, strategy: &str) -> Tally {
-    let (next, all) = (AtomicU64::new(0), Mutex::new(Tally::default()));
-    let work = || {
-        let (catalog, mut tally) = (Catalog::default(), Tally::default());
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds {
-                break;
-            }
-            tally.take(seed, strategy, &catalog);
+    let catalog = Catalog::default();
+    let mut tally = Tally::default();
+    for outcome in parallel::each(0..seeds, |seed| one(seed, strategy, &catalog)) {
+        tally.runs += 1;
+        for (name, is_open) in outcome.claimed {
+            *tally.met.entry(name).or_default() += 1;
+            *tally.inconclusive.entry(name).or_default() += u64::from(is_open);
         }
-        all.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(tally);
-    };
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(work);
-        }
-    });
-    all.into_inner().unwrap_or_else(PoisonError::into_inner)
+        tally.violations.extend(outcome.violation);
+    }
+    tally
 }
 
 #[test]
 fn no_claim_is_violated_and_each_condition_is_met_by_half_of_the_seeds() {
-    let wanted = std::env::var("HUBLAB_SEEDS").ok();
-    let seeds: u64 = wanted.and_then(|text| text.parse().ok()).unwrap_or(150);
     let catalog = Catalog::default();
     for entry in catalog.entries() {
-        let tally = over(seeds, entry.name());
+        let tally = over(seeds(150), entry.name());
         println!(
             "{}: {} runs, {} violations of claims",
             entry.name(),
@@ -127,13 +107,8 @@ fn no_claim_is_violated_and_each_condition_is_met_by_half_of_the_seeds() {
                 tally.runs
             );
         }
-        let shown = tally
-            .violations
-            .iter()
-            .take(20)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("\n");
+        let first = tally.violations.len().min(20);
+        let shown = tally.violations[..first].join("\n");
         assert!(
             tally.violations.is_empty(),
             "{}: {} seeds\n{shown}",

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
+mod around;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -16,11 +18,9 @@ use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Divergence, Event, Payload};
 use hublab_sim::twice::check_twice;
-use hublab_strategies::pubsub::{JoinData, PubSub, PubSubConfig, PubSubMessage};
-use hublab_strategies::strategy::{Claim, ConfigError};
-use hublab_strategies::{
-    Context, Members, NodeId, Requests, Snapshot, Strategy, Synchronization, TimerKey,
-};
+use hublab_strategies::{NodeId, PubSub, Synchronization, TimerKey};
+
+use around::{Around, Cx, Twist};
 
 /// Nothing in it is drawn: without a quirk, its trace is the same for every seed.
 const STILL: &str = r#"
@@ -41,89 +41,19 @@ start_children = { on = "n1", ids = ["a", "b"] }
 /// Something that should not be in a strategy.
 trait Quirk: Send + 'static {
     const NAME: &'static str;
-    fn draw(view: &[NodeId]) -> u64;
+    fn draw() -> u64;
 }
 
-/// PubSub that lets a quirk choose the number of a timer at each round.
-struct Quirky<Q> {
-    inner: PubSub,
-    quirk: PhantomData<Q>,
-}
+/// A quirk chooses the number of a timer at each round.
+struct Quirky<Q>(PhantomData<Q>);
 
-impl<Q: Quirk> Synchronization for Quirky<Q> {
-    type Message = PubSubMessage;
-    type SyncData = Snapshot;
-    type JoinData = JoinData;
-
-    fn propagate(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        requests: Requests,
-        members: &Members,
-    ) {
-        self.inner.propagate(cx, requests, members);
-    }
-
-    fn init_sync(&mut self, cx: &mut Context<'_, PubSubMessage>, cluster_nodes: &[NodeId]) {
-        cx.set_timer(Q::draw(cluster_nodes), Duration::from_millis(100));
-        self.inner.init_sync(cx, cluster_nodes);
-    }
-
-    fn handle_synchronization(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        data: &Snapshot,
-        from: &NodeId,
-    ) {
-        self.inner.handle_synchronization(cx, data, from);
-    }
-
-    fn broadcast_local_data(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        data: &Snapshot,
-        to: &[NodeId],
-    ) {
-        self.inner.broadcast_local_data(cx, data, to);
-    }
-
-    fn handle_node_join_data(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        data: &JoinData,
-        from: &NodeId,
-    ) {
-        self.inner.handle_node_join_data(cx, data, from);
-    }
-
-    fn handle_message(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        from: &NodeId,
-        message: &PubSubMessage,
-    ) {
-        self.inner.handle_message(cx, from, message);
-    }
-
-    fn sync_interval(&self) -> Duration {
-        self.inner.sync_interval()
-    }
-}
-
-impl<Q: Quirk> Strategy for Quirky<Q> {
+impl<Q: Quirk> Twist for Quirky<Q> {
     const NAME: &'static str = Q::NAME;
     const SUMMARY: &'static str = "PubSub with a quirk";
-    type Config = PubSubConfig;
 
-    fn new(config: &PubSubConfig) -> Result<Self, ConfigError> {
-        Ok(Self {
-            inner: PubSub::new(config)?,
-            quirk: PhantomData,
-        })
-    }
-
-    fn claims() -> &'static [Claim] {
-        &[]
+    fn round(inner: &mut PubSub, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
+        cx.set_timer(Q::draw(), Duration::from_millis(100));
+        inner.init_sync(cx, cluster_nodes);
     }
 }
 
@@ -133,7 +63,7 @@ struct HashOrder;
 impl Quirk for HashOrder {
     const NAME: &'static str = "hash-order";
 
-    fn draw(_: &[NodeId]) -> u64 {
+    fn draw() -> u64 {
         #[expect(clippy::iter_over_hash_type, reason = "this is what the test is about")]
         let order = |map: HashMap<u64, ()>| {
             let mut order = 0_u64;
@@ -152,7 +82,7 @@ struct TimeOfDay;
 impl Quirk for TimeOfDay {
     const NAME: &'static str = "time-of-day";
 
-    fn draw(_: &[NodeId]) -> u64 {
+    fn draw() -> u64 {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .expect("it is later than 1970");
@@ -166,7 +96,7 @@ struct Entropy;
 impl Quirk for Entropy {
     const NAME: &'static str = "entropy";
 
-    fn draw(_: &[NodeId]) -> u64 {
+    fn draw() -> u64 {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).expect("the system has entropy");
         u64::from_le_bytes(bytes)
@@ -179,7 +109,7 @@ struct HashSeed;
 impl Quirk for HashSeed {
     const NAME: &'static str = "hash-seed";
 
-    fn draw(_: &[NodeId]) -> u64 {
+    fn draw() -> u64 {
         RandomState::new().hash_one(1)
     }
 }
@@ -190,7 +120,7 @@ struct Counter;
 impl Quirk for Counter {
     const NAME: &'static str = "counter";
 
-    fn draw(_: &[NodeId]) -> u64 {
+    fn draw() -> u64 {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         COUNTER.fetch_add(1, Ordering::Relaxed)
     }
@@ -202,7 +132,7 @@ struct DeviceFile;
 impl Quirk for DeviceFile {
     const NAME: &'static str = "device-file";
 
-    fn draw(_: &[NodeId]) -> u64 {
+    fn draw() -> u64 {
         let mut bytes = [0; 8];
         File::open("/dev/urandom")
             .and_then(|mut file| file.read_exact(&mut bytes))
@@ -212,7 +142,7 @@ impl Quirk for DeviceFile {
 }
 
 fn catalog<Q: Quirk>() -> Catalog {
-    Catalog::default().with::<Quirky<Q>>()
+    Catalog::default().with::<Around<Quirky<Q>>>()
 }
 
 fn still(catalog: &Catalog) -> Scenario {

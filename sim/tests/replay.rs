@@ -2,6 +2,8 @@
 //! ran before, runs beside, or listens. `HUBLAB_SEEDS` sets how many seeds of every shipped
 //! scenario are tried. What other processes and builds come to is the root package's `replay`.
 
+mod seeds;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
@@ -16,12 +18,10 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Seeds of each scenario and strategy: `HUBLAB_SEEDS`, or 2.
-fn seeds() -> u64 {
-    std::env::var("HUBLAB_SEEDS").map_or(2, |text| {
-        text.parse().expect("HUBLAB_SEEDS is a number of seeds")
-    })
-}
+use seeds::seeds;
+
+/// Seeds of each scenario and strategy.
+const SEEDS: u64 = 2;
 
 fn shipped(catalog: &Catalog) -> Vec<Scenario> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
@@ -70,7 +70,7 @@ fn cases(scenarios: &[Scenario]) -> Vec<Case<'_>> {
     });
     strategies
         .flat_map(|(scenario, strategy)| {
-            (1..=seeds()).map(move |seed| Case {
+            (1..=seeds(SEEDS)).map(move |seed| Case {
                 scenario,
                 strategy,
                 seed,
@@ -262,7 +262,7 @@ fn another_seed_gives_another_digest_wherever_anything_is_drawn() {
         .filter(|scenario| draws_latencies(scenario))
     {
         for strategy in &scenario.run.strategies {
-            let count = seeds().max(4);
+            let count = seeds(SEEDS).max(4);
             let digests: BTreeSet<String> = (1..=count)
                 .map(|seed| {
                     Case {

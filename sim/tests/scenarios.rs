@@ -1,6 +1,8 @@
 //! The scenarios that are shipped: each holds for many seeds, runs alike under both steppings, and
 //! together they show everything that the format knows.
 
+mod seeds;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -17,6 +19,8 @@ use hublab_sim::scenario::{
     Action, Claim, InFlight, Latency, Order, RawRequest, Scenario, When, load,
 };
 use hublab_sim::world::Stepping;
+
+use seeds::seeds;
 
 /// The anomalies of protocol.md section 8 that have a scenario.
 const ANOMALIES: &[&str] = &[
@@ -71,13 +75,6 @@ fn shipped() -> Vec<Shipped> {
         .collect()
 }
 
-/// How many seeds beside the file's: `HUBLAB_SEEDS`, or 3.
-fn seeds() -> u64 {
-    std::env::var("HUBLAB_SEEDS").map_or(3, |text| {
-        text.parse().expect("HUBLAB_SEEDS is a number of seeds")
-    })
-}
-
 fn failures(report: &Report) -> Vec<String> {
     if report.verdict == Verdict::Pass {
         return Vec::new();
@@ -102,7 +99,7 @@ fn every_shipped_scenario_holds_with_its_seed_and_with_others() {
     let mut failed = Vec::new();
     for file in shipped() {
         for strategy in &file.scenario.run.strategies {
-            for seed in std::iter::once(file.scenario.run.seed).chain(1_000..1_000 + seeds()) {
+            for seed in std::iter::once(file.scenario.run.seed).chain(1_000..1_000 + seeds(3)) {
                 failed.extend(failures(&file.run(strategy, seed, Stepping::Slice)));
             }
         }

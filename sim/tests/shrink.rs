@@ -3,6 +3,8 @@
 //! `HUBLAB_SEEDS` sets how many generated seeds of each strategy are searched for failures. All of
 //! it: `HUBLAB_SEEDS=20000 cargo test --release -p hublab-sim --test shrink -- --nocapture`
 
+mod seeds;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,12 +31,7 @@ use hublab_strategies::strategy::{Claim, Limits};
 use hublab_strategies::{ChildId, Metadata, NodeId};
 use serde_json::Value;
 
-/// Generated seeds per strategy: `HUBLAB_SEEDS`, or 25.
-fn seeds() -> u64 {
-    std::env::var("HUBLAB_SEEDS").map_or(25, |text| {
-        text.parse().expect("HUBLAB_SEEDS is a number of seeds")
-    })
-}
+use seeds::seeds;
 
 fn shipped(name: &str, catalog: &Catalog) -> Scenario {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/anomalies");
@@ -128,6 +125,27 @@ fn noisy(mut scenario: Scenario) -> Scenario {
     scenario
 }
 
+/// A failure without a name.
+fn failure<'a>(
+    scenario: &'a Scenario,
+    strategy: &'a str,
+    seed: u64,
+    signature: &'a Signature,
+) -> Failure<'a> {
+    Failure {
+        scenario,
+        strategy,
+        seed,
+        signature,
+        anomaly: None,
+    }
+}
+
+/// The smallest that is left of a failure.
+fn smallest(failure: &Failure<'_>, catalog: &Catalog) -> Shrunk {
+    shrink(failure, catalog, Budget::default(), &mut ()).expect("it fails")
+}
+
 fn first_finding(
     scenario: &Scenario,
     strategy: &str,
@@ -206,13 +224,10 @@ fn noise_around_an_anomaly_vanishes() {
         let signature = first_finding(&scenario, strategy, 1, oracle, &catalog);
         let anomaly = classify::of_run(&scenario, strategy, 1, &signature, &catalog);
         let failure = Failure {
-            scenario: &scenario,
-            strategy,
-            seed: 1,
-            signature: &signature,
             anomaly,
+            ..failure(&scenario, strategy, 1, &signature)
         };
-        let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+        let shrunk = smallest(&failure, &catalog);
         assert_small(&shrunk, 5, 3);
         assert_eq!(
             (shrunk.before.steps, shrunk.before.nodes > 3),
@@ -231,15 +246,9 @@ fn a_failure_shrinks_to_the_same_file_each_time() {
     let catalog = Catalog::default();
     let scenario = noisy(shipped("a02-ghost-after-unregister", &catalog));
     let signature = first_finding(&scenario, "pubsub", 5, "no_resurrection", &catalog);
-    let failure = Failure {
-        scenario: &scenario,
-        strategy: "pubsub",
-        seed: 5,
-        signature: &signature,
-        anomaly: None,
-    };
-    let once = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
-    let again = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+    let failure = failure(&scenario, "pubsub", 5, &signature);
+    let once = smallest(&failure, &catalog);
+    let again = smallest(&failure, &catalog);
     assert_eq!(once, again);
     assert_eq!(once.file("x.toml"), again.file("x.toml"));
 }
@@ -251,7 +260,7 @@ fn generated_failures(
 ) -> Vec<(u64, Signature, Option<&'static str>)> {
     let entry = catalog.get(strategy).expect("a known strategy");
     let mut seen = BTreeMap::new();
-    for seed in 0..seeds() {
+    for seed in 0..seeds(25) {
         let scenario = generate(seed, entry, &generate::Options::default()).scenario;
         let found =
             findings(&scenario, strategy, seed, oracle::NAMES, catalog).expect("it can be run");
@@ -275,14 +284,11 @@ fn generated_failures_shrink_to_a_few_steps_that_fail_the_same_way() {
         for (seed, signature, anomaly) in generated_failures(strategy, &catalog) {
             let scenario = generate(seed, entry, &generate::Options::default()).scenario;
             let failure = Failure {
-                scenario: &scenario,
-                strategy,
-                seed,
-                signature: &signature,
                 anomaly,
+                ..failure(&scenario, strategy, seed, &signature)
             };
             let begun = Instant::now();
-            let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+            let shrunk = smallest(&failure, &catalog);
             longest = longest.max(begun.elapsed());
             assert_small(&shrunk, 8, 7);
             assert_fails_again(&shrunk, strategy, &signature, &catalog);
@@ -353,14 +359,8 @@ fn a_failed_expectation_is_kept_as_it_stands() {
     let found = findings(&scenario, "pubsub", 3, &[], &catalog).expect("it can be run");
     let signature = found.first().expect("it fails");
     assert_eq!(signature.oracle, "registry");
-    let failure = Failure {
-        scenario: &scenario,
-        strategy: "pubsub",
-        seed: 3,
-        signature,
-        anomaly: None,
-    };
-    let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+    let failure = failure(&scenario, "pubsub", 3, signature);
+    let shrunk = smallest(&failure, &catalog);
     assert_fails_again(&shrunk, "pubsub", signature, &catalog);
     let kept = shrunk
         .scenario
@@ -388,13 +388,7 @@ fn example(catalog: &Catalog) -> (Scenario, Signature) {
 fn what_a_spent_budget_leaves_fails_too_and_says_so() {
     let catalog = Catalog::default();
     let (scenario, signature) = example(&catalog);
-    let failure = Failure {
-        scenario: &scenario,
-        strategy: "pubsub",
-        seed: 1,
-        signature: &signature,
-        anomaly: None,
-    };
+    let failure = failure(&scenario, "pubsub", 1, &signature);
     for runs in [0, 1, 7] {
         let budget = Budget {
             runs,
@@ -438,13 +432,7 @@ impl Watcher for Strict {
 fn a_watcher_can_refuse_candidates_and_end_the_search() {
     let catalog = Catalog::default();
     let (scenario, signature) = example(&catalog);
-    let failure = Failure {
-        scenario: &scenario,
-        strategy: "pubsub",
-        seed: 1,
-        signature: &signature,
-        anomaly: None,
-    };
+    let failure = failure(&scenario, "pubsub", 1, &signature);
     let mut strict = Strict {
         nodes: 4,
         runs: u64::MAX,
@@ -469,13 +457,7 @@ fn what_does_not_fail_is_not_shrunk() {
     let (scenario, mut signature) = example(&catalog);
     let there = signature.clone();
     signature.cause = "deliver pigeon".to_owned();
-    let failure = Failure {
-        scenario: &scenario,
-        strategy: "pubsub",
-        seed: 1,
-        signature: &signature,
-        anomaly: None,
-    };
+    let failure = failure(&scenario, "pubsub", 1, &signature);
     match shrink(&failure, &catalog, Budget::default(), &mut ()) {
         Err(ShrinkError::NotThere { wanted, found }) => {
             assert_eq!(*wanted, signature);
@@ -563,14 +545,8 @@ fn a_panic_of_a_strategy_of_ones_own_shrinks_to_what_it_takes() {
     scenario.run.strategies = vec!["fragile".to_owned()];
     scenario.expectations.clear();
     let signature = first_finding(&scenario, "fragile", 1, "no_crash", &catalog);
-    let failure = Failure {
-        scenario: &scenario,
-        strategy: "fragile",
-        seed: 1,
-        signature: &signature,
-        anomaly: None,
-    };
-    let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+    let failure = failure(&scenario, "fragile", 1, &signature);
+    let shrunk = smallest(&failure, &catalog);
     assert_small(&shrunk, 2, 2);
     let report = assert_fails_again(&shrunk, "fragile", &signature, &catalog);
     assert!(report.violations[0].detail.contains("too sad"));
@@ -607,14 +583,8 @@ fn raw_requests_and_counted_children_get_fewer() {
             Scenario::read("x.toml", text.as_bytes(), &catalog).expect("a good file");
         scenario.steps.retain(|step| step.action.name() == kept);
         let found = findings(&scenario, "pubsub", 1, &[], &catalog).expect("it can be run");
-        let failure = Failure {
-            scenario: &scenario,
-            strategy: "pubsub",
-            seed: 1,
-            signature: found.first().expect("it fails"),
-            anomaly: None,
-        };
-        let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ()).expect("it fails");
+        let failure = failure(&scenario, "pubsub", 1, found.first().expect("it fails"));
+        let shrunk = smallest(&failure, &catalog);
         assert_small(&shrunk, 1, 2);
         assert_fails_again(&shrunk, "pubsub", failure.signature, &catalog);
         let action = &shrunk.scenario.steps[0].action;

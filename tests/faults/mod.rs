@@ -1,101 +1,33 @@
 //! Strategies that misbehave: PubSub, with one fault each.
 
+#[path = "../../sim/tests/around/mod.rs"]
+mod around;
+
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hublab::strategies::pubsub::{JoinData, PubSubMessage};
-use hublab::strategies::strategy::{Claim, Condition, ConfigError};
-use hublab::strategies::{
-    ChildId, Context, Members, NodeId, PubSub, PubSubConfig, Requests, Snapshot, Strategy,
-    Synchronization,
-};
+use hublab::strategies::strategy::{Claim, Condition};
+use hublab::strategies::{ChildId, NodeId, PubSub, Synchronization};
+
+use around::{Around, Cx, Twist};
 
 /// What a strategy does that it should not, once it runs.
 pub(crate) trait Fault: Send + 'static {
     const NAME: &'static str;
-    fn strike(_cx: &mut Context<'_, PubSubMessage>) {}
+    fn strike(_cx: &mut Cx<'_>) {}
     /// Called when a run is prepared.
     fn prepare() {}
 }
 
 /// PubSub with a fault at every periodic round.
-pub(crate) struct Unruly<F> {
-    inner: PubSub,
-    fault: std::marker::PhantomData<F>,
-}
+pub(crate) type Unruly<F> = Around<Struck<F>>;
 
-impl<F: Fault> Synchronization for Unruly<F> {
-    type Message = PubSubMessage;
-    type SyncData = Snapshot;
-    type JoinData = JoinData;
+pub(crate) struct Struck<F>(PhantomData<F>);
 
-    fn propagate(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        requests: Requests,
-        members: &Members,
-    ) {
-        self.inner.propagate(cx, requests, members);
-    }
-
-    fn init_sync(&mut self, cx: &mut Context<'_, PubSubMessage>, cluster_nodes: &[NodeId]) {
-        F::strike(cx);
-        self.inner.init_sync(cx, cluster_nodes);
-    }
-
-    fn handle_synchronization(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        data: &Snapshot,
-        from: &NodeId,
-    ) {
-        self.inner.handle_synchronization(cx, data, from);
-    }
-
-    fn broadcast_local_data(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        data: &Snapshot,
-        to: &[NodeId],
-    ) {
-        self.inner.broadcast_local_data(cx, data, to);
-    }
-
-    fn handle_node_join_data(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        data: &JoinData,
-        from: &NodeId,
-    ) {
-        self.inner.handle_node_join_data(cx, data, from);
-    }
-
-    fn handle_message(
-        &mut self,
-        cx: &mut Context<'_, PubSubMessage>,
-        from: &NodeId,
-        message: &PubSubMessage,
-    ) {
-        self.inner.handle_message(cx, from, message);
-    }
-
-    fn sync_interval(&self) -> Duration {
-        self.inner.sync_interval()
-    }
-}
-
-impl<F: Fault> Strategy for Unruly<F> {
+impl<F: Fault> Twist for Struck<F> {
     const NAME: &'static str = F::NAME;
     const SUMMARY: &'static str = "PubSub with a fault";
-    type Config = PubSubConfig;
-
-    fn new(config: &PubSubConfig) -> Result<Self, ConfigError> {
-        F::prepare();
-        Ok(Self {
-            inner: PubSub::new(config)?,
-            fault: std::marker::PhantomData,
-        })
-    }
 
     fn claims() -> &'static [Claim] {
         const {
@@ -106,6 +38,15 @@ impl<F: Fault> Strategy for Unruly<F> {
             }]
         }
     }
+
+    fn prepare() {
+        F::prepare();
+    }
+
+    fn round(inner: &mut PubSub, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
+        F::strike(cx);
+        inner.init_sync(cx, cluster_nodes);
+    }
 }
 
 /// Behaves differently in every process.
@@ -114,7 +55,7 @@ pub(crate) struct Moody;
 impl Fault for Moody {
     const NAME: &'static str = "moody";
 
-    fn strike(cx: &mut Context<'_, PubSubMessage>) {
+    fn strike(cx: &mut Cx<'_>) {
         cx.set_timer(
             0,
             Duration::from_micros(1_000 + u64::from(std::process::id())),
@@ -128,7 +69,7 @@ pub(crate) struct Nervous;
 impl Fault for Nervous {
     const NAME: &'static str = "nervous";
 
-    fn strike(_: &mut Context<'_, PubSubMessage>) {
+    fn strike(_: &mut Cx<'_>) {
         panic!("out of nerve");
     }
 }
@@ -150,7 +91,7 @@ pub(crate) struct Endless;
 impl Fault for Endless {
     const NAME: &'static str = "endless";
 
-    fn strike(_: &mut Context<'_, PubSubMessage>) {
+    fn strike(_: &mut Cx<'_>) {
         loop {
             std::hint::spin_loop();
         }
@@ -163,7 +104,7 @@ pub(crate) struct Greedy;
 impl Fault for Greedy {
     const NAME: &'static str = "greedy";
 
-    fn strike(_: &mut Context<'_, PubSubMessage>) {
+    fn strike(_: &mut Cx<'_>) {
         let mut hoard = Vec::new();
         loop {
             hoard.push(vec![1_u8; 1 << 20]);
@@ -188,7 +129,7 @@ impl Deep {
 impl Fault for Deep {
     const NAME: &'static str = "deep";
 
-    fn strike(_: &mut Context<'_, PubSubMessage>) {
+    fn strike(_: &mut Cx<'_>) {
         std::hint::black_box(Self::fall(0));
     }
 }
@@ -199,7 +140,7 @@ pub(crate) struct Forgetful;
 impl Fault for Forgetful {
     const NAME: &'static str = "forgetful";
 
-    fn strike(cx: &mut Context<'_, PubSubMessage>) {
+    fn strike(cx: &mut Cx<'_>) {
         let node = cx.node().clone();
         let own: Vec<ChildId> = cx.registry().children_of(&node).cloned().collect();
         for child in own {
@@ -221,7 +162,7 @@ impl Fault for Aging {
         MADE.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn strike(cx: &mut Context<'_, PubSubMessage>) {
+    fn strike(cx: &mut Cx<'_>) {
         let age = MADE.load(Ordering::Relaxed);
         cx.set_timer(0, Duration::from_micros(1_000 + age));
     }
@@ -237,7 +178,7 @@ impl Fault for Weary {
         MADE.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn strike(_: &mut Context<'_, PubSubMessage>) {
+    fn strike(_: &mut Cx<'_>) {
         assert!(MADE.load(Ordering::Relaxed) < 60, "too old for this");
     }
 }
@@ -249,7 +190,7 @@ impl Fault for Chatty {
     const NAME: &'static str = "chatty";
 
     #[expect(clippy::print_stdout, reason = "that is its fault")]
-    fn strike(_: &mut Context<'_, PubSubMessage>) {
+    fn strike(_: &mut Cx<'_>) {
         println!("hublab-worker {{\"number\":1}}");
         print!("hublab-worker ");
     }

@@ -10,7 +10,7 @@ use super::catches::{Catches, Prey};
 use super::confirm::Confirmed;
 use super::crew::{News, Worker, WorkerId, Yard};
 use super::plan::Plan;
-use super::record::{Ending, Record, SCHEMA};
+use super::record::{Ending, Record};
 use super::summary::{End, Summary};
 use super::trial::Case;
 use super::wire::{self, Answer, Order, READY, Reply, Setup, SourceText, Task};
@@ -567,21 +567,10 @@ impl<'a, O: Observer> Conductor<'a, O> {
 
 /// The record of a run that came to no end.
 fn without_end(plan: &Plan, case: &Case, verdict: Ending, note: &str, took: Duration) -> Record {
+    let scenario = plan.sources[case.source].name();
     Record {
-        schema: SCHEMA,
-        scenario: plan.sources[case.source].name().to_owned(),
-        strategy: case.strategy.clone(),
-        seed: case.seed,
-        verdict,
-        digest: None,
-        events: 0,
-        virtual_us: 0,
         wall_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        converged_us: None,
-        findings: Vec::new(),
-        reach: BTreeMap::new(),
-        families: Vec::new(),
-        claimed: Vec::new(),
         note: Some(note.to_owned()),
+        ..Record::bare(scenario, &case.strategy, case.seed, verdict)
     }
 }

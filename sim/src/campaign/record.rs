@@ -48,6 +48,30 @@ pub struct Record {
     pub note: Option<String>,
 }
 
+impl Record {
+    /// That of a run of which nothing is known but how it ended.
+    #[must_use]
+    pub fn bare(scenario: &str, strategy: &str, seed: u64, verdict: Ending) -> Self {
+        Self {
+            schema: SCHEMA,
+            scenario: scenario.to_owned(),
+            strategy: strategy.to_owned(),
+            seed,
+            verdict,
+            digest: None,
+            events: 0,
+            virtual_us: 0,
+            wall_us: 0,
+            converged_us: None,
+            findings: Vec::new(),
+            reach: BTreeMap::new(),
+            families: Vec::new(),
+            claimed: Vec::new(),
+            note: None,
+        }
+    }
+}
+
 /// What became of a run of a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,21 +123,14 @@ pub(super) mod tests {
     /// A run that passed.
     pub(in crate::campaign) fn record(strategy: &str, seed: u64) -> Record {
         Record {
-            schema: SCHEMA,
-            scenario: "generated".to_owned(),
-            strategy: strategy.to_owned(),
-            seed,
-            verdict: Ending::Pass,
             digest: Some(format!("{seed:064x}")),
             events: 100,
             virtual_us: 60_000_000,
             wall_us: 1_000,
-            converged_us: None,
-            findings: Vec::new(),
             reach: BTreeMap::from([("fault.loss".to_owned(), 3)]),
             families: vec!["loss".to_owned(), "pause".to_owned()],
             claimed: vec!["own_truth".to_owned()],
-            note: None,
+            ..Record::bare("generated", strategy, seed, Ending::Pass)
         }
     }
 

@@ -103,6 +103,18 @@ pub struct Odd {
     pub note: String,
 }
 
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            scenario,
+            strategy,
+            seed,
+            note,
+        } = self;
+        write!(f, "{strategy}, seed {seed} of {scenario}: {note}")
+    }
+}
+
 /// How many runs of each odd ending are remembered.
 const ODD_MAX: usize = 20;
 
@@ -262,16 +274,7 @@ impl fmt::Display for Summary {
         }
         for (ending, runs) in &self.odd {
             for run in runs {
-                let Odd {
-                    scenario,
-                    strategy,
-                    seed,
-                    note,
-                } = run;
-                write!(
-                    f,
-                    "\n{ending:?}: {strategy} with seed {seed} of {scenario}: {note}"
-                )?;
+                write!(f, "\n{ending:?}: {run}")?;
             }
         }
         Ok(())

@@ -22,17 +22,17 @@ mod members;
 mod messages;
 mod rounds;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hublab_strategies::{ChildId, NodeId};
 
 use crate::campaign::signature::Signature;
 use crate::catalog::Catalog;
+use crate::observe::facts::raw_children;
 use crate::oracle::{CLOCK_INDEPENDENCE, Violation};
 use crate::report::Report;
 use crate::run::{Options, run};
-use crate::scenario::model::{Action, Claim, Expectation, NodeIx, RawRequest, Scenario};
+use crate::scenario::model::{Claim, Expectation, NodeIx, Scenario};
 use crate::scenario::resolve::resolve;
 use crate::trace::event::{Event, Payload};
 use crate::trace::recorder::Sink;
@@ -384,47 +384,4 @@ fn is_meant(case: &Case<'_>, violation: &Violation) -> bool {
         ("wrong metadata", defect) => defect == Defect::Metadata,
         (_, _) => true,
     }
-}
-
-/// The children that raw requests and `rows` steps name: no oracle compares them with the truth.
-fn raw_children(scenario: &Scenario) -> BTreeSet<ChildId> {
-    let mut raw = BTreeSet::new();
-    for step in &scenario.steps {
-        match &step.action {
-            Action::Rows { rows, .. } => raw.extend(rows.iter().map(|row| row.child.clone())),
-            Action::Propagate { requests, .. } => {
-                for request in requests {
-                    match request {
-                        RawRequest::Register(rows) => {
-                            raw.extend(rows.iter().map(|row| row.child.clone()));
-                        }
-                        RawRequest::Unregister(rows) => {
-                            raw.extend(rows.iter().map(|(child, _)| child.clone()));
-                        }
-                        RawRequest::PidUpdate { child, .. } => {
-                            raw.insert(child.clone());
-                        }
-                    }
-                }
-            }
-            Action::Join(_)
-            | Action::Leave(_)
-            | Action::Crash(_)
-            | Action::Restart(_)
-            | Action::Pause(_)
-            | Action::Resume(_)
-            | Action::Partition { .. }
-            | Action::Cut { .. }
-            | Action::Heal
-            | Action::Link(_)
-            | Action::Clock { .. }
-            | Action::StartChildren { .. }
-            | Action::StopChildren { .. }
-            | Action::RestartChild { .. }
-            | Action::Sync(_)
-            | Action::Broadcast { .. }
-            | Action::View { .. } => {}
-        }
-    }
-    raw
 }

@@ -205,7 +205,8 @@ fn stretched(time: u64, spread: f64) -> u64 {
     time.saturating_add((time / 1_000).saturating_add(1).saturating_mul(thousandths))
 }
 
-fn raw_children(scenario: &Scenario) -> BTreeSet<ChildId> {
+/// The children that raw requests and `rows` steps name: no oracle compares them with the truth.
+pub(crate) fn raw_children(scenario: &Scenario) -> BTreeSet<ChildId> {
     let mut raw = BTreeSet::new();
     for step in &scenario.steps {
         if let Action::Rows { rows, .. } = &step.action {

@@ -36,14 +36,43 @@ use timeline::{Segment, Timeline};
 pub(crate) use world::Scene;
 pub use world::World;
 
-/// Everything that watches one run.
-pub struct Observers {
+/// What is known of a run so far.
+struct Sight {
     facts: Facts,
     history: History,
     convergence: Convergence,
     /// The same without children named in raw requests or `rows`, if there are any and an oracle
     /// asks.
     compared: Option<Convergence>,
+}
+
+impl Sight {
+    /// The world as the file's expectations see it.
+    fn whole<'a>(&'a self, scene: Scene<'a>) -> World<'a> {
+        World {
+            scene,
+            facts: &self.facts,
+            history: &self.history,
+            convergence: &self.convergence,
+        }
+    }
+
+    /// The world as oracles see it.
+    fn comparable<'a>(&'a self, scene: Scene<'a>) -> World<'a> {
+        World {
+            convergence: self.compared.as_ref().unwrap_or(&self.convergence),
+            ..self.whole(scene)
+        }
+    }
+
+    fn trackers(&mut self) -> impl Iterator<Item = &mut Convergence> {
+        std::iter::once(&mut self.convergence).chain(&mut self.compared)
+    }
+}
+
+/// Everything that watches one run.
+pub struct Observers {
+    sight: Sight,
     judge: Judge,
     timeline: Timeline,
     oracles: Vec<Box<dyn Oracle>>,
@@ -118,71 +147,61 @@ impl Observers {
         let nodes = scenario.cluster.nodes.len();
         let is_compared = !facts.raw().is_empty() && !oracles.is_empty();
         Self {
-            history: History::new(nodes),
-            convergence: Convergence::new(nodes, BTreeSet::new()),
-            compared: is_compared.then(|| Convergence::new(nodes, facts.raw().clone())),
+            sight: Sight {
+                history: History::new(nodes),
+                convergence: Convergence::new(nodes, BTreeSet::new()),
+                compared: is_compared.then(|| Convergence::new(nodes, facts.raw().clone())),
+                facts,
+            },
             judge,
             timeline: Timeline::new(),
             oracles,
             findings: Findings::default(),
-            facts,
         }
-    }
-
-    fn trackers(&mut self) -> impl Iterator<Item = &mut Convergence> {
-        std::iter::once(&mut self.convergence).chain(&mut self.compared)
     }
 
     pub(crate) fn event(&mut self, event: &Event, scene: Scene<'_>) {
         self.timeline.event(event);
-        self.history.causes.event(event);
+        self.sight.history.causes.event(event);
         if self.oracles.is_empty() {
             return;
         }
-        self.history.event(event);
+        self.sight.history.event(event);
         let Payload::Row {
             child,
             before,
             after,
         } = &event.payload
         else {
-            let world = world(
-                scene,
-                &self.facts,
-                &self.history,
-                &self.compared,
-                &self.convergence,
-            );
+            let world = self.sight.comparable(scene);
             for oracle in &mut self.oracles {
                 oracle.event(event, &world);
             }
             return;
         };
-        let cause = self.history.causes.of(event);
+        let cause = self.sight.history.causes.of(event);
         let touched: SmallVec<[NodeIx; 4]> = {
-            let world = world(
-                scene,
-                &self.facts,
-                &self.history,
-                &self.compared,
-                &self.convergence,
-            );
+            let world = self.sight.comparable(scene);
             let place = (event.at, event.node, cause);
             let changed = Changed::new(place, child, before.as_deref(), after.as_deref(), &world);
             for oracle in &mut self.oracles {
                 oracle.row(&changed, &world);
             }
-            changed.touched(&self.facts).collect()
+            changed.touched(&self.sight.facts).collect()
         };
         for owner in touched {
-            self.history.entry_changed(event.node, owner, child, cause);
+            self.sight
+                .history
+                .entry_changed(event.node, owner, child, cause);
         }
     }
 
     pub(crate) fn row_changed(&mut self, now: Time, node: NodeIx, change: &RowChange) {
-        self.convergence.row_changed(now, node, change, &self.facts);
-        if let Some(compared) = &mut self.compared {
-            compared.row_changed(now, node, change, &self.facts);
+        self.sight
+            .convergence
+            .row_changed(now, node, change, &self.sight.facts);
+        if let Some(compared) = &mut self.sight.compared {
+            compared.row_changed(now, node, change, &self.sight.facts);
         }
     }
 
@@ -193,42 +212,51 @@ impl Observers {
         child: &ChildId,
         running: &Child,
     ) {
-        self.trackers()
+        self.sight
+            .trackers()
             .for_each(|tracker| tracker.child_started(now, node, child, running));
     }
 
     pub(crate) fn child_stopped(&mut self, now: Time, node: NodeIx, child: &ChildId, pid: &Pid) {
-        self.trackers()
+        self.sight
+            .trackers()
             .for_each(|tracker| tracker.child_stopped(now, node, child, pid));
     }
 
     /// The rows that a step changed have all been reported: the truth it changed can be compared.
     pub(crate) fn truth_settled(&mut self, scene: Scene<'_>) {
-        self.convergence.truth_settled(scene.nodes, &self.facts);
-        if let Some(compared) = &mut self.compared {
-            compared.truth_settled(scene.nodes, &self.facts);
+        self.sight
+            .convergence
+            .truth_settled(scene.nodes, &self.sight.facts);
+        if let Some(compared) = &mut self.sight.compared {
+            compared.truth_settled(scene.nodes, &self.sight.facts);
         }
     }
 
     pub(crate) fn node_up(&mut self, node: NodeIx) {
-        self.trackers().for_each(|tracker| tracker.node_up(node));
+        self.sight
+            .trackers()
+            .for_each(|tracker| tracker.node_up(node));
     }
 
     pub(crate) fn node_down(&mut self, node: NodeIx) {
-        self.trackers().for_each(|tracker| tracker.node_down(node));
+        self.sight
+            .trackers()
+            .for_each(|tracker| tracker.node_down(node));
     }
 
     pub(crate) fn pair_changed(&mut self, now: Time, nodes: [NodeIx; 2], up: bool) {
-        self.trackers()
+        self.sight
+            .trackers()
             .for_each(|tracker| tracker.pair_changed(nodes, up));
         if !self.oracles.is_empty() {
-            self.history.pair_changed(now, nodes, up);
+            self.sight.history.pair_changed(now, nodes, up);
         }
     }
 
     /// A cut was mended.
     pub(crate) fn healed(&mut self, now: Time) {
-        self.history.healed(now);
+        self.sight.history.healed(now);
     }
 
     /// A `view` step is about to overwrite a node's cluster view.
@@ -241,7 +269,7 @@ impl Observers {
     /// A step of the script, or an injection, begins: quiet stretches end here.
     pub(crate) fn step_begins(&mut self, now: Time) {
         self.judge.step_begins(now);
-        self.history.step_begins(now);
+        self.sight.history.step_begins(now);
         for oracle in &mut self.oracles {
             oracle.step_begins(now);
         }
@@ -256,15 +284,13 @@ impl Observers {
 
     /// An instant is over, and nothing happens until `next`.
     pub(crate) fn settle(&mut self, now: Time, next: Time, scene: Scene<'_>) {
-        self.trackers().for_each(|tracker| tracker.settle(now));
-        self.timeline.settle(&self.convergence);
-        let world = World {
-            scene,
-            facts: &self.facts,
-            history: &self.history,
-            convergence: &self.convergence,
-        };
-        self.judge.settle(now, next, &self.convergence, &world);
+        self.sight
+            .trackers()
+            .for_each(|tracker| tracker.settle(now));
+        self.timeline.settle(&self.sight.convergence);
+        let world = self.sight.whole(scene);
+        self.judge
+            .settle(now, next, &self.sight.convergence, &world);
         self.ask(scene, |oracle, world, found| {
             oracle.settle(now, next, world, found)
         });
@@ -278,13 +304,7 @@ impl Observers {
         if self.oracles.is_empty() {
             return;
         }
-        let world = world(
-            scene,
-            &self.facts,
-            &self.history,
-            &self.compared,
-            &self.convergence,
-        );
+        let world = self.sight.comparable(scene);
         let mut found = Vec::new();
         for oracle in &mut self.oracles {
             question(oracle.as_mut(), &world, &mut found);
@@ -296,7 +316,11 @@ impl Observers {
 
     /// The node's code panicked while it handled what `cause` names.
     pub(crate) fn panicked(&mut self, mut violation: Violation, event: &Event) {
-        violation.cause = self.history.causes.text(self.history.causes.of(event));
+        violation.cause = self
+            .sight
+            .history
+            .causes
+            .text(self.sight.history.causes.of(event));
         self.findings.violations.push(violation);
     }
 
@@ -309,21 +333,16 @@ impl Observers {
         recorder: &Recorder,
     ) -> Outcome {
         self.conclude(end, stopped_early, scene);
-        let world = World {
-            scene,
-            facts: &self.facts,
-            history: &self.history,
-            convergence: &self.convergence,
-        };
+        let world = self.sight.whole(scene);
         let rows = world
             .positions()
             .filter_map(|node| world.registry(node))
             .map(|registry| (registry.len() - registry.tombstones()) as u64)
             .sum();
-        let converged_since = self.convergence.converged_since();
+        let converged_since = self.sight.convergence.converged_since();
         let judgements = self.judge.finish(
             end,
-            &self.convergence,
+            &self.sight.convergence,
             &world,
             &self.findings,
             recorder,
@@ -340,13 +359,7 @@ impl Observers {
 
     /// Asks the oracles that judge at the end.
     fn conclude(&mut self, end: Time, stopped_early: bool, scene: Scene<'_>) {
-        let world = world(
-            scene,
-            &self.facts,
-            &self.history,
-            &self.compared,
-            &self.convergence,
-        );
+        let world = self.sight.comparable(scene);
         for oracle in &mut self.oracles {
             let name = oracle.name();
             if let Some(bound) = oracle.bound(&world) {
@@ -370,21 +383,5 @@ impl Observers {
         self.findings
             .violations
             .sort_by_key(|violation| violation.at_us);
-    }
-}
-
-/// The world as oracles see it.
-fn world<'a>(
-    scene: Scene<'a>,
-    facts: &'a Facts,
-    history: &'a History,
-    compared: &'a Option<Convergence>,
-    convergence: &'a Convergence,
-) -> World<'a> {
-    World {
-        scene,
-        facts,
-        history,
-        convergence: compared.as_ref().unwrap_or(convergence),
     }
 }

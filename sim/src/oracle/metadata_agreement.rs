@@ -12,9 +12,9 @@ use hublab_strategies::name::NameHasher;
 use hublab_strategies::{ChildId, Metadata, Time};
 use smallvec::SmallVec;
 
+use super::suspect::Suspect;
 use super::{Oracle, Violation};
 use crate::observe::World;
-use crate::observe::causes::Cause;
 use crate::observe::changed::Changed;
 use crate::scenario::model::NodeIx;
 use crate::trace::event::{Event, Payload};
@@ -28,18 +28,8 @@ type Given = SmallVec<[(NodeIx, Metadata); 1]>;
 #[derive(Debug, Default)]
 pub(super) struct MetadataAgreement {
     given: HashMap<ChildId, Given, NameHasher>,
-    suspects: Vec<Suspect>,
-}
-
-/// Metadata that an owner had not given when they came.
-#[derive(Debug)]
-struct Suspect {
-    at: Time,
-    node: NodeIx,
-    cause: Cause,
-    child: ChildId,
-    owner: NodeIx,
-    metadata: Metadata,
+    /// Metadata that an owner had not given when they came.
+    suspects: Vec<Suspect<Metadata>>,
 }
 
 impl MetadataAgreement {
@@ -58,14 +48,8 @@ impl MetadataAgreement {
 
     fn look(&mut self, owner: NodeIx, metadata: &Metadata, changed: &Changed<'_>) {
         if !self.has_given(owner, changed.child, metadata) {
-            self.suspects.push(Suspect {
-                at: changed.at,
-                node: changed.node,
-                cause: changed.cause,
-                child: changed.child.clone(),
-                owner,
-                metadata: metadata.clone(),
-            });
+            let metadata = metadata.clone();
+            self.suspects.push(Suspect::new(changed, owner, metadata));
         }
     }
 }
@@ -113,20 +97,20 @@ impl Oracle for MetadataAgreement {
     fn step_done(&mut self, _now: Time, world: &World<'_>, found: &mut Vec<Violation>) {
         for suspect in std::mem::take(&mut self.suspects) {
             let Suspect {
+                node,
                 child,
                 owner,
-                metadata,
+                shown: metadata,
                 ..
             } = &suspect;
             if self.has_given(*owner, child, metadata) || !self.has_run(*owner, child) {
                 continue;
             }
-            let (node, owner) = (world.name(suspect.node), world.name(*owner));
+            let (node, owner) = (world.name(*node), world.name(*owner));
             let detail = format!(
                 "{node} shows {child} of {owner} with metadata {metadata:?}, which {owner} never gave it"
             );
-            let place = (suspect.at, suspect.node, suspect.cause);
-            found.push(Violation::at(NAME, place, "wrong metadata", detail, world));
+            found.push(suspect.violation(NAME, "wrong metadata", detail, world));
         }
     }
 }

@@ -29,6 +29,7 @@ mod quiet;
 mod repair_progress;
 mod single_writer;
 mod stability;
+mod suspect;
 mod unique_entry;
 
 use hublab_strategies::Time;

@@ -9,11 +9,11 @@
 //! down), and whatever falls within the detection bound after j and the owner connected again.
 //! Children named in raw requests or `rows` are not looked at.
 
-use hublab_strategies::{ChildId, NodeId, Pid, Time};
+use hublab_strategies::{NodeId, Pid, Time};
 
+use super::suspect::Suspect;
 use super::{Oracle, Violation};
 use crate::observe::World;
-use crate::observe::causes::Cause;
 use crate::observe::changed::Changed;
 use crate::scenario::model::NodeIx;
 use crate::trace::event::{Event, Payload};
@@ -23,22 +23,12 @@ pub(super) const NAME: &str = "no_false_absence";
 /// Looks at each true entry that goes.
 #[derive(Debug, Default)]
 pub(super) struct NoFalseAbsence {
-    suspects: Vec<Suspect>,
+    /// Entries that went while their pid ran.
+    suspects: Vec<Suspect<Pid>>,
     /// By node: its cluster view before this step, if the step changed it.
     views: Vec<Vec<NodeId>>,
     /// Nodes that left a view in this step: whose view, and who.
     left: Vec<(NodeIx, NodeId)>,
-}
-
-/// An entry that went while its pid ran.
-#[derive(Debug)]
-struct Suspect {
-    at: Time,
-    node: NodeIx,
-    cause: Cause,
-    child: ChildId,
-    owner: NodeIx,
-    pid: Pid,
 }
 
 impl NoFalseAbsence {
@@ -56,7 +46,7 @@ impl NoFalseAbsence {
         self.left.extend(gone.map(|name| (node, name)));
     }
 
-    fn is_excused(&self, suspect: &Suspect, world: &World<'_>) -> bool {
+    fn is_excused(&self, suspect: &Suspect<Pid>, world: &World<'_>) -> bool {
         let owner = world.name(suspect.owner);
         let is_it = |(node, left): &(NodeIx, NodeId)| *node == suspect.node && left == owner;
         if self.left.iter().any(is_it) {
@@ -91,14 +81,8 @@ impl Oracle for NoFalseAbsence {
                 continue;
             };
             if life.stopped.is_none() && owner != changed.node {
-                self.suspects.push(Suspect {
-                    at: changed.at,
-                    node: changed.node,
-                    cause: changed.cause,
-                    child: changed.child.clone(),
-                    owner,
-                    pid: pid.clone(),
-                });
+                self.suspects
+                    .push(Suspect::new(changed, owner, pid.clone()));
             }
         }
     }
@@ -109,7 +93,7 @@ impl Oracle for NoFalseAbsence {
                 node,
                 child,
                 owner,
-                pid,
+                shown: pid,
                 ..
             } = &suspect;
             let running = world.child(*owner, child);
@@ -123,8 +107,7 @@ impl Oracle for NoFalseAbsence {
             }
             let (name, owner) = (world.name(*node), world.name(*owner));
             let detail = format!("{name} removed {child} of {owner}, which still runs it as {pid}");
-            let place = (suspect.at, *node, suspect.cause);
-            found.push(Violation::at(NAME, place, "absent", detail, world));
+            found.push(suspect.violation(NAME, "absent", detail, world));
         }
         self.left.clear();
     }

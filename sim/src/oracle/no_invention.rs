@@ -4,32 +4,21 @@
 //! incarnation. Looked at when a step is over, for every entry that came in it. No excuses but the
 //! common one: children named in raw requests or `rows` are not looked at.
 
-use hublab_strategies::{ChildId, Pid, Time};
+use hublab_strategies::{Pid, Time};
 
+use super::suspect::Suspect;
 use super::{Oracle, Violation};
 use crate::observe::World;
-use crate::observe::causes::Cause;
 use crate::observe::changed::{Changed, Delta};
-use crate::scenario::model::NodeIx;
 
 pub(super) const NAME: &str = "no_invention";
 
 /// Looks at each entry that comes.
 #[derive(Debug, Default)]
 pub(super) struct NoInvention {
-    suspects: Vec<Suspect>,
+    /// Entries of a pid that its owner had not run when they came.
+    suspects: Vec<Suspect<Pid>>,
     found: Vec<Violation>,
-}
-
-/// An entry of a pid that its owner had not run when it came.
-#[derive(Debug)]
-struct Suspect {
-    at: Time,
-    node: NodeIx,
-    cause: Cause,
-    child: ChildId,
-    owner: NodeIx,
-    pid: Pid,
 }
 
 impl Oracle for NoInvention {
@@ -42,21 +31,14 @@ impl Oracle for NoInvention {
             if delta.life.is_some() || changed.is_raw {
                 continue;
             }
-            let place = (changed.at, changed.node, changed.cause);
-            match (delta.owner, &delta.entry.pid) {
-                (Some(owner), Some(pid)) => self.suspects.push(Suspect {
-                    at: changed.at,
-                    node: changed.node,
-                    cause: changed.cause,
-                    child: changed.child.clone(),
-                    owner,
-                    pid: pid.clone(),
-                }),
-                (_, _) => {
-                    let detail = unfounded(changed, delta, world);
-                    self.found
-                        .push(Violation::at(NAME, place, "ghost", detail, world));
-                }
+            if let (Some(owner), Some(pid)) = (delta.owner, &delta.entry.pid) {
+                self.suspects
+                    .push(Suspect::new(changed, owner, pid.clone()));
+            } else {
+                let place = (changed.at, changed.node, changed.cause);
+                let detail = unfounded(changed, delta, world);
+                self.found
+                    .push(Violation::at(NAME, place, "ghost", detail, world));
             }
         }
     }
@@ -65,16 +47,19 @@ impl Oracle for NoInvention {
         found.append(&mut self.found);
         for suspect in self.suspects.drain(..) {
             let Suspect {
-                child, owner, pid, ..
+                node,
+                child,
+                owner,
+                shown: pid,
+                ..
             } = &suspect;
             let life = world.history().life(*owner, pid);
             if life.is_some_and(|life| life.child == *child) {
                 continue;
             }
-            let (node, owner) = (world.name(suspect.node), world.name(*owner));
+            let (node, owner) = (world.name(*node), world.name(*owner));
             let detail = format!("{node} shows {child} of {owner} as {pid}, which never ran there");
-            let place = (suspect.at, suspect.node, suspect.cause);
-            found.push(Violation::at(NAME, place, "ghost", detail, world));
+            found.push(suspect.violation(NAME, "ghost", detail, world));
         }
     }
 }

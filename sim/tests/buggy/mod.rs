@@ -1,13 +1,15 @@
 //! PubSub with a bug of its own, under its own name.
 
-use std::time::Duration;
+#[path = "../around/mod.rs"]
+mod around;
 
 use hublab_sim::catalog::Catalog;
-use hublab_strategies::pubsub::{JoinData, PubSub, PubSubConfig, PubSubMessage};
-use hublab_strategies::strategy::{Claim, ConfigError};
+use hublab_strategies::strategy::Claim;
 use hublab_strategies::{
-    Context, LocalChild, Members, Metadata, NodeId, Requests, Snapshot, Strategy, Synchronization,
+    LocalChild, Metadata, NodeId, PubSub, Snapshot, Strategy, Synchronization,
 };
+
+use around::{Around, Cx, Twist};
 
 /// Rounds take out the last child of each snapshot.
 const DROPS_LAST: u8 = 0;
@@ -32,11 +34,11 @@ pub(crate) fn catalogs() -> [(&'static str, Catalog); 4] {
     ]
 }
 
-struct Faulty<const BUG: u8>(PubSub);
+type Faulty<const BUG: u8> = Around<Bug<BUG>>;
 
-type Cx<'a> = Context<'a, PubSubMessage>;
+struct Bug<const BUG: u8>;
 
-impl<const BUG: u8> Faulty<BUG> {
+impl<const BUG: u8> Bug<BUG> {
     fn misread(data: &Snapshot) -> Snapshot {
         let mut children: Vec<LocalChild> = data.children().to_vec();
         if BUG == DROPS_LAST {
@@ -50,61 +52,25 @@ impl<const BUG: u8> Faulty<BUG> {
     }
 }
 
-impl<const BUG: u8> Synchronization for Faulty<BUG> {
-    type Message = PubSubMessage;
-    type SyncData = Snapshot;
-    type JoinData = JoinData;
+impl<const BUG: u8> Twist for Bug<BUG> {
+    const NAME: &'static str = PubSub::NAME;
+    const SUMMARY: &'static str = "PubSub with a bug";
 
-    fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, members: &Members) {
-        self.0.propagate(cx, requests, members);
+    fn claims() -> &'static [Claim] {
+        PubSub::claims()
     }
 
-    fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
+    fn round(inner: &mut PubSub, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
         if BUG != NO_ROUNDS {
-            self.0.init_sync(cx, cluster_nodes);
+            inner.init_sync(cx, cluster_nodes);
         }
     }
 
-    fn handle_synchronization(&mut self, cx: &mut Cx<'_>, data: &Snapshot, from: &NodeId) {
+    fn synchronize(_inner: &mut PubSub, cx: &mut Cx<'_>, data: &Snapshot, from: &NodeId) {
         let misread = Self::misread(data);
         cx.append_data(from, &misread);
         if BUG != NEVER_DETACHES {
             cx.detach_data(from, &misread);
         }
-    }
-
-    fn broadcast_local_data(&mut self, cx: &mut Cx<'_>, data: &Snapshot, to: &[NodeId]) {
-        self.0.broadcast_local_data(cx, data, to);
-    }
-
-    fn handle_node_join_data(&mut self, cx: &mut Cx<'_>, data: &JoinData, from: &NodeId) {
-        self.0.handle_node_join_data(cx, data, from);
-    }
-
-    fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &PubSubMessage) {
-        match message {
-            PubSubMessage::Sync(data) => self.handle_synchronization(cx, data, from),
-            PubSubMessage::Requests(_) | PubSubMessage::Join(_) => {
-                self.0.handle_message(cx, from, message);
-            }
-        }
-    }
-
-    fn sync_interval(&self) -> Duration {
-        self.0.sync_interval()
-    }
-}
-
-impl<const BUG: u8> Strategy for Faulty<BUG> {
-    const NAME: &'static str = PubSub::NAME;
-    const SUMMARY: &'static str = "PubSub with a bug";
-    type Config = PubSubConfig;
-
-    fn new(config: &PubSubConfig) -> Result<Self, ConfigError> {
-        PubSub::new(config).map(Self)
-    }
-
-    fn claims() -> &'static [Claim] {
-        PubSub::claims()
     }
 }

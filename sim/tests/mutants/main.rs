@@ -7,16 +7,20 @@
 //!
 //! `HUBLAB_SEEDS` is the number of scenarios per mutant for the matrix.
 
+#[path = "../around/mod.rs"]
+mod around;
 mod flaws;
 mod leaky;
+#[path = "../seeds/parallel.rs"]
+mod parallel;
 mod patient;
 #[path = "../reference/mod.rs"]
 mod reference;
+#[path = "../seeds/mod.rs"]
+mod seeds;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, Once};
-use std::thread;
+use std::sync::Once;
 use std::time::Instant;
 
 use hublab_sim::catalog::Catalog;
@@ -27,14 +31,10 @@ use hublab_sim::scenario::Scenario;
 
 use flaws::LIST;
 use patient::{Base, Mutant};
+use seeds::seeds;
 
 /// Seeds after which a mutant counts as not found by the oracle it is aimed at.
 const SEEDS_MAX: u64 = 6_000;
-
-fn seeds(default: u64) -> u64 {
-    let wanted = std::env::var("HUBLAB_SEEDS").ok();
-    wanted.and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// Panics of mutants are verdicts: only those of the tests are told.
 fn hush() {
@@ -144,25 +144,11 @@ fn column(mutant: &Mutant, scenarios_each: usize) -> BTreeSet<String> {
 
 /// The row of each oracle: the mutants that it reports.
 fn matrix(scenarios_each: usize) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let next = AtomicUsize::new(0);
-    let columns = Mutex::new(BTreeMap::new());
-    let work = || {
-        while let Some(mutant) = LIST.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let column = column(mutant, scenarios_each);
-            let mut columns = columns.lock().expect("no worker has failed");
-            columns.insert(mutant.name, column);
-        }
-    };
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(work);
-        }
-    });
-    let columns = columns.into_inner().expect("no worker has failed");
+    let columns = parallel::each(LIST, |mutant| column(mutant, scenarios_each));
     let row = |name: &&'static str| {
-        let hit = columns.iter().filter(|(_, column)| column.contains(*name));
-        (*name, hit.map(|(mutant, _)| *mutant).collect())
+        let columns = LIST.iter().zip(&columns);
+        let hit = columns.filter(|(_, column)| column.contains(*name));
+        (*name, hit.map(|(mutant, _)| mutant.name).collect())
     };
     oracle::NAMES.iter().map(row).collect()
 }
