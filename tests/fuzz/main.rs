@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "each test uses some of the faults")]
 #[path = "../faults/mod.rs"]
 mod faults;
+mod library;
 mod place;
 mod robust;
 mod same;
@@ -20,21 +21,25 @@ use hublab::Catalog;
 
 use faults::{Aging, Chatty, Deep, Endless, Forgetful, Greedy, Nervous, Stillborn, Unruly, Weary};
 
+/// The ports, and strategies that misbehave.
+fn catalog() -> Catalog {
+    Catalog::default()
+        .with::<Unruly<Aging>>()
+        .with::<Unruly<Chatty>>()
+        .with::<Unruly<Deep>>()
+        .with::<Unruly<Endless>>()
+        .with::<Unruly<Forgetful>>()
+        .with::<Unruly<Greedy>>()
+        .with::<Unruly<Nervous>>()
+        .with::<Unruly<Stillborn>>()
+        .with::<Unruly<Weary>>()
+}
+
 fn main() -> ExitCode {
     const COMMANDS: [&str; 4] = ["fuzz", "run", "__worker", "__capsule"];
     let command = env::args().nth(1);
     if command.is_some_and(|first| COMMANDS.contains(&first.as_str())) {
-        let catalog = Catalog::default()
-            .with::<Unruly<Aging>>()
-            .with::<Unruly<Chatty>>()
-            .with::<Unruly<Deep>>()
-            .with::<Unruly<Endless>>()
-            .with::<Unruly<Forgetful>>()
-            .with::<Unruly<Greedy>>()
-            .with::<Unruly<Nervous>>()
-            .with::<Unruly<Stillborn>>()
-            .with::<Unruly<Weary>>();
-        return hublab::cli::main(catalog);
+        return hublab::cli::main(catalog());
     }
     let filter = env::args().nth(1).filter(|first| !first.starts_with('-'));
     let wanted = |name: &str| {
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
             .is_none_or(|word| name.contains(word.as_str()))
     };
     let tests = same::TESTS.iter().chain(robust::TESTS);
+    let tests = tests.chain(library::TESTS);
     let mut passed = 0;
     for (name, test) in tests.filter(|(name, _)| wanted(name)) {
         println!("test {name}");

@@ -38,10 +38,7 @@ pub(crate) const LIST: &[Mutant] = &[
         Reference,
         &[],
         |case, input| {
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            if is_timer
-                && case.each(7)
+            if round(case, input, 7)
                 && let Some(own) = case.own().first()
             {
                 case.drop_entry(own);
@@ -54,10 +51,7 @@ pub(crate) const LIST: &[Mutant] = &[
         Reference,
         &[],
         |case, input| {
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            if is_timer
-                && case.each(7)
+            if round(case, input, 7)
                 && let Some(own) = case.own().last()
             {
                 case.set_pid(own, "other");
@@ -107,10 +101,7 @@ pub(crate) const LIST: &[Mutant] = &[
         Reference,
         &[],
         |case, input| {
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            if is_timer
-                && case.each(7)
+            if round(case, input, 7)
                 && let Some(other) = case.others().first()
             {
                 case.set_pid(other, "made-up");
@@ -123,17 +114,8 @@ pub(crate) const LIST: &[Mutant] = &[
         Reference,
         &[],
         |case, input| {
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            let peer = case
-                .inner
-                .cluster_view()
-                .iter()
-                .find(|node| *node != case.me)
-                .cloned();
-            if is_timer
-                && case.each(7)
-                && let Some(node) = peer
+            if round(case, input, 7)
+                && let Some(node) = case.peers().into_iter().next()
             {
                 case.put(phantom("phantom", node));
             }
@@ -145,10 +127,7 @@ pub(crate) const LIST: &[Mutant] = &[
         Reference,
         &[],
         |case, input| {
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            if is_timer
-                && case.each(7)
+            if round(case, input, 7)
                 && let Some(other) = case.others().first()
             {
                 let mut row = other.row.clone();
@@ -202,10 +181,7 @@ pub(crate) const LIST: &[Mutant] = &[
                     case.inner.cluster_view().contains(owner)
                 });
             }
-            for found in case.others() {
-                let key = (found.row.spec.id().clone(), found.entry.node.clone());
-                case.memory.entries.entry(key).or_insert(found.row);
-            }
+            remember(case);
         },
     ),
     of(
@@ -214,10 +190,7 @@ pub(crate) const LIST: &[Mutant] = &[
         Reference,
         &[],
         |case, input| {
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            if is_timer
-                && case.each(41)
+            if round(case, input, 41)
                 && let Some(other) = case.others().last()
             {
                 case.drop_entry(other);
@@ -272,10 +245,7 @@ pub(crate) const LIST: &[Mutant] = &[
         Reference,
         &[],
         |case, input| {
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            if is_timer
-                && case.each(7)
+            if round(case, input, 7)
                 && let Some(found) = case.entries().first()
                 && found.row.entries.len() < 9
             {
@@ -455,16 +425,8 @@ pub(crate) const LIST: &[Mutant] = &[
                 junk(case, &[from], 1);
                 return;
             }
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            let peers: Vec<NodeId> = case
-                .inner
-                .cluster_view()
-                .iter()
-                .filter(|node| *node != case.me)
-                .cloned()
-                .collect();
-            if is_timer && case.each(5) {
+            if round(case, input, 5) {
+                let peers = case.peers();
                 junk(case, &peers, 4);
             }
         },
@@ -480,9 +442,7 @@ pub(crate) const LIST: &[Mutant] = &[
                 junk(case, &me, 1);
                 return;
             }
-            let is_timer = is_timer(&input);
-            case.pass(input);
-            if is_timer && case.each(5) {
+            if round(case, input, 5) {
                 junk(case, &me, 4);
             }
         },
@@ -522,8 +482,11 @@ const GONE: &[Family] = &[
     Family::Partition,
 ];
 
-fn is_timer(input: &NodeInput<'_>) -> bool {
-    matches!(input, NodeInput::Timer(_))
+/// Hands an input on; whether it was a timer, the `every`-th one.
+fn round(case: &mut Case<'_, '_, '_>, input: NodeInput<'_>, every: u64) -> bool {
+    let is_timer = matches!(input, NodeInput::Timer(_));
+    case.pass(input);
+    is_timer && case.each(every)
 }
 
 fn is_kind(input: &NodeInput<'_>, kind: &str) -> bool {
@@ -591,9 +554,7 @@ fn note_sender(case: &mut Case<'_, '_, '_>, input: &NodeInput<'_>) {
 /// Whether nothing has been heard of some member for so many quarters of an interval.
 fn somebody_is_silent(case: &Case<'_, '_, '_>, quarters: u64) -> bool {
     let (now, long) = (case.now(), case.memory.interval / 4 * quarters);
-    let others = case.inner.cluster_view().iter();
-    let mut others = others.filter(|node| *node != case.me);
-    others.any(|node| {
+    case.peers().iter().any(|node| {
         let last = case.memory.heard.get(node).copied();
         now.since(last.unwrap_or(Time::ZERO)) > long
     })

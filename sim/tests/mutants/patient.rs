@@ -219,6 +219,12 @@ impl Case<'_, '_, '_> {
         self.memory.count.is_multiple_of(every)
     }
 
+    /// The other members, as this node sees them.
+    pub(crate) fn peers(&self) -> Vec<NodeId> {
+        let view = self.inner.cluster_view().iter();
+        view.filter(|node| *node != self.me).cloned().collect()
+    }
+
     /// Every entry, by child and place in the row.
     pub(crate) fn entries(&self) -> Vec<Found> {
         let of_row = |row: RowRef<'_>| {

@@ -1,0 +1,277 @@
+//! The other commands, and what all of them have.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::{FAILING, FIRST_JOIN, Ran, files, hublab, program, text};
+
+#[test]
+fn an_explained_file_runs_to_the_same_digest() {
+    let explained = hublab(&["explain", FAILING, "--seed", "9"]).expect(0);
+    let directory = files(&[("explained.toml", explained.out.as_bytes())]);
+    let path = directory.path().join("explained.toml");
+    let digest =
+        |arguments: &[&str]| hublab(arguments).expect(1).json().remove(0)["digest"].clone();
+    let original = digest(&["run", FAILING, "--seed", "9", "--format", "json"]);
+    assert_eq!(
+        digest(&["run", text(&path), "--format", "json"]),
+        original,
+        "the seed is in the file"
+    );
+    assert_ne!(
+        digest(&["run", FAILING, "--seed", "10", "--format", "json"]),
+        original
+    );
+    let again = hublab(&["explain", text(&path)]).expect(0);
+    assert_eq!(
+        again.out, explained.out,
+        "explaining it again changes nothing"
+    );
+}
+
+#[test]
+fn a_capsule_is_replayed_searched_and_compared() {
+    let out = files(&[]);
+    hublab(&[
+        "run",
+        FIRST_JOIN,
+        "--seeds",
+        "1..3",
+        "--strategy",
+        "pubsub",
+        "--out",
+        text(out.path()),
+    ])
+    .expect(0);
+    let path = |seed: u64| out.path().join(format!("first-join-pubsub-{seed}.capsule"));
+    let (one, two) = (path(1), path(2));
+    let replayed = hublab(&["replay", text(&one)]).expect(0);
+    assert!(
+        replayed.out.starts_with("same  first-join  pubsub  seed 1"),
+        "{}",
+        replayed.out
+    );
+
+    let trace = hublab(&[
+        "trace",
+        text(&one),
+        "--node",
+        "n4",
+        "--kind",
+        "row",
+        "--child",
+        "a",
+    ])
+    .expect(0);
+    assert_eq!(trace.out.lines().count(), 1, "{}", trace.out);
+    let events = hublab(&[
+        "trace",
+        text(&one),
+        "--format",
+        "ndjson",
+        "--from",
+        "5s",
+        "--to",
+        "6s",
+    ])
+    .expect(0)
+    .json();
+    assert!(!events.is_empty());
+    assert!(
+        events
+            .iter()
+            .all(|event| (5_000_000..=6_000_000).contains(&event["at_us"].as_u64().unwrap()))
+    );
+    let all = hublab(&["trace", text(&one), "--format", "ndjson"])
+        .expect(0)
+        .json();
+    assert!(all.len() > events.len());
+    hublab(&["trace", text(&one), "--node", "n9"]).expect(2);
+    hublab(&["trace", text(&one), "--kind", "sent_messages"]).expect(2);
+
+    let why = hublab(&["why", text(&one), "--node", "n4", "--child", "a"]).expect(0);
+    assert!(
+        why.out.contains("n4 got pubsub.join #0 from n1"),
+        "{}",
+        why.out
+    );
+    hublab(&["why", text(&one), "--node", "n9", "--child", "a"]).expect(2);
+
+    let same = hublab(&["diff", text(&one), text(&one)]).expect(0);
+    assert!(same.out.starts_with("same  "), "{}", same.out);
+    let different = hublab(&["diff", text(&one), text(&two)]).expect(4);
+    assert!(
+        different.out.contains("different seeds: 1 and 2"),
+        "{}",
+        different.out
+    );
+    assert!(
+        different.out.contains("first difference at event "),
+        "{}",
+        different.out
+    );
+    assert_eq!(
+        different.last_line(),
+        format!("hublab diff {} {}", text(&one), text(&two))
+    );
+}
+
+#[test]
+fn a_file_that_is_no_sound_capsule_is_told_so() {
+    let out = files(&[("text.capsule", b"not one"), ("empty.capsule", b"")]);
+    hublab(&[
+        "run",
+        FIRST_JOIN,
+        "--strategy",
+        "pubsub",
+        "--out",
+        text(out.path()),
+    ])
+    .expect(0);
+    let good = fs::read(out.path().join("first-join-pubsub-1.capsule")).unwrap();
+    fs::write(out.path().join("short.capsule"), &good[..good.len() / 2]).unwrap();
+    let mut changed = good.clone();
+    changed[good.len() / 2] ^= 1;
+    fs::write(out.path().join("changed.capsule"), changed).unwrap();
+    for name in ["text", "empty", "short", "changed", "missing"] {
+        let path = out.path().join(format!("{name}.capsule"));
+        for command in ["replay", "trace"] {
+            let ran = hublab(&[command, text(&path)]).expect(2);
+            assert!(
+                ran.err.contains(&format!("{name}.capsule: ")),
+                "{command} {name}: {}",
+                ran.err
+            );
+        }
+    }
+}
+
+#[test]
+fn check_estimates_good_files_and_tells_every_problem_of_bad_ones() {
+    let ran = hublab(&["check", FIRST_JOIN, FAILING]).expect(0);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with(
+        "ok tests/data/first-join.toml: 4 nodes, 3 steps, 5 children over 1m; gossip about "
+    ));
+    let bad = b"schema = 1\nspeed = 9\n[cluster]\nnodes = 3\n[[step]]\nat = \"1s\"\ncrash = { nodes = [\"n9\"] }\n";
+    let directory = files(&[("bad.toml", bad)]);
+    let path = directory.path().join("bad.toml");
+    let ran = hublab(&["check", text(&path), FIRST_JOIN]).expect(2);
+    assert!(
+        ran.out.starts_with("ok tests/data/first-join.toml"),
+        "the good one is told of all the same"
+    );
+    assert!(ran.err.contains("unknown key `speed`"), "{}", ran.err);
+    assert!(ran.err.contains("unknown node `n9`"), "{}", ran.err);
+    assert!(ran.err.contains("bad.toml:7:20"), "{}", ran.err);
+    assert_eq!(
+        ran.err.lines().last(),
+        Some(format!("hublab check {}", text(&path)).as_str())
+    );
+}
+
+#[test]
+fn there_is_a_list_of_everything() {
+    let count = |what: &str| hublab(&["list", what]).expect(0).out.lines().count();
+    assert_eq!(count("strategies"), 2);
+    assert_eq!(count("steps"), 19);
+    assert_eq!(count("metrics"), 8);
+    assert_eq!(count("anomalies"), 33);
+    assert!(count("oracles") >= 4);
+    let oracles = hublab(&["list", "oracles"]).out;
+    assert!(
+        [
+            "own_truth",
+            "unique_entry",
+            "membership_containment",
+            "no_crash"
+        ]
+        .iter()
+        .all(|name| oracles.contains(name))
+    );
+    hublab(&["list", "dragons"]).expect(2);
+}
+
+#[test]
+fn the_list_of_anomalies_names_every_scenario_that_shows_one() {
+    let list = hublab(&["list", "anomalies"]).expect(0).out;
+    let mut named: Vec<String> = list
+        .split(" [")
+        .skip(1)
+        .filter_map(|part| part.split(']').next())
+        .filter(|note| !note.contains(' '))
+        .map(str::to_owned)
+        .collect();
+    let files = fs::read_dir("scenarios/anomalies")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let mut shipped: Vec<String> = files.map(stem).collect();
+    named.sort();
+    shipped.sort();
+    assert_eq!(named, shipped);
+}
+
+#[test]
+fn the_schema_is_json_and_knows_the_strategies() {
+    let schema: Value = serde_json::from_str(&hublab(&["schema"]).expect(0).out).unwrap();
+    assert!(schema["$schema"].is_string());
+    assert!(schema.to_string().contains("restricted_init"));
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    for command in [
+        "run", "check", "explain", "replay", "diff", "trace", "why", "list", "schema",
+    ] {
+        let help = hublab(&[command, "--help"]).expect(0);
+        assert!(
+            help.out.contains(&format!("hublab {command}")),
+            "{}",
+            help.out
+        );
+    }
+    assert!(hublab(&["--version"]).expect(0).out.starts_with("hublab "));
+    hublab(&["--help"]).expect(0);
+    hublab(&[]).expect(2);
+    hublab(&["fly"]).expect(2);
+    hublab(&["run"]).expect(2);
+    hublab(&["run", FIRST_JOIN, "--seed", "-1"]).expect(2);
+    hublab(&["run", FIRST_JOIN, "--seeds", "5..5"]).expect(2);
+    hublab(&["run", FIRST_JOIN, "--seed", "1", "--seeds", "1..5"]).expect(2);
+    hublab(&["run", FIRST_JOIN, "--jobs", "0"]).expect(2);
+}
+
+#[test]
+fn an_unknown_strategy_is_answered_with_the_nearest() {
+    let ran = hublab(&["run", FIRST_JOIN, "--strategy", "gosip"]).expect(2);
+    assert!(ran.err.contains("'gossip'"), "{}", ran.err);
+}
+
+#[test]
+fn colours_can_be_asked_for_and_turned_off() {
+    let run = |color: &str| hublab(&["run", FIRST_JOIN, "--color", color]).expect(0).out;
+    assert!(run("always").contains('\u{1b}'));
+    assert!(!run("never").contains('\u{1b}'));
+    let mut command = program();
+    command.args(["run", FIRST_JOIN]).env("NO_COLOR", "1");
+    assert!(
+        !Ran::from(command.output().unwrap())
+            .expect(0)
+            .out
+            .contains('\u{1b}')
+    );
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_an_error_of_usage() {
+    let mut command = program();
+    command
+        .args(["run", FIRST_JOIN])
+        .env("HUBLAB_LOG", "hublab=loud=very");
+    let ran = Ran::from(command.output().unwrap()).expect(2);
+    assert!(ran.err.contains("HUBLAB_LOG"), "{}", ran.err);
+}

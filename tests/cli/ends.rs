@@ -1,0 +1,119 @@
+//! Ends before the end.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use super::{FAILING, FIRST_JOIN, SLOW, files, hublab, program, text};
+
+#[test]
+fn a_run_that_takes_too_long_is_inconclusive_and_has_no_digest() {
+    let ran = hublab(&[
+        "run",
+        FIRST_JOIN,
+        SLOW,
+        "--wall-limit",
+        "500ms",
+        "--format",
+        "json",
+        "--jobs",
+        "1",
+    ])
+    .expect(3);
+    let runs = ran.json();
+    assert_eq!(runs.len(), 3, "what was done before is kept");
+    assert_eq!(runs[2]["verdict"], "inconclusive");
+    assert!(runs[2]["digest"].is_null());
+    assert!(ran.err.contains("took longer than 500ms"), "{}", ran.err);
+    assert_eq!(ran.err.lines().last(), runs[2]["replay"].as_str());
+    let failed = hublab(&["run", FAILING, SLOW, "--wall-limit", "500ms", "--jobs", "1"]).expect(1);
+    assert!(failed.out.contains("INCONCLUSIVE  slow"), "{}", failed.out);
+}
+
+/// Starts a command whose standard output is read here.
+fn started(arguments: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut child = program()
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let out = BufReader::new(child.stdout.take().expect("it is piped"));
+    (child, out)
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    for arguments in [
+        &["run", FIRST_JOIN, "--seeds", "0..100000", "--format", "csv"][..],
+        &["run", FIRST_JOIN, "--seeds", "0..100000"],
+    ] {
+        let (mut child, mut out) = started(arguments);
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        drop(out);
+        let mut err = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut err)
+            .unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{err}");
+        assert_eq!(err, "");
+    }
+}
+
+#[test]
+fn an_interruption_keeps_what_is_finished() {
+    let out = files(&[]);
+    let directory: PathBuf = out.path().to_owned();
+    let arguments = [
+        "run",
+        FIRST_JOIN,
+        SLOW,
+        "--jobs",
+        "1",
+        "--format",
+        "json",
+        "--out",
+        text(&directory),
+    ];
+    let (mut child, mut lines) = started(&arguments);
+    let mut finished = String::new();
+    lines.read_line(&mut finished).unwrap();
+    lines.read_line(&mut finished).unwrap();
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "", "the unfinished run is not told of");
+    let mut err = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut err)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{err}");
+    assert!(err.contains("interrupted: 2 of 3 runs finished"), "{err}");
+    assert!(
+        finished
+            .lines()
+            .all(|line| line.contains("\"verdict\":\"pass\"")),
+        "{finished}"
+    );
+    let mut names: Vec<_> = fs::read_dir(out.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["first-join-gossip-1.capsule", "first-join-pubsub-1.capsule"]
+    );
+}
