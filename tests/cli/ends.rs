@@ -1,11 +1,9 @@
 //! Ends before the end.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use super::{FAILING, FIRST_JOIN, SLOW, files, hublab, program, text};
+use super::{FAILING, FIRST_JOIN, SLOW, files, hublab, names, program, text};
 
 #[test]
 fn a_run_that_takes_too_long_is_inconclusive_and_has_no_digest() {
@@ -43,24 +41,25 @@ fn started(arguments: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) 
     (child, out)
 }
 
+/// Waits for its end; its number, and what it wrote to standard error.
+fn ended(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8(output.stderr).expect("the program writes UTF-8");
+    (output.status.code(), err)
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     for arguments in [
         &["run", FIRST_JOIN, "--seeds", "0..100000", "--format", "csv"][..],
         &["run", FIRST_JOIN, "--seeds", "0..100000"],
     ] {
-        let (mut child, mut out) = started(arguments);
+        let (child, mut out) = started(arguments);
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         drop(out);
-        let mut err = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut err)
-            .unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{err}");
+        let (code, err) = ended(child);
+        assert_eq!(code, Some(0), "{err}");
         assert_eq!(err, "");
     }
 }
@@ -68,7 +67,6 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn an_interruption_keeps_what_is_finished() {
     let out = files(&[]);
-    let directory: PathBuf = out.path().to_owned();
     let arguments = [
         "run",
         FIRST_JOIN,
@@ -78,9 +76,9 @@ fn an_interruption_keeps_what_is_finished() {
         "--format",
         "json",
         "--out",
-        text(&directory),
+        text(out.path()),
     ];
-    let (mut child, mut lines) = started(&arguments);
+    let (child, mut lines) = started(&arguments);
     let mut finished = String::new();
     lines.read_line(&mut finished).unwrap();
     lines.read_line(&mut finished).unwrap();
@@ -92,14 +90,8 @@ fn an_interruption_keeps_what_is_finished() {
     let mut rest = String::new();
     lines.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "", "the unfinished run is not told of");
-    let mut err = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut err)
-        .unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{err}");
+    let (code, err) = ended(child);
+    assert_eq!(code, Some(130), "{err}");
     assert!(err.contains("interrupted: 2 of 3 runs finished"), "{err}");
     assert!(
         finished
@@ -107,13 +99,8 @@ fn an_interruption_keeps_what_is_finished() {
             .all(|line| line.contains("\"verdict\":\"pass\"")),
         "{finished}"
     );
-    let mut names: Vec<_> = fs::read_dir(out.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    names.sort();
     assert_eq!(
-        names,
+        names(out.path()),
         ["first-join-gossip-1.capsule", "first-join-pubsub-1.capsule"]
     );
 }

@@ -5,6 +5,7 @@ mod ends;
 mod refusals;
 mod running;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -83,6 +84,16 @@ fn files(contents: &[(&str, &[u8])]) -> tempfile::TempDir {
         fs::write(directory.path().join(name), content).expect("a temporary file");
     }
     directory
+}
+
+/// The names of the files in a directory, in order.
+fn names(directory: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let mut names: Vec<OsString> = entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    names.sort();
+    names
 }
 
 fn text(path: &Path) -> &str {

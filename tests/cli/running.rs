@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{FAILING, FIRST_JOIN, Ran, files, hublab, program, text};
+use super::{FAILING, FIRST_JOIN, Ran, files, hublab, names, program, text};
 
 #[test]
 fn a_run_that_passes_shows_its_timeline_verdicts_costs_and_digest() {
@@ -255,13 +255,8 @@ fn twice_compares_with_a_fresh_process_and_with_a_later_run() {
     let out = files(&[]);
     let ran = hublab(&["run", FIRST_JOIN, "--twice", "--out", text(out.path())]).expect(0);
     assert!(ran.out.contains("2 passed"), "{}", ran.out);
-    let mut names: Vec<_> = fs::read_dir(out.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    names.sort();
     assert_eq!(
-        names,
+        names(out.path()),
         ["first-join-gossip-1.capsule", "first-join-pubsub-1.capsule"],
         "nothing else is left"
     );

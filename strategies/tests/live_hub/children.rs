@@ -8,7 +8,7 @@ use std::time::Duration;
 use hublab_strategies::ChildSpec;
 use hublab_strategies::live::{ChildError, HubEvent, StopReason, Tasks};
 
-use super::{builder, hub, until, workers};
+use super::{hub, supervised, until, workers};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_that_panics_gets_a_new_pid_that_everyone_learns() {
@@ -22,11 +22,7 @@ async fn a_child_that_panics_gets_a_new_pid_that_everyone_learns() {
             std::future::pending::<()>().await
         }
     });
-    let a = builder("a", &[])
-        .supervisor(tasks)
-        .start()
-        .await
-        .expect("a free port");
+    let a = supervised("a", tasks).await;
     let b = hub("b", &[&a]).await;
     until("b is a member", || {
         a.members().len() == 2 && b.members().len() == 2
@@ -59,11 +55,7 @@ async fn a_child_that_panics_gets_a_new_pid_that_everyone_learns() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_that_fails_too_often_is_given_up_with_its_reason() {
     let tasks = Tasks::new().with("broken", |_| async { Err::<(), _>("no database") });
-    let a = builder("a", &[])
-        .supervisor(tasks)
-        .start()
-        .await
-        .expect("a free port");
+    let a = supervised("a", tasks).await;
     let mut watch = a.watch("x");
     a.start_children([ChildSpec::new("x", "broken")])
         .await
@@ -91,11 +83,7 @@ async fn a_child_that_fails_too_often_is_given_up_with_its_reason() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_that_finishes_leaves_the_registry_of_everyone() {
     let tasks = Tasks::new().with("short", |_| tokio::time::sleep(Duration::from_millis(200)));
-    let a = builder("a", &[])
-        .supervisor(tasks)
-        .start()
-        .await
-        .expect("a free port");
+    let a = supervised("a", tasks).await;
     let b = hub("b", &[&a]).await;
     until("b is a member", || {
         a.members().len() == 2 && b.members().len() == 2
@@ -122,11 +110,7 @@ async fn a_child_gets_its_arguments_and_an_unknown_kind_is_refused() {
             std::future::pending::<()>().await
         }
     });
-    let a = builder("a", &[])
-        .supervisor(tasks)
-        .start()
-        .await
-        .expect("a free port");
+    let a = supervised("a", tasks).await;
     let args: BTreeMap<Box<str>, Box<str>> = [("text".into(), "hello".into())].into();
     let specs = [
         ChildSpec::with_args("e", "echo", args),

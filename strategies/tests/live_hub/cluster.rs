@@ -5,7 +5,7 @@ use std::time::Duration;
 use hublab_strategies::live::{ChildError, Hub, HubEvent, StartOptions};
 use hublab_strategies::{DownReason, Gossip, Metadata, NodeId};
 
-use super::{builder, cluster, hub, places, until, workers};
+use super::{builder, cluster, hub, hung, places, until, workers};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hubs_find_one_another_and_look_up_what_one_of_them_started() {
@@ -300,20 +300,7 @@ async fn the_counters_tell_messages_bytes_and_rows() {
 async fn a_request_to_a_node_that_dies_ends_with_the_reason() {
     let hubs = cluster(&["a", "b"]).await;
     let slow = builder("slow", &[&hubs[0]]).down_after(Duration::from_secs(1));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    // A runtime that nobody drives any more is a process that hangs.
-    let hung = tokio::task::spawn_blocking(move || {
-        let hub = runtime.block_on(async {
-            let hub = slow.start().await.expect("a free port");
-            until("it joined", || hub.members().len() == 3).await;
-            hub
-        });
-        (runtime, hub)
-    });
-    let hung = hung.await.expect("it joined");
+    let hung = hung(slow, 3).await;
     until("a has it", || hubs[0].connected().len() == 2).await;
     let options = StartOptions::default().on(["slow", "a"]);
     let outcomes = hubs[0]
@@ -325,4 +312,32 @@ async fn a_request_to_a_node_that_dies_ends_with_the_reason() {
     tokio::task::spawn_blocking(move || drop(hung))
         .await
         .expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_round_is_followed_by_what_was_sent_behind_it() {
+    const ROWS: usize = 5_000;
+    let hubs = cluster(&["a", "b"]).await;
+    let names = (0..ROWS).map(|number| format!("w{number}"));
+    let quietly = StartOptions::default().announce(false);
+    let started = hubs[0].start_children_with(workers(names), quietly);
+    started.await.expect("it runs");
+    assert_eq!(hubs[1].stats().rows, 0);
+    hubs[0].sync().await.expect("it runs");
+    hubs[0].stop_children(["w7"]).await.expect("it runs");
+    hubs[0].sync().await.expect("it runs");
+    until("the second round is there", || {
+        hubs[1].stats().rows == ROWS - 1 && hubs[1].lookup("w7").is_none()
+    })
+    .await;
+    let rounds = |hub: &Hub| hub.stats().messages["pubsub.sync"];
+    assert_eq!(rounds(&hubs[0]).sent, 2);
+    assert_eq!(
+        rounds(&hubs[0]).sent_bytes,
+        rounds(&hubs[1]).delivered_bytes
+    );
+    hubs[0].sync().await.expect("it runs");
+    let farewell = hubs[0].leave().await.expect("it runs");
+    assert!(farewell.flushed);
+    until("nobody hosts any", || hubs[1].stats().rows == 0).await;
 }

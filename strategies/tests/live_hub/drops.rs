@@ -2,10 +2,12 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hublab_strategies::live::Hub;
+use hublab_strategies::live::{Hub, StartOptions, Tasks};
+use hublab_strategies::{Members, Request};
 
 use super::{builder, cluster, hub, until, workers};
 
@@ -117,4 +119,76 @@ async fn a_wait_for_an_event_that_is_dropped_loses_none() {
         seen += usize::from(polled(events.next(), times % 3).await);
     }
     assert_eq!(seen, 2, "that it started, and its row");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_on_another_node_that_is_dropped_is_performed_there_or_not() {
+    let hubs = cluster(&["a", "b"]).await;
+    let mut finished = 0;
+    for times in 0..40 {
+        let options = StartOptions::default().on(["a", "b"]);
+        let start = hubs[0].start_children_with(workers([format!("w{times}")]), options);
+        finished += usize::from(polled(start, times).await);
+    }
+    assert!(finished > 0, "the last ones had time enough");
+    let options = StartOptions::default().on(["b"]);
+    let last = hubs[0].start_children_with(workers(["last"]), options);
+    assert!(last.await.expect("it runs")[0].outcome.is_ok());
+    until("both registries are true, and the same", || {
+        hubs.iter().all(is_true) && hubs[0].stats().rows == hubs[1].stats().rows
+    })
+    .await;
+    assert!(hubs[1].stats().children > finished);
+    assert_eq!(hubs[0].stats().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_wishes_that_are_dropped_leave_the_hub_at_work_and_its_child_alive() {
+    let hubs = cluster(&["a", "b"]).await;
+    hubs[0]
+        .start_children(workers(["w"]))
+        .await
+        .expect("it runs");
+    for times in 0..12 {
+        let update = Request::PidUpdate {
+            child: "stranger".into(),
+            node: "a".into(),
+            pid: None,
+        };
+        polled(hubs[0].restart_child("w"), times).await;
+        polled(hubs[0].propagate([update], Members::Global), times).await;
+        polled(hubs[0].sync(), times).await;
+        assert!(!polled(hubs[0].stopped(), times).await);
+    }
+    hubs[0].sync().await.expect("it runs");
+    let pid = |hub: &Hub| hub.lookup("w").and_then(|row| row.entries[0].pid.clone());
+    until("both have its last pid", || {
+        hubs[0].stats().children == 1 && pid(&hubs[0]).is_some() && pid(&hubs[0]) == pid(&hubs[1])
+    })
+    .await;
+    assert!(is_true(&hubs[0]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_that_is_dropped_at_any_time_of_a_start_takes_hub_and_child_with_it() {
+    for times in 0..20 {
+        let alive = Arc::new(());
+        let guard = Arc::clone(&alive);
+        let tasks = Tasks::new().with("worker", move |_| {
+            let guard = Arc::clone(&guard);
+            async move {
+                let _guard = guard;
+                std::future::pending::<()>().await
+            }
+        });
+        let hub = builder("a", &[]).supervisor(tasks);
+        let hub = hub.start().await.expect("a free port");
+        let mut events = hub.events();
+        polled(hub.start_children(workers(["w1", "w2"])), times).await;
+        drop(hub);
+        let ended = async { while events.next().await.is_some() {} };
+        let ended = tokio::time::timeout(Duration::from_secs(5), ended);
+        assert!(ended.await.is_ok(), "it hangs after {times} polls");
+        until("nothing of it is left", || Arc::strong_count(&alive) == 1).await;
+    }
 }

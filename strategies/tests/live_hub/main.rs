@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hublab_strategies::live::{Builder, Hub, Tasks};
 use hublab_strategies::{ChildSpec, NodeId, PubSub};
+use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
 /// A hub that is quick to join, and runs workers that never end.
@@ -29,6 +30,30 @@ fn tasks() -> Tasks {
 
 async fn hub(name: &str, peers: &[&Hub]) -> Hub {
     builder(name, peers).start().await.expect("a free port")
+}
+
+/// A hub without peers, with this supervisor.
+async fn supervised(name: &str, tasks: Tasks) -> Hub {
+    let builder = builder(name, &[]).supervisor(tasks);
+    builder.start().await.expect("a free port")
+}
+
+/// A hub that hangs once it is one of so many members: nobody drives its runtime any more. It can
+/// be dropped where blocking is allowed.
+async fn hung(builder: Builder<PubSub>, members: usize) -> (Runtime, Hub) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let joined = tokio::task::spawn_blocking(move || {
+        let hub = runtime.block_on(async {
+            let hub = builder.start().await.expect("a free port");
+            until("it joined", || hub.members().len() == members).await;
+            hub
+        });
+        (runtime, hub)
+    });
+    joined.await.expect("it joined")
 }
 
 /// Hubs of these names that are all members of one another's views.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hublab_strategies::live::{BindError, Hub, HubStopped, StartError, Tasks};
 use tokio::time::Instant;
 
-use super::{builder, cluster, hub, until, workers};
+use super::{builder, cluster, hub, hung, supervised, until, workers};
 
 #[test]
 fn without_a_tokio_runtime_a_start_is_refused_at_once() {
@@ -84,11 +84,7 @@ async fn dropping_the_last_handle_stops_the_hub_and_its_children() {
             std::future::pending::<()>().await
         }
     });
-    let a = builder("a", &[])
-        .supervisor(tasks)
-        .start()
-        .await
-        .expect("a free port");
+    let a = supervised("a", tasks).await;
     let b = hub("b", &[&a]).await;
     until("they are connected", || b.members().len() == 2).await;
     let spec = hublab_strategies::ChildSpec::new("x", "present");
@@ -123,20 +119,7 @@ async fn leaving_takes_less_than_5_s_when_peers_hang() {
     let a = builder("a", &[]).down_after(Duration::from_secs(60));
     let a = a.start().await.expect("a free port");
     let peer = builder("b", &[&a]);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    // A runtime that nobody drives any more is a process that hangs.
-    let hung = tokio::task::spawn_blocking(move || {
-        let hub = runtime.block_on(async {
-            let hub = peer.start().await.expect("a free port");
-            until("it joined", || hub.members().len() == 2).await;
-            hub
-        });
-        (runtime, hub)
-    });
-    let hung = hung.await.expect("it joined");
+    let hung = hung(peer, 2).await;
     until("a knows it", || a.members().len() == 2).await;
     // More than the sockets between them hold.
     let names = (0..40_000).map(|number| format!("{number:0>400}"));

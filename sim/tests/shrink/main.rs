@@ -3,6 +3,9 @@
 //! `HUBLAB_SEEDS` sets how many generated seeds of each strategy are searched for failures. All of
 //! it: `HUBLAB_SEEDS=20000 cargo test --release -p hublab-sim --test shrink -- --nocapture`
 
+mod fragile;
+mod noise;
+#[path = "../seeds/mod.rs"]
 mod seeds;
 
 use std::collections::BTreeMap;
@@ -10,27 +13,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hublab_sim::campaign::signature::Signature;
-use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, Params, Refused};
+use hublab_sim::catalog::Catalog;
 use hublab_sim::classify;
-use hublab_sim::effects::Effects;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::node::{Node, NodeInput};
 use hublab_sim::observe::judge::Verdict;
 use hublab_sim::oracle;
 use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run};
-use hublab_sim::scenario::{
-    Action, Audience, Children, LinkChange, Order, Scenario, Step, Style, When, render,
-};
+use hublab_sim::scenario::{Action, Audience, Scenario, Style, render};
 use hublab_sim::shrink::{
     Budget, Ended, Failure, Progress, ShrinkError, Shrunk, Watcher, findings, shrink,
 };
-use hublab_strategies::hub::Sizes;
-use hublab_strategies::registry::Registry;
-use hublab_strategies::strategy::{Claim, Limits};
-use hublab_strategies::{ChildId, Metadata, NodeId};
-use serde_json::Value;
 
+use fragile::Fragile;
+use noise::noisy;
 use seeds::seeds;
 
 fn shipped(name: &str, catalog: &Catalog) -> Scenario {
@@ -38,91 +34,6 @@ fn shipped(name: &str, catalog: &Catalog) -> Scenario {
     let path = directory.join(format!("{name}.toml"));
     let bytes = std::fs::read(&path).expect("a shipped scenario");
     Scenario::read(name, &bytes, catalog).unwrap_or_else(|problems| panic!("{problems:?}"))
-}
-
-/// Adds what has nothing to do with the failure: two nodes, ten steps, six children, settings.
-fn noisy(mut scenario: Scenario) -> Scenario {
-    let first = u32::try_from(scenario.cluster.nodes.len()).expect("a small cluster");
-    for number in 1..=2 {
-        scenario
-            .cluster
-            .nodes
-            .push(NodeId::from(format!("z{number}")));
-        scenario.cluster.start.push(first + number - 1);
-    }
-    for groups in scenario.steps.iter_mut().filter_map(|step| {
-        if let Action::Partition { groups, .. } = &mut step.action {
-            Some(groups)
-        } else {
-            None
-        }
-    }) {
-        groups
-            .last_mut()
-            .expect("a group")
-            .extend([first, first + 1]);
-    }
-    let start = |on, child: &str| Action::StartChildren {
-        on,
-        children: Children::Ids(vec![
-            ChildId::from(child),
-            ChildId::from(format!("{child}2")),
-        ]),
-        metadata: Metadata::from_iter([("team", "red")]),
-        replicas: Vec::new(),
-        announce: true,
-        via: None,
-    };
-    let noise = [
-        (2_300, start(first, "noise")),
-        (2_700, start(first + 1, "hum")),
-        (3_100, Action::Sync(first)),
-        (4_150, start(first, "buzz")),
-        (
-            5_010,
-            Action::RestartChild {
-                on: first,
-                child: ChildId::from("noise"),
-            },
-        ),
-        (6_205, Action::Pause(vec![first + 1])),
-        (7_333, Action::Resume(vec![first + 1])),
-        (
-            8_123,
-            Action::StopChildren {
-                on: first,
-                children: Children::Ids(vec![ChildId::from("noise")]),
-                via: None,
-            },
-        ),
-        (
-            9_001,
-            Action::Link(LinkChange {
-                from: vec![first],
-                to: vec![first + 1],
-                latency: None,
-                loss: None,
-                duplicate: None,
-                order: Some(Order::Any),
-                bytes_per_second: None,
-            }),
-        ),
-        (
-            9_777,
-            Action::Broadcast {
-                on: first,
-                to: vec![first + 1],
-            },
-        ),
-    ];
-    let steps = noise.into_iter().map(|(ms, action)| Step {
-        at: When::Fixed(Duration::from_millis(ms)),
-        action,
-        line: 0,
-    });
-    scenario.steps.extend(steps);
-    scenario.network.send_gap = Duration::from_micros(20);
-    scenario
 }
 
 /// A failure without a name.
@@ -473,69 +384,6 @@ fn what_does_not_fail_is_not_shrunk() {
         shrink(&unknown, &catalog, Budget::default(), &mut ()),
         Err(ShrinkError::Run(_))
     ));
-}
-
-/// PubSub on nodes that panic when a peer goes while they know of a child.
-struct Fragile;
-
-struct FragileNode(Box<dyn Node>);
-
-impl Node for FragileNode {
-    fn handle(&mut self, input: NodeInput<'_>, effects: &mut Effects<'_>) {
-        let alone = matches!(input, NodeInput::PeerDown { .. });
-        assert!(!alone || self.0.registry().is_empty(), "too sad");
-        self.0.handle(input, effects);
-    }
-
-    fn registry(&self) -> &Registry {
-        self.0.registry()
-    }
-
-    fn cluster_view(&self) -> &[NodeId] {
-        self.0.cluster_view()
-    }
-
-    fn sizes(&self) -> Sizes {
-        self.0.sizes()
-    }
-}
-
-impl CatalogEntry for Fragile {
-    fn name(&self) -> &'static str {
-        "fragile"
-    }
-
-    fn summary(&self) -> &'static str {
-        "PubSub that panics"
-    }
-
-    fn defaults(&self) -> Params {
-        Params::new()
-    }
-
-    fn check_key(&self, _key: &str, _value: &Value) -> Result<(), String> {
-        Err("it has no parameters".to_owned())
-    }
-
-    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
-        let catalog = Catalog::default();
-        let make = catalog.get("pubsub").expect("a port").configure(params)?;
-        Ok(Box::new(move |node, incarnation, config| {
-            Box::new(FragileNode(make(node, incarnation, config)))
-        }))
-    }
-
-    fn config_schema(&self) -> Value {
-        serde_json::json!({ "type": "object" })
-    }
-
-    fn claims(&self) -> &'static [Claim] {
-        &[]
-    }
-
-    fn limits(&self) -> Limits {
-        Limits::default()
-    }
 }
 
 #[test]
