@@ -1,9 +1,12 @@
 //! What strategies and membership send: messages, and the channels that carry them.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::child::Row;
+use crate::name::ChildId;
 use crate::wire;
 
 /// A lane of messages between two nodes. On one directed pair and one ordered channel, messages
@@ -89,6 +92,14 @@ pub trait Message: Debug + Send + Sync + Serialize + DeserializeOwned + 'static 
             header_bytes: wire::encoded_len(self),
             ..SizeModel::default()
         }
+    }
+
+    /// Replaces what equals a part of a row by that part, so that comparing the two reads no text:
+    /// `known` finds the row of a child. Called on long messages that arrived, by another thread
+    /// than the one that will handle them. Nothing that can be told by `==` may change; the default
+    /// does nothing.
+    fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
+        let _ = known;
     }
 
     /// Whether sending it to a node that is not connected tries to connect. A message that does

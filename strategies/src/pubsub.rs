@@ -17,14 +17,16 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::child::Row;
 use crate::context::Context;
 use crate::message::{Channel, Message, SizeModel};
-use crate::name::NodeId;
+use crate::name::{ChildId, NodeId};
 use crate::request::{Members, Requests, requests_size};
 use crate::snapshot::Snapshot;
 use crate::strategy::{Broken, Claim, Condition, ConfigError, Feature, Strategy, Synchronization};
@@ -100,6 +102,14 @@ impl Message for PubSubMessage {
         match self {
             Self::Requests(_) | Self::Join(_) => false,
             Self::Sync(_) => true,
+        }
+    }
+
+    fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
+        match self {
+            Self::Requests(_) => {}
+            Self::Sync(data) => data.share(known),
+            Self::Join(join) => join.data.share(known),
         }
     }
 }

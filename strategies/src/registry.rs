@@ -164,7 +164,10 @@ impl Registry {
             }
             let named = node_set(&row.entries);
             let kept = stored.iter().filter(|entry| !named.contains(&entry.node));
-            let entries = kept.chain(&row.entries).cloned().collect();
+            let entries = kept
+                .chain(&row.entries)
+                .map(|entry| self.by_node.entry(entry))
+                .collect();
             let slot = Slot::new(row.spec.clone(), entries, row.metadata.clone(), None);
             self.write(at, slot, sink);
         }
@@ -220,8 +223,10 @@ impl Registry {
     /// index along the snapshot: in a steady round that is all of them, without a hash look-up.
     fn unchanged(&self, node: &NodeId, children: &[LocalChild]) -> usize {
         let same = |(child, (id, at)): &(&LocalChild, (&ChildId, u32))| {
-            child.spec.id() == *id
-                && self.rows.slot(*at).view().pid_on(node) == Some(child.pid.as_ref())
+            let row = self.rows.slot(*at).view();
+            // What is shared is told to be the same without being read.
+            (child.spec.is_same(row.spec) || child.spec.id() == *id)
+                && row.pid_on(node) == Some(child.pid.as_ref())
         };
         children
             .iter()
@@ -258,6 +263,13 @@ impl Registry {
     pub fn detach_data(&mut self, data: &[(&NodeId, &Snapshot)], sink: Sink<'_>) {
         let mut gone: BTreeMap<ChildId, Vec<&NodeId>> = BTreeMap::new();
         for (node, snapshot) in data {
+            // The steady case: the snapshot of a well-behaved node is ordered and lists exactly these.
+            let children = snapshot.children();
+            if children.len() == self.by_node.count(node)
+                && children.len() == self.unchanged(node, children)
+            {
+                continue;
+            }
             for child in self.by_node.missing(node, snapshot) {
                 gone.entry(child).or_default().push(node);
             }

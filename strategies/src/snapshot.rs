@@ -4,9 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::child::{ChildSpec, Metadata};
+use crate::child::{ChildSpec, Metadata, Row};
 use crate::message::SizeModel;
-use crate::name::Pid;
+use crate::name::{ChildId, Pid};
 use crate::wire;
 
 /// One child of a snapshot.
@@ -18,6 +18,21 @@ pub struct LocalChild {
     pub pid: Option<Pid>,
     /// Its metadata.
     pub metadata: Metadata,
+}
+
+impl LocalChild {
+    fn share(&mut self, row: &Row) {
+        if self.spec == row.spec {
+            self.spec = row.spec.clone();
+        }
+        let stored = row.entries.iter().map(|entry| &entry.pid);
+        if let Some(pid) = stored.into_iter().find(|pid| **pid == self.pid) {
+            self.pid = pid.clone();
+        }
+        if self.metadata == row.metadata {
+            self.metadata = row.metadata.clone();
+        }
+    }
 }
 
 /// The rows of one node that have an entry for that node: shared, immutable, and aware of the
@@ -39,6 +54,19 @@ impl Snapshot {
             children: children.into(),
             encoded_len: OnceLock::new(),
         }))
+    }
+
+    /// Replaces what equals a part of a known row by that part, if nobody else holds the snapshot:
+    /// see [`crate::Message::share`].
+    pub fn share(&mut self, known: impl Fn(&ChildId) -> Option<Arc<Row>>) {
+        let Some(fields) = Arc::get_mut(&mut self.0) else {
+            return;
+        };
+        for child in &mut fields.children {
+            if let Some(row) = known(child.spec.id()) {
+                child.share(&row);
+            }
+        }
     }
 
     /// The children, in the order in which they were listed.
@@ -92,5 +120,64 @@ impl Serialize for Snapshot {
 impl<'de> Deserialize<'de> for Snapshot {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Vec::deserialize(deserializer).map(Self::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::Entry;
+
+    fn child(id: &str, pid: &str, metadata: &[(&str, &str)]) -> LocalChild {
+        LocalChild {
+            spec: ChildSpec::new(id, "worker"),
+            pid: Some(Pid::new(pid)),
+            metadata: metadata.iter().copied().collect(),
+        }
+    }
+
+    fn row(child: &LocalChild) -> Arc<Row> {
+        let entry = |pid: &Option<Pid>| Entry {
+            node: "n1".into(),
+            pid: pid.clone(),
+        };
+        Arc::new(Row {
+            spec: child.spec.clone(),
+            entries: [entry(&None), entry(&child.pid)].into_iter().collect(),
+            metadata: child.metadata.clone(),
+            expires_at: None,
+        })
+    }
+
+    /// Where the texts of a child lie.
+    fn places(child: &LocalChild) -> [*const u8; 3] {
+        let pid = child.pid.as_ref().expect("it has one");
+        let value = child.metadata.iter().next().expect("it has one").1;
+        [child.spec.id().as_str(), pid.as_str(), value].map(str::as_ptr)
+    }
+
+    #[test]
+    fn what_is_known_already_is_shared_and_what_differs_stays() {
+        let stored = child("a", "p1", &[("k", "v")]);
+        let rows = [row(&stored)];
+        let known = |id: &ChildId| rows.iter().find(|row| row.spec.id() == id).cloned();
+        let shared = |arrived: LocalChild| {
+            let (before, mut snapshot) = (arrived.clone(), Snapshot::new(vec![arrived]));
+            snapshot.share(known);
+            assert_eq!(snapshot.children(), std::slice::from_ref(&before));
+            let (old, new) = (places(&before), places(&snapshot.children()[0]));
+            let stored = places(&stored);
+            let moved = old.iter().zip(new).zip(stored);
+            moved
+                .map(|((old, new), stored)| {
+                    assert!(new == stored || new == *old);
+                    new == stored
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(shared(child("a", "p1", &[("k", "v")])), [true, true, true]);
+        assert_eq!(shared(child("a", "p2", &[("k", "v")])), [true, false, true]);
+        assert_eq!(shared(child("a", "p1", &[("k", "w")])), [true, true, false]);
+        assert_eq!(shared(child("b", "p1", &[("k", "v")])), [false; 3]);
     }
 }

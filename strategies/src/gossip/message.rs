@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::child::Row;
 use crate::gossip::acks::Acks;
 use crate::message::{Message, SizeModel};
-use crate::name::NodeId;
+use crate::name::{ChildId, NodeId};
 use crate::request::{Requests, requests_size};
 use crate::snapshot::Snapshot;
 use crate::time::WallTime;
@@ -71,6 +72,13 @@ impl Message for GossipMessage {
         SizeModel {
             header_bytes,
             ..body
+        }
+    }
+
+    fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
+        match self {
+            Self::Propagate(_) => {}
+            Self::Sync(round) | Self::Join(round) => round.data.share(known),
         }
     }
 }
@@ -165,6 +173,18 @@ impl NodesData {
         }
         merged.extend(theirs.cloned());
         Self::new(merged)
+    }
+
+    /// [`Snapshot::share`] of each.
+    fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
+        let Some(fields) = Arc::get_mut(&mut self.0) else {
+            return;
+        };
+        for (_, stamped) in &mut fields.nodes {
+            if let Some(data) = &mut stamped.data {
+                data.share(known);
+            }
+        }
     }
 
     fn size_model(&self) -> SizeModel {

@@ -1,5 +1,7 @@
 //! What goes into a hub: one input, one atomic step.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::child::{ChildSpec, Metadata, Row};
@@ -185,6 +187,14 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
             Self::Leave => false,
             Self::Children(_) => true,
             Self::Strategy(message) => message.connects(),
+        }
+    }
+
+    fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
+        match self {
+            Self::Membership(message) => message.share(known),
+            Self::Leave | Self::Children(_) => {}
+            Self::Strategy(message) => message.share(known),
         }
     }
 }

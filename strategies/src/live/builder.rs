@@ -270,7 +270,8 @@ impl<S: Synchronization> Builder<S> {
         let hub = hub::Hub::new(node, incarnation, self.strategy, membership, self.config);
         let experiment = Experiment::new(self.observer, self.flow);
         let (orders, received) = mpsc::channel(ORDERS);
-        runtime.spawn(NodeTask::new(hub, world, experiment).run(Inbox::new(incoming), received));
+        let inbox = Inbox::new(Arc::clone(&shared), incoming);
+        runtime.spawn(NodeTask::new(hub, world, experiment).run(inbox, received));
         Ok(Hub::new(shared, orders))
     }
 

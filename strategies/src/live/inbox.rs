@@ -5,19 +5,22 @@
 //! them; other channels and other peers go on.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
+use super::long::LONG;
+use super::shared::Shared;
 use super::transport::{Hold, Incoming};
+use crate::message::Message;
 use crate::name::NodeId;
 use crate::runtime::DownReason;
 use crate::wire::{self, DecodeError};
 
-/// Payloads from this length on are decoded, and dropped, elsewhere, in bytes.
-pub(super) const LONG: usize = 64 << 10;
+/// One long payload is decoded at a time in a process: what is short needs the processors, too.
+static TURNS: Semaphore = Semaphore::const_new(1);
 
 /// Something that arrived.
 pub(super) enum Inbound<T> {
@@ -71,15 +74,17 @@ type Decoded<T> = (NodeId, u8, Inbound<T>);
 
 /// The order of arrivals, and what is being decoded.
 pub(super) struct Inbox<T> {
+    shared: Arc<Shared>,
     incoming: mpsc::Receiver<Incoming>,
-    decoding: JoinSet<Decoded<T>>,
+    decoding: JoinSet<Result<Decoded<T>, JoinError>>,
     peers: BTreeMap<NodeId, Peer>,
     ready: VecDeque<Inbound<T>>,
 }
 
-impl<T: DeserializeOwned + Send + 'static> Inbox<T> {
-    pub(super) fn new(incoming: mpsc::Receiver<Incoming>) -> Self {
+impl<T: Message> Inbox<T> {
+    pub(super) fn new(shared: Arc<Shared>, incoming: mpsc::Receiver<Incoming>) -> Self {
         Self {
+            shared,
             incoming,
             decoding: JoinSet::new(),
             peers: BTreeMap::new(),
@@ -102,9 +107,9 @@ impl<T: DeserializeOwned + Send + 'static> Inbox<T> {
                     }
                 },
                 Some(decoded) = self.decoding.join_next() => match decoded {
-                    Ok((node, channel, arrival)) => self.decoded(&node, channel, arrival),
+                    Ok(Ok((node, channel, arrival))) => self.decoded(&node, channel, arrival),
                     // Decoding does not panic; if it did, the task would not wait for it for ever.
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                    Ok(Err(error)) | Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
             }
         }
@@ -132,8 +137,18 @@ impl<T: DeserializeOwned + Send + 'static> Inbox<T> {
                     .or_default()
                     .busy
                     .push(channel);
-                self.decoding
-                    .spawn_blocking(move || (node.clone(), channel, decode(node, payload)));
+                let shared = Arc::clone(&self.shared);
+                let decoded = move || {
+                    let mut arrival = decode(node.clone(), payload);
+                    if let Inbound::Message { message, .. } = &mut arrival {
+                        T::share(message, &|child| shared.mirror.row_of(child));
+                    }
+                    (node, channel, arrival)
+                };
+                self.decoding.spawn(async move {
+                    let _turn = TURNS.acquire().await;
+                    spawn_blocking(decoded).await
+                });
             }
         }
     }
@@ -170,7 +185,7 @@ impl Peer {
     }
 }
 
-fn decode<T: DeserializeOwned>(from: NodeId, payload: Payload) -> Inbound<T> {
+fn decode<T: Message>(from: NodeId, payload: Payload) -> Inbound<T> {
     let Payload {
         channel,
         bytes,

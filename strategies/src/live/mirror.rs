@@ -15,21 +15,52 @@ pub(super) struct Mirror {
     rows: papaya::HashMap<Key, Arc<Row>, NameHasher>,
 }
 
-/// A child's id with its hash beside it, so that growing the table need not visit every name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The longest ids, in bytes, that are kept in the table itself: a place in memory less to wait for.
+const SHORT: usize = 22;
+
+/// A child's id and its hash.
+#[derive(Debug)]
 struct Key {
     hash: u64,
-    id: ChildId,
+    text: Text,
+}
+
+#[derive(Debug)]
+enum Text {
+    Short { length: u8, bytes: [u8; SHORT] },
+    Long(ChildId),
 }
 
 impl Key {
     fn new(id: &ChildId) -> Self {
-        Self {
-            hash: id.text_hash(),
-            id: id.clone(),
+        let text = id.as_str().as_bytes();
+        let mut bytes = [0; SHORT];
+        let text = match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(room), Ok(length)) => {
+                room.copy_from_slice(text);
+                Text::Short { length, bytes }
+            }
+            (None, _) | (_, Err(_)) => Text::Long(id.clone()),
+        };
+        let hash = id.text_hash();
+        Self { hash, text }
+    }
+
+    fn text(&self) -> &[u8] {
+        match &self.text {
+            Text::Short { length, bytes } => &bytes[..usize::from(*length)],
+            Text::Long(id) => id.as_str().as_bytes(),
         }
     }
 }
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.text() == other.text()
+    }
+}
+
+impl Eq for Key {}
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -37,21 +68,30 @@ impl Hash for Key {
     }
 }
 
-/// The text of an id, which need not be made into one to be looked up.
-struct Text<'a> {
+/// What is looked for: no key need be made of it.
+struct Wanted<'a> {
     hash: u64,
     id: &'a str,
 }
 
-impl Hash for Text<'_> {
+impl<'a> Wanted<'a> {
+    fn new(child: &'a ChildId) -> Self {
+        Self {
+            hash: child.text_hash(),
+            id: child.as_str(),
+        }
+    }
+}
+
+impl Hash for Wanted<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl Equivalent<Key> for Text<'_> {
+impl Equivalent<Key> for Wanted<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        self.hash == key.hash && self.id == key.id.as_str()
+        self.hash == key.hash && self.id.as_bytes() == key.text()
     }
 }
 
@@ -63,8 +103,12 @@ impl Mirror {
     }
 
     pub(super) fn get(&self, child: &str) -> Option<Arc<Row>> {
-        let hash = text_hash(child);
-        self.rows.pin().get(&Text { hash, id: child }).cloned()
+        let (hash, id) = (text_hash(child), child);
+        self.rows.pin().get(&Wanted { hash, id }).cloned()
+    }
+
+    pub(super) fn row_of(&self, child: &ChildId) -> Option<Arc<Row>> {
+        self.rows.pin().get(&Wanted::new(child)).cloned()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -78,10 +122,10 @@ impl Mirror {
 
     /// Puts a row in, or takes it out if it has no entries. Answers what was there.
     pub(super) fn put(&self, child: &ChildId, row: Option<&Arc<Row>>) -> Option<Arc<Row>> {
-        let (rows, key) = (self.rows.pin(), Key::new(child));
+        let rows = self.rows.pin();
         match row {
-            Some(row) => rows.insert(key, Arc::clone(row)).cloned(),
-            None => rows.remove(&key).cloned(),
+            Some(row) => rows.insert(Key::new(child), Arc::clone(row)).cloned(),
+            None => rows.remove(&Wanted::new(child)).cloned(),
         }
     }
 }
@@ -91,21 +135,39 @@ mod tests {
     use super::*;
     use crate::child::ChildSpec;
 
-    #[test]
-    fn a_row_is_found_by_the_text_of_its_child_until_it_is_taken_out() {
-        let mirror = Mirror::new();
-        let row = Arc::new(Row {
-            spec: ChildSpec::new("a", "worker"),
+    fn row(id: &str) -> Arc<Row> {
+        Arc::new(Row {
+            spec: ChildSpec::new(id, "worker"),
             entries: Default::default(),
             metadata: Default::default(),
             expires_at: None,
-        });
-        let child = ChildId::new("a");
+        })
+    }
+
+    #[test]
+    fn a_row_is_found_by_the_text_of_its_child_until_it_is_taken_out() {
+        let mirror = Mirror::new();
+        let (row, child) = (row("a"), ChildId::new("a"));
         assert_eq!(mirror.put(&child, Some(&row)), None);
         assert_eq!(mirror.get("a"), Some(Arc::clone(&row)));
         assert_eq!((mirror.get("b"), mirror.len()), (None, 1));
         assert_eq!(mirror.rows(), [Arc::clone(&row)]);
         assert_eq!(mirror.put(&child, None), Some(row));
         assert_eq!((mirror.get("a"), mirror.len()), (None, 0));
+    }
+
+    #[test]
+    fn ids_of_every_length_are_told_apart() {
+        let mirror = Mirror::new();
+        let ids: Vec<String> = (0..300).map(|length| "x".repeat(length)).collect();
+        for id in &ids {
+            mirror.put(&ChildId::new(id), Some(&row(id)));
+        }
+        for id in &ids {
+            assert_eq!(mirror.get(id), Some(row(id)));
+            assert!(mirror.put(&ChildId::new(id), None).is_some());
+            assert_eq!(mirror.get(id), None);
+        }
+        assert_eq!(mirror.len(), 0);
     }
 }

@@ -10,6 +10,8 @@
 //! | `handle` | what a program asks of a running hub |
 //! | `task`, `world` | the task that owns the state machine, and what its effects do |
 //! | `inbox` | what arrives, decoded and in order |
+//! | `encoder` | what leaves, encoded and in order |
+//! | `long` | steps that take long, and what goes on meanwhile |
 //! | `requests` | start and stop requests that wait for answers |
 //! | `children` | children as tokio tasks, and when they are restarted |
 //! | `observer` | for experiments: what sees all of a hub, and can pause it |
@@ -24,10 +26,12 @@
 
 mod builder;
 mod children;
+mod encoder;
 mod error;
 mod events;
 mod handle;
 mod inbox;
+mod long;
 mod mirror;
 mod observer;
 mod requests;

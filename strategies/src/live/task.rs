@@ -10,7 +10,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::children::{Ended, Sequel, StopReason};
 use super::error::{ChildError, ChildOutcome};
 use super::events::HubEvent;
-use super::inbox::{Inbound, Inbox, LONG};
+use super::inbox::{Inbound, Inbox};
+use super::long::{self, LONG};
 use super::observer::Experiment;
 use super::requests::Reply;
 use super::world::World;
@@ -119,6 +120,7 @@ impl<S: Synchronization> NodeTask<S> {
                     Some(arrived) => self.arrived(arrived),
                 },
                 ended = self.world.supervisor.ended() => self.ended(ended),
+                ready = self.world.encoder.ready() => self.world.depart(ready),
                 () = alarm.as_mut() => self.due(),
                 () = self.experiment.changed() => {
                     if !self.experiment.goes_on().await {
@@ -141,6 +143,21 @@ impl<S: Synchronization> NodeTask<S> {
     }
 
     fn input(&mut self, input: HubInput<'_, S>) {
+        self.input_of(input, 0);
+    }
+
+    /// An input; if it is a message, of this length.
+    fn input_of(&mut self, input: HubInput<'_, S>, bytes: usize) {
+        if long::is_long(&input, bytes, self.hub.registry().len()) {
+            self.world.long = true;
+            long::perform(|| self.step(input));
+            self.world.long = false;
+        } else {
+            self.step(input);
+        }
+    }
+
+    fn step(&mut self, input: HubInput<'_, S>) {
         let (hub, world) = (&mut self.hub, &mut self.world);
         match &self.experiment.observer {
             None => hub.handle(input, world),
@@ -159,13 +176,13 @@ impl<S: Synchronization> NodeTask<S> {
     /// come of these wait for the next turn, so that nobody else waits for ever.
     fn settle(&mut self) {
         for _ in 0..self.world.mail() {
-            if let Some(message) = self.world.take_mail() {
+            if let Some((message, bytes)) = self.world.take_mail() {
                 let node = self.hub.node().clone();
                 if let Some(observer) = &self.experiment.observer {
                     // What a node says to itself always arrives.
                     observer.arrived(&node, crate::Message::kind(&*message));
                 }
-                self.handle(&node, &message, 0);
+                self.handle(&node, &message, bytes);
             }
         }
         loop {
@@ -190,9 +207,11 @@ impl<S: Synchronization> NodeTask<S> {
         self.world.tally(|tally| {
             let traffic = tally.messages.entry(kind).or_default();
             traffic.delivered += 1;
-            traffic.delivered_bytes += bytes as u64;
+            if from != self.hub.node() {
+                traffic.delivered_bytes += bytes as u64;
+            }
         });
-        self.input(Input::Message { from, message });
+        self.input_of(Input::Message { from, message }, bytes);
     }
 
     /// Handles a message that arrived, unless an experiment has it wait or forgets it.
@@ -445,6 +464,10 @@ impl<S: Synchronization> NodeTask<S> {
         let peers = self.hub.connected().to_vec();
         let children = self.world.supervisor.len();
         self.input(Input::Command(hub::Command::Leave));
+        while !self.world.encoder.is_empty() {
+            let ready = self.world.encoder.ready().await;
+            self.world.depart(ready);
+        }
         let flushed = self.world.transport().close(FAREWELL).await;
         tracing::info!(node = %self.hub.node(), peers = peers.len(), flushed, children, "left");
         drop(reply.send(Farewell {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Transport;
 use super::children::{StopReason, Supervisor};
+use super::encoder::{Encoder, Sending};
 use super::error::ChildError;
 use super::events::HubEvent;
 use super::observer::Observer;
@@ -40,6 +41,9 @@ struct Announced {
     bytes: Bytes,
 }
 
+/// A message to the node itself, and its length in bytes.
+type Mail<M> = (Arc<Envelope<M, Announcement>>, usize);
+
 /// Everything around the hub of one node.
 pub(super) struct World<M> {
     node: NodeId,
@@ -48,6 +52,9 @@ pub(super) struct World<M> {
     pub(super) supervisor: Supervisor,
     pub(super) requests: Requests,
     observer: Option<Arc<dyn Observer>>,
+    /// Whether the step under way may be long.
+    pub(super) long: bool,
+    pub(super) encoder: Encoder<Envelope<M, Announcement>>,
     /// The peers whose connection is up, as the hub knows it.
     up: BTreeSet<NodeId>,
     /// Peers that were connected and are not now; no more than [`GONE`].
@@ -58,7 +65,7 @@ pub(super) struct World<M> {
     timers: BTreeMap<TimerKey, Instant>,
     due: BTreeSet<(Instant, TimerKey)>,
     /// Messages to the node itself, and what became of processes: inputs of later steps.
-    mail: VecDeque<Arc<Envelope<M, Announcement>>>,
+    mail: VecDeque<Mail<M>>,
     started: Vec<ChildEvent>,
     /// Why the child ends that the hub is being told about.
     ending: Option<StopReason>,
@@ -81,6 +88,8 @@ impl<M: Message> World<M> {
             supervisor,
             requests: Requests::default(),
             observer,
+            long: false,
+            encoder: Encoder::new(),
             up: BTreeSet::new(),
             gone: BTreeSet::new(),
             announced: None,
@@ -132,6 +141,7 @@ impl<M: Message> World<M> {
     /// A connection is gone.
     pub(super) fn peer_down(&mut self, node: &NodeId, reason: crate::runtime::DownReason) {
         self.up.remove(node);
+        self.encoder.forget(node);
         if self.gone.len() < GONE {
             self.gone.insert(node.clone());
         }
@@ -143,7 +153,7 @@ impl<M: Message> World<M> {
     }
 
     /// The next message to this node itself.
-    pub(super) fn take_mail(&mut self) -> Option<Arc<Envelope<M, Announcement>>> {
+    pub(super) fn take_mail(&mut self) -> Option<Mail<M>> {
         self.mail.pop_front()
     }
 
@@ -201,6 +211,34 @@ impl<M: Message> World<M> {
     fn clear_timer(&mut self, key: TimerKey) {
         if let Some(at) = self.timers.remove(&key) {
             self.due.remove(&(at, key));
+        }
+    }
+
+    /// Hands a message to this node itself.
+    fn post(&mut self, message: &Arc<Envelope<M, Announcement>>) {
+        let (kind, length) = (message.kind(), message.size_model().bytes());
+        if let Some(observer) = &self.observer {
+            observer.sent(&self.node, kind, length);
+        }
+        self.tally(|tally| {
+            let traffic = tally.messages.entry(kind).or_default();
+            traffic.sent += 1;
+            traffic.sent_bytes += length;
+        });
+        let bytes = usize::try_from(length).unwrap_or(usize::MAX);
+        self.mail.push_back((Arc::clone(message), bytes));
+    }
+
+    /// Hands encoded messages to the transport.
+    pub(super) fn depart(
+        &mut self,
+        ready: impl IntoIterator<Item = (Sending<Envelope<M, Announcement>>, Bytes)>,
+    ) {
+        for (sending, bytes) in ready {
+            let kind = sending.message.kind();
+            for node in &sending.to {
+                self.hand_over(node, sending.channel, kind, bytes.clone());
+            }
         }
     }
 
@@ -287,27 +325,23 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
     }
 
     fn send(&mut self, to: &[NodeId], channel: Channel, message: Envelope<M, Announcement>) {
-        let kind = message.kind();
         let connects = message.connects();
         let message = Arc::new(message);
-        let mut encoded: Option<Bytes> = None;
-        for node in to {
-            if *node == self.node {
-                let length = message.size_model().bytes();
-                if let Some(observer) = &self.observer {
-                    observer.sent(node, kind, length);
-                }
-                self.tally(|tally| {
-                    let traffic = tally.messages.entry(kind).or_default();
-                    traffic.sent += 1;
-                    traffic.sent_bytes += length;
-                });
-                self.mail.push_back(Arc::clone(&message));
-            } else if connects || self.up.contains(node) {
-                let bytes = encoded.get_or_insert_with(|| wire::encode(&*message).into());
-                let bytes = bytes.clone();
-                self.hand_over(node, channel, kind, bytes);
-            }
+        let (here, mut others): (Vec<_>, Vec<_>) =
+            to.iter().cloned().partition(|node| *node == self.node);
+        for _ in here {
+            self.post(&message);
+        }
+        others.retain(|node| connects || self.up.contains(node));
+        if !others.is_empty() {
+            let ready = self.encoder.send(Sending {
+                to: others,
+                channel,
+                message,
+                // Whoever observes is told of it in the step.
+                long: self.long && self.observer.is_none(),
+            });
+            self.depart(ready);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
+use crate::child::Entry;
 use crate::name::{ChildId, NameHasher, NodeId};
 use crate::snapshot::Snapshot;
 
@@ -22,6 +23,16 @@ impl NodeIndex {
                 self.0
                     .insert(node.clone(), BTreeMap::from([(child.clone(), at)]));
             }
+        }
+    }
+
+    /// A copy of an entry that shares the name of its node with all others, if there are any: those
+    /// that arrive in a message have one each.
+    pub(super) fn entry(&self, entry: &Entry) -> Entry {
+        let known = self.0.get_key_value(&entry.node);
+        Entry {
+            node: known.map_or(&entry.node, |(node, _)| node).clone(),
+            pid: entry.pid.clone(),
         }
     }
 
@@ -44,21 +55,17 @@ impl NodeIndex {
             .map(|(child, at)| (child, *at))
     }
 
+    /// How many children `node` has.
+    pub(super) fn count(&self, node: &NodeId) -> usize {
+        self.0.get(node).map_or(0, BTreeMap::len)
+    }
+
     /// The children of `node` that its snapshot lacks, in the order of their names.
     pub(super) fn missing(&self, node: &NodeId, snapshot: &Snapshot) -> Vec<ChildId> {
         let Some(indexed) = self.0.get(node) else {
             return Vec::new();
         };
         let listed = snapshot.children();
-        // The steady case: the snapshot of a well-behaved node is ordered and lists exactly these.
-        if listed.len() == indexed.len()
-            && listed
-                .iter()
-                .zip(indexed.keys())
-                .all(|(child, id)| child.spec.id() == id)
-        {
-            return Vec::new();
-        }
         let mut ids: Vec<&ChildId> = listed.iter().map(|child| child.spec.id()).collect();
         if !ids.is_sorted() {
             ids.sort_unstable();
