@@ -211,10 +211,14 @@ impl Registry {
         for (node, snapshot) in data {
             let children = snapshot.children();
             let changed = &children[self.unchanged(node, children)..];
-            self.rows
-                .make_room(changed.iter().map(|child| child.spec.id()));
-            for child in changed {
-                self.append_child(node, child, sink);
+            let ids = || changed.iter().map(|child| child.spec.id());
+            let missing = self.rows.make_room(ids());
+            if missing == changed.len() && ids().is_sorted_by(|a, b| a < b) {
+                self.append_new(node, changed, sink);
+            } else {
+                for child in changed {
+                    self.append_child(node, child, sink);
+                }
             }
         }
     }
@@ -235,17 +239,34 @@ impl Registry {
             .count()
     }
 
+    /// [`Self::append_child`] for different children without a row, which is most of what a node
+    /// first hears of another. Counting a reference waits for all memory that was asked for before
+    /// it: all references are counted first, then the places are filled at once.
+    fn append_new(&mut self, node: &NodeId, children: &[LocalChild], sink: Sink<'_>) {
+        let ids: Vec<ChildId> = children
+            .iter()
+            .map(|child| child.spec.id().clone())
+            .collect();
+        let slots: Vec<Slot> = children.iter().map(|child| only_on(node, child)).collect();
+        let places: Vec<u32> = slots
+            .into_iter()
+            .map(|slot| self.rows.insert(slot))
+            .collect();
+        self.by_node.extend(node, ids.into_iter().zip(places));
+        self.entries += children.len();
+        for child in children {
+            sink(RowChange {
+                child: child.spec.id().clone(),
+                before: None,
+                after: Some(Box::new(only_on(node, child).into_row())),
+            });
+        }
+    }
+
     fn append_child(&mut self, node: &NodeId, child: &LocalChild, sink: Sink<'_>) {
         let at = self.rows.find(child.spec.id());
         match at.filter(|at| self.has_entries(*at)) {
-            None => {
-                let entries = smallvec![Entry {
-                    node: node.clone(),
-                    pid: child.pid.clone()
-                }];
-                let slot = Slot::new(child.spec.clone(), entries, child.metadata.clone(), None);
-                self.write(at, slot, sink);
-            }
+            None => self.write(at, only_on(node, child), sink),
             Some(at) => {
                 let stored = self.rows.slot(at).view().pid_on(node).flatten();
                 if stored != child.pid.as_ref() {
@@ -417,6 +438,15 @@ impl Registry {
         self.empty = self.empty + usize::from(after.is_some_and(Row::is_empty))
             - usize::from(before.is_some_and(Row::is_empty));
     }
+}
+
+/// The row of a child that runs on one node.
+fn only_on(node: &NodeId, child: &LocalChild) -> Slot {
+    let entries = smallvec![Entry {
+        node: node.clone(),
+        pid: child.pid.clone()
+    }];
+    Slot::new(child.spec.clone(), entries, child.metadata.clone(), None)
 }
 
 fn entries_of(row: Option<&Row>) -> &[Entry] {

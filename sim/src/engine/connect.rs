@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hublab_strategies::time::micros;
-use hublab_strategies::{DownReason, Time};
+use hublab_strategies::{DownReason, NodeId, Time};
 
 use super::flight::{Flight, Place};
 use super::queue::Pending;
@@ -12,7 +12,7 @@ use super::state::Waiting;
 use super::{Engine, Immediate};
 use crate::network::PairIx;
 use crate::network::cut::Reach;
-use crate::scenario::model::{InFlight, NodeIx};
+use crate::scenario::model::{Cluster, InFlight, NodeIx};
 use crate::stream::{self, Purpose, unit};
 use crate::trace::event::{DropReason, EventId};
 
@@ -27,6 +27,31 @@ pub(super) struct Notice {
     cause: EventId,
     /// It came due while the link was cut, and waits for healing.
     is_waiting: bool,
+}
+
+/// How long a silence of a pair lasts, the lower position first, until the two are declared down:
+/// `down_after` times a factor drawn from 1 - spread to 1 + spread, in microseconds. `number` counts
+/// the silences of the pair.
+pub(crate) fn silence_us(cluster: &Cluster, seed: u64, [a, b]: [&NodeId; 2], number: u32) -> u64 {
+    let whole = micros(cluster.down_after);
+    let spread = cluster.down_spread;
+    if spread == 0.0 {
+        return whole;
+    }
+    let key = stream::key(seed, Purpose::Silence, &[a.as_str(), b.as_str()]);
+    let draw = unit(stream::draw(key, u64::from(number)));
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "durations are far below 2^53 us"
+    )]
+    let length = whole as f64 * (1.0 - spread + 2.0 * spread * draw);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 2 x 10,000 hours"
+    )]
+    let length = libm::floor(length + 0.5) as u64;
+    length
 }
 
 impl Engine {
@@ -125,12 +150,8 @@ impl Engine {
         if !is_silent {
             self.network.pairs[pair_ix as usize].silence = None;
         } else if pair.silence.is_none() {
-            let key = stream::key(
-                self.seed,
-                Purpose::Silence,
-                &[self.name(a).as_str(), self.name(b).as_str()],
-            );
-            let length = self.silence_us(stream::draw(key, u64::from(pair.silences)));
+            let names = [self.name(a), self.name(b)];
+            let length = silence_us(&self.cluster, self.seed, names, pair.silences);
             let seq = self
                 .queue
                 .push(self.now.0.saturating_add(length), Pending::Silence(pair_ix));
@@ -138,27 +159,6 @@ impl Engine {
             pair.silences += 1;
             pair.silence = Some(seq);
         }
-    }
-
-    /// `down_after` times a factor drawn from 1 - spread to 1 + spread.
-    fn silence_us(&self, draw: u64) -> u64 {
-        let whole = micros(self.cluster.down_after);
-        let spread = self.cluster.down_spread;
-        if spread == 0.0 {
-            return whole;
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "durations are far below 2^53 us"
-        )]
-        let length = whole as f64 * (1.0 - spread + 2.0 * spread * unit(draw));
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 to 2 x 10,000 hours"
-        )]
-        let length = libm::floor(length + 0.5) as u64;
-        length
     }
 
     /// The silences of every pair, after a change of cuts.
@@ -208,11 +208,7 @@ impl Engine {
     fn drop_between(&mut self, pair_ix: PairIx) {
         let [a, b] = self.network.pairs[pair_ix as usize].nodes;
         let nodes = &self.nodes;
-        if !nodes[a as usize].paused
-            && !nodes[b as usize].paused
-            && self.network.is_idle((a, b), self.now.0)
-            && self.network.is_idle((b, a), self.now.0)
-        {
+        if !nodes[a as usize].paused && !nodes[b as usize].paused && self.network.is_idle(a, b) {
             // Not worth a look at every message: partitions of large clusters end many pairs.
             return;
         }
@@ -221,7 +217,20 @@ impl Engine {
                 && !flight.outlives_down()
                 && (flight.place == Place::OnTheWay || nodes[flight.to as usize].paused)
         });
+        if lost.is_empty() {
+            // A look in vain costs as much as finding out where looks are worth it.
+            self.network.set_all_busy(self.flights.links());
+        }
         self.drop_flights(&lost, DropReason::Down);
+    }
+
+    /// Has the messages on the way hold back those sent from now on, on links that keep order.
+    pub(super) fn keep_all_orders(&mut self) {
+        for slot in self.flights.select(|flight| flight.place != Place::Arrived) {
+            let flight = self.flights.at(slot);
+            let lanes = self.network.lanes_mut(flight.packet.channel.id);
+            lanes.note(flight.link(), flight.due);
+        }
     }
 
     /// Drops messages and lets those that remain on their links keep the order among themselves.

@@ -19,8 +19,9 @@ pub(crate) enum Place {
     Arrived,
 }
 
-/// One message, or a copy of one.
+/// One message, or a copy of one. Looked up at random, so each has a cache line of its own.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Flight {
     /// The event in the queue that stands for it; anything else is forgotten.
     pub(crate) seq: u64,
@@ -92,6 +93,11 @@ impl Flights {
         self.slots[slot as usize]
             .take()
             .expect("the slot of a message on its way")
+    }
+
+    /// The links of all messages, in no order that means anything.
+    pub(crate) fn links(&self) -> impl Iterator<Item = LinkKey> {
+        self.slots.iter().flatten().map(Flight::link)
     }
 
     /// The slots of all messages that `wanted` accepts, in the order of sending.

@@ -42,11 +42,12 @@ use crate::trace::recorder::Recorder;
 use crate::world::Timeline;
 
 use connect::Notice;
+pub(crate) use connect::silence_us;
 use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
-pub use script::{CHILD_KIND, Planned, planned};
+pub use script::{CHILD_KIND, Planned, command, planned};
 pub(crate) use state::WallClock;
 pub use state::{Child, NodeState};
 use state::{Timers, Waiting};

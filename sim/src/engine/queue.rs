@@ -1,9 +1,12 @@
-//! The queue: one ordered heap of everything that will happen.
+//! The queue: everything that will happen, in order.
 //!
-//! Four children per node instead of two: half the depth, which is what a large queue pays for.
+//! A heap that fits the caches, with four children per node instead of two, which is half the depth;
+//! and, once it is full, buckets by time, unordered, for what comes later than its first event.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use dary_heap::QuaternaryHeap;
-use std::cmp::Reverse;
 
 /// What will happen; the number leads to the details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,11 +30,20 @@ struct Item {
     pending: Pending,
 }
 
+/// Events that the heap holds before later ones go to the buckets.
+const FEW: usize = 4_096;
+/// The width of a bucket is 2 to the power of so many microseconds.
+const BUCKET_BITS: u32 = 6;
+
 /// Events in the order of (due time, order of scheduling). Nothing is ever taken out of the
 /// middle: who no longer wants an event forgets its number and ignores it when it comes.
 #[derive(Debug, Default)]
 pub struct Queue {
     heap: QuaternaryHeap<Reverse<Item>>,
+    /// By due time, `BUCKET_BITS` of it left out. Each begins after the first event of the heap
+    /// is due, so that event is the first of all.
+    buckets: BTreeMap<u64, Vec<Item>>,
+    in_buckets: usize,
     next_seq: u64,
 }
 
@@ -39,12 +51,17 @@ impl Queue {
     /// Schedules an event and returns its number, which is never 0.
     pub fn push(&mut self, due: u64, pending: Pending) -> u64 {
         self.next_seq += 1;
-        self.heap.push(Reverse(Item {
-            due,
-            seq: self.next_seq,
-            pending,
-        }));
-        self.next_seq
+        let seq = self.next_seq;
+        let item = Item { due, seq, pending };
+        let bucket = due >> BUCKET_BITS;
+        let is_later = || self.next_due().is_some_and(|first| begin(bucket) > first);
+        if self.heap.len() >= FEW && is_later() {
+            self.buckets.entry(bucket).or_default().push(item);
+            self.in_buckets += 1;
+        } else {
+            self.heap.push(Reverse(item));
+        }
+        seq
     }
 
     /// When the next event is due.
@@ -58,28 +75,53 @@ impl Queue {
         if self.next_due()? > limit {
             return None;
         }
-        self.heap
-            .pop()
-            .map(|Reverse(item)| (item.due, item.seq, item.pending))
+        let Reverse(item) = self.heap.pop()?;
+        self.refill();
+        Some((item.due, item.seq, item.pending))
+    }
+
+    /// Moves the buckets that begin before the first event of the heap, or at that instant, there.
+    fn refill(&mut self) {
+        while let Some(first) = self.buckets.first_entry()
+            && self
+                .heap
+                .peek()
+                .is_none_or(|Reverse(item)| begin(*first.key()) <= item.due)
+        {
+            let items = first.remove();
+            self.in_buckets -= items.len();
+            self.heap.extend(items.into_iter().map(Reverse));
+        }
     }
 
     /// How many events wait, forgotten ones included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + self.in_buckets
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.len() == 0
     }
 
     /// Throws away what `keep` no longer wants.
     pub fn retain(&mut self, mut keep: impl FnMut(u64, Pending) -> bool) {
         self.heap
             .retain(|Reverse(item)| keep(item.seq, item.pending));
+        self.buckets.retain(|_, items| {
+            items.retain(|item| keep(item.seq, item.pending));
+            !items.is_empty()
+        });
+        self.in_buckets = self.buckets.values().map(Vec::len).sum();
+        self.refill();
     }
+}
+
+/// The first instant of a bucket.
+fn begin(bucket: u64) -> u64 {
+    bucket << BUCKET_BITS
 }
 
 #[cfg(test)]
@@ -107,5 +149,38 @@ mod tests {
         queue.push(5, Pending::Timer(0));
         assert_eq!(queue.pop(4), None);
         assert!(queue.pop(5).is_some());
+    }
+
+    #[test]
+    fn a_long_queue_keeps_the_order_of_a_plain_heap() {
+        let mut queue = Queue::default();
+        let mut plain = std::collections::BinaryHeap::new();
+        let (mut now, mut drawn) = (0, 0);
+        let mut random = |below: u64| {
+            drawn += 1;
+            crate::stream::below(crate::stream::draw(5, drawn), below)
+        };
+        for round in 0..40 {
+            // Grows to some ten thousand events, shrinks to none, and so on.
+            let grows = round % 4 < 2;
+            for _ in 0..6_000 {
+                if random(4) < if grows { 3 } else { 1 } {
+                    let spread =
+                        [1, 50, 10_000, 3_000_000][usize::try_from(random(4)).expect("small")];
+                    let due = now + random(spread);
+                    let seq = queue.push(due, Pending::Arrival(7));
+                    plain.push(Reverse((due, seq)));
+                } else if let Some((due, seq, _)) = queue.pop(u64::MAX) {
+                    assert_eq!(plain.pop(), Some(Reverse((due, seq))));
+                    now = due;
+                }
+                assert_eq!(queue.next_due(), plain.peek().map(|Reverse((due, _))| *due));
+            }
+            assert_eq!(queue.len(), plain.len());
+            if round == 21 {
+                queue.retain(|seq, _| seq % 3 > 0);
+                plain.retain(|Reverse((_, seq))| seq % 3 > 0);
+            }
+        }
     }
 }

@@ -165,9 +165,13 @@ impl Engine {
                 self.note_healing();
                 self.network.mend_all();
                 self.network.restore_links();
+                self.keep_all_orders();
                 self.after_mending();
             }
-            Action::Link(change) => self.network.change_links(change),
+            Action::Link(change) => {
+                self.network.change_links(change);
+                self.keep_all_orders();
+            }
             Action::Clock { nodes, change } => {
                 for node in nodes {
                     self.nodes[*node as usize].clock.change(self.now, *change);
@@ -179,7 +183,10 @@ impl Engine {
             | Action::Propagate { .. }
             | Action::Sync(_)
             | Action::Broadcast { .. } => {
-                if let Some((node, command)) = self.as_command(number, action) {
+                // The ticket travels in messages: with the number of an event in it, their sizes
+                // would differ between strategies.
+                let ticket = u64::from(number);
+                if let Some((node, command)) = command(action, ticket, &self.names) {
                     self.command(node, cause, command);
                 }
             }
@@ -188,84 +195,81 @@ impl Engine {
                 self.step(*on, cause, 0, NodeInput::Command(Command::PutRows(rows)));
             }
             Action::View { on, nodes } => {
-                let view = self.names(nodes);
+                let view = nodes.iter().map(|node| self.name(*node).clone()).collect();
                 self.observers.view_overwritten(*on);
                 self.step(*on, cause, 0, NodeInput::Command(Command::SetView(view)));
             }
         }
     }
+}
 
-    /// A step that is a command to a node, which waits for it while it is paused: which node, and
-    /// which command. `None` for the steps that the engine carries out itself.
-    fn as_command(&self, number: u32, action: &Action) -> Option<(NodeIx, Command)> {
-        // The ticket travels in messages: with the number of an event in it, their sizes would
-        // differ between strategies.
-        let ticket = u64::from(number);
-        let told = match action {
-            Action::StartChildren {
-                on,
-                children,
-                metadata,
-                replicas,
-                announce,
-                via,
-            } => {
-                let targets: Vec<NodeIx> = std::iter::once(on).chain(replicas).copied().collect();
-                let ids = children.ids().into_iter();
-                let command = Command::StartChildren {
-                    ticket,
-                    specs: ids.map(|id| ChildSpec::new(id, CHILD_KIND)).collect(),
-                    metadata: metadata.clone(),
-                    targets: self.names(&targets),
-                    announce: *announce,
-                };
-                (via.unwrap_or(*on), command)
-            }
-            Action::StopChildren { on, children, via } => {
-                let command = Command::StopChildren {
-                    ticket,
-                    children: children.ids(),
-                    target: self.name(*on).clone(),
-                };
-                (via.unwrap_or(*on), command)
-            }
-            Action::RestartChild { on, child } => (*on, Command::RestartChild(child.clone())),
-            Action::Propagate {
-                from,
-                members,
-                requests,
-            } => {
-                let members = match members {
-                    Audience::Global => Members::Global,
-                    Audience::Local => Members::Local,
-                    Audience::External => Members::External,
-                    Audience::Nodes(nodes) => Members::Nodes(self.names(nodes)),
-                };
-                let requests = requests.iter().map(request).collect();
-                (*from, Command::Propagate { requests, members })
-            }
-            Action::Sync(on) => (*on, Command::Sync),
-            Action::Broadcast { on, to } => (*on, Command::Broadcast(self.names(to))),
-            Action::Join(_)
-            | Action::Leave(_)
-            | Action::Crash(_)
-            | Action::Restart(_)
-            | Action::Pause(_)
-            | Action::Resume(_)
-            | Action::Partition { .. }
-            | Action::Cut { .. }
-            | Action::Heal
-            | Action::Link(_)
-            | Action::Clock { .. }
-            | Action::Rows { .. }
-            | Action::View { .. } => return None,
-        };
-        Some(told)
-    }
-
-    fn names(&self, nodes: &[NodeIx]) -> Vec<NodeId> {
-        nodes.iter().map(|node| self.name(*node).clone()).collect()
-    }
+/// A step that is a command to a node, which waits for it while it is paused: which node, and which
+/// command. `None` for the steps that change the world around nodes, or their inside. `ticket` comes
+/// back in answers; `names` are those of the file's nodes.
+#[must_use]
+pub fn command(action: &Action, ticket: u64, names: &[NodeId]) -> Option<(NodeIx, Command)> {
+    let name = |node: NodeIx| names[node as usize].clone();
+    let named = |nodes: &[NodeIx]| nodes.iter().copied().map(name).collect::<Vec<_>>();
+    let told = match action {
+        Action::StartChildren {
+            on,
+            children,
+            metadata,
+            replicas,
+            announce,
+            via,
+        } => {
+            let targets = std::iter::once(on).chain(replicas);
+            let ids = children.ids().into_iter();
+            let command = Command::StartChildren {
+                ticket,
+                specs: ids.map(|id| ChildSpec::new(id, CHILD_KIND)).collect(),
+                metadata: metadata.clone(),
+                targets: targets.copied().map(name).collect(),
+                announce: *announce,
+            };
+            (via.unwrap_or(*on), command)
+        }
+        Action::StopChildren { on, children, via } => {
+            let command = Command::StopChildren {
+                ticket,
+                children: children.ids(),
+                target: name(*on),
+            };
+            (via.unwrap_or(*on), command)
+        }
+        Action::RestartChild { on, child } => (*on, Command::RestartChild(child.clone())),
+        Action::Propagate {
+            from,
+            members,
+            requests,
+        } => {
+            let members = match members {
+                Audience::Global => Members::Global,
+                Audience::Local => Members::Local,
+                Audience::External => Members::External,
+                Audience::Nodes(nodes) => Members::Nodes(named(nodes)),
+            };
+            let requests = requests.iter().map(request).collect();
+            (*from, Command::Propagate { requests, members })
+        }
+        Action::Sync(on) => (*on, Command::Sync),
+        Action::Broadcast { on, to } => (*on, Command::Broadcast(named(to))),
+        Action::Join(_)
+        | Action::Leave(_)
+        | Action::Crash(_)
+        | Action::Restart(_)
+        | Action::Pause(_)
+        | Action::Resume(_)
+        | Action::Partition { .. }
+        | Action::Cut { .. }
+        | Action::Heal
+        | Action::Link(_)
+        | Action::Clock { .. }
+        | Action::Rows { .. }
+        | Action::View { .. } => return None,
+    };
+    Some(told)
 }
 
 fn row(raw: &RawRow) -> Row {
@@ -274,12 +278,6 @@ fn row(raw: &RawRow) -> Row {
         entries: raw.entries.clone(),
         metadata: raw.metadata.clone(),
         expires_at: None,
-    }
-}
-
-impl From<&RawRequest> for Request {
-    fn from(raw: &RawRequest) -> Self {
-        request(raw)
     }
 }
 

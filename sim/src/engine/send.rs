@@ -122,16 +122,16 @@ impl Engine {
     fn due(&mut self, mail: &Mail<'_>, params: Prepared, draw: u64) -> u64 {
         let due = mail.out.saturating_add(params.law.sample(draw));
         let channel = mail.packet.channel;
-        let lanes = self.network.lanes_mut(channel.id);
-        let after_all = lanes.note((mail.from, mail.to), due);
         if params.fifo && channel.ordered {
-            after_all
+            let lanes = self.network.lanes_mut(channel.id);
+            lanes.note((mail.from, mail.to), due)
         } else {
             due
         }
     }
 
     fn dispatch(&mut self, mail: &Mail<'_>, due: u64) {
+        self.network.set_busy((mail.from, mail.to));
         let slot = self.flights.insert(Flight {
             seq: 0,
             due,

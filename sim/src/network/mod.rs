@@ -92,6 +92,8 @@ pub(crate) struct Network {
     lanes: Vec<Lanes>,
     /// By node, a bit for each node: whether the two are connected, both as they run now.
     connected: Vec<NodeSet>,
+    /// By node, a bit for each receiver: whether a message may be on the way.
+    busy: Vec<NodeSet>,
     pair_rows: Vec<Box<[PairIx]>>,
     /// Every pair that was ever used, in the order of first use.
     pub(crate) pairs: Vec<Pair>,
@@ -137,6 +139,7 @@ impl Network {
             values: vec![Box::default(); names.len()],
             lanes: Vec::new(),
             connected: vec![NodeSet::new(names.len(), &[]); names.len()],
+            busy: vec![NodeSet::new(names.len(), &[]); names.len()],
             pair_rows: vec![Box::default(); names.len()],
             pairs: Vec::new(),
             busy_until: BTreeMap::new(),
@@ -184,9 +187,21 @@ impl Network {
         &mut self.lanes[at]
     }
 
-    /// Whether nothing can be on the way over a link any more.
-    pub(crate) fn is_idle(&self, link: LinkKey, now: u64) -> bool {
-        self.lanes.iter().all(|lanes| lanes.is_idle(link, now))
+    /// Whether nothing can be on the way between two nodes any more; not every idle pair is seen
+    /// to be idle.
+    pub(crate) fn is_idle(&self, a: NodeIx, b: NodeIx) -> bool {
+        !self.busy[a as usize].has(b) && !self.busy[b as usize].has(a)
+    }
+
+    /// Notes that a message is on its way over a link.
+    pub(crate) fn set_busy(&mut self, (from, to): LinkKey) {
+        self.busy[from as usize].set(to, true);
+    }
+
+    /// Notes that messages are on their way over these links and no others.
+    pub(crate) fn set_all_busy(&mut self, links: impl Iterator<Item = LinkKey>) {
+        self.busy = vec![NodeSet::new(self.keys.len(), &[]); self.keys.len()];
+        links.for_each(|link| self.set_busy(link));
     }
 
     /// Whether two nodes are connected, both of them as they run now; a node always is with

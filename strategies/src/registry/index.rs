@@ -36,6 +36,19 @@ impl NodeIndex {
         }
     }
 
+    /// Several children of one node, in the order of their names.
+    pub(super) fn extend(&mut self, node: &NodeId, children: impl Iterator<Item = (ChildId, u32)>) {
+        match self.0.get_mut(node) {
+            Some(known) => known.extend(children),
+            None => {
+                let children: BTreeMap<_, _> = children.collect();
+                if !children.is_empty() {
+                    self.0.insert(node.clone(), children);
+                }
+            }
+        }
+    }
+
     pub(super) fn remove(&mut self, node: &NodeId, child: &ChildId) {
         let Some(children) = self.0.get_mut(node) else {
             return;

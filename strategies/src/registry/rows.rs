@@ -139,11 +139,13 @@ impl Rows {
         self.slots.0.iter().flatten().flatten()
     }
 
-    /// Makes room for those of these children that have no row: one look at all of them first, so
-    /// that memory is asked for their places at once and not one after the other.
-    pub(super) fn make_room<'a>(&mut self, children: impl Iterator<Item = &'a ChildId>) {
+    /// Makes room for those of these children that have no row, and says how many they are: one
+    /// look at all of them first, so that memory is asked for their places at once and not one
+    /// after the other.
+    pub(super) fn make_room<'a>(&mut self, children: impl Iterator<Item = &'a ChildId>) -> usize {
         let missing = children.filter(|child| self.find(child).is_none()).count();
         self.table.reserve(missing, |key| spread(key.hash));
+        missing
     }
 
     pub(super) fn find(&self, child: &ChildId) -> Option<u32> {
