@@ -1,6 +1,7 @@
 //! `hublab live`: a scenario file on real sockets, from the command line.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -67,4 +68,41 @@ fn what_only_a_simulator_can_do_is_refused_before_anything_starts() {
         let name = step.split(' ').next().expect("a step has a name");
         assert!(said.contains(name), "{said}");
     }
+}
+
+#[test]
+fn an_interruption_ends_the_hubs_and_reports_what_could_not_be_seen_as_inconclusive() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = place.path().join("it.toml");
+    fs::write(&file, TWO_NODES).expect("a temporary file");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hublab"))
+        .arg("live")
+        .arg(&file)
+        .args(["--scale", "1", "--format", "json"])
+        .env("HUBLAB_LOG", "hublab_strategies=info")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // Hubs that find one another have the run under way, and signals listened to.
+    let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let found = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("peer is up")));
+    assert!(found.is_some(), "the run begins");
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.expect("kill starts").success());
+    let said: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{said:?}");
+    let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+    let report: Value = serde_json::from_str(&text).expect("one report, for the strategy that ran");
+    assert_eq!(report["strategy"], "pubsub");
+    assert_eq!(report["verdict"], "inconclusive");
+    let instant = &report["expectations"][1];
+    assert_eq!(instant["verdict"], "inconclusive", "19 s was not reached");
+    let last = said.last().expect("a last line");
+    let repeats = last.starts_with("hublab live ") && last.contains("--strategy pubsub");
+    assert!(repeats, "{last}");
 }

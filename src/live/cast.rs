@@ -8,23 +8,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use hublab_sim::engine::CHILD_KIND;
-use hublab_sim::scenario::{Action, Audience, Children, NodeIx, Scenario};
+use hublab_sim::engine::{CHILD_KIND, command};
+use hublab_sim::scenario::{Action, NodeIx, Scenario};
 use hublab_sim::trace::event::StopReason;
 use hublab_strategies::hub::HubConfig;
-use hublab_strategies::live::{Filter, Flow, Hub, Limits, Observer, StartOptions, Tasks};
-use hublab_strategies::{
-    ChildSpec, Gossip, Members, NodeId, PubSub, Request, Strategy, Synchronization,
-};
+use hublab_strategies::live::{Filter, Flow, Hub, Limits, Observer, Tasks};
+use hublab_strategies::{Gossip, NodeId, PubSub, Strategy, Synchronization};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::stage::{Stage, Tap};
 
-/// The time between two dials of one address: a healed link is found open at once.
-const REDIAL: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(50)];
+/// The time between two dials of one address. Hubs dial when they send something that connects; this
+/// is for dials that came to nothing.
+const REDIAL: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(500)];
+
+/// Strangers that a hub talks to at once: as many as there may be nodes.
+const HANDSHAKES: usize = 2 * super::NODES_MAX;
+
+/// The time for all hubs of the start to connect, and how often to look.
+const CONNECT: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The heartbeats in one `down_after`.
 const BEATS: u32 = 10;
@@ -41,6 +47,8 @@ pub(super) fn is_known(strategy: &str) -> bool {
 struct Actor {
     hub: Hub,
     flow: watch::Sender<Flow>,
+    /// It stands ready, but its node has not booted yet.
+    is_waiting: bool,
 }
 
 /// The hubs of one run.
@@ -81,56 +89,84 @@ impl<'a> Cast<'a> {
         &self.scenario.cluster.nodes[node as usize]
     }
 
-    fn names(&self, nodes: &[NodeIx]) -> Vec<NodeId> {
-        nodes.iter().map(|node| self.name(*node).clone()).collect()
-    }
-
-    fn hub(&self, node: NodeIx) -> Option<Hub> {
-        let actor = self.actors[node as usize].as_ref();
-        actor.map(|actor| actor.hub.clone())
-    }
-
     fn set(&self, node: NodeIx, flow: Flow) {
         if let Some(actor) = &self.actors[node as usize] {
             actor.flow.send_replace(flow);
         }
     }
 
-    /// Boots nodes that do not run. Each looks for all that do.
-    pub(super) async fn boot(&mut self, nodes: &[NodeIx]) -> Result<(), String> {
+    /// Has hubs of nodes that do not run stand ready: they listen, all know each other's addresses,
+    /// and nothing else happens until they boot.
+    pub(super) async fn prepare(&mut self, nodes: &[NodeIx]) -> Result<(), String> {
         for node in nodes {
             if self.actors[*node as usize].is_none() {
                 let actor = match self.strategy {
                     PubSub::NAME => self.start::<PubSub>(*node).await,
                     Gossip::NAME => self.start::<Gossip>(*node).await,
                     other => Err(format!("the strategy `{other}` has no live form")),
-                };
-                self.actors[*node as usize] = Some(actor?);
+                }?;
+                for other in self.actors.iter().flatten() {
+                    introduce(&actor.hub, &other.hub);
+                    introduce(&other.hub, &actor.hub);
+                }
+                self.actors[*node as usize] = Some(actor);
             }
         }
         Ok(())
     }
 
+    /// Boots nodes that do not run, all before the first of them says a word.
+    pub(super) async fn boot(&mut self, nodes: &[NodeIx]) -> Result<(), String> {
+        self.prepare(nodes).await?;
+        for node in nodes {
+            if let Some(actor) = &mut self.actors[*node as usize]
+                && actor.is_waiting
+            {
+                actor.is_waiting = false;
+                self.stage.between(|witness| witness.booted(*node));
+            }
+        }
+        nodes.iter().for_each(|node| self.set(*node, Flow::Run));
+        Ok(())
+    }
+
+    /// Connects the nodes of the start, as they are at time 0.
+    pub(super) async fn connect(&self, nodes: &[NodeIx]) -> Result<(), String> {
+        self.stage.between(|witness| witness.connect(nodes));
+        let hubs: Vec<&Hub> = self.actors.iter().flatten().map(|it| &it.hub).collect();
+        let connected = async {
+            for hub in &hubs {
+                while hub.connected().len() + 1 < hubs.len() {
+                    sleep(LOOK_EVERY).await;
+                }
+            }
+        };
+        let connected = timeout(CONNECT, connected).await;
+        connected.map_err(|_| "the hubs of the start do not connect".to_owned())
+    }
+
     async fn start<S: Strategy>(&self, node: NodeIx) -> Result<Actor, String> {
         let cluster = &self.scenario.cluster;
-        let incarnation = self.stage.between(|witness| witness.booted(node));
+        let incarnation = self
+            .stage
+            .between(|witness| witness.next_incarnation(node));
         let incarnation = incarnation.ok_or("the run is over")?;
-        let tap = Arc::new(Tap::new(Arc::clone(&self.stage), node, incarnation));
-        let peers = self.actors.iter().flatten();
-        let peers: Vec<String> = peers.map(|it| it.hub.local_addr().to_string()).collect();
-        let (flow, receiver) = watch::channel(Flow::Run);
+        let heartbeat = cluster.down_after / BEATS;
+        let stage = Arc::clone(&self.stage);
+        let tap = Arc::new(Tap::new(stage, node, incarnation, heartbeat));
+        let (flow, receiver) = watch::channel(Flow::Pause);
         let hub = Hub::builder(&self.hub_id)
             .node(self.name(node).as_str())
-            .peers(peers)
             .strategy(self.configured::<S>()?)
             .supervisor(Tasks::new().with(CHILD_KIND, |_| std::future::pending::<()>()))
             .discovery_interval(cluster.discovery_interval)
             .join_debounce(cluster.join_debounce)
             .down_after(cluster.down_after)
-            .heartbeat(cluster.down_after / BEATS)
+            .heartbeat(heartbeat)
             .limits(Limits {
                 redial_min: REDIAL[0],
                 redial_max: REDIAL[1],
+                handshakes: HANDSHAKES,
                 ..Limits::default()
             })
             .config(self.config)
@@ -141,7 +177,11 @@ impl<'a> Cast<'a> {
             .start()
             .await
             .map_err(|error| format!("{}: {error}", self.name(node)))?;
-        Ok(Actor { hub, flow })
+        Ok(Actor {
+            hub,
+            flow,
+            is_waiting: true,
+        })
     }
 
     fn configured<S: Strategy + Synchronization>(&self) -> Result<S, String> {
@@ -153,7 +193,7 @@ impl<'a> Cast<'a> {
     }
 
     /// Carries out a step that the witness knows of.
-    pub(super) async fn act(&mut self, action: &Action) -> Result<(), String> {
+    pub(super) async fn act(&mut self, number: u32, action: &Action) -> Result<(), String> {
         match action {
             Action::Join(nodes) | Action::Restart(nodes) => self.boot(nodes).await?,
             Action::Leave(nodes) => {
@@ -172,12 +212,24 @@ impl<'a> Cast<'a> {
             | Action::StopChildren { .. }
             | Action::RestartChild { .. }
             | Action::Propagate { .. }
-            | Action::Sync(_) => self.request(action).await,
+            | Action::Sync(_)
+            | Action::Broadcast { .. } => {
+                let names = &self.scenario.cluster.nodes;
+                if let Some((node, command)) = command(action, number.into(), names)
+                    && let Some(actor) = &self.actors[node as usize]
+                {
+                    let hub = actor.hub.clone();
+                    // A hub that has stopped meanwhile does nothing.
+                    self.post(async move {
+                        let _ = hub.command(command).await;
+                    })
+                    .await;
+                }
+            }
             // The filter does it.
             Action::Partition { .. } | Action::Cut { .. } | Action::Heal | Action::Link(_) => {}
             // Refused before the start.
             Action::Clock { .. }
-            | Action::Broadcast { .. }
             | Action::Rows { .. }
             | Action::View { .. } => {}
         }
@@ -213,92 +265,6 @@ impl<'a> Cast<'a> {
         }
     }
 
-    async fn request(&mut self, action: &Action) {
-        match action {
-            Action::StartChildren {
-                on,
-                children,
-                metadata,
-                replicas,
-                announce,
-                via,
-            } => {
-                let nodes = std::iter::once(on).chain(replicas).copied();
-                let options = StartOptions::default()
-                    .on(self.names(&nodes.collect::<Vec<_>>()))
-                    .metadata(metadata.clone())
-                    .announce(*announce);
-                let specs = specs(children);
-                self.ask(via.unwrap_or(*on), async move |hub| {
-                    drop(hub.start_children_with(specs, options).await);
-                })
-                .await;
-            }
-            Action::StopChildren { on, children, via } => {
-                let (ids, on_name) = (children.ids(), self.name(*on).clone());
-                self.ask(via.unwrap_or(*on), async move |hub| {
-                    drop(hub.stop_children_on(ids, [on_name]).await);
-                })
-                .await;
-            }
-            Action::RestartChild { on, child } => {
-                let child = child.clone();
-                self.ask(*on, async move |hub| {
-                    // A hub that has stopped meanwhile restarts nothing.
-                    let _ = hub.restart_child(child).await;
-                })
-                .await;
-            }
-            Action::Propagate {
-                from,
-                members,
-                requests,
-            } => {
-                let members = match members {
-                    Audience::Global => Members::Global,
-                    Audience::Local => Members::Local,
-                    Audience::External => Members::External,
-                    Audience::Nodes(nodes) => Members::Nodes(self.names(nodes)),
-                };
-                let requests: Vec<Request> = requests.iter().map(Request::from).collect();
-                self.ask(*from, async move |hub| {
-                    let _ = hub.propagate(requests, members).await;
-                })
-                .await;
-            }
-            Action::Sync(on) => {
-                self.ask(*on, async move |hub| {
-                    let _ = hub.sync().await;
-                })
-                .await
-            }
-            Action::Join(_)
-            | Action::Leave(_)
-            | Action::Crash(_)
-            | Action::Restart(_)
-            | Action::Pause(_)
-            | Action::Resume(_)
-            | Action::Partition { .. }
-            | Action::Cut { .. }
-            | Action::Heal
-            | Action::Link(_)
-            | Action::Clock { .. }
-            | Action::Broadcast { .. }
-            | Action::Rows { .. }
-            | Action::View { .. } => {}
-        }
-    }
-
-    /// Asks a node, if it runs, for something whose answer nobody waits for.
-    async fn ask<F>(&mut self, node: NodeIx, request: impl FnOnce(Hub) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        if let Some(hub) = self.hub(node) {
-            self.post(request(hub)).await;
-        }
-    }
-
     /// Begins a request now, so that requests reach a hub in the order of the script, and leaves
     /// it to itself.
     async fn post(&mut self, request: impl Future<Output = ()> + Send + 'static) {
@@ -318,14 +284,14 @@ impl<'a> Cast<'a> {
     }
 }
 
+/// Tells a hub where another one is.
+fn introduce(hub: &Hub, other: &Hub) {
+    hub.introduce(other.node(), &other.local_addr().to_string());
+}
+
 async fn end(actor: &Actor) {
     actor.flow.send_replace(Flow::Stop);
     if timeout(END, actor.hub.stopped()).await.is_err() {
         tracing::warn!(node = %actor.hub.node(), "the hub does not end");
     }
-}
-
-fn specs(children: &Children) -> Vec<ChildSpec> {
-    let ids = children.ids().into_iter();
-    ids.map(|id| ChildSpec::new(id, CHILD_KIND)).collect()
 }

@@ -77,7 +77,6 @@ fn refusal(action: &Action) -> Option<&'static str> {
         Action::View { .. } | Action::Rows { .. } => {
             Some("it changes the inside of a node, which nothing on a real one can")
         }
-        Action::Broadcast { .. } => Some("a real node has no command for it"),
         Action::Join(_)
         | Action::Leave(_)
         | Action::Crash(_)
@@ -92,7 +91,8 @@ fn refusal(action: &Action) -> Option<&'static str> {
         | Action::StopChildren { .. }
         | Action::RestartChild { .. }
         | Action::Propagate { .. }
-        | Action::Sync(_) => None,
+        | Action::Sync(_)
+        | Action::Broadcast { .. } => None,
     }
 }
 
@@ -132,7 +132,7 @@ pub async fn run(
         () = interrupted => Ok(false),
     };
     let witness = stage.take_witness();
-    let wall_us = micros(stage.epoch().elapsed());
+    let wall_us = micros(stage.begin().elapsed());
     cast.end().await;
     let is_whole = played?;
     witness
@@ -141,17 +141,22 @@ pub async fn run(
 }
 
 async fn play(scenario: &Scenario, cast: &mut Cast<'_>, stage: &Stage) -> Result<(), String> {
-    let epoch = Instant::from_std(stage.epoch());
     let mut start = scenario.cluster.start.clone();
     start.sort_unstable();
+    cast.prepare(&start).await?;
+    cast.connect(&start).await?;
+    let epoch = Instant::from_std(stage.begin());
     cast.boot(&start).await?;
     for entry in planned(scenario) {
+        let step = scenario.steps.get(entry.step as usize);
+        let action = step.filter(|_| !entry.healing).map(|step| &step.action);
+        if let Some(Action::Join(nodes) | Action::Restart(nodes)) = action {
+            cast.prepare(nodes).await?;
+        }
         sleep_until(epoch + Duration::from_micros(entry.at.0)).await;
         stage.between(|witness| witness.step(entry));
-        if let Some(step) = scenario.steps.get(entry.step as usize)
-            && !entry.healing
-        {
-            cast.act(&step.action).await?;
+        if let Some(action) = action {
+            cast.act(entry.step, action).await?;
         }
         cast.network_changed();
     }

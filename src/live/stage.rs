@@ -1,7 +1,7 @@
 //! Where real hubs meet the witness: one turn at a time, on one clock.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use hublab_sim::scenario::NodeIx;
@@ -11,13 +11,18 @@ use hublab_strategies::live::{Arrival, Filter, FilterVerdict, HubEvent, Observer
 use hublab_strategies::time::micros;
 use hublab_strategies::{Channel, ChildSpec, NodeId, Time};
 
+/// What timers and sockets add to the delay of a message that waits: a timer comes up to a
+/// millisecond late.
+const TOLL: Duration = Duration::from_millis(1);
+
 /// What all nodes of a run share.
 pub(super) struct Stage {
     /// Held by whoever makes a step: a hub, or the script. So steps are atomic, as simulated ones.
     turn: Mutex<()>,
     /// Gone once the run is over.
     witness: Mutex<Option<Witness>>,
-    epoch: Instant,
+    /// When the run began; not before all hubs of the start are connected.
+    epoch: OnceLock<Instant>,
     positions: BTreeMap<NodeId, NodeIx>,
 }
 
@@ -26,13 +31,14 @@ impl Stage {
         Self {
             turn: Mutex::new(()),
             witness: Mutex::new(Some(witness)),
-            epoch: Instant::now(),
+            epoch: OnceLock::new(),
             positions: names.iter().cloned().zip(0..).collect(),
         }
     }
 
-    pub(super) fn epoch(&self) -> Instant {
-        self.epoch
+    /// Begins the run, unless it has begun; answers when that was.
+    pub(super) fn begin(&self) -> Instant {
+        *self.epoch.get_or_init(Instant::now)
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {
@@ -63,7 +69,14 @@ impl Stage {
     }
 
     pub(super) fn now(&self) -> Time {
-        Time(micros(self.epoch.elapsed()))
+        let epoch = self.epoch.get();
+        Time(epoch.map_or(0, |epoch| micros(epoch.elapsed())))
+    }
+
+    fn names(&self, nodes: &[NodeIx]) -> Vec<NodeId> {
+        let named = self.positions.iter();
+        let named = named.filter(|(_, node)| nodes.contains(node));
+        named.map(|(name, _)| name.clone()).collect()
     }
 
     fn position(&self, node: &NodeId) -> Option<NodeIx> {
@@ -76,17 +89,24 @@ pub(super) struct Tap {
     stage: Arc<Stage>,
     node: NodeIx,
     incarnation: u32,
+    heartbeat: Duration,
     /// The kind of the message that the hub hands to its transport just now: it hands over one at
     /// a time.
     kind: Mutex<&'static str>,
 }
 
 impl Tap {
-    pub(super) fn new(stage: Arc<Stage>, node: NodeIx, incarnation: u32) -> Self {
+    pub(super) fn new(
+        stage: Arc<Stage>,
+        node: NodeIx,
+        incarnation: u32,
+        heartbeat: Duration,
+    ) -> Self {
         Self {
             stage,
             node,
             incarnation,
+            heartbeat,
             kind: Mutex::new(""),
         }
     }
@@ -118,7 +138,7 @@ impl Observer for Tap {
         let _turn = self.stage.turn();
         self.stage.with(|witness| witness.advance(self.stage.now()));
         step();
-        self.tell(Witness::step_done);
+        self.tell(|witness| witness.step_done(self.node));
     }
 
     fn event(&self, event: &HubEvent) {
@@ -173,6 +193,17 @@ impl Observer for Tap {
         }
     }
 
+    fn audience(&self) -> Vec<NodeId> {
+        let addressed = self.stage.with(|witness| witness.audience(self.node));
+        self.stage.names(&addressed.unwrap_or_default())
+    }
+
+    fn waits(&self, to: &NodeId) -> bool {
+        let to = self.stage.position(to);
+        let connects = |to| self.stage.with(|witness| witness.connects(self.node, to));
+        to.and_then(connects).unwrap_or(false)
+    }
+
     fn unsent(&self, to: &NodeId, kind: &'static str) {
         if let Some(to) = self.stage.position(to) {
             self.stage
@@ -184,9 +215,13 @@ impl Observer for Tap {
         let Some(from) = self.stage.position(from) else {
             return Arrival::Drop;
         };
-        let reception = self
-            .stage
-            .between(|witness| witness.arrived(from, self.node, kind));
+        let reception = self.stage.between(|witness| {
+            if witness.runs(self.node, self.incarnation) {
+                witness.arrived(from, self.node, kind)
+            } else {
+                Reception::Lost
+            }
+        });
         match reception {
             Some(Reception::Handled) | None => Arrival::Take,
             Some(Reception::Lost) => Arrival::Drop,
@@ -207,8 +242,8 @@ impl Filter for Tap {
             return FilterVerdict::Drop;
         };
         let Some(channel) = channel else {
-            let silent = self.stage.with(|witness| witness.is_silent(self.node, to));
-            return match silent {
+            let barred = self.stage.with(|witness| witness.is_barred(self.node, to));
+            return match barred {
                 Some(true) => FilterVerdict::Drop,
                 Some(false) | None => FilterVerdict::Pass,
             };
@@ -224,11 +259,18 @@ impl Filter for Tap {
                 again,
                 ordered,
             }) => FilterVerdict::Copies {
-                first: Duration::from_micros(after),
-                second: again.map(Duration::from_micros),
+                first: Duration::from_micros(after).saturating_sub(TOLL),
+                second: again.map(|after| Duration::from_micros(after).saturating_sub(TOLL)),
                 ordered,
             },
             None => FilterVerdict::Pass,
         }
+    }
+
+    fn patience(&self, _node: &NodeId, peer: &NodeId) -> Option<Duration> {
+        let peer = self.stage.position(peer)?;
+        let silence = self.stage.with(|witness| witness.patience(self.node, peer))?;
+        // Counted from the last heartbeat, half an interval before the silence on average.
+        Some(Duration::from_micros(silence) + self.heartbeat / 2)
     }
 }

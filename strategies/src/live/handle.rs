@@ -283,6 +283,19 @@ impl Hub {
         self.command(Command::Sync).await
     }
 
+    /// Gives the hub a command as it is, for experiments: nobody waits for answers of other nodes.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn command(&self, command: Command) -> Result<(), HubStopped> {
+        self.request(|done| Order::Command(command, done)).await
+    }
+
+    /// Takes note of where a node may be found, and dials it from now on, as if a peer had told.
+    pub fn introduce(&self, node: &NodeId, address: &str) {
+        self.shared.introduce(node, address);
+    }
+
     /// Says good-bye to the peers, stops all children, flushes what is queued, and ends the hub.
     /// Returns within 5 s even if peers hang: what they do not take in within 2 s is given up.
     /// Dropping the future does not call the leaving off.
@@ -296,10 +309,6 @@ impl Hub {
     /// Waits until the hub has stopped, for whatever reason.
     pub async fn stopped(&self) {
         self.orders.closed().await;
-    }
-
-    async fn command(&self, command: Command) -> Result<(), HubStopped> {
-        self.request(|done| Order::Command(command, done)).await
     }
 
     async fn request<T>(

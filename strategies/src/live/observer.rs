@@ -21,6 +21,13 @@ pub trait Observer: Send + Sync {
     /// A message of this kind and length is about to be sent, perhaps to the node itself.
     fn sent(&self, to: &NodeId, kind: &'static str, bytes: u64);
 
+    /// Whom an announcement made now addresses, connected or not.
+    fn audience(&self) -> Vec<NodeId>;
+
+    /// Whether a message to a node that is not connected waits, for a second at most, until it is;
+    /// the node is dialled then. If not, the message is lost.
+    fn waits(&self, to: &NodeId) -> bool;
+
     /// It could not be: the node is not connected, or its queue is full.
     fn unsent(&self, to: &NodeId, kind: &'static str);
 
@@ -79,6 +86,12 @@ impl<M: Message> Experiment<M> {
         // Whoever set it is gone: it stays as it is.
         self.flow = None;
         std::future::pending().await
+    }
+
+    /// Whether the hub is to stand still.
+    pub(super) fn is_paused(&self) -> bool {
+        let flow = self.flow.as_ref();
+        flow.is_some_and(|flow| *flow.borrow() == Flow::Pause)
     }
 
     /// Waits while the hub is paused. Answers whether it goes on.

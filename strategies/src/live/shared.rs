@@ -55,6 +55,11 @@ impl Shared {
             .to_vec()
     }
 
+    /// Takes note of where a node may be found.
+    pub(super) fn introduce(&self, node: &NodeId, address: &str) {
+        self.transport.learn(node, address);
+    }
+
     /// The peers whose connection is up.
     pub(super) fn connected(&self) -> Vec<NodeId> {
         self.transport.connected()

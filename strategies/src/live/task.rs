@@ -104,6 +104,9 @@ impl<S: Synchronization> NodeTask<S> {
         mut inbox: Inbox<Received<S>>,
         mut orders: mpsc::Receiver<Order>,
     ) {
+        if !self.experiment.goes_on().await {
+            return;
+        }
         self.input(Input::Start);
         let mut alarm = pin!(sleep_until(Instant::now() + IDLE));
         loop {
@@ -123,8 +126,12 @@ impl<S: Synchronization> NodeTask<S> {
                 ready = self.world.encoder.ready() => self.world.depart(ready),
                 () = alarm.as_mut() => self.due(),
                 () = self.experiment.changed() => {
+                    let is_paused = self.experiment.is_paused();
                     if !self.experiment.goes_on().await {
                         break;
+                    }
+                    if is_paused {
+                        self.world.resume();
                     }
                     self.admit_held();
                 }
@@ -240,7 +247,7 @@ impl<S: Synchronization> NodeTask<S> {
                     node: &node,
                     incarnation,
                 });
-                self.world.announce_to(&node);
+                self.world.greet(&node);
             }
             Inbound::Down { node, reason } => {
                 tracing::info!(node = %self.hub.node(), peer = %node, ?reason, "peer is down");
@@ -288,6 +295,7 @@ impl<S: Synchronization> NodeTask<S> {
                 self.world.supervisor.sweep(now);
             }
             self.input(Input::Timer(key));
+            self.world.timer_done();
         }
         self.world.requests.expire(now);
         let crashed = self.world.supervisor.take_due(now);

@@ -34,8 +34,12 @@ const DIAL_EVERY: Duration = Duration::from_millis(100);
 /// How many peers that are gone are remembered, to tell who came back.
 const GONE: usize = 10_000;
 
-/// The last announcement, kept for peers that connect before the next one.
-struct Announced {
+/// How long a message waits for a connection, if an observer has it wait.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// A message, encoded.
+#[derive(Clone)]
+struct Outgoing {
     channel: Channel,
     kind: &'static str,
     bytes: Bytes,
@@ -59,9 +63,18 @@ pub(super) struct World<M> {
     up: BTreeSet<NodeId>,
     /// Peers that were connected and are not now; no more than [`GONE`].
     gone: BTreeSet<NodeId>,
-    announced: Option<Announced>,
+    /// The last announcement, kept for peers that connect before the next one; with an observer,
+    /// who says whom it addresses, it waits for these instead.
+    announced: Option<Outgoing>,
+    /// What waits for connections, and since when.
+    waiting: BTreeMap<NodeId, Vec<(Instant, Outgoing)>>,
     /// When a node was last dialled because a message could not be sent to it.
     dialled: Option<Instant>,
+    /// When the timer came due that is handled now: one that is set anew counts from there, so that
+    /// lateness does not add up.
+    ticked: Option<Instant>,
+    /// When the hub last went on after a pause.
+    resumed: Option<Instant>,
     timers: BTreeMap<TimerKey, Instant>,
     due: BTreeSet<(Instant, TimerKey)>,
     /// Messages to the node itself, and what became of processes: inputs of later steps.
@@ -93,7 +106,10 @@ impl<M: Message> World<M> {
             up: BTreeSet::new(),
             gone: BTreeSet::new(),
             announced: None,
+            waiting: BTreeMap::new(),
             dialled: None,
+            ticked: None,
+            resumed: None,
             timers: BTreeMap::new(),
             due: BTreeSet::new(),
             mail: VecDeque::new(),
@@ -126,15 +142,30 @@ impl<M: Message> World<M> {
     }
 
     /// Tells a peer that just connected what it would have been told, had it been connected then.
-    pub(super) fn announce_to(&mut self, node: &NodeId) {
-        if let Some(Announced {
-            channel,
-            kind,
-            bytes,
-        }) = &self.announced
-        {
-            let (channel, kind, bytes) = (*channel, *kind, bytes.clone());
-            self.hand_over(node, channel, kind, bytes);
+    pub(super) fn greet(&mut self, node: &NodeId) {
+        let waited = self.waiting.remove(node).unwrap_or_default().into_iter();
+        let waited = waited.filter(|(since, _)| since.elapsed() < WAIT);
+        let owed: Vec<_> = waited
+            .map(|(_, it)| it)
+            .chain(self.announced.clone())
+            .collect();
+        for outgoing in owed {
+            self.hand_over(node, outgoing);
+        }
+    }
+
+    /// Hands a message of a kind that connects to the transport, or has it wait for a connection.
+    fn dispatch(&mut self, to: &NodeId, outgoing: Outgoing) {
+        let waits =
+            |observer: &Arc<dyn Observer>| !self.transport.is_connected(to) && observer.waits(to);
+        let waits = self.waiting.contains_key(to) || self.observer.as_ref().is_some_and(waits);
+        if !waits {
+            return self.hand_over(to, outgoing);
+        }
+        let waiting = self.waiting.entry(to.clone()).or_default();
+        waiting.push((Instant::now(), outgoing));
+        if waiting.len() == 1 {
+            self.transport.connect(to);
         }
     }
 
@@ -205,7 +236,18 @@ impl<M: Message> World<M> {
         }
         self.due.remove(&(at, key));
         self.timers.remove(&key);
+        self.ticked = Some(at).max(self.resumed);
         Some(key)
+    }
+
+    /// The timer taken last is handled.
+    pub(super) fn timer_done(&mut self) {
+        self.ticked = None;
+    }
+
+    /// The hub goes on after a pause: timers overdue since then come due now.
+    pub(super) fn resume(&mut self) {
+        self.resumed = Some(Instant::now());
     }
 
     fn clear_timer(&mut self, key: TimerKey) {
@@ -235,15 +277,28 @@ impl<M: Message> World<M> {
         ready: impl IntoIterator<Item = (Sending<Envelope<M, Announcement>>, Bytes)>,
     ) {
         for (sending, bytes) in ready {
-            let kind = sending.message.kind();
+            let outgoing = Outgoing {
+                channel: sending.channel,
+                kind: sending.message.kind(),
+                bytes,
+            };
             for node in &sending.to {
-                self.hand_over(node, sending.channel, kind, bytes.clone());
+                if sending.message.connects() {
+                    self.dispatch(node, outgoing.clone());
+                } else {
+                    self.hand_over(node, outgoing.clone());
+                }
             }
         }
     }
 
     /// Hands bytes to the transport, counted as sent even if they cannot be.
-    fn hand_over(&mut self, to: &NodeId, channel: Channel, kind: &'static str, bytes: Bytes) {
+    fn hand_over(&mut self, to: &NodeId, outgoing: Outgoing) {
+        let Outgoing {
+            channel,
+            kind,
+            bytes,
+        } = outgoing;
         let length = bytes.len() as u64;
         if let Some(observer) = &self.observer {
             observer.sent(to, kind, length);
@@ -338,7 +393,7 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
                 to: others,
                 channel,
                 message,
-                // Whoever observes is told of it in the step.
+                // An observer hears of it in the step.
                 long: self.long && self.observer.is_none(),
             });
             self.depart(ready);
@@ -346,23 +401,28 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
     }
 
     fn announce(&mut self, channel: Channel, message: Envelope<M, Announcement>) {
-        let kind = message.kind();
-        let bytes: Bytes = wire::encode(&message).into();
-        let peers: Vec<NodeId> = self.up.iter().cloned().collect();
-        for node in &peers {
-            self.hand_over(node, channel, kind, bytes.clone());
-        }
-        self.announced = Some(Announced {
+        let outgoing = Outgoing {
             channel,
-            kind,
-            bytes,
-        });
+            kind: message.kind(),
+            bytes: wire::encode(&message).into(),
+        };
+        let peers = match &self.observer {
+            Some(observer) => observer.audience(),
+            None => self.up.iter().cloned().collect(),
+        };
+        for node in &peers {
+            self.dispatch(node, outgoing.clone());
+        }
+        self.announced = self.observer.is_none().then_some(outgoing);
     }
 
     fn set_timer(&mut self, key: TimerKey, delay: Duration) {
         self.clear_timer(key);
         // What lies beyond the clock's range never fires.
-        if let Some(at) = Instant::now().checked_add(delay) {
+        let now = Instant::now();
+        let ticked = self.ticked.and_then(|at| at.checked_add(delay));
+        let in_time = ticked.filter(|at| *at > now);
+        if let Some(at) = in_time.or_else(|| now.checked_add(delay)) {
             self.timers.insert(key, at);
             self.due.insert((at, key));
         }

@@ -105,6 +105,13 @@ pub trait Filter: Send + Sync {
         channel: Option<Channel>,
         bytes: usize,
     ) -> FilterVerdict;
+
+    /// How long the connection of `node` to `peer` may be silent from now on before it is given up;
+    /// `None` for the `down_after` of the hub, as always by default.
+    fn patience(&self, node: &NodeId, peer: &NodeId) -> Option<Duration> {
+        let _ = (node, peer);
+        None
+    }
 }
 
 /// The answer of a [`Filter`].

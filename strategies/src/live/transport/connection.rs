@@ -197,7 +197,12 @@ impl Reader<'_> {
                 busy = 0;
                 yield_now().await;
             }
-            let frame = match timeout(self.shared.down_after, next_frame(&mut reader)).await {
+            let frame = match timeout(
+                self.shared.patience(&self.peer.name),
+                next_frame(&mut reader),
+            )
+            .await
+            {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => return DownReason::Closed,
                 Ok(Some(Err(error))) if error.kind() == std::io::ErrorKind::InvalidData => {

@@ -43,7 +43,7 @@ pub(super) async fn keep(shared: Arc<Shared>, address: String, line: Line) {
             }
             tokio::select! {
                 () = sleep(redial_delay(&shared, failures)) => {}
-                () = line.wake.notified() => {}
+                () = line.wake.notified() => failures = 0,
             }
         }
     };
@@ -86,6 +86,11 @@ fn redial_delay(shared: &Shared, failures: u32) -> Duration {
 
 /// Dials an address with each secret in turn, until one is accepted.
 async fn dial(shared: &Arc<Shared>, address: &str) -> Outcome {
+    let name = shared.book().name(address);
+    if name.is_some_and(|name| shared.departure(&name, None, 0).is_none()) {
+        // Its greeting would not pass the filter.
+        return Outcome::Failed;
+    }
     for secret in &shared.secrets {
         let mut attempt = Attempt {
             shared,

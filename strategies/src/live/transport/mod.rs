@@ -245,6 +245,16 @@ impl Transport {
             .collect()
     }
 
+    /// Whether a node is connected, though the hub may not have been told yet.
+    pub(crate) fn is_connected(&self, node: &NodeId) -> bool {
+        self.shared.table().get(node).is_some()
+    }
+
+    /// Takes note of where a node may be found, and dials it from now on.
+    pub(crate) fn learn(&self, node: &NodeId, address: &str) {
+        self.shared.learn(node, address);
+    }
+
     /// Dials a node at once instead of after the delay, if an address of it is known.
     pub(crate) fn connect(&self, node: &NodeId) {
         self.shared.book().wake(node);

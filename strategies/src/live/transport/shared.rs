@@ -98,6 +98,13 @@ impl Shared {
         })
     }
 
+    /// How long a peer may be silent from now on.
+    pub(super) fn patience(&self, peer: &NodeId) -> Duration {
+        let filter = self.filter.as_ref();
+        let own = filter.and_then(|filter| filter.patience(&self.greeting.name, peer));
+        own.map_or(self.down_after, |own| own.min(TIME_MAX))
+    }
+
     /// When something may be sent that is sent now: `None` if never.
     pub(super) fn departure(
         &self,

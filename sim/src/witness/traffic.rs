@@ -1,0 +1,260 @@
+//! What the network does to messages, and what becomes of them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hublab_strategies::{Channel, Time};
+
+use super::Witness;
+use crate::network::cut::Reach;
+use crate::network::link::{Draw, Draws};
+use crate::scenario::model::{InFlight, NodeIx};
+use crate::stream::unit;
+use crate::trace::event::{DropReason, Payload};
+
+/// What the network does to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is lost.
+    Lost,
+    /// It arrives after so many microseconds.
+    Arrives {
+        /// The delay.
+        after: u64,
+        /// That of a copy, if there is one.
+        again: Option<u64>,
+        /// Whether it keeps its place among those of its channel.
+        ordered: bool,
+    },
+}
+
+/// What becomes of a message at the end of its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reception {
+    /// It is handled.
+    Handled,
+    /// It is lost.
+    Lost,
+    /// It waits until the link is open again.
+    Held,
+}
+
+/// A message on its way: when it was sent, and by which incarnation.
+type Sent = (Time, u32);
+
+/// The messages on their way, those of a link and kind in the order of their sending.
+pub(super) type Flights = BTreeMap<(NodeIx, NodeIx, &'static str), VecDeque<Sent>>;
+
+/// A cut that is or was in force.
+#[derive(Debug)]
+pub(super) struct PastCut {
+    pub(super) since: Time,
+    pub(super) reach: Reach,
+    pub(super) in_flight: InFlight,
+    pub(super) is_mended: bool,
+}
+
+impl Witness {
+    fn kind(&mut self, name: &'static str) -> u8 {
+        let before = self.recorder.events();
+        let kind = self.recorder.kind(self.now, name);
+        if self.recorder.events() > before {
+            self.show_last();
+        }
+        kind
+    }
+
+    fn set_off(&mut self, from: NodeIx, to: NodeIx, kind: &'static str) {
+        let sent = (self.now, self.nodes[from as usize].incarnation);
+        self.flights
+            .entry((from, to, kind))
+            .or_default()
+            .push_back(sent);
+    }
+
+    /// A node sends a message.
+    pub fn sent(&mut self, from: NodeIx, to: NodeIx, kind: &'static str, bytes: u64) {
+        self.set_off(from, to, kind);
+        let payload = Payload::Sent {
+            to,
+            kind: self.kind(kind),
+            channel: 0,
+            number: 0,
+            bytes,
+            hops: 1,
+            due: None,
+        };
+        self.effect(from, payload);
+    }
+
+    fn dropped(&mut self, from: NodeIx, to: NodeIx, kind: &'static str, reason: DropReason) {
+        let payload = Payload::Dropped {
+            from,
+            kind: self.kind(kind),
+            number: 0,
+            reason,
+        };
+        self.record(to, 0, payload);
+    }
+
+    /// The message sent last does not set off.
+    fn refused(&mut self, from: NodeIx, to: NodeIx, kind: &'static str, reason: DropReason) {
+        let flights = self.flights.get_mut(&(from, to, kind));
+        if flights.and_then(VecDeque::pop_back).is_some() {
+            self.dropped(from, to, kind, reason);
+        }
+    }
+
+    /// A message could not be sent: the two are not connected.
+    pub fn unsent(&mut self, from: NodeIx, to: NodeIx, kind: &'static str) {
+        self.refused(from, to, kind, DropReason::NotConnected);
+    }
+
+    /// A connection ended: what is still on the way over it, and not held by a cut, never arrives.
+    pub(super) fn write_off(&mut self, from: NodeIx, to: NodeIx) {
+        if self.holds(from, to, Time::ZERO) {
+            return;
+        }
+        // Those of a connection that has already replaced it do.
+        let current = self.nodes[from as usize].incarnation;
+        let is_replaced = self.connections.is_up(from, to);
+        let mut lost = Vec::new();
+        for ((sender, receiver, kind), flights) in &mut self.flights {
+            if (*sender, *receiver) == (from, to) {
+                let before = flights.len();
+                flights.retain(|(_, incarnation)| is_replaced && *incarnation == current);
+                lost.extend(std::iter::repeat_n(*kind, before - flights.len()));
+            }
+        }
+        for kind in lost {
+            self.dropped(from, to, kind, DropReason::Down);
+        }
+    }
+
+    /// Whether a cut in force, begun at `since` or later, holds messages of this link back.
+    fn holds(&self, from: NodeIx, to: NodeIx, since: Time) -> bool {
+        self.struck(from, to, since)
+            .any(|cut| !cut.is_mended && cut.in_flight == InFlight::Hold)
+    }
+
+    /// The cuts of this link that began at `since` or later.
+    fn struck(&self, from: NodeIx, to: NodeIx, since: Time) -> impl Iterator<Item = &PastCut> {
+        let later = self.cuts.iter().rev().map(|(_, cut)| cut);
+        later
+            .take_while(move |cut| cut.since >= since)
+            .filter(move |cut| from != to && cut.reach.holds(from, to))
+    }
+
+    /// What the network does to a message that is sent now to a connected node.
+    pub fn fate(
+        &mut self,
+        from: NodeIx,
+        to: NodeIx,
+        channel: Channel,
+        kind: &'static str,
+        bytes: u64,
+    ) -> Fate {
+        let link = (from, to);
+        if self.network.is_cut(from, to) {
+            self.refused(from, to, kind, DropReason::Cut);
+            return Fate::Lost;
+        }
+        let params = self.network.params(link);
+        let number = self.network.lanes_mut(channel.id).next_number(link);
+        let draws = Draws::new(self.network.link_key(from, to), channel.id, number);
+        let mut leaves = self.departure(from);
+        if params.bytes_per_second > 0 {
+            let takes = bytes
+                .saturating_mul(1_000_000)
+                .div_ceil(params.bytes_per_second);
+            leaves = self.network.occupy(link, leaves, takes);
+        }
+        if params.loss > 0.0 && unit(draws.get(Draw::Loss)) < params.loss {
+            self.refused(from, to, kind, DropReason::Loss);
+            return Fate::Lost;
+        }
+        let due = leaves.saturating_add(params.law.sample(draws.get(Draw::Latency)));
+        let after = self.served(to, due);
+        let again = (params.duplicate > 0.0 && unit(draws.get(Draw::Duplicate)) < params.duplicate)
+            .then(|| {
+                let copy = leaves.saturating_add(params.law.sample(draws.get(Draw::CopyLatency)));
+                self.duplicated(from, to, kind, Time(copy));
+                self.served(to, copy)
+            });
+        Fate::Arrives {
+            after,
+            again,
+            ordered: params.fifo,
+        }
+    }
+
+    /// When a message leaves a sender who is busy with each for `send_gap`.
+    fn departure(&mut self, from: NodeIx) -> u64 {
+        let state = &mut self.nodes[from as usize];
+        let leaves = state.free_to_send.max(self.now.0);
+        state.free_to_send = leaves.saturating_add(self.network.send_gap);
+        leaves
+    }
+
+    /// How long until a message due then is handled by a receiver who is busy with each for
+    /// `service_time`, in the order in which they were sent.
+    fn served(&mut self, to: NodeIx, due: u64) -> u64 {
+        let takes = self.network.service_time;
+        if takes == 0 {
+            return due.saturating_sub(self.now.0);
+        }
+        let state = &mut self.nodes[to as usize];
+        let done = due.max(state.free_to_serve).saturating_add(takes);
+        state.free_to_serve = done;
+        done.saturating_sub(self.now.0)
+    }
+
+    fn duplicated(&mut self, from: NodeIx, to: NodeIx, kind: &'static str, due: Time) {
+        self.set_off(from, to, kind);
+        let payload = Payload::Duplicated {
+            to,
+            kind: self.kind(kind),
+            number: 0,
+            due,
+        };
+        self.record(from, 0, payload);
+    }
+
+    /// A message has come to the end of its way. If it is handled, the next step of that node does.
+    pub fn arrived(&mut self, from: NodeIx, to: NodeIx, kind: &'static str) -> Reception {
+        let key = (from, to, kind);
+        let first = self.flights.get(&key).and_then(VecDeque::front);
+        let Some((sent, _)) = first.copied() else {
+            // It was written off too early: its connection replaced one whose end came later.
+            return Reception::Handled;
+        };
+        if self.holds(from, to, sent) {
+            return Reception::Held;
+        }
+        let reason = self.reason_to_drop(from, to, sent);
+        self.flights.get_mut(&key).and_then(VecDeque::pop_front);
+        if let Some(reason) = reason {
+            self.dropped(from, to, kind, reason);
+            return Reception::Lost;
+        }
+        let payload = Payload::Delivered {
+            from,
+            kind: self.kind(kind),
+            number: 0,
+        };
+        self.cause(to, payload);
+        Reception::Handled
+    }
+
+    /// Why the network has lost a message that arrived all the same, if it has.
+    fn reason_to_drop(&self, from: NodeIx, to: NodeIx, sent: Time) -> Option<DropReason> {
+        let mut is_spared = false;
+        for cut in self.struck(from, to, sent) {
+            match cut.in_flight {
+                InFlight::Drop => return Some(DropReason::Cut),
+                InFlight::Deliver | InFlight::Hold => is_spared = true,
+            }
+        }
+        let is_late = !is_spared && self.connections.has_ended(from, to);
+        is_late.then_some(DropReason::Down)
+    }
+}
