@@ -1,6 +1,8 @@
 //! Whether the simulator tells the truth: shipped scenarios on real hubs reach its verdicts, and
 //! quiet ones its message counts.
 
+#![expect(clippy::print_stdout, reason = "figures, for `--nocapture`")]
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::LazyLock;
@@ -9,7 +11,6 @@ use std::time::Duration;
 use hublab::Catalog;
 use hublab::live;
 use hublab::sim::engine::planned;
-use hublab::sim::observe::judge::Verdict;
 use hublab::sim::report::Report;
 use hublab::sim::run::{Options, run};
 use hublab::sim::scenario::{Action, Claim, Network, Scenario, load, resolve};
@@ -20,8 +21,13 @@ const SCALE: f64 = 0.1;
 const APART: Duration = Duration::from_secs(1);
 /// So many connections may be made at one instant; those of time 0 are made before the run.
 const MEETINGS_MAX: usize = 200;
+/// Scenarios leave what they claim a fifth of a second of their time, at least: a run that stood
+/// still for a quarter of that is no evidence against it.
+const LATE: Duration = Duration::from_millis(5);
+/// So often a run is repeated that is none.
+const ATTEMPTS: usize = 6;
 /// So many runs at once, of all tests here.
-static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(12));
+static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(18));
 
 /// A file, and a strategy that it is for.
 type Pair = (Scenario, String);
@@ -53,9 +59,12 @@ fn is_apart(scenario: &Scenario, catalog: &Catalog) -> bool {
 /// exchanges take seconds of its time, whatever the scale, and the simulator's take none.
 fn is_met_in_time(scenario: &Scenario) -> bool {
     let count = scenario.cluster.nodes.len();
-    let meetings = |action: &Action| match action {
-        Action::Join(nodes) | Action::Restart(nodes) => nodes.len() * count,
-        _ => 0,
+    let meetings = |action: &Action| {
+        if let Action::Join(nodes) | Action::Restart(nodes) = action {
+            nodes.len() * count
+        } else {
+            0
+        }
     };
     let mut steps = scenario.steps.iter();
     steps.all(|step| meetings(&step.action) <= MEETINGS_MAX)
@@ -102,10 +111,10 @@ fn simulated(scenario: &Scenario, strategy: &str, seed: u64) -> Report {
     run.expect("a known strategy").report
 }
 
-async fn live_run(scenario: &Scenario, strategy: &str) -> Report {
+async fn live_run(scenario: &Scenario, strategy: &str) -> live::Played {
     let prepared = live::prepared(scenario, scenario.run.seed, SCALE, &Catalog::default());
-    let report = live::run(&prepared, strategy, SCALE, std::future::pending()).await;
-    report.unwrap_or_else(|error| panic!("{} {strategy}: {error}", scenario.name))
+    let played = live::run(&prepared, strategy, SCALE, std::future::pending()).await;
+    played.unwrap_or_else(|error| panic!("{} {strategy}: {error}", scenario.name))
 }
 
 /// Does something with each, so many at once as there are slots; in the order of the items.
@@ -129,16 +138,34 @@ where
     done
 }
 
-/// What differs between a live run and a simulated one, if anything does.
+/// What differs between a live run and a simulated one, if anything does. A run that this machine
+/// let stand still shows nothing but that: then another one is asked.
 async fn difference((scenario, strategy): Pair) -> Option<String> {
-    let report = live_run(&scenario, &strategy).await;
     let simulated = simulated(&scenario, &strategy, scenario.run.seed);
+    let mut told = None;
+    for _ in 0..ATTEMPTS {
+        let live::Played { report, late } = live_run(&scenario, &strategy).await;
+        told = told_apart(&report, &simulated).map(|what| format!("{what}\n  {late:?} late"));
+        if told.is_none() || late < LATE {
+            break;
+        }
+        println!(
+            "again, after {late:?} of lateness: {}",
+            told.as_deref().unwrap_or_default()
+        );
+    }
+    told
+}
+
+/// The verdicts that differ, if any do.
+fn told_apart(report: &Report, simulated: &Report) -> Option<String> {
+    assert_eq!(report.expectations.len(), simulated.expectations.len());
     let judged = report.expectations.iter().zip(&simulated.expectations);
     let told: Vec<String> = judged
         .filter(|(live, simulated)| live.verdict != simulated.verdict)
         .map(|(live, _)| format!("  line {} {:?}: {}", live.line, live.verdict, live.detail))
         .collect();
-    let name = &scenario.name;
+    let (name, strategy) = (&report.scenario, &report.strategy);
     (!told.is_empty()).then(|| format!("{name} {strategy}:\n{}", told.join("\n")))
 }
 
@@ -188,11 +215,11 @@ async fn quiet_scenarios_take_as_many_messages_on_real_sockets_as_in_the_simulat
 
 /// The messages sent in some live runs of each pair.
 async fn live_counts(pairs: &[Pair], runs: u64) -> Vec<Vec<u64>> {
-    let all = pairs.iter().flat_map(|pair| (0..runs).map(|_| pair.clone()));
+    let all = pairs
+        .iter()
+        .flat_map(|pair| (0..runs).map(|_| pair.clone()));
     let sent = each(all.collect(), |(scenario, strategy)| async move {
-        let report = live_run(&scenario, &strategy).await;
-        assert_eq!(report.expectations.iter().map(|it| it.verdict).max(), Some(Verdict::Pass));
-        report.messages.sent
+        live_run(&scenario, &strategy).await.report.messages.sent
     });
     let sent = sent.await;
     let runs = usize::try_from(runs).expect("a small number");

@@ -92,7 +92,7 @@ async fn run_all(
             bell.notified().await;
             interrupted.store(true, std::sync::atomic::Ordering::Relaxed);
         });
-        let mut report = ended.await.map_err(Stop::Usage)?;
+        let mut report = ended.await.map_err(Stop::Usage)?.report;
         report.replay = replay(args, strategy, report.seed);
         exit = exit.max(report.verdict.into());
         if report.verdict != Verdict::Pass {

@@ -147,9 +147,7 @@ impl<'a> Cast<'a> {
 
     async fn start<S: Strategy>(&self, node: NodeIx) -> Result<Actor, String> {
         let cluster = &self.scenario.cluster;
-        let incarnation = self
-            .stage
-            .between(|witness| witness.next_incarnation(node));
+        let incarnation = self.stage.between(|witness| witness.next_incarnation(node));
         let incarnation = incarnation.ok_or("the run is over")?;
         let heartbeat = cluster.down_after / BEATS;
         let stage = Arc::clone(&self.stage);
@@ -229,9 +227,7 @@ impl<'a> Cast<'a> {
             // The filter does it.
             Action::Partition { .. } | Action::Cut { .. } | Action::Heal | Action::Link(_) => {}
             // Refused before the start.
-            Action::Clock { .. }
-            | Action::Rows { .. }
-            | Action::View { .. } => {}
+            Action::Clock { .. } | Action::Rows { .. } | Action::View { .. } => {}
         }
         Ok(())
     }

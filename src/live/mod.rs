@@ -4,12 +4,19 @@
 //! time, times a scale. A filter between hub and transport does what the file says of the network,
 //! and a [`Witness`] judges the run with the code that judges simulated ones.
 //!
+//! Hubs of their own find one another sooner than the file's nodes do: they dial all the time, and
+//! tell whoever connects that they are there. Here, two hubs connect when one sends what connects,
+//! an announcement goes to whom it addresses at that instant, and a silence lasts as long as the
+//! seed draws. Connections, their ends, heartbeats and messages are real.
+//!
 //! | module | owns |
 //! | --- | --- |
 //! | `stage` | what hubs and script share: turns, the clock, the witness |
+//! | `pulse` | how late this machine lets a run be |
 //! | `cast` | the hubs: boots, stops, requests |
 
 mod cast;
+mod pulse;
 mod stage;
 
 use std::future::Future;
@@ -26,6 +33,7 @@ use hublab_strategies::time::micros;
 use tokio::time::{Instant, sleep_until};
 
 use cast::Cast;
+use pulse::Pulse;
 use stage::Stage;
 
 /// The most nodes: each pair takes two sockets.
@@ -108,9 +116,19 @@ fn config(scale: f64) -> HubConfig {
     }
 }
 
-/// Plays a scenario, [`prepared`] with this scale, with real hubs in real time. Must run in a tokio runtime that has
-/// its timers and its network enabled. When `interrupted` ends first, so does the run, and what it
-/// was to show is inconclusive.
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Played {
+    /// Its report.
+    pub report: Report,
+    /// The longest time for which this machine let the run stand still, beyond the granularity of
+    /// its timers: what happened meanwhile happened that much too late.
+    pub late: Duration,
+}
+
+/// Plays a scenario, [`prepared`] with this scale, with real hubs in real time. Must run in a tokio
+/// runtime that has its timers and its network enabled. When `interrupted` ends first, so does the
+/// run, and what it was to show is inconclusive.
 ///
 /// # Errors
 /// The scenario is refused (see [`refusals`]), or a hub could not start; in words.
@@ -119,7 +137,7 @@ pub async fn run(
     strategy: &str,
     scale: f64,
     interrupted: impl Future<Output = ()>,
-) -> Result<Report, String> {
+) -> Result<Played, String> {
     let refused = refusals(scenario, strategy);
     if !refused.is_empty() {
         return Err(refused.join("; "));
@@ -127,17 +145,19 @@ pub async fn run(
     let witness = Witness::new(scenario, strategy);
     let stage = Arc::new(Stage::new(witness, &scenario.cluster.nodes));
     let mut cast = Cast::new(scenario, strategy, config(scale), Arc::clone(&stage));
+    let pulse = Pulse::start(Arc::clone(&stage));
     let played = tokio::select! {
         played = play(scenario, &mut cast, &stage) => played.map(|()| true),
         () = interrupted => Ok(false),
     };
+    let late = pulse.latest();
     let witness = stage.take_witness();
     let wall_us = micros(stage.begin().elapsed());
     cast.end().await;
     let is_whole = played?;
-    witness
-        .map(|witness| witness.finish(is_whole, wall_us))
-        .ok_or_else(|| "the run has no witness".to_owned())
+    let witness = witness.ok_or_else(|| "the run has no witness".to_owned())?;
+    let report = witness.finish(is_whole, wall_us);
+    Ok(Played { report, late })
 }
 
 async fn play(scenario: &Scenario, cast: &mut Cast<'_>, stage: &Stage) -> Result<(), String> {

@@ -11,9 +11,9 @@ use hublab_strategies::live::{Arrival, Filter, FilterVerdict, HubEvent, Observer
 use hublab_strategies::time::micros;
 use hublab_strategies::{Channel, ChildSpec, NodeId, Time};
 
-/// What timers and sockets add to the delay of a message that waits: a timer comes up to a
+/// What timers and sockets add to the delay of a message, on average: a timer comes up to a
 /// millisecond late.
-const TOLL: Duration = Duration::from_millis(1);
+const TOLL: Duration = Duration::from_micros(500);
 
 /// What all nodes of a run share.
 pub(super) struct Stage {
@@ -39,6 +39,10 @@ impl Stage {
     /// Begins the run, unless it has begun; answers when that was.
     pub(super) fn begin(&self) -> Instant {
         *self.epoch.get_or_init(Instant::now)
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.epoch.get().is_some()
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {
@@ -269,7 +273,9 @@ impl Filter for Tap {
 
     fn patience(&self, _node: &NodeId, peer: &NodeId) -> Option<Duration> {
         let peer = self.stage.position(peer)?;
-        let silence = self.stage.with(|witness| witness.patience(self.node, peer))?;
+        let silence = self
+            .stage
+            .with(|witness| witness.patience(self.node, peer))?;
         // Counted from the last heartbeat, half an interval before the silence on average.
         Some(Duration::from_micros(silence) + self.heartbeat / 2)
     }

@@ -161,7 +161,7 @@ impl Witness {
         let params = self.network.params(link);
         let number = self.network.lanes_mut(channel.id).next_number(link);
         let draws = Draws::new(self.network.link_key(from, to), channel.id, number);
-        let mut leaves = self.departure(from);
+        let mut leaves = self.departure(from, to);
         if params.bytes_per_second > 0 {
             let takes = bytes
                 .saturating_mul(1_000_000)
@@ -188,7 +188,10 @@ impl Witness {
     }
 
     /// When a message leaves a sender who is busy with each for `send_gap`.
-    fn departure(&mut self, from: NodeIx) -> u64 {
+    fn departure(&mut self, from: NodeIx, to: NodeIx) -> u64 {
+        if from == to {
+            return self.now.0;
+        }
         let state = &mut self.nodes[from as usize];
         let leaves = state.free_to_send.max(self.now.0);
         state.free_to_send = leaves.saturating_add(self.network.send_gap);

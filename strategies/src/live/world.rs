@@ -45,8 +45,8 @@ struct Outgoing {
     bytes: Bytes,
 }
 
-/// A message to the node itself, and its length in bytes.
-type Mail<M> = (Arc<Envelope<M, Announcement>>, usize);
+/// A message to the node itself, its length in bytes, and when it arrives if a filter delays it.
+type Mail<M> = (Arc<Envelope<M, Announcement>>, usize, Option<Instant>);
 
 /// Everything around the hub of one node.
 pub(super) struct World<M> {
@@ -183,14 +183,23 @@ impl<M: Message> World<M> {
         });
     }
 
-    /// The next message to this node itself.
-    pub(super) fn take_mail(&mut self) -> Option<Mail<M>> {
-        self.mail.pop_front()
+    /// The next message to this node itself, and its length in bytes.
+    pub(super) fn take_mail(&mut self) -> Option<(Arc<Envelope<M, Announcement>>, usize)> {
+        let (message, bytes, _) = self.mail.pop_front()?;
+        Some((message, bytes))
     }
 
-    /// How many messages to this node itself wait.
+    /// How many messages to this node itself have arrived.
     pub(super) fn mail(&self) -> usize {
-        self.mail.len()
+        if self.mail.is_empty() {
+            return 0;
+        }
+        let now = Instant::now();
+        let arrived = |ready: &Option<Instant>| ready.is_none_or(|at| at <= now);
+        self.mail
+            .iter()
+            .take_while(|(.., ready)| arrived(ready))
+            .count()
     }
 
     /// What became of the processes that were started.
@@ -222,7 +231,9 @@ impl<M: Message> World<M> {
     /// The next instant at which something here is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let timer = self.due.first().map(|(at, _)| *at);
-        [timer, self.requests.next_due(), self.supervisor.next_due()]
+        let mail = self.mail.front().and_then(|(.., ready)| *ready);
+        let (requests, supervisor) = (self.requests.next_due(), self.supervisor.next_due());
+        [timer, mail, requests, supervisor]
             .into_iter()
             .flatten()
             .min()
@@ -257,7 +268,7 @@ impl<M: Message> World<M> {
     }
 
     /// Hands a message to this node itself.
-    fn post(&mut self, message: &Arc<Envelope<M, Announcement>>) {
+    fn post(&mut self, channel: Channel, message: &Arc<Envelope<M, Announcement>>) {
         let (kind, length) = (message.kind(), message.size_model().bytes());
         if let Some(observer) = &self.observer {
             observer.sent(&self.node, kind, length);
@@ -268,7 +279,11 @@ impl<M: Message> World<M> {
             traffic.sent_bytes += length;
         });
         let bytes = usize::try_from(length).unwrap_or(usize::MAX);
-        self.mail.push_back((Arc::clone(message), bytes));
+        let last = self.mail.back().and_then(|(.., ready)| *ready);
+        for ready in self.transport.to_itself(channel, bytes) {
+            let ready = ready.max(last);
+            self.mail.push_back((Arc::clone(message), bytes, ready));
+        }
     }
 
     /// Hands encoded messages to the transport.
@@ -385,7 +400,7 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
         let (here, mut others): (Vec<_>, Vec<_>) =
             to.iter().cloned().partition(|node| *node == self.node);
         for _ in here {
-            self.post(&message);
+            self.post(channel, &message);
         }
         others.retain(|node| connects || self.up.contains(node));
         if !others.is_empty() {

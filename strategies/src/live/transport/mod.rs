@@ -43,7 +43,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -243,6 +243,19 @@ impl Transport {
             .peers()
             .map(|peer| peer.name.clone())
             .collect()
+    }
+
+    /// When a message of the node to itself arrives, and perhaps a copy of it: `None` for at once,
+    /// as ever if there is no filter. It is never lost.
+    pub(crate) fn to_itself(
+        &self,
+        channel: Channel,
+        bytes: usize,
+    ) -> impl Iterator<Item = Option<Instant>> + use<> {
+        let own = &self.shared.greeting.name;
+        let departure = self.shared.departures(own, Some(channel), bytes);
+        let (first, second) = departure.map_or((None, None), |it| (it.first, it.second));
+        std::iter::once(first).chain(second.map(Some))
     }
 
     /// Whether a node is connected, though the hub may not have been told yet.

@@ -342,3 +342,53 @@ async fn what_cannot_be_is_refused_at_the_start() {
     a.expect_up("b").await;
     b.expect_up("a").await;
 }
+
+#[tokio::test]
+async fn a_filter_may_have_one_peer_given_up_sooner() {
+    struct Impatient;
+    impl Filter for Impatient {
+        fn judge(&self, _: &NodeId, _: &NodeId, _: Option<Channel>, _: usize) -> FilterVerdict {
+            FilterVerdict::Pass
+        }
+
+        fn patience(&self, _: &NodeId, peer: &NodeId) -> Option<Duration> {
+            (peer.as_str() == "b").then_some(Duration::from_millis(200))
+        }
+    }
+    let mut a = Node::start(TransportConfig {
+        filter: Some(Arc::new(Impatient)),
+        ..config("a", &[])
+    })
+    .await;
+    let slow = |name: &str, peers: &[&Node]| TransportConfig {
+        // It says nothing for longer than `a` waits for `b`.
+        heartbeat: Duration::from_secs(5),
+        ..config(name, peers)
+    };
+    let (b, c) = (slow("b", &[&a]), slow("c", &[&a]));
+    let _c = Node::start(c).await;
+    a.expect_up("c").await;
+    let _b = Node::start(b).await;
+    a.expect_up("b").await;
+    assert_eq!(a.expect_down("b").await, DownReason::Silent);
+    assert!(a.transport.is_connected(&"c".into()));
+}
+
+#[tokio::test]
+async fn messages_of_a_node_to_itself_take_as_long_as_its_filter_says() {
+    let delay = Duration::from_secs(60);
+    let a = Node::start(TransportConfig {
+        filter: filter(move |from, to, _| {
+            assert_eq!(from, to);
+            FilterVerdict::Delay(delay)
+        }),
+        ..config("a", &[])
+    })
+    .await;
+    let before = tokio::time::Instant::now();
+    let arrivals: Vec<_> = a.transport.to_itself(Channel::REQUESTS, 10).collect();
+    assert!(matches!(arrivals[..], [Some(at)] if at >= before + delay));
+    let plain = Node::start(config("b", &[])).await;
+    let arrivals: Vec<_> = plain.transport.to_itself(Channel::REQUESTS, 10).collect();
+    assert_eq!(arrivals, [None]);
+}
