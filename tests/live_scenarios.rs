@@ -175,6 +175,7 @@ async fn shipped_scenarios_reach_the_simulators_verdicts_on_real_sockets() {
     let files: BTreeSet<&str> = pairs.iter().map(|(it, _)| it.name.as_str()).collect();
     assert!(files.len() >= 12, "only {}: {files:?}", files.len());
     let count = pairs.len();
+    println!("{} files, {count} runs to compare", files.len());
     let different = each(pairs, difference).await;
     let different: Vec<String> = different.into_iter().flatten().collect();
     assert!(
