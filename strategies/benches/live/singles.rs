@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hublab_strategies::live::{Hub, HubEvent, StartOptions};
+use hublab_strategies::live::{Events, Hub, HubEvent, StartOptions};
 use hublab_strategies::{ChildSpec, Synchronization};
 
 use crate::{HUBS, REPEATS, cluster, hub, idle, percentile, report, until};
@@ -113,7 +113,7 @@ pub(crate) async fn load(
 ) -> Vec<Duration> {
     let watchers: Vec<_> = hubs
         .iter()
-        .map(|hub| tokio::spawn(arrivals(hub.clone(), numbers.clone())))
+        .map(|hub| tokio::spawn(arrivals(hub.clone(), hub.events(), numbers.clone())))
         .collect();
     let begin = tokio::time::Instant::now();
     let mut starts = Vec::new();
@@ -138,9 +138,9 @@ pub(crate) async fn load(
 }
 
 /// When each of some children was seen first.
-async fn arrivals(hub: Hub, numbers: Range<usize>) -> Vec<Instant> {
+async fn arrivals(hub: Hub, mut events: Events, numbers: Range<usize>) -> Vec<Instant> {
     let mut seen = vec![None; numbers.len()];
-    let (mut open, mut events) = (seen.len(), hub.events());
+    let mut open = seen.len();
     let mut note = |at: usize, open: &mut usize| {
         if seen[at].is_none() {
             seen[at] = Some(Instant::now());

@@ -1,7 +1,7 @@
 //! What a hub tells a program as it happens: bounded streams, of everything or of one child.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -109,17 +109,29 @@ impl HubEvent {
 /// for its reader; what does not fit is counted in a [`HubEvent::Missed`]. It does not keep the hub
 /// running.
 #[derive(Debug)]
-pub struct Events(mpsc::Receiver<HubEvent>);
+pub struct Events {
+    queue: mpsc::Receiver<Item>,
+    missed: Arc<AtomicU64>,
+}
+
+/// What a reader finds in its queue: an event, or the place of those that were left out.
+type Item = Option<HubEvent>;
 
 impl Events {
     /// The next event; `None` once the hub has stopped. Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<HubEvent> {
-        self.0.recv().await
+        let item = self.queue.recv().await?;
+        Some(self.event(item))
     }
 
     /// An event that is already there.
     pub fn try_next(&mut self) -> Option<HubEvent> {
-        self.0.try_recv().ok()
+        let item = self.queue.try_recv().ok()?;
+        Some(self.event(item))
+    }
+
+    fn event(&self, item: Item) -> HubEvent {
+        item.unwrap_or_else(|| HubEvent::Missed(self.missed.swap(0, Ordering::AcqRel)))
     }
 }
 
@@ -127,36 +139,48 @@ impl Stream for Events {
     type Item = HubEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<HubEvent>> {
-        self.0.poll_recv(cx)
+        let item = self.queue.poll_recv(cx);
+        item.map(|item| item.map(|item| self.event(item)))
     }
 }
 
 /// One reader.
 #[derive(Debug)]
 struct Subscriber {
-    queue: mpsc::Sender<HubEvent>,
-    missed: u64,
+    queue: mpsc::Sender<Item>,
+    /// How many events were left out at the place in the queue that the reader has not come to yet.
+    missed: Arc<AtomicU64>,
 }
 
 impl Subscriber {
+    /// A reader and its stream.
+    fn new() -> (Self, Events) {
+        // One more, for the place of what is left out.
+        let (sender, queue) = mpsc::channel(CAPACITY + 1);
+        let missed = Arc::new(AtomicU64::new(0));
+        let subscriber = Self {
+            queue: sender,
+            missed: Arc::clone(&missed),
+        };
+        (subscriber, Events { queue, missed })
+    }
+
     /// Hands an event on, if there is room. Answers whether anybody still reads.
-    fn offer(&mut self, event: &HubEvent) -> bool {
-        if self.missed > 0 {
-            match self.queue.try_send(HubEvent::Missed(self.missed)) {
-                Ok(()) => self.missed = 0,
-                Err(TrySendError::Full(_)) => {
-                    self.missed += 1;
-                    return true;
-                }
-                Err(TrySendError::Closed(_)) => return false,
-            }
+    fn offer(&self, event: &HubEvent) -> bool {
+        let one_more = |missed| (missed > 0).then_some(missed + 1);
+        let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
+        if self.missed.fetch_update(set, fetch, one_more).is_ok() {
+            return !self.queue.is_closed();
         }
-        match self.queue.try_send(event.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.missed += 1;
-                true
-            }
+        let item = if self.queue.capacity() > 1 {
+            Some(event.clone())
+        } else {
+            self.missed.store(1, Ordering::Release);
+            None
+        };
+        match self.queue.try_send(item) {
+            // It is never full: the last place is taken only once, until the reader gets there.
+            Ok(()) | Err(TrySendError::Full(_)) => true,
             Err(TrySendError::Closed(_)) => false,
         }
     }
@@ -193,23 +217,22 @@ impl Fanout {
 
     /// A new reader of everything.
     pub(super) fn subscribe(&self) -> Events {
-        let (queue, receiver) = mpsc::channel(CAPACITY);
+        let (subscriber, events) = Subscriber::new();
         let mut subscribers = self.lock();
         if !subscribers.closed {
-            subscribers.all.push(Subscriber { queue, missed: 0 });
+            subscribers.all.push(subscriber);
             self.readers.fetch_add(1, Ordering::Release);
         }
-        Events(receiver)
+        events
     }
 
     /// A new reader of one child's events. What a look-up answers now comes first, if there is
     /// anything; it may come a second time, if it changes in this moment.
     pub(super) fn watch(&self, child: &ChildId, mirror: &Mirror) -> Events {
-        let (queue, receiver) = mpsc::channel(CAPACITY);
+        let (subscriber, events) = Subscriber::new();
         let mut subscribers = self.lock();
         if !subscribers.closed {
             self.readers.fetch_add(1, Ordering::Release);
-            let mut subscriber = Subscriber { queue, missed: 0 };
             if let Some(row) = mirror.get(child.as_str()) {
                 subscriber.offer(&HubEvent::Row {
                     child: child.clone(),
@@ -223,7 +246,7 @@ impl Fanout {
                 .or_default()
                 .push(subscriber);
         }
-        Events(receiver)
+        events
     }
 
     /// Tells everyone concerned. Never waits for a reader.
@@ -274,7 +297,7 @@ impl Fanout {
 /// Answers how many were forgotten, because they read no longer.
 fn offer_all(subscribers: &mut Vec<Subscriber>, event: &HubEvent) -> usize {
     let before = subscribers.len();
-    subscribers.retain_mut(|subscriber| subscriber.offer(event));
+    subscribers.retain(|subscriber| subscriber.offer(event));
     before - subscribers.len()
 }
 
@@ -293,14 +316,19 @@ mod tests {
     fn a_slow_reader_is_told_how_much_it_missed() {
         let fanout = Fanout::default();
         let mut events = fanout.subscribe();
-        (0..1_030).for_each(|number| fanout.publish(&up(number)));
-        for number in 0..1_024 {
-            assert_eq!(events.try_next(), Some(up(number)));
+        for _ in 0..2 {
+            (0..1_030).for_each(|number| fanout.publish(&up(number)));
+            for number in 0..1_023 {
+                assert_eq!(events.try_next(), Some(up(number)));
+            }
+            fanout.publish(&up(1_030));
+            assert_eq!(events.try_next(), Some(up(1_023)));
+            // Told without waiting for another event.
+            assert_eq!(events.try_next(), Some(HubEvent::Missed(7)));
+            fanout.publish(&up(1_031));
+            assert_eq!(events.try_next(), Some(up(1_031)));
+            assert_eq!(events.try_next(), None);
         }
-        fanout.publish(&up(1_030));
-        assert_eq!(events.try_next(), Some(HubEvent::Missed(6)));
-        assert_eq!(events.try_next(), Some(up(1_030)));
-        assert_eq!(events.try_next(), None);
     }
 
     #[test]
@@ -329,8 +357,8 @@ mod tests {
         let mut events = fanout.subscribe();
         fanout.publish(&up(1));
         fanout.close();
-        assert_eq!(events.0.blocking_recv(), Some(up(1)));
-        assert_eq!(events.0.blocking_recv(), None);
-        assert_eq!(fanout.subscribe().0.blocking_recv(), None);
+        assert_eq!(events.queue.blocking_recv(), Some(Some(up(1))));
+        assert_eq!(events.queue.blocking_recv(), None);
+        assert_eq!(fanout.subscribe().queue.blocking_recv(), None);
     }
 }
