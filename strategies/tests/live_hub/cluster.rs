@@ -339,5 +339,9 @@ async fn a_long_round_is_followed_by_what_was_sent_behind_it() {
     hubs[0].sync().await.expect("it runs");
     let farewell = hubs[0].leave().await.expect("it runs");
     assert!(farewell.flushed);
-    until("nobody hosts any", || hubs[1].stats().rows == 0).await;
+    // Whether it comes before the leave, which goes another way, or behind it is open.
+    until("the last round is there", || {
+        rounds(&hubs[1]).delivered == 3
+    })
+    .await;
 }
