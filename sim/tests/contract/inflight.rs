@@ -356,6 +356,19 @@ fn fifo_looks_at_what_was_sent_while_the_order_was_any() {
 }
 
 #[test]
+fn fifo_that_a_heal_restores_looks_at_what_was_sent_before() {
+    let lab = Lab::of(2)
+        .step(
+            "4s",
+            "link = { from = ['n1'], to = ['n2'], latency = { constant = '10s' }, order = 'any' }",
+        )
+        .step("5s", "start_children = { on = 'n1', ids = ['a'] }")
+        .step("5500ms", "heal = true")
+        .step("6s", "start_children = { on = 'n1', ids = ['b'] }");
+    assert_eq!(second_arrival(&lab.run()), Some(15 * S));
+}
+
+#[test]
 fn channels_do_not_wait_for_each_other() {
     let past = overtaking("fifo")
         .step("6s", "broadcast = { on = 'n1', to = ['n2'] }")
