@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hublab_strategies::hub::{Hub, HubConfig};
+use hublab_strategies::hub::{HubConfig, HubCore};
 use hublab_strategies::membership::Discovery;
 use hublab_strategies::strategy::{Broken, Claim, Limits};
 use hublab_strategies::{NodeId, Strategy};
@@ -162,7 +162,7 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
             let strategy =
                 S::new(&config).expect("parameters that were accepted once stay accepted");
             let membership = Discovery::new(common.discovery_interval, common.join_debounce);
-            let hub = Hub::new(node.clone(), incarnation, strategy, membership, common.hub);
+            let hub = HubCore::new(node.clone(), incarnation, strategy, membership, common.hub);
             Box::new(HubNode::new(hub))
         }))
     }

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use hublab_strategies::hub::{ChildEvent, Command, Envelope, Hub, Input, Sizes};
+use hublab_strategies::hub::{ChildEvent, Command, Envelope, HubCore, Input, Sizes};
 use hublab_strategies::membership::Membership;
 use hublab_strategies::registry::Registry;
 use hublab_strategies::{Channel, DownReason, Message, NodeId, Synchronization, TimerKey};
@@ -102,14 +102,14 @@ pub trait Node: Send {
     fn sizes(&self) -> Sizes;
 }
 
-/// A [`Hub`] as a node of the simulated world.
+/// A [`HubCore`] as a node of the simulated world.
 pub struct HubNode<S: Synchronization, M: Membership> {
-    hub: Hub<S, M>,
+    hub: HubCore<S, M>,
 }
 
 impl<S: Synchronization, M: Membership> HubNode<S, M> {
     /// Wraps a hub that has not started yet.
-    pub fn new(hub: Hub<S, M>) -> Self {
+    pub fn new(hub: HubCore<S, M>) -> Self {
         Self { hub }
     }
 }

@@ -1,8 +1,8 @@
 //! Synchronization strategies of a distributed process registry.
 //!
 //! A process registry says, on every node of a cluster, which child process runs where. This crate
-//! is one node of it, without any input or output of its own: a [`Hub`] takes one input, changes its
-//! state, and asks its [`Runtime`] for effects. The same hub runs in a unit test, under a simulated
+//! is one node of it, without any input or output of its own: a [`HubCore`] takes one input, changes
+//! its state, and asks its [`Runtime`] for effects. The same hub runs in a unit test, under a simulated
 //! network, and on sockets.
 //!
 //! # Promises
@@ -35,9 +35,9 @@
 //!
 //! ```
 //! use hublab_strategies::hub::{Command, Input};
-//! use hublab_strategies::{Discovery, Effect, Hub, HubConfig, PubSub, Recorder};
+//! use hublab_strategies::{Discovery, Effect, HubConfig, HubCore, PubSub, Recorder};
 //!
-//! let mut hub = Hub::new("n1".into(), 1, PubSub::default(), Discovery::default(), HubConfig::default());
+//! let mut hub = HubCore::new("n1".into(), 1, PubSub::default(), Discovery::default(), HubConfig::default());
 //! let mut recorder = Recorder::default();
 //! hub.handle(Input::Start, &mut recorder);
 //! assert!(matches!(recorder.take()[0], Effect::Announce { .. }));
@@ -113,7 +113,9 @@ pub use child::{ChildSpec, Entries, Entry, Metadata, Row, RowChange};
 pub use context::Context;
 pub use fact::{Change, Fact};
 pub use gossip::{Gossip, GossipConfig};
-pub use hub::{Hub, HubConfig, Input, Sizes};
+pub use hub::{HubConfig, HubCore, Input, Sizes};
+#[cfg(feature = "tokio")]
+pub use live::Hub;
 pub use membership::{Discovery, Membership};
 pub use message::{Channel, Message, SizeModel};
 pub use name::{ChildId, NodeId, Pid};

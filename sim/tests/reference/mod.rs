@@ -13,7 +13,7 @@ use hublab_sim::catalog::{CatalogEntry, NodeFactory, Params, Refused};
 use hublab_sim::node::HubNode;
 use hublab_strategies::context::Context;
 use hublab_strategies::fact::{Change, Fact};
-use hublab_strategies::hub::Hub;
+use hublab_strategies::hub::HubCore;
 use hublab_strategies::membership::{Announcement, Decision, Membership, MembershipContext};
 use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Claim, Limits};
@@ -290,7 +290,7 @@ impl CatalogEntry for Reference {
                 interval: common.discovery_interval,
                 peers: BTreeSet::new(),
             };
-            Box::new(HubNode::new(Hub::new(
+            Box::new(HubNode::new(HubCore::new(
                 node,
                 incarnation,
                 strategy,

@@ -13,7 +13,7 @@ use crate::child::{ChildSpec, Entry, Metadata};
 use crate::fact::{Change, Fact};
 use crate::hub::children::{Batch, Local, Origin, Phase};
 use crate::hub::input::{ChildEvent, ChildrenMessage, Envelope};
-use crate::hub::{Hub, Out};
+use crate::hub::{HubCore, Out};
 use crate::membership::Membership;
 use crate::message::Channel;
 use crate::name::{ChildId, NodeId, Pid};
@@ -27,7 +27,7 @@ const IDS_PER_REQUEST: usize = 1_000;
 /// The most rows in one propagated request.
 const ROWS_PER_REQUEST: usize = 10_000;
 
-impl<S: Synchronization, M: Membership> Hub<S, M> {
+impl<S: Synchronization, M: Membership> HubCore<S, M> {
     /// As the originator: what runs here starts at once, the others are asked.
     pub(super) fn order_start(
         &mut self,

@@ -1,4 +1,4 @@
-//! [`Hub`]: one node of the registry as a state machine.
+//! [`HubCore`]: one node of the registry as a state machine.
 //!
 //! One input in, one atomic step, effects out through [`Runtime`]. The hub owns what every node
 //! does whatever its strategy: membership, periodic rounds, the janitor, local children and the
@@ -67,7 +67,7 @@ pub struct Sizes {
 
 /// One node: strategy `S`, membership `M`.
 #[derive(Debug)]
-pub struct Hub<S, M = Discovery> {
+pub struct HubCore<S, M = Discovery> {
     state: NodeState,
     strategy: S,
     membership: M,
@@ -77,7 +77,7 @@ pub struct Hub<S, M = Discovery> {
     facts: u64,
 }
 
-impl<S: Synchronization, M: Membership> Hub<S, M> {
+impl<S: Synchronization, M: Membership> HubCore<S, M> {
     /// A node that has not booted: hand it [`Input::Start`]. `incarnation` must be larger at each
     /// boot of the same name.
     #[must_use]

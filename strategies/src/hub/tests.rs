@@ -118,14 +118,14 @@ type Letter = Envelope<Call, Announcement>;
 
 /// The node n1 and its recorder.
 struct Node {
-    hub: Hub<Spy>,
+    hub: HubCore<Spy>,
     recorder: Recorder<Letter>,
 }
 
 impl Node {
     /// Not booted.
     fn new() -> Self {
-        let hub = Hub::new(
+        let hub = HubCore::new(
             "n1".into(),
             1,
             Spy,

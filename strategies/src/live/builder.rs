@@ -15,7 +15,7 @@ use super::shared::Shared;
 use super::task::NodeTask;
 use super::world::{World, wall_clock};
 use super::{Filter, Limits, Secret, Transport, TransportConfig};
-use crate::hub::{self, HubConfig};
+use crate::hub::{HubConfig, HubCore};
 use crate::membership::Discovery;
 use crate::name::NodeId;
 use crate::pubsub::PubSub;
@@ -267,7 +267,7 @@ impl<S: Synchronization> Builder<S> {
         let observer = self.observer.clone();
         let world = World::new(transport, Arc::clone(&shared), supervisor, observer, seed);
         let membership = Discovery::new(self.discovery_interval, self.join_debounce);
-        let hub = hub::Hub::new(node, incarnation, self.strategy, membership, self.config);
+        let hub = HubCore::new(node, incarnation, self.strategy, membership, self.config);
         let experiment = Experiment::new(self.observer, self.flow);
         let (orders, received) = mpsc::channel(ORDERS);
         let inbox = Inbox::new(Arc::clone(&shared), incoming);
@@ -308,14 +308,6 @@ impl<S: Synchronization> Builder<S> {
             }
         }
         Ok(())
-    }
-}
-
-impl hub::Hub<PubSub, Discovery> {
-    /// A live hub to be: [`crate::live::Hub::builder`], for programs that name this type.
-    #[must_use]
-    pub fn builder(hub_id: impl Into<String>) -> Builder<PubSub> {
-        Builder::new(hub_id.into())
     }
 }
 

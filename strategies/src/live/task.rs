@@ -16,7 +16,7 @@ use super::observer::Experiment;
 use super::requests::Reply;
 use super::world::World;
 use crate::child::{ChildSpec, Metadata};
-use crate::hub::{self, ChildEvent, Envelope, Input};
+use crate::hub::{self, ChildEvent, Envelope, HubCore, Input};
 use crate::membership::{Announcement, Discovery};
 use crate::name::{ChildId, NodeId};
 use crate::runtime::TimerKey;
@@ -69,7 +69,7 @@ pub struct Farewell {
 
 /// A hub and its world.
 pub(super) struct NodeTask<S: Synchronization> {
-    hub: hub::Hub<S, Discovery>,
+    hub: HubCore<S, Discovery>,
     world: World<S::Message>,
     experiment: Experiment<Received<S>>,
     logged: Option<Instant>,
@@ -86,7 +86,7 @@ pub(super) type Received<S> = Envelope<<S as Synchronization>::Message, Announce
 
 impl<S: Synchronization> NodeTask<S> {
     pub(super) fn new(
-        hub: hub::Hub<S, Discovery>,
+        hub: HubCore<S, Discovery>,
         world: World<S::Message>,
         experiment: Experiment<Received<S>>,
     ) -> Self {
