@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use hublab::Catalog;
-//! use hublab::sim::observe::judge::Verdict;
+//! use hublab::sim::watch::judge::Verdict;
 //! use hublab::sim::run::{Options, run};
 //! use hublab::sim::scenario::Scenario;
 //!

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use hublab::Catalog;
 use hublab::live;
-use hublab::sim::engine::planned;
-use hublab::sim::report::Report;
+use hublab::sim::model::script::planned;
+use hublab::sim::run::report::Report;
 use hublab::sim::run::{Options, run};
 use hublab::sim::scenario::{Action, Claim, Network, Scenario, load, resolve};
 use tokio::sync::Semaphore;

@@ -21,17 +21,17 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hublab_sim::anomaly::{self, Shown};
 use hublab_sim::campaign::signature::Signature;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::classify::Classifier;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::oracle::{self, Violation};
-use hublab_sim::report::Report;
+use hublab_sim::processhub::Classifier;
+use hublab_sim::processhub::anomaly::{self, Shown};
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve::resolve;
 use hublab_sim::scenario::{Claim, Scenario, load};
 use hublab_sim::trace::{Event, Sink};
+use hublab_sim::watch::oracle::{self, Violation};
 use hublab_strategies::Time;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

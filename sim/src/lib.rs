@@ -21,28 +21,29 @@
 //!
 //! # Map
 //!
+//! Upper modules know lower ones.
+//!
 //! | module | what it owns |
 //! | --- | --- |
-//! | [`scenario`] | files: reading, checking, resolving, writing; [`scenario::Scenario`] |
-//! | [`catalog`] | the strategies that files can name, and the way to add one |
-//! | [`mod@run`] | one run: a scenario, a strategy and a seed in, a [`report::Report`] out |
-//! | [`report`], [`metric`] | what a run came to, as data |
-//! | [`twice`] | the determinism check |
+//! | [`campaign`] | many seeds: records, signatures, workers |
+//! | [`processhub`] | the known faults of the original, and which of them a failure is |
+//! | [`shrink`] | the smallest scenario that fails the same way |
+//! | [`generate`] | scenarios made from seeds |
+//! | [`capsule`] | a run in a file: replay, diff, why, the determinism check |
+//! | [`mod@run`] | one run: a scenario, a strategy and a seed in, a [`run::report::Report`] out |
 //! | [`simulation`] | a run under way, for tasks that act in it |
+//! | [`witness`] | the same observers, for hubs that run elsewhere |
 //! | [`engine`] | what happens next; steps, messages, connections, boots and ends |
+//! | [`watch`] | convergence, oracles, expectations, the timeline |
+//! | [`claims`] | which features of a scenario void a strategy's claims |
+//! | [`scenario`] | files: reading, checking, resolving, writing |
+//! | [`catalog`], [`metric`] | what files can name, and the way to add to it |
+//! | [`trace`] | events, the digest, events as text |
+//! | [`node`] | what the engine runs, and what that asks for |
 //! | [`network`] | latency, bandwidth, loss, cuts: the state of each link |
 //! | [`world`] | the madsim runtime around a run, and its clock |
 //! | [`stream`] | random draws by purpose |
-//! | [`node`], [`effects`] | what the engine runs, and what that asks for |
-//! | [`observe`] | convergence, expectations, the timeline |
-//! | [`oracle`] | what must hold in every run |
-//! | [`anomaly`] | the known faults of the original, and the scenarios that show them |
-//! | [`generate`] | scenarios made from seeds |
-//! | [`classify`] | which of them a failure is |
-//! | [`shrink`] | the smallest scenario that fails the same way |
-//! | [`campaign`] | many seeds: records, signatures |
-//! | [`witness`] | the same observers, for hubs that run elsewhere |
-//! | [`trace`] | events, the digest, capsules, and what is read back: replay, diff, why |
+//! | [`model`] | a scenario as data: [`model::Scenario`], its steps and claims |
 //!
 //! # A run from text
 //!
@@ -71,7 +72,7 @@
 //! for strategy in catalog.names() {
 //!     let report = run(&scenario, strategy, 7, &catalog, Options::default()).expect("a known name").report;
 //!     println!("{strategy}: {:?}, {} messages", report.verdict, report.messages.sent);
-//! #   assert_eq!(report.verdict, hublab_sim::observe::judge::Verdict::Pass, "{report:#?}");
+//! #   assert_eq!(report.verdict, hublab_sim::watch::judge::Verdict::Pass, "{report:#?}");
 //! }
 //! ```
 
@@ -81,26 +82,23 @@ compile_error!(
      or put the lines of hublab's .cargo/config.toml into yours"
 );
 
-pub mod anomaly;
 pub mod campaign;
+pub mod capsule;
 pub mod catalog;
-pub mod classify;
-pub mod effects;
+pub mod claims;
 pub mod engine;
 pub mod generate;
 pub mod metric;
+pub mod model;
 pub mod network;
 pub mod node;
-pub mod observe;
-pub mod oracle;
-pub mod report;
+pub mod processhub;
 pub mod run;
 pub mod scenario;
 pub mod shrink;
 pub mod simulation;
 pub mod stream;
 pub mod trace;
-pub mod twice;
-mod twin;
+pub mod watch;
 pub mod witness;
 pub mod world;

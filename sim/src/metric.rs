@@ -1,6 +1,6 @@
 //! The metrics a run ends with.
 
-use crate::report::Report;
+use crate::run::report::Report;
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use madsim::runtime::Runtime;
 use crate::engine::inject::{InjectError, Injection, Stop};
 use crate::engine::{Engine, Finished};
 use crate::node::Node;
-use crate::oracle::NO_CRASH;
+use crate::watch::oracle::NO_CRASH;
 use crate::world::{Clock, Pause, Stepping, Timeline, drive_on};
 
 /// A handle to a run. Clones are handles to the same run; all live in one thread.

@@ -10,11 +10,11 @@ mod seeds;
 use std::collections::BTreeMap;
 
 use hublab_sim::catalog::Catalog;
+use hublab_sim::claims::claims_met;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::oracle;
 use hublab_sim::run::{Options, run};
-use hublab_sim::scenario::features::claims_met;
 use hublab_sim::scenario::resolve;
+use hublab_sim::watch::oracle;
 
 use seeds::seeds;
 

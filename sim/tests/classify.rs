@@ -8,16 +8,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use hublab_sim::anomaly::{self, Shown};
 use hublab_sim::campaign::signature::Signature;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::classify::{Classifier, of_run};
-use hublab_sim::oracle::Violation;
-use hublab_sim::report::Report;
+use hublab_sim::processhub::anomaly::{self, Shown};
+use hublab_sim::processhub::{Classifier, of_run};
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve::resolve;
 use hublab_sim::scenario::{Claim, Scenario, load};
 use hublab_sim::trace::{Event, Sink};
+use hublab_sim::watch::oracle::Violation;
 
 /// The anomalies whose scenarios show no difference between a view and the truth.
 const WITHOUT_DEFECT: &[(&str, &str)] = &[

@@ -10,8 +10,8 @@ mod seeds;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::oracle;
 use hublab_sim::run::{Options, run};
+use hublab_sim::watch::oracle;
 
 use reference::{NAME, Reference};
 use seeds::seeds;

@@ -13,11 +13,12 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use hublab_sim::capsule::Divergence;
+use hublab_sim::capsule::twice::check_twice;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
-use hublab_sim::trace::{Divergence, Event, Payload};
-use hublab_sim::twice::check_twice;
+use hublab_sim::trace::{Event, Payload};
 use hublab_strategies::{NodeId, PubSub, Synchronization, TimerKey};
 
 use around::{Around, Cx, Twist};

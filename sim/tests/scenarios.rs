@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::oracle;
-use hublab_sim::report::Report;
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::shape::{EXPECT, LATENCY, REQUEST, STEP, Shape};
 use hublab_sim::scenario::{
     Action, Claim, InFlight, Latency, Order, RawRequest, Scenario, When, load,
 };
+use hublab_sim::watch::judge::Verdict;
+use hublab_sim::watch::oracle;
 use hublab_sim::world::Stepping;
 
 use seeds::seeds;

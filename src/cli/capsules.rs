@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use hublab_sim::trace::capsule::{Capsule, Limits};
+use hublab_sim::capsule::{Capsule, Limits};
 
 use super::Stop;
 use super::args::Size;

@@ -1,6 +1,6 @@
 //! `hublab diff`: where two capsules part.
 
-use hublab_sim::trace::diff::diff as compare;
+use hublab_sim::capsule::diff::diff as compare;
 
 use super::args::Diff;
 use super::capsules;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use hublab_sim::campaign::record::Ending;
-use hublab_sim::observe::judge::Verdict;
+use hublab_sim::watch::judge::Verdict;
 
 /// The outcomes of commands. Of several, the worst counts: the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,8 +1,10 @@
 //! `hublab list`: what there is, one line each.
 
 use hublab_sim::catalog::CatalogEntry;
+use hublab_sim::metric;
+use hublab_sim::processhub::anomaly;
 use hublab_sim::scenario::shape;
-use hublab_sim::{anomaly, metric, oracle};
+use hublab_sim::watch::oracle;
 
 use super::args::{List, What};
 use super::exit::Exit;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::report::Report;
+use hublab_sim::run::report::Report;
 use hublab_sim::scenario::Scenario;
+use hublab_sim::watch::judge::Verdict;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;

@@ -1,6 +1,6 @@
 //! `hublab replay`: runs a capsule again and compares, event by event.
 
-use hublab_sim::trace::replay::{ReplayError, replay as run_again};
+use hublab_sim::capsule::replay::{ReplayError, replay as run_again};
 
 use super::args::Replay;
 use super::capsules;

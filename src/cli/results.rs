@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::report::{self, Messages, Report};
+use hublab_sim::run::report::{self, Messages, Report};
+use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::time::format_duration;
 
 use super::args::Format;

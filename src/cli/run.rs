@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use hublab_sim::report::Report;
+use hublab_sim::capsule::{FileRecording, Header, Limits as CapsuleLimits};
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run as simulate};
-use hublab_sim::trace::capsule::{FileRecording, Header, Limits as CapsuleLimits};
 use tempfile::TempDir;
 
 use super::args::Run;

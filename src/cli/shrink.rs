@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hublab_sim::campaign::signature::Signature;
-use hublab_sim::classify;
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::oracle;
+use hublab_sim::capsule::Header;
+use hublab_sim::processhub;
 use hublab_sim::scenario::{Claim, Scenario};
 use hublab_sim::shrink::{
     self, Budget, Ended, Failure, Progress as Step, ShrinkError, Shrunk, Watcher, findings,
 };
-use hublab_sim::trace::capsule::Header;
+use hublab_sim::watch::judge::Verdict;
+use hublab_sim::watch::oracle;
 
 use super::args::Size;
 use super::args::shrink::Shrink;
@@ -149,7 +149,7 @@ fn search(
             strategy: &strategy,
             seed,
             signature: &signature,
-            anomaly: classify::of_run(&scenario, &strategy, seed, &signature, &catalog),
+            anomaly: processhub::of_run(&scenario, &strategy, seed, &signature, &catalog),
         };
         shrink::shrink(&failure, &catalog, budget, &mut watcher)
     };

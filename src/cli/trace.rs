@@ -1,7 +1,7 @@
 //! `hublab trace`: the events of a capsule, as lines or as JSON.
 
-use hublab_sim::trace::capsule::{Footer, Header};
-use hublab_sim::trace::text::{EVENT_KINDS, Filter, Names};
+use hublab_sim::capsule::{Footer, Header};
+use hublab_sim::trace::text::{EVENT_KINDS, Filter};
 use hublab_strategies::Time;
 use hublab_strategies::time::micros;
 
@@ -12,7 +12,7 @@ use super::{Context, Stop};
 
 pub(super) fn trace(args: &Trace, context: &Context) -> Result<Exit, Stop> {
     let mut capsule = capsules::open(&args.capsule, args.size)?;
-    let names = Names::of_capsule(capsule.header(), capsule.footer());
+    let names = capsule.names();
     check_words(args, capsule.header(), capsule.footer())?;
     let filter = Filter {
         nodes: args.nodes.clone(),

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::thread;
 
+use hublab_sim::capsule::diff::{AROUND, diff};
+use hublab_sim::capsule::twice::check_again;
+use hublab_sim::capsule::{Capsule as Recorded, FileRecording, Header, Limits};
 use hublab_sim::run::{Options, run as simulate};
-use hublab_sim::trace::capsule::{Capsule as Recorded, FileRecording, Header, Limits};
-use hublab_sim::trace::diff::{AROUND, diff};
-use hublab_sim::twice::check_again;
 
 use super::args::Capsule;
 use super::exit::Exit;

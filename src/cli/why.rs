@@ -1,6 +1,6 @@
 //! `hublab why`: the chain of events that made a row what it is.
 
-use hublab_sim::trace::why::why as explain;
+use hublab_sim::capsule::why::why as explain;
 use hublab_strategies::Time;
 use hublab_strategies::time::micros;
 

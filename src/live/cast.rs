@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use hublab_sim::engine::{CHILD_KIND, command};
+use hublab_sim::model::script::{CHILD_KIND, command};
 use hublab_sim::scenario::{Action, NodeIx, Scenario};
 use hublab_sim::trace::event::StopReason;
 use hublab_strategies::hub::HubConfig;

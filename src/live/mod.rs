@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::engine::planned;
-use hublab_sim::report::Report;
+use hublab_sim::model::script::planned;
+use hublab_sim::run::report::Report;
 use hublab_sim::scenario::{Action, Scenario, resolve, scaled};
 use hublab_sim::witness::{Witness, unwitnessed};
 use hublab_strategies::hub::HubConfig;

@@ -1,9 +1,9 @@
 //! A campaign in a test: one scenario file on many seeds.
 
 use hublab::Catalog;
-use hublab::sim::observe::judge::Verdict;
+use hublab::sim::watch::judge::Verdict;
 use hublab::sim::scenario::Scenario;
-use hublab::sim::twice::check_twice;
+use hublab::sim::capsule::twice::check_twice;
 use hublab::strategies::Strategy;
 use my_strategy::Mine;
 

@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hublab_sim::catalog::{Catalog, CatalogEntry, NodeConfig, NodeFactory, Params, Refused};
-use hublab_sim::effects::Effects;
 use hublab_sim::engine::queue::{Pending, Queue};
+use hublab_sim::node::effects::Effects;
 use hublab_sim::node::{Node, NodeInput};
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::oracle;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
+use hublab_sim::watch::oracle;
 
 use crate::table::{Table, float, least_us};
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use cpu_time::ProcessTime;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::report::Report;
+use hublab_sim::model::{Action, Audience, RawRequest, RawRow, Step, When};
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
-use hublab_sim::scenario::model::{Action, Audience, RawRequest, RawRow, Step, When};
 use hublab_sim::trace::{Event, Payload, Sink};
 use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
 

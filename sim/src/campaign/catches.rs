@@ -14,9 +14,9 @@ use super::record::Record;
 use super::signature::Signature;
 use super::trial::Case;
 use crate::catalog::CatalogEntry;
-use crate::report::Report;
-use crate::scenario::features::claims_met;
-use crate::scenario::model::Scenario;
+use crate::claims::claims_met;
+use crate::model::Scenario;
+use crate::run::report::Report;
 use crate::shrink::{Size, Watcher};
 
 /// Whether and what to shrink.

@@ -15,7 +15,7 @@ use super::summary::{End, Summary};
 use super::trial::Case;
 use super::wire::{self, Answer, Order, READY, Reply, Setup, SourceText, Task};
 use super::{CampaignError, Limits, Observer};
-use crate::oracle::NO_CRASH;
+use crate::watch::oracle::NO_CRASH;
 
 /// How many orders a worker has: one is under way, and the next is there when that is done.
 const AHEAD: usize = 2;

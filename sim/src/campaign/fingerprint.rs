@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::signature::Signature;
-use crate::scenario::model::Scenario;
+use crate::model::Scenario;
 use crate::shrink::step_kinds;
 
 /// The group of a failure: what fails, what it takes to make it fail, and its name if it has one.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::oracle;
+use crate::watch::oracle;
 
 /// A choice of oracles. `no_crash` is in all of them: a step that panics fails any run.
 ///

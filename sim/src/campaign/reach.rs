@@ -10,7 +10,7 @@ use hublab_strategies::DownReason;
 use hublab_strategies::time::micros;
 use rustc_hash::FxHashMap;
 
-use crate::scenario::model::{Latency, NodeIx, Scenario};
+use crate::model::{Latency, NodeIx, Scenario};
 use crate::trace::event::{DropReason, Event, KindIx, Payload, StopReason};
 use crate::trace::recorder::Sink;
 

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::observe::judge::Verdict;
-use crate::oracle::Violation;
-use crate::report::Report;
+use crate::run::report::Report;
+use crate::watch::judge::Verdict;
+use crate::watch::oracle::Violation;
 
 /// What fails, without where and when: shrinking keeps it, and campaigns group by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -9,14 +9,14 @@ use super::reach::Counter;
 use super::record::{Ending, Finding, Record, SCHEMA};
 use super::signature::Signature;
 use crate::catalog::Catalog;
+use crate::claims::claims_met;
 use crate::generate::{self, Generated, generate};
-use crate::observe::judge::Verdict;
-use crate::oracle;
-use crate::report::Report;
+use crate::model::Scenario;
+use crate::run::report::Report;
 use crate::run::{EVENT_BUDGET, Options, RunError, run};
-use crate::scenario::features::claims_met;
-use crate::scenario::model::Scenario;
 use crate::scenario::{Problems, resolve};
+use crate::watch::judge::Verdict;
+use crate::watch::oracle;
 
 /// The most events of a generated run; more make it inconclusive.
 pub const GENERATED_EVENTS: u64 = 1_000_000;

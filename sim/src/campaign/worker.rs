@@ -16,8 +16,9 @@ use super::signature::Signature;
 use super::trial::{Case, Source, trial};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, Task};
 use crate::catalog::Catalog;
+use crate::processhub;
 use crate::shrink::{Budget, Failure, Watcher, shrink};
-use crate::{classify, oracle};
+use crate::watch::oracle;
 
 /// What a worker asks of the program that it is in.
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +159,7 @@ impl<'a> Bench<'a> {
             *named += 1;
             names.push(if *named <= NAMED {
                 let (strategy, seed) = (&case.strategy, case.seed);
-                classify::of_run(&scenario, strategy, seed, &finding.signature, self.catalog)
+                processhub::of_run(&scenario, strategy, seed, &finding.signature, self.catalog)
                     .map(str::to_owned)
             } else {
                 None
@@ -199,7 +200,7 @@ impl<'a> Bench<'a> {
         };
         let shrunk = shrink(&failure, self.catalog, Budget::default(), watcher);
         let shrunk = shrunk.map_err(|error| words(&error))?;
-        let named = classify::of_run(
+        let named = processhub::of_run(
             &shrunk.scenario,
             strategy,
             shrunk.seed,

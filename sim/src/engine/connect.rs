@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use hublab_strategies::time::micros;
-use hublab_strategies::{DownReason, NodeId, Time};
+use hublab_strategies::{DownReason, Time};
 
 use super::flight::{Flight, Place};
 use super::queue::Pending;
 use super::send::Access;
 use super::state::Waiting;
 use super::{Engine, Immediate};
+use crate::model::{InFlight, NodeIx};
 use crate::network::PairIx;
 use crate::network::cut::Reach;
-use crate::scenario::model::{Cluster, InFlight, NodeIx};
-use crate::stream::{self, Purpose, unit};
+use crate::network::silence::silence_us;
+use crate::stream::{self, Purpose};
 use crate::trace::event::{DropReason, EventId};
 
 /// The news, on its way to one peer, that a node's connection closed.
@@ -27,31 +27,6 @@ pub(super) struct Notice {
     cause: EventId,
     /// It came due while the link was cut, and waits for healing.
     is_waiting: bool,
-}
-
-/// How long a silence of a pair lasts, the lower position first, until the two are declared down:
-/// `down_after` times a factor drawn from 1 - spread to 1 + spread, in microseconds. `number` counts
-/// the silences of the pair.
-pub(crate) fn silence_us(cluster: &Cluster, seed: u64, [a, b]: [&NodeId; 2], number: u32) -> u64 {
-    let whole = micros(cluster.down_after);
-    let spread = cluster.down_spread;
-    if spread == 0.0 {
-        return whole;
-    }
-    let key = stream::key(seed, Purpose::Silence, &[a.as_str(), b.as_str()]);
-    let draw = unit(stream::draw(key, u64::from(number)));
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "durations are far below 2^53 us"
-    )]
-    let length = whole as f64 * (1.0 - spread + 2.0 * spread * draw);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to 2 x 10,000 hours"
-    )]
-    let length = libm::floor(length + 0.5) as u64;
-    length
 }
 
 impl Engine {

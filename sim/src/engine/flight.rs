@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::model::NodeIx;
 use crate::network::LinkKey;
 use crate::node::Packet;
-use crate::scenario::model::NodeIx;
 use crate::stream::mix;
 use crate::trace::event::{EventId, KindIx};
 

@@ -5,10 +5,10 @@ use hublab_strategies::{NodeId, Pid, Time};
 
 use super::state::Waiting;
 use super::{Engine, Immediate};
+use crate::model::NodeIx;
 use crate::node::NodeInput;
-use crate::observe::Scene;
-use crate::scenario::model::NodeIx;
 use crate::trace::event::{EventId, Payload, StopReason};
+use crate::watch::Scene;
 
 /// What a task may put into a node.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use hublab_strategies::{ChildId, Metadata, Pid, Time};
 use super::Engine;
 use super::flight::Place;
 use super::state::{Child, Waiting};
+use crate::model::NodeIx;
 use crate::node::NodeInput;
-use crate::observe::Scene;
-use crate::scenario::model::NodeIx;
 use crate::stream::{self, Purpose, Stream};
 use crate::trace::event::{DropReason, EventId, Payload, StopReason};
+use crate::watch::Scene;
 
 impl Engine {
     /// Boots nodes at one instant: all of them run before the first announces itself. At time 0

@@ -31,24 +31,21 @@ use hublab_strategies::time::micros;
 use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
 
 use crate::catalog::{NodeConfig, NodeFactory};
-use crate::effects::{Effect, Effects, Positions, Wishes};
+use crate::model::{Cluster, NodeIx, Scenario};
 use crate::network::Network;
+use crate::node::effects::{Effect, Effects, Positions, Wishes};
 use crate::node::{Node, NodeInput};
-use crate::observe::{Observers, Scene};
-use crate::oracle::{NO_CRASH, Violation};
-use crate::scenario::model::{Cluster, NodeIx, Scenario};
 use crate::trace::event::{EventId, KindIx, Payload};
 use crate::trace::recorder::Recorder;
+use crate::watch::oracle::{NO_CRASH, Violation};
+use crate::watch::{Observers, Scene};
 use crate::world::Timeline;
 
 use connect::Notice;
-pub(crate) use connect::silence_us;
 use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
-pub use script::{CHILD_KIND, Planned, command, planned};
-pub(crate) use state::WallClock;
 pub use state::{Child, NodeState};
 use state::{Timers, Waiting};
 
@@ -513,7 +510,7 @@ pub struct Finished {
     /// Whether something was still to happen before the end of the run.
     pub stopped_early: bool,
     /// What the observers found.
-    pub outcome: crate::observe::Outcome,
+    pub outcome: crate::watch::Outcome,
     /// The books and the digest.
     pub recorder: Recorder,
 }

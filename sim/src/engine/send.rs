@@ -9,10 +9,10 @@ use super::Engine;
 use super::flight::{Flight, Place};
 use super::queue::Pending;
 use super::state::Waiting;
+use crate::model::NodeIx;
 use crate::network::Prepared;
 use crate::network::link::{Draw, Draws};
 use crate::node::{NodeInput, Packet};
-use crate::scenario::model::NodeIx;
 use crate::stream::unit;
 use crate::trace::event::{DropReason, EventId, KindIx, Payload};
 

@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hublab_strategies::hub::Command;
-use hublab_strategies::{ChildId, Metadata, Pid, Time, TimerKey, WallTime};
+use hublab_strategies::{ChildId, Metadata, Pid, Time, TimerKey};
 
 use super::Immediate;
+use crate::model::NodeIx;
 use crate::node::Node;
-use crate::scenario::model::{ClockChange, NodeIx};
+use crate::node::clock::WallClock;
 use crate::stream::Stream;
 use crate::trace::event::EventId;
-
-/// Where every wall clock stands at time 0: microseconds since the Unix epoch.
-const WALL_START: i128 = 1_700_000_000_000_000;
 
 /// A node of the file, running or not. What each message touches comes first, in one cache line.
 #[repr(C, align(64))]
@@ -83,34 +81,6 @@ impl NodeState {
     /// Whether it runs; a paused node does.
     pub(crate) fn is_running(&self) -> bool {
         self.node.is_some()
-    }
-}
-
-/// A wall clock: an offset, and a drift since it was last touched.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct WallClock {
-    offset: i128,
-    rate_ppm: i64,
-    since: Time,
-}
-
-impl WallClock {
-    pub(crate) fn read(&self, now: Time) -> WallTime {
-        let reading = WALL_START + i128::from(now.0) + self.offset + self.drift(now);
-        WallTime::try_from(reading.max(0)).unwrap_or(WallTime::MAX)
-    }
-
-    fn drift(&self, now: Time) -> i128 {
-        (i128::from(now.since(self.since)) * i128::from(self.rate_ppm)).div_euclid(1_000_000)
-    }
-
-    pub(crate) fn change(&mut self, now: Time, change: ClockChange) {
-        self.offset += self.drift(now);
-        self.since = now;
-        match change {
-            ClockChange::Jump(us) => self.offset += i128::from(us),
-            ClockChange::RatePpm(ppm) => self.rate_ppm = ppm,
-        }
     }
 }
 
@@ -194,26 +164,5 @@ impl Timers {
 
     pub(crate) fn swept(&mut self) {
         self.forgotten = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wall_clock_jumps_and_drifts_with_floor() {
-        let mut clock = WallClock::default();
-        assert_eq!(clock.read(Time(5)), 1_700_000_000_000_005);
-        clock.change(Time(10), ClockChange::Jump(-3));
-        assert_eq!(clock.read(Time(10)), 1_700_000_000_000_007);
-        clock.change(Time(10), ClockChange::RatePpm(-1));
-        assert_eq!(
-            clock.read(Time(11)),
-            1_700_000_000_000_007,
-            "floor(-0.000001) is -1"
-        );
-        clock.change(Time(1_000_010), ClockChange::RatePpm(0));
-        assert_eq!(clock.read(Time(2_000_010)), 1_700_000_002_000_006);
     }
 }

@@ -8,8 +8,8 @@ use super::quiet;
 use super::script::{Draft, Walk};
 use super::setting::{Clockwork, cluster, ms, network, parameters};
 use crate::catalog::CatalogEntry;
-use crate::oracle::NO_CRASH;
-use crate::scenario::model::{Claim, Expectation, NodeIx, Run, Scenario, When};
+use crate::model::{Claim, Expectation, NodeIx, Run, Scenario, When};
+use crate::watch::oracle::NO_CRASH;
 
 /// The scenario that a plan stands for.
 pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scenario {

@@ -12,7 +12,7 @@ use super::plan::{
     Anchor, Change, Cut, Deed, Delay, Event, Fall, Knobs, Links, Listeners, Moment, Net, Plan,
     Reach, Row, Shape, Start, Stumble, Times, Which, Wish,
 };
-use crate::scenario::model::{ClockChange, InFlight, Latency, Order};
+use crate::model::{ClockChange, InFlight, Latency, Order};
 
 /// Every plan for clusters of at most `max_nodes`.
 pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {

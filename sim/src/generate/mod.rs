@@ -45,7 +45,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 pub use family::Family;
 
 use crate::catalog::CatalogEntry;
-use crate::scenario::model::{Run, Scenario};
+use crate::model::{Run, Scenario};
 use plan::Plan;
 
 /// How to generate.

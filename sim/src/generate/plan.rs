@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::family::Family;
-use crate::scenario::model::{ClockChange, InFlight, Latency, Order};
+use crate::model::{ClockChange, InFlight, Latency, Order};
 
 /// An instant of the active phase: near one of the plan's anchors, by a part of a reach.
 #[derive(Debug, Clone, Copy)]

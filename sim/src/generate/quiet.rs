@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hublab_strategies::time::micros;
 
-use crate::observe::facts::Facts;
-use crate::scenario::model::Scenario;
+use crate::model::Scenario;
+use crate::watch::facts::Facts;
 
 /// How long nothing happens at the end of a run: the longest bound of a liveness oracle, which is
 /// that of entries of a node that is gone, and a fifth more, for queues and for the odd message

@@ -5,7 +5,7 @@ use hublab_strategies::{ChildId, Entry, NodeId, Pid};
 use super::assemble::ix;
 use super::plan::{Listeners, Row, Wish};
 use super::script::{Walk, metadata};
-use crate::scenario::model::{Action, Audience, NodeIx, RawRequest, RawRow};
+use crate::model::{Action, Audience, NodeIx, RawRequest, RawRow};
 
 impl Walk<'_> {
     pub(super) fn propagate(

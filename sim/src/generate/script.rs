@@ -6,7 +6,7 @@ use super::assemble::{heals_all, ix};
 use super::family::Family;
 use super::plan::{Change, Cut, Deed, Delay, Fall, Plan, Shape, Start, Stumble, Which};
 use super::setting::{Clockwork, ms, network};
-use crate::scenario::model::{Action, Children, Latency, LinkChange, NodeIx, Order, Step, When};
+use crate::model::{Action, Children, Latency, LinkChange, NodeIx, Order, Step, When};
 
 /// The ids that a node's children have; few, so that they come again.
 const LETTERS: [char; 3] = ['a', 'b', 'c'];

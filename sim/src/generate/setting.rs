@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::family::Family;
 use super::plan::{Anchor, Delay, Moment, Plan, Reach};
 use crate::catalog::{CatalogEntry, Params};
-use crate::scenario::model::{Cluster, Latency, LinkParams, Network, NodeIx, Order};
+use crate::model::{Cluster, Latency, LinkParams, Network, NodeIx, Order};
 
 /// The share by which the spread of silences exceeds `down_after`, in percent.
 const SPREAD_PERCENT: u64 = 25;

@@ -1,6 +1,6 @@
 //! Cuts: which links a partition or a one-way cut holds.
 
-use crate::scenario::model::NodeIx;
+use crate::model::NodeIx;
 
 /// Names a cut, so that just this one can be mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hublab_strategies::time::micros;
 
-use crate::scenario::model::Latency;
+use crate::model::Latency;
 use crate::stream::{below, unit};
 
 /// The standard normal quantile of 0.99.

@@ -7,13 +7,14 @@
 pub mod cut;
 pub mod latency;
 pub mod link;
+pub(crate) mod silence;
 
 use std::collections::BTreeMap;
 
 use hublab_strategies::NodeId;
 use hublab_strategies::time::micros;
 
-use crate::scenario::model::{LinkChange, LinkParams, Network as NetworkModel, NodeIx, Order};
+use crate::model::{LinkChange, LinkParams, Network as NetworkModel, NodeIx, Order};
 use crate::stream::{self, Purpose};
 
 use cut::{Cut, CutId, NodeSet, Reach};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hublab_strategies::time::parse_duration;
 
-use super::model::{Action, Scenario};
 use crate::catalog::{Catalog, Params};
+use crate::model::{Action, Scenario};
 
 /// More nodes than this want `--big`.
 const NODES_WITHOUT_BIG: usize = 2_000;

@@ -11,9 +11,7 @@
 mod check;
 pub mod diagnostic;
 mod estimate;
-pub mod features;
 pub mod load;
-pub mod model;
 mod read;
 pub mod render;
 pub mod resolve;
@@ -24,10 +22,10 @@ pub mod shape;
 mod suggest;
 mod text;
 
+pub use crate::model::*;
 pub use diagnostic::{Problem, Problems};
 pub use estimate::{Estimate, StrategyEstimate, estimate};
 pub use load::LoadError;
-pub use model::*;
 pub use read::{CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, STEPS_MAX, parse_seeds};
 pub use render::{Style, render, step_line};
 pub use resolve::resolve;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use hublab_strategies::time::micros;
 
 use super::check::latest;
-use super::model::{After, Claim, Expectation, Scenario, When};
 use super::render::step_line;
 use crate::catalog::Catalog;
+use crate::model::{After, Claim, Expectation, Scenario, When};
 use crate::stream::{below, script_draw};
 
 /// How long a scenario without expectations has to converge after its last step.

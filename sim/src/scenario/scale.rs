@@ -6,7 +6,7 @@ use hublab_strategies::Time;
 use hublab_strategies::time::{format_duration, micros, parse_duration};
 use serde_json::Value;
 
-use super::model::{
+use crate::model::{
     Action, After, Claim, Cluster, Latency, LinkChange, LinkParams, Network, Scenario, When,
 };
 

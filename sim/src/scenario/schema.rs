@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::shape::{FILE, Shape, Value};
 use crate::catalog::Catalog;
 use crate::metric;
-use crate::oracle;
+use crate::watch::oracle;
 
 const DURATION: &str = r"[0-9]+(\.[0-9]+)?(us|ms|s|m|h)";
 

@@ -2,7 +2,7 @@
 //! before, so the search ends.
 
 use super::search::total_time;
-use crate::scenario::model::{Action, Latency, LinkParams, Scenario};
+use crate::model::{Action, Latency, LinkParams, Scenario};
 
 /// How hard a scenario is to grasp, the weightiest part first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

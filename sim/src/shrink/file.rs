@@ -3,7 +3,7 @@
 use hublab_strategies::Time;
 
 use super::{Ended, Shrunk};
-use crate::anomaly;
+use crate::processhub::anomaly;
 use crate::scenario::render::{Style, render};
 
 /// The width of the comment.

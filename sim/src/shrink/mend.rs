@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::parts;
-use crate::scenario::model::{Action, LinkChange, NodeIx, Scenario, Step, When};
+use crate::model::{Action, LinkChange, NodeIx, Scenario, Step, When};
 
 /// What a node is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,13 +35,13 @@ use serde::{Deserialize, Serialize};
 use crate::campaign::record::Finding;
 use crate::campaign::signature::Signature;
 use crate::catalog::Catalog;
-use crate::classify;
-use crate::observe::judge::Verdict;
-use crate::oracle;
-use crate::report::Report;
+use crate::model::{Claim, Expectation, Scenario};
+use crate::processhub;
+use crate::run::report::Report;
 use crate::run::{Options, RunError, run};
-use crate::scenario::model::{Claim, Expectation, Scenario};
 use crate::scenario::resolve::resolve;
+use crate::watch::judge::Verdict;
+use crate::watch::oracle;
 use search::{Search, fails_with, forget_defaults};
 
 /// A failure to be shrunk.
@@ -219,7 +219,7 @@ pub fn shrink(
     while passes::all(&mut search) {}
     let (runs, ended) = (search.runs, search.ended.unwrap_or(Ended::Smallest));
     let best = search.best;
-    let named = classify::of_run(
+    let named = processhub::of_run(
         &best.scenario,
         failure.strategy,
         best.scenario.run.seed,

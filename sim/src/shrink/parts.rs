@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use hublab_strategies::{ChildId, NodeId};
 
-use crate::scenario::model::{
+use crate::model::{
     Action, Audience, Children, Claim, LinkChange, NodeIx, RawRequest, RawRow, Scenario,
 };
 

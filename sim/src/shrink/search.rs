@@ -11,12 +11,12 @@ use super::mend::{instant, mend};
 use super::{Budget, Ended, Failure, Progress, Size, Watcher};
 use crate::campaign::signature::Signature;
 use crate::catalog::Catalog;
-use crate::classify;
-use crate::observe::judge::Verdict;
-use crate::report::Report;
+use crate::model::Scenario;
+use crate::processhub;
+use crate::run::report::Report;
 use crate::run::{Options, run};
-use crate::scenario::model::Scenario;
 use crate::scenario::render::{Style, render};
+use crate::watch::judge::Verdict;
 
 /// A change of a scenario that may make it simpler.
 pub(super) type Edit = Box<dyn Fn(&mut Scenario)>;
@@ -145,7 +145,7 @@ impl<'a> Search<'a> {
             ..
         } = *self.failure;
         let named = || {
-            classify::of_run(
+            processhub::of_run(
                 scenario,
                 strategy,
                 scenario.run.seed,

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use hublab_strategies::{ChildId, DownReason, Fact, Metadata, NodeId, Pid, Row, Time, TimerKey};
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::model::NodeIx;
+use crate::model::NodeIx;
 
 /// The version of the event schema. A change is SEED-BREAKING.
 pub const SCHEMA: u32 = 1;

@@ -7,7 +7,7 @@ use hublab_strategies::Time;
 
 use super::digest::Digester;
 use super::event::{Event, EventId, KindIx, Payload};
-use crate::scenario::model::NodeIx;
+use crate::model::NodeIx;
 
 /// How many of the last events a run remembers.
 pub const RING: usize = 1_000;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hublab_strategies::DownReason;
 
 use super::Witness;
-use crate::engine::silence_us;
-use crate::scenario::model::NodeIx;
+use crate::model::NodeIx;
+use crate::network::silence::silence_us;
 use crate::trace::event::Payload;
 
 /// Two nodes, the lower position first.

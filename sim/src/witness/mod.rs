@@ -21,17 +21,18 @@ mod traffic;
 use hublab_strategies::hub::Command;
 use hublab_strategies::{ChildId, Event as HubEvent, Metadata, NodeId, Pid, Row, Time};
 
-use crate::effects::{Effect, Effects, Positions, Wishes};
-use crate::engine::{Child, Finished, NodeState, Planned};
+use crate::engine::{Child, Finished, NodeState};
+use crate::model::script::Planned;
+use crate::model::{Action, Claim, InFlight, NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
 use crate::node::NodeInput;
-use crate::observe::{Observers, Scene};
-use crate::report::Report;
+use crate::node::effects::{Effect, Effects, Positions, Wishes};
 use crate::run;
-use crate::scenario::model::{Action, Claim, InFlight, NodeIx, Scenario};
+use crate::run::report::Report;
 use crate::trace::event::{EventId, Payload, StopReason, WORLD};
 use crate::trace::recorder::Recorder;
+use crate::watch::{Observers, Scene};
 
 use connections::Connections;
 use shadow::Shadow;

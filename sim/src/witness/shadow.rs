@@ -5,7 +5,7 @@ use hublab_strategies::membership::Announcement;
 use hublab_strategies::registry::Registry;
 use hublab_strategies::{Event, NodeId, Row, RowChange, Runtime, Time};
 
-use crate::effects::Effects;
+use crate::node::effects::Effects;
 use crate::node::{Node, NodeInput};
 
 /// A registry and a view kept from outside, as [`Node`]s show theirs.

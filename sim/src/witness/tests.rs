@@ -2,7 +2,7 @@ use hublab_strategies::{Channel, Entry, Metadata, Pid, Row};
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::observe::judge::Verdict;
+use crate::watch::judge::Verdict;
 
 const KIND: &str = "pubsub.requests";
 
@@ -141,7 +141,7 @@ fn silences_last_as_long_as_those_of_a_simulated_run() {
     let names = witness.scenario.cluster.nodes.clone();
     let drawn = |witness: &Witness, number| {
         let Scenario { cluster, run, .. } = &witness.scenario;
-        crate::engine::silence_us(cluster, run.seed, [&names[0], &names[1]], number)
+        crate::network::silence::silence_us(cluster, run.seed, [&names[0], &names[1]], number)
     };
     let first = drawn(&witness, 0);
     assert!((3_000_000..=5_000_000).contains(&first));

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use hublab_strategies::{Channel, Time};
 
 use super::Witness;
+use crate::model::{InFlight, NodeIx};
 use crate::network::cut::Reach;
 use crate::network::link::{Draw, Draws};
-use crate::scenario::model::{InFlight, NodeIx};
 use crate::stream::unit;
 use crate::trace::event::{DropReason, Payload};
 

@@ -1,11 +1,11 @@
 //! Capsules beside each other, and beside the run made again.
 
 use expect_test::expect;
+use hublab_sim::capsule::diff::{AROUND, HeaderDifference};
+use hublab_sim::capsule::twice::check_twice;
+use hublab_sim::capsule::{Build, Header, Limits, Recording, ReplayError, diff, replay};
+use hublab_sim::capsule::{CHECKPOINT, MemoryCapsule};
 use hublab_sim::catalog::Catalog;
-use hublab_sim::trace::capsule::{CHECKPOINT, MemoryCapsule};
-use hublab_sim::trace::diff::{AROUND, HeaderDifference};
-use hublab_sim::trace::{Build, Header, Limits, Recording, ReplayError, diff, replay};
-use hublab_sim::twice::check_twice;
 
 use super::{CAPSULE, SHORT, STORY, listened, open, recorded, scenario};
 

@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::sync::LazyLock;
 
+use hublab_sim::capsule::diff::AROUND;
+use hublab_sim::capsule::twice::record;
+use hublab_sim::capsule::{
+    Build, Capsule, CapsuleError, FileRecording, Header, Limits, Recording, diff, why,
+};
 use hublab_sim::catalog::Catalog;
 use hublab_sim::run::{Options, run};
-use hublab_sim::trace::diff::AROUND;
-use hublab_sim::trace::{
-    Build, Capsule, CapsuleError, FileRecording, Header, Limits, Names, Recording, diff, why,
-};
-use hublab_sim::twice::record;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -193,7 +193,7 @@ fn what_is_no_capsule_is_called_so() {
 fn survive(bytes: &[u8]) -> Result<(), CapsuleError> {
     let events = read_all(bytes)?;
     let mut capsule = open(bytes)?;
-    let names = Names::of_capsule(capsule.header(), capsule.footer());
+    let names = capsule.names();
     for event in &events {
         let _ = (names.line(event), names.json(event));
     }

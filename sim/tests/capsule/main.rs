@@ -8,12 +8,13 @@ mod text;
 
 use std::sync::{Arc, LazyLock, Mutex};
 
+use hublab_sim::capsule::twice::record;
+use hublab_sim::capsule::{CHECKPOINT, MemoryCapsule};
+use hublab_sim::capsule::{Capsule, CapsuleError, Header, Limits, Recording};
 use hublab_sim::catalog::Catalog;
 use hublab_sim::run::{Options, Run, run};
 use hublab_sim::scenario::Scenario;
-use hublab_sim::trace::capsule::{CHECKPOINT, MemoryCapsule};
-use hublab_sim::trace::{Capsule, CapsuleError, Event, Header, Limits, Recording, Sink};
-use hublab_sim::twice::record;
+use hublab_sim::trace::{Event, Sink};
 
 /// Small, and with something of everything.
 const STORY: &str = r#"

@@ -1,8 +1,9 @@
 //! A trace as text, and why a row is as it is.
 
 use expect_test::expect;
+use hublab_sim::capsule::why;
+use hublab_sim::trace::Filter;
 use hublab_sim::trace::text::{EVENT_KINDS, kind_of};
-use hublab_sim::trace::{Filter, Names, why};
 use hublab_strategies::Time;
 
 use super::{CAPSULE, SHORT, STORY, listened, open, recorded};
@@ -10,7 +11,7 @@ use super::{CAPSULE, SHORT, STORY, listened, open, recorded};
 /// The lines of the events that a filter allows.
 fn lines(text: &str, filter: &Filter) -> String {
     let mut capsule = recorded(text, "pubsub", 1);
-    let names = Names::of_capsule(capsule.header(), capsule.footer());
+    let names = capsule.names();
     let shown = capsule
         .events()
         .map(Result::unwrap)
@@ -93,7 +94,7 @@ fn filters_choose_by_node_child_time_and_kind() {
 fn an_event_is_a_json_object_with_stable_names() {
     let (_, events) = listened(SHORT, "pubsub", 1);
     let capsule = recorded(SHORT, "pubsub", 1);
-    let names = Names::of_capsule(capsule.header(), capsule.footer());
+    let names = capsule.names();
     let shown = |kind: &str| {
         let event = events.iter().rfind(|event| kind_of(event) == kind).unwrap();
         names.json(event).to_string() + "\n"

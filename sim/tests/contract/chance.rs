@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::scenario::model::Scenario;
+use hublab_sim::model::Scenario;
 use hublab_sim::scenario::{Style, render, resolve};
 
 use crate::lab::{Lab, Past, S};

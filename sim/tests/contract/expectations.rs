@@ -1,6 +1,6 @@
 //! Expectations: what each claim means, at which instant, and until when.
 
-use hublab_sim::observe::judge::Verdict::{Fail, Pass};
+use hublab_sim::watch::judge::Verdict::{Fail, Pass};
 
 use crate::lab::{Lab, MS, S};
 

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::engine::inject::Injection;
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::report::Report;
+use hublab_sim::model::Scenario;
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, Run, run, simulate};
-use hublab_sim::scenario::model::Scenario;
 use hublab_sim::simulation::Simulation;
 use hublab_sim::trace::event::{DropReason, Event, EventId, Payload};
 use hublab_sim::trace::recorder::Sink;
+use hublab_sim::watch::judge::Verdict;
 use hublab_sim::world::Stepping;
 use hublab_strategies::hub::Command;
 use hublab_strategies::{Entry, NodeId, Row, Time};

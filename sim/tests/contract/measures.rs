@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::observe::judge::Verdict;
 use hublab_sim::run::{Options, run};
 use hublab_sim::trace::event::DropReason;
+use hublab_sim::watch::judge::Verdict;
 
 use crate::lab::{Lab, Msg, S};
 

@@ -25,9 +25,9 @@ use std::time::Instant;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::oracle::{self, Oracle};
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
+use hublab_sim::watch::oracle::{self, Oracle};
 
 use flaws::LIST;
 use patient::{Base, Mutant};

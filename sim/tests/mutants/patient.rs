@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, Params, Refused};
-use hublab_sim::effects::Effects;
 use hublab_sim::generate::Family;
+use hublab_sim::node::effects::Effects;
 use hublab_sim::node::{Node, NodeInput};
 use hublab_sim::scenario::Scenario;
 use hublab_strategies::hub::{Command, Sizes};

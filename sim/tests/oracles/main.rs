@@ -9,10 +9,10 @@ mod quiet;
 mod safety;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::oracle::{self, Violation};
-use hublab_sim::report::Report;
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
+use hublab_sim::watch::oracle::{self, Violation};
 
 use puppet::Puppet;
 

@@ -1,7 +1,7 @@
 //! A strategy of one's own that panics.
 
 use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, Params, Refused};
-use hublab_sim::effects::Effects;
+use hublab_sim::node::effects::Effects;
 use hublab_sim::node::{Node, NodeInput};
 use hublab_strategies::NodeId;
 use hublab_strategies::hub::Sizes;

@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 
 use hublab_sim::campaign::signature::Signature;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::classify;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::oracle;
-use hublab_sim::report::Report;
+use hublab_sim::processhub;
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::{Action, Audience, Scenario, Style, render};
 use hublab_sim::shrink::{
     Budget, Ended, Failure, Progress, ShrinkError, Shrunk, Watcher, findings, shrink,
 };
+use hublab_sim::watch::judge::Verdict;
+use hublab_sim::watch::oracle;
 
 use fragile::Fragile;
 use noise::noisy;
@@ -133,7 +133,7 @@ fn noise_around_an_anomaly_vanishes() {
         let before = scenario.steps.len();
         assert!(before > 10);
         let signature = first_finding(&scenario, strategy, 1, oracle, &catalog);
-        let anomaly = classify::of_run(&scenario, strategy, 1, &signature, &catalog);
+        let anomaly = processhub::of_run(&scenario, strategy, 1, &signature, &catalog);
         let failure = Failure {
             anomaly,
             ..failure(&scenario, strategy, 1, &signature)
@@ -176,7 +176,7 @@ fn generated_failures(
         let found =
             findings(&scenario, strategy, seed, oracle::NAMES, catalog).expect("it can be run");
         for signature in found {
-            let anomaly = classify::of_run(&scenario, strategy, seed, &signature, catalog);
+            let anomaly = processhub::of_run(&scenario, strategy, seed, &signature, catalog);
             seen.entry((signature, anomaly)).or_insert(seed);
         }
     }
@@ -206,7 +206,7 @@ fn generated_failures_shrink_to_a_few_steps_that_fail_the_same_way() {
             if let Some(anomaly) = anomaly {
                 let seed = shrunk.seed;
                 let named =
-                    classify::of_run(&shrunk.scenario, strategy, seed, &signature, &catalog);
+                    processhub::of_run(&shrunk.scenario, strategy, seed, &signature, &catalog);
                 assert_eq!(named, Some(anomaly));
                 let size = (shrunk.after.steps, shrunk.after.nodes);
                 sizes.entry(anomaly).or_default().push(size);

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
+use hublab_sim::capsule::Build;
 use hublab_sim::scenario::{Scenario, Style, render};
-use hublab_sim::trace::capsule::Build;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

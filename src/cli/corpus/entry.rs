@@ -14,9 +14,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::signature::Signature;
-use hublab_sim::oracle::NO_CRASH;
-use hublab_sim::report::Report;
+use hublab_sim::run::report::Report;
 use hublab_sim::scenario::{Claim, Expectation, Scenario, Style, render};
+use hublab_sim::watch::oracle::NO_CRASH;
 use tempfile::NamedTempFile;
 
 const MARK: &str = "# signature: ";

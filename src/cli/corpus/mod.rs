@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::report::Report;
+use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run as simulate};
 use hublab_sim::scenario::{Scenario, load};
+use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::time::micros;
 
 use self::entry::{Entry, New, failures};

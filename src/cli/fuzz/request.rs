@@ -7,8 +7,8 @@ use hublab_sim::campaign::Campaign;
 use hublab_sim::campaign::catches::Shrinking;
 use hublab_sim::campaign::confirm::Confirm;
 use hublab_sim::campaign::trial::Source;
+use hublab_sim::capsule::Build;
 use hublab_sim::generate::Options;
-use hublab_sim::trace::capsule::Build;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::campaign::folder::FAILURES;

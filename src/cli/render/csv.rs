@@ -1,7 +1,7 @@
 //! Reports as lines of comma-separated values.
 
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::report::Report;
+use hublab_sim::run::report::Report;
+use hublab_sim::watch::judge::Verdict;
 
 /// The names of the columns.
 pub(in crate::cli) const HEADER: &str = "scenario,strategy,seed,verdict,digest,events,virtual_us,wall_us,\

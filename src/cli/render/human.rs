@@ -1,9 +1,9 @@
 //! A report for people: what happened, what was expected, what it cost, and how to see it again.
 
-use hublab_sim::observe::judge::Verdict;
-use hublab_sim::observe::timeline::Segment;
-use hublab_sim::report::{KindCounts, Report};
+use hublab_sim::run::report::{KindCounts, Report};
 use hublab_sim::scenario::Scenario;
+use hublab_sim::watch::judge::Verdict;
+use hublab_sim::watch::timeline::Segment;
 use hublab_strategies::Time;
 
 use super::csv::verdict;
@@ -220,7 +220,7 @@ fn expectations(report: &Report) -> Vec<String> {
         .map(|judgement| judgement.claim.len())
         .max()
         .unwrap_or(0);
-    let line = |judgement: &hublab_sim::observe::judge::Judgement| {
+    let line = |judgement: &hublab_sim::watch::judge::Judgement| {
         let word = style::verdict(
             judgement.verdict,
             format_args!("{:<4}", verdict(judgement.verdict)),

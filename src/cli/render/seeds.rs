@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hublab_sim::metric;
-use hublab_sim::report::Report;
+use hublab_sim::run::report::Report;
 
 use super::number::grouped;
 use super::style;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::observe::judge::Verdict;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Payload, Sink};
+use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::{ChildId, NodeId, Row};
 
 use super::{Outcome, Registries, RowForm, SEEDS, Vector};

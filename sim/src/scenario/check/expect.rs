@@ -6,8 +6,8 @@ use hublab_strategies::{NodeId, Time};
 
 use super::timeline::Timeline;
 use super::{Sink, latest, order_problem, shown_duration};
+use crate::model::{Action, After, Claim, NodeIx, Scenario, When};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::{Action, After, Claim, NodeIx, Scenario, When};
 use crate::scenario::read::ExpectSites;
 use crate::scenario::suggest;
 

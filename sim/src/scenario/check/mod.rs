@@ -11,8 +11,8 @@ mod timeline;
 use std::time::Duration;
 
 use super::diagnostic::Problem;
-use super::model::{Action, NodeIx, Scenario, Step, When};
 use super::read::{Sites, StepSites, shown_duration};
+use crate::model::{Action, NodeIx, Scenario, Step, When};
 use timeline::Timeline;
 
 /// Where problems go.

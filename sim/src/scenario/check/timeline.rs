@@ -6,8 +6,8 @@ use std::time::Duration;
 use miette::SourceSpan;
 
 use super::{Sink, bounds, order_problem, shown_when};
+use crate::model::{Action, NodeIx, Scenario, When};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::{Action, NodeIx, Scenario, When};
 use crate::scenario::read::{Named, Sites};
 use crate::scenario::suggest;
 

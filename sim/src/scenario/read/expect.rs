@@ -7,11 +7,11 @@ use super::syntax::Value;
 use super::table::Table;
 use super::{ExpectSites, Reader};
 use crate::metric;
-use crate::oracle;
+use crate::model::{After, Claim, Expectation};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::{After, Claim, Expectation};
 use crate::scenario::shape::{CONVERGED, ENTRY, EXPECT, METRIC, REGISTRY};
 use crate::scenario::suggest;
+use crate::watch::oracle;
 
 const AFTER: &[(&str, After)] = &[("last_step", After::LastStep), ("heal", After::Heal)];
 

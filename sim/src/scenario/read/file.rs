@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use super::Reader;
 use super::syntax::Value;
 use super::table::Table;
+use crate::model::{Cluster, Network, Run, Scenario};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::{Cluster, Network, Run, Scenario};
 use crate::scenario::shape::{CLUSTER, FILE, NETWORK, RUN};
 use crate::scenario::suggest;
 

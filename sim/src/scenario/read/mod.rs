@@ -29,9 +29,9 @@ pub(super) use value::shown_duration;
 
 use super::check;
 use super::diagnostic::{PROBLEMS_MAX, Problem, Problems};
-use super::model::{NodeIx, Scenario};
 use super::text::Text;
 use crate::catalog::Catalog;
+use crate::model::{NodeIx, Scenario};
 use nodes::Nodes;
 
 /// Reads and checks a file.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Reader;
 use super::syntax::Value;
 use super::table::Table;
+use crate::model::{Latency, LinkChange, LinkParams, Network, Order};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::{Latency, LinkChange, LinkParams, Network, Order};
 use crate::scenario::shape::{BIMODAL, EXPONENTIAL, LATENCY, LINK, LOGNORMAL, Shape};
 
 const ORDERS: &[(&str, Order)] = &[("fifo", Order::Fifo), ("any", Order::Any)];

@@ -9,8 +9,8 @@ use toml::de::DeValue;
 use super::Reader;
 use super::syntax::Value;
 use super::table::Table;
+use crate::model::NodeIx;
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::NodeIx;
 use crate::scenario::suggest;
 
 /// The most nodes of a scenario.

@@ -5,7 +5,7 @@ use hublab_strategies::{ChildId, Entry, NodeId, Pid};
 use super::Reader;
 use super::syntax::Value;
 use super::table::Table;
-use crate::scenario::model::{RawRequest, RawRow};
+use crate::model::{RawRequest, RawRow};
 use crate::scenario::shape::{PID_UPDATE, ROW, UNREGISTER};
 
 impl<'t> Reader<'_> {

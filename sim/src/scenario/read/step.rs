@@ -6,10 +6,8 @@ use toml::de::DeValue;
 use super::syntax::Value;
 use super::table::Table;
 use super::{Named, Reader, StepSites};
+use crate::model::{Action, Audience, Children, ClockChange, InFlight, NodeIx, Step, When};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::{
-    Action, Audience, Children, ClockChange, InFlight, NodeIx, Step, When,
-};
 use crate::scenario::shape::{
     BROADCAST, CLOCK, CUT, LINK, NODES, PARTITION, PROPAGATE, REQUEST, RESTART_CHILD, ROW, ROWS,
     START_CHILDREN, STEP, STOP_CHILDREN, SYNC, VIEW,

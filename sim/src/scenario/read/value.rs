@@ -9,8 +9,8 @@ use toml::de::DeValue;
 
 use super::Reader;
 use super::syntax::Value;
+use crate::model::When;
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::model::When;
 use crate::scenario::suggest;
 
 /// The longest name, in characters: bounds what counted children can take.

@@ -11,7 +11,7 @@ use hublab_strategies::{NodeId, Time};
 use serde_json::Value as Json;
 
 use self::toml::{Pairs, list, quoted};
-use super::model::{Cluster, Latency, LinkParams, Network, NodeIx, Order, Run, Scenario, Step};
+use crate::model::{Cluster, Latency, LinkParams, Network, NodeIx, Order, Run, Scenario, Step};
 
 /// How much a rendered file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

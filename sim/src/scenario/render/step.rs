@@ -6,7 +6,7 @@ use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Time};
 
 use super::toml::{Pairs, list, quoted};
 use super::{Nodes, duration, duration_text, integer, latency, order};
-use crate::scenario::model::{
+use crate::model::{
     Action, After, Audience, Children, Claim, ClockChange, Expectation, InFlight, LinkChange,
     RawRequest, RawRow, When,
 };

@@ -4,9 +4,7 @@ use std::mem::{replace, take};
 
 use hublab_strategies::Metadata;
 
-use crate::scenario::model::{
-    Action, Audience, Children, InFlight, LinkChange, RawRequest, Scenario,
-};
+use crate::model::{Action, Audience, Children, InFlight, LinkChange, RawRequest, Scenario};
 use crate::shrink::parts;
 use crate::shrink::search::{Edit, Search};
 

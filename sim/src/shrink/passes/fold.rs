@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::scenario::model::{Action, Children, Scenario, Step, When};
+use crate::model::{Action, Children, Scenario, Step, When};
 use crate::shrink::mend::instant;
 use crate::shrink::parts;
 use crate::shrink::search::{Edit, Search};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hublab_strategies::{ChildId, NodeId, Pid};
 
-use crate::scenario::model::{Action, Children, RawRequest, Scenario};
+use crate::model::{Action, Children, RawRequest, Scenario};
 use crate::shrink::parts;
 use crate::shrink::search::{Edit, Search};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::names::SEEDS;
 use super::numbers::rounded_above_zero;
-use crate::scenario::model::{Action, Latency, LinkChange, LinkParams, Network, Order, Scenario};
+use crate::model::{Action, Latency, LinkChange, LinkParams, Network, Order, Scenario};
 use crate::shrink::search::{Edit, Search};
 
 /// A change of the network as a whole.

@@ -6,7 +6,7 @@ use hublab_strategies::time::{format_duration, parse_duration};
 use serde_json::Value;
 
 use super::numbers::rounded_above_zero;
-use crate::scenario::model::{Cluster, Scenario};
+use crate::model::{Cluster, Scenario};
 use crate::shrink::search::{Edit, Search, last_step};
 
 /// A duration of `[cluster]`.

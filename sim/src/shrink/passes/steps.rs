@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hublab_strategies::ChildId;
 
-use crate::scenario::model::{Children, NodeIx, Scenario};
+use crate::model::{Children, NodeIx, Scenario};
 use crate::shrink::parts;
 use crate::shrink::search::{Edit, Search};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::numbers::{down, rounded, rounded_above_zero, up};
-use crate::scenario::model::{Action, ClockChange, Scenario, When};
+use crate::model::{Action, ClockChange, Scenario, When};
 use crate::shrink::mend::instant;
 use crate::shrink::search::{Edit, Search};
 

@@ -4,7 +4,7 @@ use hublab_strategies::Row;
 use serde_json::{Map, Value, json};
 
 use super::{Names, change_name, change_pid, down, kind_of, timer};
-use crate::scenario::model::NodeIx;
+use crate::model::NodeIx;
 use crate::trace::event::{Event, KindIx, Payload, StopReason};
 
 impl Names {

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use hublab_strategies::{Change, Metadata, NodeId, Row};
 
 use super::{Names, change_name, change_pid, down, printable, timer};
-use crate::scenario::model::NodeIx;
+use crate::model::NodeIx;
 use crate::trace::event::{Event, KindIx, Payload, StopReason};
 
 impl Names {

@@ -12,9 +12,8 @@ use hublab_strategies::{Change, DownReason, NodeId, TimerKey};
 pub use filter::Filter;
 pub(crate) use line::RowText;
 
-use super::capsule::{Footer, Header};
 use super::event::{Event, KindIx, Payload, WORLD};
-use crate::scenario::model::NodeIx;
+use crate::model::NodeIx;
 
 /// The names of all kinds of events, as [`kind_of`] gives them.
 pub const EVENT_KINDS: [&str; 22] = [
@@ -88,13 +87,10 @@ impl Names {
         }
     }
 
-    /// All names of a capsule.
+    /// All names of a run that is over: its nodes, and the kinds of messages it sent.
     #[must_use]
-    pub fn of_capsule(header: &Header, footer: &Footer) -> Self {
-        Self {
-            nodes: header.nodes.clone(),
-            kinds: footer.kinds.clone(),
-        }
+    pub fn new(nodes: Vec<NodeId>, kinds: Vec<String>) -> Self {
+        Self { nodes, kinds }
     }
 
     /// Takes in an event that may say what a number stands for.

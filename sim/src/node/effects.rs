@@ -1,0 +1,150 @@
+//! [`Effects`]: the simulated runtime of one step. It answers questions at once and keeps a list
+//! of what the node wants; the engine performs the list after the step, in call order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use hublab_strategies::name::NameHasher;
+use hublab_strategies::{
+    Channel, ChildSpec, Event, Message, Metadata, NodeId, Pid, Runtime, Time, TimerKey, WallTime,
+};
+
+use crate::model::NodeIx;
+use crate::node::Packet;
+use crate::node::clock::WallClock;
+use crate::stream::Stream;
+
+/// One wish of a node.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send to the recipients `start..end` of [`Wishes::recipients`].
+    Send {
+        /// First recipient.
+        start: u32,
+        /// Behind the last one.
+        end: u32,
+        /// What.
+        packet: Arc<Packet>,
+    },
+    /// Send to every node that can be addressed.
+    Announce(Arc<Packet>),
+    /// Set or replace a timer.
+    SetTimer(TimerKey, Duration),
+    /// Cancel a timer.
+    CancelTimer(TimerKey),
+    /// Start a child.
+    StartChild(ChildSpec, Pid, Metadata),
+    /// Stop a child.
+    StopChild(Pid),
+    /// Something to record.
+    Emit(Event),
+}
+
+/// The buffers of a step, kept from step to step.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// The wishes in call order.
+    pub effects: Vec<Effect>,
+    /// The recipients of all sends, one list behind the other; `None` for a name that no node of
+    /// the file has.
+    pub recipients: Vec<Option<NodeIx>>,
+}
+
+/// The runtime that a node sees during one step.
+#[derive(Debug)]
+pub struct Effects<'a> {
+    now: Time,
+    clock: &'a WallClock,
+    hops: u32,
+    stream: &'a mut Stream,
+    positions: &'a Positions,
+    wishes: &'a mut Wishes,
+}
+
+/// Where each node stands in the file. Only ever asked by name.
+pub type Positions = HashMap<NodeId, NodeIx, NameHasher>;
+
+impl<'a> Effects<'a> {
+    /// The runtime for a step at `now`. `hops` is the number of messages that led here.
+    pub(crate) fn new(
+        now: Time,
+        clock: &'a WallClock,
+        hops: u32,
+        stream: &'a mut Stream,
+        positions: &'a Positions,
+        wishes: &'a mut Wishes,
+    ) -> Self {
+        Self {
+            now,
+            clock,
+            hops,
+            stream,
+            positions,
+            wishes,
+        }
+    }
+
+    /// Records a branch worth counting.
+    pub fn mark(&mut self, name: &'static str) {
+        self.wishes.effects.push(Effect::Emit(Event::Mark(name)));
+    }
+}
+
+impl<M: Message> Runtime<M> for Effects<'_> {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn wall_clock(&self) -> WallTime {
+        self.clock.read(self.now)
+    }
+
+    fn random(&mut self) -> u64 {
+        self.stream.next_draw()
+    }
+
+    fn send(&mut self, to: &[NodeId], channel: Channel, message: M) {
+        if to.is_empty() {
+            return;
+        }
+        let index = |len: usize| u32::try_from(len).expect("a step sends to fewer than 2^32 nodes");
+        let start = index(self.wishes.recipients.len());
+        let positions = to.iter().map(|node| self.positions.get(node).copied());
+        self.wishes.recipients.extend(positions);
+        let end = index(self.wishes.recipients.len());
+        let packet = Packet::new(channel, message, self.hops + 1);
+        self.wishes
+            .effects
+            .push(Effect::Send { start, end, packet });
+    }
+
+    fn announce(&mut self, channel: Channel, message: M) {
+        let packet = Packet::new(channel, message, self.hops + 1);
+        self.wishes.effects.push(Effect::Announce(packet));
+    }
+
+    fn set_timer(&mut self, key: TimerKey, delay: Duration) {
+        self.wishes.effects.push(Effect::SetTimer(key, delay));
+    }
+
+    fn cancel_timer(&mut self, key: TimerKey) {
+        self.wishes.effects.push(Effect::CancelTimer(key));
+    }
+
+    fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, metadata: &Metadata) {
+        self.wishes.effects.push(Effect::StartChild(
+            spec.clone(),
+            pid.clone(),
+            metadata.clone(),
+        ));
+    }
+
+    fn stop_child(&mut self, pid: &Pid) {
+        self.wishes.effects.push(Effect::StopChild(pid.clone()));
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.wishes.effects.push(Effect::Emit(event));
+    }
+}

@@ -1,0 +1,166 @@
+//! Anomalies of who belongs to the cluster, and of what a row says of several nodes at once.
+
+use hublab_strategies::TimerKey;
+
+use super::case::{Case, Defect, is_request};
+use super::log::Fate;
+use crate::model::NodeIx;
+use crate::trace::event::{EventId, Payload};
+
+/// A5: a message put in an entry of a node outside the observer's view: one that had been removed,
+/// or that stopped without ever having been in it, or that is still unknown.
+pub(super) fn a5(case: &Case<'_>) -> bool {
+    if !matches!(case.defect, Defect::Ghost | Defect::Foreign | Defect::Pid) {
+        return false;
+    }
+    let (Some(made), Some(message)) = (case.made, case.message()) else {
+        return false;
+    };
+    if message.kind == "hub.children" || case.log.is_member(case.observer, case.owner, made) {
+        return false;
+    }
+    let booted = case.log.boot_at(case.observer, made);
+    let was_member = booted.is_some_and(|boot| {
+        case.log
+            .was_member(case.observer, case.owner, boot.from, made)
+    });
+    was_member || !case.is_owner_running() || case.defect == Defect::Foreign
+}
+
+/// A8: the owner hosts nothing, and its snapshots are suppressed, for none of them ever had a child
+/// in this incarnation.
+pub(super) fn a8(case: &Case<'_>) -> bool {
+    case.defect == Defect::Ghost
+        && case.dead.is_some()
+        && case.is_owner_running()
+        && !case.log.has_latched(case.owner, case.at)
+        && case.is_member()
+}
+
+/// A9: the row has one place for metadata, and shows those of another replica or of an earlier
+/// process.
+pub(super) fn a9(case: &Case<'_>) -> bool {
+    let (Defect::Metadata, Some(shown)) = (case.defect, case.shown) else {
+        return false;
+    };
+    let given = |node: NodeIx| {
+        let lives = case.log.lives(node, case.child).iter();
+        lives
+            .into_iter()
+            .any(|life| life.started < case.at && life.metadata == shown.metadata)
+    };
+    case.log.nodes().any(given)
+}
+
+/// A14: a request of a connected node that is not in the observer's view was handled.
+pub(super) fn a14(case: &Case<'_>) -> bool {
+    let (Some(made), Some(message)) = (case.made, case.message_of_owner(&["pubsub.requests"]))
+    else {
+        return false;
+    };
+    case.defect == Defect::Foreign
+        && !case.log.is_member(case.observer, case.owner, made)
+        && case
+            .owner_booted()
+            .is_some_and(|booted| message.sent > booted)
+}
+
+/// M1: one of the two went down and came back, or their connection did, and the other's view never
+/// noticed: what was said meanwhile is not said again.
+pub(super) fn m1(case: &Case<'_>) -> bool {
+    case.lacks_rounds_of_owner()
+        && (observer_came_back(case) || owner_came_back(case) || connection_came_back(case))
+}
+
+/// The observer restarted with an empty registry, and stayed a member for the owner.
+fn observer_came_back(case: &Case<'_>) -> bool {
+    let (Some(life), Some(boot)) = (case.life, case.log.boot_at(case.observer, case.at)) else {
+        return false;
+    };
+    let Some(stopped) = case.log.stopped_before(case.observer, boot.from) else {
+        return false;
+    };
+    case.defect == Defect::Absent
+        && case.made.is_none()
+        && life.started < boot.from
+        && case
+            .log
+            .stayed_member(case.owner, case.observer, stopped, case.at)
+}
+
+/// The owner restarted and hosts something by now, and stayed a member for the observer.
+fn owner_came_back(case: &Case<'_>) -> bool {
+    let (Some(shown), Some(ended)) = (case.dead, case.dead.and_then(|life| life.ended)) else {
+        return false;
+    };
+    matches!(case.defect, Defect::Ghost | Defect::Pid)
+        && case.is_of_former_life()
+        && case.is_owner_running()
+        && shown.started < ended
+        && !case.is_made_late()
+        && case
+            .log
+            .stayed_member(case.observer, case.owner, ended, case.at)
+}
+
+/// The connection was lost and is back, both stayed members of each other, and the news of the
+/// change were lost or not sent meanwhile.
+fn connection_came_back(case: &Case<'_>) -> bool {
+    let Some(told) = lost_news(case) else {
+        return false;
+    };
+    let reconnected = |of: NodeIx, peer: NodeIx| {
+        let mut news = case.log.connection_news(of, peer, (told, case.at));
+        news.any(|event| matches!(event.payload, Payload::PeerUp { .. }))
+    };
+    (reconnected(case.observer, case.owner) || reconnected(case.owner, case.observer))
+        && case
+            .log
+            .stayed_member(case.owner, case.observer, told, case.at)
+}
+
+/// The event whose news the observer never got although its owner tells, or would tell, everyone
+/// connected; `None` if they arrived or nobody was to be told.
+pub(super) fn lost_news(case: &Case<'_>) -> Option<EventId> {
+    let changed = case.truth_since();
+    let cause = case.log.cause(changed);
+    let is_stop_of_node = |event: EventId| {
+        let event = case.log.event(event);
+        event.is_some_and(|event| matches!(event.payload, Payload::Stopped(_)))
+    };
+    if changed == 0 || is_stop_of_node(cause) || case.has_heard(cause, case.at) {
+        return None;
+    }
+    let mut sent = case.log.sent_for(cause);
+    let direct = sent.find(|(event, to, kind)| {
+        event.node == case.owner && *to == case.observer && is_request(kind)
+    });
+    let is_lost = match direct {
+        Some((event, _, _)) => matches!(case.log.fate(event, case.at), Fate::Lost(_)),
+        None => !case.log.is_connected(case.owner, case.observer, changed),
+    };
+    is_lost.then_some(changed)
+}
+
+/// M3: since the view last changed announcements keep coming, and each sets the debounce anew.
+pub(super) fn m3(case: &Case<'_>) -> bool {
+    let never_joins = |of: NodeIx, node: NodeIx| {
+        if case.log.is_member(of, node, case.at) || case.log.boot_at(node, case.at).is_none() {
+            return false;
+        }
+        let window = (case.log.view_since(of, case.at), case.at);
+        let announced: Vec<EventId> = case
+            .log
+            .handled(of, window)
+            .filter(|message| message.kind == "hub.discovery" && message.from == node)
+            .map(|message| message.handled)
+            .collect();
+        let flushed = case
+            .log
+            .timers(of, TimerKey::Debounce, window)
+            .any(|flush| announced.first().is_some_and(|first| flush > *first));
+        announced.len() >= 2 && !flushed
+    };
+    case.defect != Defect::Metadata
+        && (never_joins(case.observer, case.owner) || never_joins(case.owner, case.observer))
+}

@@ -1,0 +1,388 @@
+//! Failures by name: which anomaly of [`crate::processhub::anomaly::LIST`] a run shows.
+//!
+//! A failure is an oracle's complaint about a node's view at an instant. Its *cases* are the
+//! entries of that view, or the lack of them, that differ from the truth. Each anomaly has a
+//! predicate over a case and the trace: which message or timer made the row what it is, what that
+//! carried, who was a member of what, and what did not come since. The first predicate that holds
+//! names the failure; a failure that none explains has no name, as a bug that is not one of the
+//! known anomalies should have.
+//!
+//! A predicate looks for the mechanism, not for the steps of a scenario: it holds on any run in
+//! which that mechanism is at work. Predicates about one message that made the row (`MADE`) come
+//! first, then those about what keeps it wrong (`KEPT`); within each group the more specific one
+//! is in front. An oracle that complains of a change asks only the first group.
+//!
+//! It is meant for shrunk runs, where there is little else to see. On other runs it is a hint: it
+//! names the first case that has a name, and another cause may hide behind it.
+
+pub mod anomaly;
+mod case;
+mod late;
+mod log;
+mod members;
+mod messages;
+mod rounds;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hublab_strategies::{ChildId, NodeId};
+
+use crate::campaign::signature::Signature;
+use crate::catalog::Catalog;
+use crate::model::{Claim, Expectation, NodeIx, Scenario};
+use crate::run::report::Report;
+use crate::run::{Options, run};
+use crate::scenario::resolve::resolve;
+use crate::trace::event::{Event, Payload};
+use crate::trace::recorder::Sink;
+use crate::watch::facts::raw_children;
+use crate::watch::oracle::{CLOCK_INDEPENDENCE, Violation};
+
+use case::{Case, Defect};
+use log::Log;
+
+/// The most events of a run that is looked at; a longer one gets no name. Looking takes longer than
+/// the run: at this size a second or two, well within the wall-clock limit of a campaign's run.
+pub const EVENTS_MAX: usize = 200_000;
+
+/// The most cases of one failure that are looked at.
+const CASES_MAX: usize = 64;
+
+type Rule = (&'static str, fn(&Case<'_>) -> bool);
+
+/// What one message did to a row. In the order in which they are asked.
+const MADE: &[Rule] = &[
+    ("G6", late::g6),
+    ("G5", late::g5),
+    ("M4", late::m4),
+    ("A14", members::a14),
+    ("A5", members::a5),
+    ("A1", late::a1),
+    ("A3", late::a3),
+    ("A2", late::a2),
+    ("G10", late::g10),
+    ("A4", late::a4),
+    ("A6", late::a6_brought),
+    ("A9", members::a9),
+];
+
+/// What keeps a view wrong. What came and was refused goes before what never came.
+const KEPT: &[Rule] = &[
+    ("A8", members::a8),
+    ("M3", members::m3),
+    ("A7", rounds::a7),
+    ("G11", rounds::g11),
+    ("M1", members::m1),
+    ("A6", late::a6_left),
+    ("G9", rounds::g9),
+    ("G1", rounds::g1),
+    ("M2", rounds::m2),
+    ("G8", rounds::g8),
+    ("G7", rounds::g7),
+    ("A10", rounds::a10),
+];
+
+/// Which cases and which predicates a failure calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Entries that changed in the instant of the failure, and who made them so.
+    Changes,
+    /// The node's own entries that another one changed: only [`late::g6`] explains that.
+    Own,
+    /// Whatever is wrong in the view at the end of that instant, and why it is.
+    View,
+    /// [`Self::View`], where the clocks are to blame.
+    Clocks,
+    /// No entry is at fault.
+    Nothing,
+}
+
+impl Scope {
+    /// That of an oracle; the claims of files are about views.
+    fn of(oracle: &str) -> Self {
+        match oracle {
+            "no_false_absence" | "no_resurrection" | "metadata_agreement" | "own_truth" => {
+                Self::Changes
+            }
+            "single_writer" => Self::Own,
+            "no_crash" | "bounded_state" | "stability" | "unique_entry" | "no_invention" => {
+                Self::Nothing
+            }
+            CLOCK_INDEPENDENCE => Self::Clocks,
+            _ => Self::View,
+        }
+    }
+
+    fn rules(self) -> impl Iterator<Item = &'static Rule> {
+        let (made, kept): (&[Rule], &[Rule]) = match self {
+            Self::Changes | Self::Own => (MADE, &[]),
+            Self::View | Self::Clocks => (MADE, KEPT),
+            Self::Nothing => (&[], &[]),
+        };
+        let is_asked = move |(id, _): &&Rule| match self {
+            Self::Changes | Self::View => true,
+            Self::Own => *id == "G6",
+            Self::Clocks => matches!(*id, "A7" | "G11"),
+            Self::Nothing => false,
+        };
+        made.iter().chain(kept).filter(is_asked)
+    }
+}
+
+/// A failure by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The id of the anomaly.
+    pub id: &'static str,
+    /// Whose view shows it.
+    pub observer: NodeIx,
+    /// The node that the entry is about.
+    pub owner: NodeIx,
+    /// The child that the entry is about.
+    pub child: ChildId,
+    /// Since when the entry is not as it should be, in microseconds.
+    pub from_us: u64,
+    /// When it was right again; `None` if it is not by the end of the trace.
+    pub until_us: Option<u64>,
+}
+
+/// The failures of one run by name. Costs one pass over the trace, whatever is asked of it.
+pub struct Classifier<'a>(Log<'a>);
+
+impl std::fmt::Debug for Classifier<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Classifier").field(&self.0.strategy).finish()
+    }
+}
+
+impl<'a> Classifier<'a> {
+    /// Reads the whole trace of a run of a resolved scenario; `None` if its beginning is missing.
+    #[must_use]
+    pub fn new(scenario: &'a Scenario, strategy: &'a str, trace: &'a [Event]) -> Option<Self> {
+        Log::new(scenario, strategy, trace).map(Self)
+    }
+
+    /// The name of one failure of the run; `None` if no predicate holds.
+    #[must_use]
+    pub fn name(&self, violation: &Violation) -> Option<Named> {
+        let rules: Vec<&Rule> = Scope::of(&violation.oracle).rules().collect();
+        cases(&self.0, violation).iter().find_map(|case| {
+            let (id, _) = rules.iter().find(|(_, holds)| holds(case))?;
+            let time = |event| self.0.event(event).map(|event| event.at.0);
+            Some(Named {
+                id,
+                observer: case.observer,
+                owner: case.owner,
+                child: case.child.clone(),
+                from_us: time(case.since()).unwrap_or(0),
+                until_us: case.until().and_then(time),
+            })
+        })
+    }
+}
+
+/// The id of the anomaly behind one failure of a run; `None` if no predicate holds.
+///
+/// `scenario` is resolved, `trace` the whole trace of its run, and `violation` one of the
+/// violations in its report.
+#[must_use]
+pub fn classify(
+    scenario: &Scenario,
+    strategy: &str,
+    violation: &Violation,
+    trace: &[Event],
+) -> Option<&'static str> {
+    let named = Classifier::new(scenario, strategy, trace)?.name(violation)?;
+    Some(named.id)
+}
+
+/// Runs a scenario again and classifies its first failure of that signature; `None` as well if
+/// there is none, or if the run has more than [`EVENTS_MAX`] events.
+///
+/// It costs one run with a trace in memory, and about as much again to read it.
+#[must_use]
+pub fn of_run(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    signature: &Signature,
+    catalog: &Catalog,
+) -> Option<&'static str> {
+    let mut scenario = resolve(scenario, seed, catalog);
+    scenario.expectations.push(Expectation {
+        strategy: None,
+        claim: Claim::Always(signature.oracle.clone()),
+        line: 0,
+    });
+    let (report, trace) = trace_of(&scenario, strategy, seed, catalog)?;
+    let violation = failure(&report, signature)?;
+    classify(&scenario, strategy, &violation, &trace)
+}
+
+/// The first violation of a signature. A failed expectation about convergence stands for whatever
+/// is wrong at the end.
+fn failure(report: &Report, signature: &Signature) -> Option<Violation> {
+    let mut violations = report.violations.iter();
+    let found = violations.find(|found| Signature::of(&report.strategy, found) == *signature);
+    let at_end = || Violation {
+        oracle: signature.oracle.clone(),
+        at_us: report.virtual_us,
+        node: String::new(),
+        detail: String::new(),
+        defect: String::new(),
+        cause: String::new(),
+    };
+    let is_claim = Signature::all(report).contains(signature);
+    found.cloned().or_else(|| is_claim.then(at_end))
+}
+
+/// One run with its trace; `None` if it cannot be run, or has more than [`EVENTS_MAX`] events.
+fn trace_of(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+) -> Option<(Report, Vec<Event>)> {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let options = Options {
+        sinks: vec![Box::new(Collector(Arc::clone(&events)))],
+        ..Options::default()
+    };
+    let report = run(scenario, strategy, seed, catalog, options).ok()?.report;
+    let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
+    (events.len() <= EVENTS_MAX).then_some((report, events))
+}
+
+/// Keeps the trace, up to one event more than are looked at.
+struct Collector(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Collector {
+    fn event(&mut self, event: &Event) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() <= EVENTS_MAX {
+            events.push(event.clone());
+        }
+    }
+}
+
+/// The cases of a failure, at its node or, if it names none, at all of them.
+fn cases<'a>(log: &'a Log<'a>, violation: &Violation) -> Vec<Case<'a>> {
+    let observers: Vec<NodeIx> = match log.position(&NodeId::new(&violation.node)) {
+        Some(node) => vec![node],
+        None => log.nodes().collect(),
+    };
+    let raw = raw_children(log.scenario);
+    let mut all = Vec::new();
+    let scope = Scope::of(&violation.oracle);
+    for observer in &observers {
+        match scope {
+            Scope::Changes | Scope::Own => changed(log, *observer, violation, &mut all),
+            Scope::View | Scope::Clocks => standing(log, *observer, violation, &mut all),
+            Scope::Nothing => {}
+        }
+    }
+    let is_compared = |case: &Case<'_>| {
+        let is_about_rows = scope == Scope::Own || violation.oracle == "membership_containment";
+        is_about_rows || !raw.contains(case.child)
+    };
+    all.retain(|case| is_compared(case) && is_meant(case, violation));
+    let is_of_cause = |case: &&Case<'a>| match violation.cause.strip_prefix("deliver ") {
+        Some(kind) => case.message().is_some_and(|message| message.kind == kind),
+        None => !violation.cause.is_empty() || case.made.is_none(),
+    };
+    let of_cause: Vec<_> = all.iter().filter(is_of_cause).copied().collect();
+    let mut meant = if of_cause.is_empty() { all } else { of_cause };
+    meant.truncate(CASES_MAX);
+    meant
+}
+
+/// The entries that changed at a node in the instant of a failure.
+fn changed<'a>(log: &'a Log<'a>, observer: NodeIx, violation: &Violation, all: &mut Vec<Case<'a>>) {
+    for event in log.during(violation.at_us) {
+        let Payload::Row {
+            child,
+            before,
+            after,
+        } = &event.payload
+        else {
+            continue;
+        };
+        if event.node != observer {
+            continue;
+        }
+        for owner in log.nodes() {
+            let entry = |row: &'a Option<Box<hublab_strategies::Row>>| {
+                log::shown(row.as_deref()?, log.name(owner))
+            };
+            let (before, after) = (entry(before), entry(after));
+            if before == after {
+                continue;
+            }
+            let subject = (child, owner);
+            let case = match violation.oracle.as_str() {
+                "metadata_agreement" => Some(Case::new(
+                    log,
+                    event.id,
+                    observer,
+                    subject,
+                    Defect::Metadata,
+                )),
+                // Whatever the message did to the node's own entry, it had no business there.
+                "single_writer" if owner == observer => Some(
+                    Case::defect_at(log, event.id, observer, subject).unwrap_or_else(|| {
+                        Case::new(log, event.id, observer, subject, Defect::Foreign)
+                    }),
+                ),
+                _ => Case::defect_at(log, event.id, observer, subject),
+            };
+            all.extend(case);
+        }
+    }
+}
+
+/// What is wrong at a node at the end of the instant of a failure.
+fn standing<'a>(
+    log: &'a Log<'a>,
+    observer: NodeIx,
+    violation: &Violation,
+    all: &mut Vec<Case<'a>>,
+) {
+    let at = log.last_at(violation.at_us);
+    if log.boot_at(observer, at).is_none() {
+        return;
+    }
+    for child in log.children() {
+        for owner in log.nodes() {
+            let is_foreign = violation.oracle == "membership_containment"
+                && log.shown_at(observer, child, owner, at).is_some()
+                && !log.is_member(observer, owner, at);
+            all.extend(if is_foreign {
+                Some(Case::new(
+                    log,
+                    at,
+                    observer,
+                    (child, owner),
+                    Defect::Foreign,
+                ))
+            } else {
+                Case::defect_at(log, at, observer, (child, owner))
+            });
+        }
+    }
+}
+
+/// Whether a case is of the kind that the failure is about.
+fn is_meant(case: &Case<'_>, violation: &Violation) -> bool {
+    let oracle = violation.oracle.as_str();
+    if oracle == "membership_containment" {
+        return case.defect == Defect::Foreign;
+    }
+    match (violation.defect.as_str(), case.defect) {
+        // What was replaced by something else is gone as well.
+        ("absent", defect) => matches!(defect, Defect::Absent | Defect::Pid),
+        ("ghost", defect) => matches!(defect, Defect::Ghost | Defect::Foreign | Defect::Pid),
+        ("wrong", defect) => matches!(defect, Defect::Pid | Defect::Foreign),
+        ("wrong metadata", defect) => defect == Defect::Metadata,
+        (_, _) => true,
+    }
+}

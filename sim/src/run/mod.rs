@@ -1,0 +1,323 @@
+//! One run: a scenario, a strategy and a seed in; a report out.
+
+pub mod report;
+mod twin;
+
+use std::cell::RefCell;
+use std::future::{Future, Ready};
+use std::rc::Rc;
+use std::time::Instant;
+
+use madsim::runtime::Runtime;
+use madsim::task::{JoinHandle, spawn_local};
+
+use crate::catalog::Catalog;
+use crate::engine::{Engine, Finished};
+use crate::model::Scenario;
+use crate::run::report::{Messages, Report};
+use crate::run::twin::{Twin, judge_clock_independence, twin};
+use crate::scenario::resolve::resolve;
+use crate::simulation::Simulation;
+use crate::trace::Event;
+use crate::trace::recorder::{Recorder, Sink};
+use crate::watch::Observers;
+use crate::watch::judge::{Judgement, Verdict};
+use crate::watch::oracle::Oracle;
+use crate::world::{Stepping, with_runtime};
+
+/// The events after which a run is ended as `inconclusive`, unless asked otherwise.
+pub const EVENT_BUDGET: u64 = 50_000_000;
+
+/// How to run.
+pub struct Options {
+    /// How madsim's clock follows the run's; the trace is the same.
+    pub stepping: Stepping,
+    /// The most events; default [`EVENT_BUDGET`].
+    pub budget: u64,
+    /// Who listens to the trace beside the digest and the books.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Oracles beside those that the file names.
+    pub oracles: Vec<Box<dyn Oracle>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            stepping: Stepping::Slice,
+            budget: EVENT_BUDGET,
+            sinks: Vec::new(),
+            oracles: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("stepping", &self.stepping)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a run could not begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The catalog has no such strategy.
+    #[error("unknown strategy `{0}`")]
+    UnknownStrategy(String),
+    /// The strategy refused a parameter.
+    #[error("strategy.{strategy}.{key}: {reason}")]
+    Refused {
+        /// The strategy.
+        strategy: String,
+        /// The parameter.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Run {
+    /// What it came to.
+    pub report: Report,
+    /// Its last 1,000 events.
+    pub last_events: Vec<Event>,
+}
+
+/// Runs a scenario with a strategy of the catalog and a seed.
+///
+/// # Errors
+/// The strategy is unknown or refuses its parameters; nothing has run.
+///
+/// # Panics
+/// Only for a bug of the simulator itself. A panic of a strategy is a verdict.
+pub fn run(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+    options: Options,
+) -> Result<Run, RunError> {
+    let no_job = None::<fn(Simulation) -> Ready<()>>;
+    launch(scenario, strategy, seed, catalog, options, no_job).map(|(run, _)| run)
+}
+
+/// [`run`], with a job that runs beside it in the same world: it may wait for instants, put
+/// commands into nodes, learn of nodes that stop, and spawn tasks of its own. The run goes on to
+/// its end whenever the job ends; the second value is the job's, if it ended by then.
+///
+/// The job begins when the nodes of `start` have booted, before anything else has happened. It
+/// and its tasks must not wait on anything outside madsim's world. What a run with a job comes to
+/// depends on the job, too: its replay needs the job again.
+///
+/// ```
+/// use hublab_sim::catalog::Catalog;
+/// use hublab_sim::run::{Options, simulate};
+/// use hublab_sim::scenario::Scenario;
+/// use hublab_strategies::hub::Command;
+/// use hublab_strategies::{NodeId, Time};
+///
+/// let text = "
+///     schema = 1
+///     [cluster]
+///     nodes = 3
+///     [[step]]
+///     at = '20s'
+///     crash = { nodes = ['n2'] }
+/// ";
+/// let catalog = Catalog::default();
+/// let scenario = Scenario::read("example.toml", text.as_bytes(), &catalog).expect("a scenario");
+/// let (run, stop) = simulate(&scenario, "pubsub", 7, &catalog, Options::default(), async |simulation| {
+///     simulation.run_until(Time(5_000_000)).await;
+///     let child = Command::RestartChild("nobody".into());
+///     simulation.inject(&NodeId::from("n1"), child).expect("n1 runs at 5 s");
+///     simulation.stopped(&NodeId::from("n2")).await
+/// })?;
+/// assert_eq!(stop.flatten().map(|stop| stop.at), Some(Time(20_000_000)));
+/// assert_eq!(run.report.virtual_us, 60_000_000);
+/// # Ok::<(), hublab_sim::run::RunError>(())
+/// ```
+///
+/// # Errors
+/// The strategy is unknown or refuses its parameters; nothing has run.
+///
+/// # Panics
+/// If the job or a task of it panics, and for a bug of the simulator itself.
+pub fn simulate<T, F>(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+    options: Options,
+    job: impl FnOnce(Simulation) -> F + Send + 'static,
+) -> Result<(Run, Option<T>), RunError>
+where
+    F: Future<Output = T> + 'static,
+    T: Send + 'static,
+{
+    launch(scenario, strategy, seed, catalog, options, Some(job))
+}
+
+fn launch<T, F>(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+    options: Options,
+    job: Option<impl FnOnce(Simulation) -> F + Send + 'static>,
+) -> Result<(Run, Option<T>), RunError>
+where
+    F: Future<Output = T> + 'static,
+    T: Send + 'static,
+{
+    let entry = catalog
+        .get(strategy)
+        .ok_or_else(|| RunError::UnknownStrategy(strategy.to_owned()))?;
+    let params = scenario
+        .strategies
+        .get(strategy)
+        .cloned()
+        .unwrap_or_default();
+    let factory = entry
+        .configure(&params)
+        .map_err(|(key, reason)| RunError::Refused {
+            strategy: strategy.to_owned(),
+            key,
+            reason,
+        })?;
+    let resolved = resolve(scenario, seed, catalog);
+    let begun = Instant::now();
+    let Options {
+        stepping,
+        budget,
+        sinks,
+        oracles,
+    } = options;
+    let observers = Observers::new(&resolved, strategy, oracles);
+    let has_job = job.is_some();
+    let (finished, crashed, value) = with_runtime(seed, |runtime| {
+        let simulation = runtime.block_on(async {
+            let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
+            Simulation::start(engine, job.is_some())
+        });
+        let job = job.map(|job| Job::begin(runtime, job(simulation.clone())));
+        let (finished, crashed) = simulation.run_to_end(runtime, stepping);
+        (finished, crashed, job.and_then(|job| job.end(runtime)))
+    });
+    let mut finished = finished;
+    if finished.outcome.findings.clocks_are_suspect() {
+        let twin = if has_job {
+            Twin::Open("a run with a job beside it cannot be made again".to_owned())
+        } else {
+            let options = Options {
+                stepping,
+                budget,
+                ..Options::default()
+            };
+            twin(&resolved, strategy, catalog, options)?
+        };
+        judge_clock_independence(&mut finished.outcome, twin, &resolved, strategy);
+    }
+    let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok((
+        make(&resolved, strategy, seed, finished, crashed, wall_us),
+        value,
+    ))
+}
+
+/// A task beside a run, and what it comes to.
+struct Job<T> {
+    task: JoinHandle<()>,
+    value: Rc<RefCell<Option<T>>>,
+}
+
+impl<T: 'static> Job<T> {
+    /// Gives it its first turn.
+    fn begin(runtime: &Runtime, future: impl Future<Output = T> + 'static) -> Self {
+        let value = Rc::new(RefCell::new(None));
+        let slot = Rc::clone(&value);
+        #[expect(
+            clippy::async_yields_async,
+            reason = "it is spawned here and awaited by nobody"
+        )]
+        let task = runtime.block_on(async {
+            spawn_local(async move {
+                let value = future.await;
+                slot.replace(Some(value));
+            })
+        });
+        Self { task, value }
+    }
+
+    /// Gives it its last turn, now that the run is over.
+    fn end(self, runtime: &Runtime) -> Option<T> {
+        runtime.block_on(async {});
+        self.task.abort();
+        runtime.block_on(async {});
+        self.value.take()
+    }
+}
+
+pub(crate) fn make(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    finished: Finished,
+    crashed: bool,
+    wall_us: u64,
+) -> Run {
+    let Finished {
+        now,
+        stopped_early,
+        outcome,
+        recorder,
+    } = finished;
+    let mut expectations = outcome.judgements;
+    if stopped_early {
+        for judgement in &mut expectations {
+            judgement.verdict = Verdict::Inconclusive;
+            judgement.detail = format!("the run was ended at {now}, before its time");
+        }
+    }
+    let report = Report {
+        schema: report::SCHEMA,
+        scenario: scenario.name.clone(),
+        strategy: strategy.to_owned(),
+        seed,
+        verdict: verdict(&expectations, crashed, stopped_early),
+        digest: Some(recorder.digest().to_hex().to_string()),
+        events: recorder.events(),
+        virtual_us: now.0,
+        wall_us,
+        messages: Messages::new(recorder.counts()),
+        converged_us: outcome.converged_since.map(|at| at.0),
+        rows: outcome.rows,
+        expectations,
+        violations: outcome.findings.violations,
+        violations_suppressed: outcome.findings.suppressed,
+        inconclusive: outcome.findings.inconclusive,
+        timeline: outcome.timeline,
+        replay: String::new(),
+    };
+    Run {
+        report,
+        last_events: recorder.into_last_events(),
+    }
+}
+
+fn verdict(judgements: &[Judgement], crashed: bool, stopped_early: bool) -> Verdict {
+    if crashed {
+        Verdict::Fail
+    } else if stopped_early {
+        Verdict::Inconclusive
+    } else {
+        judgements
+            .iter()
+            .map(|judgement| judgement.verdict)
+            .max()
+            .unwrap_or(Verdict::Pass)
+    }
+}

@@ -1,0 +1,125 @@
+//! The report of a run: versioned data, rendered elsewhere.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::trace::recorder::MessageCounts;
+use crate::watch::findings::Inconclusive;
+use crate::watch::judge::{Judgement, Verdict};
+use crate::watch::oracle::Violation;
+use crate::watch::timeline::Segment;
+
+/// The version of the report's shape.
+pub const SCHEMA: u32 = 1;
+
+/// What one run came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The strategy.
+    pub strategy: String,
+    /// The seed.
+    pub seed: u64,
+    /// What became of the run as a whole.
+    pub verdict: Verdict,
+    /// BLAKE3 over the events, in hexadecimal; absent if the verdict depended on the wall clock.
+    pub digest: Option<String>,
+    /// How many events there were.
+    pub events: u64,
+    /// The instant the run came to, in microseconds.
+    pub virtual_us: u64,
+    /// How long it took, in microseconds of real time.
+    pub wall_us: u64,
+    /// What was sent, and what became of it.
+    pub messages: Messages,
+    /// Since when views have equalled the truth, in microseconds.
+    pub converged_us: Option<u64>,
+    /// Rows at the end, over all running nodes.
+    pub rows: u64,
+    /// The verdict of each expectation, in file order.
+    pub expectations: Vec<Judgement>,
+    /// What oracles found.
+    pub violations: Vec<Violation>,
+    /// Violations beyond the first 100 of an oracle.
+    pub violations_suppressed: u64,
+    /// Oracles that could not judge, and why.
+    #[serde(default)]
+    pub inconclusive: Vec<Inconclusive>,
+    /// What happened, step by step.
+    pub timeline: Vec<Segment>,
+    /// The command that repeats the run.
+    pub replay: String,
+}
+
+/// The messages of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Messages {
+    /// Sent, once per recipient.
+    pub sent: u64,
+    /// Handled by their receiver, copies too.
+    pub delivered: u64,
+    /// Lost.
+    pub dropped: u64,
+    /// Copies that the network made.
+    pub duplicated: u64,
+    /// On the way at the end: sent + duplicated = delivered + dropped + in flight.
+    pub in_flight: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// The same by kind of message.
+    pub by_kind: BTreeMap<String, KindCounts>,
+}
+
+/// The messages of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindCounts {
+    /// Sent, once per recipient.
+    pub sent: u64,
+    /// Handled by their receiver.
+    pub delivered: u64,
+    /// Lost.
+    pub dropped: u64,
+    /// Copies.
+    pub duplicated: u64,
+    /// On the way at the end.
+    pub in_flight: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+}
+
+impl From<&MessageCounts> for KindCounts {
+    fn from(counts: &MessageCounts) -> Self {
+        Self {
+            sent: counts.sent,
+            delivered: counts.delivered,
+            dropped: counts.dropped,
+            duplicated: counts.duplicated,
+            in_flight: counts.in_flight(),
+            bytes: counts.bytes,
+        }
+    }
+}
+
+impl Messages {
+    pub(crate) fn new<'a>(counts: impl Iterator<Item = (&'static str, &'a MessageCounts)>) -> Self {
+        let mut total = MessageCounts::default();
+        let mut by_kind = BTreeMap::new();
+        for (kind, counts) in counts {
+            total.add(counts);
+            by_kind.insert(kind.to_owned(), KindCounts::from(counts));
+        }
+        Self {
+            sent: total.sent,
+            delivered: total.delivered,
+            dropped: total.dropped,
+            duplicated: total.duplicated,
+            in_flight: total.in_flight(),
+            bytes: total.bytes,
+            by_kind,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The run without clock steps, which `clock_independence` compares a run with.
+
+use crate::catalog::Catalog;
+use crate::model::{Action, Claim, ClockChange, Expectation, Scenario};
+use crate::run::{Options, RunError, run};
+use crate::watch::oracle::{CLOCK_INDEPENDENCE, CONVERGENCE, Violation};
+use crate::watch::{Outcome, judge};
+
+/// What the other run says of one that does not converge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Twin {
+    /// It converges: the clocks are to blame.
+    Converges,
+    /// It does not, either.
+    Differs,
+    /// It cannot be judged, for this reason.
+    Open(String),
+}
+
+/// Runs a resolved scenario with the same seed, and clock steps that change nothing.
+pub(crate) fn twin(
+    resolved: &Scenario,
+    strategy: &str,
+    catalog: &Catalog,
+    options: Options,
+) -> Result<Twin, RunError> {
+    let mut scenario = resolved.clone();
+    for step in &mut scenario.steps {
+        // A step that does nothing, in place of none: what is counted by steps stays as it is.
+        if let Action::Clock { change, .. } = &mut step.action {
+            *change = ClockChange::Jump(0);
+        }
+    }
+    scenario.expectations = vec![Expectation {
+        strategy: None,
+        claim: Claim::Always(CONVERGENCE.to_owned()),
+        line: 0,
+    }];
+    let report = run(&scenario, strategy, scenario.run.seed, catalog, options)?.report;
+    let is_broken = |violation: &Violation| violation.oracle == CONVERGENCE;
+    if report.violations.iter().any(is_broken) {
+        return Ok(Twin::Differs);
+    }
+    let open = report.inconclusive.into_iter().next();
+    Ok(open.map_or(Twin::Converges, |open| {
+        Twin::Open(format!("the run without clock steps: {}", open.reason))
+    }))
+}
+
+/// Judges `clock_independence` anew with the verdict of the run without clock steps.
+pub(crate) fn judge_clock_independence(
+    outcome: &mut Outcome,
+    twin: Twin,
+    resolved: &Scenario,
+    strategy: &str,
+) {
+    let reason = match twin {
+        Twin::Converges => return,
+        Twin::Differs => None,
+        Twin::Open(reason) => Some(reason),
+    };
+    outcome.findings.clear_clocks(reason);
+    let applying = judge::applying(resolved, strategy);
+    for (judgement, expectation) in outcome.judgements.iter_mut().zip(applying) {
+        let verdict = match &expectation.claim {
+            Claim::Always(name) if name == CLOCK_INDEPENDENCE => outcome.findings.always(name),
+            Claim::Violates(name) if name == CLOCK_INDEPENDENCE => outcome.findings.violates(name),
+            Claim::Always(_)
+            | Claim::Violates(_)
+            | Claim::Converged { .. }
+            | Claim::Registry { .. }
+            | Claim::Entry { .. }
+            | Claim::Metric { .. } => continue,
+        };
+        (judgement.verdict, judgement.detail) = verdict;
+    }
+}

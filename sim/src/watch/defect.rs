@@ -1,0 +1,75 @@
+//! [`Defect`]: one way in which a view differs from the truth.
+
+use hublab_strategies::ChildId;
+
+use super::World;
+use crate::model::NodeIx;
+
+/// How a view differs from the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// True, and not in view.
+    Absent,
+    /// In view, and not true.
+    Ghost,
+    /// In view with another pid.
+    Wrong,
+    /// In view with the right pid and other metadata.
+    Metadata,
+}
+
+impl Kind {
+    /// One word, as signatures have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Ghost => "ghost",
+            Self::Wrong => "wrong",
+            Self::Metadata => "wrong metadata",
+        }
+    }
+}
+
+/// One entry that is not as it should be at one observer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defect {
+    /// Where it is seen.
+    pub observer: NodeIx,
+    /// About which node; `None` for one that is not in the file.
+    pub owner: Option<NodeIx>,
+    /// About which child; `None` for those of nodes that are not in the file.
+    pub child: Option<ChildId>,
+    /// How it differs.
+    pub kind: Kind,
+    /// All of this in words.
+    pub text: String,
+}
+
+impl Defect {
+    pub(super) fn new(
+        (observer, owner): (NodeIx, NodeIx),
+        child: &ChildId,
+        kind: Kind,
+        text: String,
+    ) -> Self {
+        Self {
+            observer,
+            owner: Some(owner),
+            child: Some(child.clone()),
+            kind,
+            text,
+        }
+    }
+
+    pub(super) fn foreign(observer: NodeIx, world: &World<'_>) -> Self {
+        let name = world.name(observer);
+        Self {
+            observer,
+            owner: None,
+            child: None,
+            kind: Kind::Ghost,
+            text: format!("{name} shows rows of nodes that are not in the file"),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! [`Findings`]: what the oracles of a run found, and the verdicts that follow.
+
+use hublab_strategies::Time;
+use serde::{Deserialize, Serialize};
+
+use super::judge::Verdict;
+use crate::watch::oracle::{CLOCK_INDEPENDENCE, Violation};
+
+/// An oracle that could not judge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inconclusive {
+    /// Which.
+    pub oracle: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// The most violations that a run keeps per oracle.
+const KEPT: usize = 100;
+
+/// What the oracles of a run found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// In order of time, at most 100 per oracle.
+    pub violations: Vec<Violation>,
+    /// How many more there were.
+    pub suppressed: u64,
+    /// The oracles that could not judge.
+    pub inconclusive: Vec<Inconclusive>,
+    /// The bounds of oracles that have one, in words.
+    pub bounds: Vec<(&'static str, String)>,
+}
+
+impl Findings {
+    /// Adds violations.
+    pub(crate) fn keep(&mut self, found: Vec<Violation>) {
+        for violation in found {
+            let known = self
+                .violations
+                .iter()
+                .filter(|known| known.oracle == violation.oracle)
+                .count();
+            if known < KEPT {
+                self.violations.push(violation);
+            } else {
+                self.suppressed += 1;
+            }
+        }
+    }
+
+    fn first(&self, oracle: &str) -> Option<&Violation> {
+        self.violations
+            .iter()
+            .find(|violation| violation.oracle == oracle)
+    }
+
+    fn open(&self, oracle: &str) -> Option<&str> {
+        self.inconclusive
+            .iter()
+            .find(|open| open.oracle == oracle)
+            .map(|open| open.reason.as_str())
+    }
+
+    fn bound(&self, oracle: &str) -> String {
+        self.bounds
+            .iter()
+            .find(|(name, _)| *name == oracle)
+            .map_or(String::new(), |(_, bound)| format!("; bound: {bound}"))
+    }
+
+    /// Whether the clocks may be to blame for what was found.
+    pub(crate) fn clocks_are_suspect(&self) -> bool {
+        self.first(CLOCK_INDEPENDENCE).is_some()
+    }
+
+    /// Takes back that the clocks are to blame; `reason`, if nobody can tell.
+    pub(crate) fn clear_clocks(&mut self, reason: Option<String>) {
+        self.violations
+            .retain(|violation| violation.oracle != CLOCK_INDEPENDENCE);
+        let oracle = CLOCK_INDEPENDENCE.to_owned();
+        self.inconclusive
+            .extend(reason.map(|reason| Inconclusive { oracle, reason }));
+    }
+
+    /// The verdict of `always`, and why.
+    pub(crate) fn always(&self, oracle: &str) -> (Verdict, String) {
+        let bound = self.bound(oracle);
+        match (self.first(oracle), self.open(oracle)) {
+            (Some(Violation { at_us, detail, .. }), _) => (
+                Verdict::Fail,
+                format!("{oracle} violated at {}: {detail}{bound}", Time(*at_us)),
+            ),
+            (None, Some(reason)) => (
+                Verdict::Inconclusive,
+                format!("{oracle} cannot be judged: {reason}{bound}"),
+            ),
+            (None, None) => (Verdict::Pass, format!("{oracle} held{bound}")),
+        }
+    }
+
+    /// The verdict of `violates`, and why.
+    pub(crate) fn violates(&self, oracle: &str) -> (Verdict, String) {
+        let bound = self.bound(oracle);
+        match (self.first(oracle), self.open(oracle)) {
+            (Some(Violation { at_us, detail, .. }), _) => (
+                Verdict::Pass,
+                format!(
+                    "{oracle} violated at {}, as documented: {detail}{bound}",
+                    Time(*at_us)
+                ),
+            ),
+            (None, Some(reason)) => (
+                Verdict::Inconclusive,
+                format!("{oracle} cannot be judged: {reason}{bound}"),
+            ),
+            (None, None) => (
+                Verdict::Fail,
+                format!("{oracle} held, but the scenario documents its violation{bound}"),
+            ),
+        }
+    }
+}

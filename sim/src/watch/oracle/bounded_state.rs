@@ -1,0 +1,236 @@
+//! `bounded_state`: what a node remembers stays below a bound computed from the workload.
+//!
+//! Looked at, at the end of each instant, for each node that did something and is not paused
+//! (`Sizes` of its hub; nothing else of its inside):
+//!
+//! - *rows* (those without entries included): at most the child ids that have been started or named
+//!   raw so far;
+//! - *tombstones*: at most the rows that this node emptied within the last tombstone TTL (30 s) and
+//!   janitor interval (15 s), plus the ids named raw, for a raw row without entries has no end;
+//! - *references* of the strategy: at most the occasions to make one within the last sync interval,
+//!   janitor interval, and time that messages about one may take. Occasions are inputs, on any node,
+//!   in which a message of a kind is sent that is not passed on from one of that kind, and the
+//!   node's own sync and debounce timers. The time that messages may take is the longest delay of
+//!   any message so far times the longest chain so far; while something is paused or cut, and until
+//!   that time has passed after it, every occasion since it began counts, and with a `service_time`
+//!   every one since the run began;
+//! - *queue*: at most two per node of the file (a join and a down), plus the ids started so far.
+//!
+//! To each of them 8 are added, for what a node may keep that has nothing to do with the workload.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use hashbrown::HashSet;
+use hublab_strategies::hub::HubConfig;
+use hublab_strategies::name::NameHasher;
+use hublab_strategies::time::micros;
+use hublab_strategies::{ChildId, Time, TimerKey};
+
+use super::{Oracle, Violation};
+use crate::model::NodeIx;
+use crate::trace::event::{Event, EventId, KindIx, Payload, WORLD};
+use crate::watch::World;
+use crate::watch::causes::Cause;
+use crate::watch::changed::Changed;
+
+pub(super) const NAME: &str = "bounded_state";
+
+/// What a node may keep beside what the workload makes it.
+const SPARE: usize = 8;
+
+/// Counts the workload, and looks at who did something.
+#[derive(Debug, Default)]
+pub(super) struct BoundedState {
+    started: HashSet<ChildId, NameHasher>,
+    nodes: Vec<Node>,
+    /// When there was an occasion to make a reference, on any node.
+    occasions: VecDeque<Time>,
+    /// The input whose messages were seen last, and of which kind.
+    last_occasion: (EventId, KindIx),
+    disturbance: Disturbance,
+    longest_chain: u64,
+    touched: Vec<NodeIx>,
+}
+
+/// What one node did lately.
+#[derive(Debug, Default)]
+struct Node {
+    /// When it emptied rows.
+    emptied: VecDeque<Time>,
+    /// When it could make a reference without sending anything.
+    timers: VecDeque<Time>,
+    is_touched: bool,
+    is_reported: bool,
+}
+
+/// Pauses and cuts, those close together taken as one.
+#[derive(Debug, Default)]
+struct Disturbance {
+    since: Option<Time>,
+    until: Time,
+    paused: BTreeSet<NodeIx>,
+}
+
+impl BoundedState {
+    fn node(&mut self, node: NodeIx) -> &mut Node {
+        let slot = node as usize;
+        if self.nodes.len() <= slot {
+            self.nodes.resize_with(slot + 1, Node::default);
+        }
+        &mut self.nodes[slot]
+    }
+
+    fn touch(&mut self, node: NodeIx) {
+        if !std::mem::replace(&mut self.node(node).is_touched, true) {
+            self.touched.push(node);
+        }
+    }
+
+    /// A message was sent: an occasion, unless it passes on one of its kind. Those of one input and
+    /// kind are one.
+    fn sent(&mut self, event: &Event, kind: KindIx, hops: u32, world: &World<'_>) {
+        self.longest_chain = self.longest_chain.max(u64::from(hops));
+        if self.last_occasion == (event.cause, kind) {
+            return;
+        }
+        self.last_occasion = (event.cause, kind);
+        let passes_on = matches!(
+            world.history().causes.of(event),
+            Cause::Deliver(delivered, _) if delivered == kind
+        );
+        if !passes_on {
+            self.occasions.push_back(event.at);
+        }
+    }
+
+    /// How long something may be remembered, in microseconds, beyond what disturbances add.
+    fn window(&self, world: &World<'_>) -> u64 {
+        let chain = self
+            .longest_chain
+            .saturating_mul(world.history().longest_delay());
+        let janitor = micros(HubConfig::default().janitor_interval);
+        let sync = world.facts().times.sync;
+        sync.saturating_add(janitor).saturating_add(chain)
+    }
+
+    /// Since when occasions count.
+    fn horizon(&self, now: Time, world: &World<'_>) -> Time {
+        if world.facts().service_us > 0 {
+            return Time::ZERO;
+        }
+        let window = self.window(world);
+        let is_recent = now.0 <= self.disturbance.until.0.saturating_add(window);
+        let counts = is_recent || self.is_disturbed(world);
+        let from = self.disturbance.since.filter(|_| counts).unwrap_or(now);
+        Time(from.min(now).0.saturating_sub(window))
+    }
+
+    fn is_disturbed(&self, world: &World<'_>) -> bool {
+        world.has_cuts() || !self.disturbance.paused.is_empty()
+    }
+
+    /// Notes that something is about to be paused or cut, or was until now.
+    fn disturbed(&mut self, now: Time, world: &World<'_>) {
+        let window = self.window(world);
+        let is_over = now.0 > self.disturbance.until.0.saturating_add(window);
+        if self.disturbance.since.is_none() || (is_over && !self.is_disturbed(world)) {
+            self.disturbance.since = Some(now);
+        }
+        self.disturbance.until = now;
+    }
+
+    /// What is too large at a node: its name, size and bound.
+    fn excess(
+        &mut self,
+        at: NodeIx,
+        now: Time,
+        world: &World<'_>,
+    ) -> Option<(&'static str, usize, usize)> {
+        let sizes = world.sizes(at)?;
+        let raw = world.facts().raw().len();
+        let started = self.started.len();
+        let horizon = self.horizon(now, world);
+        forget(&mut self.occasions, horizon);
+        let config = HubConfig::default();
+        let kept = micros(config.tombstone_ttl).saturating_add(micros(config.janitor_interval));
+        let occasions = self.occasions.len();
+        let node = self.node(at);
+        forget(&mut node.timers, horizon);
+        forget(&mut node.emptied, Time(now.0.saturating_sub(kept)));
+        let bounds = [
+            ("rows", sizes.rows, started + raw),
+            ("tombstones", sizes.tombstones, node.emptied.len() + raw),
+            ("references", sizes.refs, occasions + node.timers.len()),
+            ("queue", sizes.queue, 2 * world.len() + started),
+        ];
+        bounds
+            .into_iter()
+            .map(|(name, size, bound)| (name, size, bound + SPARE))
+            .find(|(_, size, bound)| size > bound)
+    }
+}
+
+/// Forgets what was before an instant.
+fn forget(times: &mut VecDeque<Time>, horizon: Time) {
+    while times.pop_front_if(|time| *time < horizon).is_some() {}
+}
+
+impl Oracle for BoundedState {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn event(&mut self, event: &Event, world: &World<'_>) {
+        if let Payload::Sent { kind, hops, .. } = &event.payload {
+            return self.sent(event, *kind, *hops, world);
+        }
+        if let Payload::Step { action, .. } = &event.payload {
+            if world.has_cuts() || action == "partition" || action == "cut" {
+                self.disturbed(event.at, world);
+            }
+        } else if let Payload::Paused = &event.payload {
+            self.disturbed(event.at, world);
+            self.disturbance.paused.insert(event.node);
+        } else if let Payload::Resumed | Payload::Stopped(_) = &event.payload {
+            if self.disturbance.paused.contains(&event.node) {
+                self.disturbed(event.at, world);
+                self.disturbance.paused.remove(&event.node);
+            }
+        } else if let Payload::ChildStarted { child, .. } = &event.payload {
+            self.started.insert(child.clone());
+        } else if let Payload::Booted { .. } = &event.payload {
+            *self.node(event.node) = Node::default();
+        } else if let Payload::Timer(TimerKey::Sync | TimerKey::Debounce) = &event.payload {
+            self.node(event.node).timers.push_back(event.at);
+        }
+        if event.node != WORLD {
+            self.touch(event.node);
+        }
+    }
+
+    fn row(&mut self, changed: &Changed<'_>, _world: &World<'_>) {
+        let is_emptied = changed.after.is_some_and(|row| row.entries.is_empty());
+        if is_emptied && changed.before.is_none_or(|row| !row.entries.is_empty()) {
+            self.node(changed.node).emptied.push_back(changed.at);
+        }
+        self.touch(changed.node);
+    }
+
+    fn settle(&mut self, now: Time, _next: Time, world: &World<'_>, found: &mut Vec<Violation>) {
+        while let Some(node) = self.touched.pop() {
+            self.node(node).is_touched = false;
+            if world.is_paused(node) || self.node(node).is_reported {
+                continue;
+            }
+            if let Some((what, size, bound)) = self.excess(node, now, world) {
+                self.node(node).is_reported = true;
+                let name = world.name(node);
+                let detail = format!(
+                    "{name} has {size} {what}, more than the {bound} that the workload explains"
+                );
+                let violation = Violation::new(NAME, now, name.as_str(), detail);
+                found.push(violation.with(what, String::new()));
+            }
+        }
+    }
+}

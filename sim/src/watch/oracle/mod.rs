@@ -1,0 +1,310 @@
+//! Oracles: what must hold in every run, judged from trace and truth alone.
+//!
+//! One file per oracle, one line in [`LIST`]. An oracle sees every event as it is recorded, is
+//! asked after each step of a node (with all that follows from it in the same instant) and at the
+//! end of each instant, and concludes at the end of the run.
+//!
+//! *Truth* is which children run where; the *view* of a node is its registry. A defect at observer
+//! j about node i is *absent* (true, not in view), *ghost* (in view, not true) or *wrong* (another
+//! pid or other metadata). Children named in raw requests or `rows` are outside every oracle that
+//! compares with the truth.
+//!
+//! Safety oracles hold at every instant. Liveness oracles look at the quiet phase: from the last
+//! step (or injection) to the end, with nothing cut, paused or losing messages any more. Its bounds
+//! are those of [`Times`](crate::watch::facts::Times); a quiet phase shorter than the bound, or
+//! none, makes them inconclusive.
+
+mod bounded_state;
+mod clock_independence;
+mod convergence;
+mod membership_containment;
+mod metadata_agreement;
+mod no_crash;
+mod no_false_absence;
+mod no_invention;
+mod no_permanent_ghost;
+mod no_resurrection;
+mod own_truth;
+mod quiet;
+mod repair_progress;
+mod single_writer;
+mod stability;
+mod suspect;
+mod unique_entry;
+
+use hublab_strategies::Time;
+use serde::{Deserialize, Serialize};
+
+use crate::model::NodeIx;
+use crate::trace::event::Event;
+use crate::watch::World;
+use crate::watch::causes::Cause;
+use crate::watch::changed::Changed;
+
+pub use clock_independence::NAME as CLOCK_INDEPENDENCE;
+pub use convergence::NAME as CONVERGENCE;
+pub use no_crash::NAME as NO_CRASH;
+
+/// A rule that runs are held to.
+pub trait Oracle: Send {
+    /// Its name in scenario files.
+    fn name(&self) -> &'static str;
+
+    /// Something happened that is no change of a row.
+    fn event(&mut self, _event: &Event, _world: &World<'_>) {}
+
+    /// A row changed.
+    fn row(&mut self, _changed: &Changed<'_>, _world: &World<'_>) {}
+
+    /// A `view` step is about to overwrite a node's cluster view.
+    fn view_overwritten(&mut self, _node: NodeIx) {}
+
+    /// A step of the script, or an injection, begins.
+    fn step_begins(&mut self, _now: Time) {}
+
+    /// A step of a node is over, and all that followed from it in the same instant.
+    fn step_done(&mut self, _now: Time, _world: &World<'_>, _found: &mut Vec<Violation>) {}
+
+    /// The instant `now` is over, and nothing happens before `next`.
+    fn settle(&mut self, _now: Time, _next: Time, _world: &World<'_>, _found: &mut Vec<Violation>) {
+    }
+
+    /// For liveness: why it does not hold yet; `None` if it does.
+    fn pending(&self, _world: &World<'_>) -> Option<String> {
+        None
+    }
+
+    /// For liveness: the bound it goes by, in words.
+    fn bound(&self, _world: &World<'_>) -> Option<String> {
+        None
+    }
+
+    /// The run came to `end`.
+    fn finish(&mut self, _end: Time, _world: &World<'_>) -> Conclusion {
+        Conclusion::Held
+    }
+}
+
+/// What an oracle comes to at the end of a run, beside what it has found before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conclusion {
+    /// Nothing more was broken.
+    Held,
+    /// These were.
+    Violated(Vec<Violation>),
+    /// It cannot be judged, for this reason.
+    Inconclusive(String),
+}
+
+/// A rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Which.
+    pub oracle: String,
+    /// When, in microseconds.
+    pub at_us: u64,
+    /// Where; empty if on no node.
+    pub node: String,
+    /// How, in words.
+    pub detail: String,
+    /// The kind of defect: `absent`, `ghost`, `wrong`, ...; one of a few words per oracle.
+    #[serde(default)]
+    pub defect: String,
+    /// The kind of event that made it, as `deliver pubsub.sync`; empty if none did.
+    #[serde(default)]
+    pub cause: String,
+}
+
+impl Violation {
+    pub(crate) fn new(oracle: &str, at: Time, node: &str, detail: String) -> Self {
+        Self {
+            oracle: oracle.to_owned(),
+            at_us: at.0,
+            node: node.to_owned(),
+            detail,
+            defect: String::new(),
+            cause: String::new(),
+        }
+    }
+
+    /// With its kind of defect, and the kind of event that made it.
+    pub(crate) fn with(self, defect: &str, cause: String) -> Self {
+        Self {
+            defect: defect.to_owned(),
+            cause,
+            ..self
+        }
+    }
+
+    /// One at a node, at the instant and by the cause of what happened there.
+    fn at(
+        oracle: &str,
+        (at, node, cause): (Time, NodeIx, Cause),
+        defect: &str,
+        detail: String,
+        world: &World<'_>,
+    ) -> Self {
+        Self::new(oracle, at, world.name(node).as_str(), detail)
+            .with(defect, world.history().causes.text(cause))
+    }
+}
+
+/// Makes an oracle for one run.
+type Make = fn() -> Box<dyn Oracle>;
+
+/// One oracle of the list.
+pub struct OracleEntry {
+    /// Its name in scenario files.
+    pub name: &'static str,
+    /// When it holds, in one line.
+    pub summary: &'static str,
+    /// Whether it is judged in the quiet phase, and may be inconclusive.
+    pub is_liveness: bool,
+    make: Make,
+}
+
+impl std::fmt::Debug for OracleEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+const fn safety(name: &'static str, summary: &'static str, make: Make) -> OracleEntry {
+    OracleEntry {
+        name,
+        summary,
+        is_liveness: false,
+        make,
+    }
+}
+
+const fn liveness(name: &'static str, summary: &'static str, make: Make) -> OracleEntry {
+    OracleEntry {
+        name,
+        summary,
+        is_liveness: true,
+        make,
+    }
+}
+
+/// Every oracle: safety first, then liveness.
+pub const LIST: &[OracleEntry] = &[
+    safety(
+        own_truth::NAME,
+        "a child running on a node stands in that node's own registry with its pid",
+        || Box::<own_truth::OwnTruth>::default(),
+    ),
+    safety(
+        single_writer::NAME,
+        "no message from another node, hub.children excepted, touches the receiver's own entries",
+        || Box::<single_writer::SingleWriter>::default(),
+    ),
+    safety(
+        no_invention::NAME,
+        "every entry in a view was once true at its owner, with that pid",
+        || Box::<no_invention::NoInvention>::default(),
+    ),
+    safety(
+        metadata_agreement::NAME,
+        "every entry in a view carries metadata that its owner gave that child",
+        || Box::<metadata_agreement::MetadataAgreement>::default(),
+    ),
+    safety(
+        no_resurrection::NAME,
+        "a dead pid that a view has lost or replaced does not come back there",
+        || Box::<no_resurrection::NoResurrection>::default(),
+    ),
+    safety(
+        no_false_absence::NAME,
+        "a true entry is not removed while observer and owner are connected",
+        || Box::<no_false_absence::NoFalseAbsence>::default(),
+    ),
+    safety(
+        membership_containment::NAME,
+        "a view holds no entry of a node that has long been outside the cluster view",
+        || Box::<membership_containment::MembershipContainment>::default(),
+    ),
+    safety(
+        unique_entry::NAME,
+        "a view has at most one entry per child and node",
+        || Box::<unique_entry::UniqueEntry>::default(),
+    ),
+    safety(
+        bounded_state::NAME,
+        "rows, tombstones, references and queues stay below a bound computed from the workload",
+        || Box::<bounded_state::BoundedState>::default(),
+    ),
+    safety(no_crash::NAME, "no step panics; always counts", || {
+        Box::new(no_crash::NoCrash)
+    }),
+    liveness(
+        convergence::NAME,
+        "within the bound, every live view equals the truth it can reach, and stays so",
+        || Box::<convergence::Convergence>::default(),
+    ),
+    liveness(
+        no_permanent_ghost::NAME,
+        "entries of nodes that are gone for good are gone within detection + bound",
+        || Box::<no_permanent_ghost::NoPermanentGhost>::default(),
+    ),
+    liveness(
+        repair_progress::NAME,
+        "a silent member does not keep new children from reaching the others",
+        || Box::<repair_progress::RepairProgress>::default(),
+    ),
+    liveness(
+        stability::NAME,
+        "queues of busy receivers do not grow from one interval to the next under constant load",
+        || Box::<stability::Stability>::default(),
+    ),
+    liveness(
+        clock_independence::NAME,
+        "if the same run without clock steps converges, this one does",
+        || Box::<clock_independence::ClockIndependence>::default(),
+    ),
+];
+
+/// Every oracle, by the name that scenario files use.
+pub const NAMES: &[&str] = &[
+    own_truth::NAME,
+    single_writer::NAME,
+    no_invention::NAME,
+    metadata_agreement::NAME,
+    no_resurrection::NAME,
+    no_false_absence::NAME,
+    membership_containment::NAME,
+    unique_entry::NAME,
+    bounded_state::NAME,
+    no_crash::NAME,
+    convergence::NAME,
+    no_permanent_ghost::NAME,
+    repair_progress::NAME,
+    stability::NAME,
+    clock_independence::NAME,
+];
+
+/// The oracle of a name, new, for one run; `None` for an unknown name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<Box<dyn Oracle>> {
+    let entry = LIST.iter().find(|entry| entry.name == name)?;
+    Some((entry.make)())
+}
+
+/// Every oracle, new, for one run.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Oracle>> {
+    LIST.iter().map(|entry| (entry.make)()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_list_and_of_the_oracles() {
+        let listed: Vec<_> = LIST.iter().map(|entry| entry.name).collect();
+        assert_eq!(NAMES, listed);
+        let made: Vec<_> = all().iter().map(|oracle| oracle.name()).collect();
+        assert_eq!(NAMES, made);
+    }
+}
