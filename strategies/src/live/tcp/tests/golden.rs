@@ -93,6 +93,7 @@ fn records_have_the_committed_bytes() {
         Control::Refuse(Code::Duplicate),
         Control::Heartbeat,
         Control::Addresses(vec![("c".into(), "c.example:7000".to_owned())]),
+        Control::Leave,
     ];
     let mut lines: Vec<_> = controls
         .iter()
