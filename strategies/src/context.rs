@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::child::{ChildSpec, Entry, Metadata};
+use crate::child::{ChildSpec, Entry, Metadata, Row};
 use crate::message::Channel;
 use crate::name::{ChildId, NodeId, Pid};
 use crate::registry::Registry;
@@ -79,6 +79,21 @@ impl<'a, M> Context<'a, M> {
         self.state.is_connected(node)
     }
 
+    /// The incarnation of a node: this one's own, or that of a peer's connection while it is up.
+    #[must_use]
+    pub fn incarnation_of(&self, node: &NodeId) -> Option<u64> {
+        if node == self.node() {
+            return Some(self.incarnation());
+        }
+        self.state.incarnation_of(node)
+    }
+
+    /// Whether the cluster view holds a node.
+    #[must_use]
+    pub fn is_member(&self, node: &NodeId) -> bool {
+        self.state.is_member(node)
+    }
+
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -134,9 +149,35 @@ impl<'a, M> Context<'a, M> {
         self.mutate(|registry, sink| registry.upsert(spec, entry, metadata, sink));
     }
 
+    /// For strategies that keep metadata per entry: [`Registry::upsert_entry`].
+    pub fn upsert_entry(
+        &mut self,
+        spec: &ChildSpec,
+        node: &NodeId,
+        pid: Option<&Pid>,
+        metadata: &Metadata,
+    ) {
+        let entry = Entry {
+            node: node.clone(),
+            pid: pid.cloned(),
+        };
+        self.mutate(|registry, sink| registry.upsert_entry(spec, entry, metadata, sink));
+    }
+
     /// For strategies with rules of their own: [`Registry::remove`].
     pub fn remove(&mut self, child: &ChildId, node: &NodeId) {
         self.mutate(|registry, sink| registry.remove(child, node, sink));
+    }
+
+    /// For strategies with rules of their own: [`Registry::put`], a row as it is, entries in their
+    /// order, with metadata of their own if they have any.
+    pub fn put_row(&mut self, row: Row) {
+        self.mutate(|registry, sink| registry.put(row, sink));
+    }
+
+    /// For strategies with rules of their own: [`Registry::delete_row`].
+    pub fn delete_row(&mut self, child: &ChildId) {
+        self.mutate(|registry, sink| registry.delete_row(child, sink));
     }
 
     fn mutate(&mut self, change: impl FnOnce(&mut Registry, crate::registry::Sink<'_>)) {
@@ -148,6 +189,19 @@ impl<'a, M> Context<'a, M> {
     pub fn send(&mut self, to: &[NodeId], channel: Channel, message: M) {
         if !to.is_empty() {
             self.runtime.send(to, channel, message);
+        }
+    }
+
+    /// Sends one message to those of these nodes whose connection is up, in this order. It never
+    /// connects: should a connection be lost that this node still takes for up, nothing is sent.
+    pub fn send_connected(&mut self, to: &[NodeId], channel: Channel, message: M) {
+        let to: Vec<_> = to
+            .iter()
+            .filter(|node| self.is_connected(node))
+            .cloned()
+            .collect();
+        if !to.is_empty() {
+            self.runtime.send_connected(&to, channel, message);
         }
     }
 
@@ -193,12 +247,11 @@ impl<'a, M> Context<'a, M> {
         self.runtime.emit(Event::Mark(branch));
     }
 
-    /// The guard of protocol.md section 4 (`broadcastable_local_data`): the snapshot of this node,
-    /// or `None` as long as it never hosted a child. Being called while a child is there is what
-    /// counts as having hosted one.
+    /// The snapshot of this node: every row of the registry with an entry of it. It is shared until
+    /// a local row changes.
     #[must_use]
-    pub fn broadcastable_local_data(&mut self) -> Option<Snapshot> {
-        self.state.broadcastable_local_data()
+    pub fn local_data(&mut self) -> Snapshot {
+        self.state.local_data()
     }
 }
 

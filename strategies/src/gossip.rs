@@ -31,15 +31,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use acks::Acks;
 pub use message::{
-    GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
+    GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, TimestampedSnapshot,
 };
 
 use crate::context::Context;
+use crate::guard::EmptyGuard;
 use crate::message::Channel;
 use crate::name::NodeId;
 use crate::request::{Members, Requests};
@@ -49,18 +49,19 @@ use crate::strategy::{
 };
 use crate::time::{Time, duration_text};
 use crate::timestamps::Timestamps;
-use crate::view::Marks;
+use crate::view::NodeBitSet;
 
 /// The parameters of [`Gossip`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GossipConfig {
     /// The time between two rounds of a node, and how long a reference is remembered.
     #[serde(with = "duration_text")]
-    #[schemars(schema_with = "duration_text::schema")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
     pub sync_interval: Duration,
     /// How many nodes a propagation is passed on to, and a round's first hop; at least 1.
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub recipients: u32,
     /// Whether only the node with the lowest name of the view starts rounds.
     pub restricted_init: bool,
@@ -92,6 +93,7 @@ pub enum Memory {
 pub struct Gossip {
     config: GossipConfig,
     timestamps: Timestamps,
+    guard: EmptyGuard,
     memory: BTreeMap<Reference, (Memory, Time)>,
     references: u64,
 }
@@ -121,7 +123,12 @@ impl Gossip {
         &self.timestamps
     }
 
-    /// Replaces the timestamps: to set a scene in a test.
+    /// Lets the guard of empty snapshots take this node for one that has hosted a child.
+    pub fn set_has_hosted(&mut self) {
+        self.guard.has_hosted = true;
+    }
+
+    /// Replaces the timestamps.
     pub fn set_timestamps(&mut self, timestamps: Timestamps) {
         self.timestamps = timestamps;
     }
@@ -175,7 +182,7 @@ impl Gossip {
         candidates: &[NodeId],
     ) {
         let reference = self.new_reference(cx);
-        let own = Stamped {
+        let own = TimestampedSnapshot {
             data,
             at: cx.wall_clock(),
         };
@@ -201,8 +208,8 @@ impl Gossip {
     /// One visit of a round: restamp, merge, then pass it on to who is missing in the data, or, if
     /// no one is, apply it and pass it on to who has not.
     fn handle_round(&mut self, cx: &mut Cx<'_>, kind: RoundKind, round: &Round) {
-        let own = Stamped {
-            data: cx.broadcastable_local_data(),
+        let own = TimestampedSnapshot {
+            data: self.guard.data(cx),
             at: cx.wall_clock(),
         };
         let incoming = round.data.with(cx.node(), own);
@@ -223,7 +230,7 @@ impl Gossip {
         );
 
         let reference = round.reference.clone();
-        let mut known = Marks::of(&view);
+        let mut known = NodeBitSet::of(&view);
         known.extend(data.nodes().iter().map(|(node, _)| node));
         let missing = known.others();
         if !missing.is_empty() {
@@ -335,12 +342,11 @@ impl Synchronization for Gossip {
     }
 
     fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
+        let data = Some(cx.local_data());
         if !self.config.restricted_init {
-            let data = cx.broadcastable_local_data();
             return self.start_round(cx, RoundKind::Sync, data, cluster_nodes);
         }
         if cluster_nodes.iter().min() == Some(cx.node()) {
-            let data = cx.broadcastable_local_data();
             let candidates = all_but(cx.node(), cluster_nodes);
             self.start_round(cx, RoundKind::Sync, data, &candidates);
         }
@@ -371,6 +377,10 @@ impl Synchronization for Gossip {
         _remote_node: &NodeId,
     ) {
         self.handle_round(cx, RoundKind::Join, remote_data);
+    }
+
+    fn broadcastable_local_data(&mut self, cx: &mut Cx<'_>) -> Option<Snapshot> {
+        self.guard.data(cx)
     }
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &GossipMessage) {

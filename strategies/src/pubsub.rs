@@ -20,11 +20,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::child::Row;
 use crate::context::Context;
+use crate::guard::EmptyGuard;
 use crate::message::{Channel, Message, SizeModel};
 use crate::name::{ChildId, NodeId};
 use crate::request::{Members, Requests, requests_size};
@@ -35,12 +35,13 @@ use crate::timestamps::Timestamps;
 use crate::wire;
 
 /// The parameters of [`PubSub`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PubSubConfig {
     /// The time between two periodic rounds of a node.
     #[serde(with = "duration_text")]
-    #[schemars(schema_with = "duration_text::schema")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
     pub sync_interval: Duration,
 }
 
@@ -73,6 +74,8 @@ pub struct JoinData {
 }
 
 impl Message for PubSubMessage {
+    const KINDS: &'static [&'static str] = &["pubsub.requests", "pubsub.sync", "pubsub.join"];
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Requests(_) => "pubsub.requests",
@@ -98,13 +101,6 @@ impl Message for PubSubMessage {
         size
     }
 
-    fn connects(&self) -> bool {
-        match self {
-            Self::Requests(_) | Self::Join(_) => false,
-            Self::Sync(_) => true,
-        }
-    }
-
     fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
         match self {
             Self::Requests(_) => {}
@@ -119,6 +115,7 @@ impl Message for PubSubMessage {
 pub struct PubSub {
     config: PubSubConfig,
     timestamps: Timestamps,
+    guard: EmptyGuard,
 }
 
 impl PubSub {
@@ -128,7 +125,12 @@ impl PubSub {
         &self.timestamps
     }
 
-    /// Replaces the timestamps: to set a scene in a test.
+    /// Lets the guard of empty snapshots take this node for one that has hosted a child.
+    pub fn set_has_hosted(&mut self) {
+        self.guard.has_hosted = true;
+    }
+
+    /// Replaces the timestamps.
     pub fn set_timestamps(&mut self, timestamps: Timestamps) {
         self.timestamps = timestamps;
     }
@@ -136,41 +138,29 @@ impl PubSub {
 
 type Cx<'a> = Context<'a, PubSubMessage>;
 
-/// Those of `nodes` that are connected peers, in order.
-fn reachable(cx: &Cx<'_>, nodes: &[NodeId]) -> Vec<NodeId> {
-    nodes
-        .iter()
-        .filter(|node| cx.is_connected(node))
-        .cloned()
-        .collect()
-}
-
 impl Synchronization for PubSub {
     type Message = PubSubMessage;
     type SyncData = Snapshot;
     type JoinData = JoinData;
 
     fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, members: &Members) {
-        let (others, here) = match members {
-            Members::Global => (cx.connected().to_vec(), true),
-            Members::Local => (Vec::new(), true),
-            Members::External => (cx.connected().to_vec(), false),
-            Members::Nodes(nodes) => (reachable(cx, nodes), nodes.contains(cx.node())),
+        let others = match members {
+            Members::Global | Members::External => cx.connected().to_vec(),
+            Members::Local => Vec::new(),
+            Members::Nodes(nodes) => nodes.clone(),
         };
-        cx.send(
+        cx.send_connected(
             &others,
             Channel::REQUESTS,
             PubSubMessage::Requests(requests.clone()),
         );
-        if here {
+        if members.include_sender(cx.node()) {
             cx.handle_requests(&requests);
         }
     }
 
     fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
-        let Some(data) = cx.broadcastable_local_data() else {
-            return;
-        };
+        let data = cx.local_data();
         let others: Vec<_> = cluster_nodes
             .iter()
             .filter(|node| *node != cx.node())
@@ -199,8 +189,11 @@ impl Synchronization for PubSub {
             data: local_data.clone(),
             at: cx.wall_clock(),
         };
-        let others = reachable(cx, target_nodes);
-        cx.send(&others, Channel::JOIN, PubSubMessage::Join(join.clone()));
+        cx.send_connected(
+            target_nodes,
+            Channel::JOIN,
+            PubSubMessage::Join(join.clone()),
+        );
         let node = cx.node().clone();
         if target_nodes.contains(&node) {
             self.handle_node_join_data(cx, &join, &node);
@@ -218,6 +211,10 @@ impl Synchronization for PubSub {
             cx.append_data(remote_node, &remote_data.data);
             self.timestamps.set(remote_node, remote_data.at);
         }
+    }
+
+    fn broadcastable_local_data(&mut self, cx: &mut Cx<'_>) -> Option<Snapshot> {
+        self.guard.data(cx)
     }
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &PubSubMessage) {
@@ -329,7 +326,7 @@ impl Strategy for PubSub {
         ConfigError::check_sync_interval(config.sync_interval)?;
         Ok(Self {
             config: config.clone(),
-            timestamps: Timestamps::default(),
+            ..Self::default()
         })
     }
 

@@ -11,10 +11,11 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
 use smallvec::smallvec;
 
-use crate::child::{ChildSpec, Entries, Entry, Metadata, Row, RowChange};
-use crate::name::{ChildId, NodeId, Pid};
+use crate::child::{ChildSpec, Entries, Entry, EntryMetadata, Metadata, Row, RowChange};
+use crate::name::{ChildId, NameHasher, NodeId, Pid};
 use crate::names::NodeSet;
 use crate::request::{Registration, Unregistration};
 use crate::snapshot::{LocalChild, Snapshot};
@@ -34,8 +35,10 @@ pub struct RowRef<'a> {
     pub spec: &'a ChildSpec,
     /// Where it runs, in stored order; empty for a tombstone.
     pub entries: &'a [Entry],
-    /// Its metadata.
+    /// Its metadata: those of every entry that has none of its own.
     pub metadata: &'a Metadata,
+    /// The metadata of single entries.
+    pub entry_metadata: &'a EntryMetadata,
     /// When the janitor may remove the row.
     pub expires_at: Option<Time>,
 }
@@ -57,6 +60,12 @@ impl<'a> RowRef<'a> {
             .map(|entry| entry.pid.as_ref())
     }
 
+    /// The metadata of a node's entry: its own, or the row's.
+    #[must_use]
+    pub fn metadata_on(&self, node: &NodeId) -> &'a Metadata {
+        self.entry_metadata.get(node).unwrap_or(self.metadata)
+    }
+
     /// An owned copy; entries are copied, names only counted.
     #[must_use]
     pub fn to_row(&self) -> Row {
@@ -64,6 +73,7 @@ impl<'a> RowRef<'a> {
             spec: self.spec.clone(),
             entries: self.entries.into(),
             metadata: self.metadata.clone(),
+            entry_metadata: self.entry_metadata.clone(),
             expires_at: self.expires_at,
         }
     }
@@ -75,11 +85,14 @@ impl<'a> RowRef<'a> {
 /// for every rule but [`Registry::put`]; look-ups show it, so that tests and tools can see it.
 ///
 /// Memory, per (node, row) pair with one entry per row: 48 bytes of row, 10 to 20 of hash table and
-/// about 20 of index, and next to no slack in the slab.
+/// about 20 of index, and next to no slack in the slab. Metadata of single entries lie apart, by
+/// child: rows without them take no room for them.
 #[derive(Debug, Default)]
 pub struct Registry {
     rows: Rows,
     by_node: NodeIndex,
+    /// Of rows with entries that have metadata of their own; only ever asked by child.
+    entry_metadata: HashMap<ChildId, EntryMetadata, NameHasher>,
     /// Rows that carry an expiry, soonest first.
     expiries: BTreeSet<(Time, ChildId)>,
     entries: usize,
@@ -120,12 +133,30 @@ impl Registry {
     /// The row of a child, with or without entries.
     #[must_use]
     pub fn get(&self, child: &ChildId) -> Option<RowRef<'_>> {
-        self.rows.find(child).map(|at| self.rows.slot(at).view())
+        self.rows
+            .find(child)
+            .map(|at| self.view(self.rows.slot(at)))
+    }
+
+    fn view<'a>(&'a self, slot: &'a Slot) -> RowRef<'a> {
+        let row = slot.view();
+        RowRef {
+            entry_metadata: self.metadata_of(row.child()),
+            ..row
+        }
+    }
+
+    fn metadata_of(&self, child: &ChildId) -> &EntryMetadata {
+        if self.entry_metadata.is_empty() {
+            return &EntryMetadata::NONE;
+        }
+        let found = self.entry_metadata.get(child);
+        found.unwrap_or(&EntryMetadata::NONE)
     }
 
     /// All rows in the order of their children's names. Sorts: for tests, tools and reports.
     pub fn rows(&self) -> impl Iterator<Item = RowRef<'_>> {
-        let mut rows: Vec<_> = self.rows.iter().map(Slot::view).collect();
+        let mut rows: Vec<_> = self.rows.iter().map(|slot| self.view(slot)).collect();
         rows.sort_unstable_by(|a, b| a.child().cmp(b.child()));
         rows.into_iter()
     }
@@ -139,12 +170,12 @@ impl Registry {
     #[must_use]
     pub fn local_data(&self, node: &NodeId) -> Snapshot {
         let local = |(_, at): (&ChildId, u32)| {
-            let row = self.rows.slot(at).view();
+            let row = self.view(self.rows.slot(at));
             let pid = row.pid_on(node)?.cloned();
             Some(LocalChild {
                 spec: row.spec.clone(),
                 pid,
-                metadata: row.metadata.clone(),
+                metadata: row.metadata_on(node).clone(),
             })
         };
         Snapshot::new(self.by_node.rows(node).filter_map(local).collect())
@@ -169,7 +200,9 @@ impl Registry {
                 .map(|entry| self.by_node.entry(entry))
                 .collect();
             let slot = Slot::new(row.spec.clone(), entries, row.metadata.clone(), None);
-            self.write(at, slot, sink);
+            let mut own = self.metadata_of(row.spec.id()).clone();
+            own.retain(|node| !named.contains(node));
+            self.write_with(at, slot, own, sink);
         }
     }
 
@@ -258,7 +291,7 @@ impl Registry {
             sink(RowChange {
                 child: child.spec.id().clone(),
                 before: None,
-                after: Some(Box::new(only_on(node, child).into_row())),
+                after: Some(Box::new(only_on(node, child).into_row(EntryMetadata::NONE))),
             });
         }
     }
@@ -329,23 +362,53 @@ impl Registry {
     pub fn put(&mut self, row: Row, sink: Sink<'_>) {
         let at = self.rows.find(row.spec.id());
         let slot = Slot::new(row.spec, row.entries, row.metadata, row.expires_at);
-        self.write(at, slot, sink);
+        self.write_with(at, slot, row.entry_metadata, sink);
+    }
+
+    /// For strategies with rules of their own: deletes a row, with or without entries.
+    pub fn delete_row(&mut self, child: &ChildId, sink: Sink<'_>) {
+        self.delete(child, sink);
     }
 
     /// For strategies with rules of their own: sets one node's entry, in place if there is one,
-    /// else at the end, and replaces specification and metadata.
+    /// else at the end, and replaces specification and metadata of the row.
     pub fn upsert(&mut self, spec: &ChildSpec, entry: Entry, metadata: &Metadata, sink: Sink<'_>) {
         let at = self.rows.find(spec.id());
+        let mut own = self.metadata_of(spec.id()).clone();
+        own.retain(|node| *node != entry.node);
+        let entries = self.with_entry(at, entry);
+        let slot = Slot::new(spec.clone(), entries, metadata.clone(), None);
+        self.write_with(at, slot, own, sink);
+    }
+
+    /// For strategies with rules of their own: as [`Self::upsert`], but the metadata are those of
+    /// the entry alone. The row's stay as they are; a new row has these.
+    pub fn upsert_entry(
+        &mut self,
+        spec: &ChildSpec,
+        entry: Entry,
+        metadata: &Metadata,
+        sink: Sink<'_>,
+    ) {
+        let at = self.live(spec.id());
+        let of_row = at.map_or(metadata, |at| self.rows.slot(at).view().metadata);
+        let of_row = of_row.clone();
+        let mut own = self.metadata_of(spec.id()).clone();
+        own.set(&entry.node, metadata.clone());
+        let at = at.or_else(|| self.rows.find(spec.id()));
+        let entries = self.with_entry(at, entry);
+        let slot = Slot::new(spec.clone(), entries, of_row, None);
+        self.write_with(at, slot, own, sink);
+    }
+
+    /// The entries of a row with this one in place of its node's, or at the end.
+    fn with_entry(&self, at: Option<u32>, entry: Entry) -> Entries {
         let mut entries = at.map_or_else(Entries::new, |at| self.rows.slot(at).entries.clone());
         match entries.iter_mut().find(|stored| stored.node == entry.node) {
             Some(stored) => *stored = entry,
             None => entries.push(entry),
         }
-        self.write(
-            at,
-            Slot::new(spec.clone(), entries, metadata.clone(), None),
-            sink,
-        );
+        entries
     }
 
     /// For strategies with rules of their own: removes the entries of one node from one row, and
@@ -385,15 +448,27 @@ impl Registry {
         self.write(Some(at), slot.with_entries(entries, None), sink);
     }
 
-    /// The one way in: stores a row at its place, if its child has one, keeps the indices, and
-    /// reports the change if it is one.
+    /// Stores a row; its entries keep the metadata that they have of their own.
     fn write(&mut self, at: Option<u32>, slot: Slot, sink: Sink<'_>) {
+        let own = self.metadata_of(slot.spec.id()).clone();
+        self.write_with(at, slot, own, sink);
+    }
+
+    /// The one way in: stores a row at its place, if its child has one, and the metadata of those of
+    /// its entries that have their own, keeps the indices, and reports the change if it is one.
+    fn write_with(&mut self, at: Option<u32>, slot: Slot, mut own: EntryMetadata, sink: Sink<'_>) {
+        own.retain(|node| slot.entries.iter().any(|entry| entry.node == *node));
         let child = slot.spec.id().clone();
-        let after = slot.view().to_row();
+        let mut after = slot.view().to_row();
+        let is_same = |at| *self.rows.slot(at) == slot && *self.metadata_of(&child) == own;
+        if at.is_some_and(is_same) {
+            return;
+        }
+        let old = self.replace_metadata(&child, own.clone());
+        after.entry_metadata = own;
         let (at, before) = match at {
             None => (self.rows.insert(slot), None),
-            Some(at) if *self.rows.slot(at) == slot => return,
-            Some(at) => (at, Some(self.rows.replace(at, slot).into_row())),
+            Some(at) => (at, Some(self.rows.replace(at, slot).into_row(old))),
         };
         self.reindex(&child, at, before.as_ref(), Some(&after));
         sink(RowChange {
@@ -403,12 +478,25 @@ impl Registry {
         });
     }
 
+    /// Stores the metadata of a row's single entries. Returns those that were there.
+    fn replace_metadata(&mut self, child: &ChildId, own: EntryMetadata) -> EntryMetadata {
+        let old = if own.is_empty() && self.entry_metadata.is_empty() {
+            None
+        } else if own.is_empty() {
+            self.entry_metadata.remove(child)
+        } else {
+            self.entry_metadata.insert(child.clone(), own)
+        };
+        old.unwrap_or_default()
+    }
+
     /// The one way out.
     fn delete(&mut self, child: &ChildId, sink: Sink<'_>) {
         let Some((at, slot)) = self.rows.remove(child) else {
             return;
         };
-        let before = Some(slot.into_row());
+        let old = self.replace_metadata(child, EntryMetadata::NONE);
+        let before = Some(slot.into_row(old));
         self.reindex(child, at, before.as_ref(), None);
         sink(RowChange {
             child: child.clone(),

@@ -11,8 +11,7 @@ use crate::runtime::Event;
 use crate::snapshot::Snapshot;
 use crate::view::View;
 
-/// One node without its strategy: registry, cluster view, connections, and the latch that says
-/// whether it ever hosted a child.
+/// One node without its strategy: registry, cluster view, connections.
 #[derive(Debug)]
 pub struct NodeState {
     node: NodeId,
@@ -23,7 +22,6 @@ pub struct NodeState {
     /// The connected peers by name, and beside them their incarnations.
     connected: Vec<NodeId>,
     incarnations: Vec<u64>,
-    has_hosted: bool,
     /// The local snapshot, kept until a local row changes, so that rounds share one.
     local: Option<Snapshot>,
 }
@@ -40,7 +38,6 @@ impl NodeState {
             view: Arc::default(),
             connected: Vec::new(),
             incarnations: Vec::new(),
-            has_hosted: false,
             local: None,
         };
         state.set_view(vec![node]);
@@ -146,17 +143,6 @@ impl NodeState {
         }
     }
 
-    /// Whether the guard ever saw a local child; never unset.
-    #[must_use]
-    pub fn has_hosted(&self) -> bool {
-        self.has_hosted
-    }
-
-    /// Sets the latch, as if the guard had seen a local child.
-    pub fn set_has_hosted(&mut self) {
-        self.has_hosted = true;
-    }
-
     /// Changes the registry; each changed row goes to `emit`.
     pub fn mutate(
         &mut self,
@@ -183,14 +169,6 @@ impl NodeState {
         self.local
             .get_or_insert_with(|| self.registry.local_data(&self.node))
             .clone()
-    }
-
-    /// [`Self::local_data`], or `None` as long as it was empty at each call of this.
-    #[must_use]
-    pub fn broadcastable_local_data(&mut self) -> Option<Snapshot> {
-        let data = self.local_data();
-        self.has_hosted |= !data.is_empty();
-        self.has_hosted.then_some(data)
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hublab_strategies::gossip::{
-    Acks, GossipMessage, Memory, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
+    Acks, GossipMessage, Memory, NodesData, Propagation, Reference, Round, SharedRequests,
+    TimestampedSnapshot,
 };
 use hublab_strategies::request::{Members, Registration, Request, Requests};
 use hublab_strategies::{
@@ -355,7 +356,7 @@ fn data(nodes_data: &BTreeMap<String, DataForm>) -> Result<NodesData, String> {
             TimeForm::Word(word) if word == "NOW" => NOW,
             TimeForm::Word(word) => return Err(format!("timestamp `{word}`")),
         };
-        Ok((NodeId::new(node), Stamped { data, at }))
+        Ok((NodeId::new(node), TimestampedSnapshot { data, at }))
     };
     nodes_data
         .iter()
@@ -397,7 +398,7 @@ fn payload(message: &GossipMessage) -> Cache {
 }
 
 fn known(data: Option<&NodesData>, acks: &Acks) -> Cache {
-    let stamped = |(node, stamped): &(NodeId, Stamped)| {
+    let stamped = |(node, stamped): &(NodeId, TimestampedSnapshot)| {
         let data = match &stamped.data {
             Some(snapshot) => DataOrWord::Data(children_of(snapshot)),
             None => DataOrWord::Word("suppressed".to_owned()),

@@ -320,6 +320,8 @@ fn owned(row: RowRef<'_>) -> Row {
 pub(crate) struct Junk;
 
 impl Message for Junk {
+    const KINDS: &'static [&'static str] = &["mutant.junk"];
+
     fn kind(&self) -> &'static str {
         "mutant.junk"
     }

@@ -21,7 +21,7 @@ use crate::hub::{HubConfig, HubCore};
 use crate::membership::Discovery;
 use crate::name::NodeId;
 use crate::pubsub::PubSub;
-use crate::strategy::Synchronization;
+use crate::strategy::EventStrategy;
 
 /// How many orders of handles wait for the hub's task; more make their senders wait.
 const ORDERS: usize = 1_024;
@@ -82,7 +82,7 @@ impl Builder<PubSub> {
     }
 }
 
-impl<S: Synchronization> Builder<S> {
+impl<S: EventStrategy> Builder<S> {
     /// The node's name, unique in the cluster; required. Nodes order by name, and under Gossip
     /// with `restricted_init` the first of them starts the rounds.
     #[must_use]
@@ -129,7 +129,7 @@ impl<S: Synchronization> Builder<S> {
 
     /// The synchronization strategy. All nodes of a cluster must run the same one.
     #[must_use]
-    pub fn strategy<T: Synchronization>(self, strategy: T) -> Builder<T> {
+    pub fn strategy<T: EventStrategy>(self, strategy: T) -> Builder<T> {
         Builder {
             hub_id: self.hub_id,
             node: self.node,
@@ -315,7 +315,7 @@ impl<S: Synchronization> Builder<S> {
                 "the janitor's interval must be longer than 0",
             ),
             (
-                !self.strategy.sync_interval().is_zero(),
+                self.strategy.round_interval() != Some(Duration::ZERO),
                 "strategy",
                 "its sync interval must be longer than 0",
             ),

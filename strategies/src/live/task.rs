@@ -22,7 +22,7 @@ use crate::hub::{self, ChildEvent, Envelope, HubCore, Input};
 use crate::membership::{Announcement, Discovery};
 use crate::name::{ChildId, NodeId};
 use crate::runtime::TimerKey;
-use crate::strategy::Synchronization;
+use crate::strategy::EventStrategy;
 use crate::wire;
 
 /// How long a good-bye may take to reach the peers.
@@ -76,7 +76,7 @@ impl LeaveReport {
 }
 
 /// A hub and its world.
-pub(super) struct NodeTask<S: Synchronization> {
+pub(super) struct NodeTask<S: EventStrategy> {
     hub: HubCore<S, Discovery>,
     world: World<S::Message>,
     experiment: Experiment<Received<S>>,
@@ -84,15 +84,15 @@ pub(super) struct NodeTask<S: Synchronization> {
 }
 
 type HubInput<'a, S> =
-    Input<'a, <S as Synchronization>::Message, <Discovery as crate::Membership>::Message>;
+    Input<'a, <S as EventStrategy>::Message, <Discovery as crate::Membership>::Message>;
 
 /// The children that each of some nodes is asked about.
 type Asked = Vec<(NodeId, Vec<ChildId>)>;
 
 /// What peers send.
-pub(super) type Received<S> = Envelope<<S as Synchronization>::Message, Announcement>;
+pub(super) type Received<S> = Envelope<<S as EventStrategy>::Message, Announcement>;
 
-impl<S: Synchronization> NodeTask<S> {
+impl<S: EventStrategy> NodeTask<S> {
     pub(super) fn new(
         hub: HubCore<S, Discovery>,
         world: World<S::Message>,

@@ -286,6 +286,37 @@ impl<M: Message> World<M> {
         }
     }
 
+    /// Encodes a message, here or elsewhere, and hands it to the transport.
+    fn enqueue(
+        &mut self,
+        to: &[NodeId],
+        channel: Channel,
+        message: Envelope<M, Announcement>,
+        connects: bool,
+    ) {
+        if matches!(message, Envelope::Leave) && self.observer.is_none() {
+            return self.say_good_bye(to.len());
+        }
+        let message = Arc::new(message);
+        let (here, mut others): (Vec<_>, Vec<_>) =
+            to.iter().cloned().partition(|node| *node == self.node);
+        for _ in here {
+            self.post(channel, &message);
+        }
+        others.retain(|node| connects || self.up.contains(node));
+        if !others.is_empty() {
+            let ready = self.encoder.send(Sending {
+                to: others,
+                channel,
+                message,
+                connects,
+                // An observer hears of it in the step.
+                long: self.long && self.observer.is_none(),
+            });
+            self.depart(ready);
+        }
+    }
+
     /// Hands encoded messages to the transport.
     pub(super) fn depart(
         &mut self,
@@ -298,7 +329,7 @@ impl<M: Message> World<M> {
                 bytes,
             };
             for node in &sending.to {
-                if sending.message.connects() {
+                if sending.connects {
                     self.dispatch(node, outgoing.clone());
                 } else {
                     self.hand_over(node, outgoing.clone());
@@ -403,27 +434,16 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
     }
 
     fn send(&mut self, to: &[NodeId], channel: Channel, message: Envelope<M, Announcement>) {
-        if matches!(message, Envelope::Leave) && self.observer.is_none() {
-            return self.say_good_bye(to.len());
-        }
-        let connects = message.connects();
-        let message = Arc::new(message);
-        let (here, mut others): (Vec<_>, Vec<_>) =
-            to.iter().cloned().partition(|node| *node == self.node);
-        for _ in here {
-            self.post(channel, &message);
-        }
-        others.retain(|node| connects || self.up.contains(node));
-        if !others.is_empty() {
-            let ready = self.encoder.send(Sending {
-                to: others,
-                channel,
-                message,
-                // An observer hears of it in the step.
-                long: self.long && self.observer.is_none(),
-            });
-            self.depart(ready);
-        }
+        self.enqueue(to, channel, message, true);
+    }
+
+    fn send_connected(
+        &mut self,
+        to: &[NodeId],
+        channel: Channel,
+        message: Envelope<M, Announcement>,
+    ) {
+        self.enqueue(to, channel, message, false);
     }
 
     fn announce(&mut self, channel: Channel, message: Envelope<M, Announcement>) {

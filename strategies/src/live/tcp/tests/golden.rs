@@ -10,7 +10,8 @@ use super::super::noise::{self, PROTOCOL_VERSION};
 use super::super::record::{self, Code, Control, Greeting, Tag};
 use super::secret;
 use crate::gossip::{
-    Acks, GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
+    Acks, GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests,
+    TimestampedSnapshot,
 };
 use crate::hub::{ChildrenMessage, Envelope};
 use crate::membership::Announcement;
@@ -219,7 +220,7 @@ fn messages_have_the_committed_bytes() {
         incarnation: 1 << 40,
         origin: "a".into(),
     };
-    let stamped = |data| Stamped { data, at: 70_000 };
+    let stamped = |data| TimestampedSnapshot { data, at: 70_000 };
     let round = || Round {
         reference: reference(),
         data: NodesData::new(vec![
