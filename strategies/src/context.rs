@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::child::{ChildSpec, Entry, Metadata, Row};
 use crate::message::Channel;
 use crate::name::{ChildId, NodeId, Pid};
+use crate::profile::Profile;
 use crate::registry::Registry;
 use crate::request::{Request, Requests};
 use crate::runtime::{Event, Runtime, TimerKey};
@@ -15,6 +16,9 @@ use crate::snapshot::Snapshot;
 use crate::state::NodeState;
 use crate::time::{Time, WallTime};
 use crate::view::View;
+
+/// The mark of a request that ends the coordinator of the original: docs/protocol.md section 7.1.
+pub const COORDINATOR_CRASHED: &str = "coordinator_crashed";
 
 /// One node during one step, as its strategy sees it: the registry, the cluster, the clocks, and
 /// the ways to change and to send. It exists for the length of a call.
@@ -105,6 +109,12 @@ impl<'a, M> Context<'a, M> {
         self.mutate(|registry, sink| registry.append_data(&[(node, data)], sink));
     }
 
+    /// Adds entries of `node` that are missing, at the end of their rows, and changes nothing else:
+    /// [`Registry::add_missing`] of one node.
+    pub fn add_missing(&mut self, node: &NodeId, data: &Snapshot) {
+        self.mutate(|registry, sink| registry.add_missing(node, data, sink));
+    }
+
     /// Removes what `node` no longer says it hosts: [`Registry::detach_data`] of one node.
     pub fn detach_data(&mut self, node: &NodeId, data: &Snapshot) {
         self.mutate(|registry, sink| registry.detach_data(&[(node, data)], sink));
@@ -123,7 +133,19 @@ impl<'a, M> Context<'a, M> {
         }
     }
 
+    /// Lets the registry follow the rules of another profile, for as long as the node runs.
+    pub fn set_profile(&mut self, profile: Profile) {
+        self.state.set_profile(profile);
+    }
+
     fn handle_request(&mut self, request: &Request) {
+        if let Request::PidUpdate { child, .. } = request
+            && self.registry().refuses_pid_update(child)
+        {
+            // The original's coordinator ends there, and is started anew (anomaly A16).
+            self.mark(COORDINATOR_CRASHED);
+            return;
+        }
         let expiry = self.now().after(self.state.tombstone_ttl());
         self.mutate(|registry, sink| match request {
             Request::Register(rows) => registry.register(rows, sink),

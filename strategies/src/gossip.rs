@@ -1,7 +1,7 @@
 //! [`Gossip`]: nodes pass on what they hear, with lists of who has heard it.
 //!
-//! Source: protocol.md section 5, profile `v05_e2` (ProcessHub's `Synchronization.Gossip`), self-sends
-//! and dropped acknowledgements included.
+//! Source: docs/protocol.md section 5 (ProcessHub's `Synchronization.Gossip`), self-sends and dropped
+//! acknowledgements included.
 //!
 //! Deviations: none of effect. A node handles the requests of a propagation in the step in which it
 //! first sees it, where the original sends itself a message; references are (originator,
@@ -14,11 +14,14 @@
 //!   least 1. Later hops of a round ignore it and go to all nodes that are missing.
 //! - `restricted_init`, whether only the node with the lowest name of the view starts rounds;
 //!   default true.
+//! - `profile`, the state of the original: `v041`, `v05_e1`, `v05_e2` (default). `v041` and `v05_e1`
+//!   have the registry's rules of that state and no guard; it is assumed that rounds for joining
+//!   nodes worked as in `v05_e2`.
 //!
 //! Cost: more than it looks. With self-sends and forwarding to all, a round takes over 100,000
 //! messages at 20 nodes, and a propagation about 12,000 at 100.
 //!
-//! Claims: see [`Gossip::claims`](Strategy::claims). What it does not promise is in protocol.md
+//! Claims: see [`Gossip::claims`](Strategy::claims). What it does not promise is in docs/protocol.md
 //! section 8: one member that does not answer stalls every round (G1), an empty first node blocks
 //! them (G8), and the originator handles its own requests again when they come back (G6).
 
@@ -42,6 +45,7 @@ use crate::context::Context;
 use crate::guard::EmptyGuard;
 use crate::message::Channel;
 use crate::name::NodeId;
+use crate::profile::Profile;
 use crate::request::{Members, Requests};
 use crate::snapshot::Snapshot;
 use crate::strategy::{
@@ -65,6 +69,8 @@ pub struct GossipConfig {
     pub recipients: u32,
     /// Whether only the node with the lowest name of the view starts rounds.
     pub restricted_init: bool,
+    /// The state of the original whose rules are followed.
+    pub profile: Profile,
 }
 
 impl Default for GossipConfig {
@@ -73,6 +79,7 @@ impl Default for GossipConfig {
             sync_interval: Duration::from_secs(15),
             recipients: 3,
             restricted_init: true,
+            profile: Profile::default(),
         }
     }
 }
@@ -209,7 +216,7 @@ impl Gossip {
     /// no one is, apply it and pass it on to who has not.
     fn handle_round(&mut self, cx: &mut Cx<'_>, kind: RoundKind, round: &Round) {
         let own = TimestampedSnapshot {
-            data: self.guard.data(cx),
+            data: self.guard.data(self.config.profile, cx),
             at: cx.wall_clock(),
         };
         let incoming = round.data.with(cx.node(), own);
@@ -327,6 +334,10 @@ impl Synchronization for Gossip {
     type JoinData = Round;
 
     /// Ignores `members` (anomaly G6).
+    fn init(&mut self, cx: &mut Cx<'_>) {
+        cx.set_profile(self.config.profile);
+    }
+
     fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, _members: &Members) {
         let reference = self.new_reference(cx);
         cx.handle_requests(&requests);
@@ -380,7 +391,7 @@ impl Synchronization for Gossip {
     }
 
     fn broadcastable_local_data(&mut self, cx: &mut Cx<'_>) -> Option<Snapshot> {
-        self.guard.data(cx)
+        self.guard.data(self.config.profile, cx)
     }
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &GossipMessage) {

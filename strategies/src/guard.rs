@@ -1,6 +1,7 @@
 //! [`EmptyGuard`]: the original's guard of empty snapshots, which the two ports share.
 
 use crate::context::Context;
+use crate::profile::Profile;
 use crate::snapshot::Snapshot;
 
 /// Keeps a node silent until it has hosted a child (docs/protocol.md section 4.5). The latch is set
@@ -12,9 +13,14 @@ pub(crate) struct EmptyGuard {
 
 impl EmptyGuard {
     /// This node's snapshot, or `None` as long as it was empty at each call.
-    pub(crate) fn data<M>(&mut self, cx: &mut Context<'_, M>) -> Option<Snapshot> {
+    /// Profiles without the guard always have one.
+    pub(crate) fn data<M>(
+        &mut self,
+        profile: Profile,
+        cx: &mut Context<'_, M>,
+    ) -> Option<Snapshot> {
         let data = cx.local_data();
         self.has_hosted |= !data.is_empty();
-        self.has_hosted.then_some(data)
+        (self.has_hosted || !profile.has_guard()).then_some(data)
     }
 }

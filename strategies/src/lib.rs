@@ -11,7 +11,7 @@
 //!   inputs and of what the runtime answers.
 //! - One input is one atomic step. It ends; its effects are listed in the order of their calls.
 //! - Bytes from a peer never panic, and bytes that are no message change nothing.
-//! - The rules are those of ProcessHub 0.5.0-beta (profile `v05_e2`), list order included; golden
+//! - The rules of the ports are those of ProcessHub (docs/protocol.md), list order included; golden
 //!   vectors recorded from the original are part of the tests.
 //!
 //! # Map
@@ -22,7 +22,7 @@
 //! | [`strategy`] | what a hub runs, events in and effects out; what a catalog knows of it |
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
-//! | [`pubsub`], [`gossip`] | the two ports |
+//! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
 //! | [`state`] | what every node keeps: registry, view, connections |
@@ -100,6 +100,7 @@ pub mod membership;
 pub mod message;
 pub mod name;
 mod names;
+pub mod profile;
 pub mod pubsub;
 pub mod recorder;
 pub mod registry;
@@ -124,6 +125,7 @@ pub use live::Hub;
 pub use membership::{Discovery, Membership};
 pub use message::{Channel, Message, SizeModel};
 pub use name::{ChildId, NodeId, Pid};
+pub use profile::Profile;
 pub use pubsub::{PubSub, PubSubConfig};
 pub use recorder::{Effect, Recorder};
 pub use registry::{Registry, RowRef};

@@ -1,16 +1,19 @@
 //! [`PubSub`]: every node tells every other node, directly.
 //!
-//! Source: protocol.md section 4, profile `v05_e2` (ProcessHub's `Synchronization.PubSub`).
+//! Source: docs/protocol.md section 4 (ProcessHub's `Synchronization.PubSub`).
 //!
 //! Deviations: none. The hub is never locked or partitioned in the original's sense, so events are
 //! never queued at the sender; an event to oneself is handled in the same step and is no message.
 //!
-//! Parameters: `sync_interval`, the time between two periodic rounds of a node, default 30 s; any
-//! positive duration.
+//! Parameters:
+//! - `sync_interval`, the time between two periodic rounds of a node; default 30 s (15 s in the
+//!   original's `v041`), any positive duration.
+//! - `profile`, the state of the original: `v041`, `v05_e1`, `v05_e2` (default). In `v041` it is
+//!   assumed that data for a joining node put an entry that is missing at the end of its row.
 //!
 //! Cost: n - 1 messages for a propagation, and n - 1 snapshots per node and round.
 //!
-//! Claims: see [`PubSub::claims`](Strategy::claims). What it does not promise is in protocol.md
+//! Claims: see [`PubSub::claims`](Strategy::claims). What it does not promise is in docs/protocol.md
 //! section 8: nothing repairs a row of a node that is gone (A5), metadata of replicas may differ for
 //! ever (A9), and a node that comes back empty does not say so (A8).
 
@@ -27,6 +30,7 @@ use crate::context::Context;
 use crate::guard::EmptyGuard;
 use crate::message::{Channel, Message, SizeModel};
 use crate::name::{ChildId, NodeId};
+use crate::profile::Profile;
 use crate::request::{Members, Requests, requests_size};
 use crate::snapshot::Snapshot;
 use crate::strategy::{Broken, Claim, Condition, ConfigError, Feature, Strategy, Synchronization};
@@ -43,12 +47,15 @@ pub struct PubSubConfig {
     #[serde(with = "duration_text")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
     pub sync_interval: Duration,
+    /// The state of the original whose rules are followed.
+    pub profile: Profile,
 }
 
 impl Default for PubSubConfig {
     fn default() -> Self {
         Self {
             sync_interval: Duration::from_secs(30),
+            profile: Profile::default(),
         }
     }
 }
@@ -143,6 +150,10 @@ impl Synchronization for PubSub {
     type SyncData = Snapshot;
     type JoinData = JoinData;
 
+    fn init(&mut self, cx: &mut Cx<'_>) {
+        cx.set_profile(self.config.profile);
+    }
+
     fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, members: &Members) {
         let others = match members {
             Members::Global | Members::External => cx.connected().to_vec(),
@@ -200,21 +211,23 @@ impl Synchronization for PubSub {
         }
     }
 
-    /// Adds only; nothing is detached (anomaly A6).
+    /// Adds only; nothing is detached (anomaly A6). Without a timestamp in `v041`.
     fn handle_node_join_data(
         &mut self,
         cx: &mut Cx<'_>,
         remote_data: &JoinData,
         remote_node: &NodeId,
     ) {
-        if self.timestamps.is_newer(remote_node, remote_data.at) {
+        if self.config.profile == Profile::V041 {
+            cx.add_missing(remote_node, &remote_data.data);
+        } else if self.timestamps.is_newer(remote_node, remote_data.at) {
             cx.append_data(remote_node, &remote_data.data);
             self.timestamps.set(remote_node, remote_data.at);
         }
     }
 
     fn broadcastable_local_data(&mut self, cx: &mut Cx<'_>) -> Option<Snapshot> {
-        self.guard.data(cx)
+        self.guard.data(self.config.profile, cx)
     }
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &PubSubMessage) {

@@ -1,4 +1,4 @@
-//! [`Registry`]: what one node believes about who runs where, with the exact rules of protocol.md
+//! [`Registry`]: what one node believes about who runs where, with the exact rules of docs/protocol.md
 //! sections 2 and 3, list order included.
 //!
 //! It owns the rows, an index by node and an index by expiry, and nothing else: no clock, no
@@ -17,6 +17,7 @@ use smallvec::smallvec;
 use crate::child::{ChildSpec, Entries, Entry, EntryMetadata, Metadata, Row, RowChange};
 use crate::name::{ChildId, NameHasher, NodeId, Pid};
 use crate::names::NodeSet;
+use crate::profile::Profile;
 use crate::request::{Registration, Unregistration};
 use crate::snapshot::{LocalChild, Snapshot};
 use crate::time::Time;
@@ -97,6 +98,7 @@ pub struct Registry {
     expiries: BTreeSet<(Time, ChildId)>,
     entries: usize,
     empty: usize,
+    profile: Profile,
 }
 
 impl Registry {
@@ -104,6 +106,17 @@ impl Registry {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Follows the rules of another profile from here on.
+    pub fn set_profile(&mut self, profile: Profile) {
+        self.profile = profile;
+    }
+
+    /// The profile whose rules it follows.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// The number of rows, those without entries included.
@@ -181,7 +194,7 @@ impl Registry {
         Snapshot::new(self.by_node.rows(node).filter_map(local).collect())
     }
 
-    /// Bulk insert: the `PidsRegister` of protocol.md section 2.
+    /// Bulk insert: the `PidsRegister` of docs/protocol.md section 2.
     ///
     /// An absent row is inserted as given. A present one is left alone if it has the same entries
     /// in any order; else its entries of other nodes stay, in order, the new list follows, and
@@ -190,7 +203,8 @@ impl Registry {
         for row in rows {
             let at = self.rows.find(row.spec.id());
             let stored = at.map_or(&[][..], |at| &self.rows.slot(at).entries);
-            if !stored.is_empty() && same_entries(stored, &row.entries) {
+            let is_there = self.is_row(at) && same_entries(stored, &row.entries);
+            if is_there {
                 continue;
             }
             let named = node_set(&row.entries);
@@ -206,22 +220,26 @@ impl Registry {
         }
     }
 
-    /// Bulk delete: the `PidsUnregister` of protocol.md section 2. Pids are not compared. A row
-    /// left without entries stays as a tombstone until `expires_at`.
+    /// Bulk delete: the `PidsUnregister` of docs/protocol.md section 2. Pids are not compared. A row
+    /// left without entries stays as a tombstone until `expires_at`; in `v041` it is deleted.
     pub fn unregister(&mut self, rows: &[Unregistration], expires_at: Time, sink: Sink<'_>) {
         for row in rows {
-            let Some(at) = self.live(&row.child) else {
+            let Some(at) = self.row(&row.child) else {
                 continue;
             };
             let slot = self.rows.slot(at);
             let named = NodeSet::new(row.nodes.iter());
             let entries = without(&slot.entries, |node| named.contains(node));
+            if entries.is_empty() && self.profile == Profile::V041 {
+                self.delete(&row.child, sink);
+                continue;
+            }
             let expiry = entries.is_empty().then_some(expires_at);
             self.write(Some(at), slot.with_entries(entries, expiry), sink);
         }
     }
 
-    /// One node's pid of one child changes: the `PidUpdate` of protocol.md section 2. The entry
+    /// One node's pid of one child changes: the `PidUpdate` of docs/protocol.md section 2. The entry
     /// moves to the front, or is put there if the node had none. An absent row is left absent.
     pub fn pid_update(
         &mut self,
@@ -230,16 +248,23 @@ impl Registry {
         pid: Option<&Pid>,
         sink: Sink<'_>,
     ) {
-        if let Some(at) = self.live(child) {
+        if let Some(at) = self.row(child) {
             self.put_in_front(at, node, pid, sink);
         }
     }
 
-    /// Adds what nodes say they host (protocol.md section 3), in the order of `data`, which should
+    /// Whether a pid update of this child would end the coordinator of the original: the row is
+    /// absent, in `v041`.
+    pub(crate) fn refuses_pid_update(&self, child: &ChildId) -> bool {
+        self.profile == Profile::V041 && self.row(child).is_none()
+    }
+
+    /// Adds what nodes say they host (docs/protocol.md section 3), in the order of `data`, which should
     /// be ascending by node.
     ///
     /// An absent row is inserted. In a present one the node's entry takes the new pid and moves to
-    /// the front if the pid differs (no entry counts as no pid); specification and metadata stay.
+    /// the front if the pid differs (no entry counts as no pid); specification and metadata stay, but
+    /// are replaced in `v05_e1`. In `v041` they are replaced always, and the entry keeps its place.
     pub fn append_data(&mut self, data: &[(&NodeId, &Snapshot)], sink: Sink<'_>) {
         for (node, snapshot) in data {
             let children = snapshot.children();
@@ -259,8 +284,12 @@ impl Registry {
     /// How many children at the head of a snapshot are stored as it says. Found by walking the
     /// index along the snapshot: in a steady round that is all of them, without a hash look-up.
     fn unchanged(&self, node: &NodeId, children: &[LocalChild]) -> usize {
+        let rewrites = self.profile == Profile::V041;
         let same = |(child, (id, at)): &(&LocalChild, (&ChildId, u32))| {
             let row = self.rows.slot(*at).view();
+            if rewrites && (child.spec != *row.spec || child.metadata != *row.metadata) {
+                return false;
+            }
             // What is shared is told to be the same without being read.
             (child.spec.is_same(row.spec) || child.spec.id() == *id)
                 && row.pid_on(node) == Some(child.pid.as_ref())
@@ -300,16 +329,49 @@ impl Registry {
         let at = self.rows.find(child.spec.id());
         match at.filter(|at| self.has_entries(*at)) {
             None => self.write(at, only_on(node, child), sink),
-            Some(at) => {
-                let stored = self.rows.slot(at).view().pid_on(node).flatten();
-                if stored != child.pid.as_ref() {
-                    self.put_in_front(at, node, child.pid.as_ref(), sink);
-                }
+            Some(at) => self.append_to(at, node, child, sink),
+        }
+    }
+
+    /// [`Self::append_child`] to a row with entries.
+    fn append_to(&mut self, at: u32, node: &NodeId, child: &LocalChild, sink: Sink<'_>) {
+        let slot = self.rows.slot(at);
+        let stored = slot.view().pid_on(node);
+        let pid = child.pid.as_ref();
+        let is_new = stored.flatten() != pid;
+        let entries = match self.profile {
+            Profile::V05E2 if is_new => return self.put_in_front(at, node, pid, sink),
+            Profile::V05E1 if is_new => in_front(&slot.entries, node, pid),
+            Profile::V05E1 | Profile::V05E2 => return,
+            Profile::V041 if stored.is_some() => in_place(&slot.entries, node, pid),
+            Profile::V041 => in_front(&slot.entries, node, pid),
+        };
+        let slot = Slot::new(child.spec.clone(), entries, child.metadata.clone(), None);
+        self.write(Some(at), slot, sink);
+    }
+
+    /// Adds the entries of `node` that are missing, each at the end of its row, and rows that are
+    /// absent. Entries that are there stay as they are (docs/protocol.md section 7.1).
+    pub fn add_missing(&mut self, node: &NodeId, data: &Snapshot, sink: Sink<'_>) {
+        for child in data.children() {
+            let Some(at) = self.live(child.spec.id()) else {
+                let at = self.rows.find(child.spec.id());
+                self.write(at, only_on(node, child), sink);
+                continue;
+            };
+            let slot = self.rows.slot(at);
+            if slot.view().pid_on(node).is_none() {
+                let mut entries = slot.entries.clone();
+                entries.push(Entry {
+                    node: node.clone(),
+                    pid: child.pid.clone(),
+                });
+                self.write(Some(at), slot.with_entries(entries, None), sink);
             }
         }
     }
 
-    /// Removes what nodes no longer say they host (protocol.md section 3): the entries of each
+    /// Removes what nodes no longer say they host (docs/protocol.md section 3): the entries of each
     /// node of `data` in rows whose child its snapshot lacks. Rows left empty are deleted.
     ///
     /// Given several nodes it keeps the original's fault (anomaly R3): each removal starts from the
@@ -424,6 +486,15 @@ impl Registry {
         }
     }
 
+    /// The place of a row that is not absent by the rules of the profile.
+    fn row(&self, child: &ChildId) -> Option<u32> {
+        self.rows.find(child).filter(|at| self.is_row(Some(*at)))
+    }
+
+    fn is_row(&self, at: Option<u32>) -> bool {
+        at.is_some_and(|at| self.has_entries(at) || self.profile.keeps_empty_rows())
+    }
+
     /// The place of a row that has entries.
     fn live(&self, child: &ChildId) -> Option<u32> {
         self.rows.find(child).filter(|at| self.has_entries(*at))
@@ -435,16 +506,7 @@ impl Registry {
 
     fn put_in_front(&mut self, at: u32, node: &NodeId, pid: Option<&Pid>, sink: Sink<'_>) {
         let slot = self.rows.slot(at);
-        let mut entries: Entries = smallvec![Entry {
-            node: node.clone(),
-            pid: pid.cloned()
-        }];
-        entries.extend(
-            slot.entries
-                .iter()
-                .filter(|entry| entry.node != *node)
-                .cloned(),
-        );
+        let entries = in_front(&slot.entries, node, pid);
         self.write(Some(at), slot.with_entries(entries, None), sink);
     }
 
@@ -535,6 +597,33 @@ fn only_on(node: &NodeId, child: &LocalChild) -> Slot {
         pid: child.pid.clone()
     }];
     Slot::new(child.spec.clone(), entries, child.metadata.clone(), None)
+}
+
+/// A list with one entry of a node, at the front.
+fn in_front(entries: &[Entry], node: &NodeId, pid: Option<&Pid>) -> Entries {
+    let mut list: Entries = smallvec![Entry {
+        node: node.clone(),
+        pid: pid.cloned()
+    }];
+    list.extend(entries.iter().filter(|entry| entry.node != *node).cloned());
+    list
+}
+
+/// A list with one entry of a node, where its first one stood.
+fn in_place(entries: &[Entry], node: &NodeId, pid: Option<&Pid>) -> Entries {
+    let mut is_first = true;
+    let mut list = Entries::new();
+    for entry in entries {
+        if entry.node != *node {
+            list.push(entry.clone());
+        } else if std::mem::take(&mut is_first) {
+            list.push(Entry {
+                node: node.clone(),
+                pid: pid.cloned(),
+            });
+        }
+    }
+    list
 }
 
 fn entries_of(row: Option<&Row>) -> &[Entry] {

@@ -1,4 +1,4 @@
-//! The cross-node requests that `propagate` carries (protocol.md section 2).
+//! The cross-node requests that `propagate` carries (docs/protocol.md section 2).
 
 use std::sync::Arc;
 

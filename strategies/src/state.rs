@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::child::{Row, RowChange};
 use crate::name::NodeId;
 use crate::names::NodeSet;
+use crate::profile::Profile;
 use crate::registry::{Registry, Sink};
 use crate::runtime::Event;
 use crate::snapshot::Snapshot;
@@ -60,6 +61,11 @@ impl NodeState {
     #[must_use]
     pub fn tombstone_ttl(&self) -> Duration {
         self.tombstone_ttl
+    }
+
+    /// Lets the registry follow the rules of another profile.
+    pub fn set_profile(&mut self, profile: Profile) {
+        self.registry.set_profile(profile);
     }
 
     /// Its registry.

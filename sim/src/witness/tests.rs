@@ -163,6 +163,7 @@ fn a_foreign_message_that_empties_an_own_row_is_seen() {
         spec: hublab_strategies::ChildSpec::new(child.clone(), "child"),
         entries,
         metadata: Metadata::default(),
+        entry_metadata: Default::default(),
         expires_at: None,
     };
     let own = Entry {

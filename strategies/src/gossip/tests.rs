@@ -262,7 +262,7 @@ fn parameters_are_written_as_people_write_them() {
     let text = serde_json::to_string(&GossipConfig::default()).unwrap();
     assert_eq!(
         text,
-        r#"{"sync_interval":"15s","recipients":3,"restricted_init":true}"#
+        r#"{"sync_interval":"15s","recipients":3,"restricted_init":true,"profile":"v05_e2"}"#
     );
     assert_eq!(
         serde_json::from_str::<GossipConfig>("{}").unwrap(),

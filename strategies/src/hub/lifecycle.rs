@@ -1,4 +1,4 @@
-//! Starting, stopping and restarting children, for oneself and for others (protocol.md section 2,
+//! Starting, stopping and restarting children, for oneself and for others (docs/protocol.md section 2,
 //! `StartChildren` and `StopChildren`).
 //!
 //! The originator of a request keeps no record of it: an answer is passed on as it arrives, and

@@ -179,6 +179,7 @@ fn only_rounds_connect() {
 fn an_interval_of_zero_is_refused() {
     let config = PubSubConfig {
         sync_interval: Duration::ZERO,
+        ..PubSubConfig::default()
     };
     assert_eq!(
         PubSub::new(&config).unwrap_err().to_string(),

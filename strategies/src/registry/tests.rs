@@ -1,4 +1,4 @@
-//! The registry against a naive model, written from protocol.md sections 2 and 3 rule by rule.
+//! The registry against a naive model, written from docs/protocol.md sections 2 and 3 rule by rule.
 
 use std::collections::BTreeMap;
 
