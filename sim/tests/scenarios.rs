@@ -100,11 +100,25 @@ fn every_shipped_scenario_holds_with_its_seed_and_with_others() {
     for file in shipped() {
         for strategy in &file.scenario.run.strategies {
             for seed in std::iter::once(file.scenario.run.seed).chain(1_000..1_000 + seeds(3)) {
-                failed.extend(failures(&file.run(strategy, seed, Stepping::Slice)));
+                let report = file.run(strategy, seed, Stepping::Slice);
+                failed.extend(failures(&report));
+                failed.extend(undeclared(&report));
             }
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// The kinds of messages that were sent and that the strategy does not declare.
+fn undeclared(report: &Report) -> Option<String> {
+    let catalog = Catalog::default();
+    let entry = catalog.get(&report.strategy).expect("it ran");
+    let declared = entry.kinds().expect("an entry of a strategy knows them");
+    let kinds = report.messages.by_kind.keys();
+    let unknown: Vec<_> = kinds
+        .filter(|kind| !declared.contains(&kind.as_str()))
+        .collect();
+    (!unknown.is_empty()).then(|| format!("{}: undeclared {unknown:?}", report.scenario))
 }
 
 #[test]
