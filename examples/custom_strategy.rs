@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hublab::sim::run::{Options, run};
 use hublab::sim::scenario::{Scenario, load};
-use hublab::strategies::strategy::{Claim, Condition, ConfigError, Strategy, Synchronization};
+use hublab::strategies::strategy::{Claim, Condition, ConfigError, EventStrategy, Strategy};
 use hublab::strategies::time::duration_text;
 use hublab::strategies::{Channel, Context, Members, Message, NodeId, Requests, Snapshot};
 use miette::IntoDiagnostic;
@@ -32,6 +32,8 @@ struct Hosted {
 }
 
 impl Message for Hosted {
+    const KINDS: &'static [&'static str] = &["latest.hosted"];
+
     fn kind(&self) -> &'static str {
         "latest.hosted"
     }
@@ -58,36 +60,41 @@ impl Latest {
     fn tell(&mut self, cx: &mut Cx<'_>, mut nodes: Vec<NodeId>, channel: Channel) {
         let newest = self.newest.entry(cx.node().clone()).or_default();
         *newest = (cx.incarnation(), newest.1 + 1);
-        let (stamp, children) = (*newest, cx.registry().local_data(cx.node()));
+        let (stamp, children) = (*newest, cx.local_data());
         nodes.retain(|node| node != cx.node());
         cx.send(&nodes, channel, Hosted { stamp, children });
     }
 }
 
-impl Synchronization for Latest {
+impl EventStrategy for Latest {
     type Message = Hosted;
-    type SyncData = Hosted;
-    type JoinData = Hosted;
 
-    /// Requests are obeyed here; others hear what came of it, as far as it concerns this node.
+    /// Requests are handled here; others hear the result, as far as it concerns this node.
     fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, members: &Members) {
-        let (nodes, here) = match members {
-            Members::Global => (cx.connected().to_vec(), true),
-            Members::Local => (Vec::new(), true),
-            Members::External => (cx.connected().to_vec(), false),
-            Members::Nodes(nodes) => (nodes.clone(), nodes.contains(cx.node())),
+        let nodes = match members {
+            Members::Global | Members::External => cx.connected().to_vec(),
+            Members::Local => Vec::new(),
+            Members::Nodes(nodes) => nodes.clone(),
         };
-        if here {
+        if members.include_sender(cx.node()) {
             cx.handle_requests(&requests);
         }
         self.tell(cx, nodes, Channel::REQUESTS);
     }
 
-    fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
-        self.tell(cx, cluster_nodes.to_vec(), Channel::SYNC);
+    fn round(&mut self, cx: &mut Cx<'_>) {
+        self.tell(cx, cx.view().to_vec(), Channel::SYNC);
     }
 
-    fn handle_synchronization(&mut self, cx: &mut Cx<'_>, hosted: &Hosted, from: &NodeId) {
+    fn round_interval(&self) -> Option<Duration> {
+        Some(self.config.sync_interval)
+    }
+
+    fn nodes_joining(&mut self, cx: &mut Cx<'_>, nodes: &[NodeId]) {
+        self.tell(cx, nodes.to_vec(), Channel::JOIN);
+    }
+
+    fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, hosted: &Hosted) {
         let newest = self.newest.entry(from.clone()).or_default();
         if *newest < hosted.stamp {
             *newest = hosted.stamp;
@@ -96,22 +103,6 @@ impl Synchronization for Latest {
             }
             cx.detach_data(from, &hosted.children);
         }
-    }
-
-    fn broadcast_local_data(&mut self, cx: &mut Cx<'_>, _: &Snapshot, target_nodes: &[NodeId]) {
-        self.tell(cx, target_nodes.to_vec(), Channel::JOIN);
-    }
-
-    fn handle_node_join_data(&mut self, cx: &mut Cx<'_>, hosted: &Hosted, from: &NodeId) {
-        self.handle_synchronization(cx, hosted, from);
-    }
-
-    fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, hosted: &Hosted) {
-        self.handle_synchronization(cx, hosted, from);
-    }
-
-    fn sync_interval(&self) -> Duration {
-        self.config.sync_interval
     }
 }
 

@@ -6,10 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hublab_strategies::hub::{HubConfig, HubCore};
+use hublab_strategies::hub::{HUB_KINDS, HubConfig, HubCore};
+use hublab_strategies::membership::Announcement;
 use hublab_strategies::membership::Discovery;
-use hublab_strategies::strategy::{Broken, Claim, Limits};
-use hublab_strategies::{NodeId, Strategy};
+use hublab_strategies::strategy::{
+    Bounds, Broken, Claim, Conditions, DEFAULT_ROUND_INTERVAL, EventStrategy, Limits,
+};
+use hublab_strategies::{Message, NodeId, Strategy};
 use serde_json::{Map, Value};
 
 use crate::node::{HubNode, Node};
@@ -62,6 +65,21 @@ pub trait CatalogEntry: Send + Sync {
     }
     /// The largest cluster worth generating.
     fn limits(&self) -> Limits;
+    /// Every kind of message that its nodes may send, sorted; default: unknown.
+    fn kinds(&self) -> Option<Vec<&'static str>> {
+        None
+    }
+    /// The time between two rounds of a node with these parameters; default: it has none.
+    fn round_interval(&self, params: &Params) -> Option<Duration> {
+        let _ = params;
+        None
+    }
+    /// How long repairs may take with these parameters; default: [`Bounds::of_rounds`] of
+    /// [`Self::round_interval`].
+    fn bounds(&self, params: &Params, conditions: &Conditions) -> Bounds {
+        let interval = self.round_interval(params);
+        Bounds::of_rounds(interval.unwrap_or(DEFAULT_ROUND_INTERVAL), conditions)
+    }
 }
 
 /// The strategies by name.
@@ -131,6 +149,11 @@ impl<S: Strategy> Entry<S> {
     fn read(params: &Params) -> Result<S::Config, String> {
         serde_json::from_value(Value::Object(params.clone())).map_err(|error| error.to_string())
     }
+
+    /// An instance with these parameters; `None` if they are refused.
+    fn instance(params: &Params) -> Option<S> {
+        S::new(&Self::read(params).ok()?).ok()
+    }
 }
 
 impl<S: Strategy> CatalogEntry for Entry<S> {
@@ -181,5 +204,23 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
 
     fn limits(&self) -> Limits {
         S::limits()
+    }
+
+    fn kinds(&self) -> Option<Vec<&'static str>> {
+        let own = <S as EventStrategy>::Message::KINDS;
+        let mut kinds = [own, HUB_KINDS, Announcement::KINDS].concat();
+        kinds.sort_unstable();
+        Some(kinds)
+    }
+
+    fn round_interval(&self, params: &Params) -> Option<Duration> {
+        Self::instance(params)?.round_interval()
+    }
+
+    fn bounds(&self, params: &Params, conditions: &Conditions) -> Bounds {
+        match Self::instance(params) {
+            Some(strategy) => strategy.bounds(conditions),
+            None => Bounds::of_rounds(DEFAULT_ROUND_INTERVAL, conditions),
+        }
     }
 }

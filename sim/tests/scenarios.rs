@@ -22,7 +22,7 @@ use hublab_sim::world::Stepping;
 
 use seeds::seeds;
 
-/// The anomalies of protocol.md section 8 that have a scenario.
+/// The anomalies of docs/protocol.md section 8 that have a scenario.
 const ANOMALIES: &[&str] = &[
     "a01", "a02", "a03", "a04", "a05", "a06", "a07", "a08", "a09", "a10", "a11", "a13", "a14",
     "g01", "g02", "g04", "g05", "g06", "g07", "g08", "g09", "g10", "g11", "m01", "m02", "m03",
@@ -100,11 +100,25 @@ fn every_shipped_scenario_holds_with_its_seed_and_with_others() {
     for file in shipped() {
         for strategy in &file.scenario.run.strategies {
             for seed in std::iter::once(file.scenario.run.seed).chain(1_000..1_000 + seeds(3)) {
-                failed.extend(failures(&file.run(strategy, seed, Stepping::Slice)));
+                let report = file.run(strategy, seed, Stepping::Slice);
+                failed.extend(failures(&report));
+                failed.extend(undeclared(&report));
             }
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// The kinds of messages that were sent and that the strategy does not declare.
+fn undeclared(report: &Report) -> Option<String> {
+    let catalog = Catalog::default();
+    let entry = catalog.get(&report.strategy).expect("it ran");
+    let declared = entry.kinds().expect("an entry of a strategy knows them");
+    let kinds = report.messages.by_kind.keys();
+    let unknown: Vec<_> = kinds
+        .filter(|kind| !declared.contains(&kind.as_str()))
+        .collect();
+    (!unknown.is_empty()).then(|| format!("{}: undeclared {unknown:?}", report.scenario))
 }
 
 #[test]

@@ -10,8 +10,7 @@ use hublab_sim::trace::{Event, Payload};
 use hublab_sim::world::Stepping;
 use hublab_strategies::strategy::{Claim, ConfigError};
 use hublab_strategies::{
-    Channel, Context, Members, Message, NodeId, Requests, Snapshot, Strategy, Synchronization,
-    TimerKey,
+    Channel, Context, EventStrategy, Members, Message, NodeId, Requests, Strategy, TimerKey,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,6 +43,8 @@ const TICK: Duration = Duration::from_micros(10);
 struct Ping;
 
 impl Message for Ping {
+    const KINDS: &'static [&'static str] = &["probe.ping"];
+
     fn kind(&self) -> &'static str {
         "probe.ping"
     }
@@ -51,12 +52,10 @@ impl Message for Ping {
 
 type Cx<'a> = Context<'a, Ping>;
 
-impl Synchronization for Probe {
+impl EventStrategy for Probe {
     type Message = Ping;
-    type SyncData = ();
-    type JoinData = ();
 
-    fn init(&mut self, cx: &mut Cx<'_>) {
+    fn start(&mut self, cx: &mut Cx<'_>) {
         if self.0.ticks > 0 {
             cx.set_timer(1, TICK);
         }
@@ -79,15 +78,7 @@ impl Synchronization for Probe {
         }
     }
 
-    fn init_sync(&mut self, _cx: &mut Cx<'_>, _cluster_nodes: &[NodeId]) {}
-    fn handle_synchronization(&mut self, _cx: &mut Cx<'_>, _data: &(), _from: &NodeId) {}
-    fn broadcast_local_data(&mut self, _cx: &mut Cx<'_>, _data: &Snapshot, _targets: &[NodeId]) {}
-    fn handle_node_join_data(&mut self, _cx: &mut Cx<'_>, _data: &(), _from: &NodeId) {}
     fn handle_message(&mut self, _cx: &mut Cx<'_>, _from: &NodeId, _message: &Ping) {}
-
-    fn sync_interval(&self) -> Duration {
-        Duration::from_secs(3_600)
-    }
 }
 
 impl Strategy for Probe {

@@ -13,7 +13,7 @@ use hublab_sim::scenario::{Action, NodeIx, Scenario};
 use hublab_sim::trace::event::StopReason;
 use hublab_strategies::hub::HubConfig;
 use hublab_strategies::live::{Filter, Flow, Hub, Limits, Observer, Tasks};
-use hublab_strategies::{Gossip, NodeId, PubSub, Strategy, Synchronization};
+use hublab_strategies::{Gossip, NodeId, PubSub, Strategy};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -182,7 +182,7 @@ impl<'a> Cast<'a> {
         })
     }
 
-    fn configured<S: Strategy + Synchronization>(&self) -> Result<S, String> {
+    fn configured<S: Strategy>(&self) -> Result<S, String> {
         let params = self.scenario.strategies.get(S::NAME);
         let params = Value::Object(params.cloned().unwrap_or_default());
         let refused = |error: &dyn std::fmt::Display| format!("strategy.{}: {error}", S::NAME);

@@ -142,7 +142,11 @@ pub async fn run(
     if !refused.is_empty() {
         return Err(refused.join("; "));
     }
-    let witness = Witness::new(scenario, strategy);
+    let catalog = hublab_sim::catalog::Catalog::default();
+    let entry = catalog
+        .get(strategy)
+        .ok_or_else(|| format!("there is no strategy `{strategy}`"))?;
+    let witness = Witness::new(scenario, entry);
     let stage = Arc::new(Stage::new(witness, &scenario.cluster.nodes));
     let mut cast = Cast::new(scenario, strategy, config(scale), Arc::clone(&stage));
     let pulse = Pulse::start(Arc::clone(&stage));

@@ -153,6 +153,7 @@ impl Observer for Tap {
                     spec: ChildSpec::new(child.clone(), ""),
                     entries: Default::default(),
                     metadata: Default::default(),
+                    entry_metadata: Default::default(),
                     expires_at: None,
                 };
                 let row = after.as_ref().map_or_else(gone, |row| Row::clone(row));

@@ -147,6 +147,63 @@ impl<'de> Deserialize<'de> for Metadata {
     }
 }
 
+/// Metadata that single entries of a row have of their own, by node. None in rows of the ports, and
+/// then it takes no memory: their entries have the row's.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EntryMetadata(Option<Arc<BTreeMap<NodeId, Metadata>>>);
+
+impl EntryMetadata {
+    /// No entry has metadata of its own.
+    pub const NONE: Self = Self(None);
+
+    /// The own metadata of a node's entry.
+    #[must_use]
+    pub fn get(&self, node: &NodeId) -> Option<&Metadata> {
+        self.0.as_ref()?.get(node)
+    }
+
+    /// Gives a node's entry metadata of its own.
+    pub fn set(&mut self, node: &NodeId, metadata: Metadata) {
+        let own = self.0.get_or_insert_default();
+        Arc::make_mut(own).insert(node.clone(), metadata);
+    }
+
+    /// Keeps those of nodes that meet a condition.
+    pub fn retain(&mut self, mut keep: impl FnMut(&NodeId) -> bool) {
+        if let Some(own) = &mut self.0 {
+            Arc::make_mut(own).retain(|node, _| keep(node));
+            if own.is_empty() {
+                self.0 = None;
+            }
+        }
+    }
+
+    /// All of them, by node.
+    pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &Metadata)> {
+        self.0.iter().flat_map(|own| own.iter())
+    }
+
+    /// Whether no entry has metadata of its own.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl fmt::Debug for EntryMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl FromIterator<(NodeId, Metadata)> for EntryMetadata {
+    fn from_iter<I: IntoIterator<Item = (NodeId, Metadata)>>(own: I) -> Self {
+        let own: BTreeMap<_, _> = own.into_iter().collect();
+        Self((!own.is_empty()).then(|| Arc::new(own)))
+    }
+}
+
 fn pairs_len<'a>(count: usize, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
     let texts: u64 = pairs
         .map(|(key, value)| wire::text_len(key) + wire::text_len(value))
@@ -179,8 +236,10 @@ pub struct Row {
     /// Where it runs, in the order that the protocol's operations leave behind.
     #[serde(deserialize_with = "read_entries")]
     pub entries: Entries,
-    /// Its metadata.
+    /// Its metadata: those of every entry that has none of its own.
     pub metadata: Metadata,
+    /// The metadata of single entries; none in rows of the ports.
+    pub entry_metadata: EntryMetadata,
     /// When the janitor may remove the row; set on tombstones. Reads do not look at it.
     pub expires_at: Option<Time>,
 }
@@ -190,6 +249,12 @@ impl Row {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The metadata of a node's entry: its own, or the row's.
+    #[must_use]
+    pub fn metadata_on(&self, node: &NodeId) -> &Metadata {
+        self.entry_metadata.get(node).unwrap_or(&self.metadata)
     }
 }
 

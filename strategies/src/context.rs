@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::child::{ChildSpec, Entry, Metadata};
+use crate::child::{ChildSpec, Entry, Metadata, Row};
 use crate::message::Channel;
 use crate::name::{ChildId, NodeId, Pid};
+use crate::profile::Profile;
 use crate::registry::Registry;
 use crate::request::{Request, Requests};
 use crate::runtime::{Event, Runtime, TimerKey};
@@ -15,6 +16,9 @@ use crate::snapshot::Snapshot;
 use crate::state::NodeState;
 use crate::time::{Time, WallTime};
 use crate::view::View;
+
+/// The mark of a request that ends the coordinator of the original: docs/protocol.md section 7.1.
+pub const COORDINATOR_CRASHED: &str = "coordinator_crashed";
 
 /// One node during one step, as its strategy sees it: the registry, the cluster, the clocks, and
 /// the ways to change and to send. It exists for the length of a call.
@@ -79,6 +83,21 @@ impl<'a, M> Context<'a, M> {
         self.state.is_connected(node)
     }
 
+    /// The incarnation of a node: this one's own, or that of a peer's connection while it is up.
+    #[must_use]
+    pub fn incarnation_of(&self, node: &NodeId) -> Option<u64> {
+        if node == self.node() {
+            return Some(self.incarnation());
+        }
+        self.state.incarnation_of(node)
+    }
+
+    /// Whether the cluster view holds a node.
+    #[must_use]
+    pub fn is_member(&self, node: &NodeId) -> bool {
+        self.state.is_member(node)
+    }
+
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -88,6 +107,12 @@ impl<'a, M> Context<'a, M> {
     /// Adds what `node` says it hosts: [`Registry::append_data`] of one node.
     pub fn append_data(&mut self, node: &NodeId, data: &Snapshot) {
         self.mutate(|registry, sink| registry.append_data(&[(node, data)], sink));
+    }
+
+    /// Adds entries of `node` that are missing, at the end of their rows, and changes nothing else:
+    /// [`Registry::add_missing`] of one node.
+    pub fn add_missing(&mut self, node: &NodeId, data: &Snapshot) {
+        self.mutate(|registry, sink| registry.add_missing(node, data, sink));
     }
 
     /// Removes what `node` no longer says it hosts: [`Registry::detach_data`] of one node.
@@ -108,7 +133,19 @@ impl<'a, M> Context<'a, M> {
         }
     }
 
+    /// Lets the registry follow the rules of another profile, for as long as the node runs.
+    pub fn set_profile(&mut self, profile: Profile) {
+        self.state.set_profile(profile);
+    }
+
     fn handle_request(&mut self, request: &Request) {
+        if let Request::PidUpdate { child, .. } = request
+            && self.registry().refuses_pid_update(child)
+        {
+            // The original's coordinator ends there, and is started anew (anomaly A16).
+            self.mark(COORDINATOR_CRASHED);
+            return;
+        }
         let expiry = self.now().after(self.state.tombstone_ttl());
         self.mutate(|registry, sink| match request {
             Request::Register(rows) => registry.register(rows, sink),
@@ -134,9 +171,35 @@ impl<'a, M> Context<'a, M> {
         self.mutate(|registry, sink| registry.upsert(spec, entry, metadata, sink));
     }
 
+    /// For strategies that keep metadata per entry: [`Registry::upsert_entry`].
+    pub fn upsert_entry(
+        &mut self,
+        spec: &ChildSpec,
+        node: &NodeId,
+        pid: Option<&Pid>,
+        metadata: &Metadata,
+    ) {
+        let entry = Entry {
+            node: node.clone(),
+            pid: pid.cloned(),
+        };
+        self.mutate(|registry, sink| registry.upsert_entry(spec, entry, metadata, sink));
+    }
+
     /// For strategies with rules of their own: [`Registry::remove`].
     pub fn remove(&mut self, child: &ChildId, node: &NodeId) {
         self.mutate(|registry, sink| registry.remove(child, node, sink));
+    }
+
+    /// For strategies with rules of their own: [`Registry::put`], a row as it is, entries in their
+    /// order, with metadata of their own if they have any.
+    pub fn put_row(&mut self, row: Row) {
+        self.mutate(|registry, sink| registry.put(row, sink));
+    }
+
+    /// For strategies with rules of their own: [`Registry::delete_row`].
+    pub fn delete_row(&mut self, child: &ChildId) {
+        self.mutate(|registry, sink| registry.delete_row(child, sink));
     }
 
     fn mutate(&mut self, change: impl FnOnce(&mut Registry, crate::registry::Sink<'_>)) {
@@ -148,6 +211,19 @@ impl<'a, M> Context<'a, M> {
     pub fn send(&mut self, to: &[NodeId], channel: Channel, message: M) {
         if !to.is_empty() {
             self.runtime.send(to, channel, message);
+        }
+    }
+
+    /// Sends one message to those of these nodes whose connection is up, in this order. It never
+    /// connects: should a connection be lost that this node still takes for up, nothing is sent.
+    pub fn send_connected(&mut self, to: &[NodeId], channel: Channel, message: M) {
+        let to: Vec<_> = to
+            .iter()
+            .filter(|node| self.is_connected(node))
+            .cloned()
+            .collect();
+        if !to.is_empty() {
+            self.runtime.send_connected(&to, channel, message);
         }
     }
 
@@ -193,12 +269,11 @@ impl<'a, M> Context<'a, M> {
         self.runtime.emit(Event::Mark(branch));
     }
 
-    /// The guard of protocol.md section 4 (`broadcastable_local_data`): the snapshot of this node,
-    /// or `None` as long as it never hosted a child. Being called while a child is there is what
-    /// counts as having hosted one.
+    /// The snapshot of this node: every row of the registry with an entry of it. It is shared until
+    /// a local row changes.
     #[must_use]
-    pub fn broadcastable_local_data(&mut self) -> Option<Snapshot> {
-        self.state.broadcastable_local_data()
+    pub fn local_data(&mut self) -> Snapshot {
+        self.state.local_data()
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Gossip`]: nodes pass on what they hear, with lists of who has heard it.
 //!
-//! Source: protocol.md section 5, profile `v05_e2` (ProcessHub's `Synchronization.Gossip`), self-sends
-//! and dropped acknowledgements included.
+//! Source: docs/protocol.md section 5 (ProcessHub's `Synchronization.Gossip`), self-sends and dropped
+//! acknowledgements included.
 //!
 //! Deviations: none of effect. A node handles the requests of a propagation in the step in which it
 //! first sees it, where the original sends itself a message; references are (originator,
@@ -14,11 +14,14 @@
 //!   least 1. Later hops of a round ignore it and go to all nodes that are missing.
 //! - `restricted_init`, whether only the node with the lowest name of the view starts rounds;
 //!   default true.
+//! - `profile`, the state of the original: `v041`, `v05_e1`, `v05_e2` (default). `v041` and `v05_e1`
+//!   have the registry's rules of that state and no guard; it is assumed that rounds for joining
+//!   nodes worked as in `v05_e2`.
 //!
 //! Cost: more than it looks. With self-sends and forwarding to all, a round takes over 100,000
 //! messages at 20 nodes, and a propagation about 12,000 at 100.
 //!
-//! Claims: see [`Gossip::claims`](Strategy::claims). What it does not promise is in protocol.md
+//! Claims: see [`Gossip::claims`](Strategy::claims). What it does not promise is in docs/protocol.md
 //! section 8: one member that does not answer stalls every round (G1), an empty first node blocks
 //! them (G8), and the originator handles its own requests again when they come back (G6).
 
@@ -31,17 +34,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use acks::Acks;
 pub use message::{
-    GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
+    GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, TimestampedSnapshot,
 };
 
 use crate::context::Context;
+use crate::guard::EmptyGuard;
 use crate::message::Channel;
 use crate::name::NodeId;
+use crate::profile::Profile;
 use crate::request::{Members, Requests};
 use crate::snapshot::Snapshot;
 use crate::strategy::{
@@ -49,21 +53,24 @@ use crate::strategy::{
 };
 use crate::time::{Time, duration_text};
 use crate::timestamps::Timestamps;
-use crate::view::Marks;
+use crate::view::NodeBitSet;
 
 /// The parameters of [`Gossip`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GossipConfig {
     /// The time between two rounds of a node, and how long a reference is remembered.
     #[serde(with = "duration_text")]
-    #[schemars(schema_with = "duration_text::schema")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
     pub sync_interval: Duration,
     /// How many nodes a propagation is passed on to, and a round's first hop; at least 1.
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub recipients: u32,
     /// Whether only the node with the lowest name of the view starts rounds.
     pub restricted_init: bool,
+    /// The state of the original whose rules are followed.
+    pub profile: Profile,
 }
 
 impl Default for GossipConfig {
@@ -72,6 +79,7 @@ impl Default for GossipConfig {
             sync_interval: Duration::from_secs(15),
             recipients: 3,
             restricted_init: true,
+            profile: Profile::default(),
         }
     }
 }
@@ -92,6 +100,7 @@ pub enum Memory {
 pub struct Gossip {
     config: GossipConfig,
     timestamps: Timestamps,
+    guard: EmptyGuard,
     memory: BTreeMap<Reference, (Memory, Time)>,
     references: u64,
 }
@@ -121,7 +130,12 @@ impl Gossip {
         &self.timestamps
     }
 
-    /// Replaces the timestamps: to set a scene in a test.
+    /// Lets the guard of empty snapshots take this node for one that has hosted a child.
+    pub fn set_has_hosted(&mut self) {
+        self.guard.has_hosted = true;
+    }
+
+    /// Replaces the timestamps.
     pub fn set_timestamps(&mut self, timestamps: Timestamps) {
         self.timestamps = timestamps;
     }
@@ -175,7 +189,7 @@ impl Gossip {
         candidates: &[NodeId],
     ) {
         let reference = self.new_reference(cx);
-        let own = Stamped {
+        let own = TimestampedSnapshot {
             data,
             at: cx.wall_clock(),
         };
@@ -201,8 +215,8 @@ impl Gossip {
     /// One visit of a round: restamp, merge, then pass it on to who is missing in the data, or, if
     /// no one is, apply it and pass it on to who has not.
     fn handle_round(&mut self, cx: &mut Cx<'_>, kind: RoundKind, round: &Round) {
-        let own = Stamped {
-            data: cx.broadcastable_local_data(),
+        let own = TimestampedSnapshot {
+            data: self.guard.data(self.config.profile, cx),
             at: cx.wall_clock(),
         };
         let incoming = round.data.with(cx.node(), own);
@@ -223,7 +237,7 @@ impl Gossip {
         );
 
         let reference = round.reference.clone();
-        let mut known = Marks::of(&view);
+        let mut known = NodeBitSet::of(&view);
         known.extend(data.nodes().iter().map(|(node, _)| node));
         let missing = known.others();
         if !missing.is_empty() {
@@ -320,6 +334,10 @@ impl Synchronization for Gossip {
     type JoinData = Round;
 
     /// Ignores `members` (anomaly G6).
+    fn init(&mut self, cx: &mut Cx<'_>) {
+        cx.set_profile(self.config.profile);
+    }
+
     fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, _members: &Members) {
         let reference = self.new_reference(cx);
         cx.handle_requests(&requests);
@@ -335,12 +353,11 @@ impl Synchronization for Gossip {
     }
 
     fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
+        let data = Some(cx.local_data());
         if !self.config.restricted_init {
-            let data = cx.broadcastable_local_data();
             return self.start_round(cx, RoundKind::Sync, data, cluster_nodes);
         }
         if cluster_nodes.iter().min() == Some(cx.node()) {
-            let data = cx.broadcastable_local_data();
             let candidates = all_but(cx.node(), cluster_nodes);
             self.start_round(cx, RoundKind::Sync, data, &candidates);
         }
@@ -371,6 +388,10 @@ impl Synchronization for Gossip {
         _remote_node: &NodeId,
     ) {
         self.handle_round(cx, RoundKind::Join, remote_data);
+    }
+
+    fn broadcastable_local_data(&mut self, cx: &mut Cx<'_>) -> Option<Snapshot> {
+        self.guard.data(self.config.profile, cx)
     }
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &GossipMessage) {

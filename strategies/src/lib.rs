@@ -11,7 +11,7 @@
 //!   inputs and of what the runtime answers.
 //! - One input is one atomic step. It ends; its effects are listed in the order of their calls.
 //! - Bytes from a peer never panic, and bytes that are no message change nothing.
-//! - The rules are those of ProcessHub 0.5.0-beta (profile `v05_e2`), list order included; golden
+//! - The rules of the ports are those of ProcessHub (docs/protocol.md), list order included; golden
 //!   vectors recorded from the original are part of the tests.
 //!
 //! # Map
@@ -19,11 +19,13 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | [`hub`] | one node as a state machine: inputs, periodic work, children, messages between hubs |
-//! | [`strategy`] | the six operations, and what a catalog knows of a strategy |
-//! | [`pubsub`], [`gossip`] | the two ports |
+//! | [`strategy`] | what a hub runs, events in and effects out; what a catalog knows of it |
+//! | [`synchronization`] | a strategy in the form of the original: the six operations |
+//! | [`claims`] | what a strategy promises, and what voids it |
+//! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
-//! | [`state`] | what every node keeps: registry, view, connections, the latch |
+//! | [`state`] | what every node keeps: registry, view, connections |
 //! | [`registry`] | the rows, and the rules that change them |
 //! | [`child`], [`request`], [`snapshot`], [`fact`] | what is said about children |
 //! | [`name`], [`view`], [`time`], [`timestamps`] | names, lists of them, integer time |
@@ -86,9 +88,11 @@ hub.leave().await?;
 )]
 
 pub mod child;
+pub mod claims;
 pub mod context;
 pub mod fact;
 pub mod gossip;
+mod guard;
 pub mod hub;
 #[cfg(feature = "tokio")]
 pub mod live;
@@ -96,6 +100,7 @@ pub mod membership;
 pub mod message;
 pub mod name;
 mod names;
+pub mod profile;
 pub mod pubsub;
 pub mod recorder;
 pub mod registry;
@@ -104,12 +109,13 @@ pub mod runtime;
 pub mod snapshot;
 pub mod state;
 pub mod strategy;
+pub mod synchronization;
 pub mod time;
 pub mod timestamps;
 pub mod view;
 pub mod wire;
 
-pub use child::{ChildSpec, Entries, Entry, Metadata, Row, RowChange};
+pub use child::{ChildSpec, Entries, Entry, EntryMetadata, Metadata, Row, RowChange};
 pub use context::Context;
 pub use fact::{Change, Fact};
 pub use gossip::{Gossip, GossipConfig};
@@ -119,6 +125,7 @@ pub use live::Hub;
 pub use membership::{Discovery, Membership};
 pub use message::{Channel, Message, SizeModel};
 pub use name::{ChildId, NodeId, Pid};
+pub use profile::Profile;
 pub use pubsub::{PubSub, PubSubConfig};
 pub use recorder::{Effect, Recorder};
 pub use registry::{Registry, RowRef};
@@ -126,7 +133,8 @@ pub use request::{Members, Registration, Request, Requests, Unregistration};
 pub use runtime::{ChildResult, DownReason, Event, Runtime, TimerKey};
 pub use snapshot::{LocalChild, Snapshot};
 pub use state::NodeState;
-pub use strategy::{Strategy, Synchronization};
+pub use strategy::{EventStrategy, Strategy};
+pub use synchronization::Synchronization;
 pub use time::{Time, WallTime};
 pub use timestamps::Timestamps;
 pub use view::View;

@@ -180,6 +180,8 @@ pub struct Announcement {
 }
 
 impl Message for Announcement {
+    const KINDS: &'static [&'static str] = &["hub.discovery"];
+
     fn kind(&self) -> &'static str {
         "hub.discovery"
     }
@@ -219,7 +221,7 @@ impl<T> Pending<T> {
     }
 }
 
-/// The original's membership (protocol.md section 6): nodes announce themselves; joins and downs
+/// The original's membership (docs/protocol.md section 6): nodes announce themselves; joins and downs
 /// are collected until a quiet time has passed, checked against the connections, and applied
 /// together. A good-bye is applied at once. The quiet time has no cap, as in early 0.5: anomaly M3.
 #[derive(Debug)]

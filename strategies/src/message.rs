@@ -82,6 +82,9 @@ impl SizeModel {
 
 /// What travels between nodes.
 pub trait Message: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// Every kind that [`Self::kind`] may return.
+    const KINDS: &'static [&'static str];
+
     /// The kind, for counters and traces: `pubsub.sync`. An open set; each message type adds its own.
     fn kind(&self) -> &'static str;
 
@@ -100,11 +103,5 @@ pub trait Message: Debug + Send + Sync + Serialize + DeserializeOwned + 'static 
     /// does nothing.
     fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
         let _ = known;
-    }
-
-    /// Whether sending it to a node that is not connected tries to connect. A message that does
-    /// not is silently left out, and not counted as sent.
-    fn connects(&self) -> bool {
-        true
     }
 }

@@ -1,16 +1,19 @@
 //! [`PubSub`]: every node tells every other node, directly.
 //!
-//! Source: protocol.md section 4, profile `v05_e2` (ProcessHub's `Synchronization.PubSub`).
+//! Source: docs/protocol.md section 4 (ProcessHub's `Synchronization.PubSub`).
 //!
 //! Deviations: none. The hub is never locked or partitioned in the original's sense, so events are
 //! never queued at the sender; an event to oneself is handled in the same step and is no message.
 //!
-//! Parameters: `sync_interval`, the time between two periodic rounds of a node, default 30 s; any
-//! positive duration.
+//! Parameters:
+//! - `sync_interval`, the time between two periodic rounds of a node; default 30 s (15 s in the
+//!   original's `v041`), any positive duration.
+//! - `profile`, the state of the original: `v041`, `v05_e1`, `v05_e2` (default). In `v041` it is
+//!   assumed that data for a joining node put an entry that is missing at the end of its row.
 //!
 //! Cost: n - 1 messages for a propagation, and n - 1 snapshots per node and round.
 //!
-//! Claims: see [`PubSub::claims`](Strategy::claims). What it does not promise is in protocol.md
+//! Claims: see [`PubSub::claims`](Strategy::claims). What it does not promise is in docs/protocol.md
 //! section 8: nothing repairs a row of a node that is gone (A5), metadata of replicas may differ for
 //! ever (A9), and a node that comes back empty does not say so (A8).
 
@@ -20,13 +23,14 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::child::Row;
 use crate::context::Context;
+use crate::guard::EmptyGuard;
 use crate::message::{Channel, Message, SizeModel};
 use crate::name::{ChildId, NodeId};
+use crate::profile::Profile;
 use crate::request::{Members, Requests, requests_size};
 use crate::snapshot::Snapshot;
 use crate::strategy::{Broken, Claim, Condition, ConfigError, Feature, Strategy, Synchronization};
@@ -35,19 +39,23 @@ use crate::timestamps::Timestamps;
 use crate::wire;
 
 /// The parameters of [`PubSub`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PubSubConfig {
     /// The time between two periodic rounds of a node.
     #[serde(with = "duration_text")]
-    #[schemars(schema_with = "duration_text::schema")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
     pub sync_interval: Duration,
+    /// The state of the original whose rules are followed.
+    pub profile: Profile,
 }
 
 impl Default for PubSubConfig {
     fn default() -> Self {
         Self {
             sync_interval: Duration::from_secs(30),
+            profile: Profile::default(),
         }
     }
 }
@@ -73,6 +81,8 @@ pub struct JoinData {
 }
 
 impl Message for PubSubMessage {
+    const KINDS: &'static [&'static str] = &["pubsub.requests", "pubsub.sync", "pubsub.join"];
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Requests(_) => "pubsub.requests",
@@ -98,13 +108,6 @@ impl Message for PubSubMessage {
         size
     }
 
-    fn connects(&self) -> bool {
-        match self {
-            Self::Requests(_) | Self::Join(_) => false,
-            Self::Sync(_) => true,
-        }
-    }
-
     fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
         match self {
             Self::Requests(_) => {}
@@ -119,6 +122,7 @@ impl Message for PubSubMessage {
 pub struct PubSub {
     config: PubSubConfig,
     timestamps: Timestamps,
+    guard: EmptyGuard,
 }
 
 impl PubSub {
@@ -128,7 +132,12 @@ impl PubSub {
         &self.timestamps
     }
 
-    /// Replaces the timestamps: to set a scene in a test.
+    /// Lets the guard of empty snapshots take this node for one that has hosted a child.
+    pub fn set_has_hosted(&mut self) {
+        self.guard.has_hosted = true;
+    }
+
+    /// Replaces the timestamps.
     pub fn set_timestamps(&mut self, timestamps: Timestamps) {
         self.timestamps = timestamps;
     }
@@ -136,41 +145,33 @@ impl PubSub {
 
 type Cx<'a> = Context<'a, PubSubMessage>;
 
-/// Those of `nodes` that are connected peers, in order.
-fn reachable(cx: &Cx<'_>, nodes: &[NodeId]) -> Vec<NodeId> {
-    nodes
-        .iter()
-        .filter(|node| cx.is_connected(node))
-        .cloned()
-        .collect()
-}
-
 impl Synchronization for PubSub {
     type Message = PubSubMessage;
     type SyncData = Snapshot;
     type JoinData = JoinData;
 
+    fn init(&mut self, cx: &mut Cx<'_>) {
+        cx.set_profile(self.config.profile);
+    }
+
     fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, members: &Members) {
-        let (others, here) = match members {
-            Members::Global => (cx.connected().to_vec(), true),
-            Members::Local => (Vec::new(), true),
-            Members::External => (cx.connected().to_vec(), false),
-            Members::Nodes(nodes) => (reachable(cx, nodes), nodes.contains(cx.node())),
+        let others = match members {
+            Members::Global | Members::External => cx.connected().to_vec(),
+            Members::Local => Vec::new(),
+            Members::Nodes(nodes) => nodes.clone(),
         };
-        cx.send(
+        cx.send_connected(
             &others,
             Channel::REQUESTS,
             PubSubMessage::Requests(requests.clone()),
         );
-        if here {
+        if members.include_sender(cx.node()) {
             cx.handle_requests(&requests);
         }
     }
 
     fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
-        let Some(data) = cx.broadcastable_local_data() else {
-            return;
-        };
+        let data = cx.local_data();
         let others: Vec<_> = cluster_nodes
             .iter()
             .filter(|node| *node != cx.node())
@@ -199,25 +200,34 @@ impl Synchronization for PubSub {
             data: local_data.clone(),
             at: cx.wall_clock(),
         };
-        let others = reachable(cx, target_nodes);
-        cx.send(&others, Channel::JOIN, PubSubMessage::Join(join.clone()));
+        cx.send_connected(
+            target_nodes,
+            Channel::JOIN,
+            PubSubMessage::Join(join.clone()),
+        );
         let node = cx.node().clone();
         if target_nodes.contains(&node) {
             self.handle_node_join_data(cx, &join, &node);
         }
     }
 
-    /// Adds only; nothing is detached (anomaly A6).
+    /// Adds only; nothing is detached (anomaly A6). Without a timestamp in `v041`.
     fn handle_node_join_data(
         &mut self,
         cx: &mut Cx<'_>,
         remote_data: &JoinData,
         remote_node: &NodeId,
     ) {
-        if self.timestamps.is_newer(remote_node, remote_data.at) {
+        if self.config.profile == Profile::V041 {
+            cx.add_missing(remote_node, &remote_data.data);
+        } else if self.timestamps.is_newer(remote_node, remote_data.at) {
             cx.append_data(remote_node, &remote_data.data);
             self.timestamps.set(remote_node, remote_data.at);
         }
+    }
+
+    fn broadcastable_local_data(&mut self, cx: &mut Cx<'_>) -> Option<Snapshot> {
+        self.guard.data(self.config.profile, cx)
     }
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &PubSubMessage) {
@@ -329,7 +339,7 @@ impl Strategy for PubSub {
         ConfigError::check_sync_interval(config.sync_interval)?;
         Ok(Self {
             config: config.clone(),
-            timestamps: Timestamps::default(),
+            ..Self::default()
         })
     }
 

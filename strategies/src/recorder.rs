@@ -11,7 +11,7 @@ use crate::time::{Time, WallTime};
 /// One thing that a hub or a strategy asked its runtime for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect<M> {
-    /// [`Runtime::send`].
+    /// [`Runtime::send`] and [`Runtime::send_connected`].
     Send {
         /// The receivers, in order.
         to: Vec<NodeId>,
@@ -19,6 +19,8 @@ pub enum Effect<M> {
         channel: Channel,
         /// The message.
         message: M,
+        /// Whether it may connect: `false` for [`Runtime::send_connected`].
+        connects: bool,
     },
     /// [`Runtime::announce`].
     Announce {
@@ -116,6 +118,16 @@ impl<M> Runtime<M> for Recorder<M> {
             to: to.to_vec(),
             channel,
             message,
+            connects: true,
+        });
+    }
+
+    fn send_connected(&mut self, to: &[NodeId], channel: Channel, message: M) {
+        self.effects.push(Effect::Send {
+            to: to.to_vec(),
+            channel,
+            message,
+            connects: false,
         });
     }
 

@@ -1,4 +1,4 @@
-//! [`Registry`]: what one node believes about who runs where, with the exact rules of protocol.md
+//! [`Registry`]: what one node believes about who runs where, with the exact rules of docs/protocol.md
 //! sections 2 and 3, list order included.
 //!
 //! It owns the rows, an index by node and an index by expiry, and nothing else: no clock, no
@@ -11,11 +11,13 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
 use smallvec::smallvec;
 
-use crate::child::{ChildSpec, Entries, Entry, Metadata, Row, RowChange};
-use crate::name::{ChildId, NodeId, Pid};
+use crate::child::{ChildSpec, Entries, Entry, EntryMetadata, Metadata, Row, RowChange};
+use crate::name::{ChildId, NameHasher, NodeId, Pid};
 use crate::names::NodeSet;
+use crate::profile::Profile;
 use crate::request::{Registration, Unregistration};
 use crate::snapshot::{LocalChild, Snapshot};
 use crate::time::Time;
@@ -34,8 +36,10 @@ pub struct RowRef<'a> {
     pub spec: &'a ChildSpec,
     /// Where it runs, in stored order; empty for a tombstone.
     pub entries: &'a [Entry],
-    /// Its metadata.
+    /// Its metadata: those of every entry that has none of its own.
     pub metadata: &'a Metadata,
+    /// The metadata of single entries.
+    pub entry_metadata: &'a EntryMetadata,
     /// When the janitor may remove the row.
     pub expires_at: Option<Time>,
 }
@@ -57,6 +61,12 @@ impl<'a> RowRef<'a> {
             .map(|entry| entry.pid.as_ref())
     }
 
+    /// The metadata of a node's entry: its own, or the row's.
+    #[must_use]
+    pub fn metadata_on(&self, node: &NodeId) -> &'a Metadata {
+        self.entry_metadata.get(node).unwrap_or(self.metadata)
+    }
+
     /// An owned copy; entries are copied, names only counted.
     #[must_use]
     pub fn to_row(&self) -> Row {
@@ -64,6 +74,7 @@ impl<'a> RowRef<'a> {
             spec: self.spec.clone(),
             entries: self.entries.into(),
             metadata: self.metadata.clone(),
+            entry_metadata: self.entry_metadata.clone(),
             expires_at: self.expires_at,
         }
     }
@@ -75,15 +86,19 @@ impl<'a> RowRef<'a> {
 /// for every rule but [`Registry::put`]; look-ups show it, so that tests and tools can see it.
 ///
 /// Memory, per (node, row) pair with one entry per row: 48 bytes of row, 10 to 20 of hash table and
-/// about 20 of index, and next to no slack in the slab.
+/// about 20 of index, and next to no slack in the slab. Metadata of single entries lie apart, by
+/// child: rows without them take no room for them.
 #[derive(Debug, Default)]
 pub struct Registry {
     rows: Rows,
     by_node: NodeIndex,
+    /// Of rows with entries that have metadata of their own; only ever asked by child.
+    entry_metadata: HashMap<ChildId, EntryMetadata, NameHasher>,
     /// Rows that carry an expiry, soonest first.
     expiries: BTreeSet<(Time, ChildId)>,
     entries: usize,
     empty: usize,
+    profile: Profile,
 }
 
 impl Registry {
@@ -91,6 +106,17 @@ impl Registry {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Follows the rules of another profile from here on.
+    pub fn set_profile(&mut self, profile: Profile) {
+        self.profile = profile;
+    }
+
+    /// The profile whose rules it follows.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// The number of rows, those without entries included.
@@ -120,12 +146,30 @@ impl Registry {
     /// The row of a child, with or without entries.
     #[must_use]
     pub fn get(&self, child: &ChildId) -> Option<RowRef<'_>> {
-        self.rows.find(child).map(|at| self.rows.slot(at).view())
+        self.rows
+            .find(child)
+            .map(|at| self.view(self.rows.slot(at)))
+    }
+
+    fn view<'a>(&'a self, slot: &'a Slot) -> RowRef<'a> {
+        let row = slot.view();
+        RowRef {
+            entry_metadata: self.metadata_of(row.child()),
+            ..row
+        }
+    }
+
+    fn metadata_of(&self, child: &ChildId) -> &EntryMetadata {
+        if self.entry_metadata.is_empty() {
+            return &EntryMetadata::NONE;
+        }
+        let found = self.entry_metadata.get(child);
+        found.unwrap_or(&EntryMetadata::NONE)
     }
 
     /// All rows in the order of their children's names. Sorts: for tests, tools and reports.
     pub fn rows(&self) -> impl Iterator<Item = RowRef<'_>> {
-        let mut rows: Vec<_> = self.rows.iter().map(Slot::view).collect();
+        let mut rows: Vec<_> = self.rows.iter().map(|slot| self.view(slot)).collect();
         rows.sort_unstable_by(|a, b| a.child().cmp(b.child()));
         rows.into_iter()
     }
@@ -139,18 +183,18 @@ impl Registry {
     #[must_use]
     pub fn local_data(&self, node: &NodeId) -> Snapshot {
         let local = |(_, at): (&ChildId, u32)| {
-            let row = self.rows.slot(at).view();
+            let row = self.view(self.rows.slot(at));
             let pid = row.pid_on(node)?.cloned();
             Some(LocalChild {
                 spec: row.spec.clone(),
                 pid,
-                metadata: row.metadata.clone(),
+                metadata: row.metadata_on(node).clone(),
             })
         };
         Snapshot::new(self.by_node.rows(node).filter_map(local).collect())
     }
 
-    /// Bulk insert: the `PidsRegister` of protocol.md section 2.
+    /// Bulk insert: the `PidsRegister` of docs/protocol.md section 2.
     ///
     /// An absent row is inserted as given. A present one is left alone if it has the same entries
     /// in any order; else its entries of other nodes stay, in order, the new list follows, and
@@ -159,7 +203,8 @@ impl Registry {
         for row in rows {
             let at = self.rows.find(row.spec.id());
             let stored = at.map_or(&[][..], |at| &self.rows.slot(at).entries);
-            if !stored.is_empty() && same_entries(stored, &row.entries) {
+            let is_there = self.is_row(at) && same_entries(stored, &row.entries);
+            if is_there {
                 continue;
             }
             let named = node_set(&row.entries);
@@ -169,26 +214,32 @@ impl Registry {
                 .map(|entry| self.by_node.entry(entry))
                 .collect();
             let slot = Slot::new(row.spec.clone(), entries, row.metadata.clone(), None);
-            self.write(at, slot, sink);
+            let mut own = self.metadata_of(row.spec.id()).clone();
+            own.retain(|node| !named.contains(node));
+            self.write_with(at, slot, own, sink);
         }
     }
 
-    /// Bulk delete: the `PidsUnregister` of protocol.md section 2. Pids are not compared. A row
-    /// left without entries stays as a tombstone until `expires_at`.
+    /// Bulk delete: the `PidsUnregister` of docs/protocol.md section 2. Pids are not compared. A row
+    /// left without entries stays as a tombstone until `expires_at`; in `v041` it is deleted.
     pub fn unregister(&mut self, rows: &[Unregistration], expires_at: Time, sink: Sink<'_>) {
         for row in rows {
-            let Some(at) = self.live(&row.child) else {
+            let Some(at) = self.row(&row.child) else {
                 continue;
             };
             let slot = self.rows.slot(at);
             let named = NodeSet::new(row.nodes.iter());
             let entries = without(&slot.entries, |node| named.contains(node));
+            if entries.is_empty() && self.profile == Profile::V041 {
+                self.delete(&row.child, sink);
+                continue;
+            }
             let expiry = entries.is_empty().then_some(expires_at);
             self.write(Some(at), slot.with_entries(entries, expiry), sink);
         }
     }
 
-    /// One node's pid of one child changes: the `PidUpdate` of protocol.md section 2. The entry
+    /// One node's pid of one child changes: the `PidUpdate` of docs/protocol.md section 2. The entry
     /// moves to the front, or is put there if the node had none. An absent row is left absent.
     pub fn pid_update(
         &mut self,
@@ -197,16 +248,23 @@ impl Registry {
         pid: Option<&Pid>,
         sink: Sink<'_>,
     ) {
-        if let Some(at) = self.live(child) {
+        if let Some(at) = self.row(child) {
             self.put_in_front(at, node, pid, sink);
         }
     }
 
-    /// Adds what nodes say they host (protocol.md section 3), in the order of `data`, which should
+    /// Whether a pid update of this child would end the coordinator of the original: the row is
+    /// absent, in `v041`.
+    pub(crate) fn refuses_pid_update(&self, child: &ChildId) -> bool {
+        self.profile == Profile::V041 && self.row(child).is_none()
+    }
+
+    /// Adds what nodes say they host (docs/protocol.md section 3), in the order of `data`, which should
     /// be ascending by node.
     ///
     /// An absent row is inserted. In a present one the node's entry takes the new pid and moves to
-    /// the front if the pid differs (no entry counts as no pid); specification and metadata stay.
+    /// the front if the pid differs (no entry counts as no pid); specification and metadata stay, but
+    /// are replaced in `v05_e1`. In `v041` they are replaced always, and the entry keeps its place.
     pub fn append_data(&mut self, data: &[(&NodeId, &Snapshot)], sink: Sink<'_>) {
         for (node, snapshot) in data {
             let children = snapshot.children();
@@ -226,8 +284,12 @@ impl Registry {
     /// How many children at the head of a snapshot are stored as it says. Found by walking the
     /// index along the snapshot: in a steady round that is all of them, without a hash look-up.
     fn unchanged(&self, node: &NodeId, children: &[LocalChild]) -> usize {
+        let rewrites = self.profile == Profile::V041;
         let same = |(child, (id, at)): &(&LocalChild, (&ChildId, u32))| {
             let row = self.rows.slot(*at).view();
+            if rewrites && (child.spec != *row.spec || child.metadata != *row.metadata) {
+                return false;
+            }
             // What is shared is told to be the same without being read.
             (child.spec.is_same(row.spec) || child.spec.id() == *id)
                 && row.pid_on(node) == Some(child.pid.as_ref())
@@ -258,7 +320,7 @@ impl Registry {
             sink(RowChange {
                 child: child.spec.id().clone(),
                 before: None,
-                after: Some(Box::new(only_on(node, child).into_row())),
+                after: Some(Box::new(only_on(node, child).into_row(EntryMetadata::NONE))),
             });
         }
     }
@@ -267,16 +329,49 @@ impl Registry {
         let at = self.rows.find(child.spec.id());
         match at.filter(|at| self.has_entries(*at)) {
             None => self.write(at, only_on(node, child), sink),
-            Some(at) => {
-                let stored = self.rows.slot(at).view().pid_on(node).flatten();
-                if stored != child.pid.as_ref() {
-                    self.put_in_front(at, node, child.pid.as_ref(), sink);
-                }
+            Some(at) => self.append_to(at, node, child, sink),
+        }
+    }
+
+    /// [`Self::append_child`] to a row with entries.
+    fn append_to(&mut self, at: u32, node: &NodeId, child: &LocalChild, sink: Sink<'_>) {
+        let slot = self.rows.slot(at);
+        let stored = slot.view().pid_on(node);
+        let pid = child.pid.as_ref();
+        let is_new = stored.flatten() != pid;
+        let entries = match self.profile {
+            Profile::V05E2 if is_new => return self.put_in_front(at, node, pid, sink),
+            Profile::V05E1 if is_new => in_front(&slot.entries, node, pid),
+            Profile::V05E1 | Profile::V05E2 => return,
+            Profile::V041 if stored.is_some() => in_place(&slot.entries, node, pid),
+            Profile::V041 => in_front(&slot.entries, node, pid),
+        };
+        let slot = Slot::new(child.spec.clone(), entries, child.metadata.clone(), None);
+        self.write(Some(at), slot, sink);
+    }
+
+    /// Adds the entries of `node` that are missing, each at the end of its row, and rows that are
+    /// absent. Entries that are there stay as they are (docs/protocol.md section 7.1).
+    pub fn add_missing(&mut self, node: &NodeId, data: &Snapshot, sink: Sink<'_>) {
+        for child in data.children() {
+            let Some(at) = self.live(child.spec.id()) else {
+                let at = self.rows.find(child.spec.id());
+                self.write(at, only_on(node, child), sink);
+                continue;
+            };
+            let slot = self.rows.slot(at);
+            if slot.view().pid_on(node).is_none() {
+                let mut entries = slot.entries.clone();
+                entries.push(Entry {
+                    node: node.clone(),
+                    pid: child.pid.clone(),
+                });
+                self.write(Some(at), slot.with_entries(entries, None), sink);
             }
         }
     }
 
-    /// Removes what nodes no longer say they host (protocol.md section 3): the entries of each
+    /// Removes what nodes no longer say they host (docs/protocol.md section 3): the entries of each
     /// node of `data` in rows whose child its snapshot lacks. Rows left empty are deleted.
     ///
     /// Given several nodes it keeps the original's fault (anomaly R3): each removal starts from the
@@ -329,23 +424,53 @@ impl Registry {
     pub fn put(&mut self, row: Row, sink: Sink<'_>) {
         let at = self.rows.find(row.spec.id());
         let slot = Slot::new(row.spec, row.entries, row.metadata, row.expires_at);
-        self.write(at, slot, sink);
+        self.write_with(at, slot, row.entry_metadata, sink);
+    }
+
+    /// For strategies with rules of their own: deletes a row, with or without entries.
+    pub fn delete_row(&mut self, child: &ChildId, sink: Sink<'_>) {
+        self.delete(child, sink);
     }
 
     /// For strategies with rules of their own: sets one node's entry, in place if there is one,
-    /// else at the end, and replaces specification and metadata.
+    /// else at the end, and replaces specification and metadata of the row.
     pub fn upsert(&mut self, spec: &ChildSpec, entry: Entry, metadata: &Metadata, sink: Sink<'_>) {
         let at = self.rows.find(spec.id());
+        let mut own = self.metadata_of(spec.id()).clone();
+        own.retain(|node| *node != entry.node);
+        let entries = self.with_entry(at, entry);
+        let slot = Slot::new(spec.clone(), entries, metadata.clone(), None);
+        self.write_with(at, slot, own, sink);
+    }
+
+    /// For strategies with rules of their own: as [`Self::upsert`], but the metadata are those of
+    /// the entry alone. The row's stay as they are; a new row has these.
+    pub fn upsert_entry(
+        &mut self,
+        spec: &ChildSpec,
+        entry: Entry,
+        metadata: &Metadata,
+        sink: Sink<'_>,
+    ) {
+        let at = self.live(spec.id());
+        let of_row = at.map_or(metadata, |at| self.rows.slot(at).view().metadata);
+        let of_row = of_row.clone();
+        let mut own = self.metadata_of(spec.id()).clone();
+        own.set(&entry.node, metadata.clone());
+        let at = at.or_else(|| self.rows.find(spec.id()));
+        let entries = self.with_entry(at, entry);
+        let slot = Slot::new(spec.clone(), entries, of_row, None);
+        self.write_with(at, slot, own, sink);
+    }
+
+    /// The entries of a row with this one in place of its node's, or at the end.
+    fn with_entry(&self, at: Option<u32>, entry: Entry) -> Entries {
         let mut entries = at.map_or_else(Entries::new, |at| self.rows.slot(at).entries.clone());
         match entries.iter_mut().find(|stored| stored.node == entry.node) {
             Some(stored) => *stored = entry,
             None => entries.push(entry),
         }
-        self.write(
-            at,
-            Slot::new(spec.clone(), entries, metadata.clone(), None),
-            sink,
-        );
+        entries
     }
 
     /// For strategies with rules of their own: removes the entries of one node from one row, and
@@ -361,6 +486,15 @@ impl Registry {
         }
     }
 
+    /// The place of a row that is not absent by the rules of the profile.
+    fn row(&self, child: &ChildId) -> Option<u32> {
+        self.rows.find(child).filter(|at| self.is_row(Some(*at)))
+    }
+
+    fn is_row(&self, at: Option<u32>) -> bool {
+        at.is_some_and(|at| self.has_entries(at) || self.profile.keeps_empty_rows())
+    }
+
     /// The place of a row that has entries.
     fn live(&self, child: &ChildId) -> Option<u32> {
         self.rows.find(child).filter(|at| self.has_entries(*at))
@@ -372,28 +506,31 @@ impl Registry {
 
     fn put_in_front(&mut self, at: u32, node: &NodeId, pid: Option<&Pid>, sink: Sink<'_>) {
         let slot = self.rows.slot(at);
-        let mut entries: Entries = smallvec![Entry {
-            node: node.clone(),
-            pid: pid.cloned()
-        }];
-        entries.extend(
-            slot.entries
-                .iter()
-                .filter(|entry| entry.node != *node)
-                .cloned(),
-        );
+        let entries = in_front(&slot.entries, node, pid);
         self.write(Some(at), slot.with_entries(entries, None), sink);
     }
 
-    /// The one way in: stores a row at its place, if its child has one, keeps the indices, and
-    /// reports the change if it is one.
+    /// Stores a row; its entries keep the metadata that they have of their own.
     fn write(&mut self, at: Option<u32>, slot: Slot, sink: Sink<'_>) {
+        let own = self.metadata_of(slot.spec.id()).clone();
+        self.write_with(at, slot, own, sink);
+    }
+
+    /// The one way in: stores a row at its place, if its child has one, and the metadata of those of
+    /// its entries that have their own, keeps the indices, and reports the change if it is one.
+    fn write_with(&mut self, at: Option<u32>, slot: Slot, mut own: EntryMetadata, sink: Sink<'_>) {
+        own.retain(|node| slot.entries.iter().any(|entry| entry.node == *node));
         let child = slot.spec.id().clone();
-        let after = slot.view().to_row();
+        let mut after = slot.view().to_row();
+        let is_same = |at| *self.rows.slot(at) == slot && *self.metadata_of(&child) == own;
+        if at.is_some_and(is_same) {
+            return;
+        }
+        let old = self.replace_metadata(&child, own.clone());
+        after.entry_metadata = own;
         let (at, before) = match at {
             None => (self.rows.insert(slot), None),
-            Some(at) if *self.rows.slot(at) == slot => return,
-            Some(at) => (at, Some(self.rows.replace(at, slot).into_row())),
+            Some(at) => (at, Some(self.rows.replace(at, slot).into_row(old))),
         };
         self.reindex(&child, at, before.as_ref(), Some(&after));
         sink(RowChange {
@@ -403,12 +540,25 @@ impl Registry {
         });
     }
 
+    /// Stores the metadata of a row's single entries. Returns those that were there.
+    fn replace_metadata(&mut self, child: &ChildId, own: EntryMetadata) -> EntryMetadata {
+        let old = if own.is_empty() && self.entry_metadata.is_empty() {
+            None
+        } else if own.is_empty() {
+            self.entry_metadata.remove(child)
+        } else {
+            self.entry_metadata.insert(child.clone(), own)
+        };
+        old.unwrap_or_default()
+    }
+
     /// The one way out.
     fn delete(&mut self, child: &ChildId, sink: Sink<'_>) {
         let Some((at, slot)) = self.rows.remove(child) else {
             return;
         };
-        let before = Some(slot.into_row());
+        let old = self.replace_metadata(child, EntryMetadata::NONE);
+        let before = Some(slot.into_row(old));
         self.reindex(child, at, before.as_ref(), None);
         sink(RowChange {
             child: child.clone(),
@@ -447,6 +597,33 @@ fn only_on(node: &NodeId, child: &LocalChild) -> Slot {
         pid: child.pid.clone()
     }];
     Slot::new(child.spec.clone(), entries, child.metadata.clone(), None)
+}
+
+/// A list with one entry of a node, at the front.
+fn in_front(entries: &[Entry], node: &NodeId, pid: Option<&Pid>) -> Entries {
+    let mut list: Entries = smallvec![Entry {
+        node: node.clone(),
+        pid: pid.cloned()
+    }];
+    list.extend(entries.iter().filter(|entry| entry.node != *node).cloned());
+    list
+}
+
+/// A list with one entry of a node, where its first one stood.
+fn in_place(entries: &[Entry], node: &NodeId, pid: Option<&Pid>) -> Entries {
+    let mut is_first = true;
+    let mut list = Entries::new();
+    for entry in entries {
+        if entry.node != *node {
+            list.push(entry.clone());
+        } else if std::mem::take(&mut is_first) {
+            list.push(Entry {
+                node: node.clone(),
+                pid: pid.cloned(),
+            });
+        }
+    }
+    list
 }
 
 fn entries_of(row: Option<&Row>) -> &[Entry] {

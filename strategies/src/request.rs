@@ -1,4 +1,4 @@
-//! The cross-node requests that `propagate` carries (protocol.md section 2).
+//! The cross-node requests that `propagate` carries (docs/protocol.md section 2).
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ pub fn requests_size(requests: &Requests) -> SizeModel {
     size
 }
 
-/// Whom a propagation addresses.
+/// The nodes that a propagation addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Members {
     /// Every member of the process group, the sender too.
@@ -82,4 +82,16 @@ pub enum Members {
     External,
     /// These nodes.
     Nodes(Vec<NodeId>),
+}
+
+impl Members {
+    /// Whether the node that propagates is addressed itself.
+    #[must_use]
+    pub fn include_sender(&self, sender: &NodeId) -> bool {
+        match self {
+            Self::Global | Self::Local => true,
+            Self::External => false,
+            Self::Nodes(nodes) => nodes.contains(sender),
+        }
+    }
 }

@@ -43,6 +43,10 @@ pub trait Runtime<M> {
     /// Sends one message to each of these nodes, in this order; a node may be the sender itself.
     fn send(&mut self, to: &[NodeId], channel: Channel, message: M);
 
+    /// As [`Self::send`], but only over connections that are up, at once: nothing connects for it,
+    /// and a node that is not connected is left out, uncounted.
+    fn send_connected(&mut self, to: &[NodeId], channel: Channel, message: M);
+
     /// Sends one message to every other node that the runtime knows how to reach.
     fn announce(&mut self, channel: Channel, message: M);
 

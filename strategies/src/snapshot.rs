@@ -145,6 +145,7 @@ mod tests {
             spec: child.spec.clone(),
             entries: [entry(&None), entry(&child.pid)].into_iter().collect(),
             metadata: child.metadata.clone(),
+            entry_metadata: Default::default(),
             expires_at: None,
         })
     }

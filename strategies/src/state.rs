@@ -6,13 +6,13 @@ use std::time::Duration;
 use crate::child::{Row, RowChange};
 use crate::name::NodeId;
 use crate::names::NodeSet;
+use crate::profile::Profile;
 use crate::registry::{Registry, Sink};
 use crate::runtime::Event;
 use crate::snapshot::Snapshot;
 use crate::view::View;
 
-/// One node without its strategy: registry, cluster view, connections, and the latch that says
-/// whether it ever hosted a child.
+/// One node without its strategy: registry, cluster view, connections.
 #[derive(Debug)]
 pub struct NodeState {
     node: NodeId,
@@ -23,7 +23,6 @@ pub struct NodeState {
     /// The connected peers by name, and beside them their incarnations.
     connected: Vec<NodeId>,
     incarnations: Vec<u64>,
-    has_hosted: bool,
     /// The local snapshot, kept until a local row changes, so that rounds share one.
     local: Option<Snapshot>,
 }
@@ -40,7 +39,6 @@ impl NodeState {
             view: Arc::default(),
             connected: Vec::new(),
             incarnations: Vec::new(),
-            has_hosted: false,
             local: None,
         };
         state.set_view(vec![node]);
@@ -63,6 +61,11 @@ impl NodeState {
     #[must_use]
     pub fn tombstone_ttl(&self) -> Duration {
         self.tombstone_ttl
+    }
+
+    /// Lets the registry follow the rules of another profile.
+    pub fn set_profile(&mut self, profile: Profile) {
+        self.registry.set_profile(profile);
     }
 
     /// Its registry.
@@ -146,17 +149,6 @@ impl NodeState {
         }
     }
 
-    /// Whether the guard ever saw a local child; never unset.
-    #[must_use]
-    pub fn has_hosted(&self) -> bool {
-        self.has_hosted
-    }
-
-    /// Sets the latch, as if the guard had seen a local child.
-    pub fn set_has_hosted(&mut self) {
-        self.has_hosted = true;
-    }
-
     /// Changes the registry; each changed row goes to `emit`.
     pub fn mutate(
         &mut self,
@@ -183,14 +175,6 @@ impl NodeState {
         self.local
             .get_or_insert_with(|| self.registry.local_data(&self.node))
             .clone()
-    }
-
-    /// [`Self::local_data`], or `None` as long as it was empty at each call of this.
-    #[must_use]
-    pub fn broadcastable_local_data(&mut self) -> Option<Snapshot> {
-        let data = self.local_data();
-        self.has_hosted |= !data.is_empty();
-        self.has_hosted.then_some(data)
     }
 }
 

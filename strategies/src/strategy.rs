@@ -1,10 +1,11 @@
-//! [`Synchronization`]: the six operations of the protocol, and what a strategy may do in them.
+//! [`EventStrategy`], what a hub runs, and [`Strategy`], what a catalog knows of it.
 
-use std::fmt;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+
+pub use crate::claims::{Broken, Claim, Condition, Feature, Limits};
+pub use crate::synchronization::Synchronization;
 
 use crate::context::Context;
 use crate::fact::Fact;
@@ -12,62 +13,69 @@ use crate::message::Message;
 use crate::name::NodeId;
 use crate::request::{Members, Requests};
 use crate::runtime::DownReason;
-use crate::snapshot::Snapshot;
-use crate::time::Time;
+use crate::time::{Time, micros};
 
-/// A synchronization strategy: how the registries of a cluster are kept in step.
+/// A synchronization strategy: how the registries of a cluster are kept in step. Events in, effects
+/// out through [`Context`].
 ///
-/// The first six methods are the operations of `ProcessHub.Strategy.Synchronization.Base`, under
-/// their own names; the others have defaults and carry what a strategy may need beyond them.
-/// A strategy owns its private state and nothing else: registry, view, timers and the network are
-/// reached through [`Context`].
-pub trait Synchronization: Send + 'static {
+/// Only [`handle_message`](Self::handle_message) is required. A strategy in the form of the original,
+/// with its six operations, implements [`Synchronization`] instead, and is an `EventStrategy` by
+/// that. A strategy owns its private state and nothing else: registry, view, timers and the network
+/// are reached through the context.
+///
+/// # Order within a step
+///
+/// One input of the hub is one atomic step; messages that it sends leave after it. Within a step:
+///
+/// | what happens | order |
+/// | --- | --- |
+/// | children were started | the own registry has their rows, [`local_change`](Self::local_change) for each, then `propagate(Register, External)` if the start is announced |
+/// | children were stopped by request | the own registry has lost the entries, `local_change` for each, then `propagate(Unregister, External)` |
+/// | a child ended by itself | `local_change`, then `propagate(Unregister, Global)`: the registry changes inside |
+/// | a child was restarted | `local_change`, then `propagate(PidUpdate, Global)`: the registry changes inside |
+/// | nodes join | [`nodes_joining`](Self::nodes_joining) while the view lacks them, the view changes, [`member_up`](Self::member_up) for each, then [`view_changed`](Self::view_changed) |
+/// | members go | the view changes, their entries leave the registry, [`member_down`](Self::member_down) for each, then `view_changed` |
+/// | a step of the script sets the view | the view changes, then `view_changed`: no `member_up`, no `member_down` |
+/// | a connection comes up | [`peer_up`](Self::peer_up), then the membership decides |
+/// | a connection is lost | [`peer_down`](Self::peer_down), then the membership decides |
+///
+/// "Inside" means that a strategy which overrides [`propagate`](Self::propagate) must apply requests
+/// that address this node, as the default does; otherwise its own registry is wrong.
+///
+/// # Incarnations
+///
+/// A node has a larger incarnation at each boot. [`Context::incarnation`] is its own,
+/// [`Context::incarnation_of`] that of a connected peer. A peer may restart within the quiet time of
+/// the membership: it stays a member, and only `peer_down` with [`DownReason::Restarted`] and
+/// `peer_up` tell. A message may have been sent by an earlier incarnation than the one that is
+/// connected when it arrives; a strategy that cares puts the incarnation into its messages, where
+/// [`Fact`] has it.
+///
+/// # Guards
+///
+/// There is none: a round and a join take place whether or not the node hosts children. The two
+/// ports keep the original's guard of empty snapshots, with its anomaly (A8), for themselves.
+///
+/// # Tombstones
+///
+/// The hub leaves one for each row that it empties: a row without entries that the janitor removes
+/// once it expired. [`Context::remove`] leaves none. A row without entries counts as absent for
+/// every rule of the registry and for every observer.
+///
+/// # Timers
+///
+/// Setting a timer replaces the one of the same key. It fires in a step of its own, never inside the
+/// one that set it; one of no delay fires at the same instant, after everything that was due then
+/// already. A timer that sets itself with no delay stops virtual time: the run ends at its limit of
+/// events.
+pub trait EventStrategy: Send + 'static {
     /// What it sends.
     type Message: Message;
-    /// What [`Self::handle_synchronization`] takes.
-    type SyncData;
-    /// What [`Self::handle_node_join_data`] takes.
-    type JoinData;
 
-    /// Called once, when the hub starts.
-    fn init(&mut self, _cx: &mut Context<'_, Self::Message>) {}
+    /// The node boots.
+    fn start(&mut self, _cx: &mut Context<'_, Self::Message>) {}
 
-    /// Spreads requests over the cluster.
-    fn propagate(
-        &mut self,
-        cx: &mut Context<'_, Self::Message>,
-        requests: Requests,
-        members: &Members,
-    );
-
-    /// Starts a periodic round; `cluster_nodes` is the cluster view, this node included.
-    fn init_sync(&mut self, cx: &mut Context<'_, Self::Message>, cluster_nodes: &[NodeId]);
-
-    /// Takes in what a periodic round brought from `remote_node`.
-    fn handle_synchronization(
-        &mut self,
-        cx: &mut Context<'_, Self::Message>,
-        remote_data: &Self::SyncData,
-        remote_node: &NodeId,
-    );
-
-    /// Tells this node's data to nodes about to join the view.
-    fn broadcast_local_data(
-        &mut self,
-        cx: &mut Context<'_, Self::Message>,
-        local_data: &Snapshot,
-        target_nodes: &[NodeId],
-    );
-
-    /// Takes in what [`Self::broadcast_local_data`] of `remote_node` sent.
-    fn handle_node_join_data(
-        &mut self,
-        cx: &mut Context<'_, Self::Message>,
-        remote_data: &Self::JoinData,
-        remote_node: &NodeId,
-    );
-
-    /// Hands an arriving message to the operation it is for.
+    /// A message of the strategy arrived, from whatever node: member, stranger, or this one.
     fn handle_message(
         &mut self,
         cx: &mut Context<'_, Self::Message>,
@@ -75,13 +83,34 @@ pub trait Synchronization: Send + 'static {
         message: &Self::Message,
     );
 
-    /// The time between periodic rounds; the hub keeps the timer.
-    fn sync_interval(&self) -> Duration;
+    /// What runs on this node changed. Called for every change, announced or not.
+    fn local_change(&mut self, _cx: &mut Context<'_, Self::Message>, _fact: &Fact) {}
 
-    /// A timer set with [`Context::set_timer`] fired.
-    fn handle_timer(&mut self, _cx: &mut Context<'_, Self::Message>, _key: u64) {}
+    /// Requests are to reach `members`: changes of children that run here, or those of a
+    /// `propagate` step. The default handles them here if this node is addressed, and sends nothing.
+    fn propagate(
+        &mut self,
+        cx: &mut Context<'_, Self::Message>,
+        requests: Requests,
+        members: &Members,
+    ) {
+        if members.include_sender(cx.node()) {
+            cx.handle_requests(&requests);
+        }
+    }
 
-    /// A node entered the cluster view.
+    /// A periodic round is due, or a `sync` step asks for one.
+    fn round(&mut self, _cx: &mut Context<'_, Self::Message>) {}
+
+    /// The time between periodic rounds; the hub keeps the timer. `None`: there are none.
+    fn round_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Nodes are about to join the view, or a `broadcast` step names them.
+    fn nodes_joining(&mut self, _cx: &mut Context<'_, Self::Message>, _nodes: &[NodeId]) {}
+
+    /// A node entered the cluster view. The incarnation is that of its connection, 0 if it has none.
     fn member_up(
         &mut self,
         _cx: &mut Context<'_, Self::Message>,
@@ -99,27 +128,46 @@ pub trait Synchronization: Send + 'static {
     ) {
     }
 
-    /// The children of this node changed.
-    fn local_change(&mut self, _cx: &mut Context<'_, Self::Message>, _fact: &Fact) {}
+    /// The cluster view is another now, for whatever reason.
+    fn view_changed(&mut self, _cx: &mut Context<'_, Self::Message>) {}
+
+    /// The connection to a peer, member or not, came up.
+    fn peer_up(&mut self, _cx: &mut Context<'_, Self::Message>, _node: &NodeId, _incarnation: u64) {
+    }
+
+    /// The connection to a peer, member or not, is gone.
+    fn peer_down(
+        &mut self,
+        _cx: &mut Context<'_, Self::Message>,
+        _node: &NodeId,
+        _reason: DownReason,
+    ) {
+    }
+
+    /// A failure detector has doubts about a peer.
+    fn suspect(&mut self, _cx: &mut Context<'_, Self::Message>, _node: &NodeId) {}
+
+    /// A timer set with [`Context::set_timer`] fired.
+    fn handle_timer(&mut self, _cx: &mut Context<'_, Self::Message>, _key: u64) {}
 
     /// The janitor runs: forget private state that expired at or before `now`.
     fn purge(&mut self, _now: Time) {}
 
-    /// How many references (rounds, propagations) the strategy remembers.
+    /// The number of references (rounds, propagations, operations) that the strategy remembers.
     fn refs(&self) -> usize {
         0
     }
 }
 
-/// What the catalog knows of a strategy beside its behaviour. The scenario parser, the schema,
+/// What a catalog knows of a strategy beside its behaviour. The scenario parser, the schema,
 /// `explain` and `list` know `[strategy.NAME]` only through this.
-pub trait Strategy: Synchronization + Sized {
+pub trait Strategy: EventStrategy + Sized {
     /// The name in scenario files.
     const NAME: &'static str;
     /// One line for `list strategies`.
     const SUMMARY: &'static str;
     /// Its parameters: the keys of `[strategy.NAME]`, each with a default.
-    type Config: Serialize + DeserializeOwned + JsonSchema + Default + Clone + Send + Sync + 'static;
+    type Config: Parameters;
 
     /// A fresh instance for one node.
     ///
@@ -130,7 +178,7 @@ pub trait Strategy: Synchronization + Sized {
     /// What it promises, and under which condition.
     fn claims() -> &'static [Claim];
 
-    /// Which oracles it is known to violate, for `list oracles`; default: none.
+    /// The oracles that it is known to violate, for `list oracles`; default: none.
     fn broken() -> &'static [Broken] {
         &[]
     }
@@ -139,6 +187,112 @@ pub trait Strategy: Synchronization + Sized {
     fn limits() -> Limits {
         Limits::default()
     }
+
+    /// How long repairs may take under its parameters. The default has two rounds and eight
+    /// messages one after the other: [`Bounds::of_rounds`].
+    fn bounds(&self, conditions: &Conditions) -> Bounds {
+        let interval = self.round_interval().unwrap_or(DEFAULT_ROUND_INTERVAL);
+        Bounds::of_rounds(interval, conditions)
+    }
+}
+
+/// The interval that the default bounds of a strategy without rounds are made of: PubSub's.
+pub const DEFAULT_ROUND_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What the bounds of a strategy may depend on beside its parameters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Conditions {
+    /// The nodes of the cluster.
+    pub nodes: usize,
+    /// What all but a few of a message's latencies stay within, one way.
+    pub latency: Duration,
+    /// The share of messages that is lost while the bound runs, 0 to 1.
+    pub loss: f64,
+}
+
+impl Conditions {
+    /// Conditions without loss.
+    #[must_use]
+    pub fn new(nodes: usize, latency: Duration) -> Self {
+        let loss = 0.0;
+        Self {
+            nodes,
+            latency,
+            loss,
+        }
+    }
+
+    /// The same with this share of messages lost.
+    #[must_use]
+    pub fn with_loss(self, loss: f64) -> Self {
+        Self { loss, ..self }
+    }
+}
+
+/// How long repairs may take among members that know each other, over connections that stay up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// Until all views are right, once nothing changes any more.
+    pub repair: Duration,
+    /// Until a node that joined has what the others have, from when it and they see each other.
+    pub join: Duration,
+    /// The terms of `repair` for people: `2 x sync 30s + 8 x latency 20ms`.
+    pub text: String,
+}
+
+impl Bounds {
+    /// Bounds given by their values and the terms of the first.
+    #[must_use]
+    pub fn new(repair: Duration, join: Duration, text: String) -> Self {
+        Self { repair, join, text }
+    }
+
+    /// Two rounds and eight messages one after the other, for both.
+    #[must_use]
+    pub fn of_rounds(interval: Duration, conditions: &Conditions) -> Self {
+        let latency = conditions.latency;
+        let bound = (interval.saturating_mul(2)).saturating_add(latency.saturating_mul(8));
+        let [interval, latency] = [interval, latency].map(|time| Time(micros(time)));
+        let text = format!("2 x sync {interval} + 8 x latency {latency}");
+        Self::new(bound, bound, text)
+    }
+}
+
+/// What the parameters of a strategy must be able to do. Implemented for every type that can; with
+/// the feature `schema` that includes a JSON Schema.
+#[cfg(feature = "schema")]
+pub trait Parameters:
+    Serialize + DeserializeOwned + schemars::JsonSchema + Default + Clone + Send + Sync + 'static
+{
+}
+
+#[cfg(feature = "schema")]
+impl<T> Parameters for T where
+    T: Serialize
+        + DeserializeOwned
+        + schemars::JsonSchema
+        + Default
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// What the parameters of a strategy must be able to do. Implemented for every type that can; with
+/// the feature `schema` that includes a JSON Schema.
+#[cfg(not(feature = "schema"))]
+pub trait Parameters:
+    Serialize + DeserializeOwned + Default + Clone + Send + Sync + 'static
+{
+}
+
+#[cfg(not(feature = "schema"))]
+impl<T> Parameters for T where
+    T: Serialize + DeserializeOwned + Default + Clone + Send + Sync + 'static
+{
 }
 
 /// Why parameters were refused.
@@ -152,142 +306,23 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Checks a `sync_interval`, which every strategy has: a round must not follow itself at once.
+    /// Checks the time between periodic rounds: a round must not follow itself at once.
     ///
     /// # Errors
     /// It is zero.
     pub fn check_sync_interval(interval: Duration) -> Result<(), Self> {
-        if interval.is_zero() {
+        Self::check_not_zero("sync_interval", interval)
+    }
+
+    /// Checks a duration that must not be zero.
+    ///
+    /// # Errors
+    /// It is zero.
+    pub fn check_not_zero(key: &'static str, duration: Duration) -> Result<(), Self> {
+        if duration.is_zero() {
             let reason = "must be longer than 0".to_owned();
-            return Err(Self {
-                key: "sync_interval",
-                reason,
-            });
+            return Err(Self { key, reason });
         }
         Ok(())
-    }
-}
-
-/// One promise of a strategy: an oracle holds in every run that meets the condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// The oracle's name.
-    pub oracle: &'static str,
-    /// Under which condition.
-    pub condition: Condition,
-    /// The anomaly (of docs/anomalies.md) that narrows the claim; empty if it is unconditional.
-    pub narrowed_by: &'static [&'static str],
-}
-
-/// An oracle that a strategy does not claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Broken {
-    /// The oracle's name.
-    pub oracle: &'static str,
-    /// The anomalies (of docs/anomalies.md) that violate it.
-    pub by: &'static [&'static str],
-}
-
-/// A predicate over a scenario: all of the listed features must be absent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Condition {
-    /// The features that void the claim; none listed means that it always holds.
-    pub without: &'static [Feature],
-}
-
-impl Condition {
-    /// Holds in every run.
-    pub const ALWAYS: Self = Self { without: &[] };
-}
-
-/// Something a scenario may contain that a claim may exclude.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Feature {
-    /// A `propagate` step.
-    RawRequests,
-    /// A `rows` step.
-    RawRows,
-    /// A `view` step.
-    WrongView,
-    /// A `clock` step.
-    ClockStep,
-    /// Loss anywhere, at any time.
-    Loss,
-    /// Duplication anywhere, at any time.
-    Duplication,
-    /// A channel without order anywhere, at any time.
-    Reorder,
-    /// A node that crashes, leaves, or boots after the start.
-    Churn,
-    /// A partition, a cut, or a pause.
-    Disconnection,
-    /// A debounce that announcements can keep from ending: half of the discovery interval or more,
-    /// or less by the number of nodes if they do not all announce themselves together.
-    LongDebounce,
-    /// A child id that is started on several nodes.
-    SharedIds,
-    /// The first node by name never hosts a child for a whole sync interval, as far as the script
-    /// alone can tell.
-    EmptyFirst,
-    /// A node that hosts children, but never one for a whole sync interval, as far as the script
-    /// alone can tell.
-    VacatedNode,
-    /// A stop or a restart of a child.
-    ChildChange,
-    /// A child id that is started again on a node with other metadata.
-    NewMetadata,
-    /// A start that is not announced.
-    SilentStart,
-}
-
-impl Feature {
-    /// What a scenario has, as in "no ...".
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RawRequests => "raw request",
-            Self::RawRows => "raw row",
-            Self::WrongView => "wrong view",
-            Self::ClockStep => "clock step",
-            Self::Loss => "loss",
-            Self::Duplication => "duplication",
-            Self::Reorder => "disorder",
-            Self::Churn => "node that comes or goes",
-            Self::Disconnection => "partition, cut or pause",
-            Self::LongDebounce => "debounce near the discovery interval",
-            Self::SharedIds => "id on several nodes",
-            Self::EmptyFirst => "first node that hosts nothing for a whole interval",
-            Self::VacatedNode => "node that hosts only briefly",
-            Self::ChildChange => "stop or restart of a child",
-            Self::NewMetadata => "new metadata for a child",
-            Self::SilentStart => "start that is not announced",
-        }
-    }
-}
-
-impl fmt::Display for Condition {
-    /// `always`, or `no clock step, no wrong view`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.without.is_empty() {
-            return f.write_str("always");
-        }
-        for (at, feature) in self.without.iter().enumerate() {
-            let gap = if at == 0 { "" } else { ", " };
-            write!(f, "{gap}no {}", feature.as_str())?;
-        }
-        Ok(())
-    }
-}
-
-/// Limits of a strategy for generated scenarios.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The most nodes a campaign generates.
-    pub max_nodes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_nodes: 20 }
     }
 }

@@ -157,6 +157,7 @@ pub mod duration_text {
         super::parse_duration(&text).map_err(D::Error::custom)
     }
 
+    #[cfg(feature = "schema")]
     /// The JSON Schema of a duration as text, for `#[schemars(schema_with = "...")]`.
     pub fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({

@@ -99,23 +99,23 @@ impl Deref for View {
     }
 }
 
-/// A set of names that knows which of a view are in it: a bit for each, and the strangers.
-pub(crate) struct Marks<'a> {
+/// A set of names that knows which of a view are in it: a bit for each, and the unknown.
+pub(crate) struct NodeBitSet<'a> {
     view: &'a View,
     bits: SmallVec<[u64; 16]>,
-    strangers: HashSet<&'a NodeId, NameHasher>,
+    unknown: HashSet<&'a NodeId, NameHasher>,
     /// How many bits are set.
     known: usize,
 }
 
-impl<'a> Marks<'a> {
+impl<'a> NodeBitSet<'a> {
     /// The empty set.
     pub(crate) fn of(view: &'a View) -> Self {
         let bits = smallvec![0; view.len().div_ceil(64)];
         Self {
             view,
             bits,
-            strangers: HashSet::default(),
+            unknown: HashSet::default(),
             known: 0,
         }
     }
@@ -130,7 +130,7 @@ impl<'a> Marks<'a> {
     /// Adds a name; answers whether it was new.
     pub(crate) fn insert(&mut self, node: &'a NodeId) -> bool {
         let Some(at) = self.view.position(node) else {
-            return self.strangers.insert(node);
+            return self.unknown.insert(node);
         };
         let (word, bit) = (&mut self.bits[at / 64], 1 << (at % 64));
         let new = *word & bit == 0;
@@ -191,7 +191,7 @@ mod tests {
     fn a_view_with_repetitions_is_kept_as_it_is_and_lists_all_others() {
         let view = View::from(names("a b a c b"));
         let (a, stranger) = (NodeId::new("a"), NodeId::new("z"));
-        let mut marks = Marks::of(&view);
+        let mut marks = NodeBitSet::of(&view);
         marks.extend([&a, &stranger]);
         assert_eq!(marks.others(), names("b c b"));
         assert!(!marks.insert(&a) && !marks.insert(&stranger));

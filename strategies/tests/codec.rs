@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use hublab_strategies::gossip::{
-    Acks, GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
+    Acks, GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests,
+    TimestampedSnapshot,
 };
 use hublab_strategies::hub::{ChildrenMessage, Envelope};
 use hublab_strategies::membership::Announcement;
@@ -130,8 +131,8 @@ fn acks() -> impl Strategy<Value = Acks> {
 }
 
 fn round() -> impl Strategy<Value = Round> {
-    let stamped =
-        (proptest::option::of(snapshot()), number()).prop_map(|(data, at)| Stamped { data, at });
+    let stamped = (proptest::option::of(snapshot()), number())
+        .prop_map(|(data, at)| TimestampedSnapshot { data, at });
     (reference(), vec((node(), stamped), 0..4), acks()).prop_map(|(reference, data, acks)| Round {
         reference,
         data: NodesData::new(data),
@@ -273,7 +274,7 @@ fn a_name_that_stands_twice_in_a_message_counts_once() {
     let acks: Acks = wire::decode(&twice).expect("a list of names");
     assert!(acks.nodes().eq(&[n("b"), n("a")]));
 
-    let stamped = |at| Stamped { data: None, at };
+    let stamped = |at| TimestampedSnapshot { data: None, at };
     let twice = wire::encode(&vec![
         (n("b"), stamped(1)),
         (n("a"), stamped(2)),

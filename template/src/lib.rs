@@ -1,12 +1,12 @@
 //! A synchronization strategy to start from: [`Mine`] tells everybody everything, and repeats
-//! itself in periodic rounds. Change it; [`Synchronization`] says what each method is for.
+//! itself in periodic rounds. Change it; [`EventStrategy`] says what each method is for.
 
 use std::time::Duration;
 
 use hublab::strategies::strategy::{Claim, Condition, ConfigError, Feature};
 use hublab::strategies::time::duration_text;
 use hublab::strategies::{
-    Channel, Context, Members, Message, NodeId, Requests, Snapshot, Strategy, Synchronization,
+    Channel, Context, EventStrategy, Members, Message, NodeId, Requests, Snapshot, Strategy,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub enum MyMessage {
 }
 
 impl Message for MyMessage {
+    const KINDS: &'static [&'static str] = &["mine.requests", "mine.hosted"];
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Requests(_) => "mine.requests",
@@ -56,55 +58,44 @@ pub struct Mine {
 
 type Cx<'a> = Context<'a, MyMessage>;
 
-impl Synchronization for Mine {
+impl EventStrategy for Mine {
     type Message = MyMessage;
-    type SyncData = Snapshot;
-    type JoinData = Snapshot;
 
     fn propagate(&mut self, cx: &mut Cx<'_>, requests: Requests, members: &Members) {
-        let (others, here) = match members {
-            Members::Global => (cx.connected().to_vec(), true),
-            Members::Local => (Vec::new(), true),
-            Members::External => (cx.connected().to_vec(), false),
-            Members::Nodes(nodes) => (others(cx, nodes), nodes.contains(cx.node())),
+        let others = match members {
+            Members::Global | Members::External => cx.connected().to_vec(),
+            Members::Local => Vec::new(),
+            Members::Nodes(nodes) => others(cx, nodes),
         };
         let message = MyMessage::Requests(requests.clone());
         cx.send(&others, Channel::REQUESTS, message);
-        if here {
+        if members.include_sender(cx.node()) {
             cx.handle_requests(&requests);
         }
     }
 
-    fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
-        if let Some(data) = cx.broadcastable_local_data() {
-            let others = others(cx, cluster_nodes);
-            cx.send(&others, Channel::SYNC, MyMessage::Hosted(data));
-        }
+    fn round(&mut self, cx: &mut Cx<'_>) {
+        let (others, data) = (others(cx, cx.view()), cx.local_data());
+        cx.send(&others, Channel::SYNC, MyMessage::Hosted(data));
     }
 
-    fn handle_synchronization(&mut self, cx: &mut Cx<'_>, data: &Snapshot, from: &NodeId) {
-        cx.append_data(from, data);
-        cx.detach_data(from, data);
+    fn round_interval(&self) -> Option<Duration> {
+        Some(self.config.sync_interval)
     }
 
-    fn broadcast_local_data(&mut self, cx: &mut Cx<'_>, data: &Snapshot, targets: &[NodeId]) {
-        let others = others(cx, targets);
-        cx.send(&others, Channel::JOIN, MyMessage::Hosted(data.clone()));
-    }
-
-    fn handle_node_join_data(&mut self, cx: &mut Cx<'_>, data: &Snapshot, from: &NodeId) {
-        self.handle_synchronization(cx, data, from);
+    fn nodes_joining(&mut self, cx: &mut Cx<'_>, nodes: &[NodeId]) {
+        let (others, data) = (others(cx, nodes), cx.local_data());
+        cx.send(&others, Channel::JOIN, MyMessage::Hosted(data));
     }
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &MyMessage) {
         match message {
             MyMessage::Requests(requests) => cx.handle_requests(requests),
-            MyMessage::Hosted(data) => self.handle_synchronization(cx, data, from),
+            MyMessage::Hosted(data) => {
+                cx.append_data(from, data);
+                cx.detach_data(from, data);
+            }
         }
-    }
-
-    fn sync_interval(&self) -> Duration {
-        self.config.sync_interval
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use hublab_strategies::request::{Registration, Request, Unregistration};
 use hublab_strategies::{
-    ChildId, ChildSpec, Entry, LocalChild, Metadata, NodeId, NodeState, Registry, Row, RowRef,
-    Snapshot, Time, Timestamps, WallTime,
+    ChildId, ChildSpec, Entry, LocalChild, Metadata, NodeId, NodeState, Profile, Registry, Row,
+    RowRef, Snapshot, Time, Timestamps, WallTime,
 };
 use serde::Deserialize;
 
@@ -17,12 +17,22 @@ const EXPIRY: Time = Time(30_000_000);
 #[derive(Deserialize)]
 pub(crate) struct File<V> {
     pub(crate) format: u32,
+    pub(crate) profile: Option<Profile>,
     pub(crate) vectors: Vec<V>,
 }
 
-/// Reads a file of vectors.
-pub(crate) fn read<'a, V: Deserialize<'a>>(text: &'a str) -> Result<Vec<V>, String> {
+/// Reads a file of vectors of a profile.
+pub(crate) fn read<'a, V: Deserialize<'a>>(
+    text: &'a str,
+    profile: Profile,
+) -> Result<Vec<V>, String> {
     let file: File<V> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if let Some(other) = file.profile.filter(|other| *other != profile) {
+        let (other, profile) = (other.as_str(), profile.as_str());
+        return Err(format!(
+            "its profile is {other}, its folder that of {profile}"
+        ));
+    }
     match file.format {
         1 => Ok(file.vectors),
         other => Err(format!("format {other}: only 1 is known")),
@@ -82,6 +92,7 @@ impl RowForm {
             spec: ChildSpec::new(self.id.as_str(), &self.spec),
             entries: self.nodes.iter().map(entry).collect(),
             metadata: metadata(&self.meta),
+            entry_metadata: Default::default(),
             expires_at: self.ttl.then_some(EXPIRY),
         }
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hublab_strategies::gossip::{
-    Acks, GossipMessage, Memory, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
+    Acks, GossipMessage, Memory, NodesData, Propagation, Reference, Round, SharedRequests,
+    TimestampedSnapshot,
 };
 use hublab_strategies::request::{Members, Registration, Request, Requests};
 use hublab_strategies::{
     ChildSpec, Context, Effect, Entry, Event, Gossip, GossipConfig, Metadata, NodeId, NodeState,
-    Recorder, Snapshot, Strategy, Synchronization, Time, WallTime,
+    Profile, Recorder, Snapshot, Strategy, Synchronization, Time, WallTime,
 };
 use serde::Deserialize;
 
@@ -123,18 +124,18 @@ struct Expected {
     handled_locally: usize,
 }
 
-pub(crate) fn run(text: &str) -> Result<Outcomes, String> {
-    let vectors: Vec<Vector> = read(text)?;
+pub(crate) fn run(text: &str, profile: Profile) -> Result<Outcomes, String> {
+    let vectors: Vec<Vector> = read(text, profile)?;
     Ok(vectors
         .iter()
-        .map(|vector| (vector.name.clone(), check(vector)))
+        .map(|vector| (vector.name.clone(), check(vector, profile)))
         .collect())
 }
 
-fn check(vector: &Vector) -> Result<(), String> {
+fn check(vector: &Vector, profile: Profile) -> Result<(), String> {
     let mut picked = BTreeSet::new();
     for seed in 0..SEQUENCES {
-        let step = Step::run(vector, seed)?;
+        let step = Step::run(vector, profile, seed)?;
         step.check(vector)?;
         picked.extend(step.sent_to);
     }
@@ -159,13 +160,10 @@ struct Step {
 }
 
 impl Step {
-    fn run(vector: &Vector, seed: u64) -> Result<Self, String> {
+    fn run(vector: &Vector, profile: Profile, seed: u64) -> Result<Self, String> {
         let mut state = NodeState::new(NodeId::new(&vector.local), 1, Duration::from_secs(30));
         state.set_view(names(&vector.cluster));
         put_rows(&mut state, &vector.initial.registry);
-        if vector.initial.latched {
-            state.set_has_hosted();
-        }
         let Parameters {
             recipients,
             restricted_init,
@@ -173,14 +171,19 @@ impl Step {
         let config = GossipConfig {
             recipients,
             restricted_init,
+            profile,
             ..GossipConfig::default()
         };
         let mut strategy = Gossip::new(&config).map_err(|error| error.to_string())?;
         strategy.set_timestamps(timestamps(&vector.initial.gct));
+        if vector.initial.latched {
+            strategy.set_has_hosted();
+        }
         if let Some(cache) = &vector.initial.cache {
             strategy.remember(&reference(), memory(cache)?, Time(15_000_000));
         }
         let mut runtime = Recorder::new(seed);
+        strategy.init(&mut Context::new(&mut state, &mut runtime));
         runtime.wall_clock = NOW;
         operate(
             &mut strategy,
@@ -278,7 +281,7 @@ fn operate(
 ) -> Result<(), String> {
     match operation {
         Operation::GossipInitSync { cluster_nodes } => {
-            if cx.broadcastable_local_data().is_some() {
+            if strategy.broadcastable_local_data(cx).is_some() {
                 strategy.init_sync(cx, &names(cluster_nodes));
             }
         }
@@ -311,8 +314,8 @@ fn operate(
         }
         Operation::GossipPropagate {} => strategy.propagate(cx, probe(), &Members::Global),
         Operation::GossipBroadcastLocalData { targets } => {
-            let data = cx
-                .broadcastable_local_data()
+            let data = strategy
+                .broadcastable_local_data(cx)
                 .unwrap_or_else(|| Snapshot::new(Vec::new()));
             strategy.broadcast_local_data(cx, &data, &names(targets));
         }
@@ -355,7 +358,7 @@ fn data(nodes_data: &BTreeMap<String, DataForm>) -> Result<NodesData, String> {
             TimeForm::Word(word) if word == "NOW" => NOW,
             TimeForm::Word(word) => return Err(format!("timestamp `{word}`")),
         };
-        Ok((NodeId::new(node), Stamped { data, at }))
+        Ok((NodeId::new(node), TimestampedSnapshot { data, at }))
     };
     nodes_data
         .iter()
@@ -397,7 +400,7 @@ fn payload(message: &GossipMessage) -> Cache {
 }
 
 fn known(data: Option<&NodesData>, acks: &Acks) -> Cache {
-    let stamped = |(node, stamped): &(NodeId, Stamped)| {
+    let stamped = |(node, stamped): &(NodeId, TimestampedSnapshot)| {
         let data = match &stamped.data {
             Some(snapshot) => DataOrWord::Data(children_of(snapshot)),
             None => DataOrWord::Word("suppressed".to_owned()),

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use std::time::Duration;
 
+use hublab_strategies::context::COORDINATOR_CRASHED;
 use hublab_strategies::pubsub::{JoinData, PubSubMessage};
 use hublab_strategies::request::{Request, Requests};
 use hublab_strategies::{
-    ChildId, Context, NodeId, NodeState, PubSub, Recorder, Snapshot, Synchronization,
+    ChildId, Context, Effect, Event, NodeId, NodeState, Profile, PubSub, PubSubConfig, Recorder,
+    Snapshot, Strategy, Synchronization,
 };
 use serde::Deserialize;
 
@@ -73,12 +75,13 @@ struct Expected {
     result: Option<Answer>,
 }
 
-/// What a call answers.
+/// What a call returns.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
     LocalSyncData(Vec<ChildForm>),
     Broadcastable(Broadcastable),
+    CoordinatorCrashed(bool),
 }
 
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -88,33 +91,38 @@ enum Broadcastable {
     Data(Vec<ChildForm>),
 }
 
-pub(crate) fn run(text: &str) -> Result<Outcomes, String> {
-    let vectors: Vec<Vector> = read(text)?;
+pub(crate) fn run(text: &str, profile: Profile) -> Result<Outcomes, String> {
+    let vectors: Vec<Vector> = read(text, profile)?;
     Ok(vectors
         .into_iter()
-        .map(|vector| (vector.name.clone(), check(vector)))
+        .map(|vector| (vector.name.clone(), check(vector, profile)))
         .collect())
 }
 
-fn check(vector: Vector) -> Result<(), String> {
-    let mut node = Node::new(&vector.local, &vector.cluster, &vector.initial);
-    expect(
-        "the number of states",
-        vector.expected.len(),
-        vector.calls.len(),
-    )?;
+fn check(vector: Vector, profile: Profile) -> Result<(), String> {
+    let mut node = Node::new(&vector, profile)?;
+    let states = vector.expected.len();
+    let mut done = 0;
     for (index, (call, expected)) in vector.calls.iter().zip(vector.expected).enumerate() {
         let answer = node.call(call);
+        done = index + 1;
+        // The calls after a crash were not made.
+        let is_crash = answer == Some(Answer::CoordinatorCrashed(true));
+        let last = if is_crash { done } else { vector.calls.len() };
         let checked = expect(
             "the registry",
             rows_of(node.state.registry()),
             sorted(expected.registry),
         )
         .and_then(|()| expect("gct", gct(node.strategy.timestamps()), expected.gct))
-        .and_then(|()| expect("the answer", answer, expected.result.map(in_order)));
+        .and_then(|()| expect("the answer", answer, expected.result.map(in_order)))
+        .and_then(|()| match done == states {
+            true => expect("the number of calls", done, last),
+            false => expect("a crash", is_crash, false),
+        });
         checked.map_err(|reason| format!("after call {}, {reason}", index + 1))?;
     }
-    Ok(())
+    expect("the number of states", done, states)
 }
 
 fn in_order(answer: Answer) -> Answer {
@@ -126,6 +134,7 @@ fn in_order(answer: Answer) -> Answer {
         Answer::Broadcastable(Broadcastable::Suppress(word)) => {
             Answer::Broadcastable(Broadcastable::Suppress(word))
         }
+        Answer::CoordinatorCrashed(crashed) => Answer::CoordinatorCrashed(crashed),
     }
 }
 
@@ -137,17 +146,23 @@ struct Node {
 }
 
 impl Node {
-    fn new(local: &str, cluster: &[String], initial: &Initial) -> Self {
-        let mut state = NodeState::new(NodeId::new(local), 1, Duration::from_secs(30));
-        state.set_view(names(cluster));
-        put_rows(&mut state, &initial.registry);
-        let mut strategy = PubSub::default();
-        strategy.set_timestamps(timestamps(&initial.gct));
-        Self {
+    fn new(vector: &Vector, profile: Profile) -> Result<Self, String> {
+        let mut state = NodeState::new(NodeId::new(&vector.local), 1, Duration::from_secs(30));
+        state.set_view(names(&vector.cluster));
+        put_rows(&mut state, &vector.initial.registry);
+        let config = PubSubConfig {
+            profile,
+            ..PubSubConfig::default()
+        };
+        let mut strategy = PubSub::new(&config).map_err(|error| error.to_string())?;
+        strategy.set_timestamps(timestamps(&vector.initial.gct));
+        let mut runtime = Recorder::default();
+        strategy.init(&mut Context::new(&mut state, &mut runtime));
+        Ok(Self {
             state,
             strategy,
-            runtime: Recorder::default(),
-        }
+            runtime,
+        })
     }
 
     fn call(&mut self, call: &Call) -> Option<Answer> {
@@ -168,19 +183,22 @@ impl Node {
                 self.strategy
                     .handle_node_join_data(&mut cx, &join, &NodeId::new(from));
             }
-            Call::PidsRegister { children } => self.request(register(children)),
-            Call::PidsUnregister { children } => self.request(unregister(children)),
-            Call::PidUpdate { id, node, pid } => self.request(Request::PidUpdate {
-                child: ChildId::new(id),
-                node: NodeId::new(node),
-                pid: pid.as_deref().map(Into::into),
-            }),
+            Call::PidsRegister { children } => return self.request(register(children)),
+            Call::PidsUnregister { children } => return self.request(unregister(children)),
+            Call::PidUpdate { id, node, pid } => {
+                return self.request(Request::PidUpdate {
+                    child: ChildId::new(id),
+                    node: NodeId::new(node),
+                    pid: pid.as_deref().map(Into::into),
+                });
+            }
             Call::LocalSyncData => {
                 let data = self.state.local_data();
                 return Some(Answer::LocalSyncData(children_of(&data)));
             }
             Call::BroadcastableLocalData => {
-                let answer = match self.state.broadcastable_local_data() {
+                let mut cx = Context::new(&mut self.state, &mut self.runtime);
+                let answer = match self.strategy.broadcastable_local_data(&mut cx) {
                     Some(data) => Broadcastable::Data(children_of(&data)),
                     None => Broadcastable::Suppress("suppress".to_owned()),
                 };
@@ -190,9 +208,14 @@ impl Node {
         None
     }
 
-    fn request(&mut self, request: Request) {
+    /// Handles a request, and says so if that ends the coordinator.
+    fn request(&mut self, request: Request) -> Option<Answer> {
+        self.runtime.take();
         Context::new(&mut self.state, &mut self.runtime)
             .handle_requests(&Requests::from([request]));
+        let crash = Effect::Emit(Event::Mark(COORDINATOR_CRASHED));
+        let crashed = self.runtime.take().contains(&crash);
+        crashed.then_some(Answer::CoordinatorCrashed(true))
     }
 
     fn with_data(&mut self, data: &BTreeMap<String, Vec<ChildForm>>, append: bool) {

@@ -145,6 +145,8 @@ struct Forwarder {
 struct Ball;
 
 impl Message for Ball {
+    const KINDS: &'static [&'static str] = &["flood.ball"];
+
     fn kind(&self) -> &'static str {
         "flood.ball"
     }

@@ -7,17 +7,18 @@ use hublab_strategies::strategy::Feature;
 use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Metadata, Time};
 
+use crate::catalog::CatalogEntry;
 use crate::model::{Action, Children, NodeIx, Scenario, When};
 use crate::watch::facts::Facts;
 
 /// The features that are about hosting, of a resolved scenario.
-pub(super) fn features(scenario: &Scenario, strategy: &str) -> BTreeSet<Feature> {
+pub(super) fn features(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
     let mut hosts = Hosts::new(scenario.cluster.nodes.len());
     for step in &scenario.steps {
         let (When::Fixed(at) | When::Between(at, _)) = step.at;
         hosts.follow(Time(micros(at)), &step.action);
     }
-    let interval = Facts::new(scenario, strategy).times.sync;
+    let interval = Facts::new(scenario, entry).times.sync;
     hosts.features(scenario, interval)
 }
 

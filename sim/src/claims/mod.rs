@@ -11,7 +11,7 @@ use crate::model::{Action, LinkChange, Order, Scenario, Step};
 
 /// The features of a resolved scenario under one strategy.
 #[must_use]
-pub fn of(scenario: &Scenario, strategy: &str) -> BTreeSet<Feature> {
+pub fn of(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
     let mut found = BTreeSet::new();
     let base = &scenario.network.base;
     note(&mut found, Feature::Loss, base.loss > 0.0);
@@ -34,14 +34,14 @@ pub fn of(scenario: &Scenario, strategy: &str) -> BTreeSet<Feature> {
             links(change, &mut found);
         }
     }
-    found.extend(hosts::features(scenario, strategy));
+    found.extend(hosts::features(scenario, entry));
     found
 }
 
 /// The claims of a strategy whose condition a resolved scenario meets.
 #[must_use]
 pub fn claims_met(entry: &dyn CatalogEntry, scenario: &Scenario) -> Vec<&'static Claim> {
-    let features = of(scenario, entry.name());
+    let features = of(scenario, entry);
     let is_met = |claim: &&Claim| {
         let mut without = claim.condition.without.iter();
         !without.any(|feature| features.contains(feature))
@@ -115,7 +115,9 @@ mod tests {
         let text = format!("{head}{lines}");
         let read = Scenario::read("lab.toml", text.as_bytes(), &Catalog::default());
         let scenario = read.unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
-        of(&scenario, "pubsub").into_iter().collect()
+        let catalog = Catalog::default();
+        let entry = catalog.get("pubsub").expect("a port");
+        of(&scenario, entry).into_iter().collect()
     }
 
     fn step(at: u32, action: &str) -> String {

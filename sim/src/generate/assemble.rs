@@ -45,7 +45,7 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
             line: 0,
         }],
     };
-    let end = last + quiet::length(&scenario, entry.name());
+    let end = last + quiet::length(&scenario, entry);
     scenario.run.duration = ms(whole_tenths(end));
     scenario
 }

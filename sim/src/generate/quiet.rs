@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hublab_strategies::time::micros;
 
+use crate::catalog::CatalogEntry;
 use crate::model::Scenario;
 use crate::watch::facts::Facts;
 
@@ -11,10 +12,10 @@ use crate::watch::facts::Facts;
 /// that of entries of a node that is gone, and a fifth more, for queues and for the odd message
 /// that takes longer than all others. With busy receivers, also the intervals over which queues
 /// must not grow. A run for which that is not enough is inconclusive.
-pub(super) fn length(scenario: &Scenario, strategy: &str) -> Duration {
+pub(super) fn length(scenario: &Scenario, entry: &dyn CatalogEntry) -> Duration {
     /// One more than must be seen, because the first begins with the phase.
     const INTERVALS: u64 = 7;
-    let times = Facts::new(scenario, strategy).times;
+    let times = Facts::new(scenario, entry).times;
     let bound = times.repair().saturating_add(times.crash_detection());
     let load = if micros(scenario.network.service_time) > 0 {
         times.sync.saturating_mul(INTERVALS)

@@ -4,7 +4,7 @@
 use hublab_strategies::hub::Command;
 use hublab_strategies::time::micros;
 use hublab_strategies::{
-    ChildSpec, Members, NodeId, Registration, Request, Row, Time, Unregistration,
+    ChildSpec, EntryMetadata, Members, NodeId, Registration, Request, Row, Time, Unregistration,
 };
 
 use super::{Action, Audience, NodeIx, RawRequest, RawRow, Scenario, When};
@@ -130,6 +130,7 @@ pub fn row(raw: &RawRow) -> Row {
         spec: ChildSpec::new(raw.child.clone(), CHILD_KIND),
         entries: raw.entries.clone(),
         metadata: raw.metadata.clone(),
+        entry_metadata: EntryMetadata::NONE,
         expires_at: None,
     }
 }

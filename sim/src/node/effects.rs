@@ -85,6 +85,27 @@ impl<'a> Effects<'a> {
         }
     }
 
+    fn push_send<M: Message>(
+        &mut self,
+        to: &[NodeId],
+        channel: Channel,
+        message: M,
+        connects: bool,
+    ) {
+        if to.is_empty() {
+            return;
+        }
+        let index = |len: usize| u32::try_from(len).expect("a step sends to fewer than 2^32 nodes");
+        let start = index(self.wishes.recipients.len());
+        let positions = to.iter().map(|node| self.positions.get(node).copied());
+        self.wishes.recipients.extend(positions);
+        let end = index(self.wishes.recipients.len());
+        let packet = Packet::new(channel, message, connects, self.hops + 1);
+        self.wishes
+            .effects
+            .push(Effect::Send { start, end, packet });
+    }
+
     /// Records a branch worth counting.
     pub fn mark(&mut self, name: &'static str) {
         self.wishes.effects.push(Effect::Emit(Event::Mark(name)));
@@ -105,22 +126,15 @@ impl<M: Message> Runtime<M> for Effects<'_> {
     }
 
     fn send(&mut self, to: &[NodeId], channel: Channel, message: M) {
-        if to.is_empty() {
-            return;
-        }
-        let index = |len: usize| u32::try_from(len).expect("a step sends to fewer than 2^32 nodes");
-        let start = index(self.wishes.recipients.len());
-        let positions = to.iter().map(|node| self.positions.get(node).copied());
-        self.wishes.recipients.extend(positions);
-        let end = index(self.wishes.recipients.len());
-        let packet = Packet::new(channel, message, self.hops + 1);
-        self.wishes
-            .effects
-            .push(Effect::Send { start, end, packet });
+        self.push_send(to, channel, message, true);
+    }
+
+    fn send_connected(&mut self, to: &[NodeId], channel: Channel, message: M) {
+        self.push_send(to, channel, message, false);
     }
 
     fn announce(&mut self, channel: Channel, message: M) {
-        let packet = Packet::new(channel, message, self.hops + 1);
+        let packet = Packet::new(channel, message, true, self.hops + 1);
         self.wishes.effects.push(Effect::Announce(packet));
     }
 

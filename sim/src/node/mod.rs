@@ -11,7 +11,7 @@ use std::sync::Arc;
 use hublab_strategies::hub::{ChildEvent, Command, Envelope, HubCore, Input, Sizes};
 use hublab_strategies::membership::Membership;
 use hublab_strategies::registry::Registry;
-use hublab_strategies::{Channel, DownReason, Message, NodeId, Synchronization, TimerKey};
+use hublab_strategies::{Channel, DownReason, EventStrategy, Message, NodeId, TimerKey};
 
 use crate::node::effects::Effects;
 
@@ -42,13 +42,13 @@ impl fmt::Debug for Packet {
 
 impl Packet {
     /// Wraps a message.
-    pub fn new<M: Message>(channel: Channel, message: M, hops: u32) -> Arc<Self> {
+    pub fn new<M: Message>(channel: Channel, message: M, connects: bool, hops: u32) -> Arc<Self> {
         Arc::new(Self {
             kind: message.kind(),
             size: message.size_model().bytes(),
             hops,
             channel,
-            connects: message.connects(),
+            connects,
             payload: Box::new(message),
         })
     }
@@ -106,18 +106,18 @@ pub trait Node: Send {
 }
 
 /// A [`HubCore`] as a node of the simulated world.
-pub struct HubNode<S: Synchronization, M: Membership> {
+pub struct HubNode<S: EventStrategy, M: Membership> {
     hub: HubCore<S, M>,
 }
 
-impl<S: Synchronization, M: Membership> HubNode<S, M> {
+impl<S: EventStrategy, M: Membership> HubNode<S, M> {
     /// Wraps a hub that has not started yet.
     pub fn new(hub: HubCore<S, M>) -> Self {
         Self { hub }
     }
 }
 
-impl<S: Synchronization, M: Membership> Node for HubNode<S, M> {
+impl<S: EventStrategy, M: Membership> Node for HubNode<S, M> {
     fn handle(&mut self, input: NodeInput<'_>, effects: &mut Effects<'_>) {
         let input = match input {
             NodeInput::Start => Input::Start,

@@ -530,6 +530,6 @@ pub(super) fn shown<'a>(row: &'a Row, owner: &NodeId) -> Option<Shown<'a>> {
     let entry = row.entries.iter().find(|entry| entry.node == *owner)?;
     Some(Shown {
         pid: entry.pid.as_ref(),
-        metadata: &row.metadata,
+        metadata: row.metadata_on(owner),
     })
 }

@@ -196,7 +196,7 @@ where
         sinks,
         oracles,
     } = options;
-    let observers = Observers::new(&resolved, strategy, oracles);
+    let observers = Observers::new(&resolved, entry, oracles);
     let has_job = job.is_some();
     let (finished, crashed, value) = with_runtime(seed, |runtime| {
         let simulation = runtime.block_on(async {

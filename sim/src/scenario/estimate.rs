@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use hublab_strategies::time::parse_duration;
-
 use crate::catalog::{Catalog, Params};
 use crate::model::{Action, Scenario};
 
@@ -66,9 +64,12 @@ pub fn estimate(scenario: &Scenario, catalog: &Catalog) -> Estimate {
             .map(|entry| entry.defaults())
             .unwrap_or_default();
         parameters.extend(scenario.strategies.get(name).cloned().unwrap_or_default());
+        let interval = catalog
+            .get(name)
+            .and_then(|entry| entry.round_interval(&parameters));
         StrategyEstimate {
             strategy: name.clone(),
-            messages_per_second: messages_per_second(scenario, &parameters),
+            messages_per_second: messages_per_second(scenario, &parameters, interval),
             memory_bytes: memory_bytes(nodes as u64, children),
         }
     });
@@ -100,14 +101,14 @@ fn memory_bytes(nodes: u64, children: u64) -> u64 {
 }
 
 /// Discovery, every node to every other, and the rounds of the strategy.
-fn messages_per_second(scenario: &Scenario, parameters: &Params) -> u64 {
+fn messages_per_second(
+    scenario: &Scenario,
+    parameters: &Params,
+    interval: Option<Duration>,
+) -> u64 {
     #[expect(clippy::cast_precision_loss, reason = "at most 10,000 nodes")]
     let nodes = scenario.cluster.nodes.len() as f64;
     let pairs = nodes * (nodes - 1.0);
-    let interval = parameters
-        .get("sync_interval")
-        .and_then(serde_json::Value::as_str)
-        .and_then(|text| parse_duration(text).ok());
     let round = if parameters.contains_key("recipients") {
         round_of_forwarders(nodes)
     } else {

@@ -303,6 +303,15 @@ impl Encoder<'_> {
             self.option(entry.pid.as_ref(), |out, pid| out.text(pid.as_str()));
         }
         self.metadata(&row.metadata);
+        // Nothing for a row without them; else a byte that cannot stand in front of an expiry.
+        if !row.entry_metadata.is_empty() {
+            self.byte(2);
+            self.u64(row.entry_metadata.iter().count() as u64);
+            for (node, metadata) in row.entry_metadata.iter() {
+                self.text(node.as_str());
+                self.metadata(metadata);
+            }
+        }
         self.option(row.expires_at, |out, at| out.u64(at.0));
     }
 

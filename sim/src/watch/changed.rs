@@ -48,7 +48,9 @@ impl<'a> Changed<'a> {
     #[must_use]
     pub fn has_new_metadata(&self) -> bool {
         match (self.before, self.after) {
-            (Some(before), Some(after)) => before.metadata != after.metadata,
+            (Some(before), Some(after)) => {
+                before.metadata != after.metadata || before.entry_metadata != after.entry_metadata
+            }
             (None, Some(_)) => true,
             (_, None) => false,
         }

@@ -165,7 +165,12 @@ impl Convergence {
             self.touch(node);
             return false;
         };
-        let right = self.is_true(owner, child, entry.pid.as_ref(), &row.metadata);
+        let right = self.is_true(
+            owner,
+            child,
+            entry.pid.as_ref(),
+            row.metadata_on(&entry.node),
+        );
         let cell = &mut self.observers[node as usize].cells[owner as usize];
         cell.shown = cell.shown.wrapping_add_signed(sign);
         if right {
@@ -193,7 +198,12 @@ impl Convergence {
             let (row, entry) = row.and_then(|row| {
                 Some((row, row.entries.iter().find(|entry| entry.node == *name)?))
             })?;
-            Some(self.is_true(owner, &change.child, entry.pid.as_ref(), &row.metadata))
+            Some(self.is_true(
+                owner,
+                &change.child,
+                entry.pid.as_ref(),
+                row.metadata_on(name),
+            ))
         };
         let rows = [change.before.as_deref(), change.after.as_deref()];
         let mut news: SmallVec<[(NodeIx, bool); 2]> = SmallVec::new();
@@ -294,7 +304,7 @@ impl Convergence {
                     let is = |running: Option<&Child>| {
                         running.is_some_and(|running| {
                             Some(&running.pid) == entry.pid.as_ref()
-                                && running.metadata == *row.metadata
+                                && running.metadata == *row.metadata_on(name)
                         })
                     };
                     let cell = &mut self.observers[node as usize].cells[owner as usize];
@@ -491,10 +501,11 @@ impl Convergence {
                     );
                     (Kind::Wrong, text)
                 }
-                (Some(row), Some(_)) if *row.metadata != running.metadata => {
+                (Some(row), Some(_)) if *row.metadata_on(name) != running.metadata => {
                     let text = format!(
                         "{observer} has metadata {:?} for {child} of {name}, which has {:?}",
-                        row.metadata, running.metadata
+                        row.metadata_on(name),
+                        running.metadata
                     );
                     (Kind::Metadata, text)
                 }

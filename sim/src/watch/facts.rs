@@ -1,13 +1,15 @@
 //! [`Facts`]: what does not change in a run, and the bounds that follow from it.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use hublab_strategies::name::NameHasher;
-use hublab_strategies::time::{micros, parse_duration};
+use hublab_strategies::strategy::{Conditions, DEFAULT_ROUND_INTERVAL};
+use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, NodeId, Time};
 
+use crate::catalog::CatalogEntry;
 use crate::model::{Action, NodeIx, RawRequest, Scenario};
 use crate::network::latency::Law;
 
@@ -20,6 +22,8 @@ pub struct Facts {
     raw: BTreeSet<ChildId>,
     /// The times that bounds are made of.
     pub times: Times,
+    /// The terms of [`Times::rounds`] as people read them.
+    pub rounds_text: String,
     /// Time a receiver is busy per message, in microseconds.
     pub service_us: u64,
     /// Whether the script has a step of action `clock`.
@@ -41,17 +45,20 @@ pub struct Times {
     pub crash: u64,
     /// The longest silence: `down_after` times 1.25, or times 1 + `down_spread` if that is more.
     pub silence: u64,
-    /// The strategy's `sync_interval`; 30 s for a strategy that has none.
+    /// The strategy's time between two rounds; 30 s for one that has none.
     pub sync: u64,
+    /// The strategy's bound for repairs among members that know each other.
+    pub rounds: u64,
+    /// The strategy's bound for a node that joined to have what the others have, once they see each
+    /// other.
+    pub join: u64,
 }
-
-/// What a strategy without a `sync_interval` is given to repair: that of PubSub.
-const SYNC_US: u64 = 30_000_000;
 
 impl Facts {
     /// Those of a resolved scenario under one strategy.
     #[must_use]
-    pub fn new(scenario: &Scenario, strategy: &str) -> Self {
+    pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry) -> Self {
+        let (times, rounds_text) = Times::new(scenario, entry);
         let names = scenario.cluster.nodes.clone();
         let is_clock = |action: &Action| matches!(action, Action::Clock { .. });
         Self {
@@ -61,7 +68,8 @@ impl Facts {
                 .collect(),
             names,
             raw: raw_children(scenario),
-            times: Times::new(scenario, strategy),
+            times,
+            rounds_text,
             service_us: micros(scenario.network.service_time),
             has_clock_steps: scenario.steps.iter().any(|step| is_clock(&step.action)),
             duration_us: micros(scenario.run.duration),
@@ -86,6 +94,17 @@ impl Facts {
         &self.raw
     }
 
+    /// The terms of [`Times::repair`] as people read them.
+    #[must_use]
+    pub fn repair_text(&self) -> String {
+        let times = &self.times;
+        let [crash, discovery, debounce] = [times.crash, times.discovery, times.debounce].map(Time);
+        format!(
+            "crash {crash} + discovery {discovery} + 2 x debounce {debounce} + {}",
+            self.rounds_text
+        )
+    }
+
     /// Whether a child is named in a raw request or in `rows`.
     #[must_use]
     pub fn is_raw(&self, child: &ChildId) -> bool {
@@ -94,7 +113,8 @@ impl Facts {
 }
 
 impl Times {
-    fn new(scenario: &Scenario, strategy: &str) -> Self {
+    /// The times, and the terms of [`Self::rounds`].
+    fn new(scenario: &Scenario, entry: &dyn CatalogEntry) -> (Self, String) {
         let cluster = &scenario.cluster;
         let links = scenario.network.links.iter();
         let changed = scenario.steps.iter().filter_map(|step| {
@@ -110,19 +130,23 @@ impl Times {
             .map(|latency| Law::new(&latency).bound())
             .max()
             .unwrap_or(0);
-        let params = scenario.strategies.get(strategy);
-        let sync = params
-            .and_then(|params| params.get("sync_interval")?.as_str())
-            .and_then(|text| parse_duration(text).ok())
-            .map_or(SYNC_US, micros);
-        Self {
+        let params = scenario.strategies.get(entry.name());
+        let params = params.cloned().unwrap_or_default();
+        let interval = entry.round_interval(&params);
+        let conditions = Conditions::new(cluster.nodes.len(), Duration::from_micros(latency))
+            .with_loss(worst_loss(scenario));
+        let bounds = entry.bounds(&params, &conditions);
+        let times = Self {
             discovery: micros(cluster.discovery_interval),
             debounce: micros(cluster.join_debounce),
             latency,
             crash: micros(cluster.crash_detected_after),
             silence: stretched(micros(cluster.down_after), cluster.down_spread.max(0.25)),
-            sync,
-        }
+            sync: micros(interval.unwrap_or(DEFAULT_ROUND_INTERVAL)),
+            rounds: micros(bounds.repair),
+            join: micros(bounds.join),
+        };
+        (times, bounds.text)
     }
 
     /// How long membership may take to agree: discovery + debounce + latency.
@@ -151,43 +175,32 @@ impl Times {
         total(&[self.membership(), self.sync])
     }
 
-    /// How long rounds may take to repair what they can among members that know each other: two
-    /// rounds, and eight messages one after the other.
-    #[must_use]
-    pub fn rounds(&self) -> u64 {
-        total(&[self.sync.saturating_mul(2), self.latency.saturating_mul(8)])
-    }
-
     /// How long a cluster that nothing disturbs any more may take until all views are right: an end
     /// is noticed, all are discovered, the debounce passes (once more for what interrupted it), and
-    /// [`Self::rounds`].
+    /// the strategy's own bound.
     #[must_use]
     pub fn repair(&self) -> u64 {
         total(&[
             self.crash,
             self.discovery,
             self.debounce.saturating_mul(2),
-            self.rounds(),
+            self.rounds,
         ])
     }
 }
 
-/// The bound of [`Times::repair`] as people read it.
-impl fmt::Display for Times {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [crash, discovery, debounce, sync, latency] = [
-            self.crash,
-            self.discovery,
-            self.debounce,
-            self.sync,
-            self.latency,
-        ]
-        .map(Time);
-        write!(
-            f,
-            "crash {crash} + discovery {discovery} + 2 x debounce {debounce} + 2 x sync {sync} + 8 x latency {latency}"
-        )
-    }
+/// The largest share of messages that a link may lose, at any time of the script.
+fn worst_loss(scenario: &Scenario) -> f64 {
+    let steps = scenario.steps.iter().filter_map(|step| {
+        if let Action::Link(change) = &step.action {
+            change.loss
+        } else {
+            None
+        }
+    });
+    let links = scenario.network.links.iter();
+    let losses = links.filter_map(|change| change.loss).chain(steps);
+    losses.fold(scenario.network.base.loss, f64::max)
 }
 
 fn total(times: &[u64]) -> u64 {

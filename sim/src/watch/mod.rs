@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use hublab_strategies::{ChildId, Pid, RowChange, Time};
 use smallvec::SmallVec;
 
+use crate::catalog::CatalogEntry;
 use crate::engine::Child;
 use crate::model::{Claim, NodeIx, Scenario};
 use crate::trace::event::{Event, Payload};
@@ -106,9 +107,9 @@ impl Observers {
     /// The observers of a resolved scenario under one strategy; `extra` oracles watch beside
     /// those that the file's expectations name.
     #[must_use]
-    pub fn new(scenario: &Scenario, strategy: &str, extra: Vec<Box<dyn Oracle>>) -> Self {
-        let facts = Facts::new(scenario, strategy);
-        let judge = Judge::new(scenario, strategy);
+    pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry, extra: Vec<Box<dyn Oracle>>) -> Self {
+        let facts = Facts::new(scenario, entry);
+        let judge = Judge::new(scenario, entry.name());
         let mut oracles = extra;
         for claim in judge.claims() {
             if let Claim::Always(name) | Claim::Violates(name) = claim

@@ -21,6 +21,7 @@ mod traffic;
 use hublab_strategies::hub::Command;
 use hublab_strategies::{ChildId, Event as HubEvent, Metadata, NodeId, Pid, Row, Time};
 
+use crate::catalog::CatalogEntry;
 use crate::engine::{Child, Finished, NodeState};
 use crate::model::script::Planned;
 use crate::model::{Action, Claim, InFlight, NodeIx, Scenario};
@@ -92,14 +93,14 @@ pub fn unwitnessed(scenario: &Scenario) -> Vec<String> {
 impl Witness {
     /// The witness of a resolved scenario, at time 0, with no node up.
     #[must_use]
-    pub fn new(scenario: &Scenario, strategy: &str) -> Self {
+    pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry) -> Self {
         let names = &scenario.cluster.nodes;
         Self {
             now: Time::ZERO,
-            strategy: strategy.to_owned(),
+            strategy: entry.name().to_owned(),
             nodes: names.iter().map(|_| NodeState::new()).collect(),
             network: Network::new(&scenario.network, names, scenario.run.seed),
-            observers: Observers::new(scenario, strategy, Vec::new()),
+            observers: Observers::new(scenario, entry, Vec::new()),
             recorder: Recorder::new(Vec::new()),
             connections: Connections::default(),
             flights: Flights::new(),

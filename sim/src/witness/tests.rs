@@ -14,9 +14,13 @@ fn scenario(rest: &str) -> Scenario {
     Scenario::read("it", text.as_bytes(), &Catalog::default()).expect("a scenario")
 }
 
+fn pubsub(catalog: &Catalog) -> &dyn CatalogEntry {
+    catalog.get("pubsub").expect("a port")
+}
+
 /// Two nodes of three that run and are connected, at 1 s.
 fn pair(rest: &str) -> Witness {
-    let mut witness = Witness::new(&scenario(rest), "pubsub");
+    let mut witness = Witness::new(&scenario(rest), pubsub(&Catalog::default()));
     witness.booted(0);
     witness.booted(1);
     witness.connect(&[0, 1]);
@@ -163,6 +167,7 @@ fn a_foreign_message_that_empties_an_own_row_is_seen() {
         spec: hublab_strategies::ChildSpec::new(child.clone(), "child"),
         entries,
         metadata: Metadata::default(),
+        entry_metadata: Default::default(),
         expires_at: None,
     };
     let own = Entry {

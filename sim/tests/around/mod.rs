@@ -26,7 +26,7 @@ pub(crate) trait Twist: Send + 'static {
         inner.init_sync(cx, cluster_nodes);
     }
 
-    /// What becomes of the rows that a peer's round brings.
+    /// Applies the rows that a peer's round brings.
     fn synchronize(inner: &mut PubSub, cx: &mut Cx<'_>, data: &Snapshot, from: &NodeId) {
         inner.handle_synchronization(cx, data, from);
     }
@@ -61,6 +61,10 @@ impl<T: Twist> Synchronization for Around<T> {
 
     fn handle_node_join_data(&mut self, cx: &mut Cx<'_>, data: &JoinData, from: &NodeId) {
         self.inner.handle_node_join_data(cx, data, from);
+    }
+
+    fn broadcastable_local_data(&mut self, cx: &mut Cx<'_>) -> Option<Snapshot> {
+        self.inner.broadcastable_local_data(cx)
     }
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &PubSubMessage) {

@@ -513,6 +513,7 @@ fn phantom(child: &str, node: NodeId) -> Row {
             pid: Some(Pid::new("made-up"))
         }],
         metadata: Metadata::default(),
+        entry_metadata: Default::default(),
         expires_at: None,
     }
 }

@@ -228,7 +228,7 @@ impl Case<'_, '_, '_> {
     /// Every entry, by child and place in the row.
     pub(crate) fn entries(&self) -> Vec<Found> {
         let of_row = |row: RowRef<'_>| {
-            let owned = owned(row);
+            let owned = row.to_row();
             let found = move |entry: &Entry| Found {
                 row: owned.clone(),
                 entry: entry.clone(),
@@ -290,7 +290,7 @@ impl Case<'_, '_, '_> {
             .inner
             .registry()
             .get(old.spec.id())
-            .map_or_else(|| old.clone(), owned);
+            .map_or_else(|| old.clone(), |row| row.to_row());
         row.entries.retain(|other| other.node != *owner);
         row.entries.push(entry);
         row.expires_at = None;
@@ -306,20 +306,13 @@ impl Case<'_, '_, '_> {
     }
 }
 
-fn owned(row: RowRef<'_>) -> Row {
-    Row {
-        spec: row.spec.clone(),
-        entries: row.entries.iter().cloned().collect(),
-        metadata: row.metadata.clone(),
-        expires_at: row.expires_at,
-    }
-}
-
 /// A message of no use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Junk;
 
 impl Message for Junk {
+    const KINDS: &'static [&'static str] = &["mutant.junk"];
+
     fn kind(&self) -> &'static str {
         "mutant.junk"
     }

@@ -8,8 +8,8 @@ use hublab_strategies::context::Context;
 use hublab_strategies::strategy::{Claim, ConfigError};
 use hublab_strategies::time::duration_text;
 use hublab_strategies::{
-    Channel, ChildSpec, Entry, Members, Message, Metadata, NodeId, Pid, Registration, Request,
-    Requests, Snapshot, Strategy, Synchronization,
+    Channel, ChildSpec, Entry, EventStrategy, Members, Message, Metadata, NodeId, Pid,
+    Registration, Request, Requests, Strategy,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ impl Default for PuppetConfig {
 pub(crate) struct Tell(String);
 
 impl Message for Tell {
+    const KINDS: &'static [&'static str] = &["puppet.tell"];
+
     fn kind(&self) -> &'static str {
         "puppet.tell"
     }
@@ -93,12 +95,10 @@ impl Puppet {
     }
 }
 
-impl Synchronization for Puppet {
+impl EventStrategy for Puppet {
     type Message = Tell;
-    type SyncData = ();
-    type JoinData = ();
 
-    fn init(&mut self, cx: &mut Cx<'_>) {
+    fn start(&mut self, cx: &mut Cx<'_>) {
         for (act, key) in self.config.acts.iter().zip(0..) {
             let mut words = act.split_whitespace();
             let at: u64 = words.next().and_then(|at| at.parse().ok()).expect("when");
@@ -120,8 +120,9 @@ impl Synchronization for Puppet {
         self.act(cx, &message.0);
     }
 
-    fn init_sync(&mut self, cx: &mut Cx<'_>, cluster_nodes: &[NodeId]) {
-        let others: Vec<NodeId> = cluster_nodes
+    fn round(&mut self, cx: &mut Cx<'_>) {
+        let others: Vec<NodeId> = cx
+            .view()
             .iter()
             .filter(|node| *node != cx.node())
             .cloned()
@@ -132,12 +133,9 @@ impl Synchronization for Puppet {
     }
 
     fn propagate(&mut self, _cx: &mut Cx<'_>, _requests: Requests, _members: &Members) {}
-    fn handle_synchronization(&mut self, _cx: &mut Cx<'_>, _data: &(), _from: &NodeId) {}
-    fn broadcast_local_data(&mut self, _cx: &mut Cx<'_>, _data: &Snapshot, _to: &[NodeId]) {}
-    fn handle_node_join_data(&mut self, _cx: &mut Cx<'_>, _data: &(), _from: &NodeId) {}
 
-    fn sync_interval(&self) -> Duration {
-        self.config.sync_interval
+    fn round_interval(&self) -> Option<Duration> {
+        Some(self.config.sync_interval)
     }
 
     fn refs(&self) -> usize {

@@ -19,8 +19,8 @@ use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Claim, Limits};
 use hublab_strategies::time::{duration_text, parse_duration};
 use hublab_strategies::{
-    Channel, ChildId, ChildSpec, DownReason, Members, Message, Metadata, NodeId, Pid, Requests,
-    Snapshot, Synchronization, TimerKey,
+    Channel, ChildId, ChildSpec, DownReason, EventStrategy, Members, Message, Metadata, NodeId,
+    Pid, Requests, TimerKey,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,6 +67,8 @@ impl Drop for Told {
 enum Nothing {}
 
 impl Message for Nothing {
+    const KINDS: &'static [&'static str] = &[];
+
     fn kind(&self) -> &'static str {
         match *self {}
     }
@@ -151,12 +153,10 @@ impl Told {
     }
 }
 
-impl Synchronization for Told {
+impl EventStrategy for Told {
     type Message = Nothing;
-    type SyncData = ();
-    type JoinData = ();
 
-    fn init(&mut self, cx: &mut Cx<'_>) {
+    fn start(&mut self, cx: &mut Cx<'_>) {
         cx.set_timer(0, LOOK);
     }
 
@@ -172,20 +172,12 @@ impl Synchronization for Told {
 
     fn propagate(&mut self, _cx: &mut Cx<'_>, _requests: Requests, _members: &Members) {}
 
-    fn init_sync(&mut self, _cx: &mut Cx<'_>, _cluster_nodes: &[NodeId]) {}
-
-    fn handle_synchronization(&mut self, _cx: &mut Cx<'_>, _data: &(), _from: &NodeId) {}
-
-    fn broadcast_local_data(&mut self, _cx: &mut Cx<'_>, _data: &Snapshot, _to: &[NodeId]) {}
-
-    fn handle_node_join_data(&mut self, _cx: &mut Cx<'_>, _data: &(), _from: &NodeId) {}
-
     fn handle_message(&mut self, _cx: &mut Cx<'_>, _from: &NodeId, message: &Nothing) {
         match *message {}
     }
 
-    fn sync_interval(&self) -> Duration {
-        self.sync_interval
+    fn round_interval(&self) -> Option<Duration> {
+        Some(self.sync_interval)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hublab_strategies::live::{ChildOutcome, Farewell, HubEvent, HubStats};
+use hublab_strategies::live::{ChildOutcome, HubEvent, HubStats, LeaveReport};
 use hublab_strategies::{NodeId, Row};
 use serde::{Deserialize, Serialize};
 
@@ -257,12 +257,16 @@ pub(in crate::cli) fn names(nodes: &[NodeId]) -> Vec<String> {
     nodes.iter().map(ToString::to_string).collect()
 }
 
-impl From<Farewell> for Item {
-    fn from(farewell: Farewell) -> Self {
+impl From<LeaveReport> for Item {
+    fn from(report: LeaveReport) -> Self {
         Self::Farewell {
-            peers: names(&farewell.peers),
-            flushed: farewell.flushed,
-            children: farewell.children,
+            peers: report
+                .peers
+                .iter()
+                .map(|peer| peer.node.to_string())
+                .collect(),
+            flushed: report.flushed(),
+            children: report.children,
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::name::{NameHasher, NodeId};
-use crate::view::{Marks, View};
+use crate::view::{NodeBitSet, View};
 use crate::wire;
 
 /// A list of more pieces than this is copied into one.
@@ -58,7 +58,7 @@ impl Acks {
     /// neither, in the order of the view.
     #[must_use]
     pub fn join(&self, next: &Self, view: &View) -> (Self, Vec<NodeId>) {
-        let mut marks = Marks::of(view);
+        let mut marks = NodeBitSet::of(view);
         for piece in &self.0.pieces {
             marks.extend(piece.iter());
         }

@@ -48,6 +48,8 @@ pub struct Round {
 }
 
 impl Message for GossipMessage {
+    const KINDS: &'static [&'static str] = &["gossip.propagate", "gossip.sync", "gossip.join"];
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Propagate(_) => "gossip.propagate",
@@ -105,7 +107,7 @@ impl Reference {
 
 /// What a round knows of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamped {
+pub struct TimestampedSnapshot {
     /// Its snapshot; `None` if it suppressed it, because it never hosted a child.
     pub data: Option<Snapshot>,
     /// Its wall clock then, in microseconds.
@@ -118,14 +120,14 @@ pub struct NodesData(Arc<NodesFields>);
 
 #[derive(Debug)]
 struct NodesFields {
-    nodes: Box<[(NodeId, Stamped)]>,
+    nodes: Box<[(NodeId, TimestampedSnapshot)]>,
     size: OnceLock<SizeModel>,
 }
 
 impl NodesData {
     /// The data of these nodes, in any order; of several for one node the last counts.
     #[must_use]
-    pub fn new(mut nodes: Vec<(NodeId, Stamped)>) -> Self {
+    pub fn new(mut nodes: Vec<(NodeId, TimestampedSnapshot)>) -> Self {
         if !nodes.is_sorted_by(|(a, _), (b, _)| a < b) {
             nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
             nodes.reverse();
@@ -140,13 +142,13 @@ impl NodesData {
 
     /// The nodes and their data.
     #[must_use]
-    pub fn nodes(&self) -> &[(NodeId, Stamped)] {
+    pub fn nodes(&self) -> &[(NodeId, TimestampedSnapshot)] {
         &self.0.nodes
     }
 
     /// The same with another entry for `node`.
     #[must_use]
-    pub fn with(&self, node: &NodeId, stamped: Stamped) -> Self {
+    pub fn with(&self, node: &NodeId, stamped: TimestampedSnapshot) -> Self {
         let mut nodes = self.nodes().to_vec();
         match nodes.binary_search_by(|(other, _)| other.cmp(node)) {
             Ok(at) => nodes[at].1 = stamped,

@@ -164,7 +164,7 @@ fn only_the_first_by_name_starts_rounds_unless_everyone_may() {
 fn a_round_passes_shared_data_on_without_copying_them() {
     let mut node = Node::hosting("n1", &["n1", "n2", "n3"]);
     let snapshot = Snapshot::new(Vec::new());
-    let theirs = Stamped {
+    let theirs = TimestampedSnapshot {
         data: Some(snapshot.clone()),
         at: 7,
     };
@@ -262,7 +262,7 @@ fn parameters_are_written_as_people_write_them() {
     let text = serde_json::to_string(&GossipConfig::default()).unwrap();
     assert_eq!(
         text,
-        r#"{"sync_interval":"15s","recipients":3,"restricted_init":true}"#
+        r#"{"sync_interval":"15s","recipients":3,"restricted_init":true,"profile":"v05_e2"}"#
     );
     assert_eq!(
         serde_json::from_str::<GossipConfig>("{}").unwrap(),

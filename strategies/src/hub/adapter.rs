@@ -31,6 +31,10 @@ macro_rules! adapter {
                 self.0.send(to, channel, Envelope::$variant(message));
             }
 
+            fn send_connected(&mut self, to: &[NodeId], channel: Channel, message: $message) {
+                self.0.send_connected(to, channel, Envelope::$variant(message));
+            }
+
             fn announce(&mut self, channel: Channel, message: $message) {
                 self.0.announce(channel, Envelope::$variant(message));
             }

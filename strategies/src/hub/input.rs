@@ -157,7 +157,13 @@ pub enum ChildrenMessage {
     },
 }
 
+/// The kinds of what a hub sends itself, beside those of its strategy and its membership.
+pub const HUB_KINDS: &[&str] = &["hub.leave", "hub.children"];
+
 impl<S: Message, M: Message> Message for Envelope<S, M> {
+    /// Those of the hub itself; see the types of its parts for theirs.
+    const KINDS: &'static [&'static str] = HUB_KINDS;
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Membership(message) => message.kind(),
@@ -179,17 +185,6 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
         size
     }
 
-    fn connects(&self) -> bool {
-        match self {
-            Self::Membership(message) => message.connects(),
-            // Good-bye is for those who are connected; a paused node that leaves may not know yet
-            // that a connection is gone.
-            Self::Leave => false,
-            Self::Children(_) => true,
-            Self::Strategy(message) => message.connects(),
-        }
-    }
-
     fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
         match self {
             Self::Membership(message) => message.share(known),
@@ -200,6 +195,8 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
 }
 
 impl Message for ChildrenMessage {
+    const KINDS: &'static [&'static str] = &["hub.children"];
+
     fn kind(&self) -> &'static str {
         "hub.children"
     }

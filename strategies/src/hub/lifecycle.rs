@@ -1,4 +1,4 @@
-//! Starting, stopping and restarting children, for oneself and for others (protocol.md section 2,
+//! Starting, stopping and restarting children, for oneself and for others (docs/protocol.md section 2,
 //! `StartChildren` and `StopChildren`).
 //!
 //! The originator of a request keeps no record of it: an answer is passed on as it arrives, and
@@ -19,7 +19,7 @@ use crate::message::Channel;
 use crate::name::{ChildId, NodeId, Pid};
 use crate::request::{Members, Registration, Request, Unregistration};
 use crate::runtime::{ChildResult, Event};
-use crate::strategy::Synchronization;
+use crate::strategy::EventStrategy;
 
 /// The most ids in one start or stop request to another node.
 const IDS_PER_REQUEST: usize = 1_000;
@@ -27,7 +27,7 @@ const IDS_PER_REQUEST: usize = 1_000;
 /// The most rows in one propagated request.
 const ROWS_PER_REQUEST: usize = 10_000;
 
-impl<S: Synchronization, M: Membership> HubCore<S, M> {
+impl<S: EventStrategy, M: Membership> HubCore<S, M> {
     /// As the originator: what runs here starts at once, the others are asked.
     pub(super) fn order_start(
         &mut self,

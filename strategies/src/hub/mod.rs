@@ -14,7 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use input::{ChildEvent, ChildrenMessage, Command, Envelope, Input};
+pub use input::{ChildEvent, ChildrenMessage, Command, Envelope, HUB_KINDS, Input};
 
 use crate::child::{Metadata, Row};
 use crate::context::Context;
@@ -25,14 +25,14 @@ use crate::registry::{Registry, Sink};
 use crate::request::Unregistration;
 use crate::runtime::{DownReason, Event, Runtime, TimerKey};
 use crate::state::NodeState;
-use crate::strategy::Synchronization;
+use crate::strategy::EventStrategy;
 
 use adapter::{MembershipSide, StrategySide};
 use children::Children;
 
 /// The runtime of a hub with this strategy and this membership.
 type Out<'a, S, M> =
-    dyn Runtime<Envelope<<S as Synchronization>::Message, <M as Membership>::Message>> + 'a;
+    dyn Runtime<Envelope<<S as EventStrategy>::Message, <M as Membership>::Message>> + 'a;
 
 /// What a hub needs to know beside its strategy and its membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub struct HubCore<S, M = Discovery> {
     facts: u64,
 }
 
-impl<S: Synchronization, M: Membership> HubCore<S, M> {
+impl<S: EventStrategy, M: Membership> HubCore<S, M> {
     /// A node that has not booted: hand it [`Input::Start`]. `incarnation` must be larger at each
     /// boot of the same name.
     #[must_use]
@@ -162,18 +162,23 @@ impl<S: Synchronization, M: Membership> HubCore<S, M> {
             Input::Timer(key) => self.handle_timer(key, runtime),
             Input::PeerUp { node, incarnation } => {
                 self.state.connect(node, incarnation);
+                self.with_strategy(runtime, |strategy, cx| {
+                    strategy.peer_up(cx, node, incarnation)
+                });
                 self.with_membership(runtime, |membership, cx| {
                     membership.peer_up(cx, node, incarnation)
                 });
             }
             Input::PeerDown { node, reason } => {
                 self.state.disconnect(node);
+                self.with_strategy(runtime, |strategy, cx| strategy.peer_down(cx, node, reason));
                 self.with_membership(runtime, |membership, cx| {
                     membership.peer_down(cx, node, reason)
                 });
             }
             Input::Suspect { node } => {
-                self.with_membership(runtime, |membership, cx| membership.suspect(cx, node))
+                self.with_strategy(runtime, |strategy, cx| strategy.suspect(cx, node));
+                self.with_membership(runtime, |membership, cx| membership.suspect(cx, node));
             }
             Input::Command(command) => self.command(command, runtime),
             Input::Children(events) => self.handle_children(events, runtime),
@@ -181,10 +186,16 @@ impl<S: Synchronization, M: Membership> HubCore<S, M> {
     }
 
     fn start(&mut self, runtime: &mut Out<'_, S, M>) {
-        self.with_strategy(runtime, |strategy, cx| strategy.init(cx));
+        self.with_strategy(runtime, |strategy, cx| strategy.start(cx));
         self.with_membership(runtime, |membership, cx| membership.start(cx));
-        runtime.set_timer(TimerKey::Sync, self.strategy.sync_interval());
+        self.set_round_timer(runtime);
         runtime.set_timer(TimerKey::Janitor, self.janitor_interval);
+    }
+
+    fn set_round_timer(&self, runtime: &mut Out<'_, S, M>) {
+        if let Some(interval) = self.strategy.round_interval() {
+            runtime.set_timer(TimerKey::Sync, interval);
+        }
     }
 
     fn handle_message(
@@ -218,8 +229,8 @@ impl<S: Synchronization, M: Membership> HubCore<S, M> {
                 self.with_membership(runtime, |membership, cx| membership.handle_timer(cx, key));
             }
             TimerKey::Sync => {
-                self.sync(runtime);
-                runtime.set_timer(TimerKey::Sync, self.strategy.sync_interval());
+                self.with_strategy(runtime, |strategy, cx| strategy.round(cx));
+                self.set_round_timer(runtime);
             }
             TimerKey::Janitor => {
                 let now = runtime.now();
@@ -255,31 +266,17 @@ impl<S: Synchronization, M: Membership> HubCore<S, M> {
                     strategy.propagate(cx, requests, &members)
                 });
             }
-            Command::Sync => self.sync(runtime),
-            Command::Broadcast(to) => self.broadcast(&to, runtime),
+            Command::Sync => self.with_strategy(runtime, |strategy, cx| strategy.round(cx)),
+            Command::Broadcast(to) => {
+                self.with_strategy(runtime, |strategy, cx| strategy.nodes_joining(cx, &to));
+            }
             Command::PutRows(rows) => self.put_rows(rows, runtime),
             Command::SetView(nodes) => {
                 self.state.set_view(nodes);
                 self.report_view(runtime);
+                self.with_strategy(runtime, |strategy, cx| strategy.view_changed(cx));
             }
             Command::Leave => self.leave(runtime),
-        }
-    }
-
-    /// A periodic round, behind the guard.
-    fn sync(&mut self, runtime: &mut Out<'_, S, M>) {
-        if self.state.broadcastable_local_data().is_some() {
-            let view = self.state.shared_view();
-            self.with_strategy(runtime, |strategy, cx| strategy.init_sync(cx, &view));
-        }
-    }
-
-    /// Join data for these nodes, behind the guard.
-    fn broadcast(&mut self, to: &[NodeId], runtime: &mut Out<'_, S, M>) {
-        if let Some(data) = self.state.broadcastable_local_data() {
-            self.with_strategy(runtime, |strategy, cx| {
-                strategy.broadcast_local_data(cx, &data, to)
-            });
         }
     }
 
@@ -290,8 +287,10 @@ impl<S: Synchronization, M: Membership> HubCore<S, M> {
     }
 
     fn leave(&mut self, runtime: &mut Out<'_, S, M>) {
+        // For peers that are connected; a paused node that leaves may not know yet that a connection
+        // is gone.
         if !self.state.connected().is_empty() {
-            runtime.send(self.state.connected(), Channel::REQUESTS, Envelope::Leave);
+            runtime.send_connected(self.state.connected(), Channel::REQUESTS, Envelope::Leave);
         }
         self.stop_all_children(runtime);
     }
@@ -337,13 +336,13 @@ impl<S: Synchronization, M: Membership> HubCore<S, M> {
         runtime.emit(Event::View(self.view().to_vec()));
     }
 
-    /// New members: they get the join data before the view has them (protocol.md section 6).
+    /// New members: the strategy hears of them before the view has them.
     fn join(&mut self, mut nodes: Vec<NodeId>, runtime: &mut Out<'_, S, M>) {
         nodes.retain(|node| node != self.state.node() && !self.state.is_member(node));
         if nodes.is_empty() {
             return;
         }
-        self.broadcast(&nodes, runtime);
+        self.with_strategy(runtime, |strategy, cx| strategy.nodes_joining(cx, &nodes));
         self.state.append_to_view(&nodes);
         self.report_view(runtime);
         for node in &nodes {
@@ -352,6 +351,7 @@ impl<S: Synchronization, M: Membership> HubCore<S, M> {
                 strategy.member_up(cx, node, incarnation)
             });
         }
+        self.with_strategy(runtime, |strategy, cx| strategy.view_changed(cx));
     }
 
     /// Members that are gone: out of the view, then one bulk delete of all their entries.
@@ -383,6 +383,7 @@ impl<S: Synchronization, M: Membership> HubCore<S, M> {
                 strategy.member_down(cx, node, *reason)
             });
         }
+        self.with_strategy(runtime, |strategy, cx| strategy.view_changed(cx));
     }
 
     fn unregister_here(&mut self, rows: &[Unregistration], runtime: &mut Out<'_, S, M>) {

@@ -14,7 +14,6 @@ use crate::membership::Announcement;
 use crate::message::Message;
 use crate::recorder::{Effect, Recorder};
 use crate::request::{Members, Request, Requests};
-use crate::snapshot::Snapshot;
 use crate::time::Time;
 
 /// A strategy that does nothing but say what it is asked for, in the order of effects: each
@@ -26,6 +25,8 @@ struct Spy;
 struct Call(String);
 
 impl Message for Call {
+    const KINDS: &'static [&'static str] = &["spy.call"];
+
     fn kind(&self) -> &'static str {
         "spy.call"
     }
@@ -55,13 +56,11 @@ fn describe(request: &Request) -> String {
     }
 }
 
-impl Synchronization for Spy {
+impl EventStrategy for Spy {
     type Message = Call;
-    type SyncData = ();
-    type JoinData = ();
 
-    fn init(&mut self, cx: &mut Context<'_, Call>) {
-        say(cx, "init".into());
+    fn start(&mut self, cx: &mut Context<'_, Call>) {
+        say(cx, "start".into());
     }
 
     fn propagate(&mut self, cx: &mut Context<'_, Call>, requests: Requests, members: &Members) {
@@ -72,29 +71,42 @@ impl Synchronization for Spy {
         }
     }
 
-    fn init_sync(&mut self, cx: &mut Context<'_, Call>, cluster_nodes: &[NodeId]) {
-        say(cx, format!("init_sync {}", list(cluster_nodes)));
+    fn round(&mut self, cx: &mut Context<'_, Call>) {
+        say(cx, format!("round in view {}", list(cx.view())));
     }
 
-    fn handle_synchronization(&mut self, _: &mut Context<'_, Call>, (): &(), _: &NodeId) {}
+    fn round_interval(&self) -> Option<Duration> {
+        Some(Duration::from_secs(30))
+    }
 
-    fn broadcast_local_data(&mut self, cx: &mut Context<'_, Call>, data: &Snapshot, to: &[NodeId]) {
+    fn nodes_joining(&mut self, cx: &mut Context<'_, Call>, nodes: &[NodeId]) {
+        let data = cx.local_data();
         let children = list(data.children().iter().map(|child| child.spec.id()));
         let view = list(cx.view());
         say(
             cx,
-            format!("broadcast [{children}] to {} in view {view}", list(to)),
+            format!("joining {} with [{children}] in view {view}", list(nodes)),
         );
     }
-
-    fn handle_node_join_data(&mut self, _: &mut Context<'_, Call>, (): &(), _: &NodeId) {}
 
     fn handle_message(&mut self, cx: &mut Context<'_, Call>, from: &NodeId, message: &Call) {
         say(cx, format!("message {} from {from}", message.0));
     }
 
-    fn sync_interval(&self) -> Duration {
-        Duration::from_secs(30)
+    fn view_changed(&mut self, cx: &mut Context<'_, Call>) {
+        say(cx, format!("view_changed to {}", list(cx.view())));
+    }
+
+    fn peer_up(&mut self, cx: &mut Context<'_, Call>, node: &NodeId, incarnation: u64) {
+        say(cx, format!("peer_up {node} {incarnation}"));
+    }
+
+    fn peer_down(&mut self, cx: &mut Context<'_, Call>, node: &NodeId, reason: DownReason) {
+        say(cx, format!("peer_down {node} {reason:?}"));
+    }
+
+    fn suspect(&mut self, cx: &mut Context<'_, Call>, node: &NodeId) {
+        say(cx, format!("suspect {node}"));
     }
 
     fn handle_timer(&mut self, cx: &mut Context<'_, Call>, key: u64) {
@@ -260,6 +272,7 @@ fn line(effect: Effect<Letter>) -> String {
             to,
             channel,
             message,
+            connects: _,
         } => {
             format!(
                 "send {} to {}: {}",

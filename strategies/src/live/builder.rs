@@ -13,16 +13,22 @@ use super::inbox::Inbox;
 use super::observer::{Experiment, Flow, Observer};
 use super::shared::Shared;
 use super::task::NodeTask;
+use super::tcp::{TcpConfig, TcpTransport};
+use super::transport::{LocalNode, Transport};
 use super::world::{World, wall_clock};
-use super::{Filter, Limits, Secret, Transport, TransportConfig};
+use super::{Filter, Limits, Secret};
 use crate::hub::{HubConfig, HubCore};
 use crate::membership::Discovery;
 use crate::name::NodeId;
 use crate::pubsub::PubSub;
-use crate::strategy::Synchronization;
+use crate::strategy::EventStrategy;
 
 /// How many orders of handles wait for the hub's task; more make their senders wait.
 const ORDERS: usize = 1_024;
+
+/// Events of the transport that wait for the hub's task; when there are more, peers are read no
+/// further.
+const EVENTS: usize = 1_024;
 
 /// The low bits of an incarnation that are chance; the others count microseconds since 1970.
 const RANDOM_BITS: u32 = 12;
@@ -43,6 +49,7 @@ pub struct Builder<S> {
     heartbeat: Option<Duration>,
     limits: Limits,
     config: HubConfig,
+    transport: Option<Arc<dyn Transport>>,
     filter: Option<Arc<dyn Filter>>,
     observer: Option<Arc<dyn Observer>>,
     flow: Option<watch::Receiver<Flow>>,
@@ -66,6 +73,7 @@ impl Builder<PubSub> {
             heartbeat: None,
             limits: Limits::default(),
             config: HubConfig::default(),
+            transport: None,
             filter: None,
             observer: None,
             flow: None,
@@ -74,7 +82,7 @@ impl Builder<PubSub> {
     }
 }
 
-impl<S: Synchronization> Builder<S> {
+impl<S: EventStrategy> Builder<S> {
     /// The node's name, unique in the cluster; required. Nodes order by name, and under Gossip
     /// with `restricted_init` the first of them starts the rounds.
     #[must_use]
@@ -121,7 +129,7 @@ impl<S: Synchronization> Builder<S> {
 
     /// The synchronization strategy. All nodes of a cluster must run the same one.
     #[must_use]
-    pub fn strategy<T: Synchronization>(self, strategy: T) -> Builder<T> {
+    pub fn strategy<T: EventStrategy>(self, strategy: T) -> Builder<T> {
         Builder {
             hub_id: self.hub_id,
             node: self.node,
@@ -137,6 +145,7 @@ impl<S: Synchronization> Builder<S> {
             heartbeat: self.heartbeat,
             limits: self.limits,
             config: self.config,
+            transport: self.transport,
             filter: self.filter,
             observer: self.observer,
             flow: self.flow,
@@ -195,6 +204,14 @@ impl<S: Synchronization> Builder<S> {
         self
     }
 
+    /// What carries the messages, instead of TCP. The settings of addresses, secrets, limits and
+    /// heartbeats are for TCP only.
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
     /// Judges everything this node sends: for experiments with partitions, loss and latency.
     #[must_use]
     pub fn filter(mut self, filter: Arc<dyn Filter>) -> Self {
@@ -247,21 +264,27 @@ impl<S: Synchronization> Builder<S> {
         };
         let node = NodeId::from(name);
         let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
-        let (transport, incoming) = Transport::bind(TransportConfig {
-            hub_id: self.hub_id.clone(),
-            name: node.clone(),
+        let transport = self.transport.unwrap_or_else(|| {
+            Arc::new(TcpTransport::new(TcpConfig {
+                listen: self.listen,
+                advertise: self.advertise,
+                peers: self.peers,
+                secrets: self.secrets,
+                limits: self.limits,
+                down_after: self.down_after,
+                heartbeat,
+                filter: self.filter,
+            }))
+        });
+        let local = LocalNode::new(self.hub_id.clone(), node.clone(), incarnation);
+        let (events, received_events) = mpsc::channel(EVENTS);
+        transport.start(local, events).await?;
+        let shared = Shared::new(
+            self.hub_id,
+            node.clone(),
             incarnation,
-            listen: self.listen,
-            advertise: self.advertise,
-            peers: self.peers,
-            secrets: self.secrets,
-            limits: self.limits,
-            down_after: self.down_after,
-            heartbeat,
-            filter: self.filter,
-        })
-        .await?;
-        let shared = Shared::new(self.hub_id, node.clone(), incarnation, transport.clone());
+            Arc::clone(&transport),
+        );
         let shared = Arc::new(shared);
         let supervisor = Supervisor::new(self.tasks);
         let observer = self.observer.clone();
@@ -270,7 +293,7 @@ impl<S: Synchronization> Builder<S> {
         let hub = HubCore::new(node, incarnation, self.strategy, membership, self.config);
         let experiment = Experiment::new(self.observer, self.flow);
         let (orders, received) = mpsc::channel(ORDERS);
-        let inbox = Inbox::new(Arc::clone(&shared), incoming);
+        let inbox = Inbox::new(Arc::clone(&shared), received_events);
         runtime.spawn(NodeTask::new(hub, world, experiment).run(inbox, received));
         Ok(Hub::new(shared, orders))
     }
@@ -292,7 +315,7 @@ impl<S: Synchronization> Builder<S> {
                 "the janitor's interval must be longer than 0",
             ),
             (
-                !self.strategy.sync_interval().is_zero(),
+                self.strategy.round_interval() != Some(Duration::ZERO),
                 "strategy",
                 "its sync interval must be longer than 0",
             ),

@@ -20,6 +20,8 @@ pub(super) struct Sending<T> {
     pub(super) to: Vec<NodeId>,
     pub(super) channel: Channel,
     pub(super) message: Arc<T>,
+    /// Whether it may connect to those that are not connected.
+    pub(super) connects: bool,
     /// Whether it may take long to encode.
     pub(super) long: bool,
 }
@@ -113,6 +115,7 @@ mod tests {
             to: vec!["b".into(), "c".into()],
             channel,
             message: Arc::new(text.to_owned()),
+            connects: true,
             long,
         }
     }

@@ -13,7 +13,7 @@ use super::error::{ChildOutcome, HubStopped};
 use super::events::Events;
 use super::shared::Shared;
 use super::stats::HubStats;
-use super::task::{Farewell, Order};
+use super::task::{LeaveReport, Order};
 use crate::child::{ChildSpec, Metadata, Row};
 use crate::hub::Command;
 use crate::name::{ChildId, NodeId};
@@ -302,7 +302,7 @@ impl Hub {
     ///
     /// # Errors
     /// The hub had stopped already.
-    pub async fn leave(&self) -> Result<Farewell, HubStopped> {
+    pub async fn leave(&self) -> Result<LeaveReport, HubStopped> {
         self.request(Order::Leave).await
     }
 

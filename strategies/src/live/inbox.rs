@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use super::long::LONG;
 use super::shared::Shared;
-use super::transport::{Hold, Incoming};
+use super::transport::{RecvPermit, TransportEvent};
 use crate::message::Message;
 use crate::name::NodeId;
 use crate::runtime::DownReason;
@@ -32,11 +32,14 @@ pub(super) enum Inbound<T> {
         node: NodeId,
         reason: DownReason,
     },
+    Left {
+        node: NodeId,
+    },
     Message {
         from: NodeId,
         message: T,
         bytes: usize,
-        hold: Hold,
+        permit: RecvPermit,
     },
     Malformed {
         from: NodeId,
@@ -50,7 +53,7 @@ pub(super) enum Inbound<T> {
 struct Payload {
     channel: u8,
     bytes: Bytes,
-    hold: Hold,
+    permit: RecvPermit,
 }
 
 /// What waits because something before it is being decoded.
@@ -58,6 +61,7 @@ enum Waiting {
     Payload(Payload),
     Up(u64),
     Down(DownReason),
+    Left,
 }
 
 /// A peer of whom something is being decoded.
@@ -75,17 +79,17 @@ type Decoded<T> = (NodeId, u8, Inbound<T>);
 /// The order of arrivals, and what is being decoded.
 pub(super) struct Inbox<T> {
     shared: Arc<Shared>,
-    incoming: mpsc::Receiver<Incoming>,
+    events: mpsc::Receiver<TransportEvent>,
     decoding: JoinSet<Result<Decoded<T>, JoinError>>,
     peers: BTreeMap<NodeId, Peer>,
     ready: VecDeque<Inbound<T>>,
 }
 
 impl<T: Message> Inbox<T> {
-    pub(super) fn new(shared: Arc<Shared>, incoming: mpsc::Receiver<Incoming>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, events: mpsc::Receiver<TransportEvent>) -> Self {
         Self {
             shared,
-            incoming,
+            events,
             decoding: JoinSet::new(),
             peers: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -99,11 +103,17 @@ impl<T: Message> Inbox<T> {
                 return Some(arrival);
             }
             tokio::select! {
-                incoming = self.incoming.recv() => match incoming? {
-                    Incoming::Up { node, incarnation } => self.arrived(node, Waiting::Up(incarnation)),
-                    Incoming::Down { node, reason } => self.arrived(node, Waiting::Down(reason)),
-                    Incoming::Message { from, channel, bytes, hold } => {
-                        self.arrived(from, Waiting::Payload(Payload { channel, bytes, hold }));
+                event = self.events.recv() => match event? {
+                    TransportEvent::Up { node, incarnation } => {
+                        self.arrived(node, Waiting::Up(incarnation));
+                    }
+                    TransportEvent::Down { node, reason } => {
+                        self.arrived(node, Waiting::Down(reason));
+                    }
+                    TransportEvent::Left { node } => self.arrived(node, Waiting::Left),
+                    TransportEvent::Message { from, channel, bytes, permit } => {
+                        let payload = Payload { channel, bytes, permit };
+                        self.arrived(from, Waiting::Payload(payload));
                     }
                 },
                 Some(decoded) = self.decoding.join_next() => match decoded {
@@ -113,6 +123,11 @@ impl<T: Message> Inbox<T> {
                 },
             }
         }
+    }
+
+    /// Drops what has arrived, and returns the queue of what may still come.
+    pub(super) fn into_events(self) -> mpsc::Receiver<TransportEvent> {
+        self.events
     }
 
     fn arrived(&mut self, node: NodeId, what: Waiting) {
@@ -127,6 +142,7 @@ impl<T: Message> Inbox<T> {
         match what {
             Waiting::Up(incarnation) => self.ready.push_back(Inbound::Up { node, incarnation }),
             Waiting::Down(reason) => self.ready.push_back(Inbound::Down { node, reason }),
+            Waiting::Left => self.ready.push_back(Inbound::Left { node }),
             Waiting::Payload(payload) if payload.bytes.len() < LONG => {
                 self.ready.push_back(decode(node, payload));
             }
@@ -180,7 +196,7 @@ impl Peer {
         self.busy.contains(&payload.channel)
             || self.waiting.iter().any(|before| match before {
                 Waiting::Payload(before) => before.channel == payload.channel,
-                Waiting::Up(_) | Waiting::Down(_) => true,
+                Waiting::Up(_) | Waiting::Down(_) | Waiting::Left => true,
             })
     }
 }
@@ -189,14 +205,14 @@ fn decode<T: Message>(from: NodeId, payload: Payload) -> Inbound<T> {
     let Payload {
         channel,
         bytes,
-        hold,
+        permit,
     } = payload;
     match wire::decode(&bytes) {
         Ok(message) => Inbound::Message {
             from,
             message,
             bytes: bytes.len(),
-            hold,
+            permit,
         },
         Err(error) => Inbound::Malformed {
             from,

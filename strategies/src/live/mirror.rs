@@ -140,6 +140,7 @@ mod tests {
             spec: ChildSpec::new(id, "worker"),
             entries: Default::default(),
             metadata: Default::default(),
+            entry_metadata: Default::default(),
             expires_at: None,
         })
     }

@@ -16,7 +16,9 @@
 //! | `children` | children as tokio tasks, and when they are restarted |
 //! | `observer` | for experiments: what sees all of a hub, and can pause it |
 //! | `mirror`, `events`, `stats`, `shared` | what can be read without waiting for the task |
-//! | `transport` | connections between nodes: handshake, frames, queues, heartbeats |
+//! | `transport` | what carries messages, as a trait |
+//! | `tcp` | connections over TCP: handshake, frames, queues, heartbeats |
+//! | `channel` | connections within a process |
 
 #![expect(
     clippy::disallowed_types,
@@ -25,6 +27,7 @@
 )]
 
 mod builder;
+mod channel;
 mod children;
 mod encoder;
 mod error;
@@ -38,16 +41,20 @@ mod requests;
 mod shared;
 mod stats;
 mod task;
+mod tcp;
 mod transport;
 mod world;
 
 pub use builder::Builder;
+pub use channel::{ChannelNetwork, ChannelTransport};
 pub use children::{Ending, RestartLimits, StopReason, Tasks};
 pub use error::{ChildError, ChildOutcome, HubStopped, StartError};
 pub use events::{Events, HubEvent};
 pub use handle::{Hub, StartOptions};
 pub use observer::{Arrival, Flow, Observer};
 pub use stats::{HubStats, Traffic};
-pub use task::Farewell;
-pub use transport::{BindError, Counters, Filter, FilterVerdict, Limits, Secret, SecretError};
-pub(crate) use transport::{Transport, TransportConfig};
+pub use task::LeaveReport;
+pub use tcp::{BindError, Counters, Filter, FilterVerdict, Limits, Secret, SecretError};
+pub use transport::{
+    BoxFuture, LocalNode, PeerLeave, RecvPermit, SendError, Transport, TransportEvent,
+};

@@ -1,13 +1,16 @@
 //! What the handles of a hub and its task both hold.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::Transport;
 use super::events::Fanout;
 use super::mirror::Mirror;
 use super::stats::{Ends, HubStats, Tally};
+use super::transport::Transport;
 use crate::name::NodeId;
+
+/// The address of a hub whose transport has none.
+const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Everything that can be asked without waiting for the hub's task.
 pub(super) struct Shared {
@@ -20,7 +23,7 @@ pub(super) struct Shared {
     pub(super) tally: Mutex<Tally>,
     pub(super) ends: Ends,
     members: RwLock<Arc<[NodeId]>>,
-    transport: Transport,
+    transport: Arc<dyn Transport>,
 }
 
 impl Shared {
@@ -28,14 +31,14 @@ impl Shared {
         hub_id: String,
         node: NodeId,
         incarnation: u64,
-        transport: Transport,
+        transport: Arc<dyn Transport>,
     ) -> Self {
         Self {
             hub_id,
             members: RwLock::new([node.clone()].into()),
             node,
             incarnation,
-            address: transport.local_addr(),
+            address: transport.local_addr().unwrap_or(NO_ADDRESS),
             mirror: Mirror::new(),
             fanout: Fanout::default(),
             tally: Mutex::default(),
@@ -57,7 +60,7 @@ impl Shared {
 
     /// Takes note of where a node may be found.
     pub(super) fn introduce(&self, node: &NodeId, address: &str) {
-        self.transport.learn(node, address);
+        self.transport.connect(node, Some(address));
     }
 
     /// The peers whose connection is up.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -14,17 +15,18 @@ use super::inbox::{Inbound, Inbox};
 use super::long::{self, LONG};
 use super::observer::Experiment;
 use super::requests::Reply;
+use super::transport::PeerLeave;
 use super::world::World;
 use crate::child::{ChildSpec, Metadata};
 use crate::hub::{self, ChildEvent, Envelope, HubCore, Input};
 use crate::membership::{Announcement, Discovery};
 use crate::name::{ChildId, NodeId};
 use crate::runtime::TimerKey;
-use crate::strategy::Synchronization;
+use crate::strategy::EventStrategy;
 use crate::wire;
 
 /// How long a good-bye may take to reach the peers.
-const FAREWELL: Duration = Duration::from_secs(2);
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often payloads that are no message are logged at most.
 const LOG_EVERY: Duration = Duration::from_secs(1);
@@ -52,23 +54,29 @@ pub(super) enum Order {
     },
     /// Something that has no answer but that it was done.
     Command(hub::Command, oneshot::Sender<()>),
-    Leave(oneshot::Sender<Farewell>),
+    Leave(oneshot::Sender<LeaveReport>),
 }
 
-/// What became of a good-bye.
+/// Result of [`super::Hub::leave`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Farewell {
-    /// The peers that were connected, by name.
-    pub peers: Vec<NodeId>,
-    /// Whether everything queued for them, the good-bye last, was written to their connections in
-    /// time. If not, they notice that the connection is gone.
-    pub flushed: bool,
+#[non_exhaustive]
+pub struct LeaveReport {
+    /// How the connection to each peer ended, by name.
+    pub peers: Vec<PeerLeave>,
     /// Children that ran here and were stopped.
     pub children: usize,
 }
 
+impl LeaveReport {
+    /// Whether every peer has read everything that was queued for it, the good-bye last.
+    #[must_use]
+    pub fn flushed(&self) -> bool {
+        self.peers.iter().all(|peer| peer.arrived)
+    }
+}
+
 /// A hub and its world.
-pub(super) struct NodeTask<S: Synchronization> {
+pub(super) struct NodeTask<S: EventStrategy> {
     hub: HubCore<S, Discovery>,
     world: World<S::Message>,
     experiment: Experiment<Received<S>>,
@@ -76,15 +84,15 @@ pub(super) struct NodeTask<S: Synchronization> {
 }
 
 type HubInput<'a, S> =
-    Input<'a, <S as Synchronization>::Message, <Discovery as crate::Membership>::Message>;
+    Input<'a, <S as EventStrategy>::Message, <Discovery as crate::Membership>::Message>;
 
 /// The children that each of some nodes is asked about.
 type Asked = Vec<(NodeId, Vec<ChildId>)>;
 
 /// What peers send.
-pub(super) type Received<S> = Envelope<<S as Synchronization>::Message, Announcement>;
+pub(super) type Received<S> = Envelope<<S as EventStrategy>::Message, Announcement>;
 
-impl<S: Synchronization> NodeTask<S> {
+impl<S: EventStrategy> NodeTask<S> {
     pub(super) fn new(
         hub: HubCore<S, Discovery>,
         world: World<S::Message>,
@@ -115,7 +123,7 @@ impl<S: Synchronization> NodeTask<S> {
             tokio::select! {
                 order = orders.recv() => match order {
                     None => break,
-                    Some(Order::Leave(reply)) => return self.leave(reply).await,
+                    Some(Order::Leave(reply)) => return self.leave(reply, inbox).await,
                     Some(order) => self.order(order),
                 },
                 arrived = inbox.next() => match arrived {
@@ -257,11 +265,15 @@ impl<S: Synchronization> NodeTask<S> {
                     reason,
                 });
             }
+            Inbound::Left { node } => {
+                tracing::info!(node = %self.hub.node(), peer = %node, "peer leaves");
+                self.admit(node, Envelope::Leave, 0);
+            }
             Inbound::Message {
                 from,
                 message,
                 bytes,
-                hold: _hold,
+                permit: _permit,
             } => self.admit(from, message, bytes),
             Inbound::Malformed {
                 from,
@@ -468,20 +480,31 @@ impl<S: Synchronization> NodeTask<S> {
         (places, unknown)
     }
 
-    async fn leave(mut self, reply: oneshot::Sender<Farewell>) {
-        let peers = self.hub.connected().to_vec();
+    async fn leave(mut self, reply: oneshot::Sender<LeaveReport>, inbox: Inbox<Received<S>>) {
         let children = self.world.supervisor.len();
         self.input(Input::Command(hub::Command::Leave));
         while !self.world.encoder.is_empty() {
             let ready = self.world.encoder.ready().await;
             self.world.depart(ready);
         }
-        let flushed = self.world.transport().close(FAREWELL).await;
-        tracing::info!(node = %self.hub.node(), peers = peers.len(), flushed, children, "left");
-        drop(reply.send(Farewell {
-            peers,
-            flushed,
-            children,
-        }));
+        // An experiment sends the good-bye as a message, which the network may delay or lose.
+        let leaves = self.experiment.observer.is_none();
+        let transport = Arc::clone(self.world.transport());
+        let mut events = inbox.into_events();
+        let drained = async {
+            // A peer whose messages nobody takes is read no further, and would not end.
+            while events.recv().await.is_some() {}
+            std::future::pending().await
+        };
+        let peers = tokio::select! {
+            biased;
+            peers = transport.close(leaves, LEAVE_WITHIN) => peers,
+            () = drained => Vec::new(),
+        };
+        let report = LeaveReport { peers, children };
+        let (peers, flushed) = (report.peers.len(), report.flushed());
+        tracing::info!(node = %self.hub.node(), peers, flushed, children, "left");
+        // Ignore a dropped receiver.
+        let _ = reply.send(report);
     }
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Transport;
 use super::children::{StopReason, Supervisor};
 use super::encoder::{Encoder, Sending};
 use super::error::ChildError;
@@ -18,6 +17,7 @@ use super::observer::Observer;
 use super::requests::Requests;
 use super::shared::Shared;
 use super::stats::Tally;
+use super::transport::Transport;
 use crate::child::{ChildSpec, Metadata, RowChange};
 use crate::fact::{Change, Fact};
 use crate::hub::{ChildEvent, Envelope};
@@ -51,7 +51,7 @@ type Mail<M> = (Arc<Envelope<M, Announcement>>, usize, Option<Instant>);
 /// Everything around the hub of one node.
 pub(super) struct World<M> {
     node: NodeId,
-    transport: Transport,
+    transport: Arc<dyn Transport>,
     pub(super) shared: Arc<Shared>,
     pub(super) supervisor: Supervisor,
     pub(super) requests: Requests,
@@ -88,7 +88,7 @@ pub(super) struct World<M> {
 
 impl<M: Message> World<M> {
     pub(super) fn new(
-        transport: Transport,
+        transport: Arc<dyn Transport>,
         shared: Arc<Shared>,
         supervisor: Supervisor,
         observer: Option<Arc<dyn Observer>>,
@@ -120,7 +120,7 @@ impl<M: Message> World<M> {
         }
     }
 
-    pub(super) fn transport(&self) -> &Transport {
+    pub(super) fn transport(&self) -> &Arc<dyn Transport> {
         &self.transport
     }
 
@@ -165,7 +165,7 @@ impl<M: Message> World<M> {
         let waiting = self.waiting.entry(to.clone()).or_default();
         waiting.push((Instant::now(), outgoing));
         if waiting.len() == 1 {
-            self.transport.connect(to);
+            self.transport.connect(to, None);
         }
     }
 
@@ -280,9 +280,40 @@ impl<M: Message> World<M> {
         });
         let bytes = usize::try_from(length).unwrap_or(usize::MAX);
         let last = self.mail.back().and_then(|(.., ready)| *ready);
-        for ready in self.transport.to_itself(channel, bytes) {
+        for ready in self.transport.loopback(channel, bytes) {
             let ready = ready.max(last);
             self.mail.push_back((Arc::clone(message), bytes, ready));
+        }
+    }
+
+    /// Encodes a message, here or elsewhere, and hands it to the transport.
+    fn enqueue(
+        &mut self,
+        to: &[NodeId],
+        channel: Channel,
+        message: Envelope<M, Announcement>,
+        connects: bool,
+    ) {
+        if matches!(message, Envelope::Leave) && self.observer.is_none() {
+            return self.say_good_bye(to.len());
+        }
+        let message = Arc::new(message);
+        let (here, mut others): (Vec<_>, Vec<_>) =
+            to.iter().cloned().partition(|node| *node == self.node);
+        for _ in here {
+            self.post(channel, &message);
+        }
+        others.retain(|node| connects || self.up.contains(node));
+        if !others.is_empty() {
+            let ready = self.encoder.send(Sending {
+                to: others,
+                channel,
+                message,
+                connects,
+                // An observer hears of it in the step.
+                long: self.long && self.observer.is_none(),
+            });
+            self.depart(ready);
         }
     }
 
@@ -298,7 +329,7 @@ impl<M: Message> World<M> {
                 bytes,
             };
             for node in &sending.to {
-                if sending.message.connects() {
+                if sending.connects {
                     self.dispatch(node, outgoing.clone());
                 } else {
                     self.hand_over(node, outgoing.clone());
@@ -334,12 +365,20 @@ impl<M: Message> World<M> {
         });
     }
 
+    /// Counts a good-bye: the transport says it last, behind everything that is queued.
+    fn say_good_bye(&mut self, peers: usize) {
+        self.tally(|tally| {
+            let kind = Envelope::<M, Announcement>::Leave.kind();
+            tally.messages.entry(kind).or_default().sent += peers as u64;
+        });
+    }
+
     /// Dials a node out of turn, but not for each of many messages.
     fn dial(&mut self, node: &NodeId) {
         let now = Instant::now();
         if self.dialled.is_none_or(|at| now - at >= DIAL_EVERY) {
             self.dialled = Some(now);
-            self.transport.connect(node);
+            self.transport.connect(node, None);
         }
     }
 
@@ -395,24 +434,16 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
     }
 
     fn send(&mut self, to: &[NodeId], channel: Channel, message: Envelope<M, Announcement>) {
-        let connects = message.connects();
-        let message = Arc::new(message);
-        let (here, mut others): (Vec<_>, Vec<_>) =
-            to.iter().cloned().partition(|node| *node == self.node);
-        for _ in here {
-            self.post(channel, &message);
-        }
-        others.retain(|node| connects || self.up.contains(node));
-        if !others.is_empty() {
-            let ready = self.encoder.send(Sending {
-                to: others,
-                channel,
-                message,
-                // An observer hears of it in the step.
-                long: self.long && self.observer.is_none(),
-            });
-            self.depart(ready);
-        }
+        self.enqueue(to, channel, message, true);
+    }
+
+    fn send_connected(
+        &mut self,
+        to: &[NodeId],
+        channel: Channel,
+        message: Envelope<M, Announcement>,
+    ) {
+        self.enqueue(to, channel, message, false);
     }
 
     fn announce(&mut self, channel: Channel, message: Envelope<M, Announcement>) {

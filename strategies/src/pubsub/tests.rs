@@ -6,11 +6,14 @@ use crate::recorder::{Effect, Recorder};
 use crate::request::{Registration, Request};
 use crate::runtime::Event;
 use crate::state::NodeState;
+use crate::strategy::EventStrategy;
 
 struct Node {
     state: NodeState,
     strategy: PubSub,
     recorder: Recorder<PubSubMessage>,
+    /// Whether the last message that was sent may connect.
+    connects: bool,
 }
 
 impl Node {
@@ -24,30 +27,37 @@ impl Node {
             state,
             strategy: PubSub::default(),
             recorder: Recorder::default(),
+            connects: false,
         }
     }
 
     fn hosting() -> Self {
         let mut node = Self::new();
-        node.step(|_, cx| {
-            cx.upsert(
-                &ChildSpec::new("a", ""),
-                &"n2".into(),
-                None,
-                &Metadata::default(),
-            )
-        });
+        node.host("a");
         node
     }
 
-    /// One step; answers the receivers in order, with "here" for a change of the registry.
+    fn host(&mut self, child: &str) {
+        self.step(|_, cx| {
+            let (spec, here) = (ChildSpec::new(child, ""), "n2".into());
+            cx.upsert(&spec, &here, None, &Metadata::default());
+        });
+    }
+
+    /// One step. Returns the receivers in order, with "here" for a change of the registry.
     fn step(&mut self, call: impl FnOnce(&mut PubSub, &mut Cx<'_>)) -> Vec<String> {
         call(
             &mut self.strategy,
             &mut Context::new(&mut self.state, &mut self.recorder),
         );
         let text = |effect: Effect<PubSubMessage>| match effect {
-            Effect::Send { to, message, .. } => {
+            Effect::Send {
+                to,
+                message,
+                connects,
+                ..
+            } => {
+                self.connects = connects;
                 let to: Vec<_> = to.iter().map(NodeId::as_str).collect();
                 format!("{} to {}", message.kind(), to.join(" "))
             }
@@ -70,7 +80,7 @@ impl Node {
             metadata: Metadata::default(),
         };
         let requests: Requests = [Request::Register(vec![registration])].into();
-        self.step(|pubsub, cx| pubsub.propagate(cx, requests, &members))
+        self.step(|pubsub, cx| Synchronization::propagate(pubsub, cx, requests, &members))
     }
 }
 
@@ -108,12 +118,38 @@ fn a_round_goes_to_the_view_connected_or_not() {
         node.step(|pubsub, cx| pubsub.init_sync(cx, &view)),
         ["pubsub.sync to n4 n1"]
     );
+}
+
+#[test]
+fn a_node_that_never_hosted_a_child_is_silent_and_one_that_has_never_again() {
+    let mut node = Node::new();
+    let to = names(&["n1"]);
+    assert!(node.step(|pubsub, cx| pubsub.round(cx)).is_empty());
     assert!(
-        Node::new()
-            .step(|pubsub, cx| pubsub.init_sync(cx, &view))
-            .is_empty(),
-        "suppressed"
+        node.step(|pubsub, cx| pubsub.nodes_joining(cx, &to))
+            .is_empty()
     );
+    node.host("a");
+    assert_eq!(
+        node.step(|pubsub, cx| pubsub.round(cx)),
+        ["pubsub.sync to n4 n1"]
+    );
+    node.step(|_, cx| cx.remove(&"a".into(), &"n2".into()));
+    assert_eq!(
+        node.step(|pubsub, cx| pubsub.round(cx)),
+        ["pubsub.sync to n4 n1"]
+    );
+    assert_eq!(
+        node.step(|pubsub, cx| pubsub.nodes_joining(cx, &to)),
+        ["pubsub.join to n1"]
+    );
+}
+
+#[test]
+fn a_child_that_came_and_went_between_two_rounds_does_not_count_as_hosted() {
+    let mut node = Node::hosting();
+    node.step(|_, cx| cx.remove(&"a".into(), &"n2".into()));
+    assert!(node.step(|pubsub, cx| pubsub.round(cx)).is_empty());
 }
 
 #[test]
@@ -128,23 +164,22 @@ fn join_data_go_to_targets_in_reach_and_count_for_oneself() {
 }
 
 #[test]
-fn what_reaches_only_connected_peers_never_connects() {
-    let data = || Snapshot::new(Vec::new());
-    assert!(!PubSubMessage::Requests([].into()).connects());
-    assert!(
-        !PubSubMessage::Join(JoinData {
-            data: data(),
-            at: 0
-        })
-        .connects()
-    );
-    assert!(PubSubMessage::Sync(data()).connects());
+fn only_rounds_connect() {
+    let mut node = Node::hosting();
+    node.propagate(Members::Global);
+    assert!(!node.connects);
+    let targets = names(&["n1"]);
+    node.step(|pubsub, cx| pubsub.nodes_joining(cx, &targets));
+    assert!(!node.connects);
+    node.step(|pubsub, cx| pubsub.round(cx));
+    assert!(node.connects);
 }
 
 #[test]
 fn an_interval_of_zero_is_refused() {
     let config = PubSubConfig {
         sync_interval: Duration::ZERO,
+        ..PubSubConfig::default()
     };
     assert_eq!(
         PubSub::new(&config).unwrap_err().to_string(),

@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use crate::child::{ChildSpec, Entries, Metadata, Row};
+use crate::child::{ChildSpec, Entries, EntryMetadata, Metadata, Row};
 use crate::name::ChildId;
 use crate::registry::RowRef;
 use crate::time::Time;
@@ -48,21 +48,25 @@ impl Slot {
         (self.expires_at != NEVER).then_some(self.expires_at)
     }
 
+    /// The row, taken to have no metadata of single entries.
     pub(super) fn view(&self) -> RowRef<'_> {
         RowRef {
             spec: &self.spec,
             entries: &self.entries,
             metadata: &self.metadata,
+            entry_metadata: &EntryMetadata::NONE,
             expires_at: self.expiry(),
         }
     }
 
-    pub(super) fn into_row(self) -> Row {
+    /// The row, with the metadata of its single entries.
+    pub(super) fn into_row(self, entry_metadata: EntryMetadata) -> Row {
         let expires_at = self.expiry();
         Row {
             spec: self.spec,
             entries: self.entries,
             metadata: self.metadata,
+            entry_metadata,
             expires_at,
         }
     }
@@ -162,7 +166,7 @@ impl Rows {
             .expect("a position in the table names a stored row")
     }
 
-    /// Stores another row of the same child; answers the one that was there.
+    /// Stores another row of the same child. Returns the one that was there.
     ///
     /// # Panics
     /// As [`Self::slot`].
@@ -173,7 +177,7 @@ impl Rows {
             .expect("a row is replaced by one of the same child")
     }
 
-    /// Stores a row whose child has none yet; answers its place.
+    /// Stores a row whose child has none yet. Returns its place.
     ///
     /// # Panics
     /// If there are 2^32 rows: over 400 GiB of them.

@@ -1,4 +1,4 @@
-//! The registry against a naive model, written from protocol.md sections 2 and 3 rule by rule.
+//! The registry against a naive model, written from docs/protocol.md sections 2 and 3 rule by rule.
 
 use std::collections::BTreeMap;
 
@@ -225,6 +225,7 @@ fn row(plain: &Plain) -> Row {
         spec: spec(plain.child, plain.spec),
         entries: entries(&plain.entries),
         metadata: metadata(plain.meta),
+        entry_metadata: Default::default(),
         expires_at: plain.expires_at.map(Time),
     }
 }
@@ -489,4 +490,61 @@ fn a_register_of_many_nodes_is_not_quadratic() {
             .map(|row| row.entries[0].node.to_string()),
         Some("n0".to_owned())
     );
+}
+
+#[test]
+fn entries_may_have_metadata_of_their_own() {
+    let metadata = |value: &str| Metadata::from_iter([("v", value)]);
+    let entry = |node: &str, pid: &str| Entry {
+        node: node.into(),
+        pid: Some(pid.into()),
+    };
+    let (spec, n1, n2) = (
+        ChildSpec::new("a", ""),
+        NodeId::new("n1"),
+        NodeId::new("n2"),
+    );
+    let mut registry = Registry::new();
+    let mut changes = Vec::new();
+    let mut note = |change: RowChange| changes.push(change);
+    registry.upsert_entry(&spec, entry("n1", "p1"), &metadata("1"), &mut note);
+    registry.upsert_entry(&spec, entry("n2", "p2"), &metadata("2"), &mut note);
+    registry.upsert_entry(&spec, entry("n2", "p2"), &metadata("2"), &mut note);
+    let on = |registry: &Registry, node: &NodeId| {
+        let row = registry.get(spec.id()).expect("a row");
+        row.metadata_on(node).clone()
+    };
+    assert_eq!(on(&registry, &n1), metadata("1"));
+    assert_eq!(on(&registry, &n2), metadata("2"));
+    assert_eq!(
+        registry.local_data(&n2).children()[0].metadata,
+        metadata("2")
+    );
+
+    // A registration of one entry leaves the metadata of the other alone.
+    let registration = Registration {
+        spec: spec.clone(),
+        entries: [entry("n1", "p3")].into_iter().collect(),
+        metadata: metadata("3"),
+    };
+    registry.register(&[registration], &mut note);
+    assert_eq!(on(&registry, &n1), metadata("3"));
+    assert_eq!(on(&registry, &n2), metadata("2"));
+
+    registry.remove(spec.id(), &n2, &mut note);
+    assert!(
+        registry
+            .get(spec.id())
+            .expect("a row")
+            .entry_metadata
+            .is_empty()
+    );
+    registry.delete_row(spec.id(), &mut note);
+    assert!(registry.is_empty());
+    assert_eq!(changes.len(), 5, "what changes nothing is not reported");
+    let last = changes[3].before.as_ref().expect("a row");
+    assert_eq!(last.metadata_on(&n2), &metadata("2"));
+    for pair in changes.windows(2) {
+        assert_eq!(pair[0].after, pair[1].before);
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hublab_strategies::live::{ChildError, Hub, HubEvent, StartOptions};
-use hublab_strategies::{DownReason, Gossip, Metadata, NodeId};
+use hublab_strategies::{DownReason, Gossip, Metadata, NodeId, PubSub, PubSubConfig, Strategy};
 
 use super::{builder, cluster, hub, hung, places, until, workers};
 
@@ -24,11 +24,13 @@ async fn three_hubs_find_one_another_and_look_up_what_one_of_them_started() {
     })
     .await;
     let farewell = hubs[1].leave().await.expect("it runs");
-    assert!(farewell.flushed, "{farewell:?}");
-    assert_eq!(
-        (farewell.children, farewell.peers),
-        (1, vec!["a".into(), "c".into()])
-    );
+    assert!(farewell.flushed(), "{farewell:?}");
+    let peers: Vec<&str> = farewell
+        .peers
+        .iter()
+        .map(|peer| peer.node.as_str())
+        .collect();
+    assert_eq!((farewell.children, peers), (1, vec!["a", "c"]));
     until("nobody finds it", || {
         hubs[0].lookup("w1").is_none() && hubs[2].lookup("w1").is_none()
     })
@@ -37,10 +39,10 @@ async fn three_hubs_find_one_another_and_look_up_what_one_of_them_started() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gossip_cluster_made_with_the_other_name_of_the_builder_spreads_a_child() {
+async fn a_gossip_cluster_spreads_a_child() {
     let mut hubs: Vec<Hub> = Vec::new();
     for name in ["a", "b", "c"] {
-        let hub = hublab_strategies::Hub::builder("gossip")
+        let hub = Hub::builder("gossip")
             .node(name)
             .peers(hubs.first().map(|hub| hub.local_addr().to_string()))
             .strategy(Gossip::default())
@@ -341,10 +343,50 @@ async fn a_long_round_is_followed_by_what_was_sent_behind_it() {
     );
     hubs[0].sync().await.expect("it runs");
     let farewell = hubs[0].leave().await.expect("it runs");
-    assert!(farewell.flushed);
-    // Whether it comes before the leave, which goes another way, or behind it is open.
-    until("the last round is there", || {
-        rounds(&hubs[1]).delivered == 3
-    })
-    .await;
+    assert!(farewell.flushed());
+    // It comes before the leave, which is the last of the connection.
+    until("the rows are gone", || hubs[1].stats().rows == 0).await;
+    assert_eq!(rounds(&hubs[1]).delivered, 3);
+    assert_eq!(hubs[1].members(), ["b".into()]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leave_amid_long_rounds_leaves_no_row_behind() {
+    const ROWS: usize = 20_000;
+    let strategy = || {
+        let config = PubSubConfig {
+            sync_interval: Duration::from_millis(60),
+            ..PubSubConfig::default()
+        };
+        PubSub::new(&config).expect("an interval that is long enough")
+    };
+    let a = builder("a", &[]).strategy(strategy());
+    let a = a.start().await.expect("a free port");
+    let b = builder("b", &[&a]).strategy(strategy());
+    let b = b.start().await.expect("a free port");
+    for round in 0..6 {
+        let c = builder("c", &[&a, &b]).strategy(strategy());
+        let c = c.start().await.expect("a free port");
+        until("everyone is a member", || {
+            [&a, &b, &c].iter().all(|hub| hub.members().len() == 3)
+        })
+        .await;
+        let names = (0..ROWS).map(|number| format!("w{number}"));
+        c.start_children(workers(names)).await.expect("it runs");
+        until("the rows are there", || {
+            a.stats().rows == ROWS && b.stats().rows == ROWS
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(20 * round)).await;
+        let report = c.leave().await.expect("it runs");
+        assert!(report.flushed(), "{report:?}");
+        until("it left", || {
+            [&a, &b].iter().all(|hub| hub.members().len() == 2)
+        })
+        .await;
+        // Rounds that were on their way have had time to arrive.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let ghosts = [&a, &b].map(|hub| hub.stats().rows);
+        assert_eq!(ghosts, [0, 0], "round {round}");
+    }
 }

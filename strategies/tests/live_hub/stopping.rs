@@ -132,7 +132,7 @@ async fn leaving_takes_less_than_5_s_when_peers_hang() {
         start.elapsed()
     );
     assert_eq!(farewell.children, 40_000);
-    assert!(!farewell.flushed);
+    assert!(!farewell.flushed());
     tokio::task::spawn_blocking(move || drop(hung))
         .await
         .expect("it ends");

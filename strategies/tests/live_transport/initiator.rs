@@ -77,7 +77,7 @@ pub(crate) async fn open(address: &str, bytes: &[u8]) -> (TcpStream, Answer) {
 
 /// Preamble and first message of a handshake, and its state.
 pub(crate) fn first(key: &[u8; 32], hub_id: &str) -> (Vec<u8>, snow::HandshakeState) {
-    let mut bytes = preamble(1, hub_id);
+    let mut bytes = preamble(2, hub_id);
     let pattern = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s".parse();
     let mut noise = Builder::new(pattern.expect("a pattern"))
         .psk(0, key)

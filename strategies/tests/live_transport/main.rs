@@ -116,7 +116,7 @@ async fn a_wrong_secret_another_hub_and_another_version_are_refused() {
     let other = Initiator::connect(&address, "invoices", SECRET).await;
     assert_eq!(other.err(), Some(Answer::Refused(2)));
     cluster.refused("another hub id", 1).await;
-    let (_, answer) = open(&address, &preamble(2, HUB)).await;
+    let (_, answer) = open(&address, &preamble(3, HUB)).await;
     assert_eq!(answer, Answer::Refused(1));
     cluster.refused("another protocol version", 1).await;
     let (_, answer) = open(&address, b"GET / HTTP/1.1\r\n\r\n").await;

@@ -11,6 +11,7 @@ mod pool;
 use std::collections::BTreeMap;
 
 use hublab_sim::catalog::Catalog;
+use hublab_strategies::Profile;
 use serde::Deserialize;
 
 use crate::Outcomes;
@@ -81,8 +82,12 @@ struct RowForm {
     ttl: bool,
 }
 
-pub(crate) fn run(text: &str) -> Result<Outcomes, String> {
-    let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+pub(crate) fn run(text: &str, profile: Profile) -> Result<Outcomes, String> {
+    let mut file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    for vector in &mut file.scenarios {
+        let parameters = &mut vector.strategy.parameters;
+        parameters.insert("profile".to_owned(), profile.as_str().into());
+    }
     match file.format {
         1 => Ok(file
             .scenarios

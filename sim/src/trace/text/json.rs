@@ -118,9 +118,13 @@ impl Names {
 }
 
 fn row_json(row: &Row) -> Value {
-    json!({
+    let mut json = json!({
         "nodes": row.entries.iter().map(|entry| json!({ "node": entry.node, "pid": entry.pid })).collect::<Vec<_>>(),
         "metadata": row.metadata,
         "expires_us": row.expires_at.map(|at| at.0),
-    })
+    });
+    if !row.entry_metadata.is_empty() {
+        json["entry_metadata"] = json!(row.entry_metadata);
+    }
+    json
 }

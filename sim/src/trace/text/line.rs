@@ -185,6 +185,10 @@ impl fmt::Display for RowText<'_> {
             write!(f, "{comma}{}={pid}", printable(entry.node.as_str()))?;
         }
         f.write_str(&metadata_text(&row.metadata))?;
+        for (node, metadata) in row.entry_metadata.iter() {
+            let (node, metadata) = (printable(node.as_str()), metadata_text(metadata));
+            write!(f, ", {node}{metadata}")?;
+        }
         row.expires_at
             .map_or(Ok(()), |at| write!(f, ", expires {at}"))
     }

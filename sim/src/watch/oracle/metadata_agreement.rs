@@ -1,8 +1,8 @@
 //! `metadata_agreement`: every entry in a view carries metadata that its owner gave that child.
 //!
 //! Gave: at any of its starts of that child, in whatever incarnation, at this instant or before. The
-//! metadata of an entry are those of its row, which has room for one set: replicas that were started
-//! with different ones cannot all be right (anomaly A9). Looked at when a step is over, for each
+//! metadata of an entry are its own if its strategy keeps them so, else those of its row: then replicas
+//! that were started with different ones cannot all be right (anomaly A9). Looked at when a step is over, for each
 //! entry that came, and for all of a row whose metadata changed. An entry of a child that its owner
 //! never ran is `no_invention`'s business. No excuses but the common one: children named in raw
 //! requests or `rows` are not looked at.
@@ -79,17 +79,16 @@ impl Oracle for MetadataAgreement {
         if changed.has_new_metadata() {
             for entry in &after.entries {
                 if let Some(owner) = world.facts().position(&entry.node) {
-                    self.look(owner, &after.metadata, changed);
+                    self.look(owner, after.metadata_on(&entry.node), changed);
                 }
             }
             return;
         }
         for delta in &changed.come {
-            let is_right = delta
-                .life
-                .is_some_and(|life| life.metadata == after.metadata);
-            if let Some(owner) = delta.owner.filter(|_| !is_right) {
-                self.look(owner, &after.metadata, changed);
+            let Some(owner) = delta.owner else { continue };
+            let shown = after.metadata_on(world.name(owner));
+            if delta.life.is_none_or(|life| life.metadata != *shown) {
+                self.look(owner, shown, changed);
             }
         }
     }

@@ -26,7 +26,7 @@ pub(super) fn with_load(bound: u64, world: &World<'_>) -> u64 {
 pub(super) fn told(bound: u64, world: &World<'_>) -> String {
     let (facts, history) = (world.facts(), world.history());
     let late = history.longest_delay().saturating_sub(facts.times.latency);
-    let mut text = format!("{} = {}", Time(bound), facts.times);
+    let mut text = format!("{} = {}", Time(bound), facts.repair_text());
     if late > 0 {
         text.push_str(&format!(" + 8 x {} of the slowest message", Time(late)));
     }

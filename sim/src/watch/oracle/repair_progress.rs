@@ -50,7 +50,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 fn bound(world: &World<'_>) -> u64 {
-    quiet::with_load(world.facts().times.rounds(), world)
+    quiet::with_load(world.facts().times.rounds, world)
 }
 
 /// The one running node that everything disturbed has to do with.
@@ -202,9 +202,8 @@ impl Oracle for RepairProgress {
     }
 
     fn bound(&self, world: &World<'_>) -> Option<String> {
-        let times = world.facts().times;
-        let (bound, sync, latency) = (Time(bound(world)), Time(times.sync), Time(times.latency));
-        Some(format!("{bound} = 2 x sync {sync} + 8 x latency {latency}"))
+        let bound = Time(bound(world));
+        Some(format!("{bound} = {}", world.facts().rounds_text))
     }
 
     fn finish(&mut self, _end: Time, world: &World<'_>) -> Conclusion {

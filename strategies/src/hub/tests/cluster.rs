@@ -10,7 +10,7 @@ fn a_boot_initialises_announces_and_sets_three_timers() {
     assert_eq!(
         effects,
         [
-            "spy: init",
+            "spy: start",
             "announce control: discovery 1",
             "timer Discovery in 10000ms",
             "timer Sync in 30000ms",
@@ -33,23 +33,19 @@ fn discovery_announces_again_and_again() {
 }
 
 #[test]
-fn a_sync_is_suppressed_until_a_child_was_hosted_and_never_again() {
+fn a_round_takes_place_whether_or_not_a_child_was_hosted() {
     let mut node = Node::new();
-    assert_eq!(node.timer(TimerKey::Sync), ["timer Sync in 30000ms"]);
-    let mut node = Node::hosting(&["a"]);
     assert_eq!(
         node.timer(TimerKey::Sync),
-        ["spy: init_sync n1", "timer Sync in 30000ms"]
+        ["spy: round in view n1", "timer Sync in 30000ms"]
     );
-    node.stop(&["a"], "n1");
-    assert_eq!(node.command(Command::Sync), ["spy: init_sync n1"]);
+    assert_eq!(node.command(Command::Sync), ["spy: round in view n1"]);
 }
 
 #[test]
-fn a_child_that_came_and_went_between_two_guards_does_not_count_as_hosted() {
-    let mut node = Node::hosting(&["a"]);
-    node.stop(&["a"], "n1");
-    assert!(node.command(Command::Sync).is_empty());
+fn a_strategy_hears_of_connections() {
+    let mut node = Node::new();
+    assert_eq!(node.up("n2"), ["spy: peer_up n2 7"]);
 }
 
 #[test]
@@ -64,9 +60,11 @@ fn announcements_are_collected_until_a_quiet_time_has_passed() {
     assert_eq!(
         node.timer(TimerKey::Debounce),
         [
+            "spy: joining n3 n2 with [] in view n1",
             "view n1 n3 n2",
             "spy: member_up n3 7",
-            "spy: member_up n2 7"
+            "spy: member_up n2 7",
+            "spy: view_changed to n1 n3 n2"
         ]
     );
     assert!(
@@ -85,9 +83,10 @@ fn join_data_go_out_before_the_newcomers_are_in_the_view() {
     assert_eq!(
         effects,
         [
-            "spy: broadcast [a] to n2 in view n1",
+            "spy: joining n2 with [a] in view n1",
             "view n1 n2",
-            "spy: member_up n2 7"
+            "spy: member_up n2 7",
+            "spy: view_changed to n1 n2"
         ]
     );
 }
@@ -110,8 +109,14 @@ fn members_that_are_down_leave_together_after_the_quiet_time() {
         row("a", &["n2", "n3"]),
         row("b", &["n4", "n2"]),
     ]));
-    assert_eq!(node.down("n3"), ["timer Debounce in 500ms"]);
-    assert_eq!(node.down("n2"), ["timer Debounce in 500ms"]);
+    assert_eq!(
+        node.down("n3"),
+        ["spy: peer_down n3 Closed", "timer Debounce in 500ms"]
+    );
+    assert_eq!(
+        node.down("n2"),
+        ["spy: peer_down n2 Closed", "timer Debounce in 500ms"]
+    );
     assert_eq!(
         node.timer(TimerKey::Debounce),
         [
@@ -120,6 +125,7 @@ fn members_that_are_down_leave_together_after_the_quiet_time() {
             "row b: n4=Some(p)",
             "spy: member_down n3 Closed",
             "spy: member_down n2 Closed",
+            "spy: view_changed to n1 n4",
         ]
     );
     let tombstone = node.hub.registry().get(&"a".into()).unwrap();
@@ -140,7 +146,10 @@ fn a_down_of_a_stranger_restarts_the_quiet_time_and_leaves_its_rows() {
     let mut node = Node::new();
     node.up("n2");
     node.command(Command::PutRows(vec![row("a", &["n2"])]));
-    assert_eq!(node.down("n2"), ["timer Debounce in 500ms"]);
+    assert_eq!(
+        node.down("n2"),
+        ["spy: peer_down n2 Closed", "timer Debounce in 500ms"]
+    );
     assert!(node.timer(TimerKey::Debounce).is_empty());
     assert_eq!(node.registry(), ["a: n2=Some(p)"]);
 }
@@ -151,7 +160,12 @@ fn a_good_bye_counts_at_once() {
     node.command(Command::PutRows(vec![row("a", &["n2"])]));
     assert_eq!(
         node.letter("n2", &Envelope::Leave),
-        ["view n1", "row a: ", "spy: member_down n2 Left"]
+        [
+            "view n1",
+            "row a: ",
+            "spy: member_down n2 Left",
+            "spy: view_changed to n1"
+        ]
     );
     assert!(
         node.letter("n2", &Envelope::Leave).is_empty(),
@@ -204,11 +218,16 @@ fn a_view_is_taken_as_it_is_and_pending_joins_are_kept() {
     node.announcement_of("n2");
     assert_eq!(
         node.command(Command::SetView(names(&["n9", "n1", "n9"]))),
-        ["view n9 n1 n9"]
+        ["view n9 n1 n9", "spy: view_changed to n9 n1 n9"]
     );
     assert_eq!(
         node.timer(TimerKey::Debounce),
-        ["view n9 n1 n9 n2", "spy: member_up n2 7"]
+        [
+            "spy: joining n2 with [] in view n9 n1 n9",
+            "view n9 n1 n9 n2",
+            "spy: member_up n2 7",
+            "spy: view_changed to n9 n1 n9 n2"
+        ]
     );
 }
 
@@ -229,15 +248,11 @@ fn rows_put_in_replace_what_was_there() {
 #[test]
 fn broadcast_and_propagate_go_to_the_strategy() {
     let mut node = Node::new();
-    assert!(
-        node.command(Command::Broadcast(names(&["n2"]))).is_empty(),
-        "behind the guard"
-    );
     node.start(&["a"], &["n1"], false);
     node.all_started();
     assert_eq!(
         node.command(Command::Broadcast(names(&["n2"]))),
-        ["spy: broadcast [a] to n2 in view n1"]
+        ["spy: joining n2 with [a] in view n1"]
     );
     let update = Request::PidUpdate {
         child: "a".into(),
@@ -264,10 +279,8 @@ fn messages_and_timers_of_the_strategy_reach_it() {
 #[test]
 fn a_suspicion_decides_nothing() {
     let mut node = Node::new().with_members(&["n2"]);
-    assert!(
-        node.handle(Input::Suspect { node: &"n2".into() })
-            .is_empty()
-    );
+    let suspect = Input::Suspect { node: &"n2".into() };
+    assert_eq!(node.handle(suspect), ["spy: suspect n2"]);
     assert_eq!(node.view(), "n1 n2");
 }
 
@@ -312,6 +325,7 @@ fn row(child: &str, nodes: &[&str]) -> Row {
             })
             .collect(),
         metadata: Metadata::default(),
+        entry_metadata: Default::default(),
         expires_at: None,
     }
 }

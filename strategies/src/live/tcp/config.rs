@@ -8,14 +8,8 @@ use super::secret::Secret;
 use crate::message::Channel;
 use crate::name::NodeId;
 
-/// What [`super::Transport::bind`] needs to know.
-pub(crate) struct TransportConfig {
-    /// The cluster's id: hubs of another id are refused.
-    pub(crate) hub_id: String,
-    /// This node's name, 1 to 255 bytes.
-    pub(crate) name: NodeId,
-    /// This boot of the node: higher than that of any earlier boot.
-    pub(crate) incarnation: u64,
+/// How a [`super::TcpTransport`] is set up.
+pub(crate) struct TcpConfig {
     /// The address to listen on, `host:port`; port 0 takes any free one.
     pub(crate) listen: String,
     /// The address that others should dial; by default the one that is listened on.
@@ -137,6 +131,7 @@ pub enum FilterVerdict {
 
 /// Why a transport could not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BindError {
     /// A name, hub id or address is empty or longer than 255 bytes.
     #[error("{what} must have 1 to 255 bytes, it has {bytes}")]
@@ -155,6 +150,15 @@ pub enum BindError {
         #[source]
         error: io::Error,
     },
+    /// A node of this name runs, and not of an earlier boot.
+    #[error("a node named {name} runs already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The transport was started before; each hub needs one of its own.
+    #[error("the transport was started before")]
+    Started,
     /// Without a secret, only loopback addresses are served.
     #[error("without a secret a hub serves loopback addresses only, and {address} is not one")]
     SecretNeeded {

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::{BindError, FilterVerdict, SendRefused};
+use super::super::FilterVerdict;
 use super::*;
+use crate::live::transport::SendError;
 
 #[tokio::test]
 async fn two_nodes_find_each_other_and_talk_both_ways() {
@@ -50,7 +51,7 @@ async fn the_rest_of_the_cluster_is_learned() {
     }
     let (mut others, mut ups) = (Vec::new(), 0);
     while ups < 4 {
-        if let Incoming::Up { node, .. } = a.next().await {
+        if let TransportEvent::Up { node, .. } = a.next().await {
             others.push(node);
             ups += 1;
         }
@@ -69,11 +70,11 @@ async fn a_message_of_any_length_up_to_the_limit_arrives_whole() {
         assert_eq!(b.expect_message("a").await, (Channel::JOIN.id, sent));
     }
     let over = Bytes::from(vec![0; (1 << 20) + 1]);
-    assert_eq!(send(over), Err(SendRefused::TooLong));
+    assert_eq!(send(over), Err(SendError::TooLong));
     let unknown = a
         .transport
         .send(&"x".into(), Channel::JOIN, "test", Bytes::new());
-    assert_eq!(unknown, Err(SendRefused::NotConnected));
+    assert_eq!(unknown, Err(SendError::NotConnected));
 }
 
 #[tokio::test]
@@ -103,7 +104,7 @@ async fn messages_of_one_channel_keep_their_order_under_load() {
 async fn a_later_boot_is_reported_down_and_up_and_an_earlier_one_kept_out() {
     let (mut a, b) = pair().await;
     let mut later = config("b", &[&a]);
-    later.incarnation = 2;
+    later.local.incarnation = 2;
     let mut new = Node::start(later).await;
     assert_eq!(a.expect_down("b").await, DownReason::Restarted);
     assert_eq!(a.expect_up("b").await, 2);
@@ -139,11 +140,41 @@ async fn a_close_flushes_what_is_queued() {
         .send(&"b".into(), Channel::JOIN, "test", big.clone())
         .unwrap();
     a.send("b", "last");
-    let close = tokio::spawn(async move { a.transport.close(PATIENCE).await });
+    let close = tokio::spawn(async move { a.transport.close(false, PATIENCE).await });
     assert_eq!(b.expect_message("a").await.1, "last");
     assert_eq!(b.expect_message("a").await.1, big);
     assert_eq!(b.expect_down("a").await, DownReason::Closed);
-    assert!(close.await.unwrap(), "all was sent");
+    let ends = close.await.unwrap();
+    assert!(ends[0].arrived && ends[0].unsent == 0, "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_good_bye_is_the_last_of_a_connection_and_says_what_arrived() {
+    let (a, mut b) = pair().await;
+    let big = Bytes::from(vec![1; 5_000_000]);
+    let sent = a.transport.send(&"b".into(), Channel::SYNC, "test", big);
+    assert_eq!(sent, Ok(()));
+    let close = tokio::spawn(async move { a.transport.close(true, PATIENCE).await });
+    assert_eq!(b.expect_message("a").await.0, Channel::SYNC.id);
+    assert!(matches!(b.next().await, TransportEvent::Left { node } if node.as_str() == "a"));
+    assert_eq!(b.expect_down("a").await, DownReason::Closed);
+    let ends = close.await.unwrap();
+    assert!(ends[0].arrived && ends[0].unsent == 0, "{ends:?}");
+}
+
+#[tokio::test]
+async fn what_a_broken_connection_had_queued_counts_as_unsent() {
+    let (a, b) = pair_with(|config| config.limits.message_bytes = 64 << 20).await;
+    let big = Bytes::from(vec![1; 30 << 20]);
+    let sent = a.transport.send(&"b".into(), Channel::SYNC, "test", big);
+    assert_eq!(sent, Ok(()));
+    let broken = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(b);
+    });
+    let ends = a.transport.close(true, PATIENCE).await;
+    broken.await.unwrap();
+    assert!(!ends[0].arrived && ends[0].unsent == 1, "{ends:?}");
 }
 
 #[tokio::test]
@@ -165,7 +196,8 @@ async fn a_close_does_not_wait_for_a_peer_that_hangs() {
             .unwrap();
     }
     let begun = tokio::time::Instant::now();
-    assert!(!a.transport.close(Duration::from_millis(200)).await);
+    let ends = a.transport.close(true, Duration::from_millis(200)).await;
+    assert!(!ends[0].arrived && ends[0].unsent > 0, "{ends:?}");
     assert!(begun.elapsed() < Duration::from_secs(3));
     drop(b);
 }
@@ -245,10 +277,10 @@ async fn a_peer_that_reads_too_slowly_is_dropped_and_returns() {
         }
         tokio::task::yield_now().await;
     };
-    assert_eq!(refused, SendRefused::SlowReader);
+    assert_eq!(refused, SendError::SlowReader);
     assert!(peak <= 4 << 20, "{peak} bytes were queued");
     assert_eq!(a.refusals("reads too slowly"), 1);
-    while !matches!(b.next().await, Incoming::Down { .. }) {}
+    while !matches!(b.next().await, TransportEvent::Down { .. }) {}
     b.expect_up("a").await;
     eventually("b is connected again", || {
         !a.transport.connected().is_empty()
@@ -270,20 +302,20 @@ async fn both_secrets_are_good_while_they_are_exchanged() {
     let mut c = Node::start(third).await;
     for node in [&mut a, &mut b, &mut c] {
         for _ in 0..2 {
-            assert!(matches!(node.next().await, Incoming::Up { .. }));
+            assert!(matches!(node.next().await, TransportEvent::Up { .. }));
         }
     }
 }
 
 #[tokio::test]
 async fn without_a_secret_loopback_only() {
-    let open = |mut config: TransportConfig| {
+    let open = |mut config: Setup| {
         config.secrets = Vec::new();
         config
     };
     let mut public = open(config("a", &[]));
     public.listen = "0.0.0.0:0".into();
-    let refused = Transport::bind(public).await.err();
+    let refused = public.bind().await.err();
     assert!(
         matches!(refused, Some(BindError::SecretNeeded { .. })),
         "{refused:?}"
@@ -300,7 +332,7 @@ async fn without_a_secret_loopback_only() {
 #[tokio::test]
 async fn a_dropped_transport_leaves_no_task_and_frees_its_address() {
     let (a, b) = pair().await;
-    let (address, tasks) = (a.address(), a.transport.shared.tasks.clone());
+    let (address, tasks) = (a.address(), a.transport.shared().unwrap().tasks.clone());
     drop(a);
     tasks.close();
     timeout(PATIENCE, tasks.wait())
@@ -313,8 +345,8 @@ async fn a_dropped_transport_leaves_no_task_and_frees_its_address() {
 #[tokio::test]
 async fn what_cannot_be_is_refused_at_the_start() {
     let mut long = config("a", &[]);
-    long.name = "n".repeat(256).into();
-    let refused = Transport::bind(long).await.err();
+    long.local.node = "n".repeat(256).into();
+    let refused = long.bind().await.err();
     assert!(matches!(
         refused,
         Some(BindError::Length { bytes: 256, .. })
@@ -322,7 +354,7 @@ async fn what_cannot_be_is_refused_at_the_start() {
     let taken = Node::start(config("a", &[])).await;
     let mut second = config("b", &[]);
     second.listen = taken.address();
-    let refused = Transport::bind(second).await.err();
+    let refused = second.bind().await.err();
     assert!(matches!(refused, Some(BindError::Listen { .. })));
     let mut wild = config("a", &[]);
     wild.limits = Limits {
@@ -355,15 +387,14 @@ async fn a_filter_may_have_one_peer_given_up_sooner() {
             (peer.as_str() == "b").then_some(Duration::from_millis(200))
         }
     }
-    let mut a = Node::start(TransportConfig {
-        filter: Some(Arc::new(Impatient)),
-        ..config("a", &[])
-    })
-    .await;
-    let slow = |name: &str, peers: &[&Node]| TransportConfig {
+    let mut first = config("a", &[]);
+    first.filter = Some(Arc::new(Impatient));
+    let mut a = Node::start(first).await;
+    let slow = |name: &str, peers: &[&Node]| {
+        let mut setup = config(name, peers);
         // It says nothing for longer than `a` waits for `b`.
-        heartbeat: Duration::from_secs(5),
-        ..config(name, peers)
+        setup.heartbeat = Duration::from_secs(5);
+        setup
     };
     let (b, c) = (slow("b", &[&a]), slow("c", &[&a]));
     let _c = Node::start(c).await;
@@ -377,18 +408,16 @@ async fn a_filter_may_have_one_peer_given_up_sooner() {
 #[tokio::test]
 async fn messages_of_a_node_to_itself_take_as_long_as_its_filter_says() {
     let delay = Duration::from_secs(60);
-    let a = Node::start(TransportConfig {
-        filter: filter(move |from, to, _| {
-            assert_eq!(from, to);
-            FilterVerdict::Delay(delay)
-        }),
-        ..config("a", &[])
-    })
-    .await;
+    let mut first = config("a", &[]);
+    first.filter = filter(move |from, to, _| {
+        assert_eq!(from, to);
+        FilterVerdict::Delay(delay)
+    });
+    let a = Node::start(first).await;
     let before = tokio::time::Instant::now();
-    let arrivals: Vec<_> = a.transport.to_itself(Channel::REQUESTS, 10).collect();
+    let arrivals: Vec<_> = a.transport.loopback(Channel::REQUESTS, 10);
     assert!(matches!(arrivals[..], [Some(at)] if at >= before + delay));
     let plain = Node::start(config("b", &[])).await;
-    let arrivals: Vec<_> = plain.transport.to_itself(Channel::REQUESTS, 10).collect();
+    let arrivals: Vec<_> = plain.transport.loopback(Channel::REQUESTS, 10);
     assert_eq!(arrivals, [None]);
 }

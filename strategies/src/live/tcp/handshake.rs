@@ -170,9 +170,11 @@ pub(super) async fn answer(
     let mut session = Session::new(stream, handshake)?;
     match session.hear().await? {
         Control::Hello(greeting) => Ok((session, proper(greeting)?)),
-        Control::Accept | Control::Refuse(_) | Control::Heartbeat | Control::Addresses(_) => {
-            Err(Malformed::OutOfPlace.into())
-        }
+        Control::Accept
+        | Control::Refuse(_)
+        | Control::Heartbeat
+        | Control::Addresses(_)
+        | Control::Leave => Err(Malformed::OutOfPlace.into()),
     }
 }
 

@@ -33,6 +33,10 @@ struct Queues {
     bytes: usize,
     /// No more is taken in.
     closed: bool,
+    /// The record that leaves when nothing else is left.
+    last: Option<Vec<u8>>,
+    /// Messages that were dropped.
+    dropped: usize,
     peer_bytes_max: usize,
     channel_bytes_max: usize,
 }
@@ -151,9 +155,14 @@ impl Outbox {
         self.wake.notified().await;
     }
 
-    /// Takes no more in; what is queued still leaves.
-    pub(super) fn close(&self) {
-        self.lock().closed = true;
+    /// Takes no more in; what is queued still leaves, and then `last`.
+    pub(super) fn close(&self, last: Option<Vec<u8>>) {
+        let mut queues = self.lock();
+        if !queues.closed {
+            queues.closed = true;
+            queues.last = last;
+        }
+        drop(queues);
         self.wake.notify_one();
     }
 
@@ -161,6 +170,8 @@ impl Outbox {
     pub(super) fn discard(&self) {
         let mut queues = self.lock();
         queues.closed = true;
+        queues.last = None;
+        queues.dropped += queues.messages();
         queues.control = Queue::default();
         queues.channels = BTreeMap::new();
         queues.bytes = 0;
@@ -173,12 +184,13 @@ impl Outbox {
 
     /// The messages queued.
     pub(super) fn messages(&self) -> usize {
+        self.lock().messages()
+    }
+
+    /// The messages that were queued and have not been handed to the connection.
+    pub(super) fn unsent(&self) -> usize {
         let queues = self.lock();
-        queues
-            .channels
-            .values()
-            .map(|queue| queue.items.len())
-            .sum()
+        queues.dropped + queues.messages()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queues> {
@@ -188,6 +200,11 @@ impl Outbox {
 }
 
 impl Queues {
+    fn messages(&self) -> usize {
+        let queues = self.channels.values();
+        queues.map(|queue| queue.items.len()).sum()
+    }
+
     fn admit(&self, cost: usize) -> Result<(), PushError> {
         if self.closed {
             return Err(PushError::Closed);
@@ -215,6 +232,12 @@ impl Queues {
         }
         if let Some(first) = first {
             self.turn = first.wrapping_add(1);
+        }
+        if out.len() == start
+            && self.bytes == 0
+            && let Some(last) = self.last.take()
+        {
+            out.extend_from_slice(&last);
         }
         if out.len() > start {
             Filled::Some
@@ -422,9 +445,12 @@ mod tests {
     fn a_closed_outbox_finishes_once_it_is_empty() {
         let outbox = Outbox::new(1000, 1000);
         outbox.push(0, Bytes::from_static(b"last"), None).unwrap();
-        outbox.close();
+        outbox.close(Some(record::control(&record::Control::Leave)));
         let mut plain = Vec::new();
         assert_eq!(outbox.fill(Instant::now(), &mut plain), Filled::Some);
+        plain.clear();
+        assert_eq!(outbox.fill(Instant::now(), &mut plain), Filled::Some);
+        assert_eq!(plain, record::control(&record::Control::Leave));
         assert_eq!(outbox.fill(Instant::now(), &mut plain), Filled::Finished);
     }
 }

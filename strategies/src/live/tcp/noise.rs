@@ -2,9 +2,9 @@
 //!
 //! | direction | bytes |
 //! | --- | --- |
-//! | dialler | preamble: magic `HUBL`, protocol version (2, big endian), BLAKE3 of the hub id (32) |
+//! | dialler | preamble: magic `HUBL`, protocol version (u16, big endian), BLAKE3 of the hub id (32) |
 //! | dialler | Noise message 1 (48): an ephemeral key, proof of the secret, no payload |
-//! | listener | 0, length (2, big endian), Noise message 2 with the listener's greeting; or a refusal code (1) and the end |
+//! | listener | 0, length (u16, big endian), Noise message 2 with the listener's greeting; or a refusal code (1) and the end |
 //! | dialler | first sealed frame: the dialler's greeting |
 //! | listener | first sealed frame: accepted or refused |
 //! | both | sealed frames |
@@ -13,7 +13,7 @@
 //! cannot decrypt message 1 says nothing and closes. Message 1 can be replayed, but who replays it
 //! cannot seal the first frame, and until that one opens the listener knows no name.
 //!
-//! A sealed frame is its length (2, big endian) and a Noise message of at most 16 KiB plaintext.
+//! A sealed frame is its length (u16, big endian) and a Noise message of at most 16 KiB plaintext.
 //! Nonces count frames; a session ends before they run out, so no key is changed within one.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use bytes::BytesMut;
 use snow::{Builder, HandshakeState, StatelessTransportState};
 
 /// The version of everything on the wire: this module, the records, and the messages in them.
-pub(super) const PROTOCOL_VERSION: u16 = 1;
+pub(super) const PROTOCOL_VERSION: u16 = 2;
 
 /// The first bytes of a connection.
 pub(super) const MAGIC: [u8; 4] = *b"HUBL";

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{Filter, Incoming, Limits, Secret, Transport, TransportConfig};
+use super::{BindError, Filter, Limits, LocalNode, Secret, TcpConfig, TcpTransport};
+use crate::live::transport::{Transport, TransportEvent};
 use crate::message::Channel;
 use crate::name::NodeId;
 use crate::runtime::DownReason;
@@ -20,19 +21,49 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A transport with the hub's end of it.
 struct Node {
-    transport: Transport,
-    incoming: mpsc::Receiver<Incoming>,
+    transport: TcpTransport,
+    incoming: mpsc::Receiver<TransportEvent>,
 }
 
 fn secret() -> Secret {
     Secret::new(&[7; 32]).unwrap()
 }
 
-fn config(name: &str, peers: &[&Node]) -> TransportConfig {
-    TransportConfig {
-        hub_id: "orders".into(),
-        name: name.into(),
-        incarnation: 1,
+/// A node that has not started.
+struct Setup {
+    local: LocalNode,
+    tcp: TcpConfig,
+}
+
+impl std::ops::Deref for Setup {
+    type Target = TcpConfig;
+
+    fn deref(&self) -> &TcpConfig {
+        &self.tcp
+    }
+}
+
+impl std::ops::DerefMut for Setup {
+    fn deref_mut(&mut self) -> &mut TcpConfig {
+        &mut self.tcp
+    }
+}
+
+impl Setup {
+    async fn bind(self) -> Result<Node, BindError> {
+        let transport = TcpTransport::new(self.tcp);
+        let (events, incoming) = mpsc::channel(1_024);
+        transport.start(self.local, events).await?;
+        Ok(Node {
+            transport,
+            incoming,
+        })
+    }
+}
+
+fn config(name: &str, peers: &[&Node]) -> Setup {
+    let local = LocalNode::new("orders".into(), name.into(), 1);
+    let tcp = TcpConfig {
         listen: "127.0.0.1:0".into(),
         advertise: None,
         peers: peers.iter().map(|peer| peer.address()).collect(),
@@ -45,23 +76,20 @@ fn config(name: &str, peers: &[&Node]) -> TransportConfig {
         down_after: Duration::from_secs(10),
         heartbeat: Duration::from_millis(100),
         filter: None,
-    }
+    };
+    Setup { local, tcp }
 }
 
 impl Node {
-    async fn start(config: TransportConfig) -> Self {
-        let (transport, incoming) = Transport::bind(config).await.unwrap();
-        Self {
-            transport,
-            incoming,
-        }
+    async fn start(setup: Setup) -> Self {
+        setup.bind().await.unwrap()
     }
 
     fn address(&self) -> String {
-        self.transport.local_addr().to_string()
+        self.transport.local_addr().unwrap().to_string()
     }
 
-    async fn next(&mut self) -> Incoming {
+    async fn next(&mut self) -> TransportEvent {
         let next = timeout(PATIENCE, self.incoming.recv()).await;
         next.expect("something arrives")
             .expect("the transport runs")
@@ -69,7 +97,7 @@ impl Node {
 
     async fn expect_up(&mut self, name: &str) -> u64 {
         let next = self.next().await;
-        let Incoming::Up { node, incarnation } = &next else {
+        let TransportEvent::Up { node, incarnation } = &next else {
             panic!("expected {name} up, got {next:?}");
         };
         assert_eq!(node.as_str(), name);
@@ -78,7 +106,7 @@ impl Node {
 
     async fn expect_down(&mut self, name: &str) -> DownReason {
         let next = self.next().await;
-        let Incoming::Down { node, reason } = &next else {
+        let TransportEvent::Down { node, reason } = &next else {
             panic!("expected {name} down, got {next:?}");
         };
         assert_eq!(node.as_str(), name);
@@ -87,7 +115,7 @@ impl Node {
 
     async fn expect_message(&mut self, name: &str) -> (u8, Bytes) {
         let next = self.next().await;
-        let Incoming::Message {
+        let TransportEvent::Message {
             from,
             channel,
             bytes,
@@ -130,7 +158,7 @@ async fn pair() -> (Node, Node) {
     pair_with(|_| {}).await
 }
 
-async fn pair_with(adjust: impl Fn(&mut TransportConfig)) -> (Node, Node) {
+async fn pair_with(adjust: impl Fn(&mut Setup)) -> (Node, Node) {
     let mut first = config("a", &[]);
     adjust(&mut first);
     let mut a = Node::start(first).await;

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Incoming;
-use super::book::Book;
+use super::addresses::AddressBook;
 use super::config::{Filter, FilterVerdict, Limits, TIME_MAX};
 use super::dial;
 use super::noise::Preamble;
@@ -20,6 +19,7 @@ use super::record::{Control, Greeting, TEXT_BYTES_MAX, control};
 use super::report::{Counters, Refusal, Report, add};
 use super::secret::Secret;
 use super::table::{Peer, Table};
+use crate::live::transport::TransportEvent;
 use crate::message::Channel;
 use crate::name::NodeId;
 use crate::runtime::DownReason;
@@ -40,11 +40,11 @@ pub(super) struct Shared {
     pub(super) heartbeat: Duration,
     pub(super) filter: Option<Arc<dyn Filter>>,
     pub(super) table: Mutex<Table>,
-    pub(super) book: Mutex<Book>,
+    pub(super) book: Mutex<AddressBook>,
     pub(super) report: Report,
     /// Slots of connections that have not proved the secret.
     pub(super) handshakes: Arc<Semaphore>,
-    pub(super) incoming: mpsc::Sender<Incoming>,
+    pub(super) events: mpsc::Sender<TransportEvent>,
     /// No more connections; those that stand are flushed.
     pub(super) closing: CancellationToken,
     /// The end of everything; cancels `closing` too.
@@ -72,7 +72,7 @@ impl Shared {
         lock(&self.table)
     }
 
-    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+    pub(super) fn book(&self) -> MutexGuard<'_, AddressBook> {
         lock(&self.book)
     }
 
@@ -190,11 +190,14 @@ impl Shared {
         if *name == self.greeting.name || !proper || self.closing.is_cancelled() {
             return;
         }
-        let line = self.book().learn(name, address, &self.closing);
-        if let Some(line) = line {
+        let handle = self.book().learn(name, address, &self.closing);
+        if let Some(handle) = handle {
             tracing::debug!(%name, address, "address learned");
-            self.tasks
-                .spawn(dial::keep(Arc::clone(self), address.to_owned(), line));
+            self.tasks.spawn(dial::reconnect_loop(
+                Arc::clone(self),
+                address.to_owned(),
+                handle,
+            ));
         }
     }
 

@@ -8,12 +8,14 @@
 //!   name that it is dialling itself, and takes that of a lower one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::Outbox;
 use super::record::{Code, Greeting};
+use crate::live::transport::PeerLeave;
 use crate::name::NodeId;
 use crate::runtime::DownReason;
 
@@ -29,6 +31,10 @@ pub(super) struct Peer {
     /// Cancelled once its end was reported.
     pub(super) finished: CancellationToken,
     reason: OnceLock<DownReason>,
+    /// Everything, up to the good-bye, was written.
+    written: AtomicBool,
+    /// The peer has read all of that, and closed its half.
+    arrived: AtomicBool,
 }
 
 impl Peer {
@@ -46,6 +52,8 @@ impl Peer {
             stop,
             finished: CancellationToken::new(),
             reason: OnceLock::new(),
+            written: AtomicBool::new(false),
+            arrived: AtomicBool::new(false),
         })
     }
 
@@ -53,6 +61,23 @@ impl Peer {
     pub(super) fn close(&self, reason: DownReason) {
         self.reason.get_or_init(|| reason);
         self.stop.cancel();
+    }
+
+    /// The writer has nothing more to write.
+    pub(super) fn written_to_end(&self) {
+        self.written.store(true, Ordering::Release);
+    }
+
+    /// The peer closed its half in an orderly way: it has read what was written.
+    pub(super) fn read_to_end(&self) {
+        let written = self.written.load(Ordering::Acquire);
+        self.arrived.store(written, Ordering::Release);
+    }
+
+    /// How the connection ended, after a good-bye.
+    pub(super) fn end(&self) -> PeerLeave {
+        let arrived = self.arrived.load(Ordering::Acquire);
+        PeerLeave::new(self.name.clone(), arrived, self.outbox.unsent())
     }
 
     /// Why it ended; [`DownReason::Closed`] unless someone said otherwise.

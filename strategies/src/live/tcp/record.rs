@@ -55,6 +55,8 @@ pub(super) enum Control {
     Heartbeat,
     /// Where other nodes may be found.
     Addresses(Vec<(NodeId, String)>),
+    /// The sender leaves the cluster: the last record of a connection.
+    Leave,
 }
 
 /// Who someone is. The secret proves none of it: any member may claim any name.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::book::Line;
+use super::addresses::DialHandle;
 use super::connection::{self, Side};
 use super::handshake::{self, HandshakeError, Session};
 use super::record::{Code, Control, Greeting, Malformed};
@@ -21,7 +21,7 @@ use crate::name::NodeId;
 const RESOLVED_MAX: usize = 8;
 
 /// Keeps whoever is behind an address connected, until the address is forgotten.
-pub(super) async fn keep(shared: Arc<Shared>, address: String, line: Line) {
+pub(super) async fn reconnect_loop(shared: Arc<Shared>, address: String, handle: DialHandle) {
     let work = async {
         let mut failures = 0;
         loop {
@@ -43,12 +43,12 @@ pub(super) async fn keep(shared: Arc<Shared>, address: String, line: Line) {
             }
             tokio::select! {
                 () = sleep(redial_delay(&shared, failures)) => {}
-                () = line.wake.notified() => failures = 0,
+                () = handle.wake.notified() => failures = 0,
             }
         }
     };
     tokio::select! {
-        () = line.stop.cancelled() => {}
+        () = handle.stop.cancelled() => {}
         () = work => {}
     }
 }
@@ -184,7 +184,7 @@ impl Attempt<'_> {
         match session.hear().await? {
             Control::Accept => {}
             Control::Refuse(code) => return Err(HandshakeError::ByPeer(code)),
-            Control::Hello(_) | Control::Heartbeat | Control::Addresses(_) => {
+            Control::Hello(_) | Control::Heartbeat | Control::Addresses(_) | Control::Leave => {
                 return Err(Malformed::OutOfPlace.into());
             }
         }

@@ -1,9 +1,7 @@
 //! A connection that both sides agreed on: one task reads, one writes.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
+use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -19,7 +17,7 @@ use super::record::{self, Assembly, Control, Malformed, Tag};
 use super::report::{Refusal, add};
 use super::shared::Shared;
 use super::table::Peer;
-use super::{Hold, Incoming};
+use crate::live::transport::{RecvPermit, TransportEvent};
 use crate::runtime::DownReason;
 
 /// Sealed frames are gathered up to this, then written.
@@ -95,7 +93,7 @@ async fn run(
         }
     }
     tracing::debug!(address = peer.address, "peer up");
-    let up = Incoming::Up {
+    let up = TransportEvent::Up {
         node: peer.name.clone(),
         incarnation: peer.incarnation,
     };
@@ -110,7 +108,7 @@ async fn run(
     let reason = peer.reason();
     tracing::debug!(?reason, "peer down");
     let node = peer.name.clone();
-    report(&shared, Incoming::Down { node, reason }).await;
+    report(&shared, TransportEvent::Down { node, reason }).await;
 }
 
 /// What must be true after a connection, however its task ends.
@@ -127,10 +125,10 @@ impl Drop for End<'_> {
 }
 
 /// Hands something to the hub; `false` if that is over.
-async fn report(shared: &Shared, incoming: Incoming) -> bool {
+async fn report(shared: &Shared, event: TransportEvent) -> bool {
     tokio::select! {
         () = shared.stop.cancelled() => false,
-        sent = shared.incoming.send(incoming) => sent.is_ok(),
+        sent = shared.events.send(event) => sent.is_ok(),
     }
 }
 
@@ -143,7 +141,7 @@ async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, session: Session) {
         opener,
     } = session;
     if shared.closing.is_cancelled() {
-        peer.outbox.close();
+        peer.outbox.close(None);
     }
     let writing = tokio::spawn({
         let (shared, peer) = (Arc::clone(shared), Arc::clone(peer));
@@ -204,7 +202,10 @@ impl Reader<'_> {
             .await
             {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(None) => return DownReason::Closed,
+                Ok(None) => {
+                    self.peer.read_to_end();
+                    return DownReason::Closed;
+                }
                 Ok(Some(Err(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
                     return self.give_up(&error);
                 }
@@ -237,10 +238,7 @@ impl Reader<'_> {
     /// Takes one record; `false` if the hub is gone.
     async fn take(&mut self, tag: Tag, channel: u8, body: Bytes) -> Result<bool, Malformed> {
         match tag {
-            Tag::Control => {
-                self.hear(record::decode_control(&body)?)?;
-                Ok(true)
-            }
+            Tag::Control => self.recv_control(record::decode_control(&body)?).await,
             Tag::Part | Tag::Last => match self.assembly.take(tag == Tag::Last, channel, body)? {
                 Some(message) => Ok(self.deliver(channel, message).await),
                 None => Ok(true),
@@ -248,14 +246,19 @@ impl Reader<'_> {
         }
     }
 
-    fn hear(&self, control: Control) -> Result<(), Malformed> {
+    /// Handles a record of the peer's transport; `false` if the hub is gone.
+    async fn recv_control(&self, control: Control) -> Result<bool, Malformed> {
         match control {
-            Control::Heartbeat => Ok(()),
+            Control::Heartbeat => Ok(true),
+            Control::Leave => {
+                let node = self.peer.name.clone();
+                Ok(report(self.shared, TransportEvent::Left { node }).await)
+            }
             Control::Addresses(places) => {
                 for (name, address) in &places {
                     self.shared.learn(name, address);
                 }
-                Ok(())
+                Ok(true)
             }
             Control::Hello(_) | Control::Accept | Control::Refuse(_) => Err(Malformed::OutOfPlace),
         }
@@ -268,16 +271,16 @@ impl Reader<'_> {
         add(&report.message_bytes_received, bytes.len());
         // No message is longer than the budget, and lengths are below 4 GiB.
         let cost = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let Ok(hold) = Arc::clone(&self.budget).acquire_many_owned(cost).await else {
+        let Ok(permit) = Arc::clone(&self.budget).acquire_many_owned(cost).await else {
             return false;
         };
-        let message = Incoming::Message {
+        let message = TransportEvent::Message {
             from: self.peer.name.clone(),
             channel,
             bytes,
-            hold: Hold(hold),
+            permit: RecvPermit::new(permit),
         };
-        self.shared.incoming.send(message).await.is_ok()
+        self.shared.events.send(message).await.is_ok()
     }
 
     fn give_up(&self, error: &dyn std::fmt::Display) -> DownReason {
@@ -313,8 +316,8 @@ impl Writer {
                 }
             }
             if !self.sealed.is_empty() {
-                if let Err(reason) = self.flush(shared).await {
-                    return peer.close(reason);
+                if self.flush(shared).await.is_err() {
+                    return peer.close(DownReason::Closed);
                 }
                 written = Instant::now();
                 yield_now().await;
@@ -324,6 +327,7 @@ impl Writer {
                 Filled::Some => {}
                 Filled::Finished => {
                     // The peer sees the end of the stream, and closes its half.
+                    peer.written_to_end();
                     drop(self.socket.shutdown().await);
                     return;
                 }
@@ -342,14 +346,10 @@ impl Writer {
         }
     }
 
-    /// Writes what is sealed, within the time in which a peer counts as silent.
-    async fn flush(&mut self, shared: &Shared) -> Result<(), DownReason> {
-        let patience: Duration = shared.down_after;
-        match timeout(patience, self.socket.write_all(&self.sealed)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(DownReason::Closed),
-            Err(_) => return Err(DownReason::Silent),
-        }
+    /// Writes what is sealed. A peer that takes it in slowly is not silent as long as its
+    /// heartbeats arrive; what is queued for it meanwhile is bounded.
+    async fn flush(&mut self, shared: &Shared) -> std::io::Result<()> {
+        self.socket.write_all(&self.sealed).await?;
         add(&shared.report.wire_bytes_sent, self.sealed.len());
         self.sealed.clear();
         Ok(())

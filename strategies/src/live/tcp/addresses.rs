@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::name::NodeId;
 
 /// The addresses of a transport, in bounded number.
-pub(super) struct Book {
+pub(super) struct AddressBook {
     entries: BTreeMap<String, Entry>,
     addresses_max: usize,
 }
@@ -20,19 +20,19 @@ struct Entry {
     configured: bool,
     /// The last dial led nowhere.
     failing: bool,
-    line: Line,
+    handle: DialHandle,
 }
 
 /// How to reach the task that dials an address.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct DialHandle {
     /// The address is forgotten.
     pub(super) stop: CancellationToken,
     /// Dial now instead of after the delay.
     pub(super) wake: Arc<Notify>,
 }
 
-impl Book {
+impl AddressBook {
     pub(super) fn new(addresses_max: usize) -> Self {
         Self {
             entries: BTreeMap::new(),
@@ -41,7 +41,11 @@ impl Book {
     }
 
     /// Adds a configured address; it is never forgotten. `None` if it is there already.
-    pub(super) fn configure(&mut self, address: &str, parent: &CancellationToken) -> Option<Line> {
+    pub(super) fn configure(
+        &mut self,
+        address: &str,
+        parent: &CancellationToken,
+    ) -> Option<DialHandle> {
         if self.entries.contains_key(address) {
             return None;
         }
@@ -55,7 +59,7 @@ impl Book {
         name: &NodeId,
         address: &str,
         parent: &CancellationToken,
-    ) -> Option<Line> {
+    ) -> Option<DialHandle> {
         if let Some(entry) = self.entries.get_mut(address) {
             entry.name = Some(name.clone());
             return None;
@@ -89,7 +93,7 @@ impl Book {
     pub(super) fn wake(&self, name: &NodeId) {
         for entry in self.entries.values() {
             if entry.name.as_ref() == Some(name) {
-                entry.line.wake.notify_one();
+                entry.handle.wake.notify_one();
             }
         }
     }
@@ -98,8 +102,13 @@ impl Book {
         self.entries.len()
     }
 
-    fn insert(&mut self, address: &str, name: Option<&NodeId>, parent: &CancellationToken) -> Line {
-        let line = Line {
+    fn insert(
+        &mut self,
+        address: &str,
+        name: Option<&NodeId>,
+        parent: &CancellationToken,
+    ) -> DialHandle {
+        let handle = DialHandle {
             stop: parent.child_token(),
             wake: Arc::new(Notify::new()),
         };
@@ -107,10 +116,10 @@ impl Book {
             name: name.cloned(),
             configured: name.is_none(),
             failing: false,
-            line: line.clone(),
+            handle: handle.clone(),
         };
         self.entries.insert(address.to_owned(), entry);
-        line
+        handle
     }
 
     /// Forgets those learned addresses.
@@ -118,7 +127,7 @@ impl Book {
         self.entries.retain(|_, entry| {
             let stays = entry.configured || !which(entry);
             if !stays {
-                entry.line.stop.cancel();
+                entry.handle.stop.cancel();
             }
             stays
         });
@@ -129,13 +138,13 @@ impl Book {
 mod tests {
     use super::*;
 
-    fn learn(book: &mut Book, name: &str, address: &str) -> Option<Line> {
+    fn learn(book: &mut AddressBook, name: &str, address: &str) -> Option<DialHandle> {
         book.learn(&name.into(), address, &CancellationToken::new())
     }
 
     #[test]
     fn a_node_that_moved_is_dialled_at_its_new_address_only() {
-        let mut book = Book::new(10);
+        let mut book = AddressBook::new(10);
         let old = learn(&mut book, "b", "b:1").unwrap();
         assert!(learn(&mut book, "b", "b:1").is_none());
         assert!(learn(&mut book, "b", "b:2").is_some());
@@ -145,13 +154,13 @@ mod tests {
 
     #[test]
     fn configured_addresses_stay_and_make_room_for_nobody() {
-        let mut book = Book::new(2);
-        let line = book.configure("b:1", &CancellationToken::new()).unwrap();
+        let mut book = AddressBook::new(2);
+        let handle = book.configure("b:1", &CancellationToken::new()).unwrap();
         book.dialled("b:1", Some(&"b".into()));
         book.dialled("b:1", None);
         assert!(learn(&mut book, "b", "b:2").is_some());
         assert!(learn(&mut book, "c", "c:1").is_none());
-        assert!(!line.stop.is_cancelled());
+        assert!(!handle.stop.is_cancelled());
         book.dialled("b:2", None);
         assert!(learn(&mut book, "c", "c:1").is_some());
         assert_eq!((book.len(), book.name("b:2")), (2, None));

@@ -10,7 +10,8 @@ use super::super::noise::{self, PROTOCOL_VERSION};
 use super::super::record::{self, Code, Control, Greeting, Tag};
 use super::secret;
 use crate::gossip::{
-    Acks, GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests, Stamped,
+    Acks, GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests,
+    TimestampedSnapshot,
 };
 use crate::hub::{ChildrenMessage, Envelope};
 use crate::membership::Announcement;
@@ -93,6 +94,7 @@ fn records_have_the_committed_bytes() {
         Control::Refuse(Code::Duplicate),
         Control::Heartbeat,
         Control::Addresses(vec![("c".into(), "c.example:7000".to_owned())]),
+        Control::Leave,
     ];
     let mut lines: Vec<_> = controls
         .iter()
@@ -218,7 +220,7 @@ fn messages_have_the_committed_bytes() {
         incarnation: 1 << 40,
         origin: "a".into(),
     };
-    let stamped = |data| Stamped { data, at: 70_000 };
+    let stamped = |data| TimestampedSnapshot { data, at: 70_000 };
     let round = || Round {
         reference: reference(),
         data: NodesData::new(vec![
