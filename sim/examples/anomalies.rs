@@ -215,14 +215,8 @@ fn spells_of(
             continue;
         };
         for oracle in ["convergence", "membership_containment"] {
-            let complaint = Violation {
-                oracle: oracle.to_owned(),
-                at_us: at.0,
-                node: scenario.cluster.nodes[*on as usize].to_string(),
-                detail: String::new(),
-                defect: String::new(),
-                cause: String::new(),
-            };
+            let node = scenario.cluster.nodes[*on as usize].as_str();
+            let complaint = Violation::new(oracle, *at, node, String::new());
             let named = classifier.name(&complaint).filter(|named| named.id == id);
             spells.extend(named.map(|named| Some(named.until_us? - named.from_us)));
         }

@@ -91,8 +91,7 @@ impl Simulation {
     }
 
     /// Runs to the end, to the first panic of a node's code, or until the budget is used up.
-    /// Says what came of it, and whether a node panicked.
-    pub(crate) fn run_to_end(&self, runtime: &Runtime, stepping: Stepping) -> (Finished, bool) {
+    pub(crate) fn run_to_end(&self, runtime: &Runtime, stepping: Stepping) -> Finished {
         while runtime.block_on(drive_on(self.clock, &mut &*self, stepping, self.end.0))
             == Pause::Appointment
         {}
@@ -112,7 +111,7 @@ impl Simulation {
         std::mem::take(&mut shared.watchers)
             .into_values()
             .for_each(|(_, waker)| waker.wake());
-        (finished, crashed)
+        finished
     }
 
     /// The instant of the run: the one that time stands still at, if this task was woken for it;

@@ -76,14 +76,7 @@ fn anomalies() -> Vec<Scenario> {
 
 /// A complaint about whatever is wrong at a node at an instant.
 fn complaint(oracle: &str, node: &str, at_us: u64) -> Violation {
-    Violation {
-        oracle: oracle.to_owned(),
-        at_us,
-        node: node.to_owned(),
-        detail: String::new(),
-        defect: String::new(),
-        cause: String::new(),
-    }
+    Violation::new(oracle, hublab_strategies::Time(at_us), node, String::new())
 }
 
 /// The anomaly that a file is named after.

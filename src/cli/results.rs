@@ -156,6 +156,8 @@ impl<'a> Results<'a> {
             violations_suppressed: 0,
             inconclusive: Vec::new(),
             timeline: Vec::new(),
+            ended_early: true,
+            clock_twin: None,
             replay: self.plan.replay(task),
         }
     }

@@ -201,7 +201,12 @@ impl Sink for Listener {
             | Payload::Fact(_)
             | Payload::Answered { .. }
             | Payload::Skipped { .. }
-            | Payload::Panicked(_) => {}
+            | Payload::Panicked(_)
+            | Payload::Connected { .. }
+            | Payload::Disconnected { .. }
+            | Payload::Queued { .. }
+            | Payload::Sizes(_)
+            | Payload::Injected { .. } => {}
         }
     }
 }

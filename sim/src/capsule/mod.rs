@@ -50,7 +50,7 @@ use crate::scenario::render::{Style, render};
 use crate::scenario::resolve::resolve;
 
 /// The version of the file format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A block ends at every so many events, with the digest so far.
 pub const CHECKPOINT: u64 = 1_024;

@@ -184,7 +184,12 @@ impl History {
             | Payload::Answered { .. }
             | Payload::Skipped { .. }
             | Payload::Mark(_)
-            | Payload::Panicked(_) => return,
+            | Payload::Panicked(_)
+            | Payload::Connected { .. }
+            | Payload::Disconnected { .. }
+            | Payload::Queued { .. }
+            | Payload::Sizes(_)
+            | Payload::Injected { .. } => return,
         };
         let had_entries = self.row.as_ref().is_some_and(|row| !row.is_empty());
         let effect = match &after {

@@ -14,7 +14,7 @@ use crate::network::PairIx;
 use crate::network::cut::Reach;
 use crate::network::silence::silence_us;
 use crate::stream::{self, Purpose};
-use crate::trace::event::{DropReason, EventId};
+use crate::trace::event::{DropReason, EventId, Payload};
 
 /// The news, on its way to one peer, that a node's connection closed.
 #[derive(Debug, Clone, Copy)]
@@ -104,12 +104,9 @@ impl Engine {
                 Immediate::PeerUp(peer, now_incarnations[1 - side]),
             ));
         }
-        self.set_connected(nodes, true);
-    }
-
-    fn set_connected(&mut self, nodes: [NodeIx; 2], connected: bool) {
-        self.network.set_connected(nodes, connected);
-        self.observers.pair_changed(self.now, nodes, connected);
+        self.network.set_connected(nodes, true);
+        let [node, peer] = nodes;
+        self.record(node, cause, Payload::Connected { peer });
     }
 
     /// Starts or ends the silence of a pair, whichever its cuts and pauses ask for.
@@ -175,7 +172,11 @@ impl Engine {
                 self.tell_down(nodes[side], nodes[1 - side], DownReason::Silent, 0);
             }
         }
-        self.set_connected(nodes, false);
+        if self.network.is_connected(nodes[0], nodes[1]) {
+            self.network.set_connected(nodes, false);
+            let [node, peer] = nodes;
+            self.record(node, 0, Payload::Disconnected { peer });
+        }
     }
 
     /// Drops what is on the way between two nodes that are no longer connected, and what waits
@@ -301,7 +302,7 @@ impl Engine {
                     },
                 );
             }
-            self.set_connected(nodes, false);
+            self.network.set_connected(nodes, false);
         }
     }
 

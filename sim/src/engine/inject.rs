@@ -8,7 +8,6 @@ use super::{Engine, Immediate};
 use crate::model::NodeIx;
 use crate::node::NodeInput;
 use crate::trace::event::{EventId, Payload, StopReason};
-use crate::watch::Scene;
 
 /// What a task may put into a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +22,21 @@ pub enum Injection {
     /// A child process ended, and the node is to replace it. A paused node hears of it when it
     /// goes on.
     ChildCrashed(Pid),
+}
+
+impl Injection {
+    /// Its name in the trace.
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Command(Command::PutRows(_)) => "rows",
+            Self::Command(Command::SetView(_)) => "view",
+            Self::Command(Command::Leave) => "leave",
+            Self::Command(_) => "command",
+            Self::Suspect(_) => "suspect",
+            Self::ChildExited(_) => "child_exited",
+            Self::ChildCrashed(_) => "child_crashed",
+        }
+    }
 }
 
 impl From<Command> for Injection {
@@ -84,8 +98,8 @@ impl Engine {
             return Err(InjectError::NotRunning(node.clone()));
         }
         self.advance(at);
-        self.observers.step_begins(self.now);
-        let cause = self.record(ix, 0, Payload::Mark("world.injected".into()));
+        let action = injection.action().into();
+        let cause = self.record(ix, 0, Payload::Injected { action });
         match injection {
             Injection::Command(command) => self.obey(ix, cause, command),
             Injection::Suspect(peer) => {
@@ -106,10 +120,8 @@ impl Engine {
 
     fn obey(&mut self, node: NodeIx, cause: EventId, command: Command) {
         match command {
-            Command::PutRows(_) => self.step(node, cause, 0, NodeInput::Command(command)),
-            Command::SetView(_) => {
-                self.observers.view_overwritten(node);
-                self.step(node, cause, 0, NodeInput::Command(command));
+            Command::PutRows(_) | Command::SetView(_) => {
+                self.step(node, cause, 0, NodeInput::Command(command))
             }
             Command::Leave => self.leave(node, cause),
             Command::StartChildren { .. }
@@ -128,10 +140,6 @@ impl Engine {
             state.waiting.push_back(Waiting::Input {
                 input: Immediate::Children(vec![event]),
                 cause,
-            });
-            self.observers.truth_settled(Scene {
-                nodes: &self.nodes,
-                network: &self.network,
             });
         } else {
             self.step(node, cause, 0, NodeInput::Children(vec![event]));

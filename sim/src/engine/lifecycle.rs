@@ -7,12 +7,11 @@ use hublab_strategies::{ChildId, Metadata, Pid, Time};
 
 use super::Engine;
 use super::flight::Place;
-use super::state::{Child, Waiting};
+use super::state::Waiting;
 use crate::model::NodeIx;
-use crate::node::NodeInput;
+use crate::node::{Child, NodeInput};
 use crate::stream::{self, Purpose, Stream};
 use crate::trace::event::{DropReason, EventId, Payload, StopReason};
-use crate::watch::Scene;
 
 impl Engine {
     /// Boots nodes at one instant: all of them run before the first announces itself. At time 0
@@ -50,8 +49,8 @@ impl Engine {
         state.stream = Stream::new(key);
         state.free_to_send = 0;
         state.free_to_serve = 0;
+        state.sizes = None;
         state.node = Some((self.factory)(&name, incarnation, &self.config));
-        self.observers.node_up(node);
         self.record(node, cause, Payload::Booted { name, incarnation })
     }
 
@@ -99,14 +98,8 @@ impl Engine {
             self.timers.abandon(slot);
         }
         for (child, Child { pid, .. }) in std::mem::take(&mut state.children) {
-            self.observers.child_stopped(self.now, node, &child, &pid);
             self.record(node, cause, Payload::ChildStopped { child, pid });
         }
-        self.observers.truth_settled(Scene {
-            nodes: &self.nodes,
-            network: &self.network,
-        });
-        self.observers.node_down(node);
         cause
     }
 
@@ -178,7 +171,6 @@ impl Engine {
             metadata: metadata.clone(),
             since: now,
         };
-        self.observers.child_started(now, node, child, &running);
         state.children.insert(child.clone(), running);
         self.record(
             node,
@@ -203,7 +195,6 @@ impl Engine {
         {
             state.children.remove(&child);
         }
-        self.observers.child_stopped(self.now, node, &child, pid);
         self.record(
             node,
             cause,

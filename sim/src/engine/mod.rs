@@ -35,10 +35,9 @@ use crate::model::{Cluster, NodeIx, Scenario};
 use crate::network::Network;
 use crate::node::effects::{Effect, Effects, Positions, Wishes};
 use crate::node::{Node, NodeInput};
-use crate::trace::event::{EventId, KindIx, Payload};
+use crate::trace::event::{EventId, KindIx, NodeSizes, Payload};
 use crate::trace::recorder::Recorder;
-use crate::watch::oracle::{NO_CRASH, Violation};
-use crate::watch::{Observers, Scene};
+use crate::watch::Observers;
 use crate::world::Timeline;
 
 use connect::Notice;
@@ -46,7 +45,7 @@ use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
-pub use state::{Child, NodeState};
+pub use state::NodeState;
 use state::{Timers, Waiting};
 
 /// The world of one run: its nodes, its network, its script, its past.
@@ -76,11 +75,18 @@ pub struct Engine {
     budget: u64,
     /// The step of a node that is under way, for the report of a panic.
     handling: Option<(NodeIx, EventId)>,
+    /// Nodes that have made a step since their sizes were last looked at.
+    active: Vec<NodeIx>,
+    /// When sizes are to be looked at: before anything that happens at this instant or later.
+    next_look: u64,
     /// Who has stopped, if anybody wants to know.
     stops: Option<Vec<Stop>>,
     /// Somebody has, since time last ran.
     has_stopped: bool,
 }
+
+/// A second of virtual time, in microseconds: how often the sizes of nodes are looked at.
+const SECOND: u64 = 1_000_000;
 
 /// An input that follows from something else in the same instant.
 pub(crate) enum Immediate {
@@ -150,6 +156,8 @@ impl Engine {
             observers,
             budget,
             handling: None,
+            active: Vec::new(),
+            next_look: SECOND,
             stops: None,
             has_stopped: false,
             cluster,
@@ -202,34 +210,35 @@ impl Engine {
     /// Shows the event recorded last to the observers.
     fn show_last(&mut self) {
         if let Some(event) = self.recorder.last() {
-            self.observers.event(
-                event,
-                Scene {
-                    nodes: &self.nodes,
-                    network: &self.network,
-                },
-            );
+            self.observers.event(event);
         }
     }
 
-    /// Moves time to `instant`; whoever looks at the end of instants looks now.
+    /// Moves time to `instant`.
     fn advance(&mut self, instant: Time) {
         if instant > self.now {
-            self.settle(instant);
+            if instant.0 >= self.next_look {
+                self.record_sizes();
+                self.next_look = (instant.0 / SECOND + 1).saturating_mul(SECOND);
+            }
             self.now = instant;
         }
     }
 
-    /// Shows the finished instant, and the quiet until `next`, to the observers.
-    fn settle(&mut self, next: Time) {
-        self.observers.settle(
-            self.now,
-            next,
-            Scene {
-                nodes: &self.nodes,
-                network: &self.network,
-            },
-        );
+    /// Records the sizes of nodes that have made a step in this second, where they changed.
+    fn record_sizes(&mut self) {
+        let mut active = std::mem::take(&mut self.active);
+        active.sort_unstable();
+        for ix in active.drain(..) {
+            let state = &mut self.nodes[ix as usize];
+            state.is_active = false;
+            let Some(node) = &state.node else { continue };
+            let sizes = NodeSizes::from(node.sizes());
+            if state.sizes.replace(sizes) != Some(sizes) {
+                self.record(ix, 0, Payload::Sizes(sizes));
+            }
+        }
+        self.active = active;
     }
 
     fn next_instant(&self) -> Option<Time> {
@@ -276,13 +285,6 @@ impl Engine {
                 self.handle_immediate(node, cause, input);
             }
         }
-        self.observers.step_done(
-            self.now,
-            Scene {
-                nodes: &self.nodes,
-                network: &self.network,
-            },
-        );
     }
 
     fn handle_immediate(&mut self, node: NodeIx, cause: EventId, input: Immediate) {
@@ -324,6 +326,9 @@ impl Engine {
         let Some(node) = state.node.as_mut() else {
             return;
         };
+        if !std::mem::replace(&mut state.is_active, true) {
+            self.active.push(ix);
+        }
         self.handling = Some((ix, cause));
         node.handle(
             input,
@@ -371,10 +376,6 @@ impl Engine {
         }
         wishes.recipients.clear();
         self.wishes = wishes;
-        self.observers.truth_settled(Scene {
-            nodes: &self.nodes,
-            network: &self.network,
-        });
         if !outcomes.is_empty() {
             self.immediate
                 .push_back((ix, cause, Immediate::Children(outcomes)));
@@ -383,14 +384,11 @@ impl Engine {
 
     fn emit(&mut self, ix: NodeIx, cause: EventId, event: HubEvent) {
         let payload = match event {
-            HubEvent::Row(change) => {
-                self.observers.row_changed(self.now, ix, &change);
-                Payload::Row {
-                    child: change.child,
-                    before: change.before,
-                    after: change.after,
-                }
-            }
+            HubEvent::Row(change) => Payload::Row {
+                child: change.child,
+                before: change.before,
+                after: change.after,
+            },
             HubEvent::View(view) => Payload::View(view),
             HubEvent::Fact(fact) => Payload::Fact(fact),
             HubEvent::Answer { node, results, .. } => Payload::Answered {
@@ -462,17 +460,10 @@ impl Engine {
             return false;
         };
         self.record(node, cause, Payload::Panicked(message.to_owned()));
-        if let Some(event) = self.recorder.last() {
-            let name = self.name(node);
-            let detail = format!("a step of {name} panicked: {message}");
-            let violation = Violation::new(NO_CRASH, self.now, name.as_str(), detail);
-            self.observers
-                .panicked(violation.with("panic", String::new()), event);
-        }
         true
     }
 
-    /// Ends the run: shows the last instant to the observers and checks the books.
+    /// Ends the run: the observers conclude, and the books are checked.
     ///
     /// # Panics
     /// If messages were lost from the books: a bug of the engine.
@@ -480,19 +471,11 @@ impl Engine {
         let end = self.end;
         let stopped_early = crashed || self.next_instant().is_some_and(|next| next <= end);
         if !stopped_early {
-            self.settle(Time(end.0 + 1));
+            self.record_sizes();
             self.now = end;
         }
         self.flights.audit(&self.ledger);
-        let outcome = self.observers.finish(
-            self.now,
-            stopped_early,
-            Scene {
-                nodes: &self.nodes,
-                network: &self.network,
-            },
-            &self.recorder,
-        );
+        let outcome = self.observers.finish(self.now, stopped_early);
         Finished {
             now: self.now,
             stopped_early,
@@ -511,7 +494,7 @@ pub struct Finished {
     pub stopped_early: bool,
     /// What the observers found.
     pub outcome: crate::watch::Outcome,
-    /// The books and the digest.
+    /// The number of events and the digest.
     pub recorder: Recorder,
 }
 

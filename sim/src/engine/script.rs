@@ -59,7 +59,6 @@ impl Engine {
         };
         let steps = Arc::clone(&self.script.steps);
         let action = &steps[number as usize].action;
-        self.observers.step_begins(self.now);
         let payload = Payload::Step {
             index: number,
             healing,
@@ -68,7 +67,6 @@ impl Engine {
         let cause = self.record(WORLD, 0, payload);
         if healing {
             if let Some(cut) = self.script.cuts.remove(&number) {
-                self.note_healing();
                 self.network.mend(cut);
                 self.after_mending();
             }
@@ -76,13 +74,6 @@ impl Engine {
             self.act(number, action, cause);
         }
         self.drain_immediate();
-    }
-
-    /// Tells the observers that cuts are about to be mended, if there are any.
-    fn note_healing(&mut self) {
-        if self.network.has_cuts() {
-            self.observers.healed(self.now);
-        }
     }
 
     fn act(&mut self, number: u32, action: &Action, cause: EventId) {
@@ -115,7 +106,6 @@ impl Engine {
                 self.script.cuts.insert(number, cut);
             }
             Action::Heal => {
-                self.note_healing();
                 self.network.mend_all();
                 self.network.restore_links();
                 self.keep_all_orders();
@@ -149,7 +139,6 @@ impl Engine {
             }
             Action::View { on, nodes } => {
                 let view = nodes.iter().map(|node| self.name(*node).clone()).collect();
-                self.observers.view_overwritten(*on);
                 self.step(*on, cause, 0, NodeInput::Command(Command::SetView(view)));
             }
         }

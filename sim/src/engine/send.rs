@@ -216,7 +216,19 @@ impl Engine {
             // goes on, and what is done meanwhile waits.
             let done = state.free_to_serve.max(due).saturating_add(service_time);
             state.free_to_serve = done;
-            self.flights.at(slot).seq = self.queue.push(done, Pending::Served(slot));
+            let seq = self.queue.push(done, Pending::Served(slot));
+            let flight = self.flights.at(slot);
+            flight.seq = seq;
+            let (cause, queued) = (
+                flight.sent,
+                Payload::Queued {
+                    from: flight.from,
+                    kind: flight.kind,
+                    number: flight.number.into(),
+                    until: Time(done),
+                },
+            );
+            self.record(to, cause, queued);
         } else if state.paused {
             state.waiting.push_back(Waiting::Message { slot, seq });
         } else {

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hublab_strategies::hub::Command;
-use hublab_strategies::{ChildId, Metadata, Pid, Time, TimerKey};
+use hublab_strategies::{ChildId, Pid, TimerKey};
 
 use super::Immediate;
 use crate::model::NodeIx;
-use crate::node::Node;
 use crate::node::clock::WallClock;
+use crate::node::{Child, Node};
 use crate::stream::Stream;
-use crate::trace::event::EventId;
+use crate::trace::event::{EventId, NodeSizes};
 
 /// A node of the file, running or not. What each message touches comes first, in one cache line.
 #[repr(C, align(64))]
@@ -39,17 +39,10 @@ pub struct NodeState {
     pub(crate) children: BTreeMap<ChildId, Child>,
     /// Which child has a pid.
     pub(crate) pids: BTreeMap<Pid, ChildId>,
-}
-
-/// A child that really runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Child {
-    /// Its pid.
-    pub pid: Pid,
-    /// Its metadata.
-    pub metadata: Metadata,
-    /// Since when.
-    pub since: Time,
+    /// Whether it has made a step since its sizes were last looked at.
+    pub(crate) is_active: bool,
+    /// Its sizes as they were recorded last.
+    pub(crate) sizes: Option<NodeSizes>,
 }
 
 /// Something that waits for a paused node to go on.
@@ -75,6 +68,8 @@ impl NodeState {
             free_to_serve: 0,
             children: BTreeMap::new(),
             pids: BTreeMap::new(),
+            is_active: false,
+            sizes: None,
         }
     }
 

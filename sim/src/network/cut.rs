@@ -25,6 +25,20 @@ impl NodeSet {
             .is_some_and(|word| word & (1 << (node % 64)) != 0)
     }
 
+    /// Takes a node in; `false` if it was in.
+    pub(crate) fn insert(&mut self, node: NodeIx) -> bool {
+        let is_new = !self.has(node);
+        self.set(node, true);
+        is_new
+    }
+
+    /// Takes a node out; `false` if it was not in.
+    pub(crate) fn remove(&mut self, node: NodeIx) -> bool {
+        let was_in = self.has(node);
+        self.set(node, false);
+        was_in
+    }
+
     /// Takes a node in, or leaves it out.
     pub(crate) fn set(&mut self, node: NodeIx, member: bool) {
         let word = &mut self.0[node as usize / 64];

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use hublab_strategies::hub::{ChildEvent, Command, Envelope, HubCore, Input, Sizes};
 use hublab_strategies::membership::Membership;
 use hublab_strategies::registry::Registry;
-use hublab_strategies::{Channel, DownReason, EventStrategy, Message, NodeId, TimerKey};
+use hublab_strategies::{
+    Channel, DownReason, EventStrategy, Message, Metadata, NodeId, Pid, Time, TimerKey,
+};
 
 use crate::node::effects::Effects;
 
@@ -52,6 +54,17 @@ impl Packet {
             payload: Box::new(message),
         })
     }
+}
+
+/// A child that really runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its pid.
+    pub pid: Pid,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// Since when.
+    pub since: Time,
 }
 
 /// One input of a node.

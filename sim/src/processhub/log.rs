@@ -175,7 +175,12 @@ impl<'a> Log<'a> {
             | Payload::Answered { .. }
             | Payload::Skipped { .. }
             | Payload::Mark(_)
-            | Payload::Panicked(_) => {}
+            | Payload::Panicked(_)
+            | Payload::Connected { .. }
+            | Payload::Disconnected { .. }
+            | Payload::Queued { .. }
+            | Payload::Sizes(_)
+            | Payload::Injected { .. } => {}
         }
     }
 

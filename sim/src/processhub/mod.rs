@@ -25,7 +25,7 @@ mod rounds;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hublab_strategies::{ChildId, NodeId};
+use hublab_strategies::{ChildId, NodeId, Time};
 
 use crate::campaign::signature::Signature;
 use crate::catalog::Catalog;
@@ -224,14 +224,8 @@ pub fn of_run(
 fn failure(report: &Report, signature: &Signature) -> Option<Violation> {
     let mut violations = report.violations.iter();
     let found = violations.find(|found| Signature::of(&report.strategy, found) == *signature);
-    let at_end = || Violation {
-        oracle: signature.oracle.clone(),
-        at_us: report.virtual_us,
-        node: String::new(),
-        detail: String::new(),
-        defect: String::new(),
-        cause: String::new(),
-    };
+    let end = Time(report.virtual_us);
+    let at_end = || Violation::new(&signature.oracle, end, "", String::new());
     let is_claim = Signature::all(report).contains(signature);
     found.cloned().or_else(|| is_claim.then(at_end))
 }

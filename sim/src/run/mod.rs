@@ -13,16 +13,16 @@ use madsim::task::{JoinHandle, spawn_local};
 
 use crate::catalog::Catalog;
 use crate::engine::{Engine, Finished};
-use crate::model::Scenario;
+use crate::model::{Claim, Scenario};
 use crate::run::report::{Messages, Report};
-use crate::run::twin::{Twin, judge_clock_independence, twin};
+use crate::run::twin::{judge_clock_independence, twin};
 use crate::scenario::resolve::resolve;
 use crate::simulation::Simulation;
-use crate::trace::Event;
 use crate::trace::recorder::{Recorder, Sink};
-use crate::watch::Observers;
-use crate::watch::judge::{Judgement, Verdict};
-use crate::watch::oracle::Oracle;
+use crate::watch::findings::ClockTwin;
+use crate::watch::judge::{Verdict, applying};
+use crate::watch::oracle::{NO_CRASH, Oracle};
+use crate::watch::{Observers, Outcome};
 use crate::world::{Stepping, with_runtime};
 
 /// The events after which a run is ended as `inconclusive`, unless asked otherwise.
@@ -80,11 +80,10 @@ pub enum RunError {
 
 /// A finished run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Run {
     /// What it came to.
     pub report: Report,
-    /// Its last 1,000 events.
-    pub last_events: Vec<Event>,
 }
 
 /// Runs a scenario with a strategy of the catalog and a seed.
@@ -198,19 +197,19 @@ where
     } = options;
     let observers = Observers::new(&resolved, entry, oracles);
     let has_job = job.is_some();
-    let (finished, crashed, value) = with_runtime(seed, |runtime| {
+    let (finished, value) = with_runtime(seed, |runtime| {
         let simulation = runtime.block_on(async {
             let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
             Simulation::start(engine, job.is_some())
         });
         let job = job.map(|job| Job::begin(runtime, job(simulation.clone())));
-        let (finished, crashed) = simulation.run_to_end(runtime, stepping);
-        (finished, crashed, job.and_then(|job| job.end(runtime)))
+        let finished = simulation.run_to_end(runtime, stepping);
+        (finished, job.and_then(|job| job.end(runtime)))
     });
     let mut finished = finished;
     if finished.outcome.findings.clocks_are_suspect() {
         let twin = if has_job {
-            Twin::Open("a run with a job beside it cannot be made again".to_owned())
+            ClockTwin::Open("a run with a job beside it cannot be made again".to_owned())
         } else {
             let options = Options {
                 stepping,
@@ -222,10 +221,7 @@ where
         judge_clock_independence(&mut finished.outcome, twin, &resolved, strategy);
     }
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok((
-        make(&resolved, strategy, seed, finished, crashed, wall_us),
-        value,
-    ))
+    Ok((make(&resolved, strategy, seed, finished, wall_us), value))
 }
 
 /// A task beside a run, and what it comes to.
@@ -266,7 +262,6 @@ pub(crate) fn make(
     strategy: &str,
     seed: u64,
     finished: Finished,
-    crashed: bool,
     wall_us: u64,
 ) -> Run {
     let Finished {
@@ -275,49 +270,48 @@ pub(crate) fn make(
         outcome,
         recorder,
     } = finished;
-    let mut expectations = outcome.judgements;
-    if stopped_early {
-        for judgement in &mut expectations {
-            judgement.verdict = Verdict::Inconclusive;
-            judgement.detail = format!("the run was ended at {now}, before its time");
-        }
-    }
     let report = Report {
         schema: report::SCHEMA,
         scenario: scenario.name.clone(),
         strategy: strategy.to_owned(),
         seed,
-        verdict: verdict(&expectations, crashed, stopped_early),
+        verdict: verdict(&outcome, stopped_early, scenario, strategy),
         digest: Some(recorder.digest().to_hex().to_string()),
-        events: recorder.events(),
+        events: outcome.counts.events(),
         virtual_us: now.0,
         wall_us,
-        messages: Messages::new(recorder.counts()),
+        messages: Messages::new(outcome.counts.kinds()),
         converged_us: outcome.converged_since.map(|at| at.0),
         rows: outcome.rows,
-        expectations,
+        expectations: outcome.judgements,
         violations: outcome.findings.violations,
         violations_suppressed: outcome.findings.suppressed,
         inconclusive: outcome.findings.inconclusive,
         timeline: outcome.timeline,
         replay: String::new(),
+        ended_early: stopped_early,
+        clock_twin: outcome.clock_twin,
     };
-    Run {
-        report,
-        last_events: recorder.into_last_events(),
-    }
+    Run { report }
 }
 
-fn verdict(judgements: &[Judgement], crashed: bool, stopped_early: bool) -> Verdict {
-    if crashed {
-        Verdict::Fail
+/// The verdict of a run as a whole: the worst of its expectations. A panic that none of them
+/// documents is a failure, and a run that was ended by its budget passes in no case.
+fn verdict(outcome: &Outcome, stopped_early: bool, scenario: &Scenario, strategy: &str) -> Verdict {
+    let judgements = outcome.judgements.iter();
+    let worst = judgements.map(|judgement| judgement.verdict).max();
+    let worst = worst.unwrap_or(Verdict::Pass);
+    if outcome.has_panicked {
+        let documents = |claim: &Claim| matches!(claim, Claim::Violates(name) if name == NO_CRASH);
+        let mut claims = applying(scenario, strategy).map(|expectation| &expectation.claim);
+        if claims.any(documents) {
+            worst
+        } else {
+            Verdict::Fail
+        }
     } else if stopped_early {
-        Verdict::Inconclusive
+        worst.max(Verdict::Inconclusive)
     } else {
-        judgements
-            .iter()
-            .map(|judgement| judgement.verdict)
-            .max()
-            .unwrap_or(Verdict::Pass)
+        worst
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::trace::recorder::MessageCounts;
-use crate::watch::findings::Inconclusive;
+use crate::trace::counts::MessageCounts;
+use crate::watch::findings::{ClockTwin, Inconclusive};
 use crate::watch::judge::{Judgement, Verdict};
 use crate::watch::oracle::Violation;
 use crate::watch::timeline::Segment;
@@ -53,6 +53,12 @@ pub struct Report {
     pub timeline: Vec<Segment>,
     /// The command that repeats the run.
     pub replay: String,
+    /// Whether the run was ended before its time: by its event budget, or by a panic of a node.
+    #[serde(default)]
+    pub ended_early: bool,
+    /// What the run without clock steps says of this one, if `clock_independence` asked for it.
+    #[serde(default)]
+    pub clock_twin: Option<ClockTwin>,
 }
 
 /// The messages of a run.
@@ -105,7 +111,7 @@ impl From<&MessageCounts> for KindCounts {
 }
 
 impl Messages {
-    pub(crate) fn new<'a>(counts: impl Iterator<Item = (&'static str, &'a MessageCounts)>) -> Self {
+    pub(crate) fn new<'a>(counts: impl Iterator<Item = (&'a str, &'a MessageCounts)>) -> Self {
         let mut total = MessageCounts::default();
         let mut by_kind = BTreeMap::new();
         for (kind, counts) in counts {

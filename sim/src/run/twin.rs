@@ -3,19 +3,9 @@
 use crate::catalog::Catalog;
 use crate::model::{Action, Claim, ClockChange, Expectation, Scenario};
 use crate::run::{Options, RunError, run};
+use crate::watch::findings::ClockTwin;
 use crate::watch::oracle::{CLOCK_INDEPENDENCE, CONVERGENCE, Violation};
 use crate::watch::{Outcome, judge};
-
-/// What the other run says of one that does not converge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Twin {
-    /// It converges: the clocks are to blame.
-    Converges,
-    /// It does not, either.
-    Differs,
-    /// It cannot be judged, for this reason.
-    Open(String),
-}
 
 /// Runs a resolved scenario with the same seed, and clock steps that change nothing.
 pub(crate) fn twin(
@@ -23,7 +13,7 @@ pub(crate) fn twin(
     strategy: &str,
     catalog: &Catalog,
     options: Options,
-) -> Result<Twin, RunError> {
+) -> Result<ClockTwin, RunError> {
     let mut scenario = resolved.clone();
     for step in &mut scenario.steps {
         // A step that does nothing, in place of none: what is counted by steps stays as it is.
@@ -39,25 +29,26 @@ pub(crate) fn twin(
     let report = run(&scenario, strategy, scenario.run.seed, catalog, options)?.report;
     let is_broken = |violation: &Violation| violation.oracle == CONVERGENCE;
     if report.violations.iter().any(is_broken) {
-        return Ok(Twin::Differs);
+        return Ok(ClockTwin::Differs);
     }
     let open = report.inconclusive.into_iter().next();
-    Ok(open.map_or(Twin::Converges, |open| {
-        Twin::Open(format!("the run without clock steps: {}", open.reason))
+    Ok(open.map_or(ClockTwin::Converges, |open| {
+        ClockTwin::Open(format!("the run without clock steps: {}", open.reason))
     }))
 }
 
 /// Judges `clock_independence` anew with the verdict of the run without clock steps.
 pub(crate) fn judge_clock_independence(
     outcome: &mut Outcome,
-    twin: Twin,
+    twin: ClockTwin,
     resolved: &Scenario,
     strategy: &str,
 ) {
+    outcome.clock_twin = Some(twin.clone());
     let reason = match twin {
-        Twin::Converges => return,
-        Twin::Differs => None,
-        Twin::Open(reason) => Some(reason),
+        ClockTwin::Converges => return,
+        ClockTwin::Differs => None,
+        ClockTwin::Open(reason) => Some(reason),
     };
     outcome.findings.clear_clocks(reason);
     let applying = judge::applying(resolved, strategy);
@@ -72,6 +63,6 @@ pub(crate) fn judge_clock_independence(
             | Claim::Entry { .. }
             | Claim::Metric { .. } => continue,
         };
-        (judgement.verdict, judgement.detail) = verdict;
+        judgement.replace(verdict);
     }
 }

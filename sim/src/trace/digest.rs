@@ -5,9 +5,9 @@
 //! is told as a difference: an instant from that of the event before, a cause from the event's own
 //! number, which itself is its place. Any change is SEED-BREAKING.
 
-use hublab_strategies::{Change, DownReason, Fact, Metadata, Row, TimerKey};
+use hublab_strategies::{Change, ChildSpec, DownReason, Fact, Metadata, Row, TimerKey};
 
-use super::event::{DropReason, Event, Payload, StopReason};
+use super::event::{DropReason, Event, NodeSizes, Payload, StopReason};
 
 /// Bytes collected before they are hashed: long runs use BLAKE3's wide instructions.
 const CHUNK: usize = 64 * 1024;
@@ -259,6 +259,41 @@ impl Encoder<'_> {
                 self.byte(21);
                 self.text(message);
             }
+            Payload::Connected { peer } => {
+                self.byte(22);
+                self.u32(*peer);
+            }
+            Payload::Disconnected { peer } => {
+                self.byte(23);
+                self.u32(*peer);
+            }
+            Payload::Queued {
+                from,
+                kind,
+                number,
+                until,
+            } => {
+                self.byte(24);
+                self.u32(*from);
+                self.byte(*kind);
+                self.u64(*number);
+                self.u64(until.0.wrapping_sub(at));
+            }
+            Payload::Sizes(NodeSizes {
+                rows,
+                tombstones,
+                refs,
+                queue,
+            }) => {
+                self.byte(25);
+                for size in [rows, tombstones, refs, queue] {
+                    self.u64(*size);
+                }
+            }
+            Payload::Injected { action } => {
+                self.byte(26);
+                self.text(action);
+            }
         }
     }
 
@@ -290,13 +325,17 @@ impl Encoder<'_> {
         }
     }
 
-    fn row(&mut self, row: &Row) {
-        self.text(row.spec.kind());
-        self.u64(row.spec.args().len() as u64);
-        for (key, value) in row.spec.args() {
+    fn spec(&mut self, spec: &ChildSpec) {
+        self.text(spec.kind());
+        self.u64(spec.args().len() as u64);
+        for (key, value) in spec.args() {
             self.text(key);
             self.text(value);
         }
+    }
+
+    fn row(&mut self, row: &Row) {
+        self.spec(&row.spec);
         self.u64(row.entries.len() as u64);
         for entry in &row.entries {
             self.text(entry.node.as_str());
@@ -335,7 +374,7 @@ impl Encoder<'_> {
                 metadata,
             } => {
                 self.byte(0);
-                self.text(spec.kind());
+                self.spec(spec);
                 self.text(pid.as_str());
                 self.metadata(metadata);
             }

@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 
+use hublab_strategies::hub::Sizes;
 use hublab_strategies::{ChildId, DownReason, Fact, Metadata, NodeId, Pid, Row, Time, TimerKey};
 use serde::{Deserialize, Serialize};
 
 use crate::model::NodeIx;
 
 /// The version of the event schema. A change is SEED-BREAKING.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The number of an event, counting from 1; 0 means "no event".
 pub type EventId = u64;
@@ -180,6 +181,100 @@ pub enum Payload {
     Mark(Cow<'static, str>),
     /// The node's code panicked.
     Panicked(String),
+    /// The node and another are connected now, as the network has it; the nodes themselves learn of
+    /// it by [`Payload::PeerUp`].
+    Connected {
+        /// The other end.
+        peer: NodeIx,
+    },
+    /// The connection of the node and another ended while both run; the nodes themselves learn of
+    /// it by [`Payload::PeerDown`]. A node that stops is connected to none: no event says so.
+    Disconnected {
+        /// The other end.
+        peer: NodeIx,
+    },
+    /// A message reached the node, which is busy with those before it.
+    Queued {
+        /// From whom.
+        from: NodeIx,
+        /// What kind.
+        kind: KindIx,
+        /// The number of the message.
+        number: u64,
+        /// When the node will have handled it.
+        until: Time,
+    },
+    /// How much the node holds, if that has changed: recorded once per virtual second, as of the
+    /// last instant of that second at which anything happened.
+    Sizes(NodeSizes),
+    /// Another task of the world put something into the node.
+    Injected {
+        /// What: `command`, `rows`, `view`, `leave`, `suspect`, `child_exited` or `child_crashed`.
+        action: Cow<'static, str>,
+    },
+}
+
+/// How much a node holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NodeSizes {
+    /// Rows of the registry, those without entries included.
+    pub rows: u64,
+    /// Rows without entries.
+    pub tombstones: u64,
+    /// References that the strategy remembers.
+    pub refs: u64,
+    /// Starts without an outcome, and joins and downs without a decision.
+    pub queue: u64,
+}
+
+impl From<Sizes> for NodeSizes {
+    fn from(sizes: Sizes) -> Self {
+        Self {
+            rows: sizes.rows as u64,
+            tombstones: sizes.tombstones as u64,
+            refs: sizes.refs as u64,
+            queue: sizes.queue as u64,
+        }
+    }
+}
+
+impl Payload {
+    /// Whether this is an input with which a step of a node, or of the script, begins. The step is
+    /// over, with all that follows from it, when the next one begins or time moves. That a peer is
+    /// up, or was replaced, may be learned in the middle of a step, and begins none.
+    #[must_use]
+    pub fn begins_step(&self) -> bool {
+        match self {
+            Self::Step { .. }
+            | Self::Booted { .. }
+            | Self::Delivered { .. }
+            | Self::Timer(_)
+            | Self::Injected { .. } => true,
+            Self::PeerDown { reason, .. } => *reason != DownReason::Restarted,
+            Self::Kind { .. }
+            | Self::Stopped(_)
+            | Self::Paused
+            | Self::Resumed
+            | Self::PeerUp { .. }
+            | Self::Sent { .. }
+            | Self::Duplicated { .. }
+            | Self::Dropped { .. }
+            | Self::Row { .. }
+            | Self::View(_)
+            | Self::ChildStarted { .. }
+            | Self::ChildStopped { .. }
+            | Self::Fact(_)
+            | Self::Answered { .. }
+            | Self::Skipped { .. }
+            | Self::Mark(_)
+            | Self::Panicked(_)
+            | Self::Connected { .. }
+            | Self::Disconnected { .. }
+            | Self::Queued { .. }
+            | Self::Sizes(_) => false,
+        }
+    }
 }
 
 /// Why a node stopped.

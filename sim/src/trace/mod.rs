@@ -4,14 +4,17 @@
 //! | --- | --- |
 //! | [`event`] | what an event is |
 //! | [`recorder`] | numbering events and handing them on, as they happen |
+//! | [`counts`] | messages by kind |
 //! | [`digest`] | the hash over all events |
 //! | [`text`] | events as lines, as JSON, and which of them to show |
 
+pub mod counts;
 pub mod digest;
 pub mod event;
 pub mod recorder;
 pub mod text;
 
+pub use counts::{Counts, MessageCounts};
 pub use event::{Event, EventId, Payload};
-pub use recorder::{MessageCounts, Sink};
+pub use recorder::Sink;
 pub use text::{Filter, Names};

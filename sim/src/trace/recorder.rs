@@ -1,7 +1,5 @@
-//! The recorder: numbers events and hands each to the digest, the books, the last-events ring,
-//! and whatever else listens. Nothing keeps the trace.
-
-use std::collections::VecDeque;
+//! The recorder: numbers events and hands each to the digest and whatever else listens. Nothing
+//! keeps the trace.
 
 use hublab_strategies::Time;
 
@@ -9,44 +7,10 @@ use super::digest::Digester;
 use super::event::{Event, EventId, KindIx, Payload};
 use crate::model::NodeIx;
 
-/// How many of the last events a run remembers.
-pub const RING: usize = 1_000;
-
 /// Listens to a trace.
 pub trait Sink: Send {
     /// The next event.
     fn event(&mut self, event: &Event);
-}
-
-/// The messages of one kind, or of all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MessageCounts {
-    /// Sent, once per recipient.
-    pub sent: u64,
-    /// Handled by their receiver, copies too.
-    pub delivered: u64,
-    /// Lost.
-    pub dropped: u64,
-    /// Copies that the network made.
-    pub duplicated: u64,
-    /// Bytes sent.
-    pub bytes: u64,
-}
-
-impl MessageCounts {
-    /// Still on the way.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        self.sent + self.duplicated - self.delivered - self.dropped
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.delivered += other.delivered;
-        self.dropped += other.dropped;
-        self.duplicated += other.duplicated;
-        self.bytes += other.bytes;
-    }
 }
 
 /// Numbers the events of one run and passes them on.
@@ -54,8 +18,7 @@ pub struct Recorder {
     next: EventId,
     digest: Digester,
     kinds: Vec<&'static str>,
-    counts: Vec<MessageCounts>,
-    ring: VecDeque<Event>,
+    last: Option<Event>,
     sinks: Vec<Box<dyn Sink>>,
 }
 
@@ -65,8 +28,7 @@ impl Recorder {
             next: 1,
             digest: Digester::default(),
             kinds: Vec::new(),
-            counts: Vec::new(),
-            ring: VecDeque::with_capacity(RING),
+            last: None,
             sinks,
         }
     }
@@ -89,46 +51,11 @@ impl Recorder {
             payload,
         };
         self.digest.event(&event);
-        self.count(&event.payload);
         for sink in &mut self.sinks {
             sink.event(&event);
         }
-        if self.ring.len() == RING {
-            self.ring.pop_front();
-        }
-        self.ring.push_back(event);
+        self.last = Some(event);
         id
-    }
-
-    fn count(&mut self, payload: &Payload) {
-        match payload {
-            Payload::Sent { kind, bytes, .. } => {
-                let counts = &mut self.counts[usize::from(*kind)];
-                counts.sent += 1;
-                counts.bytes += bytes;
-            }
-            Payload::Duplicated { kind, .. } => self.counts[usize::from(*kind)].duplicated += 1,
-            Payload::Delivered { kind, .. } => self.counts[usize::from(*kind)].delivered += 1,
-            Payload::Dropped { kind, .. } => self.counts[usize::from(*kind)].dropped += 1,
-            Payload::Step { .. }
-            | Payload::Kind { .. }
-            | Payload::Booted { .. }
-            | Payload::Stopped(_)
-            | Payload::Paused
-            | Payload::Resumed
-            | Payload::PeerUp { .. }
-            | Payload::PeerDown { .. }
-            | Payload::Timer(_)
-            | Payload::Row { .. }
-            | Payload::View(_)
-            | Payload::ChildStarted { .. }
-            | Payload::ChildStopped { .. }
-            | Payload::Fact(_)
-            | Payload::Answered { .. }
-            | Payload::Skipped { .. }
-            | Payload::Mark(_)
-            | Payload::Panicked(_) => {}
-        }
     }
 
     /// The number of a kind of message; its first use is an event.
@@ -144,7 +71,6 @@ impl Recorder {
         let kind = KindIx::try_from(ix).expect("a strategy has at most 256 kinds of messages");
         if known.is_none() {
             self.kinds.push(name);
-            self.counts.push(MessageCounts::default());
             let payload = Payload::Kind {
                 kind,
                 name: name.to_owned(),
@@ -157,12 +83,7 @@ impl Recorder {
     /// The event recorded last.
     #[must_use]
     pub fn last(&self) -> Option<&Event> {
-        self.ring.back()
-    }
-
-    /// The counts of every kind that was used, in the order of first use.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, &MessageCounts)> {
-        self.kinds.iter().copied().zip(&self.counts)
+        self.last.as_ref()
     }
 
     /// How many events there were.
@@ -175,12 +96,6 @@ impl Recorder {
     #[must_use]
     pub fn digest(&self) -> blake3::Hash {
         self.digest.current()
-    }
-
-    /// The last events, the oldest first.
-    #[must_use]
-    pub fn into_last_events(self) -> Vec<Event> {
-        self.ring.into()
     }
 }
 

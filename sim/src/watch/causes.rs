@@ -8,6 +8,9 @@ use hublab_strategies::TimerKey;
 use crate::model::NodeIx;
 use crate::trace::event::{Event, EventId, KindIx, Payload};
 
+/// The action that overwrites a cluster view.
+const VIEW: &str = "view";
+
 /// The kind of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Cause {
@@ -29,7 +32,19 @@ pub enum Cause {
     /// A step of the script: the position of its name in [`Causes`].
     Step(u8),
     /// Another task of the world.
-    Injected,
+    Injected {
+        /// Whether it overwrites the node's cluster view.
+        sets_view: bool,
+    },
+}
+
+/// The event that changed something, and the kind of input that it came of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// The event; 0 if it is not known.
+    pub event: EventId,
+    /// The kind of the input.
+    pub cause: Cause,
 }
 
 /// The inputs under way.
@@ -53,6 +68,10 @@ impl Causes {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a fold looks at the events that concern it"
+    )]
     pub(crate) fn event(&mut self, event: &Event) {
         let cause = match &event.payload {
             Payload::Kind { kind, name } => {
@@ -69,21 +88,10 @@ impl Causes {
             Payload::PeerDown { .. } => Cause::PeerDown,
             Payload::Booted { .. } => Cause::Boot,
             Payload::Stopped(_) => Cause::Stop,
-            Payload::Mark(mark) if event.cause == 0 && mark == "world.injected" => Cause::Injected,
-            Payload::Mark(_)
-            | Payload::Paused
-            | Payload::Resumed
-            | Payload::Sent { .. }
-            | Payload::Duplicated { .. }
-            | Payload::Dropped { .. }
-            | Payload::Row { .. }
-            | Payload::View(_)
-            | Payload::ChildStarted { .. }
-            | Payload::ChildStopped { .. }
-            | Payload::Fact(_)
-            | Payload::Answered { .. }
-            | Payload::Skipped { .. }
-            | Payload::Panicked(_) => return,
+            Payload::Injected { action } => Cause::Injected {
+                sets_view: action == VIEW,
+            },
+            _ => return,
         };
         if let Some(last) = self.last.get_mut(event.node as usize) {
             *last = (event.id, cause);
@@ -100,15 +108,34 @@ impl Causes {
         Cause::Step(u8::try_from(at).unwrap_or(u8::MAX))
     }
 
-    /// What made an event happen.
+    /// The event itself, and the kind of input that it came of.
     #[must_use]
-    pub fn of(&self, event: &Event) -> Cause {
+    pub fn of(&self, event: &Event) -> Origin {
+        let cause = self.input_of(event);
+        let event = event.id;
+        Origin { event, cause }
+    }
+
+    fn input_of(&self, event: &Event) -> Cause {
         match self.last.get(event.node as usize) {
             Some((id, cause)) if *id == event.cause => *cause,
             _ => self
                 .steps
                 .binary_search_by_key(&event.cause, |(id, _)| *id)
                 .map_or(Cause::Unknown, |at| self.steps[at].1),
+        }
+    }
+
+    /// Whether a cluster view changed because a `view` step, or an injection, overwrote it.
+    #[must_use]
+    pub fn is_overwritten(&self, origin: Origin) -> bool {
+        if let Cause::Injected { sets_view } = origin.cause {
+            sets_view
+        } else if let Cause::Step(at) = origin.cause {
+            let action = self.actions.get(usize::from(at));
+            action.is_some_and(|action| action == VIEW)
+        } else {
+            false
         }
     }
 
@@ -134,7 +161,7 @@ impl Causes {
                 .actions
                 .get(usize::from(at))
                 .map_or(String::new(), |action| format!("step {action}")),
-            Cause::Injected => "injected".to_owned(),
+            Cause::Injected { .. } => "injected".to_owned(),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! [`Changed`]: a change of a row, taken apart once for all oracles.
+//! [`Changed`]: a change of a row, taken apart once for all who look at it.
 
 use hublab_strategies::{ChildId, Entry, Row, Time};
 use smallvec::SmallVec;
 
-use super::causes::Cause;
-use super::history::Life;
-use super::{Facts, World};
+use super::causes::Origin;
+use super::facts::Facts;
+use super::history::{History, Life};
 use crate::model::NodeIx;
 
 /// An entry that came or went.
@@ -15,9 +15,12 @@ pub struct Delta<'a> {
     pub entry: &'a Entry,
     /// The position of its node; `None` if the file has no such node.
     pub owner: Option<NodeIx>,
-    /// The process of its pid, if that node ever ran it, for this child.
+    /// The process of its pid, if that node ever ran it, for this child. Known to oracles only.
     pub life: Option<&'a Life>,
 }
+
+/// Entries of a change.
+pub type Deltas<'a> = SmallVec<[Delta<'a>; 2]>;
 
 /// A change of a row.
 #[derive(Debug)]
@@ -33,11 +36,13 @@ pub struct Changed<'a> {
     /// The row after; `None` if it is gone.
     pub after: Option<&'a Row>,
     /// Entries (node and pid) that are in the row before and not after.
-    pub gone: SmallVec<[Delta<'a>; 2]>,
+    pub gone: Deltas<'a>,
     /// Entries that are in the row after and not before.
-    pub come: SmallVec<[Delta<'a>; 2]>,
-    /// What made it happen.
-    pub cause: Cause,
+    pub come: Deltas<'a>,
+    /// Entries that are in both, if the metadata differ.
+    pub restated: Deltas<'a>,
+    /// The event, and what made it happen.
+    pub origin: Origin,
     /// Whether the child is named in raw requests or `rows`: outside every oracle that compares
     /// with the truth.
     pub is_raw: bool,
@@ -48,51 +53,113 @@ impl<'a> Changed<'a> {
     #[must_use]
     pub fn has_new_metadata(&self) -> bool {
         match (self.before, self.after) {
-            (Some(before), Some(after)) => {
-                before.metadata != after.metadata || before.entry_metadata != after.entry_metadata
-            }
+            (Some(before), Some(after)) => has_new_metadata(before, after),
             (None, Some(_)) => true,
             (_, None) => false,
         }
     }
 
     /// The owners of entries that came, went, or have other metadata now.
-    pub(crate) fn touched<'f>(
-        &'f self,
-        facts: &'f Facts,
-    ) -> impl Iterator<Item = NodeIx> + use<'f, 'a> {
-        let moved = self.gone.iter().chain(&self.come);
-        let changed = self.before.is_some() && self.has_new_metadata();
-        let kept = self.after.filter(|_| changed);
-        let kept = kept.into_iter().flat_map(|row| &row.entries);
-        moved
-            .filter_map(|delta| delta.owner)
-            .chain(kept.filter_map(|entry| facts.position(&entry.node)))
+    pub(crate) fn touched(&self) -> impl Iterator<Item = NodeIx> + use<'_, 'a> {
+        let moved = self.gone.iter().chain(&self.come).chain(&self.restated);
+        moved.filter_map(|delta| delta.owner)
     }
 
-    /// Takes a change apart.
+    /// Takes a change apart. Without a `history`, no [`Delta`] has a life.
     pub(crate) fn new(
-        (at, node, cause): (Time, NodeIx, Cause),
+        (at, node, origin): (Time, NodeIx, Origin),
         child: &'a ChildId,
         before: Option<&'a Row>,
         after: Option<&'a Row>,
-        world: &World<'a>,
+        facts: &'a Facts,
+        history: Option<&'a History>,
     ) -> Self {
         let entries = |row: Option<&'a Row>| row.map_or(&[][..], |row| &row.entries);
-        let (old, new) = trimmed(entries(before), entries(after));
-        let delta = |entry: &'a Entry| world.delta(child, entry);
+        let (gone, come) = difference(entries(before), entries(after));
+        let delta = |entry: &'a Entry| {
+            let owner = facts.position(&entry.node);
+            let life = || {
+                let (owner, pid) = owner.zip(entry.pid.as_ref())?;
+                let life = history?.life(owner, pid)?;
+                (life.child == *child).then_some(life)
+            };
+            Delta {
+                entry,
+                owner,
+                life: life(),
+            }
+        };
+        let restated = match (before, after) {
+            (Some(before), Some(after)) if has_new_metadata(before, after) => {
+                let is_restated = |entry: &&Entry| {
+                    let node = &entry.node;
+                    before.metadata_on(node) != after.metadata_on(node) && !come.contains(entry)
+                };
+                after
+                    .entries
+                    .iter()
+                    .filter(is_restated)
+                    .map(delta)
+                    .collect()
+            }
+            (_, _) => Deltas::new(),
+        };
         Self {
             at,
             node,
             child,
             before,
             after,
-            gone: missing(old, new).map(delta).collect(),
-            come: missing(new, old).map(delta).collect(),
-            cause,
-            is_raw: world.facts().is_raw(child),
+            gone: gone.into_iter().map(delta).collect(),
+            come: come.into_iter().map(delta).collect(),
+            restated,
+            origin,
+            is_raw: facts.is_raw(child),
         }
     }
+}
+
+fn has_new_metadata(before: &Row, after: &Row) -> bool {
+    before.metadata != after.metadata || before.entry_metadata != after.entry_metadata
+}
+
+type Entries<'a> = SmallVec<[&'a Entry; 2]>;
+
+/// Up to this many pairs of entries are compared one by one; beyond, the lists are sorted.
+const PAIRS_MAX: usize = 256;
+
+/// What only one of two lists has: of the old one, and of the new one. What occurs more than once
+/// is told by how often.
+fn difference<'a>(old: &'a [Entry], new: &'a [Entry]) -> (Entries<'a>, Entries<'a>) {
+    let (old, new) = trimmed(old, new);
+    let (mut gone, mut come) = (Entries::new(), Entries::new());
+    if old.len().saturating_mul(new.len()) <= PAIRS_MAX {
+        come.extend(new);
+        for entry in old {
+            match come.iter().position(|other| *other == entry) {
+                Some(at) => drop(come.remove(at)),
+                None => gone.push(entry),
+            }
+        }
+        return (gone, come);
+    }
+    let sorted = |list: &'a [Entry]| {
+        let mut sorted: Vec<&Entry> = list.iter().collect();
+        sorted.sort_unstable();
+        sorted.into_iter().peekable()
+    };
+    let (mut old, mut new) = (sorted(old), sorted(new));
+    loop {
+        match (old.peek(), new.peek()) {
+            (Some(a), Some(b)) if a == b => drop((old.next(), new.next())),
+            (Some(a), Some(b)) if a < b => gone.extend(old.next()),
+            (Some(_), Some(_)) => come.extend(new.next()),
+            (_, _) => break,
+        }
+    }
+    gone.extend(old);
+    come.extend(new);
+    (gone, come)
 }
 
 /// Two lists without what they have in common at both ends: most changes are at one.
@@ -102,11 +169,6 @@ fn trimmed<'a>(old: &'a [Entry], new: &'a [Entry]) -> (&'a [Entry], &'a [Entry])
     let ends = old.iter().rev().zip(new.iter().rev());
     let tail = ends.take_while(|(a, b)| a == b).count();
     (&old[..old.len() - tail], &new[..new.len() - tail])
-}
-
-/// What one list has and the other has not.
-fn missing<'a>(list: &'a [Entry], other: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
-    list.iter().filter(move |entry| !other.contains(entry))
 }
 
 #[cfg(test)]
@@ -122,11 +184,10 @@ mod tests {
         text.split_whitespace().map(entry).collect()
     }
 
-    fn diff(old: &str, new: &str) -> (Vec<Entry>, Vec<Entry>) {
-        let (old, new) = (entries(old), entries(new));
-        let (a, b) = trimmed(&old, &new);
-        let gone = missing(a, b).cloned().collect();
-        (gone, missing(b, a).cloned().collect())
+    fn diff(old: &[Entry], new: &[Entry]) -> (Vec<Entry>, Vec<Entry>) {
+        let (gone, come) = difference(old, new);
+        let owned = |list: Entries<'_>| list.into_iter().cloned().collect();
+        (owned(gone), owned(come))
     }
 
     #[test]
@@ -137,13 +198,27 @@ mod tests {
             ("a1 b1 c1", "c1 a1 b1", "", ""),
             ("a1 b1 c1", "b2 a1 c1", "b1", "b2"),
             ("a1", "a1 a1", "", "a1"),
+            ("a1 a1 b1", "b1 a1", "a1", ""),
             ("a1 b1", "", "a1 b1", ""),
         ] {
             assert_eq!(
-                diff(old, new),
+                diff(&entries(old), &entries(new)),
                 (entries(gone), entries(come)),
                 "{old} -> {new}"
             );
         }
+    }
+
+    #[test]
+    fn long_lists_are_told_apart_as_short_ones_are() {
+        let word = |number: usize| format!("{}{number} ", char::from(b'a' + (number % 26) as u8));
+        let old: String = (0..40).map(word).collect();
+        let new: String = (3..43).rev().map(word).collect();
+        let (gone, mut come) = diff(&entries(&old), &entries(&new));
+        assert_eq!(gone, entries("a0 b1 c2"));
+        come.sort();
+        let mut expected = entries("o40 p41 q42");
+        expected.sort();
+        assert_eq!(come, expected);
     }
 }

@@ -1,23 +1,31 @@
-//! Convergence, kept up to date with every change: which observers show exactly the truth they
-//! can reach.
+//! Convergence, kept up to date with every event: which observers show exactly the truth they can
+//! reach.
 //!
 //! For each (observer, owner) the tracker counts the observer's entries for the owner, and how
 //! many of them are true. The pair is in order if both equal the number of the owner's children
 //! (an owner that the observer can reach) or if there are none (one that it cannot). So a change
-//! costs the same however large the registries are.
+//! costs the same however large the registries are, and no registry is copied: of each child that
+//! runs, the tracker keeps one bit per node that shows it as it is, and of everything else that is
+//! shown the entry itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use hublab_strategies::name::NameHasher;
-use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Row, RowChange, Time};
-
+use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
+use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
+use super::ObserverContext;
+use super::changed::{Changed, Delta};
 use super::defect::{Defect, Kind};
-use super::{Facts, World};
-use crate::engine::{Child, NodeState};
 use crate::model::NodeIx;
+use crate::network::cut::NodeSet;
+use crate::node::Child;
+use crate::trace::event::EventId;
+
+/// An instant, and what happened at it.
+type Moment = (Time, EventId);
 
 /// What an observer knows of one owner.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,42 +39,56 @@ struct Cell {
     bad: bool,
 }
 
+/// What an observer shows of one child of one owner, beside the entry that is true.
+#[derive(Debug, Default)]
+struct Odd {
+    entries: SmallVec<[(Option<Pid>, Metadata); 1]>,
+    /// When the true entry was lost, or a wrong one came in.
+    since: Option<Moment>,
+}
+
 #[derive(Debug, Default)]
 struct Observer {
     live: bool,
     /// By owner; empty until the node first boots.
     cells: Vec<Cell>,
-    /// Owners that are not in order, and entries of nodes that do not exist.
+    /// Owners that are not in order, and whether there are entries of nodes that do not exist.
     defects: usize,
-    /// Entries of nodes that are not in the file.
-    foreign: usize,
-    /// Whether it was in order at the end of the last instant, and since when it has been.
+    /// Entries of nodes that are not in the file: how many of each node and child.
+    foreign: BTreeMap<(NodeId, ChildId), usize>,
+    /// What is, or was until lately, not as it should be.
+    odd: HashMap<(NodeIx, ChildId), Odd, FxBuildHasher>,
+    /// Whether it was in order at the end of the last instant.
     settled: bool,
-    since: Time,
 }
 
-type Truth = HashMap<ChildId, Child, NameHasher>;
-
+/// A child that runs, and who shows it.
 #[derive(Debug)]
-enum TruthChange {
-    Started(NodeIx, ChildId, Child),
-    Stopped(NodeIx, ChildId, Pid),
+struct Running {
+    child: Child,
+    /// The observers with an entry that is true.
+    shown_by: NodeSet,
 }
+
+impl Running {
+    fn is(&self, pid: Option<&Pid>, metadata: &Metadata) -> bool {
+        Some(&self.child.pid) == pid && self.child.metadata == *metadata
+    }
+}
+
+type Truth = HashMap<ChildId, Running, NameHasher>;
 
 /// The tracker of one run.
 #[derive(Debug)]
 pub struct Convergence {
     observers: Vec<Observer>,
     truth: Vec<Truth>,
-    pending: Vec<(Time, TruthChange)>,
     touched: Vec<NodeIx>,
     /// Observers whose state at the end of the last instant differs from the one before.
     flipped: Vec<NodeIx>,
     /// Live observers that are not in order.
     disordered: usize,
     since: Option<Time>,
-    /// Since when something is as it should not be, where the start of the child does not tell.
-    onset: HashMap<(NodeIx, NodeIx, ChildId), Time, rustc_hash::FxBuildHasher>,
     /// Children that are not looked at.
     outside: BTreeSet<ChildId>,
 }
@@ -83,12 +105,10 @@ impl Convergence {
                 })
                 .collect(),
             truth: (0..nodes).map(|_| Truth::default()).collect(),
-            pending: Vec::new(),
             touched: Vec::new(),
             flipped: Vec::new(),
             disordered: 0,
             since: Some(Time::ZERO),
-            onset: HashMap::default(),
         }
     }
 
@@ -106,217 +126,309 @@ impl Convergence {
         !observer.live || observer.settled
     }
 
-    /// Since when an observer that is in order has been.
-    #[must_use]
-    pub fn in_order_since(&self, node: NodeIx) -> Time {
-        self.observers[node as usize].since
-    }
-
     /// The observers that changed sides at the end of the last instant.
     #[must_use]
     pub fn flipped(&self) -> &[NodeIx] {
         &self.flipped
     }
 
+    /// The child that really runs on a node under an id.
+    #[must_use]
+    pub fn running(&self, node: NodeIx, child: &ChildId) -> Option<&Child> {
+        let running = self.truth[node as usize].get(child)?;
+        Some(&running.child)
+    }
+
+    /// An entry that an observer shows: the pid and metadata of a child under an owner.
+    pub(crate) fn shown(
+        &self,
+        observer: NodeIx,
+        owner: NodeIx,
+        child: &ChildId,
+    ) -> Option<(Option<&Pid>, &Metadata)> {
+        self.true_entry(observer, owner, child)
+            .or_else(|| self.odd_entries(observer, owner, child).next())
+    }
+
+    /// Whether an observer shows a child under an owner with a pid.
+    pub(crate) fn shows(
+        &self,
+        observer: NodeIx,
+        child: &ChildId,
+        owner: NodeIx,
+        pid: &Pid,
+    ) -> bool {
+        let mut entries = self
+            .true_entry(observer, owner, child)
+            .into_iter()
+            .chain(self.odd_entries(observer, owner, child));
+        entries.any(|(shown, _)| shown == Some(pid))
+    }
+
+    fn true_entry(
+        &self,
+        observer: NodeIx,
+        owner: NodeIx,
+        child: &ChildId,
+    ) -> Option<(Option<&Pid>, &Metadata)> {
+        let running = self.truth[owner as usize].get(child)?;
+        let Child { pid, metadata, .. } = &running.child;
+        (running.shown_by.has(observer)).then_some((Some(pid), metadata))
+    }
+
+    fn odd_entries(
+        &self,
+        observer: NodeIx,
+        owner: NodeIx,
+        child: &ChildId,
+    ) -> impl Iterator<Item = (Option<&Pid>, &Metadata)> {
+        let odd = &self.observers[observer as usize].odd;
+        let found = if odd.is_empty() {
+            None
+        } else {
+            odd.get(&(owner, child.clone()))
+        };
+        let entries = found.into_iter().flat_map(|odd| &odd.entries);
+        entries.map(|(pid, metadata)| (pid.as_ref(), metadata))
+    }
+
+    /// Whether an observer shows anything of an owner.
+    pub(crate) fn shows_any(&self, observer: NodeIx, owner: NodeIx) -> bool {
+        let cells = &self.observers[observer as usize].cells;
+        cells.get(owner as usize).is_some_and(|cell| cell.shown > 0)
+    }
+
+    /// The children that an observer shows under an owner, in the order of their ids.
+    pub(crate) fn shown_children(&self, observer: NodeIx, owner: NodeIx) -> BTreeSet<&ChildId> {
+        if !self.shows_any(observer, owner) {
+            return BTreeSet::new();
+        }
+        let running = self.truth[owner as usize].iter();
+        let right = running
+            .filter(|(_, running)| running.shown_by.has(observer))
+            .map(|(child, _)| child);
+        let odd = self.observers[observer as usize].odd.iter();
+        let wrong = odd
+            .filter(|((of, _), odd)| *of == owner && !odd.entries.is_empty())
+            .map(|((_, child), _)| child);
+        right.chain(wrong).collect()
+    }
+
+    /// The first child that an observer shows under a name that no node of the file has.
+    pub(crate) fn foreign_child(&self, observer: NodeIx, name: &NodeId) -> Option<&ChildId> {
+        let mut foreign = self.observers[observer as usize].foreign.keys();
+        foreign.find(|(of, _)| of == name).map(|(_, child)| child)
+    }
+
     fn is_outside(&self, child: &ChildId) -> bool {
         !self.outside.is_empty() && self.outside.contains(child)
     }
 
-    pub(crate) fn row_changed(
-        &mut self,
-        now: Time,
-        node: NodeIx,
-        change: &RowChange,
-        facts: &Facts,
-    ) {
-        if self.is_outside(&change.child) {
+    /// Whether the entries of an owner for a child are right at an observer; `None` if there are
+    /// none.
+    fn is_right(&self, observer: NodeIx, owner: NodeIx, child: &ChildId) -> Option<bool> {
+        if self.true_entry(observer, owner, child).is_some() {
+            return Some(true);
+        }
+        let is_wrong = self.odd_entries(observer, owner, child).next().is_some();
+        is_wrong.then_some(false)
+    }
+
+    pub(crate) fn row(&mut self, changed: &Changed<'_>) {
+        let Changed { node, child, .. } = *changed;
+        let observer = &self.observers[node as usize];
+        if observer.cells.is_empty() || self.is_outside(child) {
             return;
         }
-        let (before, after) = (change.before.as_deref(), change.after.as_deref());
-        let mut all_right = before.is_none();
-        for (row, sign) in [(before, -1), (after, 1)] {
-            let Some(row) = row else { continue };
-            for entry in &row.entries {
-                all_right &= self.count_entry(node, &change.child, entry, row, sign, facts);
+        let mut before: SmallVec<[(NodeIx, Option<bool>); 2]> = SmallVec::new();
+        // By far the most changes put a true row where there was none.
+        let is_first = changed.before.is_none() && observer.odd.is_empty();
+        if !is_first {
+            let state = |owner| (owner, self.is_right(node, owner, child));
+            before.extend(changed.touched().map(state));
+        }
+        if let Some(row) = changed.before {
+            for delta in changed.gone.iter().chain(&changed.restated) {
+                self.remove(node, child, delta, row.metadata_on(&delta.entry.node));
             }
         }
-        // By far the most changes put a true row where there was none.
-        if !(all_right && self.onset.is_empty()) {
-            self.note_onset(now, node, change, facts);
+        let mut all_right = true;
+        if let Some(row) = changed.after {
+            for delta in changed.come.iter().chain(&changed.restated) {
+                all_right &= self.add(node, child, delta, row.metadata_on(&delta.entry.node));
+            }
+        }
+        if is_first && all_right {
+            return;
+        }
+        if is_first {
+            before.extend(changed.touched().map(|owner| (owner, None)));
+        }
+        let moment = (changed.at, changed.origin.event);
+        for (owner, before) in before {
+            let after = self.is_right(node, owner, child);
+            self.note(node, owner, child, moment, (before, after));
         }
     }
 
-    /// Counts an entry in or out; answers whether it is true.
-    fn count_entry(
+    /// Remembers when a right entry was lost or a wrong one came in; forgets it when that ends.
+    fn note(
+        &mut self,
+        node: NodeIx,
+        owner: NodeIx,
+        child: &ChildId,
+        moment: Moment,
+        change: (Option<bool>, Option<bool>),
+    ) {
+        let odd = &mut self.observers[node as usize].odd;
+        match change {
+            (Some(true), Some(true)) | (Some(false), Some(false)) | (None, None) => {}
+            (_, Some(true)) | (Some(false), None) => {
+                let key = (owner, child.clone());
+                if let Some(known) = odd.get_mut(&key) {
+                    known.since = None;
+                    if known.entries.is_empty() {
+                        odd.remove(&key);
+                    }
+                }
+            }
+            (Some(true), _) | (None, Some(false)) => {
+                let known = odd.entry((owner, child.clone())).or_default();
+                known.since.get_or_insert(moment);
+            }
+        }
+    }
+
+    /// Counts an entry in; answers whether it is true.
+    fn add(
         &mut self,
         node: NodeIx,
         child: &ChildId,
-        entry: &Entry,
-        row: &Row,
-        sign: i32,
-        facts: &Facts,
+        delta: &Delta<'_>,
+        metadata: &Metadata,
     ) -> bool {
-        let Some(owner) = facts.position(&entry.node) else {
-            let observer = &mut self.observers[node as usize];
-            let was = observer.foreign;
-            let is = was.wrapping_add_signed(sign as isize);
-            observer.foreign = is;
-            observer.defects = observer.defects + usize::from(is > 0) - usize::from(was > 0);
+        let Entry { node: name, pid } = delta.entry;
+        let Some(owner) = delta.owner else {
+            let foreign = &mut self.observers[node as usize].foreign;
+            *foreign.entry((name.clone(), child.clone())).or_default() += 1;
             self.touch(node);
             return false;
         };
-        let right = self.is_true(
-            owner,
-            child,
-            entry.pid.as_ref(),
-            row.metadata_on(&entry.node),
-        );
-        let cell = &mut self.observers[node as usize].cells[owner as usize];
-        cell.shown = cell.shown.wrapping_add_signed(sign);
+        let running = self.truth[owner as usize].get_mut(child);
+        let observer = &mut self.observers[node as usize];
+        let cell = &mut observer.cells[owner as usize];
+        cell.shown += 1;
+        let right = running.is_some_and(|running| {
+            running.is(pid.as_ref(), metadata) && running.shown_by.insert(node)
+        });
         if right {
-            cell.right = cell.right.wrapping_add_signed(sign);
+            cell.right += 1;
+        } else {
+            let odd = observer.odd.entry((owner, child.clone())).or_default();
+            odd.entries.push((pid.clone(), metadata.clone()));
         }
         self.refresh(node, owner);
         right
     }
 
-    fn is_true(
-        &self,
-        owner: NodeIx,
-        child: &ChildId,
-        pid: Option<&Pid>,
-        metadata: &Metadata,
-    ) -> bool {
-        self.truth[owner as usize]
-            .get(child)
-            .is_some_and(|running| Some(&running.pid) == pid && running.metadata == *metadata)
-    }
-
-    /// Remembers when a right entry was lost or a wrong one came in; forgets it when that ends.
-    fn note_onset(&mut self, now: Time, node: NodeIx, change: &RowChange, facts: &Facts) {
-        let state = |row: Option<&Row>, name: &NodeId, owner| {
-            let (row, entry) = row.and_then(|row| {
-                Some((row, row.entries.iter().find(|entry| entry.node == *name)?))
-            })?;
-            Some(self.is_true(
-                owner,
-                &change.child,
-                entry.pid.as_ref(),
-                row.metadata_on(name),
-            ))
+    /// Counts an entry out.
+    fn remove(&mut self, node: NodeIx, child: &ChildId, delta: &Delta<'_>, metadata: &Metadata) {
+        let Entry { node: name, pid } = delta.entry;
+        let Some(owner) = delta.owner else {
+            let foreign = &mut self.observers[node as usize].foreign;
+            let key = (name.clone(), child.clone());
+            if let Some(count) = foreign.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    foreign.remove(&key);
+                }
+            }
+            self.touch(node);
+            return;
         };
-        let rows = [change.before.as_deref(), change.after.as_deref()];
-        let mut news: SmallVec<[(NodeIx, bool); 2]> = SmallVec::new();
-        for entry in rows.iter().flatten().flat_map(|row| &row.entries) {
-            let Some(owner) = facts.position(&entry.node) else {
-                continue;
-            };
-            let (before, after) = (
-                state(rows[0], &entry.node, owner),
-                state(rows[1], &entry.node, owner),
-            );
-            match (before, after) {
-                (_, Some(true)) | (Some(false), None) => news.push((owner, false)),
-                (Some(true), _) | (None, Some(false)) => news.push((owner, true)),
-                (Some(false), Some(false)) | (None, None) => {}
-            }
+        let observer = &mut self.observers[node as usize];
+        let cell = &mut observer.cells[owner as usize];
+        cell.shown = cell.shown.saturating_sub(1);
+        // Of two that are alike, one is odd: that goes first.
+        if !observer.take_odd(owner, child, pid.as_ref(), metadata)
+            && let Some(running) = self.truth[owner as usize].get_mut(child)
+            && running.is(pid.as_ref(), metadata)
+            && running.shown_by.remove(node)
+        {
+            let cell = &mut observer.cells[owner as usize];
+            cell.right = cell.right.saturating_sub(1);
         }
-        for (owner, is_defect) in news {
-            let key = (node, owner, change.child.clone());
-            if is_defect {
-                self.onset.entry(key).or_insert(now);
-            } else if !self.onset.is_empty() {
-                self.onset.remove(&key);
-            }
-        }
+        self.refresh(node, owner);
     }
 
+    /// A child runs on a node; what ran there under its id no longer does.
     pub(crate) fn child_started(
         &mut self,
-        now: Time,
-        node: NodeIx,
+        (at, event): Moment,
+        owner: NodeIx,
         child: &ChildId,
-        running: &Child,
+        pid: &Pid,
+        metadata: &Metadata,
     ) {
         if self.is_outside(child) {
             return;
         }
-        self.pending.push((
-            now,
-            TruthChange::Started(node, child.clone(), running.clone()),
-        ));
-    }
-
-    pub(crate) fn child_stopped(&mut self, now: Time, node: NodeIx, child: &ChildId, pid: &Pid) {
-        if self.is_outside(child) {
-            return;
-        }
-        self.pending
-            .push((now, TruthChange::Stopped(node, child.clone(), pid.clone())));
-    }
-
-    /// Compares the truth that changed with the registries as they are now.
-    pub(crate) fn truth_settled(&mut self, nodes: &[NodeState], facts: &Facts) {
-        if self.pending.is_empty() {
-            return;
-        }
-        for (now, change) in std::mem::take(&mut self.pending) {
-            let (owner, child, after) = match change {
-                TruthChange::Started(owner, child, running) => (owner, child, Some(running)),
-                TruthChange::Stopped(owner, child, pid) => {
-                    if self.truth[owner as usize]
-                        .get(&child)
-                        .is_none_or(|running| running.pid != pid)
-                    {
-                        continue;
-                    }
-                    (owner, child, None)
-                }
-            };
-            let before = match &after {
-                Some(running) => self.truth[owner as usize].insert(child.clone(), running.clone()),
-                None => self.truth[owner as usize].remove(&child),
-            };
-            let lives = (before.as_ref(), after.as_ref());
-            self.compare(now, (owner, &child), lives, nodes, facts.name(owner));
-        }
-    }
-
-    fn compare(
-        &mut self,
-        now: Time,
-        (owner, child): (NodeIx, &ChildId),
-        (before, after): (Option<&Child>, Option<&Child>),
-        nodes: &[NodeState],
-        name: &NodeId,
-    ) {
-        for node in (0..).take(self.observers.len()) {
-            if !self.observers[node as usize].live {
-                continue;
-            }
-            if self.observers[node as usize].cells[owner as usize].shown > 0
-                && let Some(row) = nodes[node as usize]
-                    .node
-                    .as_ref()
-                    .and_then(|node| node.registry().get(child))
+        self.forget_child(owner, child, (at, event));
+        let mut running = Running {
+            child: Child {
+                pid: pid.clone(),
+                metadata: metadata.clone(),
+                since: at,
+            },
+            shown_by: NodeSet::new(self.observers.len(), &[]),
+        };
+        for (node, observer) in (0..).zip(&mut self.observers) {
+            if observer.live
+                && observer.shows(owner)
+                && observer.take_odd(owner, child, Some(pid), metadata)
             {
-                for entry in row.entries.iter().filter(|entry| entry.node == *name) {
-                    let is = |running: Option<&Child>| {
-                        running.is_some_and(|running| {
-                            Some(&running.pid) == entry.pid.as_ref()
-                                && running.metadata == *row.metadata_on(name)
-                        })
-                    };
-                    let cell = &mut self.observers[node as usize].cells[owner as usize];
-                    cell.right = cell.right + u32::from(is(after)) - u32::from(is(before));
-                    if is(before) && !is(after) {
-                        self.onset.insert((node, owner, child.clone()), now);
-                    } else if is(after) {
-                        self.onset.remove(&(node, owner, child.clone()));
-                    }
-                }
+                running.shown_by.insert(node);
+                observer.cells[owner as usize].right += 1;
+                observer.end_odd(owner, child);
             }
-            self.refresh(node, owner);
+        }
+        self.truth[owner as usize].insert(child.clone(), running);
+        self.refresh_around(owner);
+    }
+
+    /// A child no longer runs on a node, if that pid is what ran there.
+    pub(crate) fn child_stopped(
+        &mut self,
+        moment: Moment,
+        owner: NodeIx,
+        child: &ChildId,
+        pid: &Pid,
+    ) {
+        let known = self.running(owner, child);
+        if known.is_some_and(|running| running.pid == *pid) {
+            self.forget_child(owner, child, moment);
+            self.refresh_around(owner);
+        }
+    }
+
+    /// What was true of a child is so no longer.
+    fn forget_child(&mut self, owner: NodeIx, child: &ChildId, moment: Moment) {
+        let Some(Running {
+            child: was,
+            shown_by,
+        }) = self.truth[owner as usize].remove(child)
+        else {
+            return;
+        };
+        for (node, observer) in (0..).zip(&mut self.observers) {
+            if shown_by.has(node) {
+                let cell = &mut observer.cells[owner as usize];
+                cell.right = cell.right.saturating_sub(1);
+                let odd = observer.odd.entry((owner, child.clone())).or_default();
+                odd.entries
+                    .push((Some(was.pid.clone()), was.metadata.clone()));
+                odd.since = Some(moment);
+            }
         }
     }
 
@@ -327,7 +439,6 @@ impl Convergence {
 
     pub(crate) fn node_down(&mut self, node: NodeIx) {
         self.reset(node, false, Vec::new());
-        self.onset.retain(|(observer, _, _), _| *observer != node);
         for other in &mut self.observers {
             if let Some(cell) = other.cells.get_mut(node as usize) {
                 cell.up = false;
@@ -340,15 +451,23 @@ impl Convergence {
     /// is over.
     fn reset(&mut self, node: NodeIx, live: bool, cells: Vec<Cell>) {
         let observer = &mut self.observers[node as usize];
-        let (settled, since) = (observer.settled, observer.since);
-        *observer = Observer {
-            live,
-            cells,
-            settled,
-            since,
-            defects: 0,
-            foreign: 0,
-        };
+        let settled = observer.settled;
+        let before = std::mem::replace(
+            observer,
+            Observer {
+                live,
+                cells,
+                settled,
+                ..Observer::default()
+            },
+        );
+        for (cell, truth) in before.cells.iter().zip(&mut self.truth) {
+            if cell.right > 0 {
+                for running in truth.values_mut() {
+                    running.shown_by.remove(node);
+                }
+            }
+        }
         self.refresh_around(node);
         self.touch(node);
     }
@@ -404,10 +523,10 @@ impl Convergence {
         }
         for node in std::mem::take(&mut self.touched) {
             let observer = &mut self.observers[node as usize];
-            let in_order = !observer.live || observer.defects == 0;
+            let is_right = observer.defects == 0 && observer.foreign.is_empty();
+            let in_order = !observer.live || is_right;
             if in_order != observer.settled {
                 observer.settled = in_order;
-                observer.since = now;
                 if in_order {
                     self.disordered -= 1;
                 } else {
@@ -425,94 +544,88 @@ impl Convergence {
 
     /// What is wrong at these observers, at most `limit` of it.
     #[must_use]
-    pub fn pending(&self, observers: &[NodeIx], world: &World<'_>, limit: usize) -> Vec<Defect> {
+    pub fn pending(&self, observers: &[NodeIx], cx: &ObserverContext, limit: usize) -> Vec<Defect> {
         let mut found = Vec::new();
         for node in observers
             .iter()
             .copied()
             .filter(|node| !self.is_in_order(*node))
         {
+            let observer = &self.observers[node as usize];
             for owner in (0..).take(self.observers.len()) {
                 if found.len() >= limit {
                     return found;
                 }
-                if self.observers[node as usize]
-                    .cells
-                    .get(owner as usize)
-                    .is_some_and(|cell| cell.bad)
-                {
+                let cell = observer.cells.get(owner as usize);
+                if cell.is_some_and(|cell| cell.bad) {
                     let pair = (node, owner);
-                    self.missing(pair, world, limit, &mut found);
-                    self.ghosts(pair, world, limit, &mut found);
+                    self.missing(pair, cx, limit, &mut found);
+                    self.ghosts(pair, cx, limit, &mut found);
                 }
             }
-            if self.observers[node as usize].foreign > 0 && found.len() < limit {
-                found.push(Defect::foreign(node, world));
+            if !observer.foreign.is_empty() && found.len() < limit {
+                found.push(Defect::foreign(node, cx));
             }
         }
         found
     }
 
     /// Whether an observer can reach an owner.
-    fn reaches(&self, (node, owner): (NodeIx, NodeIx), world: &World<'_>) -> bool {
+    fn reaches(&self, (node, owner): (NodeIx, NodeIx)) -> bool {
         let is_up = |cell: &Cell| cell.up || node == owner;
         let cells = &self.observers[node as usize].cells;
-        world.is_running(owner) && cells.get(owner as usize).is_some_and(is_up)
+        self.observers[owner as usize].live && cells.get(owner as usize).is_some_and(is_up)
     }
 
-    /// Since when something is as it should not be, in words; empty if that is not known.
-    fn since(&self, pair: (NodeIx, NodeIx), child: &ChildId, else_: Option<Time>) -> String {
-        let known = self.onset.get(&(pair.0, pair.1, child.clone())).copied();
-        known
-            .or(else_)
-            .map_or(String::new(), |at| format!(" since {at}"))
+    /// Since when something is as it should not be, if that is known.
+    fn since(&self, (node, owner): (NodeIx, NodeIx), child: &ChildId) -> Option<Moment> {
+        let odd = &self.observers[node as usize].odd;
+        odd.get(&(owner, child.clone()))?.since
     }
 
     /// What runs and is not shown, or not as it is.
     fn missing(
         &self,
         pair: (NodeIx, NodeIx),
-        world: &World<'_>,
+        cx: &ObserverContext,
         limit: usize,
         found: &mut Vec<Defect>,
     ) {
-        let (Some(registry), true) = (world.registry(pair.0), self.reaches(pair, world)) else {
+        if !self.observers[pair.0 as usize].live || !self.reaches(pair) {
             return;
-        };
-        let (observer, name) = (world.name(pair.0), world.name(pair.1));
-        for (child, running) in world.children(pair.1) {
+        }
+        let (observer, name) = (cx.name(pair.0), cx.name(pair.1));
+        let children: BTreeMap<_, _> = self.truth[pair.1 as usize].iter().collect();
+        for (child, Running { child: running, .. }) in children {
             if found.len() >= limit {
                 return;
             }
-            if self.is_outside(child) {
+            if self.true_entry(pair.0, pair.1, child).is_some() {
                 continue;
             }
-            let row = registry.get(child);
-            let entry = row.and_then(|row| row.entries.iter().find(|entry| entry.node == *name));
-            let (kind, text) = match (row, entry) {
-                (None, _) | (_, None) => {
-                    (Kind::Absent, format!("{observer} lacks {child} of {name}"))
-                }
-                (Some(_), Some(entry)) if entry.pid.as_ref() != Some(&running.pid) => {
-                    let pid = entry.pid.as_ref().map_or("nil", Pid::as_str);
+            let (kind, text) = match self.odd_entries(pair.0, pair.1, child).next() {
+                None => (Kind::Absent, format!("{observer} lacks {child} of {name}")),
+                Some((pid, _)) if pid != Some(&running.pid) => {
+                    let pid = pid.map_or("nil", Pid::as_str);
                     let text = format!(
                         "{observer} has pid {pid} for {child} of {name}, which is {}",
                         running.pid
                     );
                     (Kind::Wrong, text)
                 }
-                (Some(row), Some(_)) if *row.metadata_on(name) != running.metadata => {
+                Some((_, metadata)) => {
                     let text = format!(
-                        "{observer} has metadata {:?} for {child} of {name}, which has {:?}",
-                        row.metadata_on(name),
+                        "{observer} has metadata {metadata:?} for {child} of {name}, which has {:?}",
                         running.metadata
                     );
                     (Kind::Metadata, text)
                 }
-                (Some(_), Some(_)) => continue,
             };
-            let since = self.since(pair, child, Some(running.since));
-            found.push(Defect::new(pair, child, kind, text + &since));
+            let onset = self.since(pair, child);
+            let since = onset.map_or(running.since, |(at, _)| at);
+            let text = format!("{text} since {since}");
+            let event = onset.map(|(_, event)| event);
+            found.push(Defect::new(pair, child, kind, text, event));
         }
     }
 
@@ -520,31 +633,74 @@ impl Convergence {
     fn ghosts(
         &self,
         pair: (NodeIx, NodeIx),
-        world: &World<'_>,
+        cx: &ObserverContext,
         limit: usize,
         found: &mut Vec<Defect>,
     ) {
-        let Some(registry) = world.registry(pair.0) else {
-            return;
-        };
-        let (observer, name) = (world.name(pair.0), world.name(pair.1));
-        let is_reachable = self.reaches(pair, world);
-        let why = if !world.is_running(pair.1) {
+        let (observer, name) = (cx.name(pair.0), cx.name(pair.1));
+        let is_reachable = self.reaches(pair);
+        let why = if !self.observers[pair.1 as usize].live {
             "which is not running"
         } else if is_reachable {
             "where it does not run"
         } else {
             "which it is not connected to"
         };
-        for child in registry.children_of(name) {
+        for child in self.shown_children(pair.0, pair.1) {
             if found.len() >= limit {
                 return;
             }
-            let is_ghost = !is_reachable || world.child(pair.1, child).is_none();
-            if is_ghost && !self.is_outside(child) {
-                let since = self.since(pair, child, None);
-                let text = format!("{observer} still shows {child} of {name}, {why}{since}");
-                found.push(Defect::new(pair, child, Kind::Ghost, text));
+            if is_reachable && self.running(pair.1, child).is_some() {
+                continue;
+            }
+            let onset = self.since(pair, child);
+            let since = onset.map_or(String::new(), |(at, _)| format!(" since {at}"));
+            let text = format!("{observer} still shows {child} of {name}, {why}{since}");
+            let event = onset.map(|(_, event)| event);
+            found.push(Defect::new(pair, child, Kind::Ghost, text, event));
+        }
+    }
+}
+
+impl Observer {
+    fn shows(&self, owner: NodeIx) -> bool {
+        let cell = self.cells.get(owner as usize);
+        cell.is_some_and(|cell| cell.shown > 0)
+    }
+
+    /// Takes an entry out of the odd ones; `false` if it is not among them.
+    fn take_odd(
+        &mut self,
+        owner: NodeIx,
+        child: &ChildId,
+        pid: Option<&Pid>,
+        metadata: &Metadata,
+    ) -> bool {
+        if self.odd.is_empty() {
+            return false;
+        }
+        let key = (owner, child.clone());
+        let Some(odd) = self.odd.get_mut(&key) else {
+            return false;
+        };
+        let is_it = |(of, with): &(Option<Pid>, Metadata)| of.as_ref() == pid && with == metadata;
+        let Some(at) = odd.entries.iter().position(is_it) else {
+            return false;
+        };
+        odd.entries.remove(at);
+        if odd.entries.is_empty() && odd.since.is_none() {
+            self.odd.remove(&key);
+        }
+        true
+    }
+
+    /// What was odd is right now.
+    fn end_odd(&mut self, owner: NodeIx, child: &ChildId) {
+        let key = (owner, child.clone());
+        if let Some(odd) = self.odd.get_mut(&key) {
+            odd.since = None;
+            if odd.entries.is_empty() {
+                self.odd.remove(&key);
             }
         }
     }

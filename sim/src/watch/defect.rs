@@ -2,8 +2,9 @@
 
 use hublab_strategies::ChildId;
 
-use super::World;
+use super::ObserverContext;
 use crate::model::NodeIx;
+use crate::trace::event::EventId;
 
 /// How a view differs from the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,8 @@ pub struct Defect {
     pub kind: Kind,
     /// All of this in words.
     pub text: String,
+    /// The event since which it is so; `None` if that is not known.
+    pub event: Option<EventId>,
 }
 
 impl Defect {
@@ -52,6 +55,7 @@ impl Defect {
         child: &ChildId,
         kind: Kind,
         text: String,
+        event: Option<EventId>,
     ) -> Self {
         Self {
             observer,
@@ -59,17 +63,19 @@ impl Defect {
             child: Some(child.clone()),
             kind,
             text,
+            event,
         }
     }
 
-    pub(super) fn foreign(observer: NodeIx, world: &World<'_>) -> Self {
-        let name = world.name(observer);
+    pub(super) fn foreign(observer: NodeIx, cx: &ObserverContext) -> Self {
+        let name = cx.name(observer);
         Self {
             observer,
             owner: None,
             child: None,
             kind: Kind::Ghost,
             text: format!("{name} shows rows of nodes that are not in the file"),
+            event: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use hublab_strategies::Time;
 use serde::{Deserialize, Serialize};
 
-use super::judge::Verdict;
+use super::judge::{Judged, Verdict};
 use crate::watch::oracle::{CLOCK_INDEPENDENCE, Violation};
 
 /// An oracle that could not judge.
@@ -13,6 +13,19 @@ pub struct Inconclusive {
     pub oracle: String,
     /// Why not.
     pub reason: String,
+}
+
+/// What the run without clock steps says of one that does not converge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClockTwin {
+    /// It converges: the clocks are to blame.
+    Converges,
+    /// It does not, either.
+    Differs,
+    /// It cannot be judged, for this reason.
+    Open(String),
 }
 
 /// The most violations that a run keeps per oracle.
@@ -48,6 +61,11 @@ impl Findings {
         }
     }
 
+    /// Whether an oracle has found a violation.
+    pub(crate) fn has(&self, oracle: &str) -> bool {
+        self.first(oracle).is_some()
+    }
+
     fn first(&self, oracle: &str) -> Option<&Violation> {
         self.violations
             .iter()
@@ -70,7 +88,7 @@ impl Findings {
 
     /// Whether the clocks may be to blame for what was found.
     pub(crate) fn clocks_are_suspect(&self) -> bool {
-        self.first(CLOCK_INDEPENDENCE).is_some()
+        self.has(CLOCK_INDEPENDENCE)
     }
 
     /// Takes back that the clocks are to blame; `reason`, if nobody can tell.
@@ -83,40 +101,45 @@ impl Findings {
     }
 
     /// The verdict of `always`, and why.
-    pub(crate) fn always(&self, oracle: &str) -> (Verdict, String) {
-        let bound = self.bound(oracle);
-        match (self.first(oracle), self.open(oracle)) {
-            (Some(Violation { at_us, detail, .. }), _) => (
-                Verdict::Fail,
-                format!("{oracle} violated at {}: {detail}{bound}", Time(*at_us)),
-            ),
+    pub(crate) fn always(&self, oracle: &str) -> Judged {
+        let violated = |at: Time, detail: &str| {
+            let detail = format!("{oracle} violated at {at}: {detail}");
+            (Verdict::Fail, detail)
+        };
+        let held = (Verdict::Pass, format!("{oracle} held"));
+        self.judge(oracle, violated, held)
+    }
+
+    /// The verdict of a claim about an oracle: `violated` for its first violation, or `held`.
+    fn judge(
+        &self,
+        oracle: &str,
+        violated: impl FnOnce(Time, &str) -> (Verdict, String),
+        held: (Verdict, String),
+    ) -> Judged {
+        let first = self.first(oracle);
+        let (verdict, detail) = match (first, self.open(oracle)) {
+            (Some(Violation { at_us, detail, .. }), _) => violated(Time(*at_us), detail),
             (None, Some(reason)) => (
                 Verdict::Inconclusive,
-                format!("{oracle} cannot be judged: {reason}{bound}"),
+                format!("{oracle} cannot be judged: {reason}"),
             ),
-            (None, None) => (Verdict::Pass, format!("{oracle} held{bound}")),
+            (None, None) => held,
+        };
+        Judged {
+            at: first.map(|first| Time(first.at_us)),
+            event: first.and_then(|first| first.event),
+            ..Judged::new(verdict, detail + &self.bound(oracle))
         }
     }
 
     /// The verdict of `violates`, and why.
-    pub(crate) fn violates(&self, oracle: &str) -> (Verdict, String) {
-        let bound = self.bound(oracle);
-        match (self.first(oracle), self.open(oracle)) {
-            (Some(Violation { at_us, detail, .. }), _) => (
-                Verdict::Pass,
-                format!(
-                    "{oracle} violated at {}, as documented: {detail}{bound}",
-                    Time(*at_us)
-                ),
-            ),
-            (None, Some(reason)) => (
-                Verdict::Inconclusive,
-                format!("{oracle} cannot be judged: {reason}{bound}"),
-            ),
-            (None, None) => (
-                Verdict::Fail,
-                format!("{oracle} held, but the scenario documents its violation{bound}"),
-            ),
-        }
+    pub(crate) fn violates(&self, oracle: &str) -> Judged {
+        let violated = |at: Time, detail: &str| {
+            let detail = format!("{oracle} violated at {at}, as documented: {detail}");
+            (Verdict::Pass, detail)
+        };
+        let detail = format!("{oracle} held, but the scenario documents its violation");
+        self.judge(oracle, violated, (Verdict::Fail, detail))
     }
 }

@@ -5,7 +5,7 @@ use hublab_strategies::name::NameHasher;
 use hublab_strategies::{ChildId, Metadata, Pid, Time};
 use rustc_hash::FxBuildHasher;
 
-use super::causes::{Cause, Causes};
+use super::causes::{Causes, Origin};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, Payload};
 
@@ -48,7 +48,7 @@ pub struct History {
     nodes: Vec<NodePast>,
     pairs: HashMap<(NodeIx, NodeIx), PairPast, FxBuildHasher>,
     /// By observer: what last changed each entry, or why news of it were lost.
-    changes: Vec<HashMap<EntryKey, Cause, FxBuildHasher>>,
+    changes: Vec<HashMap<EntryKey, Origin, FxBuildHasher>>,
     /// When a cut was mended last.
     healed: Option<Time>,
     /// When the last step of the script was, or the last injection; 0 without any.
@@ -80,6 +80,10 @@ impl History {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a fold looks at the events that concern it"
+    )]
     pub(crate) fn event(&mut self, event: &Event) {
         let now = event.at;
         match &event.payload {
@@ -95,7 +99,9 @@ impl History {
                 self.load += 1;
                 self.longest_delay = self.longest_delay.max(due.since(now));
             }
-            Payload::Delivered { .. } | Payload::Dropped { .. } => self.in_flight -= 1,
+            Payload::Delivered { .. } | Payload::Dropped { .. } => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+            }
             Payload::Booted { .. } => {
                 self.nodes[event.node as usize].booted = Some(now);
                 self.changes[event.node as usize].clear();
@@ -123,19 +129,7 @@ impl History {
                     life.stopped = Some(now);
                 }
             }
-            Payload::Step { .. }
-            | Payload::Kind { .. }
-            | Payload::Paused
-            | Payload::PeerUp { .. }
-            | Payload::PeerDown { .. }
-            | Payload::Timer(_)
-            | Payload::Row { .. }
-            | Payload::View(_)
-            | Payload::Fact(_)
-            | Payload::Answered { .. }
-            | Payload::Skipped { .. }
-            | Payload::Mark(_)
-            | Payload::Panicked(_) => {}
+            _ => {}
         }
     }
 
@@ -161,14 +155,14 @@ impl History {
         observer: NodeIx,
         owner: NodeIx,
         child: &ChildId,
-        cause: Cause,
+        cause: Origin,
     ) {
         self.changes[observer as usize].insert((owner, child.clone()), cause);
     }
 
     /// What last changed the entry of `owner` in the row of `child` at `observer`.
     #[must_use]
-    pub fn last_change_of(&self, observer: NodeIx, owner: NodeIx, child: &ChildId) -> Cause {
+    pub fn last_change_of(&self, observer: NodeIx, owner: NodeIx, child: &ChildId) -> Origin {
         self.changes[observer as usize]
             .get(&(owner, child.clone()))
             .copied()

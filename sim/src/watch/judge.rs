@@ -6,12 +6,12 @@ use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Time};
 use serde::{Deserialize, Serialize};
 
-use super::World;
-use super::convergence::Convergence;
+use super::ObserverContext;
 use super::defect::Defect;
 use super::findings::Findings;
 use crate::model::{Action, After, Claim, Expectation, NodeIx, Scenario, When};
-use crate::trace::recorder::{MessageCounts, Recorder};
+use crate::trace::counts::{Counts, MessageCounts};
+use crate::trace::event::EventId;
 
 /// What became of an expectation, or of a whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,6 +27,7 @@ pub enum Verdict {
 
 /// The verdict of one expectation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Judgement {
     /// The claim's key: `converged`, `registry`, ...
     pub claim: String,
@@ -36,26 +37,83 @@ pub struct Judgement {
     pub detail: String,
     /// The line of the expectation in its file; 0 if it has none.
     pub line: u32,
+    /// The instant at which the verdict was clear, in microseconds: of a claim that failed, when it
+    /// was broken. `None` if there is none.
+    #[serde(default)]
+    pub at_us: Option<u64>,
+    /// The event that broke the claim; `None` if it held, or no single event did.
+    #[serde(default)]
+    pub event: Option<EventId>,
+}
+
+/// The verdict of one claim, and what it goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(super) verdict: Verdict,
+    pub(super) detail: String,
+    pub(super) at: Option<Time>,
+    pub(super) event: Option<EventId>,
+}
+
+impl Judged {
+    pub(super) fn new(verdict: Verdict, detail: String) -> Self {
+        Self {
+            verdict,
+            detail,
+            at: None,
+            event: None,
+        }
+    }
+
+    pub(super) fn at(self, at: Time) -> Self {
+        let at = Some(at);
+        Self { at, ..self }
+    }
+
+    fn of(self, claim: &Claim, line: u32) -> Judgement {
+        Judgement {
+            claim: claim.name().to_owned(),
+            verdict: self.verdict,
+            detail: self.detail,
+            line,
+            at_us: self.at.map(|at| at.0),
+            event: self.event,
+        }
+    }
+}
+
+impl Judgement {
+    /// Replaces the verdict.
+    pub(crate) fn replace(&mut self, judged: Judged) {
+        self.verdict = judged.verdict;
+        self.detail = judged.detail;
+        self.at_us = judged.at.map(|at| at.0);
+        self.event = judged.event;
+    }
 }
 
 /// The judge of one run.
 #[derive(Debug)]
 pub(super) struct Judge {
     cases: Vec<Case>,
+    /// The claims of convergence, by their place.
+    stretches: Vec<usize>,
+    /// The claims about one instant, by it and their place, the last one first.
+    instants: Vec<(Time, usize)>,
 }
 
 #[derive(Debug)]
 struct Case {
     claim: Claim,
     line: u32,
-    state: State,
+    state: CaseState,
 }
 
 #[derive(Debug)]
-enum State {
+enum CaseState {
     Converged(Stretch),
     /// The verdict of a claim about one instant, once that is over.
-    Instant(Option<(bool, String)>),
+    Instant(Option<Judged>),
     AtEnd,
 }
 
@@ -92,93 +150,102 @@ pub(crate) fn applying<'a>(
 
 impl Judge {
     pub(super) fn new(scenario: &Scenario, strategy: &str) -> Self {
-        let cases = applying(scenario, strategy)
+        let cases: Vec<Case> = applying(scenario, strategy)
             .map(|Expectation { claim, line, .. }| Case {
                 claim: claim.clone(),
                 line: *line,
-                state: State::new(claim, scenario),
+                state: CaseState::new(claim, scenario),
             })
             .collect();
-        Self { cases }
+        let places = || cases.iter().enumerate();
+        let is_stretch = |case: &Case| matches!(case.state, CaseState::Converged(_));
+        let mut instants: Vec<(Time, usize)> = places()
+            .filter_map(|(at, case)| Some((instant(&case.claim)?, at)))
+            .collect();
+        instants.sort_unstable_by(|a, b| b.cmp(a));
+        Self {
+            stretches: places()
+                .filter(|(_, case)| is_stretch(case))
+                .map(|(at, _)| at)
+                .collect(),
+            instants,
+            cases,
+        }
     }
 
     pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.cases.iter().map(|case| &case.claim)
     }
 
+    /// The rows that claims are about.
+    pub(super) fn rows(&self) -> BTreeSet<(NodeIx, ChildId)> {
+        let mut rows = BTreeSet::new();
+        for claim in self.claims() {
+            if let Claim::Registry { on, has, lacks, .. } = claim {
+                rows.extend(has.iter().chain(lacks).map(|child| (*on, child.clone())));
+            } else if let Claim::Entry { on, child, .. } = claim {
+                rows.insert((*on, child.clone()));
+            }
+        }
+        rows
+    }
+
     pub(super) fn step_begins(&mut self, now: Time) {
-        for case in &mut self.cases {
-            if let State::Converged(stretch) = &mut case.state {
+        for at in &self.stretches {
+            if let CaseState::Converged(stretch) = &mut self.cases[*at].state {
                 stretch.close(now);
             }
         }
     }
 
-    pub(super) fn settle(
-        &mut self,
-        now: Time,
-        next: Time,
-        convergence: &Convergence,
-        world: &World<'_>,
-    ) {
-        for case in &mut self.cases {
-            match &mut case.state {
-                State::Converged(stretch) => stretch.settle(now, next, convergence, world),
-                State::Instant(verdict) => {
-                    if verdict.is_none() && instant(&case.claim).is_some_and(|at| at < next) {
-                        *verdict = Some(check_instant(&case.claim, world));
-                    }
-                }
-                State::AtEnd => {}
+    pub(super) fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext) {
+        for at in &self.stretches {
+            if let CaseState::Converged(stretch) = &mut self.cases[*at].state {
+                stretch.settle(now, next, cx);
             }
+        }
+        while let Some((at, place)) = self.instants.pop_if(|(at, _)| *at < next) {
+            let case = &mut self.cases[place];
+            case.state = CaseState::Instant(Some(check_instant(&case.claim, at, cx)));
         }
     }
 
     pub(super) fn finish(
         self,
-        end: Time,
-        convergence: &Convergence,
-        world: &World<'_>,
+        cx: &ObserverContext,
         findings: &Findings,
-        recorder: &Recorder,
-        rows: u64,
+        measures: &Measures<'_>,
     ) -> Vec<Judgement> {
-        let measures = Measures {
-            recorder,
-            rows,
-            converged_since: convergence.converged_since(),
-        };
-        self.cases
-            .into_iter()
-            .map(|Case { claim, line, state }| {
-                let (verdict, detail) = match state {
-                    State::Converged(mut stretch) => {
+        let Measures {
+            end, stopped_early, ..
+        } = *measures;
+        let judge = |Case { claim, line, state }| {
+            let judged = match state {
+                CaseState::Converged(mut stretch) => {
+                    if stopped_early && !stretch.is_decided(end) {
+                        open(end)
+                    } else {
                         stretch.close(Time(end.0 + 1));
-                        stretch.verdict(convergence, world)
+                        stretch.verdict(cx)
                     }
-                    State::Instant(Some((held, detail))) => (verdict(held), detail),
-                    State::Instant(None) => (
-                        Verdict::Inconclusive,
-                        "the run ended before that instant".to_owned(),
-                    ),
-                    State::AtEnd => at_end(&claim, findings, &measures),
-                };
-                Judgement {
-                    claim: claim.name().to_owned(),
-                    verdict,
-                    detail,
-                    line,
                 }
-            })
-            .collect()
+                CaseState::Instant(Some(judged)) => judged,
+                CaseState::Instant(None) => open(end),
+                CaseState::AtEnd => at_end(&claim, findings, measures),
+            };
+            judged.of(&claim, line)
+        };
+        self.cases.into_iter().map(judge).collect()
     }
 }
 
-fn verdict(held: bool) -> Verdict {
-    if held { Verdict::Pass } else { Verdict::Fail }
+/// The verdict of a claim that a run which was ended early leaves open.
+fn open(end: Time) -> Judged {
+    let detail = format!("the run was ended at {end}, before its time");
+    Judged::new(Verdict::Inconclusive, detail)
 }
 
-impl State {
+impl CaseState {
     fn new(claim: &Claim, scenario: &Scenario) -> Self {
         match claim {
             Claim::Converged {
@@ -233,7 +300,8 @@ fn origin(after: After, scenario: &Scenario) -> Time {
 }
 
 impl Stretch {
-    fn settle(&mut self, now: Time, next: Time, convergence: &Convergence, world: &World<'_>) {
+    fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext) {
+        let convergence = cx.views();
         if !convergence.flipped().is_empty() {
             let was = self.disordered;
             self.disordered = self
@@ -250,8 +318,14 @@ impl Stretch {
             && self.held_since.is_none()
             && self.disordered > 0
         {
-            self.at_deadline = Some(convergence.pending(&self.observers, world, NAMED));
+            self.at_deadline = Some(convergence.pending(&self.observers, cx, NAMED));
         }
+    }
+
+    /// Whether nothing that happens at `end` or later changes the verdict.
+    fn is_decided(&self, end: Time) -> bool {
+        let is_late = self.disordered > 0 || self.since > self.deadline;
+        self.held_since.is_some() || self.at_deadline.is_some() || (end > self.deadline && is_late)
     }
 
     /// A stretch without steps ends just before `end`.
@@ -262,13 +336,11 @@ impl Stretch {
         }
     }
 
-    fn verdict(self, convergence: &Convergence, world: &World<'_>) -> (Verdict, String) {
+    fn verdict(self, cx: &ObserverContext) -> Judged {
         if let Some(since) = self.held_since {
             let took = Time(since.since(self.from));
-            return (
-                Verdict::Pass,
-                format!("converged at {since}, {took} after {}", self.from),
-            );
+            let detail = format!("converged at {since}, {took} after {}", self.from);
+            return Judged::new(Verdict::Pass, detail).at(since);
         }
         let late = if self.disordered == 0 {
             format!(
@@ -281,11 +353,13 @@ impl Stretch {
         };
         let pending = self
             .at_deadline
-            .unwrap_or_else(|| convergence.pending(&self.observers, world, NAMED));
-        (
-            Verdict::Fail,
-            format!("at {}: {}{late}", self.deadline, list(&pending)),
-        )
+            .unwrap_or_else(|| cx.views().pending(&self.observers, cx, NAMED));
+        let event = pending.first().and_then(|defect| defect.event);
+        let detail = format!("at {}: {}{late}", self.deadline, list(&pending));
+        Judged {
+            event,
+            ..Judged::new(Verdict::Fail, detail).at(self.deadline)
+        }
     }
 }
 
@@ -308,9 +382,9 @@ fn instant(claim: &Claim) -> Option<Time> {
 }
 
 /// Judges a claim about the instant that is just over.
-fn check_instant(claim: &Claim, world: &World<'_>) -> (bool, String) {
+fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Judged {
     let found = match claim {
-        Claim::Registry { on, has, lacks, .. } => check_registry(*on, has, lacks, world),
+        Claim::Registry { on, has, lacks, .. } => check_registry(*on, has, lacks, cx),
         Claim::Entry {
             on,
             child,
@@ -326,43 +400,50 @@ fn check_instant(claim: &Claim, world: &World<'_>) -> (bool, String) {
                 metadata: metadata.as_ref(),
                 first: first.as_ref(),
             };
-            check_entry(*on, child, &wanted, world)
+            let found = check_entry(*on, child, &wanted, cx);
+            let event = cx.last_row_event(*on, child);
+            found.into_iter().map(|text| (text, event)).collect()
         }
         Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
             Vec::new()
         }
     };
     if found.is_empty() {
-        (true, "as expected".to_owned())
-    } else {
-        (false, found.join("; "))
+        return Judged::new(Verdict::Pass, "as expected".to_owned()).at(at);
+    }
+    let event = found.iter().find_map(|(_, event)| *event);
+    let texts: Vec<String> = found.into_iter().map(|(text, _)| text).collect();
+    Judged {
+        event,
+        ..Judged::new(Verdict::Fail, texts.join("; ")).at(at)
     }
 }
 
+/// What is wrong, in words, each with the event that made it so.
 fn check_registry(
     on: NodeIx,
     has: &[ChildId],
     lacks: &[ChildId],
-    world: &World<'_>,
-) -> Vec<String> {
-    let name = world.name(on);
-    let Some(registry) = world.registry(on) else {
-        return vec![format!("{name} is not running")];
-    };
-    let shows = |child: &ChildId| {
-        registry
-            .get(child)
-            .is_some_and(|row| !row.entries.is_empty())
-    };
+    cx: &ObserverContext,
+) -> Vec<(String, Option<EventId>)> {
+    let name = cx.name(on);
+    if !cx.is_running(on) {
+        return vec![(format!("{name} is not running"), None)];
+    }
+    let shows = |child: &ChildId| cx.row_of(on, child).is_some_and(|row| !row.is_empty());
     let missing = has
         .iter()
         .filter(|child| !shows(child))
-        .map(|child| format!("{name} lacks {child}"));
+        .map(|child| (format!("{name} lacks {child}"), child));
     let extra = lacks
         .iter()
         .filter(|child| shows(child))
-        .map(|child| format!("{name} has {child}"));
-    missing.chain(extra).take(NAMED).collect()
+        .map(|child| (format!("{name} has {child}"), child));
+    missing
+        .chain(extra)
+        .take(NAMED)
+        .map(|(text, child)| (text, cx.last_row_event(on, child)))
+        .collect()
 }
 
 struct WantedEntry<'a> {
@@ -376,14 +457,14 @@ fn check_entry(
     on: NodeIx,
     child: &ChildId,
     wanted: &WantedEntry<'_>,
-    world: &World<'_>,
+    cx: &ObserverContext,
 ) -> Vec<String> {
-    let name = world.name(on);
-    let Some(registry) = world.registry(on) else {
+    let name = cx.name(on);
+    if !cx.is_running(on) {
         return vec![format!("{name} is not running")];
-    };
-    let row = registry.get(child);
-    let entries = row.as_ref().map_or(&[][..], |row| row.entries);
+    }
+    let row = cx.row_of(on, child);
+    let entries = row.map_or(&[][..], |row| &row.entries);
     let mut found = Vec::new();
     if let Some(nodes) = wanted.nodes {
         let shown: BTreeSet<&NodeId> = entries.iter().map(|entry| &entry.node).collect();
@@ -407,9 +488,9 @@ fn check_entry(
         }
     }
     if let Some(metadata) = wanted.metadata {
-        match row.as_ref() {
+        match row {
             None => found.push(format!("{name} has no row of {child}")),
-            Some(row) if row.metadata != metadata => {
+            Some(row) if row.metadata != *metadata => {
                 found.push(format!(
                     "{name} has metadata {:?} for {child}, expected {metadata:?}",
                     row.metadata
@@ -431,40 +512,65 @@ fn check_entry(
     found
 }
 
-struct Measures<'a> {
-    recorder: &'a Recorder,
-    rows: u64,
-    converged_since: Option<Time>,
+/// What metrics are taken from.
+pub(super) struct Measures<'a> {
+    pub(super) counts: &'a Counts,
+    pub(super) rows: u64,
+    pub(super) converged_since: Option<Time>,
+    pub(super) end: Time,
+    pub(super) stopped_early: bool,
 }
 
-fn at_end(claim: &Claim, findings: &Findings, measures: &Measures<'_>) -> (Verdict, String) {
+fn at_end(claim: &Claim, findings: &Findings, measures: &Measures<'_>) -> Judged {
+    let Measures {
+        end, stopped_early, ..
+    } = *measures;
     match claim {
-        Claim::Always(oracle) => findings.always(oracle),
-        Claim::Violates(oracle) => findings.violates(oracle),
-        Claim::Metric { name, min, max } => match measure(name, measures) {
-            None => (
-                Verdict::Fail,
-                format!("{name} has no value: the views did not converge"),
-            ),
-            Some(value) if min.is_some_and(|min| value < min) => (
-                Verdict::Fail,
-                format!("{name} is {value}, less than {}", min.unwrap_or_default()),
-            ),
-            Some(value) if max.is_some_and(|max| value > max) => (
-                Verdict::Fail,
-                format!("{name} is {value}, more than {}", max.unwrap_or_default()),
-            ),
-            Some(value) => (Verdict::Pass, format!("{name} is {value}")),
-        },
+        Claim::Always(oracle) | Claim::Violates(oracle) => {
+            if stopped_early && !findings.has(oracle) {
+                open(end)
+            } else if let Claim::Always(_) = claim {
+                findings.always(oracle)
+            } else {
+                findings.violates(oracle)
+            }
+        }
+        Claim::Metric { name, min, max } => {
+            // What is counted never becomes less: a bound that is exceeded stays so.
+            let is_settled = |value: u64| {
+                let only_grows = !matches!(name.as_str(), "rows" | "converged_us");
+                only_grows && max.is_some_and(|max| value > max)
+            };
+            let value = measure(name, measures);
+            if stopped_early && !value.is_some_and(is_settled) {
+                return open(end);
+            }
+            let (verdict, detail) = match value {
+                None => (
+                    Verdict::Fail,
+                    format!("{name} has no value: the views did not converge"),
+                ),
+                Some(value) if min.is_some_and(|min| value < min) => (
+                    Verdict::Fail,
+                    format!("{name} is {value}, less than {}", min.unwrap_or_default()),
+                ),
+                Some(value) if max.is_some_and(|max| value > max) => (
+                    Verdict::Fail,
+                    format!("{name} is {value}, more than {}", max.unwrap_or_default()),
+                ),
+                Some(value) => (Verdict::Pass, format!("{name} is {value}")),
+            };
+            Judged::new(verdict, detail).at(end)
+        }
         Claim::Converged { .. } | Claim::Registry { .. } | Claim::Entry { .. } => {
-            (Verdict::Pass, String::new())
+            Judged::new(Verdict::Pass, String::new())
         }
     }
 }
 
 fn measure(name: &str, measures: &Measures<'_>) -> Option<u64> {
     match name {
-        "events" => return Some(measures.recorder.events()),
+        "events" => return Some(measures.counts.events()),
         "rows" => return Some(measures.rows),
         "converged_us" => return measures.converged_since.map(|at| at.0),
         _ => {}
@@ -474,8 +580,8 @@ fn measure(name: &str, measures: &Measures<'_>) -> Option<u64> {
         .map_or((name, None), |(metric, kind)| (metric, Some(kind)));
     let mut total = MessageCounts::default();
     for (_, counts) in measures
-        .recorder
-        .counts()
+        .counts
+        .kinds()
         .filter(|(name, _)| kind.is_none_or(|kind| kind == *name))
     {
         total.add(counts);

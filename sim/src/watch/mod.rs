@@ -1,10 +1,23 @@
 //! What watches a run: convergence, oracles, and the file's expectations.
 //!
-//! Observers read the trace, the truth and the registries; they change nothing, and the engine
-//! asks them nothing.
+//! [`Observers`] are a fold over the trace. They know the resolved scenario and its events, and
+//! nothing else: no engine, no node. So a run, a run of real hubs and a recorded trace are judged
+//! by the same code.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`context`] | what is known of a run so far |
+//! | [`convergence`] | which views equal the truth |
+//! | [`changed`] | a change of a row, taken apart |
+//! | [`history`], [`causes`] | what happened, and what made it happen |
+//! | [`facts`] | what does not change in a run, and the bounds that follow |
+//! | [`oracle`] | rules that hold in every run |
+//! | [`judge`] | the file's expectations |
+//! | [`findings`], [`timeline`] | what comes of it |
 
 pub mod causes;
 pub mod changed;
+pub mod context;
 pub mod convergence;
 pub mod defect;
 pub mod facts;
@@ -12,72 +25,39 @@ pub mod findings;
 pub mod history;
 pub mod judge;
 pub mod oracle;
+mod rows;
 pub mod timeline;
-mod world;
 
-use std::collections::BTreeSet;
-
-use hublab_strategies::{ChildId, Pid, RowChange, Time};
+use hublab_strategies::{ChildId, Row, Time};
 use smallvec::SmallVec;
 
 use crate::catalog::CatalogEntry;
-use crate::engine::Child;
 use crate::model::{Claim, NodeIx, Scenario};
+use crate::trace::counts::Counts;
 use crate::trace::event::{Event, Payload};
-use crate::trace::recorder::Recorder;
-use crate::watch::oracle::{Conclusion, Oracle, Violation};
+use crate::watch::oracle::{Conclusion, NO_CRASH, Oracle, Violation};
 
 use changed::Changed;
-use convergence::Convergence;
+pub use context::ObserverContext;
 pub use facts::Facts;
-use findings::{Findings, Inconclusive};
-use history::History;
-use judge::{Judge, Judgement};
+use findings::{ClockTwin, Findings, Inconclusive};
+use judge::{Judge, Judgement, Measures};
+use rows::{Rows, Wanted};
 use timeline::{Segment, Timeline};
-pub(crate) use world::Scene;
-pub use world::World;
 
-/// What is known of a run so far.
-struct Sight {
-    facts: Facts,
-    history: History,
-    convergence: Convergence,
-    /// The same without children named in raw requests or `rows`, if there are any and an oracle
-    /// asks.
-    compared: Option<Convergence>,
-}
-
-impl Sight {
-    /// The world as the file's expectations see it.
-    fn whole<'a>(&'a self, scene: Scene<'a>) -> World<'a> {
-        World {
-            scene,
-            facts: &self.facts,
-            history: &self.history,
-            convergence: &self.convergence,
-        }
-    }
-
-    /// The world as oracles see it.
-    fn comparable<'a>(&'a self, scene: Scene<'a>) -> World<'a> {
-        World {
-            convergence: self.compared.as_ref().unwrap_or(&self.convergence),
-            ..self.whole(scene)
-        }
-    }
-
-    fn trackers(&mut self) -> impl Iterator<Item = &mut Convergence> {
-        std::iter::once(&mut self.convergence).chain(&mut self.compared)
-    }
-}
-
-/// Everything that watches one run.
+/// Everything that watches one run: a fold over its trace.
 pub struct Observers {
-    sight: Sight,
+    cx: ObserverContext,
     judge: Judge,
     timeline: Timeline,
+    counts: Counts,
     oracles: Vec<Box<dyn Oracle>>,
     findings: Findings,
+    /// The instant of the last event.
+    now: Time,
+    /// Whether anything has happened since the last step of a node was over.
+    is_in_step: bool,
+    has_panicked: bool,
 }
 
 impl std::fmt::Debug for Observers {
@@ -99,8 +79,14 @@ pub struct Outcome {
     pub converged_since: Option<Time>,
     /// Rows at the end, over all running nodes.
     pub rows: u64,
+    /// The messages, by kind.
+    pub counts: Counts,
     /// What happened, step by step.
     pub timeline: Vec<Segment>,
+    /// Whether the code of a node panicked.
+    pub has_panicked: bool,
+    /// What the run without clock steps says, once it has been asked.
+    pub clock_twin: Option<ClockTwin>,
 }
 
 impl Observers {
@@ -108,7 +94,6 @@ impl Observers {
     /// those that the file's expectations name.
     #[must_use]
     pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry, extra: Vec<Box<dyn Oracle>>) -> Self {
-        let facts = Facts::new(scenario, entry);
         let judge = Judge::new(scenario, entry.name());
         let mut oracles = extra;
         for claim in judge.claims() {
@@ -119,240 +104,197 @@ impl Observers {
                 oracles.push(oracle);
             }
         }
-        let nodes = scenario.cluster.nodes.len();
-        let is_compared = !facts.raw().is_empty() && !oracles.is_empty();
+        let wanted = if oracles.iter().any(|oracle| oracle.reads_rows()) {
+            Wanted::All
+        } else {
+            Wanted::Only(judge.rows())
+        };
+        let rows = Rows::new(scenario.cluster.nodes.len(), wanted);
         Self {
-            sight: Sight {
-                history: History::new(nodes),
-                convergence: Convergence::new(nodes, BTreeSet::new()),
-                compared: is_compared.then(|| Convergence::new(nodes, facts.raw().clone())),
-                facts,
-            },
+            cx: ObserverContext::new(scenario, entry, rows, !oracles.is_empty()),
             judge,
             timeline: Timeline::new(),
+            counts: Counts::default(),
             oracles,
             findings: Findings::default(),
+            now: Time::ZERO,
+            is_in_step: false,
+            has_panicked: false,
         }
     }
 
-    pub(crate) fn event(&mut self, event: &Event, scene: Scene<'_>) {
-        self.timeline.event(event);
-        self.sight.history.causes.event(event);
-        if self.oracles.is_empty() {
-            return;
+    /// Takes in the next event of the trace.
+    pub fn event(&mut self, event: &Event) {
+        if event.at > self.now {
+            self.end_step();
+            self.settle(event.at);
+            self.now = event.at;
+        } else if event.payload.begins_step() {
+            self.end_step();
         }
-        self.sight.history.event(event);
-        let Payload::Row {
+        self.is_in_step = true;
+        self.timeline.event(event);
+        self.counts.event(event);
+        if let Payload::Row {
             child,
             before,
             after,
         } = &event.payload
-        else {
-            let world = self.sight.comparable(scene);
-            for oracle in &mut self.oracles {
-                oracle.event(event, &world);
-            }
+        {
+            self.row(event, child, [before.as_deref(), after.as_deref()]);
             return;
-        };
-        let cause = self.sight.history.causes.of(event);
-        let touched: SmallVec<[NodeIx; 4]> = {
-            let world = self.sight.comparable(scene);
-            let place = (event.at, event.node, cause);
-            let changed = Changed::new(place, child, before.as_deref(), after.as_deref(), &world);
-            for oracle in &mut self.oracles {
-                oracle.row(&changed, &world);
-            }
-            changed.touched(&self.sight.facts).collect()
-        };
-        for owner in touched {
-            self.sight
-                .history
-                .entry_changed(event.node, owner, child, cause);
         }
-    }
-
-    pub(crate) fn row_changed(&mut self, now: Time, node: NodeIx, change: &RowChange) {
-        self.sight
-            .convergence
-            .row_changed(now, node, change, &self.sight.facts);
-        if let Some(compared) = &mut self.sight.compared {
-            compared.row_changed(now, node, change, &self.sight.facts);
+        let is_act = matches!(
+            event.payload,
+            Payload::Step { .. } | Payload::Injected { .. }
+        );
+        if is_act {
+            self.step_begins(event.at);
         }
-    }
-
-    pub(crate) fn child_started(
-        &mut self,
-        now: Time,
-        node: NodeIx,
-        child: &ChildId,
-        running: &Child,
-    ) {
-        self.sight
-            .trackers()
-            .for_each(|tracker| tracker.child_started(now, node, child, running));
-    }
-
-    pub(crate) fn child_stopped(&mut self, now: Time, node: NodeIx, child: &ChildId, pid: &Pid) {
-        self.sight
-            .trackers()
-            .for_each(|tracker| tracker.child_stopped(now, node, child, pid));
-    }
-
-    /// The rows that a step changed have all been reported: the truth it changed can be compared.
-    pub(crate) fn truth_settled(&mut self, scene: Scene<'_>) {
-        self.sight
-            .convergence
-            .truth_settled(scene.nodes, &self.sight.facts);
-        if let Some(compared) = &mut self.sight.compared {
-            compared.truth_settled(scene.nodes, &self.sight.facts);
-        }
-    }
-
-    pub(crate) fn node_up(&mut self, node: NodeIx) {
-        self.sight
-            .trackers()
-            .for_each(|tracker| tracker.node_up(node));
-    }
-
-    pub(crate) fn node_down(&mut self, node: NodeIx) {
-        self.sight
-            .trackers()
-            .for_each(|tracker| tracker.node_down(node));
-    }
-
-    pub(crate) fn pair_changed(&mut self, now: Time, nodes: [NodeIx; 2], up: bool) {
-        self.sight
-            .trackers()
-            .for_each(|tracker| tracker.pair_changed(nodes, up));
-        if !self.oracles.is_empty() {
-            self.sight.history.pair_changed(now, nodes, up);
-        }
-    }
-
-    /// A cut was mended.
-    pub(crate) fn healed(&mut self, now: Time) {
-        self.sight.history.healed(now);
-    }
-
-    /// A `view` step is about to overwrite a node's cluster view.
-    pub(crate) fn view_overwritten(&mut self, node: NodeIx) {
+        self.cx.event(event);
         for oracle in &mut self.oracles {
-            oracle.view_overwritten(node);
+            oracle.event(event, &self.cx);
+        }
+        if let Payload::Step { index, healing, .. } = event.payload {
+            self.cx.act(event.at, index, healing);
+        } else if let Payload::Panicked(message) = &event.payload {
+            self.panicked(event, message);
+        }
+    }
+
+    fn row(&mut self, event: &Event, child: &ChildId, rows: [Option<&Row>; 2]) {
+        self.cx.note_row(event, child, rows);
+        let has_oracles = !self.oracles.is_empty();
+        let history = has_oracles.then_some(&self.cx.history);
+        let origin = self.cx.history.causes.of(event);
+        let place = (event.at, event.node, origin);
+        let [before, after] = rows;
+        let changed = Changed::new(place, child, before, after, &self.cx.facts, history);
+        self.cx.convergence.row(&changed);
+        if let Some(compared) = &mut self.cx.compared {
+            compared.row(&changed);
+        }
+        if !has_oracles {
+            return;
+        }
+        for oracle in &mut self.oracles {
+            oracle.row(&changed, &self.cx);
+        }
+        let touched: SmallVec<[NodeIx; 4]> = changed.touched().collect();
+        drop(changed);
+        for owner in touched {
+            self.cx
+                .history
+                .entry_changed(event.node, owner, child, origin);
         }
     }
 
     /// A step of the script, or an injection, begins: quiet stretches end here.
-    pub(crate) fn step_begins(&mut self, now: Time) {
+    fn step_begins(&mut self, now: Time) {
         self.judge.step_begins(now);
-        self.sight.history.step_begins(now);
+        self.cx.step_begins(now);
         for oracle in &mut self.oracles {
             oracle.step_begins(now);
         }
     }
 
-    /// A node's step, with all that follows from it in the same instant, is over.
-    pub(crate) fn step_done(&mut self, now: Time, scene: Scene<'_>) {
-        self.ask(scene, |oracle, world, found| {
-            oracle.step_done(now, world, found)
-        });
+    /// A node's step is over, with all that follows from it in the same instant.
+    fn end_step(&mut self) {
+        if std::mem::take(&mut self.is_in_step) {
+            let now = self.now;
+            self.ask(|oracle, cx, found| oracle.step_done(now, cx, found));
+        }
     }
 
-    /// An instant is over, and nothing happens until `next`.
-    pub(crate) fn settle(&mut self, now: Time, next: Time, scene: Scene<'_>) {
-        self.sight
-            .trackers()
-            .for_each(|tracker| tracker.settle(now));
-        self.timeline.settle(&self.sight.convergence);
-        let world = self.sight.whole(scene);
-        self.judge
-            .settle(now, next, &self.sight.convergence, &world);
-        self.ask(scene, |oracle, world, found| {
-            oracle.settle(now, next, world, found)
-        });
+    /// The instant is over, and nothing happens until `next`.
+    fn settle(&mut self, next: Time) {
+        let now = self.now;
+        self.cx.settle(now);
+        self.timeline.settle(self.cx.views());
+        self.judge.settle(now, next, &self.cx);
+        self.ask(|oracle, cx, found| oracle.settle(now, next, cx, found));
     }
 
     fn ask(
         &mut self,
-        scene: Scene<'_>,
-        mut question: impl FnMut(&mut dyn Oracle, &World<'_>, &mut Vec<Violation>),
+        mut question: impl FnMut(&mut dyn Oracle, &ObserverContext, &mut Vec<Violation>),
     ) {
         if self.oracles.is_empty() {
             return;
         }
-        let world = self.sight.comparable(scene);
         let mut found = Vec::new();
         for oracle in &mut self.oracles {
-            question(oracle.as_mut(), &world, &mut found);
+            question(oracle.as_mut(), &self.cx, &mut found);
         }
         if !found.is_empty() {
             self.findings.keep(found);
         }
     }
 
-    /// The node's code panicked while it handled what `cause` names.
-    pub(crate) fn panicked(&mut self, mut violation: Violation, event: &Event) {
-        violation.cause = self
-            .sight
-            .history
-            .causes
-            .text(self.sight.history.causes.of(event));
+    /// The node's code panicked.
+    fn panicked(&mut self, event: &Event, message: &str) {
+        self.has_panicked = true;
+        let name = self.cx.name(event.node);
+        let detail = format!("a step of {name} panicked: {message}");
+        let causes = self.cx.causes();
+        let violation = Violation::new(NO_CRASH, event.at, name.as_str(), detail)
+            .with_defect("panic")
+            .from_origin(causes.of(event), causes);
         self.findings.violations.push(violation);
     }
 
     /// The run is over; `stopped_early` if something was still to happen.
-    pub(crate) fn finish(
-        mut self,
-        end: Time,
-        stopped_early: bool,
-        scene: Scene<'_>,
-        recorder: &Recorder,
-    ) -> Outcome {
-        self.conclude(end, stopped_early, scene);
-        let world = self.sight.whole(scene);
-        let rows = world
-            .positions()
-            .filter_map(|node| world.registry(node))
-            .map(|registry| (registry.len() - registry.tombstones()) as u64)
-            .sum();
-        let converged_since = self.sight.convergence.converged_since();
-        let judgements = self.judge.finish(
+    #[must_use]
+    pub fn finish(mut self, end: Time, stopped_early: bool) -> Outcome {
+        if !self.has_panicked {
+            self.end_step();
+        }
+        if !stopped_early {
+            self.settle(Time(end.0 + 1));
+        }
+        self.conclude(end, stopped_early);
+        let measures = Measures {
+            counts: &self.counts,
+            rows: self.cx.row_count(),
+            converged_since: self.cx.views().converged_since(),
             end,
-            &self.sight.convergence,
-            &world,
-            &self.findings,
-            recorder,
-            rows,
-        );
+            stopped_early,
+        };
+        let judgements = self.judge.finish(&self.cx, &self.findings, &measures);
         Outcome {
             judgements,
             findings: self.findings,
-            converged_since,
-            rows,
+            converged_since: measures.converged_since,
+            rows: measures.rows,
+            counts: self.counts,
             timeline: self.timeline.finish(),
+            has_panicked: self.has_panicked,
+            clock_twin: None,
         }
     }
 
     /// Asks the oracles that judge at the end.
-    fn conclude(&mut self, end: Time, stopped_early: bool, scene: Scene<'_>) {
-        let world = self.sight.comparable(scene);
+    fn conclude(&mut self, end: Time, stopped_early: bool) {
         for oracle in &mut self.oracles {
             let name = oracle.name();
-            if let Some(bound) = oracle.bound(&world) {
+            if let Some(bound) = oracle.bound(&self.cx) {
                 self.findings.bounds.push((name, bound));
             }
-            let conclusion = oracle.finish(end, &world);
-            let open = match conclusion {
+            let early = || format!("the run was ended at {end}, before its time");
+            let open = match oracle.finish(end, &self.cx) {
                 Conclusion::Held => continue,
                 Conclusion::Violated(found) if !stopped_early => {
                     self.findings.keep(found);
                     continue;
                 }
-                Conclusion::Violated(_) => format!("the run was ended at {end}, before its time"),
+                Conclusion::Violated(_) => early(),
+                Conclusion::Inconclusive(_) if stopped_early => early(),
                 Conclusion::Inconclusive(reason) => reason,
             };
+            let pending = oracle.pending(&self.cx);
             self.findings.inconclusive.push(Inconclusive {
                 oracle: name.to_owned(),
-                reason: open,
+                reason: pending.map_or(open.clone(), |pending| format!("{open}; so far {pending}")),
             });
         }
         self.findings

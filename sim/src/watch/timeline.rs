@@ -42,7 +42,11 @@ pub(super) struct Timeline {
 impl Timeline {
     pub(super) fn new() -> Self {
         Self {
-            segments: vec![Segment::default()],
+            segments: vec![Segment {
+                // Nothing runs, and nothing is shown.
+                converged_us: Some(0),
+                ..Segment::default()
+            }],
         }
     }
 
@@ -52,14 +56,21 @@ impl Timeline {
             .expect("a timeline has a first segment")
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a fold looks at the events that concern it"
+    )]
     pub(super) fn event(&mut self, event: &Event) {
         match &event.payload {
             Payload::Step { index, healing, .. } if self.segments.len() < KEPT => {
                 let (at_us, step, healing) = (event.at.0, Some(*index), *healing);
+                // Of several steps of one instant, only the last sees the end of it.
+                let converged_us = self.current().converged_us;
                 self.segments.push(Segment {
                     at_us,
                     step,
                     healing,
+                    converged_us,
                     ..Segment::default()
                 });
             }
@@ -69,22 +80,7 @@ impl Timeline {
             Payload::PeerDown { .. } => self.current().peers_down += 1,
             Payload::View(_) => self.current().view_changes += 1,
             Payload::Row { .. } => self.current().row_changes += 1,
-            Payload::Step { .. }
-            | Payload::Kind { .. }
-            | Payload::Booted { .. }
-            | Payload::Stopped(_)
-            | Payload::Paused
-            | Payload::Resumed
-            | Payload::Duplicated { .. }
-            | Payload::Delivered { .. }
-            | Payload::Timer(_)
-            | Payload::ChildStarted { .. }
-            | Payload::ChildStopped { .. }
-            | Payload::Fact(_)
-            | Payload::Answered { .. }
-            | Payload::Skipped { .. }
-            | Payload::Mark(_)
-            | Payload::Panicked(_) => {}
+            _ => {}
         }
     }
 

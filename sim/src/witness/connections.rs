@@ -179,7 +179,11 @@ impl Witness {
         let up = runs && self.connections.is_up(a, b) && self.connections.is_up(b, a);
         if a != b && self.network.is_connected(a, b) != up {
             self.network.set_connected([a, b], up);
-            self.observers.pair_changed(self.now, [a, b], up);
+            if up {
+                self.record(a, 0, Payload::Connected { peer: b });
+            } else if runs {
+                self.record(a, 0, Payload::Disconnected { peer: b });
+            }
         }
     }
 }

@@ -4,51 +4,63 @@
 //! runs, and the report has the same shape.
 //!
 //! What cannot be told from outside is missing: timers, commands as causes, and the state of nodes
-//! beside registry and view.
+//! beside registry and view. All that observers get is the trace that the witness makes.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | `connections` | who is connected, who is to be, how long silences last |
 //! | `traffic` | what the network does to messages |
-//! | `shadow` | what a node shows |
 
 mod connections;
-mod shadow;
 #[cfg(test)]
 mod tests;
 mod traffic;
 
-use hublab_strategies::hub::Command;
-use hublab_strategies::{ChildId, Event as HubEvent, Metadata, NodeId, Pid, Row, Time};
+use std::collections::BTreeMap;
+
+use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row, Time};
 
 use crate::catalog::CatalogEntry;
-use crate::engine::{Child, Finished, NodeState};
+use crate::engine::Finished;
 use crate::model::script::Planned;
 use crate::model::{Action, Claim, InFlight, NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
-use crate::node::NodeInput;
-use crate::node::effects::{Effect, Effects, Positions, Wishes};
 use crate::run;
 use crate::run::report::Report;
 use crate::trace::event::{EventId, Payload, StopReason, WORLD};
 use crate::trace::recorder::Recorder;
-use crate::watch::{Observers, Scene};
+use crate::watch::Observers;
 
 use connections::Connections;
-use shadow::Shadow;
 pub use traffic::{Fate, Reception};
 use traffic::{Flights, PastCut};
 
 /// Oracles that go by what cannot be told from outside.
 const BLIND: [&str; 1] = ["bounded_state"];
 
+/// What is known of one node.
+#[derive(Debug, Default)]
+struct WitnessedNode {
+    is_running: bool,
+    paused: bool,
+    incarnation: u32,
+    /// When it may send the next message, under a `send_gap`.
+    free_to_send: u64,
+    /// When it is done with the messages it has, under a `service_time`.
+    free_to_serve: u64,
+    /// The children that run on it.
+    children: BTreeMap<ChildId, (Pid, Metadata)>,
+    /// The rows that it shows.
+    rows: BTreeMap<ChildId, Row>,
+}
+
 /// Watches one run of real hubs, on a clock that only moves when it is told.
 pub struct Witness {
     now: Time,
     scenario: Scenario,
     strategy: String,
-    nodes: Vec<NodeState>,
+    nodes: Vec<WitnessedNode>,
     network: Network,
     observers: Observers,
     recorder: Recorder,
@@ -98,7 +110,7 @@ impl Witness {
         Self {
             now: Time::ZERO,
             strategy: entry.name().to_owned(),
-            nodes: names.iter().map(|_| NodeState::new()).collect(),
+            nodes: names.iter().map(|_| WitnessedNode::default()).collect(),
             network: Network::new(&scenario.network, names, scenario.run.seed),
             observers: Observers::new(scenario, entry, Vec::new()),
             recorder: Recorder::new(Vec::new()),
@@ -128,35 +140,18 @@ impl Witness {
 
     fn show_last(&mut self) {
         if let Some(event) = self.recorder.last() {
-            let scene = Scene {
-                nodes: &self.nodes,
-                network: &self.network,
-            };
-            self.observers.event(event, scene);
+            self.observers.event(event);
         }
     }
 
-    /// Moves the clock; what is claimed of instants passed over is judged. It never goes back.
+    /// Moves the clock. It never goes back.
     pub fn advance(&mut self, to: Time) {
-        if to > self.now {
-            let scene = Scene {
-                nodes: &self.nodes,
-                network: &self.network,
-            };
-            self.observers.settle(self.now, to, scene);
-            self.now = to;
-        }
+        self.now = self.now.max(to);
     }
 
     /// A step of a node, with all that it changed, is over.
     pub fn step_done(&mut self, node: NodeIx) {
         self.causes[node as usize] = 0;
-        let scene = Scene {
-            nodes: &self.nodes,
-            network: &self.network,
-        };
-        self.observers.truth_settled(scene);
-        self.observers.step_done(self.now, scene);
     }
 
     /// The script acts. Cuts, links and pauses change here; all else happens outside.
@@ -165,7 +160,6 @@ impl Witness {
             return;
         };
         let action = step.action.clone();
-        self.observers.step_begins(self.now);
         let payload = Payload::Step {
             index: entry.step,
             healing: entry.healing,
@@ -173,7 +167,6 @@ impl Witness {
         };
         self.record(WORLD, 0, payload);
         if entry.healing {
-            self.note_healing();
             for ((step, id), cut) in &mut self.cuts {
                 if *step == entry.step {
                     cut.is_mended = true;
@@ -184,12 +177,6 @@ impl Witness {
             self.act(entry.step, &action);
         }
         self.refresh_silences();
-    }
-
-    fn note_healing(&mut self) {
-        if self.network.has_cuts() {
-            self.observers.healed(self.now);
-        }
     }
 
     fn act(&mut self, number: u32, action: &Action) {
@@ -205,7 +192,6 @@ impl Witness {
                 ..
             } => self.cut(number, Reach::directed(count, from, to), *in_flight),
             Action::Heal => {
-                self.note_healing();
                 self.network.mend_all();
                 self.network.restore_links();
                 self.cuts
@@ -244,7 +230,7 @@ impl Witness {
 
     fn pause(&mut self, node: NodeIx, pause: bool) {
         let state = &mut self.nodes[node as usize];
-        if state.is_running() && state.paused != pause {
+        if state.is_running && state.paused != pause {
             state.paused = pause;
             let payload = if pause {
                 Payload::Paused
@@ -258,7 +244,7 @@ impl Witness {
     /// Whether a node runs.
     #[must_use]
     pub fn is_running(&self, node: NodeIx) -> bool {
-        self.nodes[node as usize].is_running()
+        self.nodes[node as usize].is_running
     }
 
     /// Whether a node runs in this incarnation.
@@ -277,12 +263,11 @@ impl Witness {
     pub fn booted(&mut self, node: NodeIx) {
         let name = self.scenario.cluster.nodes[node as usize].clone();
         let incarnation = self.next_incarnation(node);
-        let state = &mut self.nodes[node as usize];
-        state.incarnation = incarnation;
-        state.free_to_send = 0;
-        state.free_to_serve = 0;
-        state.node = Some(Box::new(Shadow::new(name.clone())));
-        self.observers.node_up(node);
+        self.nodes[node as usize] = WitnessedNode {
+            is_running: true,
+            incarnation,
+            ..WitnessedNode::default()
+        };
         let incarnation = incarnation.into();
         self.cause(node, Payload::Booted { name, incarnation });
     }
@@ -294,53 +279,47 @@ impl Witness {
         }
         self.cause(node, Payload::Stopped(reason));
         let state = &mut self.nodes[node as usize];
-        state.node = None;
-        state.paused = false;
-        state.pids.clear();
-        for (child, Child { pid, .. }) in std::mem::take(&mut state.children) {
-            self.observers.child_stopped(self.now, node, &child, &pid);
+        let incarnation = state.incarnation;
+        let before = std::mem::replace(
+            state,
+            WitnessedNode {
+                incarnation,
+                ..WitnessedNode::default()
+            },
+        );
+        for (child, (pid, _)) in before.children {
             self.effect(node, Payload::ChildStopped { child, pid });
         }
         self.step_done(node);
-        self.observers.node_down(node);
         self.disconnect(node);
     }
 
     /// A node's cluster view changed.
     pub fn view(&mut self, node: NodeIx, view: Vec<NodeId>) {
-        self.tell(node, Command::SetView(view));
+        if self.is_running(node) {
+            self.effect(node, Payload::View(view));
+        }
     }
 
     /// A node's row changed to this; one without entries is gone.
     pub fn row(&mut self, node: NodeIx, row: Row) {
-        self.tell(node, Command::PutRows(vec![row]));
-    }
-
-    /// Has the shadow of a node that runs show something.
-    fn tell(&mut self, node: NodeIx, command: Command) {
-        let state = &mut self.nodes[node as usize];
-        let Some(shadow) = state.node.as_mut() else {
+        if !self.is_running(node) {
             return;
+        }
+        let child = row.spec.id().clone();
+        let rows = &mut self.nodes[node as usize].rows;
+        let after = (!row.is_empty()).then_some(row);
+        let before = match &after {
+            Some(row) => rows.insert(child.clone(), row.clone()),
+            None => rows.remove(&child),
         };
-        let (mut wishes, positions) = (Wishes::default(), Positions::default());
-        let stream = &mut state.stream;
-        let mut effects = Effects::new(self.now, &state.clock, 0, stream, &positions, &mut wishes);
-        shadow.handle(NodeInput::Command(command), &mut effects);
-        for effect in wishes.effects {
-            let Effect::Emit(event) = effect else {
-                continue;
+        if before != after {
+            let payload = Payload::Row {
+                child,
+                before: before.map(Box::new),
+                after: after.map(Box::new),
             };
-            if let HubEvent::Row(change) = event {
-                self.observers.row_changed(self.now, node, &change);
-                let payload = Payload::Row {
-                    child: change.child,
-                    before: change.before,
-                    after: change.after,
-                };
-                self.effect(node, payload);
-            } else if let HubEvent::View(view) = event {
-                self.effect(node, Payload::View(view));
-            }
+            self.effect(node, payload);
         }
     }
 
@@ -350,15 +329,8 @@ impl Witness {
             return;
         }
         self.child_stopped(node, child);
-        let running = Child {
-            pid: pid.clone(),
-            metadata: metadata.clone(),
-            since: self.now,
-        };
-        self.observers
-            .child_started(self.now, node, child, &running);
         let children = &mut self.nodes[node as usize].children;
-        children.insert(child.clone(), running);
+        children.insert(child.clone(), (pid.clone(), metadata.clone()));
         let payload = Payload::ChildStarted {
             child: child.clone(),
             pid,
@@ -370,15 +342,15 @@ impl Witness {
     /// A child has a new process; it keeps its metadata.
     pub fn child_restarted(&mut self, node: NodeIx, child: &ChildId, pid: Pid) {
         let known = self.nodes[node as usize].children.get(child);
-        let metadata = known.map(|it| it.metadata.clone()).unwrap_or_default();
+        let metadata = known.map(|(_, metadata)| metadata.clone());
+        let metadata = metadata.unwrap_or_default();
         self.child_started(node, child, pid, metadata);
     }
 
     /// A child no longer runs on a node.
     pub fn child_stopped(&mut self, node: NodeIx, child: &ChildId) {
         let removed = self.nodes[node as usize].children.remove(child);
-        if let Some(Child { pid, .. }) = removed {
-            self.observers.child_stopped(self.now, node, child, &pid);
+        if let Some((pid, _)) = removed {
             let child = child.clone();
             self.effect(node, Payload::ChildStopped { child, pid });
         }
@@ -389,16 +361,9 @@ impl Witness {
     pub fn finish(mut self, is_whole: bool, wall_us: u64) -> Report {
         let end = Time(hublab_strategies::time::micros(self.scenario.run.duration));
         if is_whole {
-            self.advance(Time(end.0 + 1));
             self.now = end;
         }
-        let scene = Scene {
-            nodes: &self.nodes,
-            network: &self.network,
-        };
-        let outcome = self
-            .observers
-            .finish(self.now, !is_whole, scene, &self.recorder);
+        let outcome = self.observers.finish(self.now, !is_whole);
         let finished = Finished {
             now: self.now,
             stopped_early: !is_whole,
@@ -406,14 +371,7 @@ impl Witness {
             recorder: self.recorder,
         };
         let seed = self.scenario.run.seed;
-        let run = run::make(
-            &self.scenario,
-            &self.strategy,
-            seed,
-            finished,
-            false,
-            wall_us,
-        );
+        let run = run::make(&self.scenario, &self.strategy, seed, finished, wall_us);
         Report {
             digest: None,
             ..run.report

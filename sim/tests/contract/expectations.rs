@@ -27,6 +27,23 @@ fn converged_counts_the_instant_of_the_deadline() {
 }
 
 #[test]
+fn a_failed_claim_is_dated_when_it_was_broken() {
+    let past = started()
+        .expect("converged = { within = '4999us' }")
+        .expect("at = '2s'\nregistry = { on = 'n1', has = ['b'] }")
+        .expect("metric = { name = 'rows', min = 9 }")
+        .run();
+    let dated: Vec<_> = past
+        .report
+        .expectations
+        .iter()
+        .map(|one| one.at_us)
+        .collect();
+    let end = past.report.virtual_us;
+    assert_eq!(dated, [Some(5_004_999), Some(2_000_000), Some(end)]);
+}
+
+#[test]
 fn converged_must_last_until_the_next_step() {
     let lab = |wreck: &str| {
         started()

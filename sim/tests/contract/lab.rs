@@ -402,6 +402,11 @@ impl Past {
             Payload::Skipped { child, action } => format!("skips {action} {child}"),
             Payload::Kind { .. }
             | Payload::Duplicated { .. }
+            | Payload::Connected { .. }
+            | Payload::Disconnected { .. }
+            | Payload::Queued { .. }
+            | Payload::Sizes(_)
+            | Payload::Injected { .. }
             | Payload::Fact(_)
             | Payload::Mark(_)
             | Payload::Panicked(_) => {

@@ -8,13 +8,25 @@ mod puppet;
 mod quiet;
 mod safety;
 
+use std::sync::{Arc, Mutex};
+
 use hublab_sim::catalog::Catalog;
 use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
+use hublab_sim::trace::{Event, Sink};
 use hublab_sim::watch::oracle::{self, Violation};
 
 use puppet::Puppet;
+
+/// Keeps every event.
+struct Collector(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Collector {
+    fn event(&mut self, event: &Event) {
+        self.0.lock().expect("one thread").push(event.clone());
+    }
+}
 
 /// A scenario in the making.
 #[derive(Clone, Default)]
@@ -60,6 +72,11 @@ impl Stage {
     }
 
     fn run(&self) -> Report {
+        self.traced().0
+    }
+
+    /// The report, and every event.
+    fn traced(&self) -> (Report, Vec<Event>) {
         let Self {
             cluster,
             network,
@@ -77,13 +94,15 @@ impl Stage {
         let catalog = Catalog::empty().with::<Puppet>();
         let scenario = Scenario::read("stage.toml", text.as_bytes(), &catalog)
             .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
+        let events = Arc::new(Mutex::new(Vec::new()));
         let options = Options {
             oracles: oracle::all(),
+            sinks: vec![Box::new(Collector(Arc::clone(&events)))],
             ..Options::default()
         };
-        run(&scenario, "puppet", 1, &catalog, options)
-            .expect("it runs")
-            .report
+        let run = run(&scenario, "puppet", 1, &catalog, options).expect("it runs");
+        let events = std::mem::take(&mut *events.lock().expect("one thread"));
+        (run.report, events)
     }
 
     /// What one oracle finds, each as `DEFECT CAUSE @ NODE MILLISECONDS`.

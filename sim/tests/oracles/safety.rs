@@ -1,5 +1,7 @@
 //! What must hold at every instant.
 
+use hublab_sim::trace::Payload;
+
 use super::{Stage, hosting};
 
 const NOTHING: [&str; 0] = [];
@@ -20,6 +22,18 @@ fn own_truth_is_about_what_runs_and_its_own_node() {
     assert_eq!(stopped.finds("own_truth"), NOTHING);
     let elsewhere = hosting().acts("1100 n2 put a n1 n1.1.1\n2000 n2 drop a n1");
     assert_eq!(elsewhere.finds("own_truth"), NOTHING);
+}
+
+#[test]
+fn a_violation_names_the_event_that_made_it() {
+    let lost = hosting().acts("2000 n1 drop a n1");
+    let (report, trace) = lost.traced();
+    let found = report.violations.iter();
+    let found: Vec<_> = found.filter(|found| found.oracle == "own_truth").collect();
+    let event = found[0].event.expect("an event made it");
+    let id = usize::try_from(event).expect("a short trace") - 1;
+    assert!(matches!(&trace[id].payload, Payload::Row { child, .. } if child.as_str() == "a"));
+    assert_eq!(trace[id].at.0, found[0].at_us);
 }
 
 #[test]

@@ -70,7 +70,12 @@ fn concerns(event: &Event, children: &[String]) -> bool {
         | Payload::Timer(_)
         | Payload::View(_)
         | Payload::Mark(_)
-        | Payload::Panicked(_) => false,
+        | Payload::Panicked(_)
+        | Payload::Connected { .. }
+        | Payload::Disconnected { .. }
+        | Payload::Queued { .. }
+        | Payload::Sizes(_)
+        | Payload::Injected { .. } => false,
     }
 }
 
@@ -81,7 +86,8 @@ fn message_kind(event: &Event) -> Option<KindIx> {
         | Payload::Sent { kind, .. }
         | Payload::Duplicated { kind, .. }
         | Payload::Delivered { kind, .. }
-        | Payload::Dropped { kind, .. } => Some(kind),
+        | Payload::Dropped { kind, .. }
+        | Payload::Queued { kind, .. } => Some(kind),
         Payload::Step { .. }
         | Payload::Booted { .. }
         | Payload::Stopped(_)
@@ -98,6 +104,10 @@ fn message_kind(event: &Event) -> Option<KindIx> {
         | Payload::Answered { .. }
         | Payload::Skipped { .. }
         | Payload::Mark(_)
-        | Payload::Panicked(_) => None,
+        | Payload::Panicked(_)
+        | Payload::Connected { .. }
+        | Payload::Disconnected { .. }
+        | Payload::Sizes(_)
+        | Payload::Injected { .. } => None,
     }
 }

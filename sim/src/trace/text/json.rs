@@ -113,6 +113,19 @@ impl Names {
             Payload::Skipped { child, action } => json!({ "child": child, "action": action }),
             Payload::Mark(name) => json!({ "mark": name }),
             Payload::Panicked(message) => json!({ "message": message }),
+            Payload::Connected { peer } | Payload::Disconnected { peer } => {
+                json!({ "peer": node(peer) })
+            }
+            Payload::Queued {
+                from,
+                kind: k,
+                number,
+                until,
+            } => {
+                json!({ "from": node(from), "kind": kind(k), "number": number, "until_us": until.0 })
+            }
+            Payload::Sizes(sizes) => json!(sizes),
+            Payload::Injected { action } => json!({ "action": action }),
         }
     }
 }

@@ -7,7 +7,7 @@ use hublab_strategies::{Change, Metadata, NodeId, Row};
 
 use super::{Names, change_name, change_pid, down, printable, timer};
 use crate::model::NodeIx;
-use crate::trace::event::{Event, KindIx, Payload, StopReason};
+use crate::trace::event::{Event, KindIx, NodeSizes, Payload, StopReason};
 
 impl Names {
     /// One line for people: `31.2s n3 got gossip.sync #12 from n1 [e48211 <- e48102]`.
@@ -160,6 +160,27 @@ impl Names {
             }
             Payload::Mark(name) => format!("mark {}", printable(name)),
             Payload::Panicked(message) => format!("panicked: {}", printable(message)),
+            Payload::Connected { peer } => format!("is connected to {}", node(peer)),
+            Payload::Disconnected { peer } => format!("is no longer connected to {}", node(peer)),
+            Payload::Queued {
+                from,
+                kind: k,
+                number,
+                until,
+            } => format!(
+                "queues {} #{number} from {}, busy until {until}",
+                kind(k),
+                node(from)
+            ),
+            Payload::Sizes(NodeSizes {
+                rows,
+                tombstones,
+                refs,
+                queue,
+            }) => format!(
+                "holds {rows} rows, {tombstones} tombstones, {refs} references, {queue} queued"
+            ),
+            Payload::Injected { action } => format!("is given: {}", printable(action)),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::event::{Event, KindIx, Payload, WORLD};
 use crate::model::NodeIx;
 
 /// The names of all kinds of events, as [`kind_of`] gives them.
-pub const EVENT_KINDS: [&str; 22] = [
+pub const EVENT_KINDS: [&str; 27] = [
     "step",
     "kind",
     "boot",
@@ -39,6 +39,11 @@ pub const EVENT_KINDS: [&str; 22] = [
     "skipped",
     "mark",
     "panicked",
+    "connected",
+    "disconnected",
+    "queued",
+    "sizes",
+    "injected",
 ];
 
 /// The kind of an event: one of [`EVENT_KINDS`].
@@ -67,6 +72,11 @@ pub fn kind_of(event: &Event) -> &'static str {
         Payload::Skipped { .. } => "skipped",
         Payload::Mark(_) => "mark",
         Payload::Panicked(_) => "panicked",
+        Payload::Connected { .. } => "connected",
+        Payload::Disconnected { .. } => "disconnected",
+        Payload::Queued { .. } => "queued",
+        Payload::Sizes(_) => "sizes",
+        Payload::Injected { .. } => "injected",
     }
 }
 

@@ -1,7 +1,7 @@
 //! `bounded_state`: what a node remembers stays below a bound computed from the workload.
 //!
-//! Looked at, at the end of each instant, for each node that did something and is not paused
-//! (`Sizes` of its hub; nothing else of its inside):
+//! Looked at once per virtual second, for each node whose sizes have changed and that is not paused
+//! (`Sizes` events; nothing else of its inside):
 //!
 //! - *rows* (those without entries included): at most the child ids that have been started or named
 //!   raw so far;
@@ -28,8 +28,8 @@ use hublab_strategies::{ChildId, Time, TimerKey};
 
 use super::{Oracle, Violation};
 use crate::model::NodeIx;
-use crate::trace::event::{Event, EventId, KindIx, Payload, WORLD};
-use crate::watch::World;
+use crate::trace::event::{Event, EventId, KindIx, NodeSizes, Payload};
+use crate::watch::ObserverContext;
 use crate::watch::causes::Cause;
 use crate::watch::changed::Changed;
 
@@ -38,7 +38,7 @@ pub(super) const NAME: &str = "bounded_state";
 /// What a node may keep beside what the workload makes it.
 const SPARE: usize = 8;
 
-/// Counts the workload, and looks at who did something.
+/// Counts the workload, and looks at what nodes hold.
 #[derive(Debug, Default)]
 pub(super) struct BoundedState {
     started: HashSet<ChildId, NameHasher>,
@@ -49,7 +49,7 @@ pub(super) struct BoundedState {
     last_occasion: (EventId, KindIx),
     disturbance: Disturbance,
     longest_chain: u64,
-    touched: Vec<NodeIx>,
+    found: Vec<Violation>,
 }
 
 /// What one node did lately.
@@ -59,7 +59,6 @@ struct Node {
     emptied: VecDeque<Time>,
     /// When it could make a reference without sending anything.
     timers: VecDeque<Time>,
-    is_touched: bool,
     is_reported: bool,
 }
 
@@ -80,22 +79,16 @@ impl BoundedState {
         &mut self.nodes[slot]
     }
 
-    fn touch(&mut self, node: NodeIx) {
-        if !std::mem::replace(&mut self.node(node).is_touched, true) {
-            self.touched.push(node);
-        }
-    }
-
     /// A message was sent: an occasion, unless it passes on one of its kind. Those of one input and
     /// kind are one.
-    fn sent(&mut self, event: &Event, kind: KindIx, hops: u32, world: &World<'_>) {
+    fn sent(&mut self, event: &Event, kind: KindIx, hops: u32, cx: &ObserverContext) {
         self.longest_chain = self.longest_chain.max(u64::from(hops));
         if self.last_occasion == (event.cause, kind) {
             return;
         }
         self.last_occasion = (event.cause, kind);
         let passes_on = matches!(
-            world.history().causes.of(event),
+            cx.history().causes.of(event).cause,
             Cause::Deliver(delivered, _) if delivered == kind
         );
         if !passes_on {
@@ -104,39 +97,57 @@ impl BoundedState {
     }
 
     /// How long something may be remembered, in microseconds, beyond what disturbances add.
-    fn window(&self, world: &World<'_>) -> u64 {
+    fn window(&self, cx: &ObserverContext) -> u64 {
         let chain = self
             .longest_chain
-            .saturating_mul(world.history().longest_delay());
+            .saturating_mul(cx.history().longest_delay());
         let janitor = micros(HubConfig::default().janitor_interval);
-        let sync = world.facts().times.sync;
+        let sync = cx.facts().times.sync;
         sync.saturating_add(janitor).saturating_add(chain)
     }
 
     /// Since when occasions count.
-    fn horizon(&self, now: Time, world: &World<'_>) -> Time {
-        if world.facts().service_us > 0 {
+    fn horizon(&self, now: Time, cx: &ObserverContext) -> Time {
+        if cx.facts().service_us > 0 {
             return Time::ZERO;
         }
-        let window = self.window(world);
+        let window = self.window(cx);
         let is_recent = now.0 <= self.disturbance.until.0.saturating_add(window);
-        let counts = is_recent || self.is_disturbed(world);
+        let counts = is_recent || self.is_disturbed(cx);
         let from = self.disturbance.since.filter(|_| counts).unwrap_or(now);
         Time(from.min(now).0.saturating_sub(window))
     }
 
-    fn is_disturbed(&self, world: &World<'_>) -> bool {
-        world.has_cuts() || !self.disturbance.paused.is_empty()
+    fn is_disturbed(&self, cx: &ObserverContext) -> bool {
+        cx.has_cuts() || !self.disturbance.paused.is_empty()
     }
 
     /// Notes that something is about to be paused or cut, or was until now.
-    fn disturbed(&mut self, now: Time, world: &World<'_>) {
-        let window = self.window(world);
+    fn disturbed(&mut self, now: Time, cx: &ObserverContext) {
+        let window = self.window(cx);
         let is_over = now.0 > self.disturbance.until.0.saturating_add(window);
-        if self.disturbance.since.is_none() || (is_over && !self.is_disturbed(world)) {
+        if self.disturbance.since.is_none() || (is_over && !self.is_disturbed(cx)) {
             self.disturbance.since = Some(now);
         }
         self.disturbance.until = now;
+    }
+
+    /// Looks at what a node holds.
+    fn look(&mut self, event: &Event, sizes: NodeSizes, cx: &ObserverContext) {
+        let (node, now) = (event.node, event.at);
+        if cx.is_paused(node) || self.node(node).is_reported {
+            return;
+        }
+        if let Some((what, size, bound)) = self.excess(node, now, sizes, cx) {
+            self.node(node).is_reported = true;
+            let name = cx.name(node);
+            let detail = format!(
+                "{name} has {size} {what}, more than the {bound} that the workload explains"
+            );
+            let violation = Violation::new(NAME, now, name.as_str(), detail);
+            self.found
+                .push(violation.with_defect(what).with_event(event.id));
+        }
     }
 
     /// What is too large at a node: its name, size and bound.
@@ -144,12 +155,12 @@ impl BoundedState {
         &mut self,
         at: NodeIx,
         now: Time,
-        world: &World<'_>,
-    ) -> Option<(&'static str, usize, usize)> {
-        let sizes = world.sizes(at)?;
-        let raw = world.facts().raw().len();
+        sizes: NodeSizes,
+        cx: &ObserverContext,
+    ) -> Option<(&'static str, u64, usize)> {
+        let raw = cx.facts().raw().len();
         let started = self.started.len();
-        let horizon = self.horizon(now, world);
+        let horizon = self.horizon(now, cx);
         forget(&mut self.occasions, horizon);
         let config = HubConfig::default();
         let kept = micros(config.tombstone_ttl).saturating_add(micros(config.janitor_interval));
@@ -161,12 +172,12 @@ impl BoundedState {
             ("rows", sizes.rows, started + raw),
             ("tombstones", sizes.tombstones, node.emptied.len() + raw),
             ("references", sizes.refs, occasions + node.timers.len()),
-            ("queue", sizes.queue, 2 * world.len() + started),
+            ("queue", sizes.queue, 2 * cx.len() + started),
         ];
         bounds
             .into_iter()
             .map(|(name, size, bound)| (name, size, bound + SPARE))
-            .find(|(_, size, bound)| size > bound)
+            .find(|(_, size, bound)| *size > *bound as u64)
     }
 }
 
@@ -180,20 +191,24 @@ impl Oracle for BoundedState {
         NAME
     }
 
-    fn event(&mut self, event: &Event, world: &World<'_>) {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn event(&mut self, event: &Event, cx: &ObserverContext) {
         if let Payload::Sent { kind, hops, .. } = &event.payload {
-            return self.sent(event, *kind, *hops, world);
+            return self.sent(event, *kind, *hops, cx);
         }
         if let Payload::Step { action, .. } = &event.payload {
-            if world.has_cuts() || action == "partition" || action == "cut" {
-                self.disturbed(event.at, world);
+            if cx.has_cuts() || action == "partition" || action == "cut" {
+                self.disturbed(event.at, cx);
             }
         } else if let Payload::Paused = &event.payload {
-            self.disturbed(event.at, world);
+            self.disturbed(event.at, cx);
             self.disturbance.paused.insert(event.node);
         } else if let Payload::Resumed | Payload::Stopped(_) = &event.payload {
             if self.disturbance.paused.contains(&event.node) {
-                self.disturbed(event.at, world);
+                self.disturbed(event.at, cx);
                 self.disturbance.paused.remove(&event.node);
             }
         } else if let Payload::ChildStarted { child, .. } = &event.payload {
@@ -202,35 +217,25 @@ impl Oracle for BoundedState {
             *self.node(event.node) = Node::default();
         } else if let Payload::Timer(TimerKey::Sync | TimerKey::Debounce) = &event.payload {
             self.node(event.node).timers.push_back(event.at);
-        }
-        if event.node != WORLD {
-            self.touch(event.node);
+        } else if let Payload::Sizes(sizes) = &event.payload {
+            self.look(event, *sizes, cx);
         }
     }
 
-    fn row(&mut self, changed: &Changed<'_>, _world: &World<'_>) {
+    fn row(&mut self, changed: &Changed<'_>, _cx: &ObserverContext) {
         let is_emptied = changed.after.is_some_and(|row| row.entries.is_empty());
         if is_emptied && changed.before.is_none_or(|row| !row.entries.is_empty()) {
             self.node(changed.node).emptied.push_back(changed.at);
         }
-        self.touch(changed.node);
     }
 
-    fn settle(&mut self, now: Time, _next: Time, world: &World<'_>, found: &mut Vec<Violation>) {
-        while let Some(node) = self.touched.pop() {
-            self.node(node).is_touched = false;
-            if world.is_paused(node) || self.node(node).is_reported {
-                continue;
-            }
-            if let Some((what, size, bound)) = self.excess(node, now, world) {
-                self.node(node).is_reported = true;
-                let name = world.name(node);
-                let detail = format!(
-                    "{name} has {size} {what}, more than the {bound} that the workload explains"
-                );
-                let violation = Violation::new(NAME, now, name.as_str(), detail);
-                found.push(violation.with(what, String::new()));
-            }
-        }
+    fn settle(
+        &mut self,
+        _now: Time,
+        _next: Time,
+        _cx: &ObserverContext,
+        found: &mut Vec<Violation>,
+    ) {
+        found.append(&mut self.found);
     }
 }

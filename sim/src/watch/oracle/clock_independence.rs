@@ -10,7 +10,7 @@ use hublab_strategies::Time;
 
 use super::convergence::Convergence;
 use super::{Conclusion, Oracle, Violation};
-use crate::watch::World;
+use crate::watch::ObserverContext;
 
 /// The oracle's name.
 pub const NAME: &str = "clock_independence";
@@ -27,27 +27,31 @@ impl Oracle for ClockIndependence {
         NAME
     }
 
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     fn step_begins(&mut self, _now: Time) {
         self.convergence.step_begins();
     }
 
-    fn settle(&mut self, now: Time, next: Time, world: &World<'_>, _found: &mut Vec<Violation>) {
-        if world.facts().has_clock_steps {
-            self.convergence.settle(NAME, now, next, world);
+    fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext, _found: &mut Vec<Violation>) {
+        if cx.facts().has_clock_steps {
+            self.convergence.settle(NAME, now, next, cx);
         }
     }
 
-    fn pending(&self, world: &World<'_>) -> Option<String> {
-        self.convergence.pending(world)
+    fn pending(&self, cx: &ObserverContext) -> Option<String> {
+        self.convergence.pending(cx)
     }
 
-    fn bound(&self, world: &World<'_>) -> Option<String> {
-        self.convergence.bound(world)
+    fn bound(&self, cx: &ObserverContext) -> Option<String> {
+        self.convergence.bound(cx)
     }
 
-    fn finish(&mut self, end: Time, world: &World<'_>) -> Conclusion {
-        if world.facts().has_clock_steps {
-            self.convergence.conclude(end, world)
+    fn finish(&mut self, end: Time, cx: &ObserverContext) -> Conclusion {
+        if cx.facts().has_clock_steps {
+            self.convergence.conclude(end, cx)
         } else {
             Conclusion::Held
         }

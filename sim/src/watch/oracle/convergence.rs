@@ -15,8 +15,8 @@ use hublab_strategies::Time;
 
 use super::{Conclusion, Oracle, Violation, quiet};
 use crate::model::NodeIx;
-use crate::watch::World;
-use crate::watch::causes::Cause;
+use crate::watch::ObserverContext;
+use crate::watch::causes::Origin;
 use crate::watch::defect::Defect;
 
 /// The oracle's name.
@@ -32,17 +32,17 @@ pub(super) struct Convergence {
 }
 
 impl Convergence {
-    pub(super) fn settle(&mut self, oracle: &str, now: Time, next: Time, world: &World<'_>) {
-        if world.convergence().converged_since().is_some() || !self.broken.is_empty() {
+    pub(super) fn settle(&mut self, oracle: &str, now: Time, next: Time, cx: &ObserverContext) {
+        if cx.convergence().converged_since().is_some() || !self.broken.is_empty() {
             return;
         }
-        let last_step = world.history().last_step();
-        let deadline = Time(last_step.0.saturating_add(quiet::repair(world)));
+        let last_step = cx.history().last_step();
+        let deadline = Time(last_step.0.saturating_add(quiet::repair(cx)));
         if deadline < next {
             let at = now.max(deadline);
-            self.broken = defects(world)
+            self.broken = defects(cx)
                 .iter()
-                .map(|defect| violation(oracle, at, defect, world))
+                .map(|defect| violation(oracle, at, defect, cx))
                 .collect();
         }
     }
@@ -51,8 +51,8 @@ impl Convergence {
         self.broken.clear();
     }
 
-    pub(super) fn conclude(&mut self, end: Time, world: &World<'_>) -> Conclusion {
-        if let Some(reason) = quiet::missing(quiet::repair(world), end, world) {
+    pub(super) fn conclude(&mut self, end: Time, cx: &ObserverContext) -> Conclusion {
+        if let Some(reason) = quiet::missing(quiet::repair(cx), end, cx) {
             return Conclusion::Inconclusive(reason);
         }
         if self.broken.is_empty() {
@@ -62,20 +62,26 @@ impl Convergence {
     }
 }
 
-fn defects(world: &World<'_>) -> Vec<Defect> {
-    let observers: Vec<NodeIx> = world.positions().collect();
-    world.convergence().pending(&observers, world, TOLD)
+fn defects(cx: &ObserverContext) -> Vec<Defect> {
+    let observers: Vec<NodeIx> = cx.positions().collect();
+    cx.convergence().pending(&observers, cx, TOLD)
 }
 
-pub(super) fn violation(oracle: &str, at: Time, defect: &Defect, world: &World<'_>) -> Violation {
-    let history = world.history();
-    let cause = match (defect.owner, &defect.child) {
+pub(super) fn violation(
+    oracle: &str,
+    at: Time,
+    defect: &Defect,
+    cx: &ObserverContext,
+) -> Violation {
+    let history = cx.history();
+    let origin = match (defect.owner, &defect.child) {
         (Some(owner), Some(child)) => history.last_change_of(defect.observer, owner, child),
-        (_, _) => Cause::Unknown,
+        (_, _) => Origin::default(),
     };
-    let node = world.name(defect.observer);
+    let node = cx.name(defect.observer);
     Violation::new(oracle, at, node.as_str(), defect.text.clone())
-        .with(defect.kind.as_str(), history.causes.text(cause))
+        .with_defect(defect.kind.as_str())
+        .from_origin(origin, &history.causes)
 }
 
 impl Oracle for Convergence {
@@ -83,23 +89,27 @@ impl Oracle for Convergence {
         NAME
     }
 
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     fn step_begins(&mut self, _now: Time) {
         Self::step_begins(self);
     }
 
-    fn settle(&mut self, now: Time, next: Time, world: &World<'_>, _found: &mut Vec<Violation>) {
-        Self::settle(self, NAME, now, next, world);
+    fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext, _found: &mut Vec<Violation>) {
+        Self::settle(self, NAME, now, next, cx);
     }
 
-    fn pending(&self, world: &World<'_>) -> Option<String> {
-        defects(world).into_iter().next().map(|defect| defect.text)
+    fn pending(&self, cx: &ObserverContext) -> Option<String> {
+        defects(cx).into_iter().next().map(|defect| defect.text)
     }
 
-    fn bound(&self, world: &World<'_>) -> Option<String> {
-        Some(quiet::told(quiet::repair(world), world))
+    fn bound(&self, cx: &ObserverContext) -> Option<String> {
+        Some(quiet::told(quiet::repair(cx), cx))
     }
 
-    fn finish(&mut self, end: Time, world: &World<'_>) -> Conclusion {
-        self.conclude(end, world)
+    fn finish(&mut self, end: Time, cx: &ObserverContext) -> Conclusion {
+        self.conclude(end, cx)
     }
 }

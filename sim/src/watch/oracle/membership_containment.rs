@@ -20,8 +20,8 @@ use hublab_strategies::{NodeId, Time};
 use super::{Oracle, Violation, quiet};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, Payload};
-use crate::watch::World;
-use crate::watch::causes::Cause;
+use crate::watch::ObserverContext;
+use crate::watch::causes::Origin;
 use crate::watch::changed::Changed;
 
 pub(super) const NAME: &str = "membership_containment";
@@ -31,10 +31,9 @@ pub(super) const NAME: &str = "membership_containment";
 pub(super) struct MembershipContainment {
     observers: BTreeMap<NodeIx, Observer>,
     /// What changed in this step: at whom, about whom, and why.
-    touched: Vec<(NodeIx, NodeId, Cause)>,
+    touched: Vec<(NodeIx, NodeId, Origin)>,
     /// When a stranger's entries will have been held for too long.
     deadlines: BTreeSet<(Time, NodeIx, NodeId)>,
-    overwriting: Option<NodeIx>,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +53,7 @@ struct Stranger {
     /// Since when it is both.
     since: Time,
     /// What made it so.
-    cause: Cause,
+    cause: Origin,
     is_reported: bool,
 }
 
@@ -63,25 +62,25 @@ impl Observer {
         owner.is_some_and(|owner| self.members.get(owner as usize) == Some(&true))
     }
 
-    fn set_view(&mut self, view: &[NodeId], world: &World<'_>) {
-        self.members = vec![false; world.len()];
-        for node in view.iter().filter_map(|node| world.facts().position(node)) {
+    fn set_view(&mut self, view: &[NodeId], cx: &ObserverContext) {
+        self.members = vec![false; cx.len()];
+        for node in view.iter().filter_map(|node| cx.facts().position(node)) {
             self.members[node as usize] = true;
         }
         self.view = view.iter().cloned().collect();
     }
 }
 
-fn bound(world: &World<'_>) -> u64 {
-    quiet::with_load(world.facts().times.membership(), world)
+fn bound(cx: &ObserverContext) -> u64 {
+    quiet::with_load(cx.facts().times.membership(), cx)
 }
 
 impl MembershipContainment {
-    fn view_changed(&mut self, at: NodeIx, view: &[NodeId], cause: Cause, world: &World<'_>) {
-        let overwritten = self.overwriting.take() == Some(at);
+    fn view_changed(&mut self, at: NodeIx, view: &[NodeId], cause: Origin, cx: &ObserverContext) {
+        let overwritten = cx.causes().is_overwritten(cause);
         let observer = self.observers.entry(at).or_default();
         let before = std::mem::take(&mut observer.view);
-        observer.set_view(view, world);
+        observer.set_view(view, cx);
         let mut changed: BTreeSet<NodeId> = before
             .symmetric_difference(&observer.view)
             .cloned()
@@ -100,19 +99,21 @@ impl MembershipContainment {
     }
 
     /// Looks again at what an observer holds of a node.
-    fn refresh(&mut self, now: Time, at: NodeIx, node: NodeId, cause: Cause, world: &World<'_>) {
+    fn refresh(
+        &mut self,
+        now: Time,
+        at: NodeIx,
+        node: NodeId,
+        cause: Origin,
+        cx: &ObserverContext,
+    ) {
         let Some(observer) = self.observers.get_mut(&at) else {
             return;
         };
-        let is_other = *world.name(at) != node;
+        let is_other = *cx.name(at) != node;
         let is_outside =
             is_other && !observer.view.contains(&node) && !observer.exempt.contains(&node);
-        let has_entries = || {
-            world
-                .registry(at)
-                .is_some_and(|registry| registry.children_of(&node).next().is_some())
-        };
-        if !is_outside || !has_entries() {
+        if !is_outside || !cx.shows_any(at, &node) {
             observer.strangers.remove(&node);
         } else if !observer.strangers.contains_key(&node) {
             let stranger = Stranger {
@@ -121,18 +122,18 @@ impl MembershipContainment {
                 is_reported: false,
             };
             observer.strangers.insert(node.clone(), stranger);
-            let deadline = Time(now.0.saturating_add(bound(world)));
+            let deadline = Time(now.0.saturating_add(bound(cx)));
             self.deadlines.insert((deadline, at, node));
         }
     }
 
-    fn resumed(&mut self, now: Time, at: NodeIx, world: &World<'_>) {
+    fn resumed(&mut self, now: Time, at: NodeIx, cx: &ObserverContext) {
         let Some(observer) = self.observers.get_mut(&at) else {
             return;
         };
         for (node, stranger) in &mut observer.strangers {
             stranger.since = now;
-            let deadline = Time(now.0.saturating_add(bound(world)));
+            let deadline = Time(now.0.saturating_add(bound(cx)));
             self.deadlines.insert((deadline, at, node.clone()));
         }
     }
@@ -143,24 +144,24 @@ impl MembershipContainment {
         now: Time,
         at: NodeIx,
         node: &NodeId,
-        world: &World<'_>,
+        cx: &ObserverContext,
     ) -> Option<Violation> {
         let stranger = self.observers.get_mut(&at)?.strangers.get_mut(node)?;
-        let deadline = Time(stranger.since.0.saturating_add(bound(world)));
+        let deadline = Time(stranger.since.0.saturating_add(bound(cx)));
         if deadline >= now {
             self.deadlines.insert((deadline, at, node.clone()));
             return None;
         }
-        if world.is_paused(at) || std::mem::replace(&mut stranger.is_reported, true) {
+        if cx.is_paused(at) || std::mem::replace(&mut stranger.is_reported, true) {
             return None;
         }
         let (since, place) = (stranger.since, (now, at, stranger.cause));
-        let child = world.registry(at)?.children_of(node).next()?;
-        let name = world.name(at);
+        let child = cx.first_shown(at, node)?;
+        let name = cx.name(at);
         let detail = format!(
             "{name} has {child} of {node}, which is outside its cluster view, as it is since {since}"
         );
-        Some(Violation::at(NAME, place, "ghost", detail, world))
+        Some(Violation::at(NAME, place, "ghost", detail, cx))
     }
 }
 
@@ -169,44 +170,44 @@ impl Oracle for MembershipContainment {
         NAME
     }
 
-    fn view_overwritten(&mut self, node: NodeIx) {
-        self.overwriting = Some(node);
+    fn reads_rows(&self) -> bool {
+        false
     }
 
-    fn event(&mut self, event: &Event, world: &World<'_>) {
+    fn event(&mut self, event: &Event, cx: &ObserverContext) {
         let at = event.node;
         if let Payload::Booted { name, .. } = &event.payload {
             let mut observer = Observer::default();
-            observer.set_view(std::slice::from_ref(name), world);
+            observer.set_view(std::slice::from_ref(name), cx);
             self.observers.insert(at, observer);
         } else if let Payload::Stopped(_) = &event.payload {
             self.observers.remove(&at);
         } else if let Payload::View(view) = &event.payload {
-            self.view_changed(at, view, world.history().causes.of(event), world);
+            self.view_changed(at, view, cx.history().causes.of(event), cx);
         } else if let Payload::Resumed = &event.payload {
-            self.resumed(event.at, at, world);
+            self.resumed(event.at, at, cx);
         }
     }
 
-    fn row(&mut self, changed: &Changed<'_>, _world: &World<'_>) {
+    fn row(&mut self, changed: &Changed<'_>, _cx: &ObserverContext) {
         let Some(observer) = self.observers.get(&changed.node) else {
             return;
         };
         for delta in changed.come.iter().chain(&changed.gone) {
             if !observer.is_member(delta.owner) {
                 let node = delta.entry.node.clone();
-                self.touched.push((changed.node, node, changed.cause));
+                self.touched.push((changed.node, node, changed.origin));
             }
         }
     }
 
-    fn step_done(&mut self, now: Time, world: &World<'_>, _found: &mut Vec<Violation>) {
+    fn step_done(&mut self, now: Time, cx: &ObserverContext, _found: &mut Vec<Violation>) {
         for (at, node, cause) in std::mem::take(&mut self.touched) {
-            self.refresh(now, at, node, cause, world);
+            self.refresh(now, at, node, cause, cx);
         }
     }
 
-    fn settle(&mut self, now: Time, next: Time, world: &World<'_>, found: &mut Vec<Violation>) {
+    fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext, found: &mut Vec<Violation>) {
         while let Some((deadline, at, node)) = self.deadlines.first().cloned() {
             // At the deadline itself it has not yet been longer than the bound.
             if deadline.0.saturating_add(1) >= next.0 {
@@ -214,7 +215,7 @@ impl Oracle for MembershipContainment {
             }
             self.deadlines.pop_first();
             let at_once = Time(now.0.max(deadline.0 + 1));
-            found.extend(self.judge(at_once, at, &node, world));
+            found.extend(self.judge(at_once, at, &node, cx));
         }
     }
 }

@@ -16,7 +16,7 @@ use super::suspect::Suspect;
 use super::{Oracle, Violation};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, Payload};
-use crate::watch::World;
+use crate::watch::ObserverContext;
 use crate::watch::changed::Changed;
 
 pub(super) const NAME: &str = "metadata_agreement";
@@ -59,7 +59,11 @@ impl Oracle for MetadataAgreement {
         NAME
     }
 
-    fn event(&mut self, event: &Event, _world: &World<'_>) {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn event(&mut self, event: &Event, _cx: &ObserverContext) {
         if let Payload::ChildStarted {
             child, metadata, ..
         } = &event.payload
@@ -72,13 +76,13 @@ impl Oracle for MetadataAgreement {
         }
     }
 
-    fn row(&mut self, changed: &Changed<'_>, world: &World<'_>) {
+    fn row(&mut self, changed: &Changed<'_>, cx: &ObserverContext) {
         let Some(after) = changed.after.filter(|_| !changed.is_raw) else {
             return;
         };
         if changed.has_new_metadata() {
             for entry in &after.entries {
-                if let Some(owner) = world.facts().position(&entry.node) {
+                if let Some(owner) = cx.facts().position(&entry.node) {
                     self.look(owner, after.metadata_on(&entry.node), changed);
                 }
             }
@@ -86,14 +90,14 @@ impl Oracle for MetadataAgreement {
         }
         for delta in &changed.come {
             let Some(owner) = delta.owner else { continue };
-            let shown = after.metadata_on(world.name(owner));
+            let shown = after.metadata_on(cx.facts().name(owner));
             if delta.life.is_none_or(|life| life.metadata != *shown) {
                 self.look(owner, shown, changed);
             }
         }
     }
 
-    fn step_done(&mut self, _now: Time, world: &World<'_>, found: &mut Vec<Violation>) {
+    fn step_done(&mut self, _now: Time, cx: &ObserverContext, found: &mut Vec<Violation>) {
         for suspect in std::mem::take(&mut self.suspects) {
             let Suspect {
                 node,
@@ -105,11 +109,11 @@ impl Oracle for MetadataAgreement {
             if self.has_given(*owner, child, metadata) || !self.has_run(*owner, child) {
                 continue;
             }
-            let (node, owner) = (world.name(*node), world.name(*owner));
+            let (node, owner) = (cx.name(*node), cx.name(*owner));
             let detail = format!(
                 "{node} shows {child} of {owner} with metadata {metadata:?}, which {owner} never gave it"
             );
-            found.push(suspect.violation(NAME, "wrong metadata", detail, world));
+            found.push(suspect.violation(NAME, "wrong metadata", detail, cx));
         }
     }
 }

@@ -36,9 +36,9 @@ use hublab_strategies::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::model::NodeIx;
-use crate::trace::event::Event;
-use crate::watch::World;
-use crate::watch::causes::Cause;
+use crate::trace::event::{Event, EventId};
+use crate::watch::ObserverContext;
+use crate::watch::causes::{Causes, Origin};
 use crate::watch::changed::Changed;
 
 pub use clock_independence::NAME as CLOCK_INDEPENDENCE;
@@ -51,36 +51,45 @@ pub trait Oracle: Send {
     fn name(&self) -> &'static str;
 
     /// Something happened that is no change of a row.
-    fn event(&mut self, _event: &Event, _world: &World<'_>) {}
+    fn event(&mut self, _event: &Event, _cx: &ObserverContext) {}
 
     /// A row changed.
-    fn row(&mut self, _changed: &Changed<'_>, _world: &World<'_>) {}
-
-    /// A `view` step is about to overwrite a node's cluster view.
-    fn view_overwritten(&mut self, _node: NodeIx) {}
+    fn row(&mut self, _changed: &Changed<'_>, _cx: &ObserverContext) {}
 
     /// A step of the script, or an injection, begins.
     fn step_begins(&mut self, _now: Time) {}
 
     /// A step of a node is over, and all that followed from it in the same instant.
-    fn step_done(&mut self, _now: Time, _world: &World<'_>, _found: &mut Vec<Violation>) {}
+    fn step_done(&mut self, _now: Time, _cx: &ObserverContext, _found: &mut Vec<Violation>) {}
 
     /// The instant `now` is over, and nothing happens before `next`.
-    fn settle(&mut self, _now: Time, _next: Time, _world: &World<'_>, _found: &mut Vec<Violation>) {
+    fn settle(
+        &mut self,
+        _now: Time,
+        _next: Time,
+        _cx: &ObserverContext,
+        _found: &mut Vec<Violation>,
+    ) {
     }
 
-    /// For liveness: why it does not hold yet; `None` if it does.
-    fn pending(&self, _world: &World<'_>) -> Option<String> {
+    /// Whether it reads rows ([`ObserverContext::row_of`], [`ObserverContext::rows_of`]): they are
+    /// kept for it then, which large runs feel.
+    fn reads_rows(&self) -> bool {
+        true
+    }
+
+    /// For liveness: why it does not hold yet; `None` if it does. Told beside why a verdict is open.
+    fn pending(&self, _cx: &ObserverContext) -> Option<String> {
         None
     }
 
     /// For liveness: the bound it goes by, in words.
-    fn bound(&self, _world: &World<'_>) -> Option<String> {
+    fn bound(&self, _cx: &ObserverContext) -> Option<String> {
         None
     }
 
     /// The run came to `end`.
-    fn finish(&mut self, _end: Time, _world: &World<'_>) -> Conclusion {
+    fn finish(&mut self, _end: Time, _cx: &ObserverContext) -> Conclusion {
         Conclusion::Held
     }
 }
@@ -98,6 +107,7 @@ pub enum Conclusion {
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Violation {
     /// Which.
     pub oracle: String,
@@ -113,10 +123,15 @@ pub struct Violation {
     /// The kind of event that made it, as `deliver pubsub.sync`; empty if none did.
     #[serde(default)]
     pub cause: String,
+    /// The event that made it; `None` if no single one did.
+    #[serde(default)]
+    pub event: Option<EventId>,
 }
 
 impl Violation {
-    pub(crate) fn new(oracle: &str, at: Time, node: &str, detail: String) -> Self {
+    /// A violation of a rule at an instant on a node (empty for none), with what happened in words.
+    #[must_use]
+    pub fn new(oracle: &str, at: Time, node: &str, detail: String) -> Self {
         Self {
             oracle: oracle.to_owned(),
             at_us: at.0,
@@ -124,14 +139,37 @@ impl Violation {
             detail,
             defect: String::new(),
             cause: String::new(),
+            event: None,
         }
     }
 
-    /// With its kind of defect, and the kind of event that made it.
-    pub(crate) fn with(self, defect: &str, cause: String) -> Self {
+    /// With its kind of defect: one of a few words per oracle.
+    #[must_use]
+    pub fn with_defect(self, defect: &str) -> Self {
+        let defect = defect.to_owned();
+        Self { defect, ..self }
+    }
+
+    /// With the kind of event that made it, such as `deliver pubsub.sync`.
+    #[must_use]
+    pub fn with_cause(self, cause: String) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// With the event that made it.
+    #[must_use]
+    pub fn with_event(self, event: EventId) -> Self {
+        let event = Some(event);
+        Self { event, ..self }
+    }
+
+    /// With the event that made it, and its kind, as far as they are known.
+    pub(crate) fn from_origin(self, origin: Origin, causes: &Causes) -> Self {
+        let event = (origin.event != 0).then_some(origin.event);
+        let cause = causes.text(origin.cause);
         Self {
-            defect: defect.to_owned(),
             cause,
+            event,
             ..self
         }
     }
@@ -139,13 +177,14 @@ impl Violation {
     /// One at a node, at the instant and by the cause of what happened there.
     fn at(
         oracle: &str,
-        (at, node, cause): (Time, NodeIx, Cause),
+        (at, node, origin): (Time, NodeIx, Origin),
         defect: &str,
         detail: String,
-        world: &World<'_>,
+        cx: &ObserverContext,
     ) -> Self {
-        Self::new(oracle, at, world.name(node).as_str(), detail)
-            .with(defect, world.history().causes.text(cause))
+        Self::new(oracle, at, cx.name(node).as_str(), detail)
+            .with_defect(defect)
+            .from_origin(origin, &cx.history().causes)
     }
 }
 

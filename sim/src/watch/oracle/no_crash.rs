@@ -16,4 +16,8 @@ impl Oracle for NoCrash {
     fn name(&self) -> &'static str {
         NAME
     }
+
+    fn reads_rows(&self) -> bool {
+        false
+    }
 }

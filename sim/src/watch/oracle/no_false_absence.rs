@@ -15,7 +15,7 @@ use super::suspect::Suspect;
 use super::{Oracle, Violation};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, Payload};
-use crate::watch::World;
+use crate::watch::ObserverContext;
 use crate::watch::changed::Changed;
 
 pub(super) const NAME: &str = "no_false_absence";
@@ -46,14 +46,14 @@ impl NoFalseAbsence {
         self.left.extend(gone.map(|name| (node, name)));
     }
 
-    fn is_excused(&self, suspect: &Suspect<Pid>, world: &World<'_>) -> bool {
-        let owner = world.name(suspect.owner);
+    fn is_excused(&self, suspect: &Suspect<Pid>, cx: &ObserverContext) -> bool {
+        let owner = cx.name(suspect.owner);
         let is_it = |(node, left): &(NodeIx, NodeId)| *node == suspect.node && left == owner;
         if self.left.iter().any(is_it) {
             return true;
         }
-        let bound = world.facts().times.detection();
-        let reconnected = world.history().reconnected(suspect.node, suspect.owner);
+        let bound = cx.facts().times.detection();
+        let reconnected = cx.history().reconnected(suspect.node, suspect.owner);
         reconnected.is_some_and(|since| suspect.at.0 <= since.0.saturating_add(bound))
     }
 }
@@ -63,7 +63,11 @@ impl Oracle for NoFalseAbsence {
         NAME
     }
 
-    fn event(&mut self, event: &Event, _world: &World<'_>) {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn event(&mut self, event: &Event, _cx: &ObserverContext) {
         if let Payload::View(view) = &event.payload {
             self.view_changed(event.node, view);
         } else if let Payload::Booted { name, .. } = &event.payload {
@@ -71,7 +75,7 @@ impl Oracle for NoFalseAbsence {
         }
     }
 
-    fn row(&mut self, changed: &Changed<'_>, _world: &World<'_>) {
+    fn row(&mut self, changed: &Changed<'_>, _cx: &ObserverContext) {
         if changed.is_raw {
             return;
         }
@@ -87,7 +91,7 @@ impl Oracle for NoFalseAbsence {
         }
     }
 
-    fn step_done(&mut self, _now: Time, world: &World<'_>, found: &mut Vec<Violation>) {
+    fn step_done(&mut self, _now: Time, cx: &ObserverContext, found: &mut Vec<Violation>) {
         for suspect in std::mem::take(&mut self.suspects) {
             let Suspect {
                 node,
@@ -96,18 +100,18 @@ impl Oracle for NoFalseAbsence {
                 shown: pid,
                 ..
             } = &suspect;
-            let running = world.child(*owner, child);
+            let running = cx.child(*owner, child);
             let is_true = running.is_some_and(|running| running.pid == *pid);
             if !is_true
-                || world.shows(*node, child, *owner, pid)
-                || !world.is_connected(*node, *owner)
-                || self.is_excused(&suspect, world)
+                || cx.shows(*node, child, *owner, pid)
+                || !cx.is_connected(*node, *owner)
+                || self.is_excused(&suspect, cx)
             {
                 continue;
             }
-            let (name, owner) = (world.name(*node), world.name(*owner));
+            let (name, owner) = (cx.name(*node), cx.name(*owner));
             let detail = format!("{name} removed {child} of {owner}, which still runs it as {pid}");
-            found.push(suspect.violation(NAME, "absent", detail, world));
+            found.push(suspect.violation(NAME, "absent", detail, cx));
         }
         self.left.clear();
     }

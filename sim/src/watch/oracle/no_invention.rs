@@ -8,7 +8,7 @@ use hublab_strategies::{Pid, Time};
 
 use super::suspect::Suspect;
 use super::{Oracle, Violation};
-use crate::watch::World;
+use crate::watch::ObserverContext;
 use crate::watch::changed::{Changed, Delta};
 
 pub(super) const NAME: &str = "no_invention";
@@ -26,7 +26,11 @@ impl Oracle for NoInvention {
         NAME
     }
 
-    fn row(&mut self, changed: &Changed<'_>, world: &World<'_>) {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn row(&mut self, changed: &Changed<'_>, cx: &ObserverContext) {
         for delta in &changed.come {
             if delta.life.is_some() || changed.is_raw {
                 continue;
@@ -35,15 +39,15 @@ impl Oracle for NoInvention {
                 self.suspects
                     .push(Suspect::new(changed, owner, pid.clone()));
             } else {
-                let place = (changed.at, changed.node, changed.cause);
-                let detail = unfounded(changed, delta, world);
+                let place = (changed.at, changed.node, changed.origin);
+                let detail = unfounded(changed, delta, cx);
                 self.found
-                    .push(Violation::at(NAME, place, "ghost", detail, world));
+                    .push(Violation::at(NAME, place, "ghost", detail, cx));
             }
         }
     }
 
-    fn step_done(&mut self, _now: Time, world: &World<'_>, found: &mut Vec<Violation>) {
+    fn step_done(&mut self, _now: Time, cx: &ObserverContext, found: &mut Vec<Violation>) {
         found.append(&mut self.found);
         for suspect in self.suspects.drain(..) {
             let Suspect {
@@ -53,20 +57,20 @@ impl Oracle for NoInvention {
                 shown: pid,
                 ..
             } = &suspect;
-            let life = world.history().life(*owner, pid);
+            let life = cx.history().life(*owner, pid);
             if life.is_some_and(|life| life.child == *child) {
                 continue;
             }
-            let (node, owner) = (world.name(*node), world.name(*owner));
+            let (node, owner) = (cx.name(*node), cx.name(*owner));
             let detail = format!("{node} shows {child} of {owner} as {pid}, which never ran there");
-            found.push(suspect.violation(NAME, "ghost", detail, world));
+            found.push(suspect.violation(NAME, "ghost", detail, cx));
         }
     }
 }
 
 /// An entry without a pid, or of a node that does not exist.
-fn unfounded(changed: &Changed<'_>, delta: &Delta<'_>, world: &World<'_>) -> String {
-    let (node, child, owner) = (world.name(changed.node), changed.child, &delta.entry.node);
+fn unfounded(changed: &Changed<'_>, delta: &Delta<'_>, cx: &ObserverContext) -> String {
+    let (node, child, owner) = (cx.name(changed.node), changed.child, &delta.entry.node);
     match delta.owner {
         None => format!("{node} shows {child} of {owner}, which is not a node of the file"),
         Some(_) => format!("{node} shows {child} of {owner} without a pid"),

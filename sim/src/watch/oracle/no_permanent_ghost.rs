@@ -14,7 +14,7 @@ use hublab_strategies::{ChildId, Time};
 
 use super::{Conclusion, Oracle, Violation, quiet};
 use crate::model::NodeIx;
-use crate::watch::World;
+use crate::watch::ObserverContext;
 
 pub(super) const NAME: &str = "no_permanent_ghost";
 
@@ -29,22 +29,19 @@ pub(super) struct NoPermanentGhost {
     reported: BTreeSet<(NodeIx, NodeIx, ChildId)>,
 }
 
-fn bound(world: &World<'_>) -> u64 {
-    quiet::repair(world).saturating_add(world.facts().times.crash_detection())
+fn bound(cx: &ObserverContext) -> u64 {
+    quiet::repair(cx).saturating_add(cx.facts().times.crash_detection())
 }
 
 /// Every entry of a node that is gone: whose view, which node, which child.
-fn ghosts(world: &World<'_>) -> Vec<(NodeIx, NodeIx, ChildId)> {
-    let has_gone = |node: &NodeIx| !world.is_running(*node) && world.incarnation(*node) > 0;
-    let gone: Vec<NodeIx> = world.positions().filter(has_gone).collect();
+fn ghosts(cx: &ObserverContext) -> Vec<(NodeIx, NodeIx, ChildId)> {
+    let has_gone = |node: &NodeIx| !cx.is_running(*node) && cx.incarnation(*node) > 0;
+    let gone: Vec<NodeIx> = cx.positions().filter(has_gone).collect();
     let mut ghosts = Vec::new();
-    for observer in world.positions() {
-        let Some(registry) = world.registry(observer) else {
-            continue;
-        };
+    for observer in cx.positions() {
         for owner in &gone {
-            let children = registry.children_of(world.name(*owner));
-            let compared = children.filter(|child| !world.facts().is_raw(child));
+            let children = cx.children_shown(observer, *owner);
+            let compared = children.filter(|child| !cx.facts().is_raw(child));
             ghosts.extend(compared.map(|child| (observer, *owner, child.clone())));
             if ghosts.len() >= TOLD {
                 ghosts.truncate(TOLD);
@@ -55,24 +52,19 @@ fn ghosts(world: &World<'_>) -> Vec<(NodeIx, NodeIx, ChildId)> {
     ghosts
 }
 
-fn detail((observer, owner, child): &(NodeIx, NodeIx, ChildId), world: &World<'_>) -> String {
-    let (observer, name) = (world.name(*observer), world.name(*owner));
-    let since = world.history().stopped(*owner).unwrap_or_default();
+fn detail((observer, owner, child): &(NodeIx, NodeIx, ChildId), cx: &ObserverContext) -> String {
+    let (observer, name) = (cx.name(*observer), cx.name(*owner));
+    let since = cx.history().stopped(*owner).unwrap_or_default();
     format!("{observer} still shows {child} of {name}, which is gone since {since}")
 }
 
 impl NoPermanentGhost {
-    fn look(&mut self, at: Time, world: &World<'_>) {
-        for ghost in ghosts(world) {
-            let history = world.history();
+    fn look(&mut self, at: Time, cx: &ObserverContext) {
+        for ghost in ghosts(cx) {
+            let history = cx.history();
             let cause = history.last_change_of(ghost.0, ghost.1, &ghost.2);
-            let violation = Violation::at(
-                NAME,
-                (at, ghost.0, cause),
-                "ghost",
-                detail(&ghost, world),
-                world,
-            );
+            let violation =
+                Violation::at(NAME, (at, ghost.0, cause), "ghost", detail(&ghost, cx), cx);
             if self.reported.insert(ghost) {
                 self.found.push(violation);
             }
@@ -85,40 +77,44 @@ impl Oracle for NoPermanentGhost {
         NAME
     }
 
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     fn step_begins(&mut self, _now: Time) {
         *self = Self::default();
     }
 
-    fn settle(&mut self, now: Time, next: Time, world: &World<'_>, _found: &mut Vec<Violation>) {
+    fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext, _found: &mut Vec<Violation>) {
         if self.is_judged {
             return;
         }
-        let last_step = world.history().last_step();
-        let deadline = Time(last_step.0.saturating_add(bound(world)));
+        let last_step = cx.history().last_step();
+        let deadline = Time(last_step.0.saturating_add(bound(cx)));
         if deadline < next {
             self.is_judged = true;
-            self.look(now.max(deadline), world);
+            self.look(now.max(deadline), cx);
         }
     }
 
-    fn pending(&self, world: &World<'_>) -> Option<String> {
-        ghosts(world).first().map(|ghost| detail(ghost, world))
+    fn pending(&self, cx: &ObserverContext) -> Option<String> {
+        ghosts(cx).first().map(|ghost| detail(ghost, cx))
     }
 
-    fn bound(&self, world: &World<'_>) -> Option<String> {
-        let times = world.facts().times;
+    fn bound(&self, cx: &ObserverContext) -> Option<String> {
+        let times = cx.facts().times;
         Some(format!(
             "detection {} + {}",
             Time(times.crash_detection()),
-            quiet::told(quiet::repair(world), world)
+            quiet::told(quiet::repair(cx), cx)
         ))
     }
 
-    fn finish(&mut self, end: Time, world: &World<'_>) -> Conclusion {
-        if let Some(reason) = quiet::missing(bound(world), end, world) {
+    fn finish(&mut self, end: Time, cx: &ObserverContext) -> Conclusion {
+        if let Some(reason) = quiet::missing(bound(cx), end, cx) {
             return Conclusion::Inconclusive(reason);
         }
-        self.look(end, world);
+        self.look(end, cx);
         if self.found.is_empty() {
             return Conclusion::Held;
         }

@@ -16,7 +16,7 @@ use hublab_strategies::{Pid, Time};
 use super::{Oracle, Violation};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, Payload};
-use crate::watch::World;
+use crate::watch::ObserverContext;
 use crate::watch::changed::{Changed, Delta};
 
 pub(super) const NAME: &str = "no_resurrection";
@@ -37,18 +37,22 @@ impl Oracle for NoResurrection {
         NAME
     }
 
-    fn event(&mut self, event: &Event, _world: &World<'_>) {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn event(&mut self, event: &Event, _cx: &ObserverContext) {
         if let Payload::Booted { .. } = &event.payload {
             self.lost.remove(&event.node);
         }
     }
 
-    fn row(&mut self, changed: &Changed<'_>, world: &World<'_>) {
+    fn row(&mut self, changed: &Changed<'_>, cx: &ObserverContext) {
         if changed.is_raw {
             return;
         }
         for delta in &changed.come {
-            self.comes(changed, delta, world);
+            self.comes(changed, delta, cx);
         }
         for delta in &changed.gone {
             if let (Some(owner), Some(_), Some(pid)) = (delta.owner, delta.life, &delta.entry.pid) {
@@ -58,13 +62,13 @@ impl Oracle for NoResurrection {
         }
     }
 
-    fn step_done(&mut self, _now: Time, _world: &World<'_>, found: &mut Vec<Violation>) {
+    fn step_done(&mut self, _now: Time, _cx: &ObserverContext, found: &mut Vec<Violation>) {
         found.append(&mut self.found);
     }
 }
 
 impl NoResurrection {
-    fn comes(&mut self, changed: &Changed<'_>, delta: &Delta<'_>, world: &World<'_>) {
+    fn comes(&mut self, changed: &Changed<'_>, delta: &Delta<'_>, cx: &ObserverContext) {
         let (Some(owner), Some(life), Some(pid)) = (delta.owner, delta.life, &delta.entry.pid)
         else {
             return;
@@ -79,34 +83,34 @@ impl NoResurrection {
         let Some(stopped) = life.stopped.filter(|stopped| is_buried(*stopped)) else {
             return;
         };
-        if is_excused(changed.node, owner, changed.at, world) {
+        if is_excused(changed.node, owner, changed.at, cx) {
             return;
         }
-        let (node, child, name) = (world.name(changed.node), changed.child, world.name(owner));
+        let (node, child, name) = (cx.name(changed.node), changed.child, cx.name(owner));
         let detail = format!(
             "{pid} of {child} on {name}, which stopped at {stopped} and which {node} had lost at {lost}, is back at {node}"
         );
-        let place = (changed.at, changed.node, changed.cause);
+        let place = (changed.at, changed.node, changed.origin);
         self.found
-            .push(Violation::at(NAME, place, "ghost", detail, world));
+            .push(Violation::at(NAME, place, "ghost", detail, cx));
     }
 }
 
 /// Whether a ghost of a node is excused at an observer.
-fn is_excused(observer: NodeIx, owner: NodeIx, now: Time, world: &World<'_>) -> bool {
+fn is_excused(observer: NodeIx, owner: NodeIx, now: Time, cx: &ObserverContext) -> bool {
     if observer == owner {
         return false;
     }
-    let (history, times) = (world.history(), world.facts().times);
+    let (history, times) = (cx.history(), cx.facts().times);
     let mended = history.mended(observer, owner);
-    let (since, bound) = if world.is_running(owner) {
-        if !world.is_connected(observer, owner) {
+    let (since, bound) = if cx.is_running(owner) {
+        if !cx.is_connected(observer, owner) {
             return true;
         }
         (mended, times.heal())
     } else {
         // It may have been silent before it stopped, and the silence is what is noticed.
-        let was_silent = mended.is_some() || world.is_cut(observer, owner);
+        let was_silent = mended.is_some() || cx.is_cut(observer, owner);
         let bound = if was_silent {
             times.detection()
         } else {

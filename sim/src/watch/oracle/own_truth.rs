@@ -12,8 +12,8 @@ use hublab_strategies::{ChildId, Time};
 use super::{Oracle, Violation};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, Payload};
-use crate::watch::World;
-use crate::watch::causes::Cause;
+use crate::watch::ObserverContext;
+use crate::watch::causes::Origin;
 use crate::watch::changed::Changed;
 
 pub(super) const NAME: &str = "own_truth";
@@ -23,7 +23,7 @@ type Key = (NodeIx, ChildId);
 /// Looks again at each child whose truth or own entry changed.
 #[derive(Debug, Default)]
 pub(super) struct OwnTruth {
-    touched: BTreeMap<Key, Cause>,
+    touched: BTreeMap<Key, Origin>,
     /// Known to be violated: reported once, until it is mended.
     violated: BTreeSet<Key>,
 }
@@ -33,27 +33,31 @@ impl Oracle for OwnTruth {
         NAME
     }
 
-    fn event(&mut self, event: &Event, world: &World<'_>) {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn event(&mut self, event: &Event, cx: &ObserverContext) {
         if let Payload::ChildStarted { child, .. } | Payload::ChildStopped { child, .. } =
             &event.payload
-            && !world.facts().is_raw(child)
+            && !cx.facts().is_raw(child)
         {
-            let cause = world.history().causes.of(event);
+            let cause = cx.history().causes.of(event);
             self.touched.insert((event.node, child.clone()), cause);
         }
     }
 
-    fn row(&mut self, changed: &Changed<'_>, _world: &World<'_>) {
+    fn row(&mut self, changed: &Changed<'_>, _cx: &ObserverContext) {
         let mut deltas = changed.gone.iter().chain(&changed.come);
         if !changed.is_raw && deltas.any(|delta| delta.owner == Some(changed.node)) {
             self.touched
-                .insert((changed.node, changed.child.clone()), changed.cause);
+                .insert((changed.node, changed.child.clone()), changed.origin);
         }
     }
 
-    fn step_done(&mut self, now: Time, world: &World<'_>, found: &mut Vec<Violation>) {
+    fn step_done(&mut self, now: Time, cx: &ObserverContext, found: &mut Vec<Violation>) {
         while let Some(((node, child), cause)) = self.touched.pop_first() {
-            let problem = check(node, &child, world);
+            let problem = check(node, &child, cx);
             let key = (node, child);
             match problem {
                 None => {
@@ -62,7 +66,7 @@ impl Oracle for OwnTruth {
                 Some((defect, detail)) => {
                     if self.violated.insert(key) {
                         let place = (now, node, cause);
-                        found.push(Violation::at(NAME, place, defect, detail, world));
+                        found.push(Violation::at(NAME, place, defect, detail, cx));
                     }
                 }
             }
@@ -70,12 +74,10 @@ impl Oracle for OwnTruth {
     }
 }
 
-fn check(node: NodeIx, child: &ChildId, world: &World<'_>) -> Option<(&'static str, String)> {
-    let running = world.child(node, child)?;
-    let registry = world.registry(node)?;
-    let name = world.name(node);
-    let shown = registry.get(child).and_then(|row| row.pid_on(name));
-    match shown {
+fn check(node: NodeIx, child: &ChildId, cx: &ObserverContext) -> Option<(&'static str, String)> {
+    let running = cx.child(node, child).filter(|_| cx.is_running(node))?;
+    let name = cx.name(node);
+    match cx.shown_pid(node, child, node) {
         Some(Some(pid)) if *pid == running.pid => None,
         Some(pid) => {
             let pid = pid.map_or("nil", |pid| pid.as_str());

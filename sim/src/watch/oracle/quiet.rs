@@ -2,19 +2,30 @@
 
 use hublab_strategies::Time;
 
-use crate::watch::World;
+use crate::watch::ObserverContext;
 
 /// How long the cluster may take from the beginning of the quiet phase, in microseconds:
-/// [`Times::repair`](crate::watch::facts::Times::repair), with the longest delay that any message
+/// [`Times::repair`](crate::watch::facts::Times::repair), the longest silence if a cut hides the
+/// end of a node, with the longest delay that any message
 /// of this run had if that is more than the bound of the latency, and the time that busy receivers
 /// need for the messages that were on their way or have been sent since.
-pub(super) fn repair(world: &World<'_>) -> u64 {
-    with_load(world.facts().times.repair(), world)
+pub(super) fn repair(cx: &ObserverContext) -> u64 {
+    let times = cx.facts().times;
+    with_load(times.repair().saturating_add(unheard(cx)), cx)
+}
+
+/// How long an end may stay unnoticed that a cut hides: the longest silence; 0 if there is none.
+fn unheard(cx: &ObserverContext) -> u64 {
+    if cx.hides_an_end() {
+        cx.facts().times.silence
+    } else {
+        0
+    }
 }
 
 /// A bound with what this run's messages add to it.
-pub(super) fn with_load(bound: u64, world: &World<'_>) -> u64 {
-    let (facts, history) = (world.facts(), world.history());
+pub(super) fn with_load(bound: u64, cx: &ObserverContext) -> u64 {
+    let (facts, history) = (cx.facts(), cx.history());
     let late = history.longest_delay().saturating_sub(facts.times.latency);
     let service = facts.service_us.saturating_mul(history.load());
     bound
@@ -23,10 +34,14 @@ pub(super) fn with_load(bound: u64, world: &World<'_>) -> u64 {
 }
 
 /// The bound of [`repair`] in words.
-pub(super) fn told(bound: u64, world: &World<'_>) -> String {
-    let (facts, history) = (world.facts(), world.history());
+pub(super) fn told(bound: u64, cx: &ObserverContext) -> String {
+    let (facts, history) = (cx.facts(), cx.history());
     let late = history.longest_delay().saturating_sub(facts.times.latency);
     let mut text = format!("{} = {}", Time(bound), facts.repair_text());
+    let unheard = unheard(cx);
+    if unheard > 0 {
+        text.push_str(&format!(" + silence {}", Time(unheard)));
+    }
     if late > 0 {
         text.push_str(&format!(" + 8 x {} of the slowest message", Time(late)));
     }
@@ -41,13 +56,13 @@ pub(super) fn told(bound: u64, world: &World<'_>) -> String {
 }
 
 /// Why a run that came to `end` has no quiet phase of `bound` microseconds; `None` if it has.
-pub(super) fn missing(bound: u64, end: Time, world: &World<'_>) -> Option<String> {
-    if let Some(disturbance) = world.disturbance() {
+pub(super) fn missing(bound: u64, end: Time, cx: &ObserverContext) -> Option<String> {
+    if let Some(disturbance) = cx.disturbance() {
         return Some(format!("{disturbance} to the end"));
     }
-    let quiet = end.since(world.history().last_step());
+    let quiet = end.since(cx.history().last_step());
     (quiet < bound).then(|| {
-        let since = world.history().last_step();
+        let since = cx.history().last_step();
         format!(
             "the quiet phase since {since} lasts {}, and the bound is {}",
             Time(quiet),

@@ -20,7 +20,7 @@ use hublab_strategies::{ChildId, Pid, Time};
 use super::{Conclusion, Oracle, Violation, quiet};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, Payload};
-use crate::watch::World;
+use crate::watch::ObserverContext;
 
 pub(super) const NAME: &str = "repair_progress";
 
@@ -49,26 +49,23 @@ const HARMLESS: &[&str] = &[
     "clock",
 ];
 
-fn bound(world: &World<'_>) -> u64 {
-    quiet::with_load(world.facts().times.rounds, world)
+fn bound(cx: &ObserverContext) -> u64 {
+    quiet::with_load(cx.facts().times.rounds, cx)
 }
 
 /// The one running node that everything disturbed has to do with.
-fn silent_member(world: &World<'_>) -> Option<NodeIx> {
-    let running: Vec<NodeIx> = world
-        .positions()
-        .filter(|node| world.is_running(*node))
-        .collect();
+fn silent_member(cx: &ObserverContext) -> Option<NodeIx> {
+    let running: Vec<NodeIx> = cx.positions().filter(|node| cx.is_running(*node)).collect();
     let paused: Vec<NodeIx> = running
         .iter()
         .copied()
-        .filter(|node| world.is_paused(*node))
+        .filter(|node| cx.is_paused(*node))
         .collect();
     let mut cut: Vec<(NodeIx, NodeIx)> = Vec::new();
-    if world.has_cuts() {
+    if cx.has_cuts() {
         for (at, a) in running.iter().enumerate() {
             let others = running[at + 1..].iter();
-            cut.extend(others.filter(|b| world.is_cut(*a, **b)).map(|b| (*a, *b)));
+            cut.extend(others.filter(|b| cx.is_cut(*a, **b)).map(|b| (*a, *b)));
         }
     }
     let candidates = match (paused.as_slice(), cut.first()) {
@@ -92,52 +89,45 @@ impl RepairProgress {
         self.silent = None;
     }
 
-    fn refresh(&mut self, world: &World<'_>) {
+    fn refresh(&mut self, cx: &ObserverContext) {
         if std::mem::take(&mut self.is_stale) {
-            self.silent = silent_member(world).filter(|_| !world.loses_messages());
+            self.silent = silent_member(cx).filter(|_| !cx.loses_messages());
         }
     }
 
     /// From when the bound of a child counts that starts now.
-    fn counted_from(now: Time, world: &World<'_>) -> Time {
-        let times = world.facts().times;
+    fn counted_from(now: Time, cx: &ObserverContext) -> Time {
+        let times = cx.facts().times;
         let unsettled = times.membership().saturating_add(times.debounce);
-        let last_change = world.history().last_change();
+        let last_change = cx.history().last_change();
         now.max(Time(last_change.0.saturating_add(unsettled)))
     }
 
     /// Who does not show a child, of all that should.
-    fn lacking(&self, key: &(NodeIx, Pid), child: &ChildId, world: &World<'_>) -> Vec<NodeIx> {
+    fn lacking(&self, key: &(NodeIx, Pid), child: &ChildId, cx: &ObserverContext) -> Vec<NodeIx> {
         let (owner, pid) = key;
         let must =
-            |node: &NodeIx| world.is_running(*node) && Some(*node) != self.silent && node != owner;
-        world
-            .positions()
+            |node: &NodeIx| cx.is_running(*node) && Some(*node) != self.silent && node != owner;
+        cx.positions()
             .filter(must)
-            .filter(|node| !world.shows(*node, child, *owner, pid))
+            .filter(|node| !cx.shows(*node, child, *owner, pid))
             .collect()
     }
 
-    fn judge(&self, at: Time, world: &World<'_>, found: &mut Vec<Violation>) {
-        let bound = bound(world);
+    fn judge(&self, at: Time, cx: &ObserverContext, found: &mut Vec<Violation>) {
+        let bound = bound(cx);
         for (key, (child, from)) in &self.started {
             if from.0.saturating_add(bound) > at.0 {
                 continue;
             }
-            for node in self.lacking(key, child, world) {
-                let (name, owner) = (world.name(node), world.name(key.0));
-                let silent = self.silent.map_or("", |silent| world.name(silent).as_str());
+            for node in self.lacking(key, child, cx) {
+                let (name, owner) = (cx.name(node), cx.name(key.0));
+                let silent = self.silent.map_or("", |silent| cx.name(silent).as_str());
                 let detail = format!(
                     "{name} lacks {child} of {owner}, started by {from} while {silent} is silent"
                 );
-                let cause = world.history().last_change_of(node, key.0, child);
-                found.push(Violation::at(
-                    NAME,
-                    (at, node, cause),
-                    "absent",
-                    detail,
-                    world,
-                ));
+                let cause = cx.history().last_change_of(node, key.0, child);
+                found.push(Violation::at(NAME, (at, node, cause), "absent", detail, cx));
             }
         }
     }
@@ -152,7 +142,11 @@ impl Oracle for RepairProgress {
         NAME
     }
 
-    fn event(&mut self, event: &Event, world: &World<'_>) {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn event(&mut self, event: &Event, cx: &ObserverContext) {
         if let Payload::Step { action, .. } = &event.payload {
             if !HARMLESS.contains(&action.as_ref()) {
                 self.end_stretch();
@@ -164,10 +158,10 @@ impl Oracle for RepairProgress {
             self.end_stretch();
             self.is_stale = true;
         } else if let Payload::ChildStarted { child, pid, .. } = &event.payload {
-            self.refresh(world);
+            self.refresh(cx);
             let is_other = self.silent.is_some_and(|silent| silent != event.node);
-            if is_other && !world.facts().is_raw(child) {
-                let from = Self::counted_from(event.at, world);
+            if is_other && !cx.facts().is_raw(child) {
+                let from = Self::counted_from(event.at, cx);
                 self.started
                     .insert((event.node, pid.clone()), (child.clone(), from));
                 self.reschedule();
@@ -179,39 +173,37 @@ impl Oracle for RepairProgress {
         }
     }
 
-    fn settle(&mut self, now: Time, next: Time, world: &World<'_>, found: &mut Vec<Violation>) {
+    fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext, found: &mut Vec<Violation>) {
         let Some(first) = self.next else { return };
-        let bound = bound(world);
+        let bound = bound(cx);
         let deadline = Time(first.0.saturating_add(bound));
         if deadline >= next {
             return;
         }
         let at = now.max(deadline);
-        self.judge(at, world, found);
+        self.judge(at, cx, found);
         self.started
             .retain(|_, (_, from)| from.0.saturating_add(bound) > at.0);
         self.reschedule();
     }
 
-    fn pending(&self, world: &World<'_>) -> Option<String> {
+    fn pending(&self, cx: &ObserverContext) -> Option<String> {
         self.started.iter().find_map(|(key, (child, _))| {
-            let node = *self.lacking(key, child, world).first()?;
-            let (node, owner) = (world.name(node), world.name(key.0));
+            let node = *self.lacking(key, child, cx).first()?;
+            let (node, owner) = (cx.name(node), cx.name(key.0));
             Some(format!("{node} lacks {child} of {owner}"))
         })
     }
 
-    fn bound(&self, world: &World<'_>) -> Option<String> {
-        let bound = Time(bound(world));
-        Some(format!("{bound} = {}", world.facts().rounds_text))
+    fn bound(&self, cx: &ObserverContext) -> Option<String> {
+        let bound = Time(bound(cx));
+        Some(format!("{bound} = {}", cx.facts().rounds_text))
     }
 
-    fn finish(&mut self, _end: Time, world: &World<'_>) -> Conclusion {
-        match self.pending(world) {
+    fn finish(&mut self, _end: Time, cx: &ObserverContext) -> Conclusion {
+        match self.pending(cx) {
             None => Conclusion::Held,
-            Some(pending) => {
-                Conclusion::Inconclusive(format!("{pending}, but the run ends before the bound"))
-            }
+            Some(_) => Conclusion::Inconclusive("the run ends before the bound".to_owned()),
         }
     }
 }

@@ -8,7 +8,7 @@
 use hublab_strategies::Time;
 
 use super::{Oracle, Violation};
-use crate::watch::World;
+use crate::watch::ObserverContext;
 use crate::watch::causes::Cause;
 use crate::watch::changed::{Changed, Delta};
 
@@ -28,8 +28,12 @@ impl Oracle for SingleWriter {
         NAME
     }
 
-    fn row(&mut self, changed: &Changed<'_>, world: &World<'_>) {
-        let Cause::Deliver(kind, from) = changed.cause else {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn row(&mut self, changed: &Changed<'_>, cx: &ObserverContext) {
+        let Cause::Deliver(kind, from) = changed.origin.cause else {
             return;
         };
         let is_own = |delta: &&Delta<'_>| delta.owner == Some(changed.node);
@@ -43,18 +47,18 @@ impl Oracle for SingleWriter {
             (Some(_), None) => ("absent", "removed"),
             (Some(_), Some(_)) => ("wrong", "changed"),
         };
-        let kind = world.history().causes.kind(kind);
+        let kind = cx.history().causes.kind(kind);
         if from == changed.node || kind == CHILDREN {
             return;
         }
-        let (node, sender, child) = (world.name(changed.node), world.name(from), changed.child);
+        let (node, sender, child) = (cx.name(changed.node), cx.name(from), changed.child);
         let detail = format!("{kind} from {sender} {verb} {node}'s own entry of {child}");
-        let place = (changed.at, changed.node, changed.cause);
+        let place = (changed.at, changed.node, changed.origin);
         self.found
-            .push(Violation::at(NAME, place, defect, detail, world));
+            .push(Violation::at(NAME, place, defect, detail, cx));
     }
 
-    fn step_done(&mut self, _now: Time, _world: &World<'_>, found: &mut Vec<Violation>) {
+    fn step_done(&mut self, _now: Time, _cx: &ObserverContext, found: &mut Vec<Violation>) {
         found.append(&mut self.found);
     }
 }

@@ -12,7 +12,7 @@ use hublab_strategies::Time;
 
 use super::{Conclusion, Oracle, Violation, quiet};
 use crate::model::NodeIx;
-use crate::watch::World;
+use crate::watch::ObserverContext;
 
 pub(super) const NAME: &str = "stability";
 
@@ -58,20 +58,20 @@ pub(super) struct Stability {
 }
 
 /// The time between two looks, in microseconds.
-fn period(world: &World<'_>) -> u64 {
-    let facts = world.facts();
+fn period(cx: &ObserverContext) -> u64 {
+    let facts = cx.facts();
     (facts.times.sync / LOOKS)
         .max(facts.duration_us / LOOKS_MAX)
         .max(1)
 }
 
 impl Stability {
-    fn look(&mut self, at: Time, world: &World<'_>) {
-        self.queues.resize(world.len(), Queue::default());
+    fn look(&mut self, at: Time, cx: &ObserverContext) {
+        self.queues.resize(cx.len(), Queue::default());
         self.looks += 1;
         let is_over = self.looks.is_multiple_of(LOOKS);
         for (node, queue) in (0..).zip(&mut self.queues) {
-            queue.least = queue.least.min(world.backlog(node, at));
+            queue.least = queue.least.min(cx.backlog(node, at));
             if is_over {
                 let rises = if queue.least > queue.before {
                     queue.rises + 1
@@ -79,7 +79,7 @@ impl Stability {
                     0
                 };
                 if rises == RISES {
-                    self.found.push(grown(node, at, queue, world));
+                    self.found.push(grown(node, at, queue, cx));
                 }
                 *queue = Queue {
                     least: u64::MAX,
@@ -91,18 +91,22 @@ impl Stability {
     }
 }
 
-fn grown(node: NodeIx, at: Time, queue: &Queue, world: &World<'_>) -> Violation {
-    let name = world.name(node);
+fn grown(node: NodeIx, at: Time, queue: &Queue, cx: &ObserverContext) -> Violation {
+    let name = cx.name(node);
     let (least, before) = (queue.least, queue.before);
     let detail = format!(
         "{name} never has fewer than {least} messages waiting, {before} in the interval before, and so for {RISES} intervals"
     );
-    Violation::new(NAME, at, name.as_str(), detail).with("growth", String::new())
+    Violation::new(NAME, at, name.as_str(), detail).with_defect("growth")
 }
 
 impl Oracle for Stability {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn reads_rows(&self) -> bool {
+        false
     }
 
     fn step_begins(&mut self, now: Time) {
@@ -112,24 +116,30 @@ impl Oracle for Stability {
         };
     }
 
-    fn settle(&mut self, _now: Time, next: Time, world: &World<'_>, _found: &mut Vec<Violation>) {
-        if world.facts().service_us == 0 {
+    fn settle(
+        &mut self,
+        _now: Time,
+        next: Time,
+        cx: &ObserverContext,
+        _found: &mut Vec<Violation>,
+    ) {
+        if cx.facts().service_us == 0 {
             return;
         }
         while self.next_look < next {
-            self.look(self.next_look, world);
-            self.next_look = Time(self.next_look.0.saturating_add(period(world)));
+            self.look(self.next_look, cx);
+            self.next_look = Time(self.next_look.0.saturating_add(period(cx)));
         }
     }
 
-    fn pending(&self, world: &World<'_>) -> Option<String> {
+    fn pending(&self, cx: &ObserverContext) -> Option<String> {
         let queue = self
             .queues
             .iter()
             .zip(0..)
             .find(|(queue, _)| queue.rises > 0);
         queue.map(|(queue, node)| {
-            let name = world.name(node);
+            let name = cx.name(node);
             format!(
                 "the queue of {name} has grown for {} intervals",
                 queue.rises
@@ -137,17 +147,17 @@ impl Oracle for Stability {
         })
     }
 
-    fn bound(&self, world: &World<'_>) -> Option<String> {
-        let interval = Time(period(world).saturating_mul(LOOKS));
+    fn bound(&self, cx: &ObserverContext) -> Option<String> {
+        let interval = Time(period(cx).saturating_mul(LOOKS));
         Some(format!("{INTERVALS} intervals of {interval}"))
     }
 
-    fn finish(&mut self, end: Time, world: &World<'_>) -> Conclusion {
-        if world.facts().service_us == 0 {
+    fn finish(&mut self, end: Time, cx: &ObserverContext) -> Conclusion {
+        if cx.facts().service_us == 0 {
             return Conclusion::Held;
         }
-        let bound = period(world).saturating_mul(LOOKS * INTERVALS);
-        if let Some(reason) = quiet::missing(bound, end, world) {
+        let bound = period(cx).saturating_mul(LOOKS * INTERVALS);
+        if let Some(reason) = quiet::missing(bound, end, cx) {
             return Conclusion::Inconclusive(reason);
         }
         if self.found.is_empty() {

@@ -5,8 +5,8 @@ use hublab_strategies::{ChildId, Time};
 
 use super::Violation;
 use crate::model::NodeIx;
-use crate::watch::World;
-use crate::watch::causes::Cause;
+use crate::watch::ObserverContext;
+use crate::watch::causes::Origin;
 use crate::watch::changed::Changed;
 
 /// An entry that may be wrong, with what it shows: a pid, or metadata.
@@ -14,7 +14,7 @@ use crate::watch::changed::Changed;
 pub(super) struct Suspect<T> {
     pub(super) at: Time,
     pub(super) node: NodeIx,
-    cause: Cause,
+    cause: Origin,
     pub(super) child: ChildId,
     pub(super) owner: NodeIx,
     pub(super) shown: T,
@@ -26,7 +26,7 @@ impl<T> Suspect<T> {
         Self {
             at: changed.at,
             node: changed.node,
-            cause: changed.cause,
+            cause: changed.origin,
             child: changed.child.clone(),
             owner,
             shown,
@@ -39,9 +39,9 @@ impl<T> Suspect<T> {
         oracle: &str,
         defect: &str,
         detail: String,
-        world: &World<'_>,
+        cx: &ObserverContext,
     ) -> Violation {
         let place = (self.at, self.node, self.cause);
-        Violation::at(oracle, place, defect, detail, world)
+        Violation::at(oracle, place, defect, detail, cx)
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! A row names each node at most once. No excuses: children named in raw requests are looked at, too.
 
-use hublab_strategies::{Entry, NodeId, Row, Time};
+use hublab_strategies::{NodeId, Row, Time};
 
 use super::{Oracle, Violation};
-use crate::watch::World;
+use crate::watch::ObserverContext;
 use crate::watch::changed::Changed;
 
 pub(super) const NAME: &str = "unique_entry";
+
+/// Up to this many entries that come are looked for one by one.
+const FEW: usize = 16;
 
 /// Looks at each row as it changes.
 #[derive(Debug, Default)]
@@ -16,16 +19,10 @@ pub(super) struct UniqueEntry {
     found: Vec<Violation>,
 }
 
-/// The first node that a row names again.
-fn repeated(row: &Row) -> Option<NodeId> {
-    let is_repeated = |(at, entry): (usize, &Entry)| {
-        let mut earlier = row.entries[..at].iter();
-        earlier.any(|earlier| earlier.node == entry.node)
-    };
-    let mut entries = row.entries.iter().enumerate();
-    entries
-        .find(|(at, entry)| is_repeated((*at, entry)))
-        .map(|(_, entry)| entry.node.clone())
+/// How often a row names a node.
+fn count(row: &Row, node: &NodeId) -> usize {
+    let named = row.entries.iter().filter(|entry| entry.node == *node);
+    named.count()
 }
 
 impl Oracle for UniqueEntry {
@@ -33,26 +30,35 @@ impl Oracle for UniqueEntry {
         NAME
     }
 
-    fn row(&mut self, changed: &Changed<'_>, world: &World<'_>) {
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    fn row(&mut self, changed: &Changed<'_>, cx: &ObserverContext) {
         // What only loses entries, or has one, repeats none that was not repeated before.
         let Some(after) = changed.after.filter(|row| row.entries.len() > 1) else {
             return;
         };
-        if changed.come.is_empty() {
-            return;
-        }
-        let Some(node) = repeated(after) else { return };
-        if changed.before.is_some_and(|row| repeated(row).is_some()) {
-            return;
-        }
-        let (at, child) = (world.name(changed.node), changed.child);
+        let is_new = |node: &&NodeId| changed.before.is_none_or(|row| count(row, node) < 2);
+        // Usually one entry comes. A row that is all new may have many: those are sorted.
+        let node = if changed.come.len() <= FEW {
+            let mut come = changed.come.iter().map(|delta| &delta.entry.node);
+            come.find(|node| count(after, node) > 1 && is_new(node))
+        } else {
+            let mut nodes: Vec<&NodeId> = after.entries.iter().map(|it| &it.node).collect();
+            nodes.sort_unstable();
+            let twice = nodes.windows(2).filter(|pair| pair[0] == pair[1]);
+            twice.map(|pair| pair[0]).find(is_new)
+        };
+        let Some(node) = node else { return };
+        let (at, child) = (cx.name(changed.node), changed.child);
         let detail = format!("the row of {child} at {at} names {node} more than once");
-        let place = (changed.at, changed.node, changed.cause);
+        let place = (changed.at, changed.node, changed.origin);
         self.found
-            .push(Violation::at(NAME, place, "duplicate", detail, world));
+            .push(Violation::at(NAME, place, "duplicate", detail, cx));
     }
 
-    fn step_done(&mut self, _now: Time, _world: &World<'_>, found: &mut Vec<Violation>) {
+    fn step_done(&mut self, _now: Time, _cx: &ObserverContext, found: &mut Vec<Violation>) {
         found.append(&mut self.found);
     }
 }

@@ -1,0 +1,83 @@
+//! [`Counts`]: the messages of a run, by kind. A fold over its trace.
+
+use super::event::{Event, KindIx, Payload};
+
+/// The messages of one kind, or of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MessageCounts {
+    /// Sent, once per recipient.
+    pub sent: u64,
+    /// Handled by their receiver, copies too.
+    pub delivered: u64,
+    /// Lost.
+    pub dropped: u64,
+    /// Copies that the network made.
+    pub duplicated: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+}
+
+impl MessageCounts {
+    /// Still on the way.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        (self.sent + self.duplicated).saturating_sub(self.delivered + self.dropped)
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.delivered += other.delivered;
+        self.dropped += other.dropped;
+        self.duplicated += other.duplicated;
+        self.bytes += other.bytes;
+    }
+}
+
+/// The messages and events of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    kinds: Vec<(String, MessageCounts)>,
+    events: u64,
+}
+
+impl Counts {
+    /// Takes in the next event.
+    pub fn event(&mut self, event: &Event) {
+        self.events += 1;
+        if let Payload::Sent { kind, bytes, .. } = &event.payload {
+            let counts = self.of(*kind);
+            counts.sent += 1;
+            counts.bytes += bytes;
+        } else if let Payload::Delivered { kind, .. } = &event.payload {
+            self.of(*kind).delivered += 1;
+        } else if let Payload::Dropped { kind, .. } = &event.payload {
+            self.of(*kind).dropped += 1;
+        } else if let Payload::Duplicated { kind, .. } = &event.payload {
+            self.of(*kind).duplicated += 1;
+        } else if let Payload::Kind { kind, name } = &event.payload {
+            self.of(*kind);
+            self.kinds[usize::from(*kind)].0.clone_from(name);
+        }
+    }
+
+    fn of(&mut self, kind: KindIx) -> &mut MessageCounts {
+        let at = usize::from(kind);
+        if at >= self.kinds.len() {
+            self.kinds.resize_with(at + 1, Default::default);
+        }
+        &mut self.kinds[at].1
+    }
+
+    /// The counts of every kind that was used, in the order of first use.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, &MessageCounts)> {
+        self.kinds
+            .iter()
+            .map(|(name, counts)| (name.as_str(), counts))
+    }
+
+    /// How many events there were.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+}
