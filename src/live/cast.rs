@@ -164,10 +164,13 @@ impl<'a> Cast<'a> {
             .limits(Limits {
                 redial_min: REDIAL[0],
                 redial_max: REDIAL[1],
+                redial_learned_max: REDIAL[1],
                 handshakes: HANDSHAKES,
                 ..Limits::default()
             })
             .config(self.config)
+            // What differs between nodes of a run is the scenario's to say.
+            .allow_mixed(true)
             .incarnation(incarnation.into())
             .filter(Arc::clone(&tap) as Arc<dyn Filter>)
             .observer(tap as Arc<dyn Observer>)

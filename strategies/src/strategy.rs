@@ -78,6 +78,12 @@ pub trait Synchronization: Send + 'static {
     /// The time between periodic rounds; the hub keeps the timer.
     fn sync_interval(&self) -> Duration;
 
+    /// The strategy's name, a space, and its parameters as text. Live nodes compare it: all nodes of
+    /// a cluster run the same strategy with the same parameters.
+    fn fingerprint(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
+
     /// A timer set with [`Context::set_timer`] fired.
     fn handle_timer(&mut self, _cx: &mut Context<'_, Self::Message>, _key: u64) {}
 

@@ -88,6 +88,10 @@ fn event(event: &Event) -> String {
         ),
         Event::ChildRestarted { child, pid } => format!("restarted  {child}  {pid}"),
         Event::ChildEnded { child, pid, reason } => format!("ended  {child}  {pid}  {reason}"),
+        Event::Evicted { incarnation } => {
+            format!("evicted  boot {incarnation} of this name has taken the place of this node")
+        }
+        Event::Other {} => "something that this command does not know".to_owned(),
         Event::Missed { events } => format!("missed  {events} events: this reader is too slow"),
     }
 }

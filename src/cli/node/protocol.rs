@@ -195,9 +195,14 @@ pub(in crate::cli) enum Event {
         pid: String,
         reason: String,
     },
+    Evicted {
+        incarnation: u64,
+    },
     Missed {
         events: u64,
     },
+    /// Something that this version of the command does not know.
+    Other {},
 }
 
 impl From<HubEvent> for Event {
@@ -247,7 +252,9 @@ impl From<HubEvent> for Event {
                 pid: pid.to_string(),
                 reason: reason.to_string(),
             },
+            HubEvent::Evicted { incarnation } => Self::Evicted { incarnation },
             HubEvent::Missed(events) => Self::Missed { events },
+            _ => Self::Other {},
         }
     }
 }
@@ -290,7 +297,7 @@ impl From<HubStats> for Item {
         let refusals: serde_json::Map<String, serde_json::Value> = net
             .refusals
             .iter()
-            .map(|(reason, count)| ((*reason).to_owned(), (*count).into()))
+            .map(|(reason, count)| (reason.to_string(), (*count).into()))
             .collect();
         let value = serde_json::json!({
             "rows": stats.rows,

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use super::children::{Supervisor, Tasks};
+use super::children::{BACKOFF_MAX, Supervisor, Tasks};
 use super::error::StartError;
 use super::handle::Hub;
 use super::inbox::Inbox;
 use super::observer::{Experiment, Flow, Observer};
 use super::shared::Shared;
 use super::task::NodeTask;
-use super::tcp::{TcpConfig, TcpTransport};
+use super::tcp::{SystemResolver, TcpConfig, TcpTransport};
 use super::transport::{LocalNode, Transport};
 use super::world::{World, wall_clock};
-use super::{Filter, Limits, Secret};
+use super::{Filter, Limits, Resolver, Secret};
 use crate::hub::{HubConfig, HubCore};
 use crate::membership::Discovery;
 use crate::name::NodeId;
@@ -50,6 +50,8 @@ pub struct Builder<S> {
     limits: Limits,
     config: HubConfig,
     transport: Option<Arc<dyn Transport>>,
+    allow_mixed: bool,
+    resolver: Arc<dyn Resolver>,
     filter: Option<Arc<dyn Filter>>,
     observer: Option<Arc<dyn Observer>>,
     flow: Option<watch::Receiver<Flow>>,
@@ -74,6 +76,8 @@ impl Builder<PubSub> {
             limits: Limits::default(),
             config: HubConfig::default(),
             transport: None,
+            allow_mixed: false,
+            resolver: Arc::new(SystemResolver),
             filter: None,
             observer: None,
             flow: None,
@@ -146,6 +150,8 @@ impl<S: Synchronization> Builder<S> {
             limits: self.limits,
             config: self.config,
             transport: self.transport,
+            allow_mixed: self.allow_mixed,
+            resolver: self.resolver,
             filter: self.filter,
             observer: self.observer,
             flow: self.flow,
@@ -201,6 +207,21 @@ impl<S: Synchronization> Builder<S> {
     #[must_use]
     pub fn config(mut self, config: HubConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Connects to nodes that run another strategy, or the same one with other parameters; default
+    /// false: they refuse each other with that reason.
+    #[must_use]
+    pub fn allow_mixed(mut self, allow: bool) -> Self {
+        self.allow_mixed = allow;
+        self
+    }
+
+    /// What finds the addresses behind names; default: the operating system.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Arc::new(resolver);
         self
     }
 
@@ -273,10 +294,13 @@ impl<S: Synchronization> Builder<S> {
                 limits: self.limits,
                 down_after: self.down_after,
                 heartbeat,
+                allow_mixed: self.allow_mixed,
+                resolver: self.resolver,
                 filter: self.filter,
             }))
         });
-        let local = LocalNode::new(self.hub_id.clone(), node.clone(), incarnation);
+        let strategy = self.strategy.fingerprint();
+        let local = LocalNode::new(self.hub_id.clone(), node.clone(), incarnation, strategy);
         let (events, received_events) = mpsc::channel(EVENTS);
         transport.start(local, events).await?;
         let shared = Shared::new(
@@ -301,6 +325,11 @@ impl<S: Synchronization> Builder<S> {
     fn check(&self) -> Result<(), StartError> {
         let named = self.node.as_ref().is_some_and(|name| !name.is_empty());
         let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
+        let limits = &self.limits;
+        let restarts = self.tasks.restart_limits();
+        let message = limits.message_bytes;
+        // An experiment may want to see what never works.
+        let is_experiment = self.observer.is_some();
         let rules = [
             (named, "node", "a name is required"),
             (!self.hub_id.is_empty(), "builder", "the hub id is empty"),
@@ -308,6 +337,11 @@ impl<S: Synchronization> Builder<S> {
                 !self.discovery_interval.is_zero(),
                 "discovery_interval",
                 "must be longer than 0",
+            ),
+            (
+                is_experiment || self.join_debounce < self.discovery_interval,
+                "join_debounce",
+                "must be shorter than discovery_interval, or nobody ever joins",
             ),
             (
                 !self.config.janitor_interval.is_zero(),
@@ -323,6 +357,36 @@ impl<S: Synchronization> Builder<S> {
                 !heartbeat.is_zero() && heartbeat < self.down_after,
                 "heartbeat",
                 "must be longer than 0 and shorter than down_after",
+            ),
+            (
+                limits.channel_queue_bytes >= message && limits.queue_bytes >= message,
+                "limits",
+                "channel_queue_bytes and queue_bytes must have room for a message of message_bytes, or it disconnects the peer whenever it is sent",
+            ),
+            (
+                limits.handshakes > 0 && limits.handshakes_per_address > 0,
+                "limits",
+                "handshakes and handshakes_per_address must be more than 0, or nobody is let in",
+            ),
+            (
+                !limits.handshake.is_zero(),
+                "limits",
+                "handshake must be longer than 0",
+            ),
+            (
+                !limits.redial_min.is_zero() && limits.redial_min <= limits.redial_max,
+                "limits",
+                "redial_min must be longer than 0 and no longer than redial_max",
+            ),
+            (
+                !restarts.backoff.is_zero() && restarts.backoff_max >= restarts.backoff,
+                "supervisor",
+                "the wait before a restart must be longer than 0 and no longer than backoff_max",
+            ),
+            (
+                restarts.backoff_max <= BACKOFF_MAX && restarts.within <= BACKOFF_MAX,
+                "supervisor",
+                "the times of restarts must not be longer than a year",
             ),
         ];
         for (holds, setting, reason) in rules {

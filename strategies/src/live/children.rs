@@ -166,6 +166,10 @@ impl Tasks {
         self
     }
 
+    pub(super) fn restart_limits(&self) -> RestartLimits {
+        self.limits
+    }
+
     /// The kinds that have a factory of their own, by name.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.factories.keys().map(|kind| &**kind)
@@ -198,14 +202,20 @@ where
     })
 }
 
+/// The longest wait before a restart, whatever the limits say.
+pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
+
+/// Exits that are handled in one step.
+const EXITS_MAX: usize = 10_000;
+
 /// A process that ended by itself.
-pub(super) struct Ended {
+pub(super) struct Exit {
     pid: Pid,
     reason: StopReason,
 }
 
-/// What the supervisor made of an end.
-pub(super) enum Sequel {
+/// What follows an exit.
+pub(super) enum ExitAction {
     /// Of a process that was stopped meanwhile: nothing.
     Nothing,
     /// The child gets a new process after this time.
@@ -231,7 +241,7 @@ struct Running {
 /// The processes of one node.
 pub(super) struct Supervisor {
     tasks: Tasks,
-    set: JoinSet<Ended>,
+    set: JoinSet<Exit>,
     /// Only ever asked by pid.
     running: HashMap<Pid, Running, NameHasher>,
     /// The instants of the last restarts of children that have failed lately.
@@ -269,7 +279,7 @@ impl Supervisor {
         let (factory, spec_of_task, name) = (Arc::clone(factory), spec.clone(), pid.clone());
         let abort = self.set.spawn(async move {
             let reason = outcome(factory, spec_of_task).await;
-            Ended { pid: name, reason }
+            Exit { pid: name, reason }
         });
         let child = spec.id().clone();
         self.running.insert(pid.clone(), Running { child, abort });
@@ -278,47 +288,61 @@ impl Supervisor {
 
     /// Stops a process, or what waits to become its successor. Answers the child, if there was one.
     pub(super) fn stop(&mut self, pid: &Pid) -> Option<ChildId> {
-        if let Some(running) = self.running.remove(pid) {
-            running.abort.abort();
-            return Some(running.child);
-        }
-        let (at, child) = self.waiting.remove(pid)?;
-        self.due.remove(&(at, pid.clone()));
+        let child = match self.running.remove(pid) {
+            Some(running) => {
+                running.abort.abort();
+                running.child
+            }
+            None => {
+                let (at, child) = self.waiting.remove(pid)?;
+                self.due.remove(&(at, pid.clone()));
+                child
+            }
+        };
+        // A start after this is a new one: what its predecessor did does not count.
+        self.restarts.remove(&child);
         Some(child)
     }
 
-    /// The next process that ended by itself; never returns when there is none to wait for.
-    /// Dropping the future loses none.
-    pub(super) async fn ended(&mut self) -> Ended {
+    /// The processes that ended by themselves, at least one and no more than [`EXITS_MAX`]; never
+    /// returns when there is none to wait for. Dropping the future loses none.
+    pub(super) async fn exits(&mut self) -> Vec<Exit> {
         loop {
-            match self.set.join_next().await {
-                Some(Ok(ended)) => return ended,
-                // Aborted: whoever did it knows.
-                Some(Err(_)) => {}
-                None => std::future::pending().await,
+            let Some(first) = self.set.join_next().await else {
+                std::future::pending().await
+            };
+            // One that was aborted says nothing: whoever did it knows.
+            let mut exits: Vec<Exit> = first.into_iter().collect();
+            while exits.len() < EXITS_MAX
+                && let Some(exit) = self.set.try_join_next()
+            {
+                exits.extend(exit);
+            }
+            if !exits.is_empty() {
+                return exits;
             }
         }
     }
 
     /// Decides what becomes of the child whose process ended.
-    pub(super) fn judge(&mut self, ended: Ended, now: Instant) -> Sequel {
-        let Ended { pid, reason } = ended;
+    pub(super) fn on_exit(&mut self, exit: Exit, now: Instant) -> ExitAction {
+        let Exit { pid, reason } = exit;
         let Some(Running { child, .. }) = self.running.remove(&pid) else {
-            return Sequel::Nothing;
+            return ExitAction::Nothing;
         };
         let message = match &reason {
             StopReason::Failed(message) | StopReason::Panicked(message) => message.clone(),
             StopReason::Finished | StopReason::Stopped | StopReason::GaveUp(_) => {
                 self.restarts.remove(&child);
-                return Sequel::End { child, pid, reason };
+                return ExitAction::End { child, pid, reason };
             }
         };
         match self.next_wait(&child, now) {
             Some(after) => {
-                let at = now + after;
+                let at = now.checked_add(after).unwrap_or(now + BACKOFF_MAX);
                 self.waiting.insert(pid.clone(), (at, child.clone()));
                 self.due.insert((at, pid.clone()));
-                Sequel::Restart {
+                ExitAction::Restart {
                     child,
                     pid,
                     reason,
@@ -328,7 +352,7 @@ impl Supervisor {
             None => {
                 self.restarts.remove(&child);
                 let reason = StopReason::GaveUp(message);
-                Sequel::End { child, pid, reason }
+                ExitAction::End { child, pid, reason }
             }
         }
     }
@@ -428,11 +452,12 @@ mod tests {
         Supervisor::new(tasks)
     }
 
-    async fn end_of(supervisor: &mut Supervisor, kind: &str, pid: &str) -> Sequel {
+    async fn end_of(supervisor: &mut Supervisor, kind: &str, pid: &str) -> ExitAction {
         let event = supervisor.start(&ChildSpec::new("a", kind), &pid.into());
         assert_eq!(event, ChildEvent::Started(pid.into()));
-        let ended = supervisor.ended().await;
-        supervisor.judge(ended, Instant::now())
+        let mut exits = supervisor.exits().await;
+        let exit = exits.pop().expect("there is one");
+        supervisor.on_exit(exit, Instant::now())
     }
 
     #[tokio::test(start_paused = true)]
@@ -440,8 +465,8 @@ mod tests {
         let limits = RestartLimits::default();
         let mut supervisor = supervisor(limits);
         for (pid, wait) in [("p1", 10), ("p2", 20), ("p3", 40)] {
-            let sequel = end_of(&mut supervisor, "fail", pid).await;
-            let Sequel::Restart { after, reason, .. } = sequel else {
+            let action = end_of(&mut supervisor, "fail", pid).await;
+            let ExitAction::Restart { after, reason, .. } = action else {
                 panic!("{pid} was not restarted");
             };
             assert_eq!(after, Duration::from_millis(wait));
@@ -454,9 +479,9 @@ mod tests {
             );
             assert_eq!(supervisor.take_due(due), [ChildEvent::Crashed(pid.into())]);
         }
-        let sequel = end_of(&mut supervisor, "fail", "p4").await;
+        let action = end_of(&mut supervisor, "fail", "p4").await;
         assert!(
-            matches!(sequel, Sequel::End { reason: StopReason::GaveUp(text), .. } if text == "no luck")
+            matches!(action, ExitAction::End { reason: StopReason::GaveUp(text), .. } if text == "no luck")
         );
         assert!(supervisor.restarts.is_empty() && supervisor.next_due().is_none());
     }
@@ -465,9 +490,9 @@ mod tests {
     async fn failures_long_ago_are_forgotten() {
         let mut supervisor = supervisor(RestartLimits::default());
         for round in 0..10 {
-            let sequel = end_of(&mut supervisor, "fail", &format!("p{round}")).await;
+            let action = end_of(&mut supervisor, "fail", &format!("p{round}")).await;
             assert!(
-                matches!(sequel, Sequel::Restart { after, .. } if after == Duration::from_millis(10))
+                matches!(action, ExitAction::Restart { after, .. } if after == Duration::from_millis(10))
             );
             tokio::time::advance(Duration::from_secs(6)).await;
         }
@@ -478,14 +503,14 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_caught_with_its_message_and_an_end_without_error_is_final() {
         let mut supervisor = supervisor(RestartLimits::default());
-        let sequel = end_of(&mut supervisor, "panic", "p1").await;
+        let action = end_of(&mut supervisor, "panic", "p1").await;
         assert!(
-            matches!(sequel, Sequel::Restart { reason: StopReason::Panicked(text), .. } if text == "a is broken")
+            matches!(action, ExitAction::Restart { reason: StopReason::Panicked(text), .. } if text == "a is broken")
         );
-        let sequel = end_of(&mut supervisor, "finish", "p2").await;
+        let action = end_of(&mut supervisor, "finish", "p2").await;
         assert!(matches!(
-            sequel,
-            Sequel::End {
+            action,
+            ExitAction::End {
                 reason: StopReason::Finished,
                 ..
             }
@@ -498,14 +523,47 @@ mod tests {
         supervisor.start(&ChildSpec::new("a", "run"), &"p1".into());
         assert_eq!(supervisor.stop(&"p1".into()), Some("a".into()));
         assert_eq!(supervisor.stop(&"p1".into()), None);
-        let silence = tokio::time::timeout(Duration::from_millis(20), supervisor.ended());
+        let silence = tokio::time::timeout(Duration::from_millis(20), supervisor.exits());
         assert!(silence.await.is_err());
         assert!(matches!(
             end_of(&mut supervisor, "fail", "p2").await,
-            Sequel::Restart { .. }
+            ExitAction::Restart { .. }
         ));
         assert_eq!(supervisor.stop(&"p2".into()), Some("a".into()));
         assert_eq!(supervisor.next_due(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_child_that_is_stopped_and_started_anew_has_all_its_restarts_again() {
+        let mut supervisor = supervisor(RestartLimits::default());
+        for pid in ["p1", "p2", "p3"] {
+            let action = end_of(&mut supervisor, "fail", pid).await;
+            assert!(matches!(action, ExitAction::Restart { .. }), "{pid}");
+            supervisor.take_due(Instant::now() + Duration::from_secs(1));
+        }
+        supervisor.start(&ChildSpec::new("a", "run"), &"p4".into());
+        supervisor.stop(&"p4".into());
+        let action = end_of(&mut supervisor, "fail", "p5").await;
+        assert!(
+            matches!(action, ExitAction::Restart { after, .. } if after == Duration::from_millis(10))
+        );
+    }
+
+    #[tokio::test]
+    async fn processes_that_end_together_are_handed_over_together() {
+        let mut supervisor = supervisor(RestartLimits::default());
+        for number in 0..1_000 {
+            let spec = ChildSpec::new(format!("c{number}"), "finish");
+            supervisor.start(&spec, &format!("p{number}").as_str().into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut exits = supervisor.exits().await.len();
+        let mut batches = 1;
+        while exits < 1_000 {
+            exits += supervisor.exits().await.len();
+            batches += 1;
+        }
+        assert!(batches < 50, "{batches} batches");
     }
 
     #[tokio::test]

@@ -54,7 +54,9 @@ pub use handle::{Hub, StartOptions};
 pub use observer::{Arrival, Flow, Observer};
 pub use stats::{HubStats, Traffic};
 pub use task::LeaveReport;
-pub use tcp::{BindError, Counters, Filter, FilterVerdict, Limits, Secret, SecretError};
+pub use tcp::{
+    BindError, Counters, Filter, FilterVerdict, Limits, Refusal, Resolver, Secret, SecretError,
+};
 pub use transport::{
     BoxFuture, LocalNode, PeerLeave, RecvPermit, SendError, Transport, TransportEvent,
 };

@@ -13,7 +13,7 @@ use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 use super::handshake::{Session, next_frame};
 use super::noise::{Opener, PLAINTEXT_BYTES_MAX, Sealer};
 use super::outbox::Filled;
-use super::record::{self, Assembly, Control, Malformed, Tag};
+use super::record::{self, Assembly, Control, Malformed, Place, Tag};
 use super::report::{Refusal, add};
 use super::shared::Shared;
 use super::table::Peer;
@@ -58,7 +58,7 @@ pub(super) fn spawn(
     shared.count_connection();
     let span = tracing::info_span!(
         "connection",
-        node = %shared.greeting.name,
+        node = %shared.name,
         peer = %peer.name,
         incarnation = peer.incarnation,
     );
@@ -77,11 +77,15 @@ async fn run(
     side: Side,
 ) {
     let _end = End(&shared, &peer);
+    // A connection of the same boot is replaced without a word to the hub.
+    let is_same_boot = replaced
+        .as_ref()
+        .is_some_and(|old| old.incarnation == peer.incarnation);
     if let Some(old) = &replaced {
         old.close(DownReason::Restarted);
     }
     if side == Side::Listener
-        && let Err(error) = session.say(&Control::Accept).await
+        && let Err(error) = session.send_control(&Control::Accept).await
     {
         tracing::debug!(%error, "the dialler is gone");
         peer.close(DownReason::Closed);
@@ -97,10 +101,15 @@ async fn run(
         node: peer.name.clone(),
         incarnation: peer.incarnation,
     };
-    if !report(&shared, up).await {
+    if !is_same_boot && !report(&shared, up).await {
         return;
     }
-    shared.learn(&peer.name, &peer.address);
+    let place = Place {
+        name: peer.name.clone(),
+        incarnation: peer.incarnation,
+        address: peer.address.clone(),
+    };
+    shared.learn(&place, true, peer.is_near);
     shared.introduce(&peer);
     serve(&shared, &peer, session).await;
     shared.table().remove(&peer);
@@ -108,7 +117,9 @@ async fn run(
     let reason = peer.reason();
     tracing::debug!(?reason, "peer down");
     let node = peer.name.clone();
-    report(&shared, TransportEvent::Down { node, reason }).await;
+    if !peer.is_superseded() {
+        report(&shared, TransportEvent::Down { node, reason }).await;
+    }
 }
 
 /// What must be true after a connection, however its task ends.
@@ -215,6 +226,7 @@ impl Reader<'_> {
                 }
                 Err(_) => return DownReason::Silent,
             };
+            self.peer.count_frame();
             busy += frame.len();
             add(&self.shared.report.wire_bytes_received, frame.len() + 2);
             let mut plain = match self.opener.open(&frame) {
@@ -252,11 +264,12 @@ impl Reader<'_> {
             Control::Heartbeat => Ok(true),
             Control::Leave => {
                 let node = self.peer.name.clone();
+                self.shared.book().left(&node);
                 Ok(report(self.shared, TransportEvent::Left { node }).await)
             }
             Control::Addresses(places) => {
-                for (name, address) in &places {
-                    self.shared.learn(name, address);
+                for place in &places {
+                    self.shared.learn(place, false, self.peer.is_near);
                 }
                 Ok(true)
             }
@@ -338,7 +351,7 @@ impl Writer {
                         () = sleep_until(ready.unwrap_or(beat).min(beat)) => {}
                     }
                     if Instant::now() >= beat {
-                        shared.tell(peer, &Control::Heartbeat);
+                        shared.send_control(peer, &Control::Heartbeat);
                         written = Instant::now();
                     }
                 }

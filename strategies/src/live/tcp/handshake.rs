@@ -14,7 +14,7 @@ use super::noise::{
     self, FIRST_BYTES, MAGIC, Opener, PLAINTEXT_BYTES_MAX, PREAMBLE_BYTES, PROTOCOL_VERSION,
     SECOND_BYTES_MAX, Sealer, TAG_BYTES,
 };
-use super::record::{self, Code, Control, Greeting, Malformed};
+use super::record::{self, Code, Control, Denial, Greeting, Malformed};
 use super::report::Refusal;
 use super::secret::Secret;
 use super::shared::Shared;
@@ -33,16 +33,22 @@ pub(super) enum HandshakeError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// This side refuses.
-    #[error("{}: {detail}", refusal.reason())]
+    #[error("{refusal}: {detail}")]
     Refused {
         /// Why.
         refusal: Refusal,
         /// What was seen.
         detail: String,
     },
-    /// The other side refuses; a hint only, unless it came sealed.
+    /// The listener refuses in clear: a hint only.
     #[error("refused by the listener: {0:?}")]
     ByPeer(Code),
+    /// The listener, which has proved the secret, refuses.
+    #[error("refused by the listener: {0:?}")]
+    Denied(Denial),
+    /// The dialler closed before it said anything, as checks of a port do.
+    #[error("closed without a word")]
+    Silence,
 }
 
 impl HandshakeError {
@@ -92,14 +98,14 @@ impl Session {
     }
 
     /// Sends one control record in a frame of its own.
-    pub(super) async fn say(&mut self, what: &Control) -> Result<(), HandshakeError> {
+    pub(super) async fn send_control(&mut self, what: &Control) -> Result<(), HandshakeError> {
         let mut out = Vec::new();
         self.sealer.seal(&record::control(what), &mut out)?;
         Ok(self.writer.write_all(&out).await?)
     }
 
     /// Receives one control record in a frame of its own.
-    pub(super) async fn hear(&mut self) -> Result<Control, HandshakeError> {
+    pub(super) async fn recv_control(&mut self) -> Result<Control, HandshakeError> {
         let frame = next_frame(&mut self.reader).await.ok_or_else(closed)??;
         let plain = self.opener.open(&frame)?;
         Ok(record::sole_control(plain.freeze())?)
@@ -162,13 +168,13 @@ pub(super) async fn answer(
     stream.read_exact(&mut first).await?;
     let mut handshake = prove(shared, &first)?;
     let mut second = [0; 3 + SECOND_BYTES_MAX];
-    let greeting = wire::encode(&shared.greeting);
+    let greeting = wire::encode(&shared.greeting(&stream));
     let length = handshake.write_message(&greeting, &mut second[3..])?;
     let prefix = u16::try_from(length).map_err(|_| snow::Error::Input)?;
     second[1..3].copy_from_slice(&prefix.to_be_bytes());
     stream.write_all(&second[..3 + length]).await?;
     let mut session = Session::new(stream, handshake)?;
-    match session.hear().await? {
+    match session.recv_control().await? {
         Control::Hello(greeting) => Ok((session, proper(greeting)?)),
         Control::Accept
         | Control::Refuse(_)
@@ -188,7 +194,10 @@ fn proper(greeting: Greeting) -> Result<Greeting, HandshakeError> {
 
 async fn check_preamble(shared: &Shared, stream: &mut TcpStream) -> Result<(), HandshakeError> {
     let mut head = [0; 6];
-    stream.read_exact(&mut head).await?;
+    if stream.read(&mut head[..1]).await.unwrap_or(0) == 0 {
+        return Err(HandshakeError::Silence);
+    }
+    stream.read_exact(&mut head[1..]).await?;
     if head[..4] != MAGIC {
         return Err(HandshakeError::refused(Refusal::NotAHub, ""));
     }
