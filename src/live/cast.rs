@@ -153,8 +153,7 @@ impl<'a> Cast<'a> {
         let stage = Arc::clone(&self.stage);
         let tap = Arc::new(Tap::new(stage, node, incarnation, heartbeat));
         let (flow, receiver) = watch::channel(Flow::Pause);
-        let hub = Hub::builder(&self.hub_id)
-            .node(self.name(node).as_str())
+        let hub = Hub::builder(&self.hub_id, self.name(node).as_str())
             .strategy(self.configured::<S>()?)
             .supervisor(Tasks::new().with(CHILD_KIND, |_| std::future::pending::<()>()))
             .discovery_interval(cluster.discovery_interval)

@@ -47,6 +47,36 @@ pub(in crate::cli) enum Request {
     Leave {},
 }
 
+impl Request {
+    /// Whether it changes anything.
+    pub(in crate::cli) fn changes(&self) -> bool {
+        match self {
+            Self::Start { .. } | Self::Stop { .. } | Self::Leave {} => true,
+            Self::Lookup { .. }
+            | Self::Registry {}
+            | Self::Members {}
+            | Self::Stats {}
+            | Self::Watch { .. } => false,
+        }
+    }
+
+    /// What the log says of it.
+    pub(in crate::cli) fn audited(&self) -> String {
+        match self {
+            Self::Start { children, kind, .. } => {
+                format!("start {} children of kind {kind:?}", children.len())
+            }
+            Self::Stop { children, .. } => format!("stop {} children", children.len()),
+            Self::Leave {} => "leave".to_owned(),
+            Self::Lookup { .. }
+            | Self::Registry {}
+            | Self::Members {}
+            | Self::Stats {}
+            | Self::Watch { .. } => "question".to_owned(),
+        }
+    }
+}
+
 /// What a node answers: any number of items, then `end` or `error`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

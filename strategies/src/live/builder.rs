@@ -1,4 +1,4 @@
-//! [`Builder`]: everything a hub is told before it starts.
+//! [`Builder`]: the settings of a hub.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,8 +7,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::children::{BACKOFF_MAX, Supervisor, Tasks};
-use super::error::StartError;
-use super::handle::Hub;
+use super::error::BuildError;
+use super::handle::{Hub, WeakHub};
 use super::inbox::Inbox;
 use super::observer::{Experiment, Flow, Observer};
 use super::shared::Shared;
@@ -33,10 +33,11 @@ const EVENTS: usize = 1_024;
 /// The low bits of an incarnation that are chance; the others count microseconds since 1970.
 const RANDOM_BITS: u32 = 12;
 
-/// A hub to be: see [`Hub::builder`]. Each method replaces what an earlier call of it said.
+/// Configures and starts a hub: see [`Hub::builder`]. Each method replaces what an earlier call of it
+/// set.
 pub struct Builder<S> {
     hub_id: String,
-    node: Option<String>,
+    node: String,
     listen: String,
     advertise: Option<String>,
     peers: Vec<String>,
@@ -59,10 +60,10 @@ pub struct Builder<S> {
 }
 
 impl Builder<PubSub> {
-    pub(super) fn new(hub_id: String) -> Self {
+    pub(super) fn new(hub_id: String, node: String) -> Self {
         Self {
             hub_id,
-            node: None,
+            node,
             listen: "127.0.0.1:0".to_owned(),
             advertise: None,
             peers: Vec::new(),
@@ -87,14 +88,6 @@ impl Builder<PubSub> {
 }
 
 impl<S: Synchronization> Builder<S> {
-    /// The node's name, unique in the cluster; required. Nodes order by name, and under Gossip
-    /// with `restricted_init` the first of them starts the rounds.
-    #[must_use]
-    pub fn node(mut self, name: impl Into<String>) -> Self {
-        self.node = Some(name.into());
-        self
-    }
-
     /// The address to listen on, `host:port`; default `127.0.0.1:0`, where 0 is any free port.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
@@ -271,19 +264,18 @@ impl<S: Synchronization> Builder<S> {
     ///
     /// # Panics
     /// If the tokio runtime was built without its timers or its network.
-    pub async fn start(self) -> Result<Hub, StartError> {
+    pub async fn start(self) -> Result<Hub, BuildError> {
         if !clock_moves() {
-            return Err(StartError::Simulated);
+            return Err(BuildError::Simulated);
         }
-        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         self.check()?;
-        let name = self.node.unwrap_or_default();
-        let seed = getrandom::u64().map_err(StartError::Entropy)?;
+        let seed = getrandom::u64().map_err(BuildError::Entropy)?;
         let incarnation = match self.incarnation {
             Some(incarnation) => incarnation,
             None => boot_incarnation()?,
         };
-        let node = NodeId::from(name);
+        let node = NodeId::from(self.node);
         let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
         let transport = self.transport.unwrap_or_else(|| {
             Arc::new(TcpTransport::new(TcpConfig {
@@ -310,20 +302,20 @@ impl<S: Synchronization> Builder<S> {
             Arc::clone(&transport),
         );
         let shared = Arc::new(shared);
-        let supervisor = Supervisor::new(self.tasks);
+        let (orders, received) = mpsc::channel(ORDERS);
+        let weak = WeakHub::new(&shared, &orders);
+        let supervisor = Supervisor::new(self.tasks, weak);
         let observer = self.observer.clone();
         let world = World::new(transport, Arc::clone(&shared), supervisor, observer, seed);
         let membership = Discovery::new(self.discovery_interval, self.join_debounce);
         let hub = HubCore::new(node, incarnation, self.strategy, membership, self.config);
         let experiment = Experiment::new(self.observer, self.flow);
-        let (orders, received) = mpsc::channel(ORDERS);
         let inbox = Inbox::new(Arc::clone(&shared), received_events);
         runtime.spawn(NodeTask::new(hub, world, experiment).run(inbox, received));
         Ok(Hub::new(shared, orders))
     }
 
-    fn check(&self) -> Result<(), StartError> {
-        let named = self.node.as_ref().is_some_and(|name| !name.is_empty());
+    fn check(&self) -> Result<(), BuildError> {
         let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
         let limits = &self.limits;
         let restarts = self.tasks.restart_limits();
@@ -331,7 +323,7 @@ impl<S: Synchronization> Builder<S> {
         // An experiment may want to see what never works.
         let is_experiment = self.observer.is_some();
         let rules = [
-            (named, "node", "a name is required"),
+            (!self.node.is_empty(), "builder", "the node's name is empty"),
             (!self.hub_id.is_empty(), "builder", "the hub id is empty"),
             (
                 !self.discovery_interval.is_zero(),
@@ -391,7 +383,7 @@ impl<S: Synchronization> Builder<S> {
         ];
         for (holds, setting, reason) in rules {
             if !holds {
-                return Err(StartError::setting(setting, reason));
+                return Err(BuildError::setting(setting, reason));
             }
         }
         Ok(())
@@ -399,8 +391,8 @@ impl<S: Synchronization> Builder<S> {
 }
 
 /// Microseconds since 1970, then chance: two boots never have the same.
-fn boot_incarnation() -> Result<u64, StartError> {
-    let chance = getrandom::u32().map_err(StartError::Entropy)? >> (u32::BITS - RANDOM_BITS);
+fn boot_incarnation() -> Result<u64, BuildError> {
+    let chance = getrandom::u32().map_err(BuildError::Entropy)? >> (u32::BITS - RANDOM_BITS);
     Ok((wall_clock() << RANDOM_BITS) | u64::from(chance))
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,13 +13,16 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::child::ChildSpec;
+use super::handle::WeakHub;
+use crate::child::{ChildSpec, Metadata};
 use crate::hub::ChildEvent;
 use crate::name::{ChildId, NameHasher, Pid};
 
 /// Why a child's process is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopReason {
     /// Its future returned without an error. It is not restarted.
     Finished,
@@ -116,17 +120,44 @@ impl Ending for sealed::Never {
     }
 }
 
+/// What a child's factory gets: the child, and its surroundings. It can be used as the
+/// [`ChildSpec`] that it contains.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ChildContext {
+    /// The child's specification, with its id and arguments.
+    pub spec: ChildSpec,
+    /// Its process.
+    pub pid: Pid,
+    /// The metadata that it was started with.
+    pub metadata: Metadata,
+    /// The hub that runs it; it does not keep the hub running.
+    pub hub: WeakHub,
+    /// Cancelled when the child is asked to stop: from then on it has [`Tasks::grace`] to end.
+    pub stopping: CancellationToken,
+}
+
+impl Deref for ChildContext {
+    type Target = ChildSpec;
+
+    fn deref(&self) -> &ChildSpec {
+        &self.spec
+    }
+}
+
 type Task = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-type Factory = Arc<dyn Fn(ChildSpec) -> Task + Send + Sync>;
+type Factory = Arc<dyn Fn(ChildContext) -> Task + Send + Sync>;
 
 /// The kinds of children that a node can start, each with a factory. A child is a tokio task that
 /// runs the future its factory made; one that returns an error or panics is restarted with a new
-/// pid, as the limits allow. Stopping a child drops its future at its next await.
+/// pid, as the limits allow. Stopping a child cancels [`ChildContext::stopping`], and drops its
+/// future at its next await when the grace period is over.
 #[derive(Clone, Default)]
 pub struct Tasks {
     factories: BTreeMap<Box<str>, Factory>,
     otherwise: Option<Factory>,
     limits: RestartLimits,
+    grace: Duration,
 }
 
 impl Tasks {
@@ -136,12 +167,12 @@ impl Tasks {
         Self::default()
     }
 
-    /// Adds a kind, replacing an earlier one of that name. The factory gets the specification, with
-    /// the child's id and arguments; it and what it makes run inside the child's task.
+    /// Adds a kind, replacing an earlier one of that name. The factory and the future that it makes
+    /// run inside the child's task.
     #[must_use]
     pub fn with<F, T>(mut self, kind: &str, factory: F) -> Self
     where
-        F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+        F: Fn(ChildContext) -> T + Send + Sync + 'static,
         T: Future<Output: Ending> + Send + 'static,
     {
         self.factories.insert(kind.into(), boxed(factory));
@@ -152,7 +183,7 @@ impl Tasks {
     #[must_use]
     pub fn otherwise<F, T>(mut self, factory: F) -> Self
     where
-        F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+        F: Fn(ChildContext) -> T + Send + Sync + 'static,
         T: Future<Output: Ending> + Send + 'static,
     {
         self.otherwise = Some(boxed(factory));
@@ -163,6 +194,14 @@ impl Tasks {
     #[must_use]
     pub fn restarts(mut self, limits: RestartLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets how long a child may go on after it was asked to stop; default 0: it is dropped at its
+    /// next await. Its row goes at once all the same.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
         self
     }
 
@@ -192,13 +231,13 @@ impl fmt::Debug for Tasks {
 
 fn boxed<F, T>(factory: F) -> Factory
 where
-    F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+    F: Fn(ChildContext) -> T + Send + Sync + 'static,
     T: Future<Output: Ending> + Send + 'static,
 {
     let factory = Arc::new(factory);
-    Arc::new(move |spec| {
+    Arc::new(move |context| {
         let factory = Arc::clone(&factory);
-        Box::pin(async move { factory(spec).await.into_result() })
+        Box::pin(async move { factory(context).await.into_result() })
     })
 }
 
@@ -236,11 +275,13 @@ pub(super) enum ExitAction {
 struct Running {
     child: ChildId,
     abort: AbortHandle,
+    stopping: CancellationToken,
 }
 
 /// The processes of one node.
 pub(super) struct Supervisor {
     tasks: Tasks,
+    hub: WeakHub,
     set: JoinSet<Exit>,
     /// Only ever asked by pid.
     running: HashMap<Pid, Running, NameHasher>,
@@ -249,12 +290,16 @@ pub(super) struct Supervisor {
     /// Processes that are gone and wait for a successor.
     waiting: BTreeMap<Pid, (Instant, ChildId)>,
     due: BTreeSet<(Instant, Pid)>,
+    /// Processes that were asked to stop, and when they are dropped.
+    stopping: BTreeMap<(Instant, Pid), AbortHandle>,
 }
 
 impl Supervisor {
-    pub(super) fn new(tasks: Tasks) -> Self {
+    pub(super) fn new(tasks: Tasks, hub: WeakHub) -> Self {
         Self {
             tasks,
+            hub,
+            stopping: BTreeMap::new(),
             set: JoinSet::new(),
             running: HashMap::default(),
             restarts: BTreeMap::new(),
@@ -268,29 +313,48 @@ impl Supervisor {
         self.running.len()
     }
 
-    /// Starts a process. Answers what the hub is to be told.
-    pub(super) fn start(&mut self, spec: &ChildSpec, pid: &Pid) -> ChildEvent {
+    /// Starts a process. Returns what the hub is to be told.
+    pub(super) fn start(&mut self, spec: &ChildSpec, pid: &Pid, metadata: &Metadata) -> ChildEvent {
         let Some(factory) = self.tasks.factory(spec.kind()) else {
             return ChildEvent::Failed {
                 pid: pid.clone(),
                 reason: format!("this node cannot start children of kind `{}`", spec.kind()),
             };
         };
-        let (factory, spec_of_task, name) = (Arc::clone(factory), spec.clone(), pid.clone());
+        let (factory, name) = (Arc::clone(factory), pid.clone());
+        let stopping = CancellationToken::new();
+        let context = ChildContext {
+            spec: spec.clone(),
+            pid: pid.clone(),
+            metadata: metadata.clone(),
+            hub: self.hub.clone(),
+            stopping: stopping.clone(),
+        };
         let abort = self.set.spawn(async move {
-            let reason = outcome(factory, spec_of_task).await;
+            let reason = outcome(factory, context).await;
             Exit { pid: name, reason }
         });
-        let child = spec.id().clone();
-        self.running.insert(pid.clone(), Running { child, abort });
+        let running = Running {
+            child: spec.id().clone(),
+            abort,
+            stopping,
+        };
+        self.running.insert(pid.clone(), running);
         ChildEvent::Started(pid.clone())
     }
 
-    /// Stops a process, or what waits to become its successor. Answers the child, if there was one.
+    /// Stops a process, or what waits to become its successor. Returns the child, if there was one.
     pub(super) fn stop(&mut self, pid: &Pid) -> Option<ChildId> {
         let child = match self.running.remove(pid) {
             Some(running) => {
-                running.abort.abort();
+                running.stopping.cancel();
+                let grace = self.tasks.grace.min(BACKOFF_MAX);
+                if grace.is_zero() {
+                    running.abort.abort();
+                } else {
+                    let until = Instant::now() + grace;
+                    self.stopping.insert((until, pid.clone()), running.abort);
+                }
                 running.child
             }
             None => {
@@ -377,9 +441,35 @@ impl Supervisor {
         Some(wait.min(limits.backoff_max))
     }
 
-    /// When the next successor is due.
+    /// When the next successor is due, or the grace period of a process is over.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
+        let successor = self.due.first().map(|(at, _)| *at);
+        let stopping = self.stopping.first_key_value().map(|((at, _), _)| *at);
+        successor.into_iter().chain(stopping).min()
+    }
+
+    /// Drops the processes whose grace period is over, and forgets those that have ended.
+    pub(super) fn end_grace(&mut self, now: Instant) {
+        while let Some(entry) = self.stopping.first_entry()
+            && (entry.key().0 <= now || entry.get().is_finished())
+        {
+            entry.remove().abort();
+        }
+    }
+
+    /// Waits until the processes that were asked to stop have ended, or their grace periods have.
+    pub(super) async fn stopped(&mut self) {
+        loop {
+            self.end_grace(Instant::now());
+            let Some(((until, _), _)) = self.stopping.first_key_value() else {
+                return;
+            };
+            let until = *until;
+            tokio::select! {
+                _ = self.set.join_next() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
     }
 
     /// The processes whose successors are due now.
@@ -406,8 +496,8 @@ impl Supervisor {
 }
 
 /// Runs a child to its end, whatever it does.
-async fn outcome(factory: Factory, spec: ChildSpec) -> StopReason {
-    let mut task = match catch_unwind(AssertUnwindSafe(|| factory(spec))) {
+async fn outcome(factory: Factory, context: ChildContext) -> StopReason {
+    let mut task = match catch_unwind(AssertUnwindSafe(|| factory(context))) {
         Ok(task) => task,
         Err(panic) => return StopReason::Panicked(message(panic.as_ref())),
     };
@@ -449,11 +539,15 @@ mod tests {
                 }
             })
             .restarts(limits);
-        Supervisor::new(tasks)
+        Supervisor::new(tasks, WeakHub::gone())
     }
 
     async fn end_of(supervisor: &mut Supervisor, kind: &str, pid: &str) -> ExitAction {
-        let event = supervisor.start(&ChildSpec::new("a", kind), &pid.into());
+        let event = supervisor.start(
+            &ChildSpec::new("a", kind),
+            &pid.into(),
+            &Metadata::default(),
+        );
         assert_eq!(event, ChildEvent::Started(pid.into()));
         let mut exits = supervisor.exits().await;
         let exit = exits.pop().expect("there is one");
@@ -520,7 +614,11 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_is_stopped_says_nothing_more_and_one_that_waits_gets_no_successor() {
         let mut supervisor = supervisor(RestartLimits::default());
-        supervisor.start(&ChildSpec::new("a", "run"), &"p1".into());
+        supervisor.start(
+            &ChildSpec::new("a", "run"),
+            &"p1".into(),
+            &Metadata::default(),
+        );
         assert_eq!(supervisor.stop(&"p1".into()), Some("a".into()));
         assert_eq!(supervisor.stop(&"p1".into()), None);
         let silence = tokio::time::timeout(Duration::from_millis(20), supervisor.exits());
@@ -541,7 +639,11 @@ mod tests {
             assert!(matches!(action, ExitAction::Restart { .. }), "{pid}");
             supervisor.take_due(Instant::now() + Duration::from_secs(1));
         }
-        supervisor.start(&ChildSpec::new("a", "run"), &"p4".into());
+        supervisor.start(
+            &ChildSpec::new("a", "run"),
+            &"p4".into(),
+            &Metadata::default(),
+        );
         supervisor.stop(&"p4".into());
         let action = end_of(&mut supervisor, "fail", "p5").await;
         assert!(
@@ -549,12 +651,43 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_child_has_the_grace_period_to_end_and_is_dropped_then() {
+        let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let tasks = Tasks::new()
+            .with("flush", move |context: ChildContext| {
+                let said = said.clone();
+                async move {
+                    context.stopping.cancelled().await;
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    // The test may have ended.
+                    let _ = said.send(context.pid.clone());
+                }
+            })
+            .with("deaf", |_| std::future::pending::<()>())
+            .grace(Duration::from_secs(5));
+        let mut supervisor = Supervisor::new(tasks, WeakHub::gone());
+        let start = Instant::now();
+        for (kind, pid) in [("flush", "p1"), ("deaf", "p2")] {
+            let spec = ChildSpec::new(kind, kind);
+            supervisor.start(&spec, &pid.into(), &Metadata::default());
+            supervisor.stop(&pid.into());
+        }
+        supervisor.stopped().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(5));
+        assert_eq!(heard.recv().await, Some("p1".into()));
+    }
+
     #[tokio::test]
     async fn processes_that_end_together_are_handed_over_together() {
         let mut supervisor = supervisor(RestartLimits::default());
         for number in 0..1_000 {
             let spec = ChildSpec::new(format!("c{number}"), "finish");
-            supervisor.start(&spec, &format!("p{number}").as_str().into());
+            supervisor.start(
+                &spec,
+                &format!("p{number}").as_str().into(),
+                &Metadata::default(),
+            );
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         let mut exits = supervisor.exits().await.len();
@@ -569,7 +702,11 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_kind_is_refused() {
         let mut supervisor = supervisor(RestartLimits::default());
-        let event = supervisor.start(&ChildSpec::new("a", "nothing"), &"p1".into());
+        let event = supervisor.start(
+            &ChildSpec::new("a", "nothing"),
+            &"p1".into(),
+            &Metadata::default(),
+        );
         assert!(matches!(event, ChildEvent::Failed { reason, .. } if reason.contains("`nothing`")));
     }
 }

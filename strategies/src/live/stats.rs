@@ -26,6 +26,7 @@ pub struct Traffic {
 
 /// A snapshot of a hub's counters. All of them count from the start of the hub.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct HubStats {
     /// Rows that a look-up finds.
     pub rows: usize,

@@ -317,6 +317,7 @@ impl<S: Synchronization> NodeTask<S> {
             self.world.timer_done();
         }
         self.world.requests.expire(now);
+        self.world.supervisor.end_grace(now);
         let crashed = self.world.supervisor.take_due(now);
         if !crashed.is_empty() {
             self.input(Input::Children(crashed));
@@ -504,6 +505,7 @@ impl<S: Synchronization> NodeTask<S> {
             let ready = self.world.encoder.ready().await;
             self.world.depart(ready);
         }
+        self.world.supervisor.stopped().await;
         // An experiment sends the good-bye as a message, which the network may delay or lose.
         let leaves = self.experiment.observer.is_none();
         let transport = Arc::clone(self.world.transport());

@@ -469,8 +469,8 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
         self.clear_timer(key);
     }
 
-    fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, _metadata: &Metadata) {
-        let event = self.supervisor.start(spec, pid);
+    fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, metadata: &Metadata) {
+        let event = self.supervisor.start(spec, pid, metadata);
         self.started.push(event);
     }
 

@@ -42,8 +42,7 @@ async fn three_hubs_find_one_another_and_look_up_what_one_of_them_started() {
 async fn a_gossip_cluster_spreads_a_child() {
     let mut hubs: Vec<Hub> = Vec::new();
     for name in ["a", "b", "c"] {
-        let hub = Hub::builder("gossip")
-            .node(name)
+        let hub = Hub::builder("gossip", name)
             .peers(hubs.first().map(|hub| hub.local_addr().to_string()))
             .strategy(Gossip::default())
             .supervisor(super::tasks())
@@ -264,9 +263,7 @@ async fn a_watch_begins_with_the_row_and_ends_with_the_hub() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hubs_of_another_id_stay_apart() {
     let a = hub("a", &[]).await;
-    let stranger = Hub::builder("other")
-        .node("s")
-        .peers([a.local_addr().to_string()]);
+    let stranger = Hub::builder("other", "s").peers([a.local_addr().to_string()]);
     let stranger = stranger.start().await.expect("a free port");
     until("it was refused", || {
         !stranger.stats().transport.refusals.is_empty()

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hublab_strategies::live::{
-    BindError, Hub, HubStopped, Limits, RestartLimits, StartError, Tasks,
+    BindError, BuildError, Hub, HubStopped, Limits, RestartLimits, Tasks,
 };
 use tokio::time::Instant;
 
@@ -19,19 +19,19 @@ fn without_a_tokio_runtime_a_start_is_refused_at_once() {
     let Poll::Ready(result) = start.poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("it waits");
     };
-    assert!(matches!(result, Err(StartError::NoRuntime)), "{result:?}");
+    assert!(matches!(result, Err(BuildError::NoRuntime)), "{result:?}");
 }
 
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused_by_name() {
-    let setting = |error: StartError| {
-        let StartError::Setting { setting, .. } = error else {
+    let setting = |error: BuildError| {
+        let BuildError::Setting { setting, .. } = error else {
             panic!("{error}");
         };
         setting
     };
-    let nameless = Hub::builder("test").start().await.unwrap_err();
-    assert_eq!(setting(nameless), "node");
+    let nameless = Hub::builder("test", "").start().await.unwrap_err();
+    assert_eq!(setting(nameless), "builder");
     let hasty = builder("a", &[]).discovery_interval(Duration::ZERO).start();
     assert_eq!(setting(hasty.await.unwrap_err()), "discovery_interval");
     let deaf = builder("a", &[]).heartbeat(Duration::from_secs(9)).start();
@@ -80,7 +80,7 @@ async fn settings_that_make_no_sense_are_refused_by_name() {
         .await
         .unwrap_err();
     assert!(
-        matches!(open, StartError::Bind(BindError::SecretNeeded { .. })),
+        matches!(open, BuildError::Bind(BindError::SecretNeeded { .. })),
         "{open}"
     );
 }

@@ -30,8 +30,7 @@ fn secret() -> Secret {
 
 fn builder(name: &str, peers: &[&Hub]) -> Builder<PubSub> {
     let tasks = Tasks::new().with("worker", |_| std::future::pending::<()>());
-    Hub::builder(HUB)
-        .node(name)
+    Hub::builder(HUB, name)
         .peers(peers.iter().map(|peer| peer.local_addr().to_string()))
         .secret(secret())
         .supervisor(tasks)
