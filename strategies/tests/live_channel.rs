@@ -227,3 +227,34 @@ async fn children_that_end_together_are_announced_together() {
     .await;
     assert_eq!(a.stop_reason("c1999"), Some(StopReason::Finished));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_large_is_refused_at_the_call_and_the_rest_is_started() {
+    let network = ChannelNetwork::new();
+    let hubs = cluster(&["a", "b"], &network).await;
+    let long = "x".repeat(1_025);
+    let specs = ["w1", long.as_str(), "w2"].map(|id| ChildSpec::new(id, "worker"));
+    let options = StartOptions::default().on(["b", "a", "b"]);
+    let started = hubs[0].start_children_with(specs, options);
+    let outcomes = started.await.expect("it runs");
+    let seen: Vec<_> = outcomes
+        .iter()
+        .map(|it| {
+            (
+                it.node.as_str(),
+                it.child.as_str().len(),
+                it.outcome.is_ok(),
+            )
+        })
+        .collect();
+    let of = |node| [(node, 2, true), (node, 1_025, false), (node, 2, true)];
+    assert_eq!(seen, [of("b"), of("a")].concat());
+    let refused = hubs[0]
+        .start_child(ChildSpec::new("k", &"k".repeat(70_000)))
+        .await;
+    assert!(
+        matches!(refused, Err(StartError::TooLarge(_))),
+        "{refused:?}"
+    );
+    assert_eq!(hubs[0].stats().rows, 2);
+}

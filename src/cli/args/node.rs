@@ -45,6 +45,10 @@ pub(in crate::cli) struct Node {
     /// Make a second socket here, for `hublab ctl` too, which answers questions and changes nothing
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli) control_read: Option<PathBuf>,
+    /// Serve the counters over HTTP here, in the OpenMetrics text format; a port alone is one of the
+    /// loopback address
+    #[arg(long, value_name = "ADDR")]
+    pub(in crate::cli) metrics: Option<String>,
     /// The time between two announcements of this node
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(in crate::cli) discovery_interval: Duration,
@@ -125,9 +129,20 @@ pub(in crate::cli) enum CtlCommand {
         #[arg(value_name = "ID")]
         child: Option<String>,
     },
+    /// What the node's secrets are
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Have the node leave the cluster and end
     #[command(after_help = "Example: hublab ctl --control a.sock leave")]
     Leave,
+}
+
+/// What can be done with a node's secrets.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Secrets {
+    /// Have the node read its secret files again: connections get new handshakes, and stay up
+    #[command(after_help = "Example: hublab ctl --control a.sock secrets reload")]
+    Reload,
 }
 
 /// The children of a request.

@@ -85,6 +85,7 @@ fn told(item: &Item) -> String {
                 peers.len()
             )
         }
+        Item::Secrets { secrets } => format!("the node has {secrets} secrets now"),
         Item::Event(happened) => event(happened),
         Item::Stats(counters) => stats(counters),
     }

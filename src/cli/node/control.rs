@@ -93,7 +93,7 @@ impl Control {
 
     /// Serves clients until the hub stops; `left` is set if one of them had it leave. Then they have
     /// a moment to read their answers. Dropping the future ends all of them.
-    pub(super) async fn serve(&self, hub: &Hub, left: &Arc<AtomicBool>) {
+    pub(super) async fn serve(&self, hub: &Hub, left: &Arc<AtomicBool>, reload: &Reload) {
         let slots = Arc::new(Semaphore::new(CLIENTS));
         let watches = Arc::new(Semaphore::new(WATCHES));
         let mut clients = tokio::task::JoinSet::new();
@@ -106,6 +106,7 @@ impl Control {
                             rights: self.rights,
                             slot: Some(slot),
                             watches: Arc::clone(&watches),
+                            reload: Arc::clone(reload),
                         });
                         clients.spawn(async move {
                             if let Err(error) = client.serve().await {
@@ -169,12 +170,16 @@ fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Reads the secret files of the node anew. Returns how many secrets there are.
+pub(super) type Reload = Arc<dyn Fn() -> Result<usize, String> + Send + Sync>;
+
 /// What a client may do, and the place that it takes.
 struct Access {
     rights: Rights,
     /// Given up by a client that watches.
     slot: Option<OwnedSemaphorePermit>,
     watches: Arc<Semaphore>,
+    reload: Reload,
 }
 
 /// One client.
@@ -289,6 +294,21 @@ impl Client {
             Request::Watch { child } => {
                 let events = child.map_or_else(|| hub.events(), |child| hub.watch(&child));
                 return self.watch(events).await;
+            }
+            Request::ReloadSecrets {} => {
+                let reloaded = (self.access.reload)();
+                let told = match &reloaded {
+                    Ok(secrets) => format!("{secrets} secrets"),
+                    Err(error) => error.clone(),
+                };
+                self.audit(&audited, &told);
+                return match reloaded {
+                    Ok(secrets) => {
+                        self.item(Item::Secrets { secrets }).await?;
+                        self.end(Reply::End {}).await
+                    }
+                    Err(error) => self.end(Reply::Error(error)).await,
+                };
             }
             Request::Leave {} => return self.leave(&hub).await,
         };

@@ -3,6 +3,7 @@
 mod control;
 mod kinds;
 pub(super) mod lossy;
+mod metrics;
 pub(super) mod protocol;
 
 use std::path::PathBuf;
@@ -20,8 +21,9 @@ use super::exit::Exit;
 use super::interrupt::Listening;
 use super::{Context, Stop};
 
-use control::{Control, Rights};
+use control::{Control, Reload, Rights};
 use lossy::Lossy;
+use metrics::Metrics;
 
 /// The time for what is left of the node when it has ended.
 const WIND_DOWN: Duration = Duration::from_secs(1);
@@ -62,6 +64,16 @@ async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
     };
     let control = bind(&args.control, Rights::All)?;
     let questions = bind(&args.control_read, Rights::Questions)?;
+    let metrics = match &args.metrics {
+        Some(address) => {
+            let problem = |error| refused(format_args!("--metrics {address}: {error}"));
+            let metrics = Metrics::bind(address).await.map_err(problem)?;
+            let address = metrics.local_addr().map_err(problem)?;
+            tracing::info!(%address, "metrics are served");
+            Some(metrics)
+        }
+        None => None,
+    };
     let hub = start(args).await?;
     let (name, hub_id) = (hub.node(), hub.id());
     let listens = format_args!(
@@ -73,12 +85,32 @@ async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
         other => other,
     })?;
     let left = Arc::new(AtomicBool::new(false));
+    let reload: Reload = {
+        let (files, hub) = (args.secrets.clone(), hub.downgrade());
+        Arc::new(move || {
+            let read = files.iter().map(Secret::from_file);
+            let secrets: Vec<Secret> = read
+                .collect::<Result<_, _>>()
+                .map_err(|error| error.to_string())?;
+            let count = secrets.len();
+            let hub = hub.upgrade().ok_or("the hub has stopped")?;
+            hub.set_secrets(secrets)
+                .map_err(|error| error.to_string())?;
+            Ok(count)
+        })
+    };
+    let serve_metrics = async {
+        match &metrics {
+            Some(metrics) => metrics.serve(&hub).await,
+            None => hub.stopped().await,
+        }
+    };
     let serve = async {
         let one = async |control: &Option<Control>| match control {
-            Some(control) => control.serve(&hub, &left).await,
+            Some(control) => control.serve(&hub, &left, &reload).await,
             None => hub.stopped().await,
         };
-        tokio::join!(one(&control), one(&questions));
+        tokio::join!(one(&control), one(&questions), serve_metrics);
     };
     let end = async {
         tokio::select! {

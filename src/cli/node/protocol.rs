@@ -44,6 +44,7 @@ pub(in crate::cli) enum Request {
         #[serde(default)]
         child: Option<String>,
     },
+    ReloadSecrets {},
     Leave {},
 }
 
@@ -51,7 +52,9 @@ impl Request {
     /// Whether it changes anything.
     pub(in crate::cli) fn changes(&self) -> bool {
         match self {
-            Self::Start { .. } | Self::Stop { .. } | Self::Leave {} => true,
+            Self::Start { .. } | Self::Stop { .. } | Self::ReloadSecrets {} | Self::Leave {} => {
+                true
+            }
             Self::Lookup { .. }
             | Self::Registry {}
             | Self::Members {}
@@ -67,6 +70,7 @@ impl Request {
                 format!("start {} children of kind {kind:?}", children.len())
             }
             Self::Stop { children, .. } => format!("stop {} children", children.len()),
+            Self::ReloadSecrets {} => "reload secrets".to_owned(),
             Self::Leave {} => "leave".to_owned(),
             Self::Lookup { .. }
             | Self::Registry {}
@@ -101,6 +105,10 @@ pub(in crate::cli) enum Item {
         peers: Vec<String>,
         flushed: bool,
         children: usize,
+    },
+    /// How many secrets a node has after it read them again.
+    Secrets {
+        secrets: usize,
     },
     Event(Event),
     /// Counters: an object, as it is printed.
@@ -389,6 +397,7 @@ mod tests {
             Item::Event(Event::Members {
                 members: Vec::new(),
             }),
+            Item::Secrets { secrets: 2 },
             Item::Event(Event::Missed { events: 7 }),
             Item::from(HubStats::default()),
         ];

@@ -11,7 +11,7 @@ use super::error::BuildError;
 use super::handle::{Hub, WeakHub};
 use super::inbox::Inbox;
 use super::observer::{Experiment, Flow, Observer};
-use super::shared::Shared;
+use super::shared::{ChildSizes, Shared};
 use super::task::NodeTask;
 use super::tcp::{SystemResolver, TcpConfig, TcpTransport};
 use super::transport::{LocalNode, Transport};
@@ -277,30 +277,31 @@ impl<S: Synchronization> Builder<S> {
         };
         let node = NodeId::from(self.node);
         let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
-        let transport = self.transport.unwrap_or_else(|| {
-            Arc::new(TcpTransport::new(TcpConfig {
-                listen: self.listen,
-                advertise: self.advertise,
-                peers: self.peers,
-                secrets: self.secrets,
-                limits: self.limits,
-                down_after: self.down_after,
-                heartbeat,
-                allow_mixed: self.allow_mixed,
-                resolver: self.resolver,
-                filter: self.filter,
-            }))
-        });
+        let sizes = ChildSizes::new(&self.limits);
+        let (transport, tcp) = match self.transport {
+            Some(transport) => (transport, None),
+            None => {
+                let tcp = Arc::new(TcpTransport::new(TcpConfig {
+                    listen: self.listen,
+                    advertise: self.advertise,
+                    peers: self.peers,
+                    secrets: self.secrets,
+                    limits: self.limits,
+                    down_after: self.down_after,
+                    heartbeat,
+                    allow_mixed: self.allow_mixed,
+                    resolver: self.resolver,
+                    filter: self.filter,
+                }));
+                (Arc::clone(&tcp) as Arc<dyn Transport>, Some(tcp))
+            }
+        };
         let strategy = self.strategy.fingerprint();
         let local = LocalNode::new(self.hub_id.clone(), node.clone(), incarnation, strategy);
         let (events, received_events) = mpsc::channel(EVENTS);
         transport.start(local, events).await?;
-        let shared = Shared::new(
-            self.hub_id,
-            node.clone(),
-            incarnation,
-            Arc::clone(&transport),
-        );
+        let carrier = Arc::clone(&transport);
+        let shared = Shared::new(self.hub_id, node.clone(), incarnation, carrier, tcp, sizes);
         let shared = Arc::new(shared);
         let (orders, received) = mpsc::channel(ORDERS);
         let weak = WeakHub::new(&shared, &orders);

@@ -80,6 +80,22 @@ pub enum ChildError {
     /// No node is known to run the child.
     #[error("no node is known to run it")]
     Unknown,
+    /// It is too large: nobody was asked.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+/// A child is larger than [`super::Limits`] allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its {what} has {bytes} bytes, at most {max} are allowed")]
+#[non_exhaustive]
+pub struct TooLarge {
+    /// What is too large: id, specification or metadata.
+    pub what: &'static str,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The most that is allowed.
+    pub max: u64,
 }
 
 /// Why [`super::Hub::start_child`] did not start a child.
@@ -89,6 +105,9 @@ pub enum StartError {
     /// This node cannot start it, and says why. Nothing runs under its id.
     #[error("{0}")]
     Refused(String),
+    /// It is too large: nothing was started.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// There was no answer in time. It may run, or may still be started.
     #[error("no answer in time")]
     TimedOut,

@@ -9,11 +9,14 @@ use tracing::Instrument;
 
 use super::builder::Builder;
 use super::children::StopReason;
-use super::error::{ChildError, ChildOutcome, HubStopped, StartError, StopError, WaitError};
+use super::error::{
+    ChildError, ChildOutcome, HubStopped, StartError, StopError, TooLarge, WaitError,
+};
 use super::events::Events;
 use super::shared::Shared;
 use super::stats::HubStats;
 use super::task::{LeaveReport, Order};
+use super::tcp::{Secret, SecretsError};
 use crate::child::{ChildSpec, Metadata, Row};
 use crate::hub::Command;
 use crate::name::{ChildId, NodeId, Pid};
@@ -232,6 +235,7 @@ impl Hub {
         match outcome.ok_or(StartError::TimedOut)? {
             Ok(pid) => Ok(pid),
             Err(ChildError::TimedOut) => Err(StartError::TimedOut),
+            Err(ChildError::TooLarge(error)) => Err(error.into()),
             Err(error) => Err(StartError::Refused(error.to_string())),
         }
     }
@@ -360,7 +364,28 @@ impl Hub {
         specs: impl IntoIterator<Item = ChildSpec>,
         options: StartOptions,
     ) -> Result<Vec<ChildOutcome>, HubStopped> {
-        let specs: Vec<_> = specs.into_iter().collect();
+        let mut specs: Vec<ChildSpec> = specs.into_iter().collect();
+        // What is too large is not asked for; its outcomes are put where they belong afterwards.
+        let mut refused: Vec<(usize, ChildId, TooLarge)> = Vec::new();
+        let per_node = specs.len();
+        let mut place = 0;
+        specs.retain(|spec| {
+            let checked = self.shared.sizes.check(spec, &options.metadata);
+            if let Err(error) = checked {
+                refused.push((place, spec.id().clone(), error));
+            }
+            place += 1;
+            checked.is_ok()
+        });
+        let mut places: Vec<NodeId> = Vec::new();
+        for node in &options.nodes {
+            if !places.contains(node) {
+                places.push(node.clone());
+            }
+        }
+        if places.is_empty() {
+            places.push(self.node().clone());
+        }
         let (count, nodes) = (specs.len(), options.nodes.len());
         let span = tracing::debug_span!("start_children", node = %self.node(), count, nodes);
         let started = self.request(|reply| Order::Start {
@@ -371,7 +396,18 @@ impl Hub {
             timeout: options.timeout.or(self.timeout).unwrap_or(TIMEOUT),
             reply,
         });
-        started.instrument(span).await
+        let mut outcomes = started.instrument(span).await?;
+        for (number, node) in places.iter().enumerate() {
+            for (place, child, error) in &refused {
+                let outcome = ChildOutcome {
+                    node: node.clone(),
+                    child: child.clone(),
+                    outcome: Err((*error).into()),
+                };
+                outcomes.insert((number * per_node + place).min(outcomes.len()), outcome);
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Stops children wherever this node believes them to run, and tells the cluster. The outcomes
@@ -463,6 +499,20 @@ impl Hub {
     /// The hub has stopped.
     pub async fn command(&self, command: Command) -> Result<(), HubStopped> {
         self.request(|done| Order::Command(command, done)).await
+    }
+
+    /// Replaces the cluster's secrets while the hub runs: the first is used for dialling, all are
+    /// accepted. Every connection gets a new handshake under the first as soon as both sides have it,
+    /// without being lost; a session of a secret that is no longer among them is closed within a
+    /// minute. To rotate, give every node the new and the old one, and then the new one alone.
+    ///
+    /// # Errors
+    /// There is no secret, or the hub was started without.
+    pub fn set_secrets(
+        &self,
+        secrets: impl IntoIterator<Item = Secret>,
+    ) -> Result<(), SecretsError> {
+        self.shared.set_secrets(secrets.into_iter().collect())
     }
 
     /// Takes note of where a node may be found, and dials it from now on, as if a peer had told.

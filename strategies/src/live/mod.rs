@@ -49,7 +49,7 @@ pub use builder::Builder;
 pub use channel::{ChannelNetwork, ChannelTransport};
 pub use children::{ChildContext, Ending, RestartLimits, StopReason, Tasks};
 pub use error::{
-    BuildError, ChildError, ChildOutcome, HubStopped, StartError, StopError, WaitError,
+    BuildError, ChildError, ChildOutcome, HubStopped, StartError, StopError, TooLarge, WaitError,
 };
 pub use events::{Events, HubEvent};
 pub use handle::{Hub, StartOptions, StopOptions, WeakHub};
@@ -58,6 +58,7 @@ pub use stats::{HubStats, Traffic};
 pub use task::LeaveReport;
 pub use tcp::{
     BindError, Counters, Filter, FilterVerdict, Limits, Refusal, Resolver, Secret, SecretError,
+    SecretsError,
 };
 pub use tokio_util::sync::CancellationToken;
 pub use transport::{

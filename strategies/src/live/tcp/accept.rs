@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::connection::{self, Side};
-use super::handshake::{self, HandshakeError, Session};
+use super::handshake::{self, Greeted, HandshakeError, Session};
 use super::record::{Control, Denial};
 use super::report::Refusal;
 use super::shared::Shared;
@@ -82,7 +82,11 @@ async fn admit(
     stream: TcpStream,
     remote: SocketAddr,
 ) -> Result<Option<Rival>, HandshakeError> {
-    let (mut session, greeting) = handshake::answer(shared, stream).await?;
+    let Greeted {
+        mut session,
+        greeting,
+        is_rekey,
+    } = handshake::answer(shared, stream).await?;
     let name = &greeting.name;
     match shared.departure(name, None, 0) {
         Some(Some(ready)) => sleep_until(ready).await,
@@ -94,7 +98,14 @@ async fn admit(
         session.send_control(&Control::Refuse(denial)).await?;
         return Err(HandshakeError::refused(Refusal::OtherStrategy, mismatch));
     }
-    let peer = shared.peer(&greeting, remote);
+    let peer = shared.peer(&greeting, remote, &session.secret);
+    if is_rekey {
+        let replaced = shared.table().hand_over(&peer);
+        if replaced.is_some() {
+            connection::spawn(shared, peer, session, replaced, Side::Listener);
+            return Ok(None);
+        }
+    }
     let installed = shared.table().install_accepted(&peer);
     match installed {
         Ok(replaced) => {

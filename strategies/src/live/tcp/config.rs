@@ -34,13 +34,19 @@ pub(crate) struct TcpConfig {
     pub(crate) filter: Option<Arc<dyn Filter>>,
 }
 
-/// What a transport will spend at most, on one peer or on strangers.
+/// What a hub will spend at most, on one child, one peer or on strangers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// The longest message in bytes, sent or received. Default 16 MiB.
     pub message_bytes: usize,
     /// The time from the first byte of a connection until both sides are known. Default 5 s.
     pub handshake: Duration,
+    /// The longest id of a child that is started here, in bytes. Default 1 KiB.
+    pub child_id_bytes: usize,
+    /// The largest specification of a child that is started here, encoded, in bytes. Default 64 KiB.
+    pub spec_bytes: usize,
+    /// The largest metadata of a child that is started here, encoded, in bytes. Default 64 KiB.
+    pub metadata_bytes: usize,
     /// Connections that have not proved the secret yet. For one more, the oldest of the address that
     /// holds most is closed, or else the new one. Default 64.
     pub handshakes: usize,
@@ -68,6 +74,9 @@ impl Default for Limits {
         Self {
             message_bytes: 16 << 20,
             handshake: Duration::from_secs(5),
+            child_id_bytes: 1 << 10,
+            spec_bytes: 64 << 10,
+            metadata_bytes: 64 << 10,
             handshakes: 64,
             handshakes_per_address: 16,
             queue_bytes: 64 << 20,
@@ -93,6 +102,9 @@ impl Limits {
         Self {
             message_bytes: self.message_bytes.min(COUNT_MAX),
             handshake: self.handshake.min(TIME_MAX),
+            child_id_bytes: self.child_id_bytes,
+            spec_bytes: self.spec_bytes,
+            metadata_bytes: self.metadata_bytes,
             handshakes: self.handshakes.min(COUNT_MAX),
             handshakes_per_address: self.handshakes_per_address,
             queue_bytes: self.queue_bytes,

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
 use super::handshake::{Session, next_frame};
@@ -25,6 +26,9 @@ const WRITE_BYTES: usize = 64 << 10;
 
 /// A long message lets the other tasks of its thread run after this many bytes: some 100 us of work.
 const YIELD_BYTES: usize = 64 << 10;
+
+/// The time for what is queued on a connection that another takes the place of.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bytes that the kernel may hold unsent: what is queued there can no longer be overtaken.
 #[cfg(target_os = "linux")]
@@ -81,7 +85,7 @@ async fn run(
     let is_same_boot = replaced
         .as_ref()
         .is_some_and(|old| old.incarnation == peer.incarnation);
-    if let Some(old) = &replaced {
+    if let Some(old) = replaced.as_ref().filter(|old| !old.hands_over()) {
         old.close(DownReason::Restarted);
     }
     if side == Side::Listener
@@ -94,6 +98,10 @@ async fn run(
         tokio::select! {
             () = shared.stop.cancelled() => return,
             () = old.finished.cancelled() => {}
+            () = sleep(HAND_OVER_WITHIN) => {
+                old.close(DownReason::Closed);
+                old.finished.cancelled().await;
+            }
         }
     }
     tracing::debug!(address = peer.address, "peer up");
@@ -150,11 +158,12 @@ async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, session: Session) {
         writer,
         sealer,
         opener,
+        secret: _,
     } = session;
     if shared.closing.is_cancelled() {
         peer.outbox.close(None);
     }
-    let writing = tokio::spawn({
+    let mut writing = tokio::spawn({
         let (shared, peer) = (Arc::clone(shared), Arc::clone(peer));
         async move {
             let mut writer = Writer {
@@ -180,8 +189,14 @@ async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, session: Session) {
         () = peer.stop.cancelled() => DownReason::Closed,
         reason = reading.run(reader) => reason,
     };
+    if peer.hands_over() && !peer.stop.is_cancelled() {
+        // The other side has sent all of its own; this side finishes, too.
+        let _ = timeout(HAND_OVER_WITHIN, &mut writing).await;
+    }
     peer.close(reason);
-    if let Err(error) = writing.await {
+    if !writing.is_finished()
+        && let Err(error) = writing.await
+    {
         tracing::error!(%error, "the writer of a connection failed");
     }
 }
@@ -273,7 +288,9 @@ impl Reader<'_> {
                 }
                 Ok(true)
             }
-            Control::Hello(_) | Control::Accept | Control::Refuse(_) => Err(Malformed::OutOfPlace),
+            Control::Hello(_) | Control::Accept | Control::Refuse(_) | Control::Rekey(_) => {
+                Err(Malformed::OutOfPlace)
+            }
         }
     }
 

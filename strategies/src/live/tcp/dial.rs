@@ -147,7 +147,7 @@ async fn dial(shared: &Arc<Shared>, address: &str) -> Dialled {
 
 /// Dials one address with each secret in turn, until one is accepted.
 async fn dial_one(shared: &Arc<Shared>, address: &str, remote: SocketAddr) -> Outcome {
-    for secret in &shared.secrets {
+    for secret in shared.secrets().iter() {
         let mut attempt = Attempt {
             shared,
             keys: [address.to_owned(), remote.to_string()],
@@ -273,11 +273,13 @@ impl Attempt<'_> {
         match session.recv_control().await? {
             Control::Accept => {}
             Control::Refuse(denial) => return Err(HandshakeError::Denied(denial)),
-            Control::Hello(_) | Control::Heartbeat | Control::Addresses(_) | Control::Leave => {
-                return Err(Malformed::OutOfPlace.into());
-            }
+            Control::Hello(_)
+            | Control::Heartbeat
+            | Control::Addresses(_)
+            | Control::Leave
+            | Control::Rekey(_) => return Err(Malformed::OutOfPlace.into()),
         }
-        let peer = self.shared.peer(&listener, remote);
+        let peer = self.shared.peer(&listener, remote, &session.secret);
         let installed = self.shared.table().install_dialled(&peer);
         self.dialling = None;
         if let Ok(replaced) = installed {

@@ -79,10 +79,24 @@ pub(super) struct Session {
     pub(super) writer: OwnedWriteHalf,
     pub(super) sealer: Sealer,
     pub(super) opener: Opener,
+    /// The secret that both sides have proved.
+    pub(super) secret: Secret,
+}
+
+/// A dialler that has proved the secret and said its name.
+pub(super) struct Greeted {
+    pub(super) session: Session,
+    pub(super) greeting: Greeting,
+    /// It takes over from a connection that stands.
+    pub(super) is_rekey: bool,
 }
 
 impl Session {
-    fn new(stream: TcpStream, handshake: snow::HandshakeState) -> Result<Self, HandshakeError> {
+    fn new(
+        stream: TcpStream,
+        handshake: snow::HandshakeState,
+        secret: &Secret,
+    ) -> Result<Self, HandshakeError> {
         let (sealer, opener) = noise::session(handshake)?;
         let (reader, writer) = stream.into_split();
         let codec = LengthDelimitedCodec::builder()
@@ -94,6 +108,7 @@ impl Session {
             writer,
             sealer,
             opener,
+            secret: secret.clone(),
         })
     }
 
@@ -155,33 +170,40 @@ pub(super) async fn dial(
     let mut payload = [0; SECOND_BYTES_MAX];
     let length = handshake.read_message(second, &mut payload)?;
     let greeting = wire::decode(&payload[..length]).map_err(|_| Malformed::Control)?;
-    Ok((Session::new(stream, handshake)?, proper(greeting)?))
+    let session = Session::new(stream, handshake, secret)?;
+    Ok((session, proper(greeting)?))
 }
 
 /// The listener's side, until the dialler has proved the secret and said its name.
 pub(super) async fn answer(
     shared: &Shared,
     mut stream: TcpStream,
-) -> Result<(Session, Greeting), HandshakeError> {
+) -> Result<Greeted, HandshakeError> {
     check_preamble(shared, &mut stream).await?;
     let mut first = [0; FIRST_BYTES];
     stream.read_exact(&mut first).await?;
-    let mut handshake = prove(shared, &first)?;
+    let (mut handshake, secret) = prove(shared, &first)?;
     let mut second = [0; 3 + SECOND_BYTES_MAX];
     let greeting = wire::encode(&shared.greeting(&stream));
     let length = handshake.write_message(&greeting, &mut second[3..])?;
     let prefix = u16::try_from(length).map_err(|_| snow::Error::Input)?;
     second[1..3].copy_from_slice(&prefix.to_be_bytes());
     stream.write_all(&second[..3 + length]).await?;
-    let mut session = Session::new(stream, handshake)?;
-    match session.recv_control().await? {
-        Control::Hello(greeting) => Ok((session, proper(greeting)?)),
+    let mut session = Session::new(stream, handshake, &secret)?;
+    let (greeting, is_rekey) = match session.recv_control().await? {
+        Control::Hello(greeting) => (greeting, false),
+        Control::Rekey(greeting) => (greeting, true),
         Control::Accept
         | Control::Refuse(_)
         | Control::Heartbeat
         | Control::Addresses(_)
-        | Control::Leave => Err(Malformed::OutOfPlace.into()),
-    }
+        | Control::Leave => return Err(Malformed::OutOfPlace.into()),
+    };
+    Ok(Greeted {
+        session,
+        greeting: proper(greeting)?,
+        is_rekey,
+    })
 }
 
 fn proper(greeting: Greeting) -> Result<Greeting, HandshakeError> {
@@ -215,16 +237,16 @@ async fn check_preamble(shared: &Shared, stream: &mut TcpStream) -> Result<(), H
     Ok(())
 }
 
-/// The handshake under the secret that message 1 proves.
+/// The handshake under the secret that message 1 proves, and that secret.
 fn prove(
     shared: &Shared,
     first: &[u8; FIRST_BYTES],
-) -> Result<snow::HandshakeState, HandshakeError> {
+) -> Result<(snow::HandshakeState, Secret), HandshakeError> {
     let mut last = snow::Error::Decrypt;
-    for secret in &shared.secrets {
+    for secret in shared.secrets().iter() {
         let mut handshake = noise::responder(secret.key(), &shared.preamble)?;
         match handshake.read_message(first, &mut []) {
-            Ok(_) => return Ok(handshake),
+            Ok(_) => return Ok((handshake, secret.clone())),
             Err(error) => last = error,
         }
     }

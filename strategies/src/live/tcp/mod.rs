@@ -11,6 +11,7 @@
 //! | `record`, `outbox` | what is in a frame, and in which order it leaves |
 //! | `table`, `addresses` | who is connected, and where to find the others |
 //! | `dial`, `accept`, `strangers`, `connection` | the tasks, and how many strangers they serve |
+//! | `rekey` | new secrets while connections stand |
 //! | `report` | counters, and the log of refusals |
 //!
 //! Until a stranger's first sealed frame opens, no name is looked at, no state changes, and nothing
@@ -30,6 +31,7 @@ mod handshake;
 mod noise;
 mod outbox;
 mod record;
+mod rekey;
 mod report;
 mod secret;
 mod shared;
@@ -40,7 +42,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,7 +56,7 @@ use config::TIME_MAX;
 pub use config::{BindError, Filter, FilterVerdict, Limits, Resolver};
 pub(crate) use config::{SystemResolver, TcpConfig};
 pub use report::{Counters, Refusal};
-pub use secret::{Secret, SecretError};
+pub use secret::{Secret, SecretError, SecretsError};
 
 use self::addresses::AddressBook;
 use self::outbox::PushError;
@@ -90,6 +92,25 @@ impl TcpTransport {
             config: Mutex::new(Some(config)),
             running: OnceLock::new(),
         }
+    }
+
+    /// Replaces the secrets: the first is offered first, all are accepted. Connections that stand get
+    /// a new handshake.
+    ///
+    /// # Errors
+    /// There is none, or the transport was started without.
+    pub(crate) fn set_secrets(&self, secrets: Vec<Secret>) -> Result<(), SecretsError> {
+        let shared = self.shared().ok_or(SecretsError::NotUsed)?;
+        if shared.loopback_only {
+            return Err(SecretsError::NotUsed);
+        }
+        if secrets.is_empty() {
+            return Err(SecretsError::None);
+        }
+        let version = shared.set_secrets(secrets);
+        let rekeyed = rekey::rekey_all(Arc::clone(shared), version);
+        shared.tasks.spawn(rekeyed);
+        Ok(())
     }
 
     fn shared(&self) -> Option<&Arc<Shared>> {
@@ -130,7 +151,8 @@ impl TcpTransport {
             resolver: config.resolver,
             evicted_by: AtomicU64::new(0),
             preamble: noise::preamble(&local.hub_id),
-            secrets,
+            secrets: RwLock::new(secrets.into()),
+            secrets_version: AtomicU64::new(0),
             loopback_only,
             table: Mutex::new(Table::new(local.node, local.incarnation)),
             book: Mutex::new(AddressBook::new(limits.addresses)),

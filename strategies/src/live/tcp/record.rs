@@ -57,6 +57,9 @@ pub(super) enum Control {
     Addresses(Vec<Place>),
     /// The sender leaves the cluster: the last record of a connection.
     Leave,
+    /// Instead of a greeting: this connection takes over from the one that stands between the same
+    /// boots, which ends when all that is queued there has arrived.
+    Rekey(Greeting),
 }
 
 /// Who someone is. The secret proves none of it: any member may claim any name.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -43,7 +43,10 @@ pub(super) struct Shared {
     /// The latest boot of this name that was seen elsewhere and reported; 0 if none.
     pub(super) evicted_by: AtomicU64,
     pub(super) preamble: Preamble,
-    pub(super) secrets: Vec<Secret>,
+    /// The first is offered first, all are accepted.
+    pub(super) secrets: RwLock<Arc<[Secret]>>,
+    /// Counts the changes of the secrets.
+    pub(super) secrets_version: AtomicU64,
     /// There is no secret: other addresses are not served.
     pub(super) loopback_only: bool,
     pub(super) limits: Limits,
@@ -79,6 +82,24 @@ pub(super) struct Departure {
 }
 
 impl Shared {
+    /// The secrets, the one that is offered first in front.
+    pub(super) fn secrets(&self) -> Arc<[Secret]> {
+        let secrets = self.secrets.read();
+        Arc::clone(&secrets.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the secrets, and returns the number of the change.
+    pub(super) fn set_secrets(&self, secrets: Vec<Secret>) -> u64 {
+        let current = self.secrets.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = secrets.into();
+        self.secrets_version.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// The number of the last change of the secrets.
+    pub(super) fn secrets_version(&self) -> u64 {
+        self.secrets_version.load(Ordering::Acquire)
+    }
+
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
     }
@@ -147,11 +168,17 @@ impl Shared {
     }
 
     /// A connection to whoever greeted us so from `remote`.
-    pub(super) fn peer(&self, greeting: &Greeting, remote: SocketAddr) -> Arc<Peer> {
+    pub(super) fn peer(
+        &self,
+        greeting: &Greeting,
+        remote: SocketAddr,
+        secret: &Secret,
+    ) -> Arc<Peer> {
         Peer::new(
             greeting,
             reachable(&greeting.advertise, remote),
             remote.ip().to_canonical().is_loopback(),
+            secret.clone(),
             Outbox::new(self.limits.queue_bytes, self.limits.channel_queue_bytes),
             self.stop.child_token(),
         )

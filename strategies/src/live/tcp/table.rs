@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outbox::Outbox;
 use super::record::{Denial, Greeting};
+use super::secret::Secret;
 use crate::live::transport::PeerLeave;
 use crate::name::NodeId;
 use crate::runtime::DownReason;
@@ -29,6 +30,8 @@ pub(super) struct Peer {
     pub(super) address: String,
     /// Whether it is connected over loopback.
     pub(super) is_near: bool,
+    /// The secret that both sides have proved.
+    pub(super) secret: Secret,
     pub(super) outbox: Outbox,
     /// Ends the connection's tasks.
     pub(super) stop: CancellationToken,
@@ -39,6 +42,8 @@ pub(super) struct Peer {
     frames: AtomicU64,
     /// A connection of the same boot has taken its place: its end is not reported.
     superseded: AtomicBool,
+    /// What is queued still goes over this connection before the one that takes its place is used.
+    hands_over: AtomicBool,
     /// Everything, up to the good-bye, was written.
     written: AtomicBool,
     /// The peer has read all of that, and closed its half.
@@ -50,6 +55,7 @@ impl Peer {
         greeting: &Greeting,
         address: String,
         is_near: bool,
+        secret: Secret,
         outbox: Outbox,
         stop: CancellationToken,
     ) -> Arc<Self> {
@@ -59,12 +65,14 @@ impl Peer {
             advertised: greeting.advertise.clone(),
             address,
             is_near,
+            secret,
             outbox,
             stop,
             finished: CancellationToken::new(),
             reason: OnceLock::new(),
             frames: AtomicU64::new(0),
             superseded: AtomicBool::new(false),
+            hands_over: AtomicBool::new(false),
             written: AtomicBool::new(false),
             arrived: AtomicBool::new(false),
         })
@@ -89,6 +97,11 @@ impl Peer {
     /// Whether a connection of the same boot has taken its place.
     pub(super) fn is_superseded(&self) -> bool {
         self.superseded.load(Ordering::Acquire)
+    }
+
+    /// Whether what is queued still goes over this connection, though another takes its place.
+    pub(super) fn hands_over(&self) -> bool {
+        self.hands_over.load(Ordering::Acquire)
     }
 
     /// The writer has nothing more to write.
@@ -263,6 +276,19 @@ impl Table {
         self.peers.insert(peer.name.clone(), Arc::clone(peer))
     }
 
+    /// Puts a connection in the place of one of the same boot, which ends when all that is queued
+    /// there has arrived, and returns the old one; nothing, if there is none.
+    pub(super) fn hand_over(&mut self, peer: &Arc<Peer>) -> Option<Arc<Peer>> {
+        let old = self.peers.get(&peer.name)?;
+        if old.incarnation != peer.incarnation {
+            return None;
+        }
+        old.superseded.store(true, Ordering::Release);
+        old.hands_over.store(true, Ordering::Release);
+        old.outbox.close(None);
+        self.peers.insert(peer.name.clone(), Arc::clone(peer))
+    }
+
     /// This boot of the node.
     pub(super) fn incarnation(&self) -> u64 {
         self.incarnation
@@ -317,6 +343,7 @@ mod tests {
             &greeting,
             address,
             true,
+            Secret::of_hub_id("test"),
             Outbox::new(1 << 20, 1 << 20),
             CancellationToken::new(),
         )

@@ -107,6 +107,7 @@ fn records_have_the_committed_bytes() {
             address: "c.example:7000".to_owned(),
         }]),
         Control::Leave,
+        Control::Rekey(greeting("b")),
     ];
     let mut lines: Vec<_> = controls
         .iter()

@@ -362,6 +362,9 @@ async fn what_cannot_be_is_refused_at_the_start() {
         handshake: Duration::MAX,
         handshakes: usize::MAX,
         handshakes_per_address: usize::MAX,
+        child_id_bytes: usize::MAX,
+        spec_bytes: usize::MAX,
+        metadata_bytes: usize::MAX,
         queue_bytes: usize::MAX,
         channel_queue_bytes: usize::MAX,
         addresses: usize::MAX,
@@ -573,4 +576,41 @@ async fn learned_addresses_that_lead_nowhere_are_forgotten() {
         a.transport.counters().addresses == 0
     })
     .await;
+}
+
+#[tokio::test]
+async fn new_secrets_reach_standing_connections_and_nothing_is_lost() {
+    let (mut a, mut b) = pair().await;
+    let new = Secret::new(&[9; 32]).unwrap();
+    a.transport
+        .set_secrets(vec![new.clone(), secret()])
+        .unwrap();
+    let count: u32 = 2_000;
+    for number in 0..count {
+        let bytes = Bytes::copy_from_slice(&number.to_be_bytes());
+        let sent = a.transport.send(&"b".into(), Channel::SYNC, "test", bytes);
+        assert_eq!(sent, Ok(()));
+        if number == count / 2 {
+            b.transport.set_secrets(vec![new.clone()]).unwrap();
+        }
+        if number % 20 == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    for number in 0..count {
+        assert_eq!(b.expect_message("a").await.1, number.to_be_bytes()[..]);
+    }
+    let uses_new = |node: &Node, name: &str| {
+        let table = node.transport.shared().unwrap().table();
+        let peer = table.get(&name.into());
+        peer.is_some_and(|peer| peer.secret == new)
+    };
+    eventually("both use the new secret", || {
+        uses_new(&a, "b") && uses_new(&b, "a")
+    })
+    .await;
+    a.talk(&mut b, "a", "b").await;
+    assert!(a.incoming.try_recv().is_err() && b.incoming.try_recv().is_err());
+    let refused = a.transport.set_secrets(Vec::new());
+    assert_eq!(refused, Err(crate::live::SecretsError::None));
 }
