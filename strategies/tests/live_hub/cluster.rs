@@ -373,8 +373,10 @@ async fn a_leave_amid_long_rounds_leaves_no_row_behind() {
         tokio::time::sleep(Duration::from_millis(20 * round)).await;
         let report = c.leave().await.expect("it runs");
         assert!(report.flushed(), "{report:?}");
-        until("it left", || {
-            [&a, &b].iter().all(|hub| hub.members().len() == 2)
+        until("it left, and its rows are gone", || {
+            [&a, &b]
+                .iter()
+                .all(|hub| hub.members().len() == 2 && hub.stats().rows == 0)
         })
         .await;
         // Rounds that were on their way have had time to arrive.
