@@ -10,14 +10,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{} says hello", spec.id());
         std::future::pending::<()>().await
     });
-    let hub = Hub::builder("orders")
-        .node("a")
+    let hub = Hub::builder("orders", "a")
         .strategy(Gossip::default())
         .supervisor(tasks)
         .start()
         .await?;
-    let started = hub.start_children([ChildSpec::new("greeter-1", "greeter")]);
-    println!("started: {:?}", started.await?[0].outcome);
+    let pid = hub
+        .start_child(ChildSpec::new("greeter-1", "greeter"))
+        .await?;
+    println!("started: {pid}");
     println!(
         "found: {:?}",
         hub.lookup("greeter-1").map(|row| row.entries.clone())

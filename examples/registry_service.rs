@@ -24,8 +24,7 @@ async fn hub(name: &str, other: Option<&Hub>) -> Result<Hub, Box<dyn Error>> {
         }
         Ok(())
     });
-    let hub = Hub::builder("shop")
-        .node(name)
+    let hub = Hub::builder("shop", name)
         .peers(other.map(|other| other.local_addr().to_string()))
         .strategy(PubSub::default())
         .supervisor(workers)

@@ -16,6 +16,7 @@
 //! | the others | one command each |
 
 use std::env;
+use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -166,12 +167,14 @@ fn log_to_stderr(command: &Command) -> Result<(), Stop> {
         .map_err(|error| Stop::Usage(format!("{VARIABLE}: {error}")))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_ansi(std::io::stderr().is_terminal());
     // A program around this one may have a log of its own: then that one is used.
     if is_node {
+        let log = log.with_writer(|| node::lossy::Lossy::stderr().line());
         drop(log.try_init());
     } else {
-        drop(log.without_time().try_init());
+        let log = log.with_writer(std::io::stderr).without_time();
+        drop(log.try_init());
     }
     Ok(())
 }

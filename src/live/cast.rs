@@ -153,8 +153,7 @@ impl<'a> Cast<'a> {
         let stage = Arc::clone(&self.stage);
         let tap = Arc::new(Tap::new(stage, node, incarnation, heartbeat));
         let (flow, receiver) = watch::channel(Flow::Pause);
-        let hub = Hub::builder(&self.hub_id)
-            .node(self.name(node).as_str())
+        let hub = Hub::builder(&self.hub_id, self.name(node).as_str())
             .strategy(self.configured::<S>()?)
             .supervisor(Tasks::new().with(CHILD_KIND, |_| std::future::pending::<()>()))
             .discovery_interval(cluster.discovery_interval)
@@ -164,10 +163,13 @@ impl<'a> Cast<'a> {
             .limits(Limits {
                 redial_min: REDIAL[0],
                 redial_max: REDIAL[1],
+                redial_learned_max: REDIAL[1],
                 handshakes: HANDSHAKES,
                 ..Limits::default()
             })
             .config(self.config)
+            // What differs between nodes of a run is the scenario's to say.
+            .allow_mixed(true)
             .incarnation(incarnation.into())
             .filter(Arc::clone(&tap) as Arc<dyn Filter>)
             .observer(tap as Arc<dyn Observer>)

@@ -186,7 +186,9 @@ impl Observer for Tap {
             HubEvent::ChildEnded { child, .. } => {
                 self.tell(|witness| witness.child_stopped(node, child));
             }
-            HubEvent::ChildCrashed { .. } | HubEvent::Missed(_) => {}
+            // Nothing of these concerns a run.
+            HubEvent::ChildCrashed { .. } | HubEvent::Missed(_) | HubEvent::Evicted { .. } => {}
+            _ => {}
         }
     }
 

@@ -402,6 +402,10 @@ impl Synchronization for Gossip {
         }
     }
 
+    fn fingerprint(&self) -> String {
+        format!("{} {:?}", Self::NAME, self.config)
+    }
+
     fn sync_interval(&self) -> Duration {
         self.config.sync_interval
     }

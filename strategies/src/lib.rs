@@ -63,8 +63,7 @@ use hublab_strategies::{ChildSpec, Gossip};
 
 # #[tokio::main(flavor = "current_thread")]
 # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-let hub = Hub::builder("orders")              // only hubs of the same id form a cluster
-    .node("a").listen("127.0.0.1:0")          // its name, and where it listens
+let hub = Hub::builder("orders", "a").listen("127.0.0.1:0")          // its name, and where it listens
     .peers(["127.0.0.1:7001"])                // where to start looking; the rest is learned
     .strategy(Gossip::default())
     .supervisor(Tasks::new().with("worker", |spec| async move {
@@ -74,12 +73,11 @@ let hub = Hub::builder("orders")              // only hubs of the same id form a
         }
     }))
     .start().await?;
-let result = hub.start_children([ChildSpec::new("worker-1", "worker")]).await?;
-let pid = result[0].outcome.clone()?;         // per child: its pid, or why it did not start
+let pid = hub.start_child(ChildSpec::new("worker-1", "worker")).await?;
 let row = hub.lookup("worker-1").expect("it was just started");
 assert_eq!(row.entries[0].pid, Some(pid));
 assert_eq!(hub.members(), ["a".into()]);
-hub.stop_children(["worker-1"]).await?;
+hub.stop_child("worker-1").await?;
 hub.leave().await?;
 # Ok(())
 # }

@@ -238,6 +238,10 @@ impl Synchronization for PubSub {
         }
     }
 
+    fn fingerprint(&self) -> String {
+        format!("{} {:?}", Self::NAME, self.config)
+    }
+
     fn sync_interval(&self) -> Duration {
         self.config.sync_interval
     }

@@ -153,6 +153,12 @@ pub trait EventStrategy: Send + 'static {
     /// The janitor runs: forget private state that expired at or before `now`.
     fn purge(&mut self, _now: Time) {}
 
+    /// The strategy's name, a space, and its parameters as text. Live nodes compare it: all nodes of
+    /// a cluster run the same strategy with the same parameters.
+    fn fingerprint(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
+
     /// The number of references (rounds, propagations, operations) that the strategy remembers.
     fn refs(&self) -> usize {
         0

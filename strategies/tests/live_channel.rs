@@ -4,14 +4,16 @@
 
 use std::time::Duration;
 
-use hublab_strategies::live::{Builder, ChannelNetwork, ChildError, Hub, StartOptions, Tasks};
-use hublab_strategies::{ChildSpec, Gossip, PubSub};
+use hublab_strategies::live::{
+    Builder, ChannelNetwork, ChildContext, ChildError, Hub, HubStopped, StartError, StartOptions,
+    StopError, StopReason, Tasks, WaitError,
+};
+use hublab_strategies::{ChildSpec, Gossip, Metadata, PubSub};
 use tokio::time::{Instant, sleep};
 
 fn builder(name: &str, network: &ChannelNetwork) -> Builder<PubSub> {
     let tasks = Tasks::new().with("worker", |_| std::future::pending::<()>());
-    Hub::builder("test")
-        .node(name)
+    Hub::builder("test", name)
         .transport(network.transport())
         .supervisor(tasks)
 }
@@ -80,9 +82,7 @@ async fn hubs_of_other_ids_and_networks_stay_apart() {
     let a = builder("a", &network).start().await.expect("a free name");
     let elsewhere = builder("b", &ChannelNetwork::new()).start().await;
     let elsewhere = elsewhere.expect("a free name");
-    let other = Hub::builder("other")
-        .node("a")
-        .transport(network.transport());
+    let other = Hub::builder("other", "a").transport(network.transport());
     let other = other.start().await.expect("a free name");
     sleep(Duration::from_secs(60)).await;
     for hub in [&a, &elsewhere, &other] {
@@ -120,4 +120,141 @@ async fn a_request_to_a_node_that_is_dropped_ends_with_the_reason() {
     let refused = outcomes[0].outcome.clone().expect_err("nobody runs it");
     assert!(gone.contains(&refused), "{refused:?}");
     assert!(outcomes[1].outcome.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_child_is_started_and_stopped_with_a_typed_result() {
+    let network = ChannelNetwork::new();
+    let hubs = cluster(&["a", "b"], &network).await;
+    let pid = hubs[0].start_child(ChildSpec::new("w", "worker")).await;
+    let pid = pid.expect("it is known how");
+    assert!(pid.as_str().starts_with("a."), "{pid}");
+    hubs[1]
+        .wait_until(|view| view.lookup("w").is_some())
+        .await
+        .expect("it runs");
+    assert_eq!(hubs[1].stop_child("w").await, Ok(()));
+    assert_eq!(
+        hubs[1].stop_child("stranger").await,
+        Err(StopError::Unknown)
+    );
+    let refused = hubs[0].start_child(ChildSpec::new("u", "unknown")).await;
+    assert!(
+        matches!(refused, Err(StartError::Refused(_))),
+        "{refused:?}"
+    );
+    hubs[0].leave().await.expect("it runs");
+    let late = hubs[0].start_child(ChildSpec::new("w", "worker")).await;
+    assert_eq!(late, Err(StartError::HubStopped(HubStopped)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_end_when_it_holds_or_in_time_or_with_the_hub() {
+    let network = ChannelNetwork::new();
+    let a = builder("a", &network).start().await.expect("a free name");
+    let hasty = a.with_timeout(Duration::from_secs(3));
+    let start = Instant::now();
+    assert_eq!(hasty.joined().await, Err(WaitError::TimedOut));
+    assert_eq!(start.elapsed(), Duration::from_secs(3));
+    let b = builder("b", &network).start().await.expect("a free name");
+    assert_eq!(a.joined().await, Ok(()));
+    assert_eq!(b.wait_for_members(2).await, Ok(()));
+    let (waiting, leaving) = tokio::join!(a.wait_for_members(9), a.leave());
+    assert!(leaving.is_ok());
+    assert_eq!(waiting, Err(WaitError::HubStopped(HubStopped)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_gets_its_surroundings_and_time_to_end() {
+    let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let tasks = Tasks::new()
+        .with("flush", move |context: ChildContext| {
+            let said = said.clone();
+            async move {
+                let hub = context.hub.upgrade().expect("it runs");
+                let zone: String = context.metadata.iter().map(|(_, value)| value).collect();
+                said.send(format!("{} {} {zone}", hub.node(), context.id()))
+                    .expect("the test listens");
+                drop(hub);
+                context.stopping.cancelled().await;
+                sleep(Duration::from_secs(1)).await;
+                said.send(format!("{} is flushed", context.pid))
+                    .expect("the test listens");
+            }
+        })
+        .grace(Duration::from_secs(5));
+    let network = ChannelNetwork::new();
+    let a = builder("a", &network).supervisor(tasks).start().await;
+    let a = a.expect("a free name");
+    let metadata: Metadata = [("zone", "north")].into_iter().collect();
+    let options = StartOptions::default().metadata(metadata);
+    let started = a.start_children_with([ChildSpec::new("f", "flush")], options);
+    let pid = started.await.expect("it runs")[0].outcome.clone();
+    let pid = pid.expect("it was started");
+    assert_eq!(heard.recv().await.as_deref(), Some("a f north"));
+    a.leave().await.expect("it runs");
+    assert_eq!(heard.recv().await, Some(format!("{pid} is flushed")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_of_a_child_does_not_keep_the_hub() {
+    let a = builder("a", &ChannelNetwork::new()).start().await;
+    let a = a.expect("a free name");
+    let weak = a.downgrade();
+    assert!(weak.upgrade().is_some());
+    let mut events = a.events();
+    drop(a);
+    while events.next().await.is_some() {}
+    assert!(weak.upgrade().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_that_end_together_are_announced_together() {
+    const CHILDREN: usize = 2_000;
+    let tasks = Tasks::new().with("short", |_| sleep(Duration::from_secs(60)));
+    let network = ChannelNetwork::new();
+    let a = builder("a", &network).supervisor(tasks).start().await;
+    let a = a.expect("a free name");
+    let b = builder("b", &network).start().await.expect("a free name");
+    b.joined().await.expect("it runs");
+    a.joined().await.expect("it runs");
+    let specs = (0..CHILDREN).map(|number| ChildSpec::new(format!("c{number}"), "short"));
+    a.start_children(specs).await.expect("it runs");
+    until("b has them", || b.stats().rows == CHILDREN).await;
+    until("they are gone", || {
+        b.stats().rows == 0 && a.stats().children == 0
+    })
+    .await;
+    assert_eq!(a.stop_reason("c1999"), Some(StopReason::Finished));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_large_is_refused_at_the_call_and_the_rest_is_started() {
+    let network = ChannelNetwork::new();
+    let hubs = cluster(&["a", "b"], &network).await;
+    let long = "x".repeat(1_025);
+    let specs = ["w1", long.as_str(), "w2"].map(|id| ChildSpec::new(id, "worker"));
+    let options = StartOptions::default().on(["b", "a", "b"]);
+    let started = hubs[0].start_children_with(specs, options);
+    let outcomes = started.await.expect("it runs");
+    let seen: Vec<_> = outcomes
+        .iter()
+        .map(|it| {
+            (
+                it.node.as_str(),
+                it.child.as_str().len(),
+                it.outcome.is_ok(),
+            )
+        })
+        .collect();
+    let of = |node| [(node, 2, true), (node, 1_025, false), (node, 2, true)];
+    assert_eq!(seen, [of("b"), of("a")].concat());
+    let refused = hubs[0]
+        .start_child(ChildSpec::new("k", &"k".repeat(70_000)))
+        .await;
+    assert!(
+        matches!(refused, Err(StartError::TooLarge(_))),
+        "{refused:?}"
+    );
+    assert_eq!(hubs[0].stats().rows, 2);
 }

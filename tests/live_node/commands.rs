@@ -109,7 +109,7 @@ fn a_new_secret_is_one_that_a_node_accepts_and_no_other_gets_in() {
             .args(["node", "--new-secret"])
             .output()
             .expect("it starts");
-        assert!(output.status.success() && output.stdout.len() == 65);
+        assert!(output.status.success() && output.stdout.starts_with(b"hublab-secret-1-"));
         let path = place.path().join(name);
         std::fs::write(&path, output.stdout).expect("it can be written");
         path.display().to_string()
@@ -199,4 +199,100 @@ fn what_cannot_be_done_is_told_with_exit_code_2() {
     fails(&["ctl", "members"], "--control");
     let nobody = ctl(&place.path().join("nobody"), &["members"]);
     assert_eq!(nobody.status.code(), Some(2));
+}
+
+#[test]
+fn secrets_are_replaced_while_nodes_run_and_a_second_socket_answers_questions_only() {
+    let place = tempfile::tempdir().expect("a directory");
+    let new_secret = || {
+        let output = Command::new(HUBLAB).args(["node", "--new-secret"]).output();
+        output.expect("it starts").stdout
+    };
+    let (first, second) = (place.path().join("first"), place.path().join("second"));
+    let old = new_secret();
+    for file in [&first, &second] {
+        std::fs::write(file, &old).expect("it can be written");
+    }
+    let files = [first.display().to_string(), second.display().to_string()];
+    let read_only = place.path().join("read.sock").display().to_string();
+    let secrets = ["--secret-file", &files[0], "--secret-file", &files[1]];
+    let more = [&QUICK[..], &secrets].concat();
+    let a = Node::start(
+        place.path(),
+        "a",
+        &[],
+        &[&more[..], &["--control-read", &read_only]].concat(),
+    );
+    let peers = [a.address.clone()];
+    let b = Node::start(place.path(), "b", &peers, &more);
+    until("both are members", || a.members() == 2 && b.members() == 2);
+
+    let new = new_secret();
+    std::fs::write(&first, &new).expect("it can be written");
+    for node in [&a, &b] {
+        let told = node.ctl(&["secrets", "reload"]);
+        assert_eq!(told, ("the node has 2 secrets now\n".to_owned(), 0));
+    }
+    // Who holds the new secret alone gets in; those who were there never went away.
+    std::fs::write(&second, &new).expect("it can be written");
+    let c = Node::start(place.path(), "c", &peers, &more);
+    until("the newcomer is a member", || {
+        c.members() == 3 && b.members() == 3
+    });
+    assert_eq!(a.ask(&["stats"])[0]["reconnects"], 0);
+    std::fs::write(&first, "damaged").expect("it can be written");
+    assert_eq!(a.ctl(&["secrets", "reload"]).1, 2);
+
+    let asked = ctl(read_only.as_ref(), &["members"]);
+    assert!(asked.status.success());
+    for change in [
+        &["start", "w"][..],
+        &["stop", "w"],
+        &["leave"],
+        &["secrets", "reload"],
+    ] {
+        let refused = ctl(read_only.as_ref(), change);
+        let reason = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(reason.contains("questions only"), "{change:?}: {reason}");
+    }
+}
+
+#[test]
+fn a_node_whose_log_nobody_reads_answers_and_leaves() {
+    let place = tempfile::tempdir().expect("a directory");
+    let control = place.path().join("a.sock");
+    // Its log goes to a pipe that is never read.
+    let mut node = Command::new(HUBLAB)
+        .args(["node", "--hub", "test", "--name", "a", "--control"])
+        .arg(&control)
+        .env("HUBLAB_LOG", "trace")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    until("it answers", || {
+        ctl(&control, &["members"]).status.success()
+    });
+    for round in 0..20 {
+        let prefix = format!("w{round}-");
+        let started = ctl(&control, &["start", "--count", "200", "--prefix", &prefix]);
+        assert!(started.status.success(), "round {round}");
+    }
+    let pid = rustix::process::Pid::from_child(&node);
+    rustix::process::kill_process(pid, Signal::TERM).expect("it runs");
+    let mut ended = None;
+    until("it ends", || {
+        sleep(Duration::from_millis(10));
+        !control.exists()
+    });
+    for _ in 0..500 {
+        ended = node.try_wait().expect("it is a child");
+        if ended.is_some() {
+            break;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    drop(node.kill());
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
 }

@@ -30,7 +30,7 @@ pub(in crate::cli) struct Node {
     #[arg(long = "peer", value_name = "ADDR")]
     pub(in crate::cli) peers: Vec<String>,
     /// The synchronization strategy; the same on all nodes
-    #[arg(long, value_enum, default_value_t = LiveStrategy::Gossip, value_name = "NAME")]
+    #[arg(long, value_enum, default_value_t = LiveStrategy::PubSub, value_name = "NAME")]
     pub(in crate::cli) strategy: LiveStrategy,
     /// A parameter of the strategy: `sync_interval=5s`; can be given several times
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = overriding)]
@@ -42,6 +42,13 @@ pub(in crate::cli) struct Node {
     /// Make a socket here, for `hublab ctl`
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli) control: Option<PathBuf>,
+    /// Make a second socket here, for `hublab ctl` too, which answers questions and changes nothing
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) control_read: Option<PathBuf>,
+    /// Serve the counters over HTTP here, in the OpenMetrics text format; a port alone is one of the
+    /// loopback address
+    #[arg(long, value_name = "ADDR")]
+    pub(in crate::cli) metrics: Option<String>,
     /// The time between two announcements of this node
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(in crate::cli) discovery_interval: Duration,
@@ -122,9 +129,20 @@ pub(in crate::cli) enum CtlCommand {
         #[arg(value_name = "ID")]
         child: Option<String>,
     },
+    /// What the node's secrets are
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Have the node leave the cluster and end
     #[command(after_help = "Example: hublab ctl --control a.sock leave")]
     Leave,
+}
+
+/// What can be done with a node's secrets.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Secrets {
+    /// Have the node read its secret files again: connections get new handshakes, and stay up
+    #[command(after_help = "Example: hublab ctl --control a.sock secrets reload")]
+    Reload,
 }
 
 /// The children of a request.

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::args::node::{Ctl, CtlCommand, CtlFormat, table};
+use super::args::node::{Ctl, CtlCommand, CtlFormat, Secrets, table};
 use super::exit::Exit;
 use super::node::protocol::{Item, Reply, Request};
 use super::{Context, Stop};
@@ -44,7 +44,11 @@ fn judge(item: &Item) -> Exit {
     let failed = match item {
         Item::Outcome(outcome) => outcome.error.is_some(),
         Item::Child(child) => child.entries.is_empty(),
-        Item::Members { .. } | Item::Farewell { .. } | Item::Event(_) | Item::Stats(_) => false,
+        Item::Members { .. }
+        | Item::Farewell { .. }
+        | Item::Secrets { .. }
+        | Item::Event(_)
+        | Item::Stats(_) => false,
     };
     if failed { Exit::Failed } else { Exit::Held }
 }
@@ -71,6 +75,7 @@ fn request(what: &CtlCommand) -> Request {
         CtlCommand::Watch { child } => Request::Watch {
             child: child.clone(),
         },
+        CtlCommand::Secrets(Secrets::Reload) => Request::ReloadSecrets {},
         CtlCommand::Leave => Request::Leave {},
     }
 }

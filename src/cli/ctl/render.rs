@@ -1,10 +1,47 @@
 //! The answers of a node as lines for people.
 
+use serde_json::Value;
+
 use crate::cli::node::protocol::{Child, Event, Item, Outcome, Place};
 use crate::cli::render::style;
 
-/// An answer in one line, or, for counters, several.
+/// An answer in one line, or, for counters, several. Names, ids and pids come from other machines:
+/// control characters in them are escaped.
 pub(super) fn human(item: &Item) -> String {
+    let escaped = serde_json::to_value(item).map(escaped);
+    match escaped.and_then(serde_json::from_value) {
+        Ok(item) => told(&item),
+        // An item is read back as what it was: a test says so.
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A value with the control characters of all its texts escaped.
+fn escaped(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(escaped_text(&text)),
+        Value::Array(values) => values.into_iter().map(escaped).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| (escaped_text(&key), escaped(value)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+fn escaped_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn told(item: &Item) -> String {
     match item {
         Item::Outcome(Outcome {
             child,
@@ -48,6 +85,7 @@ pub(super) fn human(item: &Item) -> String {
                 peers.len()
             )
         }
+        Item::Secrets { secrets } => format!("the node has {secrets} secrets now"),
         Item::Event(happened) => event(happened),
         Item::Stats(counters) => stats(counters),
     }
@@ -88,6 +126,10 @@ fn event(event: &Event) -> String {
         ),
         Event::ChildRestarted { child, pid } => format!("restarted  {child}  {pid}"),
         Event::ChildEnded { child, pid, reason } => format!("ended  {child}  {pid}  {reason}"),
+        Event::Evicted { incarnation } => {
+            format!("evicted  boot {incarnation} of this name has taken the place of this node")
+        }
+        Event::Other {} => "something that this command does not know".to_owned(),
         Event::Missed { events } => format!("missed  {events} events: this reader is too slow"),
     }
 }
@@ -106,4 +148,22 @@ fn stats(counters: &serde_json::Map<String, serde_json::Value>) -> String {
         }
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_of_names_do_not_reach_the_terminal() {
+        let item = Item::Outcome(Outcome {
+            child: "a\u{1b}[2J\nb".into(),
+            node: "n\u{9b}m".into(),
+            pid: Some("p\r".into()),
+            error: None,
+        });
+        let line = human(&item);
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+        assert_eq!(line, "a\\u{1b}[2J\\nb  n\\u{9b}m  p\\r");
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hublab_strategies::live::{Events, Hub, StartOptions};
 use hublab_strategies::{ChildSpec, Metadata};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,10 +28,29 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long clients have for their last answers when the hub has stopped.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Watches at one time, beside the clients; more of them are refused.
+const WATCHES: usize = 64;
+
+/// The longest path of a socket, in bytes.
+const PATH_BYTES_MAX: usize = 107;
+
+/// How often to look whether a client that waits for its answer is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What the clients of a socket may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// Everything.
+    All,
+    /// What changes nothing.
+    Questions,
+}
+
 /// A socket that is listened on. Its file goes with it.
 #[derive(Debug)]
 pub(super) struct Control {
     listener: UnixListener,
+    rights: Rights,
     path: PathBuf,
     inode: u64,
 }
@@ -41,8 +60,15 @@ impl Control {
     /// more is replaced.
     ///
     /// # Errors
-    /// Something else is there, somebody listens on it, or the system refuses.
-    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+    /// The path is too long, something else is there, somebody listens on it, or the system refuses.
+    pub(super) fn bind(path: &Path, rights: Rights) -> io::Result<Self> {
+        let bytes = path.as_os_str().len();
+        if bytes > PATH_BYTES_MAX {
+            let kind = io::ErrorKind::InvalidInput;
+            let reason =
+                format!("a socket's path may have {PATH_BYTES_MAX} bytes, this has {bytes}");
+            return Err(io::Error::new(kind, reason));
+        }
         clear(path)?;
         // It is made where nobody else can reach it, and moved when it is ready.
         let parent = path
@@ -59,6 +85,7 @@ impl Control {
         fs::rename(&born, path)?;
         Ok(Self {
             listener,
+            rights,
             path: path.to_owned(),
             inode,
         })
@@ -66,17 +93,22 @@ impl Control {
 
     /// Serves clients until the hub stops; `left` is set if one of them had it leave. Then they have
     /// a moment to read their answers. Dropping the future ends all of them.
-    pub(super) async fn serve(&self, hub: &Hub, left: &Arc<AtomicBool>) {
+    pub(super) async fn serve(&self, hub: &Hub, left: &Arc<AtomicBool>, reload: &Reload) {
         let slots = Arc::new(Semaphore::new(CLIENTS));
+        let watches = Arc::new(Semaphore::new(WATCHES));
         let mut clients = tokio::task::JoinSet::new();
         loop {
             while clients.try_join_next().is_some() {}
             tokio::select! {
                 client = self.client(&slots) => match client {
                     Ok((stream, slot)) => {
-                        let client = Client::new(stream, hub.clone(), Arc::clone(left));
+                        let client = Client::new(stream, hub.clone(), Arc::clone(left), Access {
+                            rights: self.rights,
+                            slot: Some(slot),
+                            watches: Arc::clone(&watches),
+                            reload: Arc::clone(reload),
+                        });
                         clients.spawn(async move {
-                            let _slot = slot;
                             if let Err(error) = client.serve().await {
                                 tracing::debug!(%error, "control client is gone");
                             }
@@ -138,8 +170,23 @@ fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Reads the secret files of the node anew. Returns how many secrets there are.
+pub(super) type Reload = Arc<dyn Fn() -> Result<usize, String> + Send + Sync>;
+
+/// What a client may do, and the place that it takes.
+struct Access {
+    rights: Rights,
+    /// Given up by a client that watches.
+    slot: Option<OwnedSemaphorePermit>,
+    watches: Arc<Semaphore>,
+    reload: Reload,
+}
+
 /// One client.
 struct Client {
+    /// The user and process at the other end.
+    who: String,
+    access: Access,
     requests: BufReader<OwnedReadHalf>,
     replies: BufWriter<OwnedWriteHalf>,
     hub: Hub,
@@ -147,9 +194,18 @@ struct Client {
 }
 
 impl Client {
-    fn new(stream: UnixStream, hub: Hub, left: Arc<AtomicBool>) -> Self {
+    fn new(stream: UnixStream, hub: Hub, left: Arc<AtomicBool>, access: Access) -> Self {
+        let who = stream.peer_cred().map_or_else(
+            |_| "unknown".to_owned(),
+            |peer| match peer.pid() {
+                Some(pid) => format!("uid {} pid {pid}", peer.uid()),
+                None => format!("uid {}", peer.uid()),
+            },
+        );
         let (read, write) = stream.into_split();
         Self {
+            who,
+            access,
             requests: BufReader::new(read),
             replies: BufWriter::with_capacity(64 << 10, write),
             hub,
@@ -188,6 +244,15 @@ impl Client {
 
     async fn answer(&mut self, request: Request) -> io::Result<()> {
         let hub = self.hub.clone();
+        if self.access.rights == Rights::Questions && request.changes() {
+            let reason = "this socket answers questions only".to_owned();
+            return self.end(Reply::Error(reason)).await;
+        }
+        // A client that gave up while it waited for its turn wants nothing done.
+        if request.changes() && self.has_gone().await {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let audited = request.audited();
         let outcomes = match request {
             Request::Start {
                 children,
@@ -200,10 +265,12 @@ impl Client {
                 let options = StartOptions::default()
                     .on(on)
                     .metadata(Metadata::new(metadata));
-                hub.start_children_with(children.into_iter().map(spec), options)
-                    .await
+                let asked = hub.start_children_with(children.into_iter().map(spec), options);
+                self.unless_gone(asked).await?
             }
-            Request::Stop { children, on } => hub.stop_children_on(children, on).await,
+            Request::Stop { children, on } => {
+                self.unless_gone(hub.stop_children_on(children, on)).await?
+            }
             Request::Lookup { child } => {
                 let row = hub.lookup(&child);
                 let item = row.map_or_else(|| Child::absent(child), |row| Child::from(&*row));
@@ -228,8 +295,32 @@ impl Client {
                 let events = child.map_or_else(|| hub.events(), |child| hub.watch(&child));
                 return self.watch(events).await;
             }
+            Request::ReloadSecrets {} => {
+                let reloaded = (self.access.reload)();
+                let told = match &reloaded {
+                    Ok(secrets) => format!("{secrets} secrets"),
+                    Err(error) => error.clone(),
+                };
+                self.audit(&audited, &told);
+                return match reloaded {
+                    Ok(secrets) => {
+                        self.item(Item::Secrets { secrets }).await?;
+                        self.end(Reply::End {}).await
+                    }
+                    Err(error) => self.end(Reply::Error(error)).await,
+                };
+            }
             Request::Leave {} => return self.leave(&hub).await,
         };
+        let failed = match &outcomes {
+            Ok(outcomes) => outcomes.iter().filter(|it| it.outcome.is_err()).count(),
+            Err(_) => 0,
+        };
+        let result = match &outcomes {
+            Ok(outcomes) => format!("{} done, {failed} not", outcomes.len() - failed),
+            Err(error) => error.to_string(),
+        };
+        self.audit(&audited, &result);
         match outcomes {
             Ok(outcomes) => {
                 for outcome in outcomes {
@@ -238,6 +329,30 @@ impl Client {
                 self.end(Reply::End {}).await
             }
             Err(error) => self.end(Reply::Error(error.to_string())).await,
+        }
+    }
+
+    /// One line of the log for each change.
+    fn audit(&self, what: &str, result: &str) {
+        tracing::info!(target: "hublab::audit", who = self.who, what, result, "control");
+    }
+
+    /// Whether the client has closed its connection; one that only sends no more has not.
+    async fn has_gone(&self) -> bool {
+        let ready = self.replies.get_ref().ready(Interest::WRITABLE).await;
+        ready.is_ok_and(|ready| ready.is_write_closed())
+    }
+
+    /// Waits for an answer as long as the client does.
+    async fn unless_gone<T>(&self, answer: impl Future<Output = T>) -> io::Result<T> {
+        let gone = async {
+            while !self.has_gone().await {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            answer = answer => Ok(answer),
+            () = gone => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
@@ -252,6 +367,12 @@ impl Client {
 
     /// Events as they come, until the hub stops or the client hangs up.
     async fn watch(&mut self, mut events: Events) -> io::Result<()> {
+        // It takes no place of a command.
+        let Ok(_place) = Arc::clone(&self.access.watches).try_acquire_owned() else {
+            let reason = format!("there are {WATCHES} watches already");
+            return self.end(Reply::Error(reason)).await;
+        };
+        self.access.slot = None;
         loop {
             let mut rest = [0; 1];
             tokio::select! {
@@ -272,6 +393,7 @@ impl Client {
         match hub.leave().await {
             Ok(farewell) => {
                 self.left.store(true, Ordering::Release);
+                self.audit("leave", "left");
                 self.item(farewell.into()).await?;
                 self.end(Reply::End {}).await
             }
@@ -308,13 +430,13 @@ mod tests {
     async fn the_socket_is_its_owners_alone_and_goes_with_the_node() {
         let place = tempfile::tempdir().expect("a directory");
         let path = place.path().join("a.sock");
-        let control = Control::bind(&path).expect("a free place");
+        let control = Control::bind(&path, Rights::All).expect("a free place");
         let mode = fs::metadata(&path)
             .expect("it is there")
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
-        let taken = Control::bind(&path).expect_err("it is taken");
+        let taken = Control::bind(&path, Rights::All).expect_err("it is taken");
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(fs::read_dir(place.path()).expect("a directory").count(), 1);
         drop(control);
@@ -322,13 +444,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_path_that_is_too_long_is_refused() {
+        let path = Path::new("/").join("s".repeat(107));
+        let refused = Control::bind(&path, Rights::All).expect_err("it is too long");
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[tokio::test]
     async fn a_socket_left_behind_is_replaced_and_a_file_is_not() {
         let place = tempfile::tempdir().expect("a directory");
         let (stale, file) = (place.path().join("stale"), place.path().join("file"));
         drop(UnixListener::bind(&stale).expect("a free place"));
-        assert!(Control::bind(&stale).is_ok());
+        assert!(Control::bind(&stale, Rights::All).is_ok());
         fs::write(&file, "precious").expect("it can be written");
-        let refused = Control::bind(&file).expect_err("it is no socket");
+        let refused = Control::bind(&file, Rights::All).expect_err("it is no socket");
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&file).expect("it is there"), "precious");
     }

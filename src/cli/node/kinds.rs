@@ -1,13 +1,14 @@
 //! The kinds of children that a node of the command line can start.
 
 use std::future::pending;
-use std::io::Write;
 use std::time::Duration;
 
 use hublab_strategies::ChildSpec;
-use hublab_strategies::live::Tasks;
+use hublab_strategies::live::{ChildContext, Tasks};
 use hublab_strategies::time::parse_duration;
 use tokio::time::sleep;
+
+use super::lossy::Lossy;
 
 /// `sleep`, `crash-after` and `echo`.
 pub(super) fn tasks() -> Tasks {
@@ -18,7 +19,7 @@ pub(super) fn tasks() -> Tasks {
 }
 
 /// Does nothing, until it is stopped or the time `for` is over.
-async fn doze(spec: ChildSpec) -> Result<(), String> {
+async fn doze(spec: ChildContext) -> Result<(), String> {
     match time(&spec, "for")? {
         Some(time) => sleep(time).await,
         None => pending().await,
@@ -27,19 +28,19 @@ async fn doze(spec: ChildSpec) -> Result<(), String> {
 }
 
 /// Fails after the time `after`, 1 s by default.
-async fn crash_after(spec: ChildSpec) -> Result<(), String> {
+async fn crash_after(spec: ChildContext) -> Result<(), String> {
     let after = time(&spec, "after")?.unwrap_or(Duration::from_secs(1));
     sleep(after).await;
     Err(format!("crashed after {after:?}, as it was told to"))
 }
 
 /// Writes `text`, by default its id, to the node's standard output whenever it starts; then sleeps.
-async fn echo(spec: ChildSpec) -> Result<(), String> {
+async fn echo(spec: ChildContext) -> Result<(), String> {
     let text = spec
         .args()
         .get("text")
         .map_or(spec.id().as_str(), |text| text);
-    writeln!(std::io::stdout().lock(), "{text}").map_err(|error| error.to_string())?;
+    Lossy::stdout().put(format!("{text}\n").into_bytes());
     pending().await
 }
 

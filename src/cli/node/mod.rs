@@ -2,8 +2,11 @@
 
 mod control;
 mod kinds;
+pub(super) mod lossy;
+mod metrics;
 pub(super) mod protocol;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,10 +21,15 @@ use super::exit::Exit;
 use super::interrupt::Listening;
 use super::{Context, Stop};
 
-use control::Control;
+use control::{Control, Reload, Rights};
+use lossy::Lossy;
+use metrics::Metrics;
 
 /// The time for what is left of the node when it has ended.
 const WIND_DOWN: Duration = Duration::from_secs(1);
+
+/// How long the last lines of output wait for a reader.
+const LAST_OUTPUT: Duration = Duration::from_millis(200);
 
 pub(super) fn node(args: &Node, context: &Context) -> Result<Exit, Stop> {
     if args.new_secret {
@@ -32,6 +40,8 @@ pub(super) fn node(args: &Node, context: &Context) -> Result<Exit, Stop> {
     let runtime = Runtime::new().map_err(refused)?;
     let ended = runtime.block_on(run(args, context));
     runtime.shutdown_timeout(WIND_DOWN);
+    Lossy::stdout().flush(LAST_OUTPUT);
+    Lossy::stderr().flush(LAST_OUTPUT);
     ended
 }
 
@@ -45,26 +55,62 @@ async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
     let bell = Arc::clone(&asked_to_end);
     // The second signal finds nobody listening, and ends the process.
     let listening = Listening::new(move || bell.notify_one());
-    let control = args
-        .control
-        .as_deref()
-        .map(|path| {
+    let bind = |path: &Option<PathBuf>, rights| {
+        let bound = path.as_deref().map(|path| {
             let problem = |error| refused(format_args!("{}: {error}", path.display()));
-            Control::bind(path).map_err(problem)
-        })
-        .transpose()?;
+            Control::bind(path, rights).map_err(problem)
+        });
+        bound.transpose()
+    };
+    let control = bind(&args.control, Rights::All)?;
+    let questions = bind(&args.control_read, Rights::Questions)?;
+    let metrics = match &args.metrics {
+        Some(address) => {
+            let problem = |error| refused(format_args!("--metrics {address}: {error}"));
+            let metrics = Metrics::bind(address).await.map_err(problem)?;
+            let address = metrics.local_addr().map_err(problem)?;
+            tracing::info!(%address, "metrics are served");
+            Some(metrics)
+        }
+        None => None,
+    };
     let hub = start(args).await?;
     let (name, hub_id) = (hub.node(), hub.id());
-    context.output.line(format_args!(
+    let listens = format_args!(
         "node {name} of hub {hub_id} listens on {}",
         hub.local_addr()
-    ))?;
+    );
+    context.output.line(listens).map_err(|stop| match stop {
+        Stop::Pipe => refused("standard output is closed"),
+        other => other,
+    })?;
     let left = Arc::new(AtomicBool::new(false));
-    let serve = async {
-        match &control {
-            Some(control) => control.serve(&hub, &left).await,
+    let reload: Reload = {
+        let (files, hub) = (args.secrets.clone(), hub.downgrade());
+        Arc::new(move || {
+            let read = files.iter().map(Secret::from_file);
+            let secrets: Vec<Secret> = read
+                .collect::<Result<_, _>>()
+                .map_err(|error| error.to_string())?;
+            let count = secrets.len();
+            let hub = hub.upgrade().ok_or("the hub has stopped")?;
+            hub.set_secrets(secrets)
+                .map_err(|error| error.to_string())?;
+            Ok(count)
+        })
+    };
+    let serve_metrics = async {
+        match &metrics {
+            Some(metrics) => metrics.serve(&hub).await,
             None => hub.stopped().await,
         }
+    };
+    let serve = async {
+        let one = async |control: &Option<Control>| match control {
+            Some(control) => control.serve(&hub, &left, &reload).await,
+            None => hub.stopped().await,
+        };
+        tokio::join!(one(&control), one(&questions), serve_metrics);
     };
     let end = async {
         tokio::select! {
@@ -76,10 +122,10 @@ async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
         }
     };
     match tokio::join!(end, serve) {
-        (Some(farewell), ()) => {
-            let (peers, children) = (farewell.peers.len(), farewell.children);
-            let told = format_args!("left: told {peers} peers, stopped {children} children");
-            context.output.note(told);
+        (Some(report), ()) => {
+            let (peers, children) = (report.peers.len(), report.children);
+            let told = format!("left: told {peers} peers, stopped {children} children\n");
+            Lossy::stderr().put(told.into_bytes());
             Ok(Exit::Held)
         }
         (None, ()) if left.load(Ordering::Acquire) => Ok(Exit::Held),
@@ -99,16 +145,18 @@ async fn start(args: &Node) -> Result<Hub, Stop> {
 }
 
 async fn start_with<S: Strategy>(args: &Node, strategy: S) -> Result<Hub, Stop> {
-    let builder: Builder<S> = Hub::builder(args.hub.as_deref().unwrap_or_default())
-        .node(args.name.as_deref().unwrap_or_default())
-        .listen(&args.listen)
-        .peers(&args.peers)
-        .secrets(secrets(args)?)
-        .discovery_interval(args.discovery_interval)
-        .join_debounce(args.join_debounce)
-        .down_after(args.down_after)
-        .supervisor(kinds::tasks())
-        .strategy(strategy);
+    let builder: Builder<S> = Hub::builder(
+        args.hub.as_deref().unwrap_or_default(),
+        args.name.as_deref().unwrap_or_default(),
+    )
+    .listen(&args.listen)
+    .peers(&args.peers)
+    .secrets(secrets(args)?)
+    .discovery_interval(args.discovery_interval)
+    .join_debounce(args.join_debounce)
+    .down_after(args.down_after)
+    .supervisor(kinds::tasks())
+    .strategy(strategy);
     let builder = match &args.advertise {
         Some(address) => builder.advertise(address),
         None => builder,

@@ -44,7 +44,41 @@ pub(in crate::cli) enum Request {
         #[serde(default)]
         child: Option<String>,
     },
+    ReloadSecrets {},
     Leave {},
+}
+
+impl Request {
+    /// Whether it changes anything.
+    pub(in crate::cli) fn changes(&self) -> bool {
+        match self {
+            Self::Start { .. } | Self::Stop { .. } | Self::ReloadSecrets {} | Self::Leave {} => {
+                true
+            }
+            Self::Lookup { .. }
+            | Self::Registry {}
+            | Self::Members {}
+            | Self::Stats {}
+            | Self::Watch { .. } => false,
+        }
+    }
+
+    /// What the log says of it.
+    pub(in crate::cli) fn audited(&self) -> String {
+        match self {
+            Self::Start { children, kind, .. } => {
+                format!("start {} children of kind {kind:?}", children.len())
+            }
+            Self::Stop { children, .. } => format!("stop {} children", children.len()),
+            Self::ReloadSecrets {} => "reload secrets".to_owned(),
+            Self::Leave {} => "leave".to_owned(),
+            Self::Lookup { .. }
+            | Self::Registry {}
+            | Self::Members {}
+            | Self::Stats {}
+            | Self::Watch { .. } => "question".to_owned(),
+        }
+    }
 }
 
 /// What a node answers: any number of items, then `end` or `error`.
@@ -71,6 +105,10 @@ pub(in crate::cli) enum Item {
         peers: Vec<String>,
         flushed: bool,
         children: usize,
+    },
+    /// How many secrets a node has after it read them again.
+    Secrets {
+        secrets: usize,
     },
     Event(Event),
     /// Counters: an object, as it is printed.
@@ -195,9 +233,14 @@ pub(in crate::cli) enum Event {
         pid: String,
         reason: String,
     },
+    Evicted {
+        incarnation: u64,
+    },
     Missed {
         events: u64,
     },
+    /// Something that this version of the command does not know.
+    Other {},
 }
 
 impl From<HubEvent> for Event {
@@ -247,7 +290,9 @@ impl From<HubEvent> for Event {
                 pid: pid.to_string(),
                 reason: reason.to_string(),
             },
+            HubEvent::Evicted { incarnation } => Self::Evicted { incarnation },
             HubEvent::Missed(events) => Self::Missed { events },
+            _ => Self::Other {},
         }
     }
 }
@@ -290,7 +335,7 @@ impl From<HubStats> for Item {
         let refusals: serde_json::Map<String, serde_json::Value> = net
             .refusals
             .iter()
-            .map(|(reason, count)| ((*reason).to_owned(), (*count).into()))
+            .map(|(reason, count)| (reason.to_string(), (*count).into()))
             .collect();
         let value = serde_json::json!({
             "rows": stats.rows,
@@ -352,6 +397,7 @@ mod tests {
             Item::Event(Event::Members {
                 members: Vec::new(),
             }),
+            Item::Secrets { secrets: 2 },
             Item::Event(Event::Missed { events: 7 }),
             Item::from(HubStats::default()),
         ];

@@ -80,8 +80,7 @@ fn percentile(sorted: &[Duration], share: f64) -> f64 {
 }
 
 fn builder<S: Synchronization>(name: &str, strategy: S, peers: &[Hub]) -> Builder<S> {
-    Hub::builder("bench")
-        .node(name)
+    Hub::builder("bench", name)
         .peers(peers.iter().map(|peer| peer.local_addr().to_string()))
         .strategy(strategy)
         .supervisor(Tasks::new().with("idle", |_| std::future::pending::<()>()))

@@ -164,13 +164,7 @@ async fn arrivals(hub: Hub, mut events: Events, numbers: Range<usize>) -> Vec<In
                     }
                 }
             }
-            HubEvent::Members(_)
-            | HubEvent::PeerUp { .. }
-            | HubEvent::PeerDown { .. }
-            | HubEvent::ChildStarted { .. }
-            | HubEvent::ChildCrashed { .. }
-            | HubEvent::ChildRestarted { .. }
-            | HubEvent::ChildEnded { .. } => {}
+            _ => {}
         }
     }
     seen.into_iter().flatten().collect()

@@ -1,4 +1,4 @@
-//! [`Builder`]: everything a hub is told before it starts.
+//! [`Builder`]: the settings of a hub.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use super::children::{Supervisor, Tasks};
-use super::error::StartError;
-use super::handle::Hub;
+use super::children::{BACKOFF_MAX, Supervisor, Tasks};
+use super::error::BuildError;
+use super::handle::{Hub, WeakHub};
 use super::inbox::Inbox;
 use super::observer::{Experiment, Flow, Observer};
-use super::shared::Shared;
+use super::shared::{ChildSizes, Shared};
 use super::task::NodeTask;
-use super::tcp::{TcpConfig, TcpTransport};
+use super::tcp::{SystemResolver, TcpConfig, TcpTransport};
 use super::transport::{LocalNode, Transport};
 use super::world::{World, wall_clock};
-use super::{Filter, Limits, Secret};
+use super::{Filter, Limits, Resolver, Secret};
 use crate::hub::{HubConfig, HubCore};
 use crate::membership::Discovery;
 use crate::name::NodeId;
@@ -33,10 +33,11 @@ const EVENTS: usize = 1_024;
 /// The low bits of an incarnation that are chance; the others count microseconds since 1970.
 const RANDOM_BITS: u32 = 12;
 
-/// A hub to be: see [`Hub::builder`]. Each method replaces what an earlier call of it said.
+/// Configures and starts a hub: see [`Hub::builder`]. Each method replaces what an earlier call of it
+/// set.
 pub struct Builder<S> {
     hub_id: String,
-    node: Option<String>,
+    node: String,
     listen: String,
     advertise: Option<String>,
     peers: Vec<String>,
@@ -50,6 +51,8 @@ pub struct Builder<S> {
     limits: Limits,
     config: HubConfig,
     transport: Option<Arc<dyn Transport>>,
+    allow_mixed: bool,
+    resolver: Arc<dyn Resolver>,
     filter: Option<Arc<dyn Filter>>,
     observer: Option<Arc<dyn Observer>>,
     flow: Option<watch::Receiver<Flow>>,
@@ -57,10 +60,10 @@ pub struct Builder<S> {
 }
 
 impl Builder<PubSub> {
-    pub(super) fn new(hub_id: String) -> Self {
+    pub(super) fn new(hub_id: String, node: String) -> Self {
         Self {
             hub_id,
-            node: None,
+            node,
             listen: "127.0.0.1:0".to_owned(),
             advertise: None,
             peers: Vec::new(),
@@ -74,6 +77,8 @@ impl Builder<PubSub> {
             limits: Limits::default(),
             config: HubConfig::default(),
             transport: None,
+            allow_mixed: false,
+            resolver: Arc::new(SystemResolver),
             filter: None,
             observer: None,
             flow: None,
@@ -83,14 +88,6 @@ impl Builder<PubSub> {
 }
 
 impl<S: EventStrategy> Builder<S> {
-    /// The node's name, unique in the cluster; required. Nodes order by name, and under Gossip
-    /// with `restricted_init` the first of them starts the rounds.
-    #[must_use]
-    pub fn node(mut self, name: impl Into<String>) -> Self {
-        self.node = Some(name.into());
-        self
-    }
-
     /// The address to listen on, `host:port`; default `127.0.0.1:0`, where 0 is any free port.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
@@ -146,6 +143,8 @@ impl<S: EventStrategy> Builder<S> {
             limits: self.limits,
             config: self.config,
             transport: self.transport,
+            allow_mixed: self.allow_mixed,
+            resolver: self.resolver,
             filter: self.filter,
             observer: self.observer,
             flow: self.flow,
@@ -204,6 +203,21 @@ impl<S: EventStrategy> Builder<S> {
         self
     }
 
+    /// Connects to nodes that run another strategy, or the same one with other parameters; default
+    /// false: they refuse each other with that reason.
+    #[must_use]
+    pub fn allow_mixed(mut self, allow: bool) -> Self {
+        self.allow_mixed = allow;
+        self
+    }
+
+    /// What finds the addresses behind names; default: the operating system.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
     /// What carries the messages, instead of TCP. The settings of addresses, secrets, limits and
     /// heartbeats are for TCP only.
     #[must_use]
@@ -250,64 +264,77 @@ impl<S: EventStrategy> Builder<S> {
     ///
     /// # Panics
     /// If the tokio runtime was built without its timers or its network.
-    pub async fn start(self) -> Result<Hub, StartError> {
+    pub async fn start(self) -> Result<Hub, BuildError> {
         if !clock_moves() {
-            return Err(StartError::Simulated);
+            return Err(BuildError::Simulated);
         }
-        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         self.check()?;
-        let name = self.node.unwrap_or_default();
-        let seed = getrandom::u64().map_err(StartError::Entropy)?;
+        let seed = getrandom::u64().map_err(BuildError::Entropy)?;
         let incarnation = match self.incarnation {
             Some(incarnation) => incarnation,
             None => boot_incarnation()?,
         };
-        let node = NodeId::from(name);
+        let node = NodeId::from(self.node);
         let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
-        let transport = self.transport.unwrap_or_else(|| {
-            Arc::new(TcpTransport::new(TcpConfig {
-                listen: self.listen,
-                advertise: self.advertise,
-                peers: self.peers,
-                secrets: self.secrets,
-                limits: self.limits,
-                down_after: self.down_after,
-                heartbeat,
-                filter: self.filter,
-            }))
-        });
-        let local = LocalNode::new(self.hub_id.clone(), node.clone(), incarnation);
+        let sizes = ChildSizes::new(&self.limits);
+        let (transport, tcp) = match self.transport {
+            Some(transport) => (transport, None),
+            None => {
+                let tcp = Arc::new(TcpTransport::new(TcpConfig {
+                    listen: self.listen,
+                    advertise: self.advertise,
+                    peers: self.peers,
+                    secrets: self.secrets,
+                    limits: self.limits,
+                    down_after: self.down_after,
+                    heartbeat,
+                    allow_mixed: self.allow_mixed,
+                    resolver: self.resolver,
+                    filter: self.filter,
+                }));
+                (Arc::clone(&tcp) as Arc<dyn Transport>, Some(tcp))
+            }
+        };
+        let strategy = self.strategy.fingerprint();
+        let local = LocalNode::new(self.hub_id.clone(), node.clone(), incarnation, strategy);
         let (events, received_events) = mpsc::channel(EVENTS);
         transport.start(local, events).await?;
-        let shared = Shared::new(
-            self.hub_id,
-            node.clone(),
-            incarnation,
-            Arc::clone(&transport),
-        );
+        let carrier = Arc::clone(&transport);
+        let shared = Shared::new(self.hub_id, node.clone(), incarnation, carrier, tcp, sizes);
         let shared = Arc::new(shared);
-        let supervisor = Supervisor::new(self.tasks);
+        let (orders, received) = mpsc::channel(ORDERS);
+        let weak = WeakHub::new(&shared, &orders);
+        let supervisor = Supervisor::new(self.tasks, weak);
         let observer = self.observer.clone();
         let world = World::new(transport, Arc::clone(&shared), supervisor, observer, seed);
         let membership = Discovery::new(self.discovery_interval, self.join_debounce);
         let hub = HubCore::new(node, incarnation, self.strategy, membership, self.config);
         let experiment = Experiment::new(self.observer, self.flow);
-        let (orders, received) = mpsc::channel(ORDERS);
         let inbox = Inbox::new(Arc::clone(&shared), received_events);
         runtime.spawn(NodeTask::new(hub, world, experiment).run(inbox, received));
         Ok(Hub::new(shared, orders))
     }
 
-    fn check(&self) -> Result<(), StartError> {
-        let named = self.node.as_ref().is_some_and(|name| !name.is_empty());
+    fn check(&self) -> Result<(), BuildError> {
         let heartbeat = self.heartbeat.unwrap_or(self.down_after / 5);
+        let limits = &self.limits;
+        let restarts = self.tasks.restart_limits();
+        let message = limits.message_bytes;
+        // An experiment may want to see what never works.
+        let is_experiment = self.observer.is_some();
         let rules = [
-            (named, "node", "a name is required"),
+            (!self.node.is_empty(), "builder", "the node's name is empty"),
             (!self.hub_id.is_empty(), "builder", "the hub id is empty"),
             (
                 !self.discovery_interval.is_zero(),
                 "discovery_interval",
                 "must be longer than 0",
+            ),
+            (
+                is_experiment || self.join_debounce < self.discovery_interval,
+                "join_debounce",
+                "must be shorter than discovery_interval, or nobody ever joins",
             ),
             (
                 !self.config.janitor_interval.is_zero(),
@@ -324,10 +351,40 @@ impl<S: EventStrategy> Builder<S> {
                 "heartbeat",
                 "must be longer than 0 and shorter than down_after",
             ),
+            (
+                limits.channel_queue_bytes >= message && limits.queue_bytes >= message,
+                "limits",
+                "channel_queue_bytes and queue_bytes must have room for a message of message_bytes, or it disconnects the peer whenever it is sent",
+            ),
+            (
+                limits.handshakes > 0 && limits.handshakes_per_address > 0,
+                "limits",
+                "handshakes and handshakes_per_address must be more than 0, or nobody is let in",
+            ),
+            (
+                !limits.handshake.is_zero(),
+                "limits",
+                "handshake must be longer than 0",
+            ),
+            (
+                !limits.redial_min.is_zero() && limits.redial_min <= limits.redial_max,
+                "limits",
+                "redial_min must be longer than 0 and no longer than redial_max",
+            ),
+            (
+                !restarts.backoff.is_zero() && restarts.backoff_max >= restarts.backoff,
+                "supervisor",
+                "the wait before a restart must be longer than 0 and no longer than backoff_max",
+            ),
+            (
+                restarts.backoff_max <= BACKOFF_MAX && restarts.within <= BACKOFF_MAX,
+                "supervisor",
+                "the times of restarts must not be longer than a year",
+            ),
         ];
         for (holds, setting, reason) in rules {
             if !holds {
-                return Err(StartError::setting(setting, reason));
+                return Err(BuildError::setting(setting, reason));
             }
         }
         Ok(())
@@ -335,8 +392,8 @@ impl<S: EventStrategy> Builder<S> {
 }
 
 /// Microseconds since 1970, then chance: two boots never have the same.
-fn boot_incarnation() -> Result<u64, StartError> {
-    let chance = getrandom::u32().map_err(StartError::Entropy)? >> (u32::BITS - RANDOM_BITS);
+fn boot_incarnation() -> Result<u64, BuildError> {
+    let chance = getrandom::u32().map_err(BuildError::Entropy)? >> (u32::BITS - RANDOM_BITS);
     Ok((wall_clock() << RANDOM_BITS) | u64::from(chance))
 }
 

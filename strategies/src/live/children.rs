@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,13 +13,16 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::child::ChildSpec;
+use super::handle::WeakHub;
+use crate::child::{ChildSpec, Metadata};
 use crate::hub::ChildEvent;
 use crate::name::{ChildId, NameHasher, Pid};
 
 /// Why a child's process is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopReason {
     /// Its future returned without an error. It is not restarted.
     Finished,
@@ -116,17 +120,44 @@ impl Ending for sealed::Never {
     }
 }
 
+/// What a child's factory gets: the child, and its surroundings. It can be used as the
+/// [`ChildSpec`] that it contains.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ChildContext {
+    /// The child's specification, with its id and arguments.
+    pub spec: ChildSpec,
+    /// Its process.
+    pub pid: Pid,
+    /// The metadata that it was started with.
+    pub metadata: Metadata,
+    /// The hub that runs it; it does not keep the hub running.
+    pub hub: WeakHub,
+    /// Cancelled when the child is asked to stop: from then on it has [`Tasks::grace`] to end.
+    pub stopping: CancellationToken,
+}
+
+impl Deref for ChildContext {
+    type Target = ChildSpec;
+
+    fn deref(&self) -> &ChildSpec {
+        &self.spec
+    }
+}
+
 type Task = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-type Factory = Arc<dyn Fn(ChildSpec) -> Task + Send + Sync>;
+type Factory = Arc<dyn Fn(ChildContext) -> Task + Send + Sync>;
 
 /// The kinds of children that a node can start, each with a factory. A child is a tokio task that
 /// runs the future its factory made; one that returns an error or panics is restarted with a new
-/// pid, as the limits allow. Stopping a child drops its future at its next await.
+/// pid, as the limits allow. Stopping a child cancels [`ChildContext::stopping`], and drops its
+/// future at its next await when the grace period is over.
 #[derive(Clone, Default)]
 pub struct Tasks {
     factories: BTreeMap<Box<str>, Factory>,
     otherwise: Option<Factory>,
     limits: RestartLimits,
+    grace: Duration,
 }
 
 impl Tasks {
@@ -136,12 +167,12 @@ impl Tasks {
         Self::default()
     }
 
-    /// Adds a kind, replacing an earlier one of that name. The factory gets the specification, with
-    /// the child's id and arguments; it and what it makes run inside the child's task.
+    /// Adds a kind, replacing an earlier one of that name. The factory and the future that it makes
+    /// run inside the child's task.
     #[must_use]
     pub fn with<F, T>(mut self, kind: &str, factory: F) -> Self
     where
-        F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+        F: Fn(ChildContext) -> T + Send + Sync + 'static,
         T: Future<Output: Ending> + Send + 'static,
     {
         self.factories.insert(kind.into(), boxed(factory));
@@ -152,7 +183,7 @@ impl Tasks {
     #[must_use]
     pub fn otherwise<F, T>(mut self, factory: F) -> Self
     where
-        F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+        F: Fn(ChildContext) -> T + Send + Sync + 'static,
         T: Future<Output: Ending> + Send + 'static,
     {
         self.otherwise = Some(boxed(factory));
@@ -164,6 +195,18 @@ impl Tasks {
     pub fn restarts(mut self, limits: RestartLimits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Sets how long a child may go on after it was asked to stop; default 0: it is dropped at its
+    /// next await. Its row goes at once all the same.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    pub(super) fn restart_limits(&self) -> RestartLimits {
+        self.limits
     }
 
     /// The kinds that have a factory of their own, by name.
@@ -188,24 +231,30 @@ impl fmt::Debug for Tasks {
 
 fn boxed<F, T>(factory: F) -> Factory
 where
-    F: Fn(ChildSpec) -> T + Send + Sync + 'static,
+    F: Fn(ChildContext) -> T + Send + Sync + 'static,
     T: Future<Output: Ending> + Send + 'static,
 {
     let factory = Arc::new(factory);
-    Arc::new(move |spec| {
+    Arc::new(move |context| {
         let factory = Arc::clone(&factory);
-        Box::pin(async move { factory(spec).await.into_result() })
+        Box::pin(async move { factory(context).await.into_result() })
     })
 }
 
+/// The longest wait before a restart, whatever the limits say.
+pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
+
+/// Exits that are handled in one step.
+const EXITS_MAX: usize = 10_000;
+
 /// A process that ended by itself.
-pub(super) struct Ended {
+pub(super) struct Exit {
     pid: Pid,
     reason: StopReason,
 }
 
-/// What the supervisor made of an end.
-pub(super) enum Sequel {
+/// What follows an exit.
+pub(super) enum ExitAction {
     /// Of a process that was stopped meanwhile: nothing.
     Nothing,
     /// The child gets a new process after this time.
@@ -226,12 +275,14 @@ pub(super) enum Sequel {
 struct Running {
     child: ChildId,
     abort: AbortHandle,
+    stopping: CancellationToken,
 }
 
 /// The processes of one node.
 pub(super) struct Supervisor {
     tasks: Tasks,
-    set: JoinSet<Ended>,
+    hub: WeakHub,
+    set: JoinSet<Exit>,
     /// Only ever asked by pid.
     running: HashMap<Pid, Running, NameHasher>,
     /// The instants of the last restarts of children that have failed lately.
@@ -239,12 +290,16 @@ pub(super) struct Supervisor {
     /// Processes that are gone and wait for a successor.
     waiting: BTreeMap<Pid, (Instant, ChildId)>,
     due: BTreeSet<(Instant, Pid)>,
+    /// Processes that were asked to stop, and when they are dropped.
+    stopping: BTreeMap<(Instant, Pid), AbortHandle>,
 }
 
 impl Supervisor {
-    pub(super) fn new(tasks: Tasks) -> Self {
+    pub(super) fn new(tasks: Tasks, hub: WeakHub) -> Self {
         Self {
             tasks,
+            hub,
+            stopping: BTreeMap::new(),
             set: JoinSet::new(),
             running: HashMap::default(),
             restarts: BTreeMap::new(),
@@ -258,67 +313,100 @@ impl Supervisor {
         self.running.len()
     }
 
-    /// Starts a process. Answers what the hub is to be told.
-    pub(super) fn start(&mut self, spec: &ChildSpec, pid: &Pid) -> ChildEvent {
+    /// Starts a process. Returns what the hub is to be told.
+    pub(super) fn start(&mut self, spec: &ChildSpec, pid: &Pid, metadata: &Metadata) -> ChildEvent {
         let Some(factory) = self.tasks.factory(spec.kind()) else {
             return ChildEvent::Failed {
                 pid: pid.clone(),
                 reason: format!("this node cannot start children of kind `{}`", spec.kind()),
             };
         };
-        let (factory, spec_of_task, name) = (Arc::clone(factory), spec.clone(), pid.clone());
+        let (factory, name) = (Arc::clone(factory), pid.clone());
+        let stopping = CancellationToken::new();
+        let context = ChildContext {
+            spec: spec.clone(),
+            pid: pid.clone(),
+            metadata: metadata.clone(),
+            hub: self.hub.clone(),
+            stopping: stopping.clone(),
+        };
         let abort = self.set.spawn(async move {
-            let reason = outcome(factory, spec_of_task).await;
-            Ended { pid: name, reason }
+            let reason = outcome(factory, context).await;
+            Exit { pid: name, reason }
         });
-        let child = spec.id().clone();
-        self.running.insert(pid.clone(), Running { child, abort });
+        let running = Running {
+            child: spec.id().clone(),
+            abort,
+            stopping,
+        };
+        self.running.insert(pid.clone(), running);
         ChildEvent::Started(pid.clone())
     }
 
-    /// Stops a process, or what waits to become its successor. Answers the child, if there was one.
+    /// Stops a process, or what waits to become its successor. Returns the child, if there was one.
     pub(super) fn stop(&mut self, pid: &Pid) -> Option<ChildId> {
-        if let Some(running) = self.running.remove(pid) {
-            running.abort.abort();
-            return Some(running.child);
-        }
-        let (at, child) = self.waiting.remove(pid)?;
-        self.due.remove(&(at, pid.clone()));
+        let child = match self.running.remove(pid) {
+            Some(running) => {
+                running.stopping.cancel();
+                let grace = self.tasks.grace.min(BACKOFF_MAX);
+                if grace.is_zero() {
+                    running.abort.abort();
+                } else {
+                    let until = Instant::now() + grace;
+                    self.stopping.insert((until, pid.clone()), running.abort);
+                }
+                running.child
+            }
+            None => {
+                let (at, child) = self.waiting.remove(pid)?;
+                self.due.remove(&(at, pid.clone()));
+                child
+            }
+        };
+        // A start after this is a new one: what its predecessor did does not count.
+        self.restarts.remove(&child);
         Some(child)
     }
 
-    /// The next process that ended by itself; never returns when there is none to wait for.
-    /// Dropping the future loses none.
-    pub(super) async fn ended(&mut self) -> Ended {
+    /// The processes that ended by themselves, at least one and no more than [`EXITS_MAX`]; never
+    /// returns when there is none to wait for. Dropping the future loses none.
+    pub(super) async fn exits(&mut self) -> Vec<Exit> {
         loop {
-            match self.set.join_next().await {
-                Some(Ok(ended)) => return ended,
-                // Aborted: whoever did it knows.
-                Some(Err(_)) => {}
-                None => std::future::pending().await,
+            let Some(first) = self.set.join_next().await else {
+                std::future::pending().await
+            };
+            // One that was aborted says nothing: whoever did it knows.
+            let mut exits: Vec<Exit> = first.into_iter().collect();
+            while exits.len() < EXITS_MAX
+                && let Some(exit) = self.set.try_join_next()
+            {
+                exits.extend(exit);
+            }
+            if !exits.is_empty() {
+                return exits;
             }
         }
     }
 
     /// Decides what becomes of the child whose process ended.
-    pub(super) fn judge(&mut self, ended: Ended, now: Instant) -> Sequel {
-        let Ended { pid, reason } = ended;
+    pub(super) fn on_exit(&mut self, exit: Exit, now: Instant) -> ExitAction {
+        let Exit { pid, reason } = exit;
         let Some(Running { child, .. }) = self.running.remove(&pid) else {
-            return Sequel::Nothing;
+            return ExitAction::Nothing;
         };
         let message = match &reason {
             StopReason::Failed(message) | StopReason::Panicked(message) => message.clone(),
             StopReason::Finished | StopReason::Stopped | StopReason::GaveUp(_) => {
                 self.restarts.remove(&child);
-                return Sequel::End { child, pid, reason };
+                return ExitAction::End { child, pid, reason };
             }
         };
         match self.next_wait(&child, now) {
             Some(after) => {
-                let at = now + after;
+                let at = now.checked_add(after).unwrap_or(now + BACKOFF_MAX);
                 self.waiting.insert(pid.clone(), (at, child.clone()));
                 self.due.insert((at, pid.clone()));
-                Sequel::Restart {
+                ExitAction::Restart {
                     child,
                     pid,
                     reason,
@@ -328,7 +416,7 @@ impl Supervisor {
             None => {
                 self.restarts.remove(&child);
                 let reason = StopReason::GaveUp(message);
-                Sequel::End { child, pid, reason }
+                ExitAction::End { child, pid, reason }
             }
         }
     }
@@ -353,9 +441,35 @@ impl Supervisor {
         Some(wait.min(limits.backoff_max))
     }
 
-    /// When the next successor is due.
+    /// When the next successor is due, or the grace period of a process is over.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
+        let successor = self.due.first().map(|(at, _)| *at);
+        let stopping = self.stopping.first_key_value().map(|((at, _), _)| *at);
+        successor.into_iter().chain(stopping).min()
+    }
+
+    /// Drops the processes whose grace period is over, and forgets those that have ended.
+    pub(super) fn end_grace(&mut self, now: Instant) {
+        while let Some(entry) = self.stopping.first_entry()
+            && (entry.key().0 <= now || entry.get().is_finished())
+        {
+            entry.remove().abort();
+        }
+    }
+
+    /// Waits until the processes that were asked to stop have ended, or their grace periods have.
+    pub(super) async fn stopped(&mut self) {
+        loop {
+            self.end_grace(Instant::now());
+            let Some(((until, _), _)) = self.stopping.first_key_value() else {
+                return;
+            };
+            let until = *until;
+            tokio::select! {
+                _ = self.set.join_next() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
     }
 
     /// The processes whose successors are due now.
@@ -382,8 +496,8 @@ impl Supervisor {
 }
 
 /// Runs a child to its end, whatever it does.
-async fn outcome(factory: Factory, spec: ChildSpec) -> StopReason {
-    let mut task = match catch_unwind(AssertUnwindSafe(|| factory(spec))) {
+async fn outcome(factory: Factory, context: ChildContext) -> StopReason {
+    let mut task = match catch_unwind(AssertUnwindSafe(|| factory(context))) {
         Ok(task) => task,
         Err(panic) => return StopReason::Panicked(message(panic.as_ref())),
     };
@@ -425,14 +539,19 @@ mod tests {
                 }
             })
             .restarts(limits);
-        Supervisor::new(tasks)
+        Supervisor::new(tasks, WeakHub::gone())
     }
 
-    async fn end_of(supervisor: &mut Supervisor, kind: &str, pid: &str) -> Sequel {
-        let event = supervisor.start(&ChildSpec::new("a", kind), &pid.into());
+    async fn end_of(supervisor: &mut Supervisor, kind: &str, pid: &str) -> ExitAction {
+        let event = supervisor.start(
+            &ChildSpec::new("a", kind),
+            &pid.into(),
+            &Metadata::default(),
+        );
         assert_eq!(event, ChildEvent::Started(pid.into()));
-        let ended = supervisor.ended().await;
-        supervisor.judge(ended, Instant::now())
+        let mut exits = supervisor.exits().await;
+        let exit = exits.pop().expect("there is one");
+        supervisor.on_exit(exit, Instant::now())
     }
 
     #[tokio::test(start_paused = true)]
@@ -440,8 +559,8 @@ mod tests {
         let limits = RestartLimits::default();
         let mut supervisor = supervisor(limits);
         for (pid, wait) in [("p1", 10), ("p2", 20), ("p3", 40)] {
-            let sequel = end_of(&mut supervisor, "fail", pid).await;
-            let Sequel::Restart { after, reason, .. } = sequel else {
+            let action = end_of(&mut supervisor, "fail", pid).await;
+            let ExitAction::Restart { after, reason, .. } = action else {
                 panic!("{pid} was not restarted");
             };
             assert_eq!(after, Duration::from_millis(wait));
@@ -454,9 +573,9 @@ mod tests {
             );
             assert_eq!(supervisor.take_due(due), [ChildEvent::Crashed(pid.into())]);
         }
-        let sequel = end_of(&mut supervisor, "fail", "p4").await;
+        let action = end_of(&mut supervisor, "fail", "p4").await;
         assert!(
-            matches!(sequel, Sequel::End { reason: StopReason::GaveUp(text), .. } if text == "no luck")
+            matches!(action, ExitAction::End { reason: StopReason::GaveUp(text), .. } if text == "no luck")
         );
         assert!(supervisor.restarts.is_empty() && supervisor.next_due().is_none());
     }
@@ -465,9 +584,9 @@ mod tests {
     async fn failures_long_ago_are_forgotten() {
         let mut supervisor = supervisor(RestartLimits::default());
         for round in 0..10 {
-            let sequel = end_of(&mut supervisor, "fail", &format!("p{round}")).await;
+            let action = end_of(&mut supervisor, "fail", &format!("p{round}")).await;
             assert!(
-                matches!(sequel, Sequel::Restart { after, .. } if after == Duration::from_millis(10))
+                matches!(action, ExitAction::Restart { after, .. } if after == Duration::from_millis(10))
             );
             tokio::time::advance(Duration::from_secs(6)).await;
         }
@@ -478,14 +597,14 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_caught_with_its_message_and_an_end_without_error_is_final() {
         let mut supervisor = supervisor(RestartLimits::default());
-        let sequel = end_of(&mut supervisor, "panic", "p1").await;
+        let action = end_of(&mut supervisor, "panic", "p1").await;
         assert!(
-            matches!(sequel, Sequel::Restart { reason: StopReason::Panicked(text), .. } if text == "a is broken")
+            matches!(action, ExitAction::Restart { reason: StopReason::Panicked(text), .. } if text == "a is broken")
         );
-        let sequel = end_of(&mut supervisor, "finish", "p2").await;
+        let action = end_of(&mut supervisor, "finish", "p2").await;
         assert!(matches!(
-            sequel,
-            Sequel::End {
+            action,
+            ExitAction::End {
                 reason: StopReason::Finished,
                 ..
             }
@@ -495,23 +614,99 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_is_stopped_says_nothing_more_and_one_that_waits_gets_no_successor() {
         let mut supervisor = supervisor(RestartLimits::default());
-        supervisor.start(&ChildSpec::new("a", "run"), &"p1".into());
+        supervisor.start(
+            &ChildSpec::new("a", "run"),
+            &"p1".into(),
+            &Metadata::default(),
+        );
         assert_eq!(supervisor.stop(&"p1".into()), Some("a".into()));
         assert_eq!(supervisor.stop(&"p1".into()), None);
-        let silence = tokio::time::timeout(Duration::from_millis(20), supervisor.ended());
+        let silence = tokio::time::timeout(Duration::from_millis(20), supervisor.exits());
         assert!(silence.await.is_err());
         assert!(matches!(
             end_of(&mut supervisor, "fail", "p2").await,
-            Sequel::Restart { .. }
+            ExitAction::Restart { .. }
         ));
         assert_eq!(supervisor.stop(&"p2".into()), Some("a".into()));
         assert_eq!(supervisor.next_due(), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_child_that_is_stopped_and_started_anew_has_all_its_restarts_again() {
+        let mut supervisor = supervisor(RestartLimits::default());
+        for pid in ["p1", "p2", "p3"] {
+            let action = end_of(&mut supervisor, "fail", pid).await;
+            assert!(matches!(action, ExitAction::Restart { .. }), "{pid}");
+            supervisor.take_due(Instant::now() + Duration::from_secs(1));
+        }
+        supervisor.start(
+            &ChildSpec::new("a", "run"),
+            &"p4".into(),
+            &Metadata::default(),
+        );
+        supervisor.stop(&"p4".into());
+        let action = end_of(&mut supervisor, "fail", "p5").await;
+        assert!(
+            matches!(action, ExitAction::Restart { after, .. } if after == Duration::from_millis(10))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_child_has_the_grace_period_to_end_and_is_dropped_then() {
+        let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let tasks = Tasks::new()
+            .with("flush", move |context: ChildContext| {
+                let said = said.clone();
+                async move {
+                    context.stopping.cancelled().await;
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    // The test may have ended.
+                    let _ = said.send(context.pid.clone());
+                }
+            })
+            .with("deaf", |_| std::future::pending::<()>())
+            .grace(Duration::from_secs(5));
+        let mut supervisor = Supervisor::new(tasks, WeakHub::gone());
+        let start = Instant::now();
+        for (kind, pid) in [("flush", "p1"), ("deaf", "p2")] {
+            let spec = ChildSpec::new(kind, kind);
+            supervisor.start(&spec, &pid.into(), &Metadata::default());
+            supervisor.stop(&pid.into());
+        }
+        supervisor.stopped().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(5));
+        assert_eq!(heard.recv().await, Some("p1".into()));
+    }
+
+    #[tokio::test]
+    async fn processes_that_end_together_are_handed_over_together() {
+        let mut supervisor = supervisor(RestartLimits::default());
+        for number in 0..1_000 {
+            let spec = ChildSpec::new(format!("c{number}"), "finish");
+            supervisor.start(
+                &spec,
+                &format!("p{number}").as_str().into(),
+                &Metadata::default(),
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut exits = supervisor.exits().await.len();
+        let mut batches = 1;
+        while exits < 1_000 {
+            exits += supervisor.exits().await.len();
+            batches += 1;
+        }
+        assert!(batches < 50, "{batches} batches");
+    }
+
     #[tokio::test]
     async fn an_unknown_kind_is_refused() {
         let mut supervisor = supervisor(RestartLimits::default());
-        let event = supervisor.start(&ChildSpec::new("a", "nothing"), &"p1".into());
+        let event = supervisor.start(
+            &ChildSpec::new("a", "nothing"),
+            &"p1".into(),
+            &Metadata::default(),
+        );
         assert!(matches!(event, ChildEvent::Failed { reason, .. } if reason.contains("`nothing`")));
     }
 }

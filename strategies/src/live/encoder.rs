@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use super::long;
 use crate::message::Channel;
 use crate::name::NodeId;
 use crate::wire;
@@ -69,7 +70,10 @@ impl<T: Serialize + Send + Sync + 'static> Encoder<T> {
         match self.encoding.join_next().await {
             Some(Ok((channel, bytes))) => self.encoded(channel, bytes),
             // Encoding does not panic; if it did, the channel would not wait for it for ever.
-            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            Some(Err(error)) => {
+                long::resume_panic(error);
+                std::future::pending().await
+            }
             None => std::future::pending().await,
         }
     }

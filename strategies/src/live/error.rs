@@ -6,7 +6,7 @@ use crate::name::{ChildId, NodeId, Pid};
 /// Why a hub did not start. Nothing of it is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub enum BuildError {
     /// The caller is not inside a tokio runtime.
     #[error(
         "a hub needs a tokio runtime: call `start` inside one that has its timers and its network enabled"
@@ -34,7 +34,7 @@ pub enum StartError {
     Entropy(getrandom::Error),
 }
 
-impl StartError {
+impl BuildError {
     pub(super) fn setting(setting: &'static str, reason: impl Into<String>) -> Self {
         Self::Setting {
             setting,
@@ -49,8 +49,9 @@ impl StartError {
 #[error("the hub has stopped")]
 pub struct HubStopped;
 
-/// What became of one child of a start or stop request on one node.
+/// Result of one child of a start or stop request on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChildOutcome {
     /// The node that was asked.
     pub node: NodeId,
@@ -62,6 +63,7 @@ pub struct ChildOutcome {
 
 /// Why a child was not started or not stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ChildError {
     /// The node said no, and why. Nothing runs there under the id of a refused start.
     #[error("{0}")]
@@ -78,4 +80,70 @@ pub enum ChildError {
     /// No node is known to run the child.
     #[error("no node is known to run it")]
     Unknown,
+    /// It is too large: nobody was asked.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+/// A child is larger than [`super::Limits`] allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its {what} has {bytes} bytes, at most {max} are allowed")]
+#[non_exhaustive]
+pub struct TooLarge {
+    /// What is too large: id, specification or metadata.
+    pub what: &'static str,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The most that is allowed.
+    pub max: u64,
+}
+
+/// Why [`super::Hub::start_child`] did not start a child.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// This node cannot start it, and says why. Nothing runs under its id.
+    #[error("{0}")]
+    Refused(String),
+    /// It is too large: nothing was started.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// There was no answer in time. It may run, or may still be started.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The hub has stopped. The child does not run.
+    #[error(transparent)]
+    HubStopped(#[from] HubStopped),
+}
+
+/// Why [`super::Hub::stop_child`] did not stop a child everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// No node is known to run it.
+    #[error("no node is known to run it")]
+    Unknown,
+    /// A node that runs it, as far as this one knows, did not stop it. Others may have.
+    #[error("{node}: {error}")]
+    Node {
+        /// The first node that did not.
+        node: NodeId,
+        /// Why.
+        error: ChildError,
+    },
+    /// The hub has stopped.
+    #[error(transparent)]
+    HubStopped(#[from] HubStopped),
+}
+
+/// Why a wait ended without what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The time of the handle was over: see [`super::Hub::with_timeout`].
+    #[error("it did not happen in time")]
+    TimedOut,
+    /// The hub has stopped.
+    #[error(transparent)]
+    HubStopped(#[from] HubStopped),
 }

@@ -1,7 +1,7 @@
 //! What a hub tells a program as it happens: bounded streams, of everything or of one child.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,6 +22,7 @@ const CAPACITY: usize = 1_024;
 
 /// Something that happened at a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HubEvent {
     /// What a look-up of this child answers has changed.
     Row {
@@ -84,6 +85,12 @@ pub enum HubEvent {
         /// Why.
         reason: StopReason,
     },
+    /// A later boot of this node's name has taken its place: peers refuse this one, which goes on
+    /// alone. Stop it, unless it is the one that should stay.
+    Evicted {
+        /// The later boot.
+        incarnation: u64,
+    },
     /// The reader was too slow: so many events before the next one were left out.
     Missed(u64),
 }
@@ -98,9 +105,11 @@ impl HubEvent {
             | Self::ChildCrashed { child, .. }
             | Self::ChildRestarted { child, .. }
             | Self::ChildEnded { child, .. } => Some(child),
-            Self::Members(_) | Self::PeerUp { .. } | Self::PeerDown { .. } | Self::Missed(_) => {
-                None
-            }
+            Self::Members(_)
+            | Self::PeerUp { .. }
+            | Self::PeerDown { .. }
+            | Self::Evicted { .. }
+            | Self::Missed(_) => None,
         }
     }
 }
@@ -211,8 +220,12 @@ impl Fanout {
     }
 
     /// Whether anybody reads.
+    ///
+    /// The hub's task writes a row and then asks this; a new watcher is counted and then reads the
+    /// row. One of the two must see the other's write, so both are sequentially consistent.
     pub(super) fn is_read(&self) -> bool {
-        self.readers.load(Ordering::Acquire) > 0
+        fence(Ordering::SeqCst);
+        self.readers.load(Ordering::SeqCst) > 0
     }
 
     /// A new reader of everything.
@@ -232,7 +245,8 @@ impl Fanout {
         let (subscriber, events) = Subscriber::new();
         let mut subscribers = self.lock();
         if !subscribers.closed {
-            self.readers.fetch_add(1, Ordering::Release);
+            self.readers.fetch_add(1, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
             if let Some(row) = mirror.get(child.as_str()) {
                 subscriber.offer(&HubEvent::Row {
                     child: child.clone(),
@@ -349,6 +363,35 @@ mod tests {
         assert!(fanout.is_read());
         fanout.sweep();
         assert!(!fanout.is_read());
+    }
+
+    #[test]
+    fn a_watcher_never_misses_the_change_it_races_with() {
+        for _ in 0..20_000 {
+            let (fanout, view) = (Fanout::default(), Mirror::new());
+            let row = Arc::new(Row {
+                spec: crate::ChildSpec::new("a", "worker"),
+                entries: Default::default(),
+                metadata: Metadata::default(),
+                expires_at: None,
+            });
+            let mut events = std::thread::scope(|scope| {
+                let watch = scope.spawn(|| fanout.watch(&"a".into(), &view));
+                view.put(&"a".into(), Some(&row));
+                if fanout.is_read() {
+                    fanout.publish(&HubEvent::Row {
+                        child: "a".into(),
+                        before: None,
+                        after: Some(Arc::clone(&row)),
+                    });
+                }
+                watch.join().expect("it does not panic")
+            });
+            assert!(
+                events.try_next().is_some(),
+                "neither the row nor its change came"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`Hub`]: the handle that a program holds.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -9,14 +9,17 @@ use tracing::Instrument;
 
 use super::builder::Builder;
 use super::children::StopReason;
-use super::error::{ChildOutcome, HubStopped};
+use super::error::{
+    ChildError, ChildOutcome, HubStopped, StartError, StopError, TooLarge, WaitError,
+};
 use super::events::Events;
 use super::shared::Shared;
 use super::stats::HubStats;
 use super::task::{LeaveReport, Order};
+use super::tcp::{Secret, SecretsError};
 use crate::child::{ChildSpec, Metadata, Row};
 use crate::hub::Command;
-use crate::name::{ChildId, NodeId};
+use crate::name::{ChildId, NodeId, Pid};
 use crate::pubsub::PubSub;
 use crate::request::{Members, Request};
 
@@ -31,6 +34,70 @@ use crate::request::{Members, Request};
 pub struct Hub {
     shared: Arc<Shared>,
     orders: mpsc::Sender<Order>,
+    /// How long this handle waits; `None` for the default of requests, and for ever otherwise.
+    timeout: Option<Duration>,
+}
+
+/// A handle that does not keep the hub running.
+#[derive(Clone)]
+pub struct WeakHub {
+    shared: Weak<Shared>,
+    orders: Option<mpsc::WeakSender<Order>>,
+}
+
+impl WeakHub {
+    pub(super) fn new(shared: &Arc<Shared>, orders: &mpsc::Sender<Order>) -> Self {
+        Self {
+            shared: Arc::downgrade(shared),
+            orders: Some(orders.downgrade()),
+        }
+    }
+
+    /// A handle of a hub that is gone.
+    #[cfg(test)]
+    pub(super) fn gone() -> Self {
+        Self {
+            shared: Weak::new(),
+            orders: None,
+        }
+    }
+
+    /// The hub, unless all other handles of it have been dropped.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Hub> {
+        let orders = self.orders.as_ref()?.upgrade()?;
+        Some(Hub::new(self.shared.upgrade()?, orders))
+    }
+}
+
+impl std::fmt::Debug for WeakHub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakHub")
+    }
+}
+
+/// How [`Hub::stop_children_with`] stops children.
+#[derive(Debug, Clone, Default)]
+pub struct StopOptions {
+    nodes: Vec<NodeId>,
+    timeout: Option<Duration>,
+}
+
+impl StopOptions {
+    /// The nodes that shall stop the children, whether or not the registry has them there; default:
+    /// wherever this node believes them to run.
+    #[must_use]
+    pub fn on<N: Into<NodeId>>(mut self, nodes: impl IntoIterator<Item = N>) -> Self {
+        self.nodes = nodes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How long to wait for answers of other nodes; default 10 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
 }
 
 /// How [`Hub::start_children_with`] starts children.
@@ -39,7 +106,7 @@ pub struct StartOptions {
     nodes: Vec<NodeId>,
     metadata: Metadata,
     announce: bool,
-    timeout: Duration,
+    timeout: Option<Duration>,
 }
 
 /// How long a request waits for answers by default.
@@ -52,7 +119,7 @@ impl Default for StartOptions {
             nodes: Vec::new(),
             metadata: Metadata::default(),
             announce: true,
-            timeout: TIMEOUT,
+            timeout: None,
         }
     }
 }
@@ -79,24 +146,116 @@ impl StartOptions {
         self
     }
 
-    /// How long to wait for answers of other nodes.
+    /// How long to wait for answers of other nodes; default 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 }
 
 impl Hub {
-    /// A hub to be: only hubs of the same id form a cluster. It runs [`PubSub`] unless told
-    /// otherwise.
+    /// Configures a hub. Only hubs of the same id form a cluster, and the node's name is unique in
+    /// it and the same at each boot. Nodes order by name, and under Gossip with `restricted_init` the
+    /// first of them starts the rounds. The hub runs [`PubSub`] unless [`Builder::strategy`] is called.
     #[must_use]
-    pub fn builder(hub_id: impl Into<String>) -> Builder<PubSub> {
-        Builder::new(hub_id.into())
+    pub fn builder(hub_id: impl Into<String>, node: impl Into<String>) -> Builder<PubSub> {
+        Builder::new(hub_id.into(), node.into())
     }
 
     pub(super) fn new(shared: Arc<Shared>, orders: mpsc::Sender<Order>) -> Self {
-        Self { shared, orders }
+        Self {
+            shared,
+            orders,
+            timeout: None,
+        }
+    }
+
+    /// Another handle of the hub, whose requests and waits end after this time.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self {
+            timeout: Some(timeout),
+            ..self.clone()
+        }
+    }
+
+    /// A handle that does not keep the hub running.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakHub {
+        WeakHub::new(&self.shared, &self.orders)
+    }
+
+    /// Waits until something holds of what this handle reads: its members, rows, connections. It is
+    /// asked again whenever something happens at the hub.
+    ///
+    /// # Errors
+    /// The hub has stopped, or the time of [`Self::with_timeout`] is over.
+    pub async fn wait_until(&self, mut holds: impl FnMut(&Self) -> bool) -> Result<(), WaitError> {
+        let mut events = self.events();
+        let held = async {
+            while !holds(self) {
+                events.next().await.ok_or(HubStopped)?;
+                while events.try_next().is_some() {}
+            }
+            Ok(())
+        };
+        match self.timeout {
+            Some(within) => tokio::time::timeout(within, held)
+                .await
+                .unwrap_or(Err(WaitError::TimedOut)),
+            None => held.await,
+        }
+    }
+
+    /// Waits until the cluster view has at least so many members, this node included.
+    ///
+    /// # Errors
+    /// As [`Self::wait_until`].
+    pub async fn wait_for_members(&self, count: usize) -> Result<(), WaitError> {
+        self.wait_until(|view| view.members().len() >= count).await
+    }
+
+    /// Waits until this node has found at least one other.
+    ///
+    /// # Errors
+    /// As [`Self::wait_until`].
+    pub async fn joined(&self) -> Result<(), WaitError> {
+        self.wait_for_members(2).await
+    }
+
+    /// Starts a child on this node and tells the cluster. A child of the same id that runs here is
+    /// replaced. Returns its pid.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_child(&self, spec: ChildSpec) -> Result<Pid, StartError> {
+        let outcomes = self.start_children([spec]).await?;
+        let outcome = outcomes.into_iter().next().map(|it| it.outcome);
+        match outcome.ok_or(StartError::TimedOut)? {
+            Ok(pid) => Ok(pid),
+            Err(ChildError::TimedOut) => Err(StartError::TimedOut),
+            Err(ChildError::TooLarge(error)) => Err(error.into()),
+            Err(error) => Err(StartError::Refused(error.to_string())),
+        }
+    }
+
+    /// Stops a child wherever this node believes it to run, and tells the cluster.
+    ///
+    /// # Errors
+    /// See [`StopError`].
+    pub async fn stop_child(&self, child: impl Into<ChildId>) -> Result<(), StopError> {
+        for outcome in self.stop_children([child]).await? {
+            match outcome.outcome {
+                Ok(_) => {}
+                Err(ChildError::Unknown) => return Err(StopError::Unknown),
+                Err(error) => {
+                    let node = outcome.node;
+                    return Err(StopError::Node { node, error });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The cluster's id.
@@ -205,7 +364,28 @@ impl Hub {
         specs: impl IntoIterator<Item = ChildSpec>,
         options: StartOptions,
     ) -> Result<Vec<ChildOutcome>, HubStopped> {
-        let specs: Vec<_> = specs.into_iter().collect();
+        let mut specs: Vec<ChildSpec> = specs.into_iter().collect();
+        // What is too large is not asked for; its outcomes are put where they belong afterwards.
+        let mut refused: Vec<(usize, ChildId, TooLarge)> = Vec::new();
+        let per_node = specs.len();
+        let mut place = 0;
+        specs.retain(|spec| {
+            let checked = self.shared.sizes.check(spec, &options.metadata);
+            if let Err(error) = checked {
+                refused.push((place, spec.id().clone(), error));
+            }
+            place += 1;
+            checked.is_ok()
+        });
+        let mut places: Vec<NodeId> = Vec::new();
+        for node in &options.nodes {
+            if !places.contains(node) {
+                places.push(node.clone());
+            }
+        }
+        if places.is_empty() {
+            places.push(self.node().clone());
+        }
         let (count, nodes) = (specs.len(), options.nodes.len());
         let span = tracing::debug_span!("start_children", node = %self.node(), count, nodes);
         let started = self.request(|reply| Order::Start {
@@ -213,10 +393,21 @@ impl Hub {
             metadata: options.metadata,
             nodes: options.nodes,
             announce: options.announce,
-            timeout: options.timeout,
+            timeout: options.timeout.or(self.timeout).unwrap_or(TIMEOUT),
             reply,
         });
-        started.instrument(span).await
+        let mut outcomes = started.instrument(span).await?;
+        for (number, node) in places.iter().enumerate() {
+            for (place, child, error) in &refused {
+                let outcome = ChildOutcome {
+                    node: node.clone(),
+                    child: child.clone(),
+                    outcome: Err((*error).into()),
+                };
+                outcomes.insert((number * per_node + place).min(outcomes.len()), outcome);
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Stops children wherever this node believes them to run, and tells the cluster. The outcomes
@@ -240,14 +431,28 @@ impl Hub {
         children: impl IntoIterator<Item = C>,
         nodes: impl IntoIterator<Item = N>,
     ) -> Result<Vec<ChildOutcome>, HubStopped> {
+        let options = StopOptions::default().on(nodes);
+        self.stop_children_with(children, options).await
+    }
+
+    /// Stops children as the options say.
+    ///
+    /// # Errors
+    /// The hub has stopped.
+    pub async fn stop_children_with<C: Into<ChildId>>(
+        &self,
+        children: impl IntoIterator<Item = C>,
+        options: StopOptions,
+    ) -> Result<Vec<ChildOutcome>, HubStopped> {
         let children: Vec<_> = children.into_iter().map(Into::into).collect();
-        let nodes: Vec<_> = nodes.into_iter().map(Into::into).collect();
+        let nodes = options.nodes;
+        let timeout = options.timeout.or(self.timeout).unwrap_or(TIMEOUT);
         let (count, asked) = (children.len(), nodes.len());
         let span = tracing::debug_span!("stop_children", node = %self.node(), count, nodes = asked);
         let stopped = self.request(|reply| Order::Stop {
             children,
             nodes,
-            timeout: TIMEOUT,
+            timeout,
             reply,
         });
         stopped.instrument(span).await
@@ -262,7 +467,8 @@ impl Hub {
         self.command(Command::RestartChild(child.into())).await
     }
 
-    /// Hands raw requests to the strategy's `propagate`: they change registries, not what runs.
+    /// Hands raw requests to the strategy's `propagate`, one after another: they change registries,
+    /// not what runs.
     ///
     /// # Errors
     /// The hub has stopped.
@@ -271,8 +477,12 @@ impl Hub {
         requests: impl IntoIterator<Item = Request>,
         members: Members,
     ) -> Result<(), HubStopped> {
-        let requests = requests.into_iter().collect();
-        self.command(Command::Propagate { requests, members }).await
+        for request in requests {
+            let (requests, members) = (vec![request].into(), members.clone());
+            self.command(Command::Propagate { requests, members })
+                .await?;
+        }
+        Ok(())
     }
 
     /// Starts a periodic round now; its timer is left alone.
@@ -289,6 +499,20 @@ impl Hub {
     /// The hub has stopped.
     pub async fn command(&self, command: Command) -> Result<(), HubStopped> {
         self.request(|done| Order::Command(command, done)).await
+    }
+
+    /// Replaces the cluster's secrets while the hub runs: the first is used for dialling, all are
+    /// accepted. Every connection gets a new handshake under the first as soon as both sides have it,
+    /// without being lost; a session of a secret that is no longer among them is closed within a
+    /// minute. To rotate, give every node the new and the old one, and then the new one alone.
+    ///
+    /// # Errors
+    /// There is no secret, or the hub was started without.
+    pub fn set_secrets(
+        &self,
+        secrets: impl IntoIterator<Item = Secret>,
+    ) -> Result<(), SecretsError> {
+        self.shared.set_secrets(secrets.into_iter().collect())
     }
 
     /// Takes note of where a node may be found, and dials it from now on, as if a peer had told.

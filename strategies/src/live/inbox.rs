@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
-use super::long::LONG;
+use super::long::{self, LONG};
 use super::shared::Shared;
 use super::transport::{RecvPermit, TransportEvent};
 use crate::message::Message;
@@ -34,6 +34,9 @@ pub(super) enum Inbound<T> {
     },
     Left {
         node: NodeId,
+    },
+    Evicted {
+        incarnation: u64,
     },
     Message {
         from: NodeId,
@@ -111,6 +114,9 @@ impl<T: Message> Inbox<T> {
                         self.arrived(node, Waiting::Down(reason));
                     }
                     TransportEvent::Left { node } => self.arrived(node, Waiting::Left),
+                    TransportEvent::Evicted { incarnation } => {
+                        self.ready.push_back(Inbound::Evicted { incarnation });
+                    }
                     TransportEvent::Message { from, channel, bytes, permit } => {
                         let payload = Payload { channel, bytes, permit };
                         self.arrived(from, Waiting::Payload(payload));
@@ -119,7 +125,7 @@ impl<T: Message> Inbox<T> {
                 Some(decoded) = self.decoding.join_next() => match decoded {
                     Ok(Ok((node, channel, arrival))) => self.decoded(&node, channel, arrival),
                     // Decoding does not panic; if it did, the task would not wait for it for ever.
-                    Ok(Err(error)) | Err(error) => std::panic::resume_unwind(error.into_panic()),
+                    Ok(Err(error)) | Err(error) => long::resume_panic(error),
                 },
             }
         }

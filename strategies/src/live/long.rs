@@ -1,7 +1,7 @@
 //! Steps that take long, and how the other tasks of their thread go on meanwhile.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::block_in_place;
+use tokio::task::{JoinError, block_in_place};
 
 use crate::hub::{Command, Envelope, Input};
 use crate::request::{Request, Requests};
@@ -21,6 +21,14 @@ pub(super) fn perform<T>(step: impl FnOnce() -> T) -> T {
         block_in_place(step)
     } else {
         step()
+    }
+}
+
+/// Goes on with the panic of a task. One that was cancelled did not panic: the runtime is shutting
+/// down, and what waits for the task will be dropped.
+pub(super) fn resume_panic(error: JoinError) {
+    if let Ok(panic) = error.try_into_panic() {
+        std::panic::resume_unwind(panic);
     }
 }
 

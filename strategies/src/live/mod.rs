@@ -47,14 +47,20 @@ mod world;
 
 pub use builder::Builder;
 pub use channel::{ChannelNetwork, ChannelTransport};
-pub use children::{Ending, RestartLimits, StopReason, Tasks};
-pub use error::{ChildError, ChildOutcome, HubStopped, StartError};
+pub use children::{ChildContext, Ending, RestartLimits, StopReason, Tasks};
+pub use error::{
+    BuildError, ChildError, ChildOutcome, HubStopped, StartError, StopError, TooLarge, WaitError,
+};
 pub use events::{Events, HubEvent};
-pub use handle::{Hub, StartOptions};
+pub use handle::{Hub, StartOptions, StopOptions, WeakHub};
 pub use observer::{Arrival, Flow, Observer};
 pub use stats::{HubStats, Traffic};
 pub use task::LeaveReport;
-pub use tcp::{BindError, Counters, Filter, FilterVerdict, Limits, Secret, SecretError};
+pub use tcp::{
+    BindError, Counters, Filter, FilterVerdict, Limits, Refusal, Resolver, Secret, SecretError,
+    SecretsError,
+};
+pub use tokio_util::sync::CancellationToken;
 pub use transport::{
     BoxFuture, LocalNode, PeerLeave, RecvPermit, SendError, Transport, TransportEvent,
 };

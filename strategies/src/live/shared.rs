@@ -3,14 +3,52 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use super::error::TooLarge;
 use super::events::Fanout;
 use super::mirror::Mirror;
 use super::stats::{Ends, HubStats, Tally};
+use super::tcp::{Limits, Secret, SecretsError, TcpTransport};
 use super::transport::Transport;
+use crate::child::{ChildSpec, Metadata};
 use crate::name::NodeId;
+use crate::wire;
 
 /// The address of a hub whose transport has none.
 const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// The largest children that are started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChildSizes {
+    id: usize,
+    spec: usize,
+    metadata: usize,
+}
+
+impl ChildSizes {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            id: limits.child_id_bytes,
+            spec: limits.spec_bytes,
+            metadata: limits.metadata_bytes,
+        }
+    }
+
+    /// Checks a child before anybody is asked to start it.
+    pub(super) fn check(&self, spec: &ChildSpec, metadata: &Metadata) -> Result<(), TooLarge> {
+        let parts = [
+            ("id", spec.id().as_str().len() as u64, self.id),
+            ("specification", wire::encoded_len(spec), self.spec),
+            ("metadata", wire::encoded_len(metadata), self.metadata),
+        ];
+        for (what, bytes, max) in parts {
+            let max = max as u64;
+            if bytes > max {
+                return Err(TooLarge { what, bytes, max });
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Everything that can be asked without waiting for the hub's task.
 pub(super) struct Shared {
@@ -23,7 +61,11 @@ pub(super) struct Shared {
     pub(super) tally: Mutex<Tally>,
     pub(super) ends: Ends,
     members: RwLock<Arc<[NodeId]>>,
+    /// What children may be as large as.
+    pub(super) sizes: ChildSizes,
     transport: Arc<dyn Transport>,
+    /// The same transport, if it is the one over TCP.
+    tcp: Option<Arc<TcpTransport>>,
 }
 
 impl Shared {
@@ -32,6 +74,8 @@ impl Shared {
         node: NodeId,
         incarnation: u64,
         transport: Arc<dyn Transport>,
+        tcp: Option<Arc<TcpTransport>>,
+        sizes: ChildSizes,
     ) -> Self {
         Self {
             hub_id,
@@ -43,8 +87,16 @@ impl Shared {
             fanout: Fanout::default(),
             tally: Mutex::default(),
             ends: Ends::default(),
+            sizes,
             transport,
+            tcp,
         }
+    }
+
+    /// Replaces the secrets of the transport.
+    pub(super) fn set_secrets(&self, secrets: Vec<Secret>) -> Result<(), SecretsError> {
+        let tcp = self.tcp.as_ref().ok_or(SecretsError::NotUsed)?;
+        tcp.set_secrets(secrets)
     }
 
     pub(super) fn set_members(&self, members: Vec<NodeId>) {

@@ -26,6 +26,7 @@ pub struct Traffic {
 
 /// A snapshot of a hub's counters. All of them count from the start of the hub.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct HubStats {
     /// Rows that a look-up finds.
     pub rows: usize,
@@ -47,6 +48,153 @@ pub struct HubStats {
     pub reconnects: u64,
     /// The connections.
     pub transport: Counters,
+}
+
+impl HubStats {
+    /// The counters in the OpenMetrics text format, for a scrape by a monitoring system.
+    #[must_use]
+    pub fn to_open_metrics(&self) -> String {
+        let mut out = String::new();
+        let net = &self.transport;
+        let gauges = [
+            (
+                "hublab_rows",
+                "Rows that a look-up finds.",
+                self.rows as u64,
+            ),
+            (
+                "hublab_tombstones",
+                "Rows of stopped children.",
+                self.sizes.tombstones as u64,
+            ),
+            (
+                "hublab_children",
+                "Children of this node.",
+                self.children as u64,
+            ),
+            (
+                "hublab_requests",
+                "Requests that wait for answers.",
+                self.requests as u64,
+            ),
+            ("hublab_peers", "Peers connected.", net.peers),
+            (
+                "hublab_queued_messages",
+                "Messages queued for peers.",
+                net.queued_messages,
+            ),
+            (
+                "hublab_queued_bytes",
+                "Bytes queued for peers.",
+                net.queued_bytes,
+            ),
+            (
+                "hublab_handshakes",
+                "Connections that have not proved the secret.",
+                net.handshakes,
+            ),
+            ("hublab_addresses", "Addresses known.", net.addresses),
+        ];
+        for (name, help, value) in gauges {
+            family(&mut out, name, "gauge", help);
+            sample(&mut out, name, "", value);
+        }
+        let counters = [
+            (
+                "hublab_restarts",
+                "Processes that got a successor.",
+                self.restarts,
+            ),
+            (
+                "hublab_unsent",
+                "Messages that could not be sent.",
+                self.unsent,
+            ),
+            (
+                "hublab_malformed",
+                "Payloads that were no message.",
+                self.malformed,
+            ),
+            (
+                "hublab_reconnects",
+                "Peers that connected again.",
+                self.reconnects,
+            ),
+            (
+                "hublab_connections",
+                "Connections agreed on.",
+                net.connections,
+            ),
+            ("hublab_dials", "Dials begun.", net.dials),
+            (
+                "hublab_dials_failed",
+                "Dials that led nowhere.",
+                net.dials_failed,
+            ),
+            (
+                "hublab_wire_sent_bytes",
+                "Bytes written to sockets.",
+                net.wire_bytes_sent,
+            ),
+            (
+                "hublab_wire_received_bytes",
+                "Bytes read from sockets.",
+                net.wire_bytes_received,
+            ),
+        ];
+        for (name, help, value) in counters {
+            family(&mut out, name, "counter", help);
+            sample(&mut out, &format!("{name}_total"), "", value);
+        }
+        let by_kind: [(&str, &str, fn(&Traffic) -> u64); 4] = [
+            ("hublab_messages_sent", "Messages sent.", |it| it.sent),
+            ("hublab_messages_sent_bytes", "Their bytes.", |it| {
+                it.sent_bytes
+            }),
+            ("hublab_messages_delivered", "Messages handled.", |it| {
+                it.delivered
+            }),
+            ("hublab_messages_delivered_bytes", "Their bytes.", |it| {
+                it.delivered_bytes
+            }),
+        ];
+        for (name, help, value) in by_kind {
+            family(&mut out, name, "counter", help);
+            for (kind, traffic) in &self.messages {
+                let label = label("kind", kind);
+                sample(&mut out, &format!("{name}_total"), &label, value(traffic));
+            }
+        }
+        family(
+            &mut out,
+            "hublab_refusals",
+            "counter",
+            "Connections refused or given up.",
+        );
+        for (reason, count) in &net.refusals {
+            let label = label("reason", &reason.to_string());
+            sample(&mut out, "hublab_refusals_total", &label, *count);
+        }
+        out.push_str("# EOF\n");
+        out
+    }
+}
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str) {
+    out.push_str(&format!("# TYPE {name} {kind}\n# HELP {name} {help}\n"));
+}
+
+fn sample(out: &mut String, name: &str, label: &str, value: u64) {
+    out.push_str(&format!("{name}{label} {value}\n"));
+}
+
+/// A label with its value escaped.
+fn label(name: &str, value: &str) -> String {
+    let value = value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
+    format!("{{{name}=\"{value}\"}}")
 }
 
 /// What the hub's task counts, where others can read it.
@@ -101,6 +249,26 @@ impl Ends {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metrics_are_open_metrics_text() {
+        let mut stats = HubStats::default();
+        stats.restarts = 3;
+        let traffic = Traffic {
+            sent: 2,
+            ..Traffic::default()
+        };
+        stats.messages.insert("a\"b\\c\n", traffic);
+        let text = stats.to_open_metrics();
+        assert!(text.ends_with("# EOF\n"));
+        assert!(text.contains("# TYPE hublab_restarts counter\n"));
+        assert!(text.contains("\nhublab_restarts_total 3\n"));
+        assert!(
+            text.contains("hublab_messages_sent_total{kind=\"a\\\"b\\\\c\\n\"} 2\n"),
+            "{text}"
+        );
+        assert!(!text.contains("\n\n"));
+    }
 
     #[test]
     fn the_last_ends_are_remembered_and_no_more() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::children::{Ended, Sequel, StopReason};
+use super::children::{Exit, ExitAction, StopReason};
 use super::error::{ChildError, ChildOutcome};
 use super::events::HubEvent;
 use super::inbox::{Inbound, Inbox};
@@ -33,6 +33,9 @@ const LOG_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the task sleeps when nothing is due: there is always something due earlier.
 const IDLE: Duration = Duration::from_secs(3_600);
+
+/// The longest time that a request waits for answers.
+const REQUEST_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 /// What a handle asks of the task.
 pub(super) enum Order {
@@ -120,6 +123,7 @@ impl<S: EventStrategy> NodeTask<S> {
         loop {
             self.settle();
             self.set(alarm.as_mut());
+            // Not biased: a flood of one kind must not starve the others, and no order is promised.
             tokio::select! {
                 order = orders.recv() => match order {
                     None => break,
@@ -130,7 +134,7 @@ impl<S: EventStrategy> NodeTask<S> {
                     None => break,
                     Some(arrived) => self.arrived(arrived),
                 },
-                ended = self.world.supervisor.ended() => self.ended(ended),
+                exits = self.world.supervisor.exits() => self.exited(exits),
                 ready = self.world.encoder.ready() => self.world.depart(ready),
                 () = alarm.as_mut() => self.due(),
                 () = self.experiment.changed() => {
@@ -265,6 +269,9 @@ impl<S: EventStrategy> NodeTask<S> {
                     reason,
                 });
             }
+            Inbound::Evicted { incarnation } => {
+                self.world.publish(&HubEvent::Evicted { incarnation });
+            }
             Inbound::Left { node } => {
                 tracing::info!(node = %self.hub.node(), peer = %node, "peer leaves");
                 self.admit(node, Envelope::Leave, 0);
@@ -310,37 +317,48 @@ impl<S: EventStrategy> NodeTask<S> {
             self.world.timer_done();
         }
         self.world.requests.expire(now);
+        self.world.supervisor.end_grace(now);
         let crashed = self.world.supervisor.take_due(now);
         if !crashed.is_empty() {
             self.input(Input::Children(crashed));
         }
     }
 
-    fn ended(&mut self, ended: Ended) {
-        match self.world.supervisor.judge(ended, Instant::now()) {
-            Sequel::Nothing => {}
-            Sequel::Restart {
-                child,
-                pid,
-                reason,
-                after,
-            } => {
-                tracing::warn!(node = %self.hub.node(), %child, %pid, %reason, ?after, "child is restarted");
-                self.world.tally(|tally| tally.restarts += 1);
-                self.world.publish(&HubEvent::ChildCrashed {
+    /// Restarts what failed, and tells the hub of all others in one step.
+    fn exited(&mut self, exits: Vec<Exit>) {
+        let now = Instant::now();
+        let (mut events, mut reasons) = (Vec::new(), BTreeMap::new());
+        for exit in exits {
+            match self.world.supervisor.on_exit(exit, now) {
+                ExitAction::Nothing => {}
+                ExitAction::Restart {
                     child,
                     pid,
                     reason,
-                    restarts_in: after,
-                });
-            }
-            Sequel::End { child, pid, reason } => {
-                if let StopReason::GaveUp(_) = reason {
-                    tracing::warn!(node = %self.hub.node(), %child, %pid, %reason, "child is given up");
+                    after,
+                } => {
+                    tracing::warn!(node = %self.hub.node(), %child, %pid, %reason, ?after, "child is restarted");
+                    self.world.tally(|tally| tally.restarts += 1);
+                    self.world.publish(&HubEvent::ChildCrashed {
+                        child,
+                        pid,
+                        reason,
+                        restarts_in: after,
+                    });
                 }
-                self.world.expect_end(reason);
-                self.input(Input::Children(vec![ChildEvent::Exited(pid)]));
+                ExitAction::End { child, pid, reason } => {
+                    if let StopReason::GaveUp(_) = reason {
+                        tracing::warn!(node = %self.hub.node(), %child, %pid, %reason, "child is given up");
+                    }
+                    events.push(ChildEvent::Exited(pid.clone()));
+                    reasons.insert(pid, reason);
+                }
             }
+        }
+        if !events.is_empty() {
+            self.world.set_stop_reasons(reasons);
+            self.input(Input::Children(events));
+            self.world.set_stop_reasons(BTreeMap::new());
         }
     }
 
@@ -408,7 +426,7 @@ impl<S: EventStrategy> NodeTask<S> {
         reply: Reply,
     ) -> Option<(u64, Asked)> {
         let now = Instant::now();
-        let deadline = now.checked_add(timeout).unwrap_or(now + IDLE);
+        let deadline = now.checked_add(timeout).unwrap_or(now + REQUEST_MAX);
         let unknown = unknown.into_iter().map(|child| ChildOutcome {
             node: self.hub.node().clone(),
             child,
@@ -487,6 +505,7 @@ impl<S: EventStrategy> NodeTask<S> {
             let ready = self.world.encoder.ready().await;
             self.world.depart(ready);
         }
+        self.world.supervisor.stopped().await;
         // An experiment sends the good-bye as a message, which the network may delay or lose.
         let leaves = self.experiment.observer.is_none();
         let transport = Arc::clone(self.world.transport());

@@ -31,17 +31,38 @@ pub struct LocalNode {
     pub node: NodeId,
     /// This boot of the node: higher than that of any earlier boot.
     pub incarnation: u64,
+    /// The strategy's name, and its parameters as text: equal on all nodes of a cluster.
+    pub strategy: String,
 }
 
 impl LocalNode {
-    pub(super) fn new(hub_id: String, node: NodeId, incarnation: u64) -> Self {
+    pub(super) fn new(hub_id: String, node: NodeId, incarnation: u64, strategy: String) -> Self {
         Self {
             hub_id,
             node,
             incarnation,
+            strategy,
         }
     }
+
+    /// The strategy's name.
+    #[must_use]
+    pub fn strategy_name(&self) -> &str {
+        let name = self.strategy.split(' ').next().unwrap_or_default();
+        name.get(..STRATEGY_NAME_BYTES_MAX).unwrap_or(name)
+    }
+
+    /// A hash of the strategy's name and parameters.
+    #[must_use]
+    pub fn strategy_hash(&self) -> u64 {
+        let hash = blake3::hash(self.strategy.as_bytes());
+        let bytes = hash.as_bytes().first_chunk().copied();
+        u64::from_le_bytes(bytes.unwrap_or_default())
+    }
 }
+
+/// The most bytes of a strategy's name that are told.
+const STRATEGY_NAME_BYTES_MAX: usize = 128;
 
 /// Something that a transport reports. For each peer in order: up, its messages, perhaps left, down.
 #[derive(Debug)]
@@ -65,6 +86,11 @@ pub enum TransportEvent {
     Left {
         /// Its name.
         node: NodeId,
+    },
+    /// A later boot of this node's name is in its place: peers refuse this one.
+    Evicted {
+        /// The later boot.
+        incarnation: u64,
     },
     /// A message from a connected peer.
     Message {

@@ -31,6 +31,9 @@ use crate::wire;
 /// How often messages that cannot be sent may have a node dialled out of turn.
 const DIAL_EVERY: Duration = Duration::from_millis(100);
 
+/// How many nodes the last dials of are remembered.
+const DIALLED_MAX: usize = 1_024;
+
 /// How many peers that are gone are remembered, to tell who came back.
 const GONE: usize = 10_000;
 
@@ -68,8 +71,8 @@ pub(super) struct World<M> {
     announced: Option<Outgoing>,
     /// What waits for connections, and since when.
     waiting: BTreeMap<NodeId, Vec<(Instant, Outgoing)>>,
-    /// When a node was last dialled because a message could not be sent to it.
-    dialled: Option<Instant>,
+    /// When each node was last dialled because a message could not be sent to it.
+    dialled: BTreeMap<NodeId, Instant>,
     /// When the timer came due that is handled now: one that is set anew counts from there, so that
     /// lateness does not add up.
     ticked: Option<Instant>,
@@ -80,8 +83,8 @@ pub(super) struct World<M> {
     /// Messages to the node itself, and what became of processes: inputs of later steps.
     mail: VecDeque<Mail<M>>,
     started: Vec<ChildEvent>,
-    /// Why the child ends that the hub is being told about.
-    ending: Option<StopReason>,
+    /// Why the processes ended that the hub is being told about.
+    ending: BTreeMap<Pid, StopReason>,
     epoch: Instant,
     random: u64,
 }
@@ -107,14 +110,14 @@ impl<M: Message> World<M> {
             gone: BTreeSet::new(),
             announced: None,
             waiting: BTreeMap::new(),
-            dialled: None,
+            dialled: BTreeMap::new(),
             ticked: None,
             resumed: None,
             timers: BTreeMap::new(),
             due: BTreeSet::new(),
             mail: VecDeque::new(),
             started: Vec::new(),
-            ending: None,
+            ending: BTreeMap::new(),
             epoch: Instant::now(),
             random: seed,
         }
@@ -132,6 +135,7 @@ impl<M: Message> World<M> {
     /// A connection came up: requests may go there, and the last announcement does.
     pub(super) fn peer_up(&mut self, node: &NodeId, incarnation: u64) {
         self.up.insert(node.clone());
+        self.dialled.remove(node);
         if self.gone.remove(node) {
             self.tally(|tally| tally.reconnects += 1);
         }
@@ -207,9 +211,9 @@ impl<M: Message> World<M> {
         mem::take(&mut self.started)
     }
 
-    /// Says why the child ends that the hub is told about next.
-    pub(super) fn expect_end(&mut self, reason: StopReason) {
-        self.ending = Some(reason);
+    /// Sets the stop reasons of the processes that the hub is told about in the next step.
+    pub(super) fn set_stop_reasons(&mut self, reasons: BTreeMap<Pid, StopReason>) {
+        self.ending = reasons;
     }
 
     pub(super) fn publish(&self, event: &HubEvent) {
@@ -376,10 +380,17 @@ impl<M: Message> World<M> {
     /// Dials a node out of turn, but not for each of many messages.
     fn dial(&mut self, node: &NodeId) {
         let now = Instant::now();
-        if self.dialled.is_none_or(|at| now - at >= DIAL_EVERY) {
-            self.dialled = Some(now);
-            self.transport.connect(node, None);
+        let last = self.dialled.get(node);
+        if last.is_some_and(|at| now - *at < DIAL_EVERY) {
+            return;
         }
+        if last.is_none() && self.dialled.len() >= DIALLED_MAX {
+            self.dialled.retain(|_, at| now - *at < DIAL_EVERY);
+        }
+        if self.dialled.len() < DIALLED_MAX {
+            self.dialled.insert(node.clone(), now);
+        }
+        self.transport.connect(node, None);
     }
 
     fn row_changed(&mut self, change: RowChange) {
@@ -406,7 +417,7 @@ impl<M: Message> World<M> {
             },
             Change::Restarted { pid } => HubEvent::ChildRestarted { child, pid },
             Change::Stopped { pid } => {
-                let reason = self.ending.take().unwrap_or(StopReason::Stopped);
+                let reason = self.ending.remove(&pid).unwrap_or(StopReason::Stopped);
                 self.shared.ends.note(&child, reason.clone());
                 HubEvent::ChildEnded { child, pid, reason }
             }
@@ -478,8 +489,8 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
         self.clear_timer(key);
     }
 
-    fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, _metadata: &Metadata) {
-        let event = self.supervisor.start(spec, pid);
+    fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, metadata: &Metadata) {
+        let event = self.supervisor.start(spec, pid, metadata);
         self.started.push(event);
     }
 

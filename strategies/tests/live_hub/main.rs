@@ -16,8 +16,7 @@ use tokio::time::{Instant, sleep};
 
 /// A hub that is quick to join, and runs workers that never end.
 fn builder(name: &str, peers: &[&Hub]) -> Builder<PubSub> {
-    Hub::builder("test")
-        .node(name)
+    Hub::builder("test", name)
         .peers(peers.iter().map(|peer| peer.local_addr().to_string()))
         .supervisor(tasks())
         .join_debounce(Duration::from_millis(50))

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use hublab_strategies::live::{BindError, Hub, HubStopped, StartError, Tasks};
+use hublab_strategies::live::{
+    BindError, BuildError, Hub, HubStopped, Limits, RestartLimits, Tasks,
+};
 use tokio::time::Instant;
 
 use super::{builder, cluster, hub, hung, supervised, until, workers};
@@ -17,30 +19,68 @@ fn without_a_tokio_runtime_a_start_is_refused_at_once() {
     let Poll::Ready(result) = start.poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("it waits");
     };
-    assert!(matches!(result, Err(StartError::NoRuntime)), "{result:?}");
+    assert!(matches!(result, Err(BuildError::NoRuntime)), "{result:?}");
 }
 
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused_by_name() {
-    let setting = |error: StartError| {
-        let StartError::Setting { setting, .. } = error else {
+    let setting = |error: BuildError| {
+        let BuildError::Setting { setting, .. } = error else {
             panic!("{error}");
         };
         setting
     };
-    let nameless = Hub::builder("test").start().await.unwrap_err();
-    assert_eq!(setting(nameless), "node");
+    let nameless = Hub::builder("test", "").start().await.unwrap_err();
+    assert_eq!(setting(nameless), "builder");
     let hasty = builder("a", &[]).discovery_interval(Duration::ZERO).start();
     assert_eq!(setting(hasty.await.unwrap_err()), "discovery_interval");
     let deaf = builder("a", &[]).heartbeat(Duration::from_secs(9)).start();
     assert_eq!(setting(deaf.await.unwrap_err()), "heartbeat");
+    let slow = builder("a", &[]).join_debounce(Duration::from_secs(10));
+    assert_eq!(setting(slow.start().await.unwrap_err()), "join_debounce");
+    let wrong_limits = [
+        Limits {
+            queue_bytes: 1 << 20,
+            ..Limits::default()
+        },
+        Limits {
+            channel_queue_bytes: 1 << 20,
+            ..Limits::default()
+        },
+        Limits {
+            message_bytes: 40 << 20,
+            ..Limits::default()
+        },
+        Limits {
+            handshakes: 0,
+            ..Limits::default()
+        },
+        Limits {
+            handshake: Duration::ZERO,
+            ..Limits::default()
+        },
+        Limits {
+            redial_min: Duration::ZERO,
+            ..Limits::default()
+        },
+    ];
+    for limits in wrong_limits {
+        let never = builder("a", &[]).limits(limits).start().await;
+        assert_eq!(setting(never.unwrap_err()), "limits");
+    }
+    let endless = RestartLimits {
+        backoff_max: Duration::MAX,
+        ..RestartLimits::default()
+    };
+    let endless = builder("a", &[]).supervisor(Tasks::new().restarts(endless));
+    assert_eq!(setting(endless.start().await.unwrap_err()), "supervisor");
     let open = builder("a", &[])
         .listen("0.0.0.0:0")
         .start()
         .await
         .unwrap_err();
     assert!(
-        matches!(open, StartError::Bind(BindError::SecretNeeded { .. })),
+        matches!(open, BuildError::Bind(BindError::SecretNeeded { .. })),
         "{open}"
     );
 }

@@ -179,10 +179,15 @@ impl Initiator {
     }
 }
 
-/// The greeting of a dialler: control record 0 with name, incarnation, no address.
+/// The greeting of a dialler: control record 0 with name, incarnation, no address, and the strategy
+/// with a hash of it and its parameters.
 pub(crate) fn hello(name: &str, incarnation: u64) -> Vec<u8> {
-    let body = [vec![0], text(name), number(incarnation), text("")].concat();
-    record(2, 0, &body)
+    let strategy = blake3::hash(b"pubsub PubSubConfig { sync_interval: 30s }");
+    let hash = strategy.as_bytes().first_chunk().copied();
+    let hash = u64::from_le_bytes(hash.expect("a long hash"));
+    let greeting = [text(name), number(incarnation), text("")].concat();
+    let mark = [text("pubsub"), number(hash)].concat();
+    record(2, 0, &[vec![0], greeting, mark].concat())
 }
 
 /// The answer to a greeting that is accepted.
@@ -190,7 +195,7 @@ pub(crate) fn accept() -> Vec<u8> {
     record(2, 0, &[1])
 }
 
-/// The answer to a greeting whose name is taken.
-pub(crate) fn name_taken() -> Vec<u8> {
-    record(2, 0, &[2, 2])
+/// The answer to a greeting whose name is taken by this boot.
+pub(crate) fn name_taken(seen: u64) -> Vec<u8> {
+    record(2, 0, &[vec![2, 0], number(seen)].concat())
 }

@@ -14,7 +14,7 @@ mod slow_reader;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hublab_strategies::live::{Builder, Hub, Limits, Secret, SecretError, Tasks};
+use hublab_strategies::live::{Builder, Hub, HubEvent, Limits, Secret, SecretError, Tasks};
 use hublab_strategies::{ChildSpec, PubSub};
 use initiator::{Answer, Initiator, accept, first, hello, key, name_taken, open, preamble};
 use tokio::io::AsyncWriteExt;
@@ -30,8 +30,7 @@ fn secret() -> Secret {
 
 fn builder(name: &str, peers: &[&Hub]) -> Builder<PubSub> {
     let tasks = Tasks::new().with("worker", |_| std::future::pending::<()>());
-    Hub::builder(HUB)
-        .node(name)
+    Hub::builder(HUB, name)
         .peers(peers.iter().map(|peer| peer.local_addr().to_string()))
         .secret(secret())
         .supervisor(tasks)
@@ -102,7 +101,9 @@ impl Cluster {
 
 fn refusals(hub: &Hub, reason: &str) -> u64 {
     let refusals = hub.stats().transport.refusals;
-    let found = refusals.iter().find(|(what, _)| what.contains(reason));
+    let found = refusals
+        .iter()
+        .find(|(what, _)| what.to_string().contains(reason));
     found.map_or(0, |(_, count)| *count)
 }
 
@@ -172,6 +173,7 @@ async fn a_second_implementation_joins_the_cluster_and_is_told_where_the_others_
     // b's address is in the records of the next frames.
     let wanted = [
         initiator::text("b"),
+        initiator::number(cluster.b.incarnation()),
         initiator::text(&cluster.b.local_addr().to_string()),
     ]
     .concat();
@@ -298,13 +300,33 @@ async fn an_equal_or_older_boot_of_a_live_name_is_refused() {
     let live = cluster.b.incarnation();
     for (count, incarnation) in [(1, live), (2, live - 1), (3, 0)] {
         let (_, answer) = Initiator::greeted(&address, HUB, SECRET, "b", incarnation).await;
-        assert_eq!(answer, name_taken());
+        assert_eq!(answer, name_taken(live));
         cluster
             .refused("a node of this name is connected", count)
             .await;
     }
     let (_, answer) = Initiator::greeted(&address, HUB, SECRET, "a", u64::MAX).await;
-    assert_eq!(answer, name_taken());
+    assert_eq!(answer, name_taken(cluster.a.incarnation()));
+    cluster.goes_on().await;
+}
+
+#[tokio::test]
+async fn a_second_connection_of_the_same_boot_replaces_a_silent_one_without_down_and_up() {
+    let cluster = Cluster::start().await;
+    let address = cluster.address();
+    let (silent, answer) = Initiator::greeted(&address, HUB, SECRET, "x", 7).await;
+    assert_eq!(answer, accept());
+    until("x is connected", || cluster.a.connected().len() == 2).await;
+    let mut events = cluster.a.events();
+    let (mut second, answer) = Initiator::greeted(&address, HUB, SECRET, "x", 7).await;
+    assert_eq!(answer, accept());
+    second.send(&initiator::record(1, 3, &[0, 7])).await;
+    until("x is a member", || cluster.a.members().len() == 3).await;
+    while let Some(event) = events.try_next() {
+        assert!(matches!(event, HubEvent::Members(_)), "{event:?}");
+    }
+    drop((silent, second));
+    until("x is gone", || cluster.a.members().len() == 2).await;
     cluster.goes_on().await;
 }
 
@@ -356,7 +378,8 @@ async fn a_handshake_cut_off_anywhere_is_no_connection() {
             .await
             .expect("it is open");
     }
-    cluster.refused("not what a hub sends", 86).await;
+    // One that says nothing at all is a check of the port, and no refusal.
+    cluster.refused("not what a hub sends", 85).await;
     cluster.goes_on().await;
 }
 

@@ -1,10 +1,12 @@
 //! What a transport is told: who it is, where it listens, whom it looks for, and its limits.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::secret::Secret;
+use crate::live::transport::BoxFuture;
 use crate::message::Channel;
 use crate::name::NodeId;
 
@@ -24,19 +26,32 @@ pub(crate) struct TcpConfig {
     pub(crate) down_after: Duration,
     /// A heartbeat is sent when nothing else was for this long; well below `down_after`.
     pub(crate) heartbeat: Duration,
+    /// Connects to nodes that run another strategy, or the same one with other parameters.
+    pub(crate) allow_mixed: bool,
+    /// Finds the addresses of names.
+    pub(crate) resolver: Arc<dyn Resolver>,
     /// Judges everything that is sent; for tests and `hublab live`.
     pub(crate) filter: Option<Arc<dyn Filter>>,
 }
 
-/// What a transport will spend at most, on one peer or on strangers.
+/// What a hub will spend at most, on one child, one peer or on strangers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// The longest message in bytes, sent or received. Default 16 MiB.
     pub message_bytes: usize,
     /// The time from the first byte of a connection until both sides are known. Default 5 s.
     pub handshake: Duration,
-    /// Connections that have not proved the secret yet; one more is closed at once. Default 64.
+    /// The longest id of a child that is started here, in bytes. Default 1 KiB.
+    pub child_id_bytes: usize,
+    /// The largest specification of a child that is started here, encoded, in bytes. Default 64 KiB.
+    pub spec_bytes: usize,
+    /// The largest metadata of a child that is started here, encoded, in bytes. Default 64 KiB.
+    pub metadata_bytes: usize,
+    /// Connections that have not proved the secret yet. For one more, the oldest of the address that
+    /// holds most is closed, or else the new one. Default 64.
     pub handshakes: usize,
+    /// Those of one address, or of one /64 of IPv6, except loopback. Default 16.
+    pub handshakes_per_address: usize,
     /// Bytes queued for one peer, with 64 for each message; a peer that would have more is
     /// disconnected. Default 64 MiB.
     pub queue_bytes: usize,
@@ -46,8 +61,12 @@ pub struct Limits {
     pub addresses: usize,
     /// The delay before the first dial after a failure; it doubles with each. Default 100 ms.
     pub redial_min: Duration,
-    /// The longest delay between two dials of one address. Default 5 s.
+    /// The longest delay between two dials of a configured address. Default 5 s.
     pub redial_max: Duration,
+    /// The longest delay between two dials of a learned address. Default 5 min.
+    pub redial_learned_max: Duration,
+    /// A learned address where every dial has failed for this long is forgotten. Default 1 h.
+    pub address_ttl: Duration,
 }
 
 impl Default for Limits {
@@ -55,12 +74,18 @@ impl Default for Limits {
         Self {
             message_bytes: 16 << 20,
             handshake: Duration::from_secs(5),
+            child_id_bytes: 1 << 10,
+            spec_bytes: 64 << 10,
+            metadata_bytes: 64 << 10,
             handshakes: 64,
+            handshakes_per_address: 16,
             queue_bytes: 64 << 20,
             channel_queue_bytes: 32 << 20,
             addresses: 1024,
             redial_min: Duration::from_millis(100),
             redial_max: Duration::from_secs(5),
+            redial_learned_max: Duration::from_secs(300),
+            address_ttl: Duration::from_secs(3_600),
         }
     }
 }
@@ -77,13 +102,38 @@ impl Limits {
         Self {
             message_bytes: self.message_bytes.min(COUNT_MAX),
             handshake: self.handshake.min(TIME_MAX),
+            child_id_bytes: self.child_id_bytes,
+            spec_bytes: self.spec_bytes,
+            metadata_bytes: self.metadata_bytes,
             handshakes: self.handshakes.min(COUNT_MAX),
+            handshakes_per_address: self.handshakes_per_address,
             queue_bytes: self.queue_bytes,
             channel_queue_bytes: self.channel_queue_bytes,
             addresses: self.addresses,
             redial_min: self.redial_min.min(TIME_MAX),
             redial_max: self.redial_max.min(TIME_MAX),
+            redial_learned_max: self.redial_learned_max.min(TIME_MAX).max(self.redial_max),
+            address_ttl: self.address_ttl.min(TIME_MAX),
         }
+    }
+}
+
+/// Finds the socket addresses behind an address that was configured or advertised.
+pub trait Resolver: Send + Sync + 'static {
+    /// The addresses of `host:port`, in the order in which they are to be tried.
+    ///
+    /// # Errors
+    /// The name is malformed or not known.
+    fn resolve<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
+}
+
+/// The resolver of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host(address).await?.collect()) })
     }
 }
 

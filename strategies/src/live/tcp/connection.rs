@@ -2,18 +2,19 @@
 
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
 use super::handshake::{Session, next_frame};
 use super::noise::{Opener, PLAINTEXT_BYTES_MAX, Sealer};
 use super::outbox::Filled;
-use super::record::{self, Assembly, Control, Malformed, Tag};
+use super::record::{self, Assembly, Control, Malformed, Place, Tag};
 use super::report::{Refusal, add};
 use super::shared::Shared;
 use super::table::Peer;
@@ -25,6 +26,9 @@ const WRITE_BYTES: usize = 64 << 10;
 
 /// A long message lets the other tasks of its thread run after this many bytes: some 100 us of work.
 const YIELD_BYTES: usize = 64 << 10;
+
+/// The time for what is queued on a connection that another takes the place of.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bytes that the kernel may hold unsent: what is queued there can no longer be overtaken.
 #[cfg(target_os = "linux")]
@@ -58,7 +62,7 @@ pub(super) fn spawn(
     shared.count_connection();
     let span = tracing::info_span!(
         "connection",
-        node = %shared.greeting.name,
+        node = %shared.name,
         peer = %peer.name,
         incarnation = peer.incarnation,
     );
@@ -77,11 +81,15 @@ async fn run(
     side: Side,
 ) {
     let _end = End(&shared, &peer);
-    if let Some(old) = &replaced {
+    // A connection of the same boot is replaced without a word to the hub.
+    let is_same_boot = replaced
+        .as_ref()
+        .is_some_and(|old| old.incarnation == peer.incarnation);
+    if let Some(old) = replaced.as_ref().filter(|old| !old.hands_over()) {
         old.close(DownReason::Restarted);
     }
     if side == Side::Listener
-        && let Err(error) = session.say(&Control::Accept).await
+        && let Err(error) = session.send_control(&Control::Accept).await
     {
         tracing::debug!(%error, "the dialler is gone");
         peer.close(DownReason::Closed);
@@ -90,6 +98,10 @@ async fn run(
         tokio::select! {
             () = shared.stop.cancelled() => return,
             () = old.finished.cancelled() => {}
+            () = sleep(HAND_OVER_WITHIN) => {
+                old.close(DownReason::Closed);
+                old.finished.cancelled().await;
+            }
         }
     }
     tracing::debug!(address = peer.address, "peer up");
@@ -97,10 +109,15 @@ async fn run(
         node: peer.name.clone(),
         incarnation: peer.incarnation,
     };
-    if !report(&shared, up).await {
+    if !is_same_boot && !report(&shared, up).await {
         return;
     }
-    shared.learn(&peer.name, &peer.address);
+    let place = Place {
+        name: peer.name.clone(),
+        incarnation: peer.incarnation,
+        address: peer.address.clone(),
+    };
+    shared.learn(&place, true, peer.is_near);
     shared.introduce(&peer);
     serve(&shared, &peer, session).await;
     shared.table().remove(&peer);
@@ -108,7 +125,9 @@ async fn run(
     let reason = peer.reason();
     tracing::debug!(?reason, "peer down");
     let node = peer.name.clone();
-    report(&shared, TransportEvent::Down { node, reason }).await;
+    if !peer.is_superseded() {
+        report(&shared, TransportEvent::Down { node, reason }).await;
+    }
 }
 
 /// What must be true after a connection, however its task ends.
@@ -139,11 +158,12 @@ async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, session: Session) {
         writer,
         sealer,
         opener,
+        secret: _,
     } = session;
     if shared.closing.is_cancelled() {
         peer.outbox.close(None);
     }
-    let writing = tokio::spawn({
+    let mut writing = tokio::spawn({
         let (shared, peer) = (Arc::clone(shared), Arc::clone(peer));
         async move {
             let mut writer = Writer {
@@ -169,8 +189,14 @@ async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, session: Session) {
         () = peer.stop.cancelled() => DownReason::Closed,
         reason = reading.run(reader) => reason,
     };
+    if peer.hands_over() && !peer.stop.is_cancelled() {
+        // The other side has sent all of its own; this side finishes, too.
+        let _ = timeout(HAND_OVER_WITHIN, &mut writing).await;
+    }
     peer.close(reason);
-    if let Err(error) = writing.await {
+    if !writing.is_finished()
+        && let Err(error) = writing.await
+    {
         tracing::error!(%error, "the writer of a connection failed");
     }
 }
@@ -215,6 +241,7 @@ impl Reader<'_> {
                 }
                 Err(_) => return DownReason::Silent,
             };
+            self.peer.count_frame();
             busy += frame.len();
             add(&self.shared.report.wire_bytes_received, frame.len() + 2);
             let mut plain = match self.opener.open(&frame) {
@@ -252,15 +279,18 @@ impl Reader<'_> {
             Control::Heartbeat => Ok(true),
             Control::Leave => {
                 let node = self.peer.name.clone();
+                self.shared.book().left(&node);
                 Ok(report(self.shared, TransportEvent::Left { node }).await)
             }
             Control::Addresses(places) => {
-                for (name, address) in &places {
-                    self.shared.learn(name, address);
+                for place in &places {
+                    self.shared.learn(place, false, self.peer.is_near);
                 }
                 Ok(true)
             }
-            Control::Hello(_) | Control::Accept | Control::Refuse(_) => Err(Malformed::OutOfPlace),
+            Control::Hello(_) | Control::Accept | Control::Refuse(_) | Control::Rekey(_) => {
+                Err(Malformed::OutOfPlace)
+            }
         }
     }
 
@@ -338,7 +368,7 @@ impl Writer {
                         () = sleep_until(ready.unwrap_or(beat).min(beat)) => {}
                     }
                     if Instant::now() >= beat {
-                        shared.tell(peer, &Control::Heartbeat);
+                        shared.send_control(peer, &Control::Heartbeat);
                         written = Instant::now();
                     }
                 }

@@ -14,7 +14,7 @@ use super::noise::{
     self, FIRST_BYTES, MAGIC, Opener, PLAINTEXT_BYTES_MAX, PREAMBLE_BYTES, PROTOCOL_VERSION,
     SECOND_BYTES_MAX, Sealer, TAG_BYTES,
 };
-use super::record::{self, Code, Control, Greeting, Malformed};
+use super::record::{self, Code, Control, Denial, Greeting, Malformed};
 use super::report::Refusal;
 use super::secret::Secret;
 use super::shared::Shared;
@@ -33,16 +33,22 @@ pub(super) enum HandshakeError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// This side refuses.
-    #[error("{}: {detail}", refusal.reason())]
+    #[error("{refusal}: {detail}")]
     Refused {
         /// Why.
         refusal: Refusal,
         /// What was seen.
         detail: String,
     },
-    /// The other side refuses; a hint only, unless it came sealed.
+    /// The listener refuses in clear: a hint only.
     #[error("refused by the listener: {0:?}")]
     ByPeer(Code),
+    /// The listener, which has proved the secret, refuses.
+    #[error("refused by the listener: {0:?}")]
+    Denied(Denial),
+    /// The dialler closed before it said anything, as checks of a port do.
+    #[error("closed without a word")]
+    Silence,
 }
 
 impl HandshakeError {
@@ -73,10 +79,24 @@ pub(super) struct Session {
     pub(super) writer: OwnedWriteHalf,
     pub(super) sealer: Sealer,
     pub(super) opener: Opener,
+    /// The secret that both sides have proved.
+    pub(super) secret: Secret,
+}
+
+/// A dialler that has proved the secret and said its name.
+pub(super) struct Greeted {
+    pub(super) session: Session,
+    pub(super) greeting: Greeting,
+    /// It takes over from a connection that stands.
+    pub(super) is_rekey: bool,
 }
 
 impl Session {
-    fn new(stream: TcpStream, handshake: snow::HandshakeState) -> Result<Self, HandshakeError> {
+    fn new(
+        stream: TcpStream,
+        handshake: snow::HandshakeState,
+        secret: &Secret,
+    ) -> Result<Self, HandshakeError> {
         let (sealer, opener) = noise::session(handshake)?;
         let (reader, writer) = stream.into_split();
         let codec = LengthDelimitedCodec::builder()
@@ -88,18 +108,19 @@ impl Session {
             writer,
             sealer,
             opener,
+            secret: secret.clone(),
         })
     }
 
     /// Sends one control record in a frame of its own.
-    pub(super) async fn say(&mut self, what: &Control) -> Result<(), HandshakeError> {
+    pub(super) async fn send_control(&mut self, what: &Control) -> Result<(), HandshakeError> {
         let mut out = Vec::new();
         self.sealer.seal(&record::control(what), &mut out)?;
         Ok(self.writer.write_all(&out).await?)
     }
 
     /// Receives one control record in a frame of its own.
-    pub(super) async fn hear(&mut self) -> Result<Control, HandshakeError> {
+    pub(super) async fn recv_control(&mut self) -> Result<Control, HandshakeError> {
         let frame = next_frame(&mut self.reader).await.ok_or_else(closed)??;
         let plain = self.opener.open(&frame)?;
         Ok(record::sole_control(plain.freeze())?)
@@ -149,33 +170,40 @@ pub(super) async fn dial(
     let mut payload = [0; SECOND_BYTES_MAX];
     let length = handshake.read_message(second, &mut payload)?;
     let greeting = wire::decode(&payload[..length]).map_err(|_| Malformed::Control)?;
-    Ok((Session::new(stream, handshake)?, proper(greeting)?))
+    let session = Session::new(stream, handshake, secret)?;
+    Ok((session, proper(greeting)?))
 }
 
 /// The listener's side, until the dialler has proved the secret and said its name.
 pub(super) async fn answer(
     shared: &Shared,
     mut stream: TcpStream,
-) -> Result<(Session, Greeting), HandshakeError> {
+) -> Result<Greeted, HandshakeError> {
     check_preamble(shared, &mut stream).await?;
     let mut first = [0; FIRST_BYTES];
     stream.read_exact(&mut first).await?;
-    let mut handshake = prove(shared, &first)?;
+    let (mut handshake, secret) = prove(shared, &first)?;
     let mut second = [0; 3 + SECOND_BYTES_MAX];
-    let greeting = wire::encode(&shared.greeting);
+    let greeting = wire::encode(&shared.greeting(&stream));
     let length = handshake.write_message(&greeting, &mut second[3..])?;
     let prefix = u16::try_from(length).map_err(|_| snow::Error::Input)?;
     second[1..3].copy_from_slice(&prefix.to_be_bytes());
     stream.write_all(&second[..3 + length]).await?;
-    let mut session = Session::new(stream, handshake)?;
-    match session.hear().await? {
-        Control::Hello(greeting) => Ok((session, proper(greeting)?)),
+    let mut session = Session::new(stream, handshake, &secret)?;
+    let (greeting, is_rekey) = match session.recv_control().await? {
+        Control::Hello(greeting) => (greeting, false),
+        Control::Rekey(greeting) => (greeting, true),
         Control::Accept
         | Control::Refuse(_)
         | Control::Heartbeat
         | Control::Addresses(_)
-        | Control::Leave => Err(Malformed::OutOfPlace.into()),
-    }
+        | Control::Leave => return Err(Malformed::OutOfPlace.into()),
+    };
+    Ok(Greeted {
+        session,
+        greeting: proper(greeting)?,
+        is_rekey,
+    })
 }
 
 fn proper(greeting: Greeting) -> Result<Greeting, HandshakeError> {
@@ -188,7 +216,10 @@ fn proper(greeting: Greeting) -> Result<Greeting, HandshakeError> {
 
 async fn check_preamble(shared: &Shared, stream: &mut TcpStream) -> Result<(), HandshakeError> {
     let mut head = [0; 6];
-    stream.read_exact(&mut head).await?;
+    if stream.read(&mut head[..1]).await.unwrap_or(0) == 0 {
+        return Err(HandshakeError::Silence);
+    }
+    stream.read_exact(&mut head[1..]).await?;
     if head[..4] != MAGIC {
         return Err(HandshakeError::refused(Refusal::NotAHub, ""));
     }
@@ -206,16 +237,16 @@ async fn check_preamble(shared: &Shared, stream: &mut TcpStream) -> Result<(), H
     Ok(())
 }
 
-/// The handshake under the secret that message 1 proves.
+/// The handshake under the secret that message 1 proves, and that secret.
 fn prove(
     shared: &Shared,
     first: &[u8; FIRST_BYTES],
-) -> Result<snow::HandshakeState, HandshakeError> {
+) -> Result<(snow::HandshakeState, Secret), HandshakeError> {
     let mut last = snow::Error::Decrypt;
-    for secret in &shared.secrets {
+    for secret in shared.secrets().iter() {
         let mut handshake = noise::responder(secret.key(), &shared.preamble)?;
         match handshake.read_message(first, &mut []) {
-            Ok(_) => return Ok(handshake),
+            Ok(_) => return Ok((handshake, secret.clone())),
             Err(error) => last = error,
         }
     }

@@ -10,7 +10,8 @@
 //! | `noise`, `handshake` | the bytes of a handshake, and the sealing of frames |
 //! | `record`, `outbox` | what is in a frame, and in which order it leaves |
 //! | `table`, `addresses` | who is connected, and where to find the others |
-//! | `dial`, `accept`, `connection` | the tasks |
+//! | `dial`, `accept`, `strangers`, `connection` | the tasks, and how many strangers they serve |
+//! | `rekey` | new secrets while connections stand |
 //! | `report` | counters, and the log of refusals |
 //!
 //! Until a stranger's first sealed frame opens, no name is looked at, no state changes, and nothing
@@ -30,35 +31,39 @@ mod handshake;
 mod noise;
 mod outbox;
 mod record;
+mod rekey;
 mod report;
 mod secret;
 mod shared;
+mod strangers;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, lookup_host};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use config::TIME_MAX;
-pub(crate) use config::TcpConfig;
-pub use config::{BindError, Filter, FilterVerdict, Limits};
-pub use report::Counters;
-pub use secret::{Secret, SecretError};
+pub use config::{BindError, Filter, FilterVerdict, Limits, Resolver};
+pub(crate) use config::{SystemResolver, TcpConfig};
+pub use report::{Counters, Refusal};
+pub use secret::{Secret, SecretError, SecretsError};
 
 use self::addresses::AddressBook;
 use self::outbox::PushError;
-use self::record::{Control, Greeting, TEXT_BYTES_MAX};
+use self::record::{Control, StrategyMark, TEXT_BYTES_MAX};
 use self::report::add;
 use self::shared::{Shared, lock};
+use self::strangers::Strangers;
 use self::table::{Peer, Table};
 use super::transport::{BoxFuture, LocalNode, PeerLeave, SendError, Transport, TransportEvent};
 use crate::message::Channel;
@@ -89,6 +94,25 @@ impl TcpTransport {
         }
     }
 
+    /// Replaces the secrets: the first is offered first, all are accepted. Connections that stand get
+    /// a new handshake.
+    ///
+    /// # Errors
+    /// There is none, or the transport was started without.
+    pub(crate) fn set_secrets(&self, secrets: Vec<Secret>) -> Result<(), SecretsError> {
+        let shared = self.shared().ok_or(SecretsError::NotUsed)?;
+        if shared.loopback_only {
+            return Err(SecretsError::NotUsed);
+        }
+        if secrets.is_empty() {
+            return Err(SecretsError::None);
+        }
+        let version = shared.set_secrets(secrets);
+        let rekeyed = rekey::rekey_all(Arc::clone(shared), version);
+        shared.tasks.spawn(rekeyed);
+        Ok(())
+    }
+
     fn shared(&self) -> Option<&Arc<Shared>> {
         self.running.get().map(|running| &running.shared)
     }
@@ -117,17 +141,22 @@ impl TcpTransport {
             config.secrets
         };
         let shared = Arc::new(Shared {
-            greeting: Greeting {
-                name: local.node.clone(),
-                incarnation: local.incarnation,
-                advertise: config.advertise.unwrap_or_else(|| local_addr.to_string()),
+            name: local.node.clone(),
+            advertise: config.advertise.unwrap_or_else(|| local_addr.to_string()),
+            strategy: StrategyMark {
+                name: local.strategy_name().to_owned(),
+                hash: local.strategy_hash(),
             },
+            allow_mixed: config.allow_mixed,
+            resolver: config.resolver,
+            evicted_by: AtomicU64::new(0),
             preamble: noise::preamble(&local.hub_id),
-            secrets,
+            secrets: RwLock::new(secrets.into()),
+            secrets_version: AtomicU64::new(0),
             loopback_only,
             table: Mutex::new(Table::new(local.node, local.incarnation)),
             book: Mutex::new(AddressBook::new(limits.addresses)),
-            handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            strangers: Strangers::new(limits.handshakes, limits.handshakes_per_address),
             limits,
             down_after: config.down_after.min(TIME_MAX),
             heartbeat: config.heartbeat.min(TIME_MAX),
@@ -239,7 +268,7 @@ impl Transport for TcpTransport {
     fn connect(&self, node: &NodeId, address: Option<&str>) {
         if let Some(shared) = self.shared() {
             if let Some(address) = address {
-                shared.learn(node, address);
+                shared.tell(node, address);
             }
             shared.book().wake(node);
         }
@@ -272,7 +301,7 @@ impl Transport for TcpTransport {
         let Some(shared) = self.shared() else {
             return vec![None];
         };
-        let own = &shared.greeting.name;
+        let own = &shared.name;
         let departure = shared.departures(own, Some(channel), bytes);
         let (first, second) = departure.map_or((None, None), |it| (it.first, it.second));
         std::iter::once(first).chain(second.map(Some)).collect()

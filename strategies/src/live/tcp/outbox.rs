@@ -118,7 +118,8 @@ impl Outbox {
         let cost = bytes.len() + OVERHEAD_BYTES;
         queues.admit(cost)?;
         let queue = queues.channels.entry(channel).or_default();
-        if queue.bytes + cost > bound {
+        // An empty queue takes any message: no limit is smaller than one.
+        if queue.bytes > 0 && queue.bytes + cost > bound {
             return Err(PushError::Full);
         }
         put(queue, bytes);
@@ -177,6 +178,29 @@ impl Outbox {
         queues.bytes = 0;
     }
 
+    /// Puts what is queued, heartbeats and the like aside, in front of what another outbox holds:
+    /// the connection of this one is replaced. A message that is half sent is sent again whole.
+    pub(super) fn move_to(&self, other: &Self) {
+        let mut queues = self.lock();
+        queues.closed = true;
+        queues.control = Queue::default();
+        let channels = std::mem::take(&mut queues.channels);
+        let bytes: usize = channels.values().map(|queue| queue.bytes).sum();
+        queues.bytes = 0;
+        drop(queues);
+        let mut target = other.lock();
+        for (id, mut moved) in channels {
+            let queue = target.channels.entry(id).or_default();
+            moved.sent = 0;
+            moved.bytes += queue.bytes;
+            moved.items.append(&mut queue.items);
+            *queue = moved;
+        }
+        target.bytes += bytes;
+        drop(target);
+        other.wake.notify_one();
+    }
+
     /// The bytes queued, with the overhead of each message.
     pub(super) fn bytes(&self) -> usize {
         self.lock().bytes
@@ -209,7 +233,7 @@ impl Queues {
         if self.closed {
             return Err(PushError::Closed);
         }
-        if self.bytes + cost > self.peer_bytes_max {
+        if self.bytes > 0 && self.bytes + cost > self.peer_bytes_max {
             return Err(PushError::Full);
         }
         Ok(())
@@ -439,6 +463,32 @@ mod tests {
         let records = std::iter::from_fn(|| record::next(&mut frame).unwrap());
         let texts: Vec<Bytes> = records.map(|(_, _, body)| body).collect();
         assert_eq!(texts, ["first", "second", "late"]);
+    }
+
+    #[test]
+    fn what_is_moved_leaves_first_and_whole() {
+        let (old, new) = (Outbox::new(1 << 20, 1 << 20), Outbox::new(1 << 20, 1 << 20));
+        old.push(1, vec![1; 20_000].into(), None).unwrap();
+        let mut plain = Vec::new();
+        assert_eq!(old.fill(Instant::now(), &mut plain), Filled::Some);
+        old.push(0, Bytes::from_static(b"first"), None).unwrap();
+        new.push(0, Bytes::from_static(b"second"), None).unwrap();
+        old.move_to(&new);
+        assert_eq!((old.bytes(), new.messages()), (0, 3));
+        let records: Vec<_> = frames(&new).into_iter().flatten().collect();
+        let small: Vec<&Bytes> = records
+            .iter()
+            .filter(|it| it.1 == 0)
+            .map(|it| &it.2)
+            .collect();
+        assert_eq!(small, ["first", "second"]);
+        let long: usize = records
+            .iter()
+            .filter(|it| it.1 == 1)
+            .map(|it| it.2.len())
+            .sum();
+        assert_eq!((long, new.bytes()), (20_000, 0));
+        assert_eq!(old.push(0, Bytes::new(), None), Err(PushError::Closed));
     }
 
     #[test]

@@ -50,13 +50,16 @@ pub(super) enum Control {
     /// The answer to it: the connection stands.
     Accept,
     /// The answer to it: the connection is closed.
-    Refuse(Code),
+    Refuse(Denial),
     /// Nothing: the sender is alive.
     Heartbeat,
     /// Where other nodes may be found.
-    Addresses(Vec<(NodeId, String)>),
+    Addresses(Vec<Place>),
     /// The sender leaves the cluster: the last record of a connection.
     Leave,
+    /// Instead of a greeting: this connection takes over from the one that stands between the same
+    /// boots, which ends when all that is queued there has arrived.
+    Rekey(Greeting),
 }
 
 /// Who someone is. The secret proves none of it: any member may claim any name.
@@ -68,42 +71,74 @@ pub(super) struct Greeting {
     pub(super) incarnation: u64,
     /// Where it can be dialled.
     pub(super) advertise: String,
+    /// What it runs.
+    pub(super) strategy: StrategyMark,
+}
+
+/// Tells strategies apart: two nodes work together if theirs are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StrategyMark {
+    /// The strategy's name.
+    pub(super) name: String,
+    /// A hash of its name and parameters.
+    pub(super) hash: u64,
+}
+
+/// An address that a node advertised of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// The node.
+    pub(super) name: NodeId,
+    /// The boot that advertised it.
+    pub(super) incarnation: u64,
+    /// The address.
+    pub(super) address: String,
+}
+
+/// Why a listener refuses a dialler that has proved the secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Denial {
+    /// A node of this name is connected, and not of an earlier boot.
+    NameTaken {
+        /// The boot that is connected.
+        seen: u64,
+    },
+    /// Simultaneous open; the other side's connection wins.
+    Duplicate,
+    /// The listener runs another strategy, or the same one with other parameters.
+    Strategy(StrategyMark),
 }
 
 impl Greeting {
     /// Whether all texts are of a proper length.
     pub(super) fn is_proper(&self) -> bool {
         let name = self.name.as_str().len();
-        (1..=TEXT_BYTES_MAX).contains(&name) && self.advertise.len() <= TEXT_BYTES_MAX
+        (1..=TEXT_BYTES_MAX).contains(&name)
+            && self.advertise.len() <= TEXT_BYTES_MAX
+            && self.strategy.name.len() <= TEXT_BYTES_MAX
     }
 }
 
-/// Why a listener refuses a dialler.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a listener refuses a dialler, in clear: a hint only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
     /// Another protocol version.
     Version,
     /// Another hub id.
     Hub,
-    /// A node of this name is connected, and not of an earlier boot.
-    NameTaken,
-    /// The other side's dial is under way, and is the one that stays.
-    Duplicate,
 }
 
 impl Code {
-    /// The code of a refusal before there is a session; 0 is none.
+    /// The code as a byte; 0 is none.
     pub(super) fn byte(self) -> u8 {
         match self {
             Self::Version => 1,
             Self::Hub => 2,
-            Self::NameTaken => 3,
-            Self::Duplicate => 4,
         }
     }
 
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Version, Self::Hub, Self::NameTaken, Self::Duplicate]
+        [Self::Version, Self::Hub]
             .into_iter()
             .find(|code| code.byte() == byte)
     }

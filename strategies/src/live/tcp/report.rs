@@ -13,24 +13,38 @@ const LOG_EVERY: Duration = Duration::from_secs(1);
 /// So many refusals of one reason are logged one by one.
 const LOG_BURST: u32 = 10;
 
-/// Why a connection was refused, or given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Refusal {
+/// Why a connection was refused, or given up. `Display` says it in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Its first bytes are not those of a hub.
     NotAHub,
+    /// It speaks another protocol version.
     OtherVersion,
+    /// It belongs to another hub id.
     OtherHub,
+    /// It did not prove the cluster's secret.
     NoProof,
+    /// It did not finish the handshake in time.
     TooSlow,
+    /// Too many connections have not proved the secret yet.
     TooMany,
+    /// Its bytes are not what a hub sends.
     Malformed,
+    /// A node of its name is connected, and it is no later boot of that node.
     NameTaken,
+    /// Without a secret only loopback addresses are dialled.
     SecretNeeded,
+    /// It reads too slowly: its queue was full.
     SlowReader,
+    /// It refused this node.
     RefusedByPeer,
+    /// It runs another strategy, or the same one with other parameters.
+    OtherStrategy,
 }
 
 impl Refusal {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::NotAHub,
         Self::OtherVersion,
         Self::OtherHub,
@@ -42,11 +56,13 @@ impl Refusal {
         Self::SecretNeeded,
         Self::SlowReader,
         Self::RefusedByPeer,
+        Self::OtherStrategy,
     ];
+}
 
-    /// The reason in words.
-    pub(super) fn reason(self) -> &'static str {
-        match self {
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::NotAHub => "its first bytes are not those of a hub",
             Self::OtherVersion => "it speaks another protocol version",
             Self::OtherHub => "it belongs to another hub id",
@@ -58,7 +74,8 @@ impl Refusal {
             Self::SecretNeeded => "without a secret only loopback addresses are dialled",
             Self::SlowReader => "it reads too slowly: its queue is full",
             Self::RefusedByPeer => "it refused this node",
-        }
+            Self::OtherStrategy => "it runs another strategy, or the same with other parameters",
+        })
     }
 }
 
@@ -89,6 +106,7 @@ struct Tally {
 
 /// A snapshot of what a transport has done since it started, and of what it holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Connections that were agreed on, the first ones and those after a loss.
     pub connections: u64,
@@ -121,7 +139,7 @@ pub struct Counters {
     /// Addresses known.
     pub addresses: u64,
     /// Refusals by reason, those that occurred.
-    pub refusals: Vec<(&'static str, u64)>,
+    pub refusals: Vec<(Refusal, u64)>,
 }
 
 pub(super) fn add(counter: &AtomicU64, value: usize) {
@@ -143,7 +161,7 @@ impl Report {
         if let Some(unlogged) = unlogged {
             tracing::warn!(
                 %peer,
-                reason = refusal.reason(),
+                reason = %refusal,
                 %detail,
                 unlogged,
                 "connection refused"
@@ -168,7 +186,7 @@ impl Report {
             messages_filtered: load(&self.messages_filtered),
             refusals: Refusal::ALL
                 .into_iter()
-                .map(|refusal| (refusal.reason(), tallies[refusal as usize].count))
+                .map(|refusal| (refusal, tallies[refusal as usize].count))
                 .filter(|(_, count)| *count > 0)
                 .collect(),
             ..Counters::default()

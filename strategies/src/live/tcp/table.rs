@@ -2,19 +2,20 @@
 //!
 //! One lock guards all of it, so that every decision is made on one state. The rules:
 //!
-//! - A connection of a later boot replaces that of an earlier one; one of an equal or earlier boot
-//!   is refused while the other stands.
+//! - A connection of a later boot replaces that of an earlier one; one of an earlier boot is refused
+//!   while the other stands. One of an equal boot replaces it when the other shows no sign of life.
 //! - When both dial, the dial of the lower name stays: a node refuses the greeting of a higher
 //!   name that it is dialling itself, and takes that of a lower one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::Outbox;
-use super::record::{Code, Greeting};
+use super::record::{Denial, Greeting};
+use super::secret::Secret;
 use crate::live::transport::PeerLeave;
 use crate::name::NodeId;
 use crate::runtime::DownReason;
@@ -23,14 +24,26 @@ use crate::runtime::DownReason;
 pub(super) struct Peer {
     pub(super) name: NodeId,
     pub(super) incarnation: u64,
+    /// Where it says that it can be dialled.
+    pub(super) advertised: String,
     /// Where it can be dialled, as seen from here.
     pub(super) address: String,
+    /// Whether it is connected over loopback.
+    pub(super) is_near: bool,
+    /// The secret that both sides have proved.
+    pub(super) secret: Secret,
     pub(super) outbox: Outbox,
     /// Ends the connection's tasks.
     pub(super) stop: CancellationToken,
     /// Cancelled once its end was reported.
     pub(super) finished: CancellationToken,
     reason: OnceLock<DownReason>,
+    /// Frames received.
+    frames: AtomicU64,
+    /// A connection of the same boot has taken its place: its end is not reported.
+    superseded: AtomicBool,
+    /// What is queued still goes over this connection before the one that takes its place is used.
+    hands_over: AtomicBool,
     /// Everything, up to the good-bye, was written.
     written: AtomicBool,
     /// The peer has read all of that, and closed its half.
@@ -41,17 +54,25 @@ impl Peer {
     pub(super) fn new(
         greeting: &Greeting,
         address: String,
+        is_near: bool,
+        secret: Secret,
         outbox: Outbox,
         stop: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             name: greeting.name.clone(),
             incarnation: greeting.incarnation,
+            advertised: greeting.advertise.clone(),
             address,
+            is_near,
+            secret,
             outbox,
             stop,
             finished: CancellationToken::new(),
             reason: OnceLock::new(),
+            frames: AtomicU64::new(0),
+            superseded: AtomicBool::new(false),
+            hands_over: AtomicBool::new(false),
             written: AtomicBool::new(false),
             arrived: AtomicBool::new(false),
         })
@@ -61,6 +82,26 @@ impl Peer {
     pub(super) fn close(&self, reason: DownReason) {
         self.reason.get_or_init(|| reason);
         self.stop.cancel();
+    }
+
+    /// Counts a frame that was received.
+    pub(super) fn count_frame(&self) {
+        self.frames.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The frames received so far: a count that grows shows that the connection is alive.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
+    }
+
+    /// Whether a connection of the same boot has taken its place.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Acquire)
+    }
+
+    /// Whether what is queued still goes over this connection, though another takes its place.
+    pub(super) fn hands_over(&self) -> bool {
+        self.hands_over.load(Ordering::Acquire)
     }
 
     /// The writer has nothing more to write.
@@ -92,7 +133,7 @@ pub(super) struct Table {
     incarnation: u64,
     peers: BTreeMap<NodeId, Arc<Peer>>,
     /// Nodes that were greeted by a dial of ours, and have not answered yet.
-    greeted: BTreeSet<NodeId>,
+    dialling: BTreeSet<NodeId>,
     /// Addresses where a dial of ours awaits the listener's name.
     unnamed: BTreeSet<String>,
 }
@@ -110,13 +151,21 @@ pub(super) enum Claim {
     NameTaken,
 }
 
+/// Why a connection is not taken up.
+pub(super) enum Conflict {
+    /// The listener tells the dialler so.
+    Denied(Denial),
+    /// A connection of the same boot stands: only its silence makes room for the new one.
+    Equal(Arc<Peer>),
+}
+
 impl Table {
     pub(super) fn new(name: NodeId, incarnation: u64) -> Self {
         Self {
             name,
             incarnation,
             peers: BTreeMap::new(),
-            greeted: BTreeSet::new(),
+            dialling: BTreeSet::new(),
             unnamed: BTreeSet::new(),
         }
     }
@@ -156,7 +205,7 @@ impl Table {
                 return Claim::NameTaken;
             }
         }
-        if self.greeted.insert(listener.name.clone()) {
+        if self.dialling.insert(listener.name.clone()) {
             Claim::Granted
         } else {
             Claim::Connected
@@ -165,14 +214,17 @@ impl Table {
 
     /// Gives up what [`Table::claim`] granted.
     pub(super) fn unclaim(&mut self, name: &NodeId) {
-        self.greeted.remove(name);
+        self.dialling.remove(name);
     }
 
     /// The listener of a claimed dial has accepted.
     ///
     /// # Errors
     /// Another connection came in between, and stays.
-    pub(super) fn install_dialled(&mut self, peer: &Arc<Peer>) -> Result<Option<Arc<Peer>>, Code> {
+    pub(super) fn install_dialled(
+        &mut self,
+        peer: &Arc<Peer>,
+    ) -> Result<Option<Arc<Peer>>, Conflict> {
         self.unclaim(&peer.name);
         self.install(peer)
     }
@@ -180,24 +232,71 @@ impl Table {
     /// A dialler has proved the secret and said its name.
     ///
     /// # Errors
-    /// It is refused, with this code.
-    pub(super) fn install_accepted(&mut self, peer: &Arc<Peer>) -> Result<Option<Arc<Peer>>, Code> {
-        let dialling = self.greeted.contains(&peer.name) || self.unnamed.contains(&peer.address);
+    /// It is refused, or must wait until the connection that stands has had time to show a sign of
+    /// life: then [`Self::replace`] is called.
+    pub(super) fn install_accepted(
+        &mut self,
+        peer: &Arc<Peer>,
+    ) -> Result<Option<Arc<Peer>>, Conflict> {
+        let dialling = self.dialling.contains(&peer.name) || self.unnamed.contains(&peer.address);
         if dialling && self.name < peer.name {
-            return Err(Code::Duplicate);
+            return Err(Conflict::Denied(Denial::Duplicate));
         }
         self.install(peer)
     }
 
     /// Puts a connection in its place, and returns the one of an earlier boot that it replaces.
-    fn install(&mut self, peer: &Arc<Peer>) -> Result<Option<Arc<Peer>>, Code> {
+    fn install(&mut self, peer: &Arc<Peer>) -> Result<Option<Arc<Peer>>, Conflict> {
         if peer.name == self.name {
-            return Err(Code::NameTaken);
+            let seen = self.incarnation;
+            return Err(Conflict::Denied(Denial::NameTaken { seen }));
         }
         match self.peers.get(&peer.name) {
-            Some(old) if old.incarnation >= peer.incarnation => Err(Code::NameTaken),
+            Some(old) if old.incarnation > peer.incarnation => {
+                let seen = old.incarnation;
+                Err(Conflict::Denied(Denial::NameTaken { seen }))
+            }
+            Some(old) if old.incarnation == peer.incarnation => {
+                Err(Conflict::Equal(Arc::clone(old)))
+            }
             Some(_) | None => Ok(self.peers.insert(peer.name.clone(), Arc::clone(peer))),
         }
+    }
+
+    /// Puts a connection in the place of one of the same boot, with all that is queued there, and
+    /// returns the old one; nothing, if that is not in its place any more.
+    pub(super) fn replace(&mut self, old: &Arc<Peer>, peer: &Arc<Peer>) -> Option<Arc<Peer>> {
+        let current = self.peers.get(&peer.name)?;
+        if !Arc::ptr_eq(current, old) {
+            return None;
+        }
+        old.superseded.store(true, Ordering::Release);
+        // No message is queued meanwhile: senders find the connection under the same lock.
+        old.outbox.move_to(&peer.outbox);
+        self.peers.insert(peer.name.clone(), Arc::clone(peer))
+    }
+
+    /// Puts a connection in the place of one of the same boot, which ends when all that is queued
+    /// there has arrived, and returns the old one; nothing, if there is none.
+    pub(super) fn hand_over(&mut self, peer: &Arc<Peer>) -> Option<Arc<Peer>> {
+        let old = self.peers.get(&peer.name)?;
+        if old.incarnation != peer.incarnation {
+            return None;
+        }
+        old.superseded.store(true, Ordering::Release);
+        old.hands_over.store(true, Ordering::Release);
+        old.outbox.close(None);
+        self.peers.insert(peer.name.clone(), Arc::clone(peer))
+    }
+
+    /// This boot of the node.
+    pub(super) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Takes a later incarnation: this node was seen with that one before.
+    pub(super) fn set_incarnation(&mut self, incarnation: u64) {
+        self.incarnation = incarnation;
     }
 
     /// Takes a connection out, unless another has replaced it.
@@ -214,13 +313,26 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::StrategyMark;
     use super::*;
+
+    /// What a listener would answer.
+    fn denial(installed: Result<Option<Arc<Peer>>, Conflict>) -> Option<Denial> {
+        match installed {
+            Err(Conflict::Denied(denial)) => Some(denial),
+            Err(Conflict::Equal(_)) | Ok(_) => None,
+        }
+    }
 
     fn greeting(name: &str, incarnation: u64) -> Greeting {
         Greeting {
             name: name.into(),
             incarnation,
             advertise: format!("{name}:1"),
+            strategy: StrategyMark {
+                name: "test".to_owned(),
+                hash: 0,
+            },
         }
     }
 
@@ -230,7 +342,9 @@ mod tests {
         Peer::new(
             &greeting,
             address,
-            Outbox::new(0, 0),
+            true,
+            Secret::of_hub_id("test"),
+            Outbox::new(1 << 20, 1 << 20),
             CancellationToken::new(),
         )
     }
@@ -248,11 +362,10 @@ mod tests {
                 .install_accepted(&first)
                 .is_ok_and(|old| old.is_none())
         );
-        for incarnation in [4, 5] {
-            let refused = table.install_accepted(&peer("b", incarnation));
-            assert_eq!(refused.err(), Some(Code::NameTaken));
-        }
-        let old = table.install_accepted(&peer("b", 6)).unwrap().unwrap();
+        let refused = table.install_accepted(&peer("b", 4));
+        assert_eq!(denial(refused), Some(Denial::NameTaken { seen: 5 }));
+        let old = table.install_accepted(&peer("b", 6)).ok().flatten();
+        let old = old.expect("the earlier boot is replaced");
         assert!(Arc::ptr_eq(&old, &first));
         table.remove(&first);
         assert!(
@@ -263,11 +376,26 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_of_the_same_boot_takes_the_place_of_a_silent_one_with_its_queue() {
+        let mut table = table();
+        let (old, new) = (peer("b", 5), peer("b", 5));
+        assert!(table.install_accepted(&old).is_ok());
+        old.outbox.push(0, "queued".into(), None).unwrap();
+        let Err(Conflict::Equal(standing)) = table.install_accepted(&new) else {
+            panic!("it is installed at once");
+        };
+        assert!(table.replace(&standing, &new).is_some());
+        assert!(old.is_superseded() && !new.is_superseded());
+        assert_eq!((old.outbox.messages(), new.outbox.messages()), (0, 1));
+        assert!(table.replace(&standing, &peer("b", 5)).is_none());
+    }
+
+    #[test]
     fn nobody_else_may_have_this_nodes_name() {
         let mut table = table();
         assert_eq!(
-            table.install_accepted(&peer("m", 9)).err(),
-            Some(Code::NameTaken)
+            denial(table.install_accepted(&peer("m", 9))),
+            Some(Denial::NameTaken { seen: 7 })
         );
         assert_eq!(table.claim(&greeting("m", 9)), Claim::NameTaken);
         assert_eq!(table.claim(&greeting("m", 7)), Claim::Myself);
@@ -280,13 +408,11 @@ mod tests {
         assert_eq!(table.claim(&greeting("z", 1)), Claim::Granted);
         assert!(table.install_accepted(&peer("a", 1)).is_ok());
         assert_eq!(
-            table.install_accepted(&peer("z", 1)).err(),
-            Some(Code::Duplicate)
+            denial(table.install_accepted(&peer("z", 1))),
+            Some(Denial::Duplicate)
         );
-        assert_eq!(
-            table.install_dialled(&peer("a", 1)).err(),
-            Some(Code::NameTaken)
-        );
+        let second = table.install_dialled(&peer("a", 1));
+        assert!(matches!(second, Err(Conflict::Equal(_))));
         assert!(table.install_dialled(&peer("z", 1)).is_ok());
     }
 
@@ -297,8 +423,8 @@ mod tests {
         table.begin("z:1");
         assert!(table.install_accepted(&peer("a", 1)).is_ok());
         assert_eq!(
-            table.install_accepted(&peer("z", 1)).err(),
-            Some(Code::Duplicate)
+            denial(table.install_accepted(&peer("z", 1))),
+            Some(Denial::Duplicate)
         );
         table.end("z:1");
         assert!(table.install_accepted(&peer("z", 1)).is_ok());

@@ -62,7 +62,7 @@ impl Setup {
 }
 
 fn config(name: &str, peers: &[&Node]) -> Setup {
-    let local = LocalNode::new("orders".into(), name.into(), 1);
+    let local = LocalNode::new("orders".into(), name.into(), 1, "test x=1".into());
     let tcp = TcpConfig {
         listen: "127.0.0.1:0".into(),
         advertise: None,
@@ -75,6 +75,8 @@ fn config(name: &str, peers: &[&Node]) -> Setup {
         },
         down_after: Duration::from_secs(10),
         heartbeat: Duration::from_millis(100),
+        allow_mixed: false,
+        resolver: Arc::new(super::SystemResolver),
         filter: None,
     };
     Setup { local, tcp }
@@ -148,7 +150,9 @@ impl Node {
 
     fn refusals(&self, reason: &str) -> u64 {
         let refusals = self.transport.counters().refusals;
-        let found = refusals.iter().find(|(what, _)| what.contains(reason));
+        let found = refusals
+            .iter()
+            .find(|(what, _)| what.to_string().contains(reason));
         found.map_or(0, |(_, count)| *count)
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use expect_test::expect_file;
 
 use super::super::noise::{self, PROTOCOL_VERSION};
-use super::super::record::{self, Code, Control, Greeting, Tag};
+use super::super::record::{self, Code, Control, Denial, Greeting, Place, StrategyMark, Tag};
 use super::secret;
 use crate::gossip::{
     Acks, GossipMessage, NodesData, Propagation, Reference, Round, SharedRequests,
@@ -38,11 +38,19 @@ fn check(what: &str, lines: &[(String, Vec<u8>)]) {
     expect_file![path].assert_eq(&text);
 }
 
+fn strategy() -> StrategyMark {
+    StrategyMark {
+        name: "pubsub".to_owned(),
+        hash: 0x0123_4567_89ab_cdef,
+    }
+}
+
 fn greeting(name: &str) -> Greeting {
     Greeting {
         name: name.into(),
         incarnation: 1_700_000_000_000_000,
         advertise: format!("{name}.example:7000"),
+        strategy: strategy(),
     }
 }
 
@@ -88,13 +96,19 @@ fn records_have_the_committed_bytes() {
     let controls = [
         Control::Hello(greeting("b")),
         Control::Accept,
-        Control::Refuse(Code::Version),
-        Control::Refuse(Code::Hub),
-        Control::Refuse(Code::NameTaken),
-        Control::Refuse(Code::Duplicate),
+        Control::Refuse(Denial::NameTaken {
+            seen: 1_700_000_000_000_001,
+        }),
+        Control::Refuse(Denial::Duplicate),
+        Control::Refuse(Denial::Strategy(strategy())),
         Control::Heartbeat,
-        Control::Addresses(vec![("c".into(), "c.example:7000".to_owned())]),
+        Control::Addresses(vec![Place {
+            name: "c".into(),
+            incarnation: 1_700_000_000_000_000,
+            address: "c.example:7000".to_owned(),
+        }]),
         Control::Leave,
+        Control::Rekey(greeting("b")),
     ];
     let mut lines: Vec<_> = controls
         .iter()
@@ -105,7 +119,7 @@ fn records_have_the_committed_bytes() {
         record::put(tag, 2, b"body", &mut bytes);
         lines.push((format!("{tag:?}"), bytes));
     }
-    for code in [Code::Version, Code::Hub, Code::NameTaken, Code::Duplicate] {
+    for code in [Code::Version, Code::Hub] {
         assert_eq!(Code::from_byte(code.byte()), Some(code));
         lines.push((format!("in clear: {code:?}"), vec![code.byte()]));
     }

@@ -361,11 +361,17 @@ async fn what_cannot_be_is_refused_at_the_start() {
         message_bytes: usize::MAX,
         handshake: Duration::MAX,
         handshakes: usize::MAX,
+        handshakes_per_address: usize::MAX,
+        child_id_bytes: usize::MAX,
+        spec_bytes: usize::MAX,
+        metadata_bytes: usize::MAX,
         queue_bytes: usize::MAX,
         channel_queue_bytes: usize::MAX,
         addresses: usize::MAX,
         redial_min: Duration::MAX,
         redial_max: Duration::MAX,
+        redial_learned_max: Duration::MAX,
+        address_ttl: Duration::MAX,
     };
     wild.down_after = Duration::MAX;
     wild.heartbeat = Duration::MAX;
@@ -420,4 +426,191 @@ async fn messages_of_a_node_to_itself_take_as_long_as_its_filter_says() {
     let plain = Node::start(config("b", &[])).await;
     let arrivals: Vec<_> = plain.transport.loopback(Channel::REQUESTS, 10);
     assert_eq!(arrivals, [None]);
+}
+
+/// Resolves one name to the addresses of several nodes, each time in another order.
+struct Service {
+    addresses: Arc<std::sync::Mutex<Vec<std::net::SocketAddr>>>,
+    turn: std::sync::atomic::AtomicUsize,
+}
+
+impl super::super::Resolver for Service {
+    fn resolve<'a>(
+        &'a self,
+        address: &'a str,
+    ) -> crate::live::BoxFuture<'a, std::io::Result<Vec<std::net::SocketAddr>>> {
+        Box::pin(async move {
+            assert_eq!(address, "orders.example:7000");
+            let mut addresses = self.addresses.lock().unwrap().clone();
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            let length = addresses.len().max(1);
+            addresses.rotate_left(turn % length);
+            Ok(addresses)
+        })
+    }
+}
+
+#[tokio::test]
+async fn three_nodes_behind_one_name_form_one_cluster_whoever_starts_first() {
+    for round in 0..12 {
+        let addresses = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut nodes = Vec::new();
+        for number in 0..3 {
+            let name = ["a", "b", "c"][(number + round) % 3];
+            let mut setup = config(name, &[]);
+            setup.peers = vec!["orders.example:7000".into()];
+            setup.resolver = Arc::new(Service {
+                addresses: Arc::clone(&addresses),
+                turn: round.into(),
+            });
+            let node = Node::start(setup).await;
+            // Its own address is the first that the name leads to.
+            let address = node.transport.local_addr().unwrap();
+            addresses.lock().unwrap().insert(0, address);
+            nodes.push(node);
+            if round % 2 == 0 {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        }
+        for node in &nodes {
+            eventually("all are connected", || {
+                node.transport.connected().len() == 2
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nodes_with_another_strategy_or_other_parameters_refuse_each_other() {
+    let a = Node::start(config("a", &[])).await;
+    for strategy in ["test x=2", "other x=1"] {
+        let mut second = config("b", &[&a]);
+        second.local.strategy = strategy.to_owned();
+        let b = Node::start(second).await;
+        eventually("b refuses it", || b.refusals("another strategy") > 0).await;
+        assert!(a.transport.connected().is_empty());
+    }
+    let mut mixed = config("c", &[]);
+    (mixed.allow_mixed, mixed.local.strategy) = (true, "other x=1".to_owned());
+    let c = Node::start(mixed).await;
+    let mut second = config("d", &[&c]);
+    second.allow_mixed = true;
+    let d = Node::start(second).await;
+    eventually("they are connected", || {
+        !d.transport.connected().is_empty() && !c.transport.connected().is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_newcomer_whose_clock_was_set_back_takes_the_next_incarnation() {
+    let mut a = Node::start(config("a", &[])).await;
+    let mut first = config("b", &[&a]);
+    first.local.incarnation = 100;
+    let mut old = Node::start(first).await;
+    assert_eq!(a.expect_up("b").await, 100);
+    old.expect_up("a").await;
+    let mut late = config("b", &[&a]);
+    late.local.incarnation = 50;
+    let mut new = Node::start(late).await;
+    assert_eq!(a.expect_down("b").await, DownReason::Restarted);
+    assert_eq!(a.expect_up("b").await, 101);
+    new.expect_up("a").await;
+    old.expect_down("a").await;
+    let evicted = old.next().await;
+    assert!(
+        matches!(evicted, TransportEvent::Evicted { incarnation: 101 }),
+        "{evicted:?}"
+    );
+    a.talk(&mut new, "a", "b").await;
+}
+
+#[tokio::test]
+async fn a_node_that_leaves_is_dialled_no_more() {
+    let mut a = Node::start(config("a", &[])).await;
+    let mut others = Vec::new();
+    for name in ["b", "c", "d"] {
+        others.push(Node::start(config(name, &[&a])).await);
+    }
+    eventually("all are connected", || {
+        others
+            .iter()
+            .all(|node| node.transport.connected().len() == 3)
+    })
+    .await;
+    assert_eq!(a.transport.counters().addresses, 3);
+    for other in others {
+        let taken = tokio::spawn(async move {
+            let mut incoming = other.incoming;
+            while incoming.recv().await.is_some() {}
+        });
+        let ends = other.transport.close(true, PATIENCE).await;
+        assert!(
+            ends.iter()
+                .any(|end| end.node.as_str() == "a" && end.arrived)
+        );
+        drop(other.transport);
+        taken.await.unwrap();
+    }
+    while a.transport.counters().peers > 0 {
+        a.next().await;
+    }
+    assert_eq!(a.transport.counters().addresses, 0);
+}
+
+#[tokio::test]
+async fn learned_addresses_that_lead_nowhere_are_forgotten() {
+    let mut a = Node::start({
+        let mut setup = config("a", &[]);
+        setup.limits.address_ttl = Duration::from_millis(300);
+        setup.limits.redial_learned_max = Duration::from_millis(100);
+        setup
+    })
+    .await;
+    let b = Node::start(config("b", &[&a])).await;
+    a.expect_up("b").await;
+    drop(b);
+    a.expect_down("b").await;
+    eventually("its address is forgotten", || {
+        a.transport.counters().addresses == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn new_secrets_reach_standing_connections_and_nothing_is_lost() {
+    let (mut a, mut b) = pair().await;
+    let new = Secret::new(&[9; 32]).unwrap();
+    a.transport
+        .set_secrets(vec![new.clone(), secret()])
+        .unwrap();
+    let count: u32 = 2_000;
+    for number in 0..count {
+        let bytes = Bytes::copy_from_slice(&number.to_be_bytes());
+        let sent = a.transport.send(&"b".into(), Channel::SYNC, "test", bytes);
+        assert_eq!(sent, Ok(()));
+        if number == count / 2 {
+            b.transport.set_secrets(vec![new.clone()]).unwrap();
+        }
+        if number % 20 == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    for number in 0..count {
+        assert_eq!(b.expect_message("a").await.1, number.to_be_bytes()[..]);
+    }
+    let uses_new = |node: &Node, name: &str| {
+        let table = node.transport.shared().unwrap().table();
+        let peer = table.get(&name.into());
+        peer.is_some_and(|peer| peer.secret == new)
+    };
+    eventually("both use the new secret", || {
+        uses_new(&a, "b") && uses_new(&b, "a")
+    })
+    .await;
+    a.talk(&mut b, "a", "b").await;
+    assert!(a.incoming.try_recv().is_err() && b.incoming.try_recv().is_err());
+    let refused = a.transport.set_secrets(Vec::new());
+    assert_eq!(refused, Err(crate::live::SecretsError::None));
 }
