@@ -480,7 +480,7 @@ impl Engine {
             now: self.now,
             stopped_early,
             outcome,
-            recorder: self.recorder,
+            digest: self.recorder.digest().to_hex().to_string(),
         }
     }
 }
@@ -494,8 +494,8 @@ pub struct Finished {
     pub stopped_early: bool,
     /// What the observers found.
     pub outcome: crate::watch::Outcome,
-    /// The number of events and the digest.
-    pub recorder: Recorder,
+    /// BLAKE3 over the events, in hexadecimal.
+    pub digest: String,
 }
 
 impl Timeline for Engine {

@@ -11,7 +11,7 @@ use hublab_strategies::{ChildId, NodeId, Time};
 use crate::model::{Action, NodeIx, RawRequest, Scenario};
 use crate::network::latency::Law;
 
-/// What does not change in a run.
+/// Names, times and bounds of a run, which do not change.
 #[derive(Debug)]
 pub struct Facts {
     pub(super) names: Vec<NodeId>,
@@ -22,7 +22,7 @@ pub struct Facts {
     pub times: Times,
     /// Time a receiver is busy per message, in microseconds.
     pub service_us: u64,
-    /// Whether the script has a step of action `clock`.
+    /// True if the script has a step of action `clock`.
     pub has_clock_steps: bool,
     /// The length of the run, in microseconds.
     pub duration_us: u64,
@@ -35,7 +35,7 @@ pub struct Times {
     pub discovery: u64,
     /// `join_debounce`.
     pub debounce: u64,
-    /// What all but one in 10,000 messages stay within, over any link at any time of the script.
+    /// The 99.99th percentile of the latency, over any link at any time of the script.
     pub latency: u64,
     /// `crash_detected_after`.
     pub crash: u64,
@@ -45,7 +45,7 @@ pub struct Times {
     pub sync: u64,
 }
 
-/// What a strategy without a `sync_interval` is given to repair: that of PubSub.
+/// The interval for a strategy without a `sync_interval`: that of PubSub.
 const SYNC_US: u64 = 30_000_000;
 
 impl Facts {
@@ -86,7 +86,7 @@ impl Facts {
         &self.raw
     }
 
-    /// Whether a child is named in a raw request or in `rows`.
+    /// True if a child is named in a raw request or in `rows`.
     #[must_use]
     pub fn is_raw(&self, child: &ChildId) -> bool {
         !self.raw.is_empty() && self.raw.contains(child)

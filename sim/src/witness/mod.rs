@@ -367,7 +367,7 @@ impl Witness {
             now: self.now,
             stopped_early: !is_whole,
             outcome,
-            recorder: self.recorder,
+            digest: self.recorder.digest().to_hex().to_string(),
         };
         let seed = self.scenario.run.seed;
         let run = run::make(&self.scenario, &self.strategy, seed, finished, wall_us);
