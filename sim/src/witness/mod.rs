@@ -44,10 +44,6 @@ struct WitnessedNode {
     is_running: bool,
     paused: bool,
     incarnation: u32,
-    /// When it may send the next message, under a `send_gap`.
-    free_to_send: u64,
-    /// When it is done with the messages it has, under a `service_time`.
-    free_to_serve: u64,
     /// The children that run on it.
     children: BTreeMap<ChildId, (Pid, Metadata)>,
     /// The rows that it shows.
@@ -69,6 +65,8 @@ pub struct Witness {
     cuts: Vec<((u32, CutId), PastCut)>,
     /// By node: the event of the input that it handles now, or next.
     causes: Vec<EventId>,
+    /// A node did what no node may.
+    has_failed: bool,
 }
 
 impl std::fmt::Debug for Witness {
@@ -117,6 +115,7 @@ impl Witness {
             flights: Flights::new(),
             cuts: Vec::new(),
             causes: vec![0; names.len()],
+            has_failed: false,
             scenario: scenario.clone(),
         }
     }
@@ -217,6 +216,11 @@ impl Witness {
     }
 
     fn cut(&mut self, number: u32, reach: Reach, in_flight: InFlight) {
+        if in_flight == InFlight::Drop {
+            reach
+                .links()
+                .for_each(|link| self.network.forget_order(link));
+        }
         let id = self.network.cut(reach.clone());
         let cut = PastCut {
             since: self.now,
@@ -267,6 +271,7 @@ impl Witness {
             incarnation,
             ..WitnessedNode::default()
         };
+        self.network.set_free(node);
         let incarnation = incarnation.into();
         self.cause(node, Payload::Booted { name, incarnation });
     }
