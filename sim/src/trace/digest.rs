@@ -309,11 +309,11 @@ impl Encoder<'_> {
                 self.text(message);
             }
             Payload::Connected { peer } => {
-                self.byte(22);
+                self.tag(head, 22);
                 self.u32(*peer);
             }
             Payload::Disconnected { peer } => {
-                self.byte(23);
+                self.tag(head, 23);
                 self.u32(*peer);
             }
             Payload::Queued {
@@ -322,7 +322,7 @@ impl Encoder<'_> {
                 number,
                 until,
             } => {
-                self.byte(24);
+                self.tag(head, 24);
                 self.u32(*from);
                 self.byte(*kind);
                 self.u64(*number);
@@ -334,13 +334,13 @@ impl Encoder<'_> {
                 refs,
                 queue,
             }) => {
-                self.byte(25);
+                self.tag(head, 25);
                 for size in [rows, tombstones, refs, queue] {
                     self.u64(*size);
                 }
             }
             Payload::Injected { action } => {
-                self.byte(26);
+                self.tag(head, 26);
                 self.text(action);
             }
         }
