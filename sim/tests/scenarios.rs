@@ -9,6 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hublab_sim::capsule::judge::judge;
+use hublab_sim::capsule::twice::record;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
@@ -130,6 +132,37 @@ fn both_steppings_give_every_shipped_scenario_the_same_digest() {
                 .map(|stepping| file.run(strategy, seed, stepping));
             assert!(slice.digest.is_some(), "{} {strategy}", file.stem());
             assert_eq!(slice.digest, exact.digest, "{} {strategy}", file.stem());
+        }
+    }
+}
+
+#[test]
+fn a_recorded_run_is_judged_as_the_run_was() {
+    let catalog = Catalog::default();
+    for file in shipped() {
+        for strategy in &file.scenario.run.strategies {
+            let seed = file.scenario.run.seed;
+            let (run, mut capsule) =
+                record(&file.scenario, strategy, seed, &catalog).expect("a run");
+            let judged = judge(&mut capsule, &catalog, &[]).expect("a sound capsule");
+            let (was, is) = (run.report, judged.report);
+            let run = format!("{} {strategy}", file.stem());
+            assert_eq!(is.expectations, was.expectations, "{run}");
+            assert_eq!(is.violations, was.violations, "{run}");
+            assert_eq!(is.inconclusive, was.inconclusive, "{run}");
+            assert_eq!(is.timeline, was.timeline, "{run}");
+            assert_eq!(is.messages, was.messages, "{run}");
+            assert_eq!(
+                (is.verdict, is.converged_us, is.rows, is.events, is.digest),
+                (
+                    was.verdict,
+                    was.converged_us,
+                    was.rows,
+                    was.events,
+                    was.digest
+                ),
+                "{run}"
+            );
         }
     }
 }

@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::Family;
 use hublab_sim::scenario::{parse_override, parse_seeds};
+use hublab_sim::watch::oracle::NAMES;
 use hublab_strategies::time::parse_duration;
 
 pub(super) mod corpus;
@@ -18,6 +19,9 @@ pub(super) mod live;
 pub(super) mod merge;
 pub(super) mod node;
 pub(super) mod shrink;
+
+/// Every oracle, where oracles are named.
+pub(super) const ALL: &str = "all";
 
 /// The arguments of the program. Public so that completions and manual pages can be made from it:
 /// `clap::CommandFactory` gives its definition.
@@ -83,6 +87,14 @@ pub(super) enum Command {
     /// Run a capsule again and compare, event by event
     #[command(after_help = "Example: hublab replay out/partition-then-heal-gossip-7.capsule")]
     Replay(Replay),
+    /// Judge the trace of a capsule again, without running anything
+    #[command(
+        after_help = "Examples:\n  hublab judge run.capsule --oracle no_resurrection\n  \
+        hublab judge run.capsule --oracle all --format json\n\n\
+        The expectations in the capsule are judged as the run judged them, and so is each oracle\n\
+        that is asked for. Exit codes as of run: 1 a claim does not hold; 3 something is open."
+    )]
+    Judge(Judge),
     /// Show the first difference between two capsules, with the events around it
     #[command(after_help = "Example: hublab diff left.capsule right.capsule --around 5")]
     Diff(Diff),
@@ -258,6 +270,21 @@ pub(super) struct Replay {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Judge {
+    /// The capsule
+    #[arg(value_name = "CAPSULE")]
+    pub(super) capsule: PathBuf,
+    /// Hold the run to this oracle, too, or to all of them; can be given several times
+    #[arg(long = "oracle", value_name = "NAME", value_delimiter = ',', value_parser = oracle())]
+    pub(super) oracles: Vec<String>,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) size: Size,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Diff {
     /// One capsule
     #[arg(value_name = "A")]
@@ -373,6 +400,11 @@ pub(super) struct Capsule {
 /// Seeds end where TOML's integers do: a seed can always be written into a file.
 fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs())
+}
+
+/// An oracle, or `all`.
+fn oracle() -> impl clap::builder::TypedValueParser<Value = String> {
+    PossibleValuesParser::new(NAMES.iter().copied().chain([ALL]))
 }
 
 /// A family of what generated scenarios may contain.

@@ -36,6 +36,7 @@ mod explain;
 mod files;
 mod fuzz;
 mod interrupt;
+mod judge;
 mod list;
 mod live;
 mod merge;
@@ -136,6 +137,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
         Command::Check(args) => check::check(&args, context),
         Command::Explain(args) => explain::explain(&args, context),
         Command::Replay(args) => replay::replay(&args, context),
+        Command::Judge(args) => judge::judge(&args, context),
         Command::Diff(args) => diff::diff(&args, context),
         Command::Trace(args) => trace::trace(&args, context),
         Command::Why(args) => why::why(&args, context),

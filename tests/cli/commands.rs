@@ -216,6 +216,42 @@ fn the_list_of_anomalies_names_every_scenario_that_shows_one() {
 }
 
 #[test]
+fn a_capsule_is_judged_again_and_by_other_oracles() {
+    let out = tempfile::tempdir().unwrap();
+    let to = out.path().to_str().unwrap();
+    let run = hublab(&[
+        "run",
+        FIRST_JOIN,
+        "--strategy",
+        "pubsub",
+        "--out",
+        to,
+        "--format",
+        "json",
+    ]);
+    let ran: Value = serde_json::from_str(&run.expect(0).out).unwrap();
+    let mut capsules = std::fs::read_dir(out.path()).unwrap();
+    let path = capsules.next().unwrap().unwrap().path();
+    let path = path.to_str().unwrap();
+    let judged = hublab(&["judge", path, "--format", "json"]).expect(0);
+    let judged: Value = serde_json::from_str(&judged.out).unwrap();
+    for field in [
+        "verdict",
+        "expectations",
+        "digest",
+        "events",
+        "timeline",
+        "rows",
+    ] {
+        assert_eq!(judged[field], ran[field], "{field}");
+    }
+    let held = hublab(&["judge", path, "--oracle", "own_truth"]).expect(0);
+    assert!(held.out.contains("own_truth held"), "{}", held.out);
+    hublab(&["judge", path, "--oracle", "own_truht"]).expect(2);
+    hublab(&["judge", FIRST_JOIN]).expect(2);
+}
+
+#[test]
 fn the_schema_is_json_and_knows_the_strategies() {
     let schema: Value = serde_json::from_str(&hublab(&["schema"]).expect(0).out).unwrap();
     assert!(schema["$schema"].is_string());
@@ -225,7 +261,7 @@ fn the_schema_is_json_and_knows_the_strategies() {
 #[test]
 fn every_command_explains_itself_with_an_example() {
     for command in [
-        "run", "check", "explain", "replay", "diff", "trace", "why", "list", "schema",
+        "run", "check", "explain", "replay", "judge", "diff", "trace", "why", "list", "schema",
     ] {
         let help = hublab(&[command, "--help"]).expect(0);
         assert!(

@@ -3,6 +3,7 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`mod@diff`] | where two traces part |
+//! | [`mod@judge`] | judging a recorded trace again |
 //! | [`mod@replay`] | running a capsule again |
 //! | [`twice`] | the determinism check |
 //! | [`mod@why`] | what led to a row |
@@ -25,6 +26,7 @@
 mod codec;
 pub mod diff;
 mod error;
+pub mod judge;
 mod read;
 pub mod replay;
 pub mod twice;
@@ -36,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub use diff::{Comparison, Divergence, diff};
 pub use error::CapsuleError;
+pub use judge::{JudgeError, Rejudged, judge};
 pub(crate) use read::Cursor;
 pub use read::{Capsule, Events, MemoryCapsule};
 pub use replay::{Replay, ReplayError, replay};

@@ -1,29 +1,33 @@
-//! The engine: takes the next event, lets the node it concerns make one step, performs what the
-//! node wants, and records it all.
+//! The engine: takes the next event from the queue, has its node make one step, performs the effects
+//! of that step, and records all of it.
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`queue`] | the order of events |
+//! | `queue` | the order of events |
 //! | `state` | what the engine knows of each node |
 //! | `flight` | messages on their way |
-//! | `send` | from the wish to send until the message is handled |
+//! | `send` | a message from its sending until it is handled or lost |
 //! | `connect` | connections, silences, crash notices |
 //! | `lifecycle` | boots, stops, pauses |
 //! | `script` | the steps of the file |
 //! | [`inject`] | what other tasks put in |
 //!
-//! The engine draws no number of its own and knows no clock but its queue. It never prints.
+//! The engine knows no clock but its queue and never prints. The network draws for messages.
 
 mod connect;
 mod flight;
 pub mod inject;
 mod lifecycle;
-pub mod queue;
+pub(crate) mod queue;
 mod script;
 mod send;
+mod slots;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
+use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use hublab_strategies::hub::{ChildEvent, HubConfig};
@@ -33,7 +37,8 @@ use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
 use crate::catalog::{NodeConfig, NodeFactory};
 use crate::model::{Cluster, NodeIx, Scenario};
 use crate::network::Network;
-use crate::node::effects::{Effect, Effects, Positions, Wishes};
+use crate::network::pairs::PairIx;
+use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
 use crate::node::{Node, NodeInput};
 use crate::trace::event::{EventId, KindIx, NodeSizes, Payload};
 use crate::trace::recorder::Recorder;
@@ -45,15 +50,16 @@ use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
+use slots::Slots;
 pub use state::NodeState;
 use state::{Timers, Waiting};
 
-/// The world of one run: its nodes, its network, its script, its past.
+/// One run: its nodes, network, script and queue.
 pub struct Engine {
     now: Time,
     end: Time,
     cluster: Cluster,
-    /// Shared, so that a step can be given a name while the engine is at its disposal.
+    /// Shared: a step borrows a name and the engine at once.
     names: Rc<[NodeId]>,
     config: NodeConfig,
     factory: NodeFactory,
@@ -64,12 +70,12 @@ pub struct Engine {
     flights: Flights,
     ledger: Ledger,
     timers: Timers,
-    notices: Vec<Option<Notice>>,
+    notices: Slots<Notice>,
     queue: Queue,
     script: Script,
     /// Inputs of this very instant, before anything else is taken from the queue.
     immediate: VecDeque<(NodeIx, EventId, Immediate)>,
-    wishes: Wishes,
+    buffers: EffectBuffers,
     recorder: Recorder,
     observers: Observers,
     budget: u64,
@@ -79,14 +85,20 @@ pub struct Engine {
     active: Vec<NodeIx>,
     /// When sizes are to be looked at: before anything that happens at this instant or later.
     next_look: u64,
-    /// Who has stopped, if anybody wants to know.
+    /// The stops of nodes, if a task may wait for them.
     stops: Option<Vec<Stop>>,
-    /// Somebody has, since time last ran.
+    /// Whether a node has stopped since time last ran.
     has_stopped: bool,
+    /// How often the silence of a pair was looked at.
+    #[cfg(test)]
+    refreshed: u64,
 }
 
 /// A second of virtual time, in microseconds: how often the sizes of nodes are looked at.
 const SECOND: u64 = 1_000_000;
+
+/// What is wrong with a strategy whose kinds of messages have no number left.
+pub(crate) const TOO_MANY_KINDS: &str = "it sends more than 256 kinds of messages";
 
 /// An input that follows from something else in the same instant.
 pub(crate) enum Immediate {
@@ -144,14 +156,14 @@ impl Engine {
             config,
             factory,
             seed,
-            flights: Flights::default(),
+            flights: Flights::new(cluster.nodes.len()),
             ledger: Ledger::default(),
             timers: Timers::default(),
-            notices: Vec::new(),
+            notices: Slots::default(),
             queue: Queue::default(),
             script: Script::new(scenario),
             immediate: VecDeque::new(),
-            wishes: Wishes::default(),
+            buffers: EffectBuffers::default(),
             recorder,
             observers,
             budget,
@@ -160,6 +172,8 @@ impl Engine {
             next_look: SECOND,
             stops: None,
             has_stopped: false,
+            #[cfg(test)]
+            refreshed: 0,
             cluster,
         }
     }
@@ -197,10 +211,18 @@ impl Engine {
         id
     }
 
-    /// The number of a kind of message; its first use is an event like any other.
-    fn kind(&mut self, name: &'static str) -> KindIx {
+    /// The number of a kind of message that a step of a node sends; its first use is an event like
+    /// any other.
+    ///
+    /// # Panics
+    /// At the 257th kind, as if the step itself had panicked: the verdict is the strategy's.
+    fn kind(&mut self, name: &'static str, node: NodeIx, cause: EventId) -> KindIx {
         let before = self.recorder.events();
-        let kind = self.recorder.kind(self.now, name);
+        let Some(kind) = self.recorder.kind(self.now, name) else {
+            self.handling = Some((node, cause));
+            // Not `panic!`: the panic hook is for bugs.
+            resume_unwind(Box::new(TOO_MANY_KINDS));
+        };
         if self.recorder.events() > before {
             self.show_last();
         }
@@ -268,7 +290,7 @@ impl Engine {
             Pending::Arrival(slot) => self.arrive(due, seq, slot),
             Pending::Served(slot) => self.served(due, seq, slot),
             Pending::Timer(slot) => self.timer_due(due, seq, slot),
-            Pending::Silence(pair) => self.silence_over(due, seq, pair),
+            Pending::Silence(pair) => self.silence_over(due, seq, PairIx(pair)),
             Pending::Notice(slot) => self.notice_due(due, slot),
         }
         self.drain_immediate();
@@ -338,7 +360,7 @@ impl Engine {
                 hops,
                 &mut state.stream,
                 &self.index,
-                &mut self.wishes,
+                &mut self.buffers,
             ),
         );
         self.handling = None;
@@ -346,15 +368,15 @@ impl Engine {
     }
 
     fn perform(&mut self, ix: NodeIx, cause: EventId) {
-        let mut wishes = std::mem::take(&mut self.wishes);
+        let mut buffers = std::mem::take(&mut self.buffers);
         let mut outcomes = Vec::new();
-        for effect in wishes.effects.drain(..) {
+        for effect in buffers.effects.drain(..) {
             match effect {
                 Effect::Send { start, end, packet } => {
-                    for to in &wishes.recipients[start as usize..end as usize] {
+                    for to in &buffers.recipients[start as usize..end as usize] {
                         match to {
                             Some(to) => self.send(ix, *to, &packet, cause),
-                            // A strategy made the name up: nobody is there to get the message.
+                            // The scenario has no node of that name.
                             None => drop(self.record(
                                 ix,
                                 cause,
@@ -374,8 +396,8 @@ impl Engine {
                 Effect::Emit(event) => self.emit(ix, cause, event),
             }
         }
-        wishes.recipients.clear();
-        self.wishes = wishes;
+        buffers.recipients.clear();
+        self.buffers = buffers;
         if !outcomes.is_empty() {
             self.immediate
                 .push_back((ix, cause, Immediate::Children(outcomes)));
@@ -412,7 +434,7 @@ impl Engine {
             .timers
             .slot(ix, key, &mut self.nodes[ix as usize].timers);
         let seq = self.queue.push(due.0, Pending::Timer(slot));
-        if self.timers.arm(slot, seq) && self.timers.is_wasteful() {
+        if self.timers.arm(slot, seq) && self.timers.is_wasteful(self.queue.len()) {
             let timers = &self.timers;
             self.queue.retain(|seq, pending| match pending {
                 Pending::Timer(slot) => timers.is_armed(slot, seq),
@@ -480,7 +502,7 @@ impl Engine {
             now: self.now,
             stopped_early,
             outcome,
-            recorder: self.recorder,
+            digest: self.recorder.digest().to_hex().to_string(),
         }
     }
 }
@@ -494,8 +516,8 @@ pub struct Finished {
     pub stopped_early: bool,
     /// What the observers found.
     pub outcome: crate::watch::Outcome,
-    /// The number of events and the digest.
-    pub recorder: Recorder,
+    /// BLAKE3 over the events, in hexadecimal.
+    pub digest: String,
 }
 
 impl Timeline for Engine {

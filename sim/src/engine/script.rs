@@ -67,8 +67,7 @@ impl Engine {
         let cause = self.record(WORLD, 0, payload);
         if healing {
             if let Some(cut) = self.script.cuts.remove(&number) {
-                self.network.mend(cut);
-                self.after_mending();
+                self.mend(cut);
             }
         } else {
             self.act(number, action, cause);
@@ -106,14 +105,18 @@ impl Engine {
                 self.script.cuts.insert(number, cut);
             }
             Action::Heal => {
-                self.network.mend_all();
-                self.network.restore_links();
-                self.keep_all_orders();
-                self.after_mending();
+                if self.network.restore_links() {
+                    self.keep_all_orders();
+                }
+                self.mend_all();
             }
             Action::Link(change) => {
                 self.network.change_links(change);
-                self.keep_all_orders();
+                for from in &change.from {
+                    for to in &change.to {
+                        self.keep_order((*from, *to));
+                    }
+                }
             }
             Action::Clock { nodes, change } => {
                 for node in nodes {

@@ -15,7 +15,8 @@ use crate::catalog::Catalog;
 use crate::engine::{Engine, Finished};
 use crate::model::{Claim, Scenario};
 use crate::run::report::{Messages, Report};
-use crate::run::twin::{judge_clock_independence, twin};
+pub(crate) use crate::run::twin::judge_clock_independence;
+use crate::run::twin::twin;
 use crate::scenario::resolve::resolve;
 use crate::simulation::Simulation;
 use crate::trace::recorder::{Recorder, Sink};
@@ -268,7 +269,7 @@ pub(crate) fn make(
         now,
         stopped_early,
         outcome,
-        recorder,
+        digest,
     } = finished;
     let report = Report {
         schema: report::SCHEMA,
@@ -276,7 +277,7 @@ pub(crate) fn make(
         strategy: strategy.to_owned(),
         seed,
         verdict: verdict(&outcome, stopped_early, scenario, strategy),
-        digest: Some(recorder.digest().to_hex().to_string()),
+        digest: Some(digest),
         events: outcome.counts.events(),
         virtual_us: now.0,
         wall_us,

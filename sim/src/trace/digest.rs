@@ -51,6 +51,38 @@ impl Digester {
     }
 }
 
+/// A few numbers, encoded with the length in a register: what every event begins with, and all that
+/// events of messages have.
+struct Numbers<'a> {
+    bytes: &'a mut [u8; MOST],
+    len: usize,
+}
+
+/// Room for the numbers of an event, ten bytes for the longest.
+const MOST: usize = 80;
+
+impl Numbers<'_> {
+    #[inline(always)]
+    fn byte(mut self, value: u8) -> Self {
+        self.bytes[self.len] = value;
+        self.len += 1;
+        self
+    }
+
+    #[inline(always)]
+    fn u64(mut self, mut value: u64) -> Self {
+        while value >= 0x80 {
+            self = self.byte(low_byte(value) | 0x80);
+            value >>= 7;
+        }
+        self.byte(low_byte(value))
+    }
+}
+
+fn low_byte(value: u64) -> u8 {
+    value.to_le_bytes()[0]
+}
+
 struct Encoder<'a>(&'a mut Vec<u8>);
 
 impl Encoder<'_> {
@@ -64,12 +96,19 @@ impl Encoder<'_> {
 
     fn u64(&mut self, mut value: u64) {
         while value >= 0x80 {
-            #[expect(clippy::cast_possible_truncation, reason = "seven bits are taken")]
-            self.byte(value as u8 | 0x80);
+            self.byte(low_byte(value) | 0x80);
             value >>= 7;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "seven bits are left")]
-        self.byte(value as u8);
+        self.byte(low_byte(value));
+    }
+
+    fn numbers(&mut self, numbers: &Numbers<'_>) {
+        self.0.extend_from_slice(&numbers.bytes[..numbers.len]);
+    }
+
+    /// What every event begins with, and the number of its kind.
+    fn tag(&mut self, head: Numbers<'_>, tag: u8) {
+        self.numbers(&head.byte(tag));
     }
 
     fn text(&mut self, text: &str) {
@@ -88,63 +127,24 @@ impl Encoder<'_> {
     }
 
     fn event(&mut self, event: &Event, last: u64) {
-        self.u64(event.at.0.wrapping_sub(last));
-        self.u32(event.node.wrapping_add(1));
-        self.u64(if event.cause == 0 {
-            0
-        } else {
-            event.id.wrapping_sub(event.cause)
-        });
-        self.payload(&event.payload, event.at.0);
+        let mut bytes = [0; MOST];
+        let head = Numbers {
+            bytes: &mut bytes,
+            len: 0,
+        };
+        let head = head
+            .u64(event.at.0.wrapping_sub(last))
+            .u64(event.node.wrapping_add(1).into())
+            .u64(match event.cause {
+                0 => 0,
+                cause => event.id.wrapping_sub(cause),
+            });
+        self.payload(head, &event.payload, event.at.0);
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
-    fn payload(&mut self, payload: &Payload, at: u64) {
+    fn payload(&mut self, head: Numbers<'_>, payload: &Payload, at: u64) {
         match payload {
-            Payload::Step {
-                index,
-                healing,
-                action,
-            } => {
-                self.byte(0);
-                self.u32(*index);
-                self.byte(u8::from(*healing));
-                self.text(action);
-            }
-            Payload::Kind { kind, name } => {
-                self.byte(1);
-                self.byte(*kind);
-                self.text(name);
-            }
-            Payload::Booted { name, incarnation } => {
-                self.byte(2);
-                self.text(name.as_str());
-                self.u64(*incarnation);
-            }
-            Payload::Stopped(reason) => {
-                self.byte(3);
-                self.byte(match reason {
-                    StopReason::Crash => 0,
-                    StopReason::Leave => 1,
-                });
-            }
-            Payload::Paused => self.byte(4),
-            Payload::Resumed => self.byte(5),
-            Payload::PeerUp { peer, incarnation } => {
-                self.byte(6);
-                self.u32(*peer);
-                self.u64(*incarnation);
-            }
-            Payload::PeerDown { peer, reason } => {
-                self.byte(7);
-                self.u32(*peer);
-                self.byte(match reason {
-                    DownReason::Closed => 0,
-                    DownReason::Silent => 1,
-                    DownReason::Restarted => 2,
-                    DownReason::Left => 3,
-                });
-            }
             Payload::Sent {
                 to,
                 kind,
@@ -154,14 +154,66 @@ impl Encoder<'_> {
                 hops,
                 due,
             } => {
-                self.byte(8);
-                self.u32(*to);
+                let sent = head
+                    .byte(8)
+                    .u64((*to).into())
+                    .byte(*kind)
+                    .byte(*channel)
+                    .u64(*number)
+                    .u64(*bytes)
+                    .u64((*hops).into());
+                self.numbers(&match due {
+                    None => sent.byte(0),
+                    Some(due) => sent.byte(1).u64(due.0.wrapping_sub(at)),
+                });
+            }
+            Payload::Delivered { from, kind, number } => {
+                let delivered = head.byte(10).u64((*from).into()).byte(*kind).u64(*number);
+                self.numbers(&delivered);
+            }
+            Payload::Step {
+                index,
+                healing,
+                action,
+            } => {
+                self.tag(head, 0);
+                self.u32(*index);
+                self.byte(u8::from(*healing));
+                self.text(action);
+            }
+            Payload::Kind { kind, name } => {
+                self.tag(head, 1);
                 self.byte(*kind);
-                self.byte(*channel);
-                self.u64(*number);
-                self.u64(*bytes);
-                self.u32(*hops);
-                self.option(*due, |out, due| out.u64(due.0.wrapping_sub(at)));
+                self.text(name);
+            }
+            Payload::Booted { name, incarnation } => {
+                self.tag(head, 2);
+                self.text(name.as_str());
+                self.u64(*incarnation);
+            }
+            Payload::Stopped(reason) => {
+                self.tag(head, 3);
+                self.byte(match reason {
+                    StopReason::Crash => 0,
+                    StopReason::Leave => 1,
+                });
+            }
+            Payload::Paused => self.tag(head, 4),
+            Payload::Resumed => self.tag(head, 5),
+            Payload::PeerUp { peer, incarnation } => {
+                self.tag(head, 6);
+                self.u32(*peer);
+                self.u64(*incarnation);
+            }
+            Payload::PeerDown { peer, reason } => {
+                self.tag(head, 7);
+                self.u32(*peer);
+                self.byte(match reason {
+                    DownReason::Closed => 0,
+                    DownReason::Silent => 1,
+                    DownReason::Restarted => 2,
+                    DownReason::Left => 3,
+                });
             }
             Payload::Duplicated {
                 to,
@@ -169,17 +221,11 @@ impl Encoder<'_> {
                 number,
                 due,
             } => {
-                self.byte(9);
+                self.tag(head, 9);
                 self.u32(*to);
                 self.byte(*kind);
                 self.u64(*number);
                 self.u64(due.0.wrapping_sub(at));
-            }
-            Payload::Delivered { from, kind, number } => {
-                self.byte(10);
-                self.u32(*from);
-                self.byte(*kind);
-                self.u64(*number);
             }
             Payload::Dropped {
                 from,
@@ -187,14 +233,14 @@ impl Encoder<'_> {
                 number,
                 reason,
             } => {
-                self.byte(11);
+                self.tag(head, 11);
                 self.u32(*from);
                 self.byte(*kind);
                 self.u64(*number);
                 self.drop_reason(*reason);
             }
             Payload::Timer(key) => {
-                self.byte(12);
+                self.tag(head, 12);
                 self.timer(*key);
             }
             // The row before is what the last change of that row left behind.
@@ -203,12 +249,12 @@ impl Encoder<'_> {
                 before: _,
                 after,
             } => {
-                self.byte(13);
+                self.tag(head, 13);
                 self.text(child.as_str());
                 self.option(after.as_deref(), Self::row);
             }
             Payload::View(nodes) => {
-                self.byte(14);
+                self.tag(head, 14);
                 self.u64(nodes.len() as u64);
                 for node in nodes {
                     self.text(node.as_str());
@@ -219,22 +265,22 @@ impl Encoder<'_> {
                 pid,
                 metadata,
             } => {
-                self.byte(15);
+                self.tag(head, 15);
                 self.text(child.as_str());
                 self.text(pid.as_str());
                 self.metadata(metadata);
             }
             Payload::ChildStopped { child, pid } => {
-                self.byte(16);
+                self.tag(head, 16);
                 self.text(child.as_str());
                 self.text(pid.as_str());
             }
             Payload::Fact(fact) => {
-                self.byte(17);
+                self.tag(head, 17);
                 self.fact(fact);
             }
             Payload::Answered { by, results } => {
-                self.byte(18);
+                self.tag(head, 18);
                 self.text(by.as_str());
                 self.u64(results.len() as u64);
                 for (child, outcome) in results {
@@ -247,24 +293,24 @@ impl Encoder<'_> {
                 }
             }
             Payload::Skipped { child, action } => {
-                self.byte(19);
+                self.tag(head, 19);
                 self.text(child.as_str());
                 self.text(action);
             }
             Payload::Mark(name) => {
-                self.byte(20);
+                self.tag(head, 20);
                 self.text(name);
             }
             Payload::Panicked(message) => {
-                self.byte(21);
+                self.tag(head, 21);
                 self.text(message);
             }
             Payload::Connected { peer } => {
-                self.byte(22);
+                self.tag(head, 22);
                 self.u32(*peer);
             }
             Payload::Disconnected { peer } => {
-                self.byte(23);
+                self.tag(head, 23);
                 self.u32(*peer);
             }
             Payload::Queued {
@@ -273,7 +319,7 @@ impl Encoder<'_> {
                 number,
                 until,
             } => {
-                self.byte(24);
+                self.tag(head, 24);
                 self.u32(*from);
                 self.byte(*kind);
                 self.u64(*number);
@@ -285,13 +331,13 @@ impl Encoder<'_> {
                 refs,
                 queue,
             }) => {
-                self.byte(25);
+                self.tag(head, 25);
                 for size in [rows, tombstones, refs, queue] {
                     self.u64(*size);
                 }
             }
             Payload::Injected { action } => {
-                self.byte(26);
+                self.tag(head, 26);
                 self.text(action);
             }
         }

@@ -240,6 +240,40 @@ impl From<Sizes> for NodeSizes {
 }
 
 impl Payload {
+    /// The other node that this is about, if there is one.
+    #[must_use]
+    pub fn peer(&self) -> Option<NodeIx> {
+        match self {
+            Self::Sent { to: peer, .. }
+            | Self::Duplicated { to: peer, .. }
+            | Self::Delivered { from: peer, .. }
+            | Self::Dropped { from: peer, .. }
+            | Self::Queued { from: peer, .. }
+            | Self::PeerUp { peer, .. }
+            | Self::PeerDown { peer, .. }
+            | Self::Connected { peer }
+            | Self::Disconnected { peer } => Some(*peer),
+            Self::Step { .. }
+            | Self::Kind { .. }
+            | Self::Booted { .. }
+            | Self::Stopped(_)
+            | Self::Paused
+            | Self::Resumed
+            | Self::Timer(_)
+            | Self::Row { .. }
+            | Self::View(_)
+            | Self::ChildStarted { .. }
+            | Self::ChildStopped { .. }
+            | Self::Fact(_)
+            | Self::Answered { .. }
+            | Self::Skipped { .. }
+            | Self::Mark(_)
+            | Self::Panicked(_)
+            | Self::Sizes(_)
+            | Self::Injected { .. } => None,
+        }
+    }
+
     /// Whether this is an input with which a step of a node, or of the script, begins. The step is
     /// over, with all that follows from it, when the next one begins or time moves. That a peer is
     /// up, or was replaced, may be learned in the middle of a step, and begins none.

@@ -58,17 +58,14 @@ impl Recorder {
         id
     }
 
-    /// The number of a kind of message; its first use is an event.
-    ///
-    /// # Panics
-    /// At the 257th kind: a strategy makes up kinds without end.
-    pub(crate) fn kind(&mut self, at: Time, name: &'static str) -> KindIx {
+    /// The number of a kind of message; its first use is an event. `None` at the 257th kind: a
+    /// strategy makes up kinds without end.
+    pub(crate) fn kind(&mut self, at: Time, name: &'static str) -> Option<KindIx> {
         let known = self
             .kinds
             .iter()
             .position(|kind| std::ptr::eq(*kind, name) || *kind == name);
-        let ix = known.unwrap_or(self.kinds.len());
-        let kind = KindIx::try_from(ix).expect("a strategy has at most 256 kinds of messages");
+        let kind = KindIx::try_from(known.unwrap_or(self.kinds.len())).ok()?;
         if known.is_none() {
             self.kinds.push(name);
             let payload = Payload::Kind {
@@ -77,7 +74,7 @@ impl Recorder {
             };
             self.record(at, super::event::WORLD, 0, payload);
         }
-        kind
+        Some(kind)
     }
 
     /// The event recorded last.

@@ -1,4 +1,5 @@
-//! What made something happen, in one or two words: the kind of the input that a node was handling.
+//! [`Causes`]: the kind of the input that a node was handling when something happened, in one or two
+//! words.
 //!
 //! The events of a node's step have the step's input as their cause. So it is enough to remember the
 //! last input of each node, and the steps of the script, which may wait for a paused node.
@@ -33,7 +34,7 @@ pub enum Cause {
     Step(u8),
     /// Another task of the world.
     Injected {
-        /// Whether it overwrites the node's cluster view.
+        /// True if it overwrites the node's cluster view.
         sets_view: bool,
     },
 }
@@ -75,8 +76,10 @@ impl Causes {
     pub(crate) fn event(&mut self, event: &Event) {
         let cause = match &event.payload {
             Payload::Kind { kind, name } => {
-                debug_assert_eq!(usize::from(*kind), self.kinds.len());
-                return self.kinds.push(name.clone());
+                if usize::from(*kind) == self.kinds.len() {
+                    self.kinds.push(name.clone());
+                }
+                return;
             }
             Payload::Step { action, .. } => {
                 let step = self.step(action);
@@ -126,7 +129,7 @@ impl Causes {
         }
     }
 
-    /// Whether a cluster view changed because a `view` step, or an injection, overwrote it.
+    /// True if a cluster view changed because a `view` step, or an injection, overwrote it.
     #[must_use]
     pub fn is_overwritten(&self, origin: Origin) -> bool {
         if let Cause::Injected { sets_view } = origin.cause {

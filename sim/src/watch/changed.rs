@@ -43,13 +43,13 @@ pub struct Changed<'a> {
     pub restated: Deltas<'a>,
     /// The event, and what made it happen.
     pub origin: Origin,
-    /// Whether the child is named in raw requests or `rows`: outside every oracle that compares
+    /// True if the child is named in raw requests or `rows`: outside every oracle that compares
     /// with the truth.
     pub is_raw: bool,
 }
 
 impl<'a> Changed<'a> {
-    /// Whether the metadata of the row's entries changed.
+    /// True if the metadata of the row's entries changed.
     #[must_use]
     pub fn has_new_metadata(&self) -> bool {
         match (self.before, self.after) {
@@ -128,8 +128,8 @@ type Entries<'a> = SmallVec<[&'a Entry; 2]>;
 /// Up to this many pairs of entries are compared one by one; beyond, the lists are sorted.
 const PAIRS_MAX: usize = 256;
 
-/// What only one of two lists has: of the old one, and of the new one. What occurs more than once
-/// is told by how often.
+/// Returns the entries that only the old list has, and those that only the new one has. An entry
+/// that occurs more often in one of them is in that list's difference as often.
 fn difference<'a>(old: &'a [Entry], new: &'a [Entry]) -> (Entries<'a>, Entries<'a>) {
     let (old, new) = trimmed(old, new);
     let (mut gone, mut come) = (Entries::new(), Entries::new());

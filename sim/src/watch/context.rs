@@ -1,5 +1,4 @@
-//! [`ObserverContext`]: what is known of a run so far, for oracles and judges. A fold over its
-//! trace.
+//! [`ObserverContext`]: the state of a run so far, for oracles and judges. A fold over its trace.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +16,7 @@ use crate::network::cut::{CutId, Reach};
 use crate::node::Child;
 use crate::trace::event::{Event, EventId, NodeSizes, Payload};
 
-/// What is known of one node.
+/// The state of one node.
 #[derive(Debug, Clone, Default)]
 struct NodeContext {
     is_running: bool,
@@ -30,7 +29,7 @@ struct NodeContext {
     sizes: Option<NodeSizes>,
 }
 
-/// What is known of a run so far.
+/// The state of a run so far, as its trace tells it.
 pub struct ObserverContext {
     pub(super) facts: Facts,
     pub(super) history: History,
@@ -45,9 +44,9 @@ pub struct ObserverContext {
     actions: Vec<Action>,
     /// The cut that a step made, so that its `heal_after` mends just that one.
     cuts: BTreeMap<u32, CutId>,
-    /// Whether a node has stopped whose end a cut hides from one that runs.
+    /// True if a node has stopped whose end a cut hides from one that runs.
     hides_an_end: bool,
-    /// Whether oracles watch: the history is kept for them.
+    /// True if oracles watch: the history is kept for them.
     has_oracles: bool,
 }
 
@@ -60,7 +59,7 @@ impl std::fmt::Debug for ObserverContext {
 }
 
 impl ObserverContext {
-    /// What is known before the first event.
+    /// The state before the first event.
     pub(super) fn new(
         scenario: &Scenario,
         entry: &dyn CatalogEntry,
@@ -167,7 +166,7 @@ impl ObserverContext {
         *count = (*count + u64::from(after)).saturating_sub(u64::from(before));
     }
 
-    /// What a step does to the network, once its event has been looked at.
+    /// Applies a step to the network, once oracles have seen its event.
     pub(super) fn act(&mut self, at: Time, index: u32, healing: bool) {
         let Some(action) = self.actions.get(index as usize) else {
             return;
@@ -222,7 +221,7 @@ impl ObserverContext {
         self.nodes.len()
     }
 
-    /// Whether the file has no nodes.
+    /// True if the file has no nodes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
@@ -233,13 +232,13 @@ impl ObserverContext {
         (0..).take(self.len())
     }
 
-    /// What does not change in a run.
+    /// Names, times and bounds, which do not change.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// What has happened so far; kept only while oracles watch.
+    /// The past; kept only while oracles watch.
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
@@ -310,44 +309,44 @@ impl ObserverContext {
         self.nodes[node as usize].incarnation
     }
 
-    /// Whether a node runs; a paused node does.
+    /// True if a node runs; a paused node does.
     #[must_use]
     pub fn is_running(&self, node: NodeIx) -> bool {
         self.nodes[node as usize].is_running
     }
 
-    /// Whether a node is paused.
+    /// True if a node is paused.
     #[must_use]
     pub fn is_paused(&self, node: NodeIx) -> bool {
         self.nodes[node as usize].is_paused
     }
 
-    /// Whether two running nodes are connected, both of them as they run now.
+    /// True if two running nodes are connected, both of them as they run now.
     #[must_use]
     pub fn is_connected(&self, a: NodeIx, b: NodeIx) -> bool {
         self.is_running(a) && self.is_running(b) && self.network.is_connected(a, b)
     }
 
-    /// Whether any link between two nodes is cut.
+    /// True if any link between two nodes is cut.
     #[must_use]
     pub fn is_cut(&self, a: NodeIx, b: NodeIx) -> bool {
         self.network.is_cut(a, b) || self.network.is_cut(b, a)
     }
 
-    /// Whether any cut is in force.
+    /// True if any cut is in force.
     #[must_use]
     pub fn has_cuts(&self) -> bool {
         self.network.has_cuts()
     }
 
-    /// Whether a cut hides the end of a node that stopped from one that runs, which can notice
+    /// True if a cut hides the end of a node that stopped from one that runs, which can notice
     /// nothing but silence.
     #[must_use]
     pub fn hides_an_end(&self) -> bool {
         self.hides_an_end
     }
 
-    /// Whether any link between running nodes loses messages.
+    /// True if any link between running nodes loses messages.
     #[must_use]
     pub fn loses_messages(&self) -> bool {
         self.network.may_lose() && self.lossy_link().is_some()
@@ -369,7 +368,7 @@ impl ObserverContext {
         self.convergence.running(node, child)
     }
 
-    /// Whether a view has an entry.
+    /// True if a view has an entry.
     #[must_use]
     pub fn shows(&self, node: NodeIx, child: &ChildId, owner: NodeIx, pid: &Pid) -> bool {
         self.convergence.shows(node, child, owner, pid)
@@ -392,7 +391,7 @@ impl ObserverContext {
         }
     }
 
-    /// Whether a view has any entry of an owner.
+    /// True if a view has any entry of an owner.
     #[must_use]
     pub fn shows_any(&self, node: NodeIx, owner: &NodeId) -> bool {
         match self.facts.position(owner) {

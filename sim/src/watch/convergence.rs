@@ -27,19 +27,19 @@ use crate::trace::event::EventId;
 /// An instant, and what happened at it.
 type Moment = (Time, EventId);
 
-/// What an observer knows of one owner.
+/// Counts of an observer's entries of one owner.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cell {
     /// Entries of the owner that the observer shows.
     shown: u32,
     /// Those of them that are true.
     right: u32,
-    /// Whether the two are connected.
+    /// True if the two are connected.
     up: bool,
     bad: bool,
 }
 
-/// What an observer shows of one child of one owner, beside the entry that is true.
+/// The entries of one child of one owner at one observer, without the one that is true.
 #[derive(Debug, Default)]
 struct Odd {
     entries: SmallVec<[(Option<Pid>, Metadata); 1]>,
@@ -56,9 +56,9 @@ struct Observer {
     defects: usize,
     /// Entries of nodes that are not in the file: how many of each node and child.
     foreign: BTreeMap<(NodeId, ChildId), usize>,
-    /// What is, or was until lately, not as it should be.
+    /// Entries that are not as they should be, and those that were lost.
     odd: HashMap<(NodeIx, ChildId), Odd, FxBuildHasher>,
-    /// Whether it was in order at the end of the last instant.
+    /// True if it was in order at the end of the last instant.
     settled: bool,
 }
 
@@ -118,7 +118,7 @@ impl Convergence {
         self.since
     }
 
-    /// Whether an observer shows the truth, as of the end of the last instant; one that does not
+    /// True if an observer shows the truth, as of the end of the last instant; one that does not
     /// run is in order.
     #[must_use]
     pub fn is_in_order(&self, node: NodeIx) -> bool {
@@ -150,7 +150,7 @@ impl Convergence {
             .or_else(|| self.odd_entries(observer, owner, child).next())
     }
 
-    /// Whether an observer shows a child under an owner with a pid.
+    /// True if an observer shows a child under an owner with a pid.
     pub(crate) fn shows(
         &self,
         observer: NodeIx,
@@ -192,7 +192,7 @@ impl Convergence {
         entries.map(|(pid, metadata)| (pid.as_ref(), metadata))
     }
 
-    /// Whether an observer shows anything of an owner.
+    /// True if an observer shows anything of an owner.
     pub(crate) fn shows_any(&self, observer: NodeIx, owner: NodeIx) -> bool {
         let cells = &self.observers[observer as usize].cells;
         cells.get(owner as usize).is_some_and(|cell| cell.shown > 0)
@@ -224,7 +224,7 @@ impl Convergence {
         !self.outside.is_empty() && self.outside.contains(child)
     }
 
-    /// Whether the entries of an owner for a child are right at an observer; `None` if there are
+    /// True if the entries of an owner for a child are right at an observer; `None` if there are
     /// none.
     fn is_right(&self, observer: NodeIx, owner: NodeIx, child: &ChildId) -> Option<bool> {
         if self.true_entry(observer, owner, child).is_some() {
@@ -411,7 +411,7 @@ impl Convergence {
         }
     }
 
-    /// What was true of a child is so no longer.
+    /// Removes a child from the truth; entries that were true become odd.
     fn forget_child(&mut self, owner: NodeIx, child: &ChildId, moment: Moment) {
         let Some(Running {
             child: was,
@@ -542,7 +542,7 @@ impl Convergence {
         }
     }
 
-    /// What is wrong at these observers, at most `limit` of it.
+    /// Lists the defects at these observers, at most `limit` of them.
     #[must_use]
     pub fn pending(&self, observers: &[NodeIx], cx: &ObserverContext, limit: usize) -> Vec<Defect> {
         let mut found = Vec::new();
@@ -570,7 +570,7 @@ impl Convergence {
         found
     }
 
-    /// Whether an observer can reach an owner.
+    /// True if an observer can reach an owner.
     fn reaches(&self, (node, owner): (NodeIx, NodeIx)) -> bool {
         let is_up = |cell: &Cell| cell.up || node == owner;
         let cells = &self.observers[node as usize].cells;
@@ -583,7 +583,7 @@ impl Convergence {
         odd.get(&(owner, child.clone()))?.since
     }
 
-    /// What runs and is not shown, or not as it is.
+    /// Adds children that run and are not shown, or not as they are.
     fn missing(
         &self,
         pair: (NodeIx, NodeIx),
@@ -629,7 +629,7 @@ impl Convergence {
         }
     }
 
-    /// What is shown and does not run.
+    /// Adds children that are shown and do not run.
     fn ghosts(
         &self,
         pair: (NodeIx, NodeIx),
@@ -694,7 +694,7 @@ impl Observer {
         true
     }
 
-    /// What was odd is right now.
+    /// Forgets since when an entry was odd: it is right now.
     fn end_odd(&mut self, owner: NodeIx, child: &ChildId) {
         let key = (owner, child.clone());
         if let Some(odd) = self.odd.get_mut(&key) {

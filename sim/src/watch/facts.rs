@@ -13,7 +13,7 @@ use crate::catalog::CatalogEntry;
 use crate::model::{Action, NodeIx, RawRequest, Scenario};
 use crate::network::latency::Law;
 
-/// What does not change in a run.
+/// Names, times and bounds of a run, which do not change.
 #[derive(Debug)]
 pub struct Facts {
     pub(super) names: Vec<NodeId>,
@@ -26,7 +26,7 @@ pub struct Facts {
     pub rounds_text: String,
     /// Time a receiver is busy per message, in microseconds.
     pub service_us: u64,
-    /// Whether the script has a step of action `clock`.
+    /// True if the script has a step of action `clock`.
     pub has_clock_steps: bool,
     /// The length of the run, in microseconds.
     pub duration_us: u64,
@@ -39,7 +39,7 @@ pub struct Times {
     pub discovery: u64,
     /// `join_debounce`.
     pub debounce: u64,
-    /// What all but one in 10,000 messages stay within, over any link at any time of the script.
+    /// The 99.99th percentile of the latency, over any link at any time of the script.
     pub latency: u64,
     /// `crash_detected_after`.
     pub crash: u64,
@@ -105,7 +105,7 @@ impl Facts {
         )
     }
 
-    /// Whether a child is named in a raw request or in `rows`.
+    /// True if a child is named in a raw request or in `rows`.
     #[must_use]
     pub fn is_raw(&self, child: &ChildId) -> bool {
         !self.raw.is_empty() && self.raw.contains(child)

@@ -15,7 +15,7 @@ pub struct Inconclusive {
     pub reason: String,
 }
 
-/// What the run without clock steps says of one that does not converge.
+/// The verdict of the run without clock steps on one that does not converge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -31,7 +31,7 @@ pub enum ClockTwin {
 /// The most violations that a run keeps per oracle.
 const KEPT: usize = 100;
 
-/// What the oracles of a run found.
+/// The violations and open verdicts of a run's oracles.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// In order of time, at most 100 per oracle.
@@ -61,7 +61,7 @@ impl Findings {
         }
     }
 
-    /// Whether an oracle has found a violation.
+    /// True if an oracle has found a violation.
     pub(crate) fn has(&self, oracle: &str) -> bool {
         self.first(oracle).is_some()
     }
@@ -86,7 +86,7 @@ impl Findings {
             .map_or(String::new(), |(_, bound)| format!("; bound: {bound}"))
     }
 
-    /// Whether the clocks may be to blame for what was found.
+    /// True if the clocks may be to blame for what was found.
     pub(crate) fn clocks_are_suspect(&self) -> bool {
         self.has(CLOCK_INDEPENDENCE)
     }

@@ -1,4 +1,4 @@
-//! [`History`]: what oracles need to know of the past, kept once for all of them.
+//! [`History`]: the past, kept once for all oracles.
 
 use hashbrown::HashMap;
 use hublab_strategies::name::NameHasher;
@@ -20,7 +20,7 @@ pub struct Life {
     pub stopped: Option<Time>,
 }
 
-/// What happened to a node.
+/// The last stop, resumption and boot of a node.
 #[derive(Debug, Clone, Copy, Default)]
 struct NodePast {
     /// When it stopped last; also that of one that runs again.
@@ -29,7 +29,7 @@ struct NodePast {
     booted: Option<Time>,
 }
 
-/// What happened to the connection of two nodes.
+/// The connection of two nodes.
 #[derive(Debug, Clone, Copy, Default)]
 struct PairPast {
     connections: u32,
@@ -39,7 +39,7 @@ struct PairPast {
 /// The entry of one owner in the row of one child.
 type EntryKey = (NodeIx, ChildId);
 
-/// What oracles need to know of the past.
+/// The past, as oracles need it.
 #[derive(Debug)]
 pub struct History {
     /// The inputs that nodes handle; kept up to date by `Causes::event`.
@@ -160,7 +160,7 @@ impl History {
         self.changes[observer as usize].insert((owner, child.clone()), cause);
     }
 
-    /// What last changed the entry of `owner` in the row of `child` at `observer`.
+    /// Returns the last change of the entry of `owner` in the row of `child` at `observer`.
     #[must_use]
     pub fn last_change_of(&self, observer: NodeIx, owner: NodeIx, child: &ChildId) -> Origin {
         self.changes[observer as usize]

@@ -13,7 +13,7 @@ use crate::model::{Action, After, Claim, Expectation, NodeIx, Scenario, When};
 use crate::trace::counts::{Counts, MessageCounts};
 use crate::trace::event::EventId;
 
-/// What became of an expectation, or of a whole run.
+/// The verdict of an expectation, or of a run as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -31,7 +31,7 @@ pub enum Verdict {
 pub struct Judgement {
     /// The claim's key: `converged`, `registry`, ...
     pub claim: String,
-    /// What became of it.
+    /// Its verdict.
     pub verdict: Verdict,
     /// Why, in words.
     pub detail: String,
@@ -225,7 +225,7 @@ impl Judge {
                     if stopped_early && !stretch.is_decided(end) {
                         open(end)
                     } else {
-                        stretch.close(Time(end.0 + 1));
+                        stretch.close(Time(end.0.saturating_add(1)));
                         stretch.verdict(cx)
                     }
                 }
@@ -322,7 +322,7 @@ impl Stretch {
         }
     }
 
-    /// Whether nothing that happens at `end` or later changes the verdict.
+    /// True if nothing that happens at `end` or later changes the verdict.
     fn is_decided(&self, end: Time) -> bool {
         let is_late = self.disordered > 0 || self.since > self.deadline;
         self.held_since.is_some() || self.at_deadline.is_some() || (end > self.deadline && is_late)
@@ -419,7 +419,7 @@ fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Judged {
     }
 }
 
-/// What is wrong, in words, each with the event that made it so.
+/// Lists what is wrong, each with the event that made it so.
 fn check_registry(
     on: NodeIx,
     has: &[ChildId],
@@ -512,7 +512,7 @@ fn check_entry(
     found
 }
 
-/// What metrics are taken from.
+/// The values that metrics are taken from.
 pub(super) struct Measures<'a> {
     pub(super) counts: &'a Counts,
     pub(super) rows: u64,

@@ -1,4 +1,4 @@
-//! What watches a run: convergence, oracles, and the file's expectations.
+//! The observers of a run: convergence, oracles, and the file's expectations.
 //!
 //! [`Observers`] are a fold over the trace. They know the resolved scenario and its events, and
 //! nothing else: no engine, no node. So a run, a run of real hubs and a recorded trace are judged
@@ -6,14 +6,14 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`context`] | what is known of a run so far |
+//! | [`context`] | the state of a run so far |
 //! | [`convergence`] | which views equal the truth |
 //! | [`changed`] | a change of a row, taken apart |
-//! | [`history`], [`causes`] | what happened, and what made it happen |
-//! | [`facts`] | what does not change in a run, and the bounds that follow |
+//! | [`history`], [`causes`] | the past, and the inputs that things came of |
+//! | [`facts`] | names, times and bounds, which do not change |
 //! | [`oracle`] | rules that hold in every run |
 //! | [`judge`] | the file's expectations |
-//! | [`findings`], [`timeline`] | what comes of it |
+//! | [`findings`], [`timeline`] | the results |
 
 pub mod causes;
 pub mod changed;
@@ -55,7 +55,7 @@ pub struct Observers {
     findings: Findings,
     /// The instant of the last event.
     now: Time,
-    /// Whether anything has happened since the last step of a node was over.
+    /// True if anything has happened since the last step of a node was over.
     is_in_step: bool,
     has_panicked: bool,
 }
@@ -68,12 +68,12 @@ impl std::fmt::Debug for Observers {
     }
 }
 
-/// What the observers found in a run.
+/// The results of the observers of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// The verdict of each expectation that applied, in file order.
     pub judgements: Vec<Judgement>,
-    /// What the oracles found.
+    /// The violations and open verdicts of oracles.
     pub findings: Findings,
     /// Since when every view has equalled the truth.
     pub converged_since: Option<Time>,
@@ -83,7 +83,7 @@ pub struct Outcome {
     pub counts: Counts,
     /// What happened, step by step.
     pub timeline: Vec<Segment>,
-    /// Whether the code of a node panicked.
+    /// True if the code of a node panicked.
     pub has_panicked: bool,
     /// What the run without clock steps says, once it has been asked.
     pub clock_twin: Option<ClockTwin>,
@@ -250,7 +250,7 @@ impl Observers {
             self.end_step();
         }
         if !stopped_early {
-            self.settle(Time(end.0 + 1));
+            self.settle(Time(end.0.saturating_add(1)));
         }
         self.conclude(end, stopped_early);
         let measures = Measures {

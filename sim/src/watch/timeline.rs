@@ -13,7 +13,7 @@ pub struct Segment {
     pub at_us: u64,
     /// The position of the step in the file; `None` for the start of the run.
     pub step: Option<u32>,
-    /// Whether this is the step's `heal_after`.
+    /// True if this is the step's `heal_after`.
     pub healing: bool,
     /// Messages sent.
     pub sent: u64,

@@ -45,10 +45,6 @@ struct WitnessedNode {
     is_running: bool,
     paused: bool,
     incarnation: u32,
-    /// When it may send the next message, under a `send_gap`.
-    free_to_send: u64,
-    /// When it is done with the messages it has, under a `service_time`.
-    free_to_serve: u64,
     /// The children that run on it.
     children: BTreeMap<ChildId, (Pid, Metadata)>,
     /// The rows that it shows.
@@ -70,6 +66,8 @@ pub struct Witness {
     cuts: Vec<((u32, CutId), PastCut)>,
     /// By node: the event of the input that it handles now, or next.
     causes: Vec<EventId>,
+    /// A node did what no node may.
+    has_failed: bool,
 }
 
 impl std::fmt::Debug for Witness {
@@ -118,6 +116,7 @@ impl Witness {
             flights: Flights::new(),
             cuts: Vec::new(),
             causes: vec![0; names.len()],
+            has_failed: false,
             scenario: scenario.clone(),
         }
     }
@@ -218,6 +217,11 @@ impl Witness {
     }
 
     fn cut(&mut self, number: u32, reach: Reach, in_flight: InFlight) {
+        if in_flight == InFlight::Drop {
+            reach
+                .links()
+                .for_each(|link| self.network.forget_order(link));
+        }
         let id = self.network.cut(reach.clone());
         let cut = PastCut {
             since: self.now,
@@ -268,6 +272,7 @@ impl Witness {
             incarnation,
             ..WitnessedNode::default()
         };
+        self.network.set_free(node);
         let incarnation = incarnation.into();
         self.cause(node, Payload::Booted { name, incarnation });
     }
@@ -368,7 +373,7 @@ impl Witness {
             now: self.now,
             stopped_early: !is_whole,
             outcome,
-            recorder: self.recorder,
+            digest: self.recorder.digest().to_hex().to_string(),
         };
         let seed = self.scenario.run.seed;
         let run = run::make(&self.scenario, &self.strategy, seed, finished, wall_us);

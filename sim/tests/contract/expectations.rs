@@ -1,6 +1,10 @@
 //! Expectations: what each claim means, at which instant, and until when.
 
-use hublab_sim::watch::judge::Verdict::{Fail, Pass};
+use hublab_sim::catalog::Catalog;
+use hublab_sim::run::report::Report;
+use hublab_sim::run::{Options, run};
+use hublab_sim::scenario::Scenario;
+use hublab_sim::watch::judge::Verdict::{Fail, Inconclusive, Pass};
 
 use crate::lab::{Lab, MS, S};
 
@@ -315,4 +319,66 @@ fn an_expectation_of_another_strategy_does_not_apply() {
         .expect("converged = { within = '5ms' }\nstrategy = 'pubsub'");
     assert_eq!(lab.run().verdicts(), [Pass]);
     assert_eq!(lab.gossip().run().verdicts(), [Fail]);
+}
+
+fn report_of(text: &str, strategy: &str, options: Options) -> Report {
+    let catalog = Catalog::default();
+    let scenario = Scenario::read("it.toml", text.as_bytes(), &catalog)
+        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    let run = run(&scenario, strategy, 1, &catalog, options).expect("a run");
+    run.report
+}
+
+#[test]
+fn a_run_that_is_ended_early_keeps_what_was_proved() {
+    let text = "schema = 1\n[run]\nduration = '60s'\n[cluster]\nnodes = 4\n\
+        [[step]]\nat = '500ms'\nstart_children = { on = 'n1', ids = ['a'] }\n\
+        [[expect]]\nat = '1s'\nregistry = { on = 'n1', has = ['never-started'] }\n\
+        [[expect]]\nat = '1s'\nregistry = { on = 'n1', has = ['a'] }\n\
+        [[expect]]\nat = '50s'\nregistry = { on = 'n1', has = ['a'] }\n\
+        [[expect]]\nconverged = { within = '10s', after = '1s' }\n\
+        [[expect]]\nalways = 'own_truth'\n\
+        [[expect]]\nmetric = { name = 'messages_sent', max = 1 }\n\
+        [[expect]]\nmetric = { name = 'messages_sent', min = 1 }\n";
+    let whole = report_of(text, "pubsub", Options::default());
+    assert!(!whole.ended_early);
+    let budget = whole.events * 2 / 3;
+    let options = Options {
+        budget,
+        ..Options::default()
+    };
+    let early = report_of(text, "pubsub", options);
+    assert!(
+        early.ended_early && early.virtual_us > 11_000_000,
+        "{early:?}"
+    );
+    let verdicts: Vec<_> = early.expectations.iter().map(|one| one.verdict).collect();
+    let open = Inconclusive;
+    assert_eq!(verdicts, [Fail, Pass, open, open, open, Fail, open]);
+    assert_eq!(early.verdict, Fail);
+}
+
+#[test]
+fn views_are_equal_while_nothing_happens_whatever_the_steps() {
+    let text = "schema = 1\n[run]\nduration = '10s'\n[cluster]\nnodes = 2\n\
+        [[step]]\nat = '5s'\nheal = true\n[[step]]\nat = '5s'\nheal = true\n\
+        [[step]]\nat = '6s'\nheal = true\n";
+    let report = report_of(text, "pubsub", Options::default());
+    let converged: Vec<_> = report.timeline.iter().map(|one| one.converged_us).collect();
+    assert_eq!(converged, [Some(0); 4]);
+}
+
+#[test]
+fn an_end_that_a_cut_hides_is_noticed_by_silence() {
+    let text = "schema = 1\n[run]\nduration = '120s'\n[cluster]\nnodes = 2\n\
+        [strategy.pubsub]\nsync_interval = '1s'\n[strategy.gossip]\nsync_interval = '1s'\n\
+        [[step]]\nat = '11s'\nstart_children = { on = 'n1', ids = ['a'] }\n\
+        [[step]]\nat = '14s'\npartition = { groups = [['n1'], ['n2']] }\n\
+        [[step]]\nat = '14500ms'\ncrash = { nodes = ['n1'] }\n\
+        [[expect]]\nalways = 'no_permanent_ghost'\n[[expect]]\nalways = 'convergence'\n";
+    for strategy in ["pubsub", "gossip"] {
+        let report = report_of(text, strategy, Options::default());
+        assert_eq!(report.verdict, Pass, "{:?}", report.expectations);
+        assert!(report.expectations[1].detail.contains("silence"));
+    }
 }

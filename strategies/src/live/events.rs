@@ -373,6 +373,7 @@ mod tests {
                 spec: crate::ChildSpec::new("a", "worker"),
                 entries: Default::default(),
                 metadata: Metadata::default(),
+                entry_metadata: Default::default(),
                 expires_at: None,
             });
             let mut events = std::thread::scope(|scope| {

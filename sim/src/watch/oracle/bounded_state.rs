@@ -35,7 +35,7 @@ use crate::watch::changed::Changed;
 
 pub(super) const NAME: &str = "bounded_state";
 
-/// What a node may keep beside what the workload makes it.
+/// Added to each bound.
 const SPARE: usize = 8;
 
 /// Counts the workload, and looks at what nodes hold.
@@ -52,7 +52,7 @@ pub(super) struct BoundedState {
     found: Vec<Violation>,
 }
 
-/// What one node did lately.
+/// The recent past of one node.
 #[derive(Debug, Default)]
 struct Node {
     /// When it emptied rows.
@@ -150,7 +150,7 @@ impl BoundedState {
         }
     }
 
-    /// What is too large at a node: its name, size and bound.
+    /// Returns the name, size and bound of the first size that is too large.
     fn excess(
         &mut self,
         at: NodeIx,

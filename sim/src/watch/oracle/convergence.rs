@@ -23,7 +23,7 @@ use crate::watch::defect::Defect;
 pub const NAME: &str = "convergence";
 
 /// The most defects that one run reports.
-const TOLD: usize = 100;
+const REPORTED_MAX: usize = 100;
 
 /// Looks at the views from the bound on.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl Convergence {
 
 fn defects(cx: &ObserverContext) -> Vec<Defect> {
     let observers: Vec<NodeIx> = cx.positions().collect();
-    cx.convergence().pending(&observers, cx, TOLD)
+    cx.convergence().pending(&observers, cx, REPORTED_MAX)
 }
 
 pub(super) fn violation(
@@ -106,7 +106,7 @@ impl Oracle for Convergence {
     }
 
     fn bound(&self, cx: &ObserverContext) -> Option<String> {
-        Some(quiet::told(quiet::repair(cx), cx))
+        Some(quiet::describe(quiet::repair(cx), cx))
     }
 
     fn finish(&mut self, end: Time, cx: &ObserverContext) -> Conclusion {

@@ -30,7 +30,7 @@ pub(super) const NAME: &str = "membership_containment";
 #[derive(Debug, Default)]
 pub(super) struct MembershipContainment {
     observers: BTreeMap<NodeIx, Observer>,
-    /// What changed in this step: at whom, about whom, and why.
+    /// Changes of this step: the observer, the node that it is about, and the event.
     touched: Vec<(NodeIx, NodeId, Origin)>,
     /// When a stranger's entries will have been held for too long.
     deadlines: BTreeSet<(Time, NodeIx, NodeId)>,
@@ -52,7 +52,7 @@ struct Observer {
 struct Stranger {
     /// Since when it is both.
     since: Time,
-    /// What made it so.
+    /// The event that made it one.
     cause: Origin,
     is_reported: bool,
 }
@@ -138,7 +138,7 @@ impl MembershipContainment {
         }
     }
 
-    /// What is wrong with a stranger whose deadline has passed, unless its time began anew.
+    /// Judges a stranger whose deadline has passed, unless its time began anew.
     fn judge(
         &mut self,
         now: Time,

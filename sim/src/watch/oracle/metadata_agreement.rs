@@ -21,7 +21,7 @@ use crate::watch::changed::Changed;
 
 pub(super) const NAME: &str = "metadata_agreement";
 
-/// What each owner gave a child.
+/// The metadata that each owner gave a child.
 type Given = SmallVec<[(NodeIx, Metadata); 1]>;
 
 /// Looks at each entry that comes or gets other metadata.

@@ -72,7 +72,7 @@ pub trait Oracle: Send {
     ) {
     }
 
-    /// Whether it reads rows ([`ObserverContext::row_of`], [`ObserverContext::rows_of`]): they are
+    /// True if it reads rows ([`ObserverContext::row_of`], [`ObserverContext::rows_of`]): they are
     /// kept for it then, which large runs feel.
     fn reads_rows(&self) -> bool {
         true
@@ -94,7 +94,7 @@ pub trait Oracle: Send {
     }
 }
 
-/// What an oracle comes to at the end of a run, beside what it has found before.
+/// The conclusion of an oracle at the end of a run, beside what it has found before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclusion {
     /// Nothing more was broken.
@@ -197,7 +197,7 @@ pub struct OracleEntry {
     pub name: &'static str,
     /// When it holds, in one line.
     pub summary: &'static str,
-    /// Whether it is judged in the quiet phase, and may be inconclusive.
+    /// True if it is judged in the quiet phase, and may be inconclusive.
     pub is_liveness: bool,
     make: Make,
 }

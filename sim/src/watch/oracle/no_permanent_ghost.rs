@@ -19,7 +19,7 @@ use crate::watch::ObserverContext;
 pub(super) const NAME: &str = "no_permanent_ghost";
 
 /// The most ghosts that one look tells of.
-const TOLD: usize = 100;
+const REPORTED_MAX: usize = 100;
 
 /// Looks once at the bound, and once at the end.
 #[derive(Debug, Default)]
@@ -43,8 +43,8 @@ fn ghosts(cx: &ObserverContext) -> Vec<(NodeIx, NodeIx, ChildId)> {
             let children = cx.children_shown(observer, *owner);
             let compared = children.filter(|child| !cx.facts().is_raw(child));
             ghosts.extend(compared.map(|child| (observer, *owner, child.clone())));
-            if ghosts.len() >= TOLD {
-                ghosts.truncate(TOLD);
+            if ghosts.len() >= REPORTED_MAX {
+                ghosts.truncate(REPORTED_MAX);
                 return ghosts;
             }
         }
@@ -106,7 +106,7 @@ impl Oracle for NoPermanentGhost {
         Some(format!(
             "detection {} + {}",
             Time(times.crash_detection()),
-            quiet::told(quiet::repair(cx), cx)
+            quiet::describe(quiet::repair(cx), cx)
         ))
     }
 

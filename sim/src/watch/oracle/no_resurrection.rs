@@ -96,7 +96,7 @@ impl NoResurrection {
     }
 }
 
-/// Whether a ghost of a node is excused at an observer.
+/// True if a ghost of a node is excused at an observer.
 fn is_excused(observer: NodeIx, owner: NodeIx, now: Time, cx: &ObserverContext) -> bool {
     if observer == owner {
         return false;

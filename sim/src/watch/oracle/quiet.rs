@@ -34,7 +34,7 @@ pub(super) fn with_load(bound: u64, cx: &ObserverContext) -> u64 {
 }
 
 /// The bound of [`repair`] in words.
-pub(super) fn told(bound: u64, cx: &ObserverContext) -> String {
+pub(super) fn describe(bound: u64, cx: &ObserverContext) -> String {
     let (facts, history) = (cx.facts(), cx.history());
     let late = history.longest_delay().saturating_sub(facts.times.latency);
     let mut text = format!("{} = {}", Time(bound), facts.repair_text());

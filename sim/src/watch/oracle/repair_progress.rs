@@ -103,7 +103,7 @@ impl RepairProgress {
         now.max(Time(last_change.0.saturating_add(unsettled)))
     }
 
-    /// Who does not show a child, of all that should.
+    /// Lists the nodes that should show a child and do not.
     fn lacking(&self, key: &(NodeIx, Pid), child: &ChildId, cx: &ObserverContext) -> Vec<NodeIx> {
         let (owner, pid) = key;
         let must =
