@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::str;
 
+use hublab_sim::capsule::is_capsule;
 use hublab_sim::scenario::{Scenario, apply_overrides, load};
 
 use super::args::Overrides;
 use super::exit::Exit;
 use super::output::quoted;
+use super::render::style;
 use super::{Context, Stop};
 
 /// A scenario and the file it is from.
@@ -108,6 +110,15 @@ fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<(Scenar
     let bytes = load::read_bytes(path)
         .map_err(|error| output.diagnostic(&error))
         .ok()?;
+    if is_capsule(&bytes) {
+        let path = quoted(&path.to_string_lossy());
+        let error = style::error("error:");
+        output.note(format_args!(
+            "{error} {path} is a capsule, the record of a run, and no scenario file; to run it again:"
+        ));
+        output.note(format_args!("hublab replay {path}"));
+        return None;
+    }
     let bytes = match str::from_utf8(&bytes) {
         Ok(text) => match apply_overrides(text, &overrides.values) {
             Ok(text) => text.into_bytes(),

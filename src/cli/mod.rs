@@ -90,6 +90,9 @@ pub fn main(catalog: Catalog) -> ExitCode {
         Err(error) => {
             // Help goes to a pipe that may be closed, like any other output.
             drop(error.print());
+            if let Some(hint) = args::dash_hint(&error) {
+                Output::default().note(hint);
+            }
             return if error.use_stderr() {
                 Exit::Usage.into()
             } else {

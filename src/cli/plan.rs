@@ -199,11 +199,9 @@ impl Plan {
     pub(super) fn capsule(&self, task: Task) -> Option<PathBuf> {
         let group = self.group(task);
         let stem = file_name(&self.source(group).scenario.name, &group.strategy);
-        Some(
-            self.out
-                .as_ref()?
-                .join(format!("{stem}-{}.capsule", task.seed)),
-        )
+        let settings = settings(&self.overrides);
+        let name = format!("{stem}-{}{settings}.capsule", task.seed);
+        Some(self.out.as_ref()?.join(name))
     }
 
     fn check_names(&self) -> Result<(), Stop> {
@@ -240,6 +238,23 @@ fn may_run(source: &Source, big: bool, context: &Context) -> bool {
     big || !size.wants_big
 }
 
+/// The last part of a capsule's name, which tells what `--set` changed: `-network.loss=0.02`. Of many
+/// changes, a hash.
+fn settings(overrides: &Overrides) -> String {
+    const LONGEST: usize = 60;
+    let values = overrides.values.iter();
+    let words: String = values
+        .map(|(key, value)| format!("-{key}={value}"))
+        .collect();
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
+    if words.len() <= LONGEST && words.chars().all(safe) {
+        words
+    } else {
+        let hash = blake3::hash(words.as_bytes()).to_hex();
+        format!("-set-{}", &hash[..8])
+    }
+}
+
 /// The first part of a capsule's name: characters that file systems dislike become `_`.
 fn file_name(scenario: &str, strategy: &str) -> String {
     let safe = |c: char| {
@@ -255,6 +270,28 @@ fn file_name(scenario: &str, strategy: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_capsules_tell_the_settings() {
+        let set = |values: &[(&str, &str)]| {
+            let values = values.iter();
+            let values = values.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            settings(&Overrides {
+                values: values.collect(),
+            })
+        };
+        assert_eq!(set(&[]), "");
+        assert_eq!(
+            set(&[("network.loss", "0.1"), ("run.seed", "2")]),
+            "-network.loss=0.1-run.seed=2"
+        );
+        let one = set(&[("cluster.names", "[\"a\", \"b\"]")]);
+        let other = set(&[("cluster.names", "[\"a\", \"c\"]")]);
+        assert!(
+            one.starts_with("-set-") && one != other && one.len() == 13,
+            "{one}"
+        );
+    }
 
     #[test]
     fn names_of_capsules_stay_in_their_directory() {

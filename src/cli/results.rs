@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::output;
 use super::plan::{Plan, Task};
 use super::pool::{End, Ended};
+use super::progress::Reached;
 use super::render::human::Tally;
 use super::render::number::{counted, time};
 use super::render::seeds::Summary;
@@ -29,6 +30,10 @@ pub(super) struct Results<'a> {
     format: Format,
     exit: Exit,
     begun: Instant,
+    /// The real time that one run may take.
+    wall: Duration,
+    /// How many took longer.
+    overdue: u64,
     tally: Tally,
     /// The command that repeats the first run that did not pass.
     repeat: Option<String>,
@@ -43,6 +48,7 @@ impl<'a> Results<'a> {
         context: &'a Context,
         format: Format,
         with_table: bool,
+        wall: Duration,
     ) -> Self {
         const NAMES_MAX: usize = 40;
         let longest =
@@ -53,6 +59,8 @@ impl<'a> Results<'a> {
             format,
             exit: Exit::Held,
             begun: Instant::now(),
+            wall,
+            overdue: 0,
             tally: Tally::default(),
             repeat: None,
             summaries: with_table.then(|| vec![Summary::default(); plan.groups.len()]),
@@ -80,10 +88,17 @@ impl<'a> Results<'a> {
         &mut self,
         number: usize,
         ended: Ended<Result<Done, String>>,
+        reached: &Reached,
     ) -> Result<(), Stop> {
         let task = self.plan.task(number as u64);
         match ended {
-            Ended::Done(Ok(done)) => self.done(task, &done),
+            Ended::Done(Ok(mut done)) => {
+                if done.report.digest.is_none() {
+                    done.report.reason = Some(self.too_long());
+                    self.overdue += 1;
+                }
+                self.done(task, &done)
+            }
             Ended::Done(Err(reason)) => {
                 self.trouble(task, &reason);
                 Ok(())
@@ -94,8 +109,9 @@ impl<'a> Results<'a> {
                 self.remember(task);
                 Ok(())
             }
-            Ended::Overdue => {
-                let report = self.overdue(task);
+            Ended::Overdue(took) => {
+                self.overdue += 1;
+                let report = self.given_up(task, took, reached);
                 self.print(task, &report)
             }
         }
@@ -103,7 +119,10 @@ impl<'a> Results<'a> {
 
     fn done(&mut self, task: Task, done: &Done) -> Result<(), Stop> {
         self.print(task, &done.report)?;
-        if let Some(summaries) = &mut self.summaries {
+        // What a run came to that was ended before its time is no measure of it.
+        if let Some(summaries) = &mut self.summaries
+            && done.report.reason.is_none()
+        {
             summaries[task.group].add(&done.report);
         }
         if let Some(trouble) = &done.trouble {
@@ -135,8 +154,15 @@ impl<'a> Results<'a> {
         self.remember(task);
     }
 
-    /// The report of a run that was given up. The wall clock judged it, so it has no digest.
-    fn overdue(&self, task: Task) -> Report {
+    /// Why a run was ended.
+    fn too_long(&self) -> String {
+        let limit = format_duration(self.wall);
+        format!("it took longer than {limit} of real time (--wall-limit)")
+    }
+
+    /// The report of a run that was given up in the middle of a step. The wall clock judged it, so it
+    /// has no digest.
+    fn given_up(&self, task: Task, took: Duration, reached: &Reached) -> Report {
         let group = self.plan.group(task);
         Report {
             schema: report::SCHEMA,
@@ -145,9 +171,9 @@ impl<'a> Results<'a> {
             seed: task.seed,
             verdict: Verdict::Inconclusive,
             digest: None,
-            events: 0,
-            virtual_us: 0,
-            wall_us: u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            events: reached.events(),
+            virtual_us: reached.virtual_us(),
+            wall_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             messages: Messages::default(),
             converged_us: None,
             rows: 0,
@@ -157,6 +183,7 @@ impl<'a> Results<'a> {
             inconclusive: Vec::new(),
             timeline: Vec::new(),
             replay: self.plan.replay(task),
+            reason: Some(self.too_long()),
         }
     }
 
@@ -192,28 +219,34 @@ impl<'a> Results<'a> {
         let output = &self.context.output;
         let many = self.plan.count() >= MANY;
         if many && report.verdict == Verdict::Pass {
-            return output.line(human::line(report, self.names, self.strategies));
+            return output.line(human::line(
+                report,
+                self.names,
+                self.strategies,
+                output::columns().sentences,
+            ));
         }
         let scenario = &self.plan.source(self.plan.group(task)).scenario;
-        let block = human::block(report, scenario, output::width());
+        let block = human::block(report, scenario, output::columns());
         let (before, after) = (if first { "" } else { "\n" }, if many { "\n" } else { "" });
         output.line(format_args!("{before}{block}{after}"))
     }
 
     /// The end of the series: tables, totals, and the command that repeats the first failure.
-    pub(super) fn close(&mut self, end: End, wall: Duration) -> Result<(), Stop> {
+    pub(super) fn close(&mut self, end: End) -> Result<(), Stop> {
         let output = &self.context.output;
         let finished = self.tally.total();
         let of_all = format!("{} of {}", finished, counted(self.plan.count(), "run"));
         match end {
             End::Complete => {}
             End::Interrupted => output.note(format_args!("interrupted: {of_all} finished")),
-            End::Overdue => {
-                let limit = format_duration(wall);
-                output.note(format_args!(
-                    "ended: a run took longer than {limit} (--wall-limit); {of_all} judged"
-                ));
-            }
+        }
+        if self.overdue > 0 {
+            let limit = format_duration(self.wall);
+            let runs = counted(self.overdue, "run");
+            output.note(format_args!(
+                "ended: {runs} took longer than {limit} (--wall-limit)"
+            ));
         }
         match self.format {
             Format::Human => self.close_for_people(finished),

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 use super::record::Record;
-use super::signature::Signature;
 use super::trial::Case;
 use crate::catalog::CatalogEntry;
 use crate::claims::claims_met;
 use crate::model::Scenario;
+use crate::run::failure::Signature;
 use crate::run::report::Report;
 use crate::shrink::{Size, Watcher};
 

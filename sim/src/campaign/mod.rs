@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`trial`] | one run: where its scenario is from, and the [`record::Record`] it comes to |
 //! | [`oracles`], [`reach`] | which oracles listen; what a run exercised |
-//! | [`signature`], [`fingerprint`] | which failures are the same |
+//! | [`fingerprint`] | which shrunk failures are the same |
 //! | [`plan`] | which runs there are, in which order |
 //! | `conductor`, `crew` | which worker makes which; workers as processes or threads |
 //! | [`worker`], [`wire`] | the other end, and what both say to each other |
@@ -54,7 +54,6 @@ pub mod oracles;
 pub mod plan;
 pub mod reach;
 pub mod record;
-pub mod signature;
 pub mod summary;
 pub mod trial;
 pub mod wire;
@@ -136,6 +135,8 @@ pub struct Campaign {
     catalog: Arc<Catalog>,
     sources: Vec<Source>,
     strategies: Vec<String>,
+    /// Whether files run with the strategies that they list themselves.
+    own_strategies: bool,
     seeds: Range<u64>,
     shard: (u64, u64),
     yard: Option<Yard>,
@@ -160,6 +161,7 @@ impl Campaign {
             catalog: Arc::default(),
             sources: Vec::new(),
             strategies: vec![strategy.to_owned()],
+            own_strategies: false,
             seeds: 0..1_000,
             shard: (0, 1),
             yard: None,
@@ -190,6 +192,13 @@ impl Campaign {
         if !self.strategies.iter().any(|known| known == name) {
             self.strategies.push(name.to_owned());
         }
+        self
+    }
+
+    /// Has every file run with the strategies that it lists itself, instead of the campaign's.
+    #[must_use]
+    pub fn strategies_of_files(mut self) -> Self {
+        self.own_strategies = true;
         self
     }
 
@@ -297,10 +306,15 @@ impl Campaign {
         } else {
             self.sources.clone()
         };
-        let (strategies, seeds) = (self.strategies.clone(), self.seeds.clone());
+        let strategies = |source: &Source| match source {
+            Source::File { scenario, .. } if self.own_strategies => scenario.run.strategies.clone(),
+            Source::File { .. } | Source::Generated(_) => self.strategies.clone(),
+        };
+        let sources = sources.into_iter();
+        let sources = sources.map(|source| (source.clone(), strategies(&source)));
         Planned {
             campaign: self,
-            plan: Plan::new(sources, strategies, seeds, self.shard),
+            plan: Plan::new(sources.collect(), self.seeds.clone(), self.shard),
             summary: Summary::default(),
         }
     }

@@ -6,12 +6,13 @@ use std::ops::Range;
 use super::record::Record;
 use super::trial::{Case, Source};
 
-/// The runs of a campaign: every source with every strategy and seed, seed by seed, so that a
-/// campaign that is ended early has seen all strategies alike.
+/// The runs of a campaign: every source with each of its strategies and every seed, seed by seed, so
+/// that a campaign that is ended early has seen all strategies alike.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) sources: Vec<Source>,
-    pub(super) strategies: Vec<String>,
+    /// Those of each source, in the order of the sources.
+    pub(super) strategies: Vec<Vec<String>>,
     pub(super) seeds: Range<u64>,
     /// Which share of the seeds is its own: the index, from 0, and how many there are.
     pub(super) shard: (u64, u64),
@@ -20,14 +21,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// All runs of a shard's seeds: its index, from 0, and how many shards there are.
+    /// All runs of a shard's seeds: its index, from 0, and how many shards there are. Each source
+    /// comes with its strategies.
     #[must_use]
-    pub fn new(
-        sources: Vec<Source>,
-        strategies: Vec<String>,
-        seeds: Range<u64>,
-        shard: (u64, u64),
-    ) -> Self {
+    pub fn new(sources: Vec<(Source, Vec<String>)>, seeds: Range<u64>, shard: (u64, u64)) -> Self {
+        let (sources, strategies) = sources.into_iter().unzip();
         Self {
             sources,
             strategies,
@@ -38,7 +36,13 @@ impl Plan {
     }
 
     fn runs_per_seed(&self) -> u64 {
-        (self.sources.len() as u64).saturating_mul(self.strategies.len() as u64)
+        self.runs_before(self.sources.len())
+    }
+
+    /// How many runs of one seed come before those of a source.
+    fn runs_before(&self, source: usize) -> u64 {
+        let strategies = self.strategies.iter().take(source);
+        strategies.map(|own| own.len() as u64).sum()
     }
 
     fn own_seeds(&self) -> u64 {
@@ -61,13 +65,16 @@ impl Plan {
 
     /// The run at a place, counted from 0.
     pub(super) fn case(&self, place: u64) -> Case {
-        let strategies = self.strategies.len() as u64;
         let (round, within) = (place / self.runs_per_seed(), place % self.runs_per_seed());
         let (index, count) = self.shard;
-        let position = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let sources = 1..self.sources.len();
+        let source = sources
+            .take_while(|source| self.runs_before(*source) <= within)
+            .count();
+        let own = usize::try_from(within - self.runs_before(source)).unwrap_or(usize::MAX);
         Case {
-            source: position(within / strategies),
-            strategy: self.strategies[position(within % strategies)].clone(),
+            source,
+            strategy: self.strategies[source][own].clone(),
             seed: self.seeds.start + index + round * count,
         }
     }
@@ -79,9 +86,10 @@ impl Plan {
         if seed >= self.seeds.end - self.seeds.start || seed % count != index {
             return None;
         }
-        let source = self.sources.iter().position(|one| one.name() == scenario)? as u64;
-        let strategy = self.strategies.iter().position(|one| one == strategy)? as u64;
-        Some(seed / count * self.runs_per_seed() + source * self.strategies.len() as u64 + strategy)
+        let source = self.sources.iter().position(|one| one.name() == scenario)?;
+        let mut own = self.strategies[source].iter();
+        let strategy = own.position(|one| one == strategy)? as u64;
+        Some(seed / count * self.runs_per_seed() + self.runs_before(source) + strategy)
     }
 
     /// Leaves a run out that was made before; whether it is one of this plan, and was not left
@@ -111,7 +119,7 @@ mod tests {
     fn plan() -> Plan {
         let source = Source::Generated(generate::Options::default());
         let strategies = vec!["a".to_owned(), "b".to_owned()];
-        Plan::new(vec![source], strategies, 10..21, (0, 1))
+        Plan::new(vec![(source, strategies)], 10..21, (0, 1))
     }
 
     #[test]
@@ -136,6 +144,27 @@ mod tests {
         expected.sort();
         assert_eq!(all, expected);
         assert_eq!(all.len(), 22);
+    }
+
+    #[test]
+    fn sources_have_strategies_of_their_own() {
+        let source = || Source::Generated(generate::Options::default());
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let sources = vec![
+            (source(), own(&["a"])),
+            (source(), own(&[])),
+            (source(), own(&["b", "a"])),
+        ];
+        let plan = Plan::new(sources, 0..2, (0, 1));
+        let cases: Vec<(usize, String, u64)> = plan
+            .open()
+            .map(|place| plan.case(place))
+            .map(|case| (case.source, case.strategy, case.seed))
+            .collect();
+        let expected = [0, 1].map(|seed| [(0, "a", seed), (2, "b", seed), (2, "a", seed)]);
+        let expected = expected.concat().into_iter();
+        let expected = expected.map(|(source, name, seed)| (source, name.to_owned(), seed));
+        assert_eq!(cases, expected.collect::<Vec<_>>());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::signature::Signature;
+use crate::run::failure::Failure;
 
 /// The version of the record's shape.
 pub const SCHEMA: u32 = 1;
@@ -34,7 +34,7 @@ pub struct Record {
     /// Since when views have equalled the truth, in microseconds.
     pub converged_us: Option<u64>,
     /// What failed, each signature once.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Failure>,
     /// What the run exercised: counters by name (`step.crash`, `fault.loss`, `kind.pubsub.sync`,
     /// `mark.gossip.invalidated`, ...).
     pub reach: BTreeMap<String, u64>,
@@ -94,31 +94,10 @@ pub enum Ending {
     Bug,
 }
 
-/// One thing that failed in a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What.
-    pub signature: Signature,
-    /// When it was first seen in the run, in microseconds; the end for an expectation.
-    pub at_us: u64,
-    /// Where; empty if on no node.
-    pub node: String,
-    /// How, in words.
-    pub detail: String,
-    /// For an expectation, the line of its header in the file; 0 for anything else.
-    #[serde(default)]
-    pub line: u32,
-    /// The group it belongs to, once it has been shrunk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<String>,
-    /// The anomaly that `classify` names, of the shrunk run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub anomaly: Option<String>,
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::run::failure::Signature;
 
     /// A run that passed.
     pub(in crate::campaign) fn record(strategy: &str, seed: u64) -> Record {
@@ -140,16 +119,17 @@ pub(super) mod tests {
             strategy: strategy.to_owned(),
             oracle: "own_truth".to_owned(),
             defect: "absent".to_owned(),
-            cause: String::new(),
+            ..Signature::default()
         };
         Record {
             verdict: Ending::Fail,
-            findings: vec![Finding {
+            findings: vec![Failure {
                 signature,
                 at_us: 1_000_000 + seed,
                 node: "n1".to_owned(),
                 detail: format!("seed {seed}"),
                 line: 0,
+                event: None,
                 fingerprint: None,
                 anomaly: None,
             }],

@@ -5,9 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::reach::Reach;
-use super::record::{Ending, Finding, Record};
-use super::signature::Signature;
+use super::record::{Ending, Record};
 use crate::generate::Family;
+use crate::run::failure::{Failure, Signature};
 
 /// How a campaign ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub struct Group {
     /// The lowest seed of them.
     pub seed: u64,
     /// What was found there.
-    pub finding: Finding,
+    pub finding: Failure,
 }
 
 /// A run that no oracle judged.
@@ -193,7 +193,7 @@ impl Summary {
         }
     }
 
-    fn add_finding(&mut self, record: &Record, finding: &Finding) {
+    fn add_finding(&mut self, record: &Record, finding: &Failure) {
         let key = GroupKey {
             signature: finding.signature.clone(),
             fingerprint: finding.fingerprint.clone(),
@@ -258,7 +258,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} runs failed", self.failures(), self.runs())?;
         for group in self.groups.values() {
-            let Finding {
+            let Failure {
                 signature,
                 at_us,
                 node,

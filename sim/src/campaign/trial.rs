@@ -1,17 +1,17 @@
 //! One run of a campaign: scenario source, strategy, seed and oracles in; a [`Record`] out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::oracles::OracleSet;
 use super::reach::Counter;
-use super::record::{Ending, Finding, Record, SCHEMA};
-use super::signature::Signature;
+use super::record::{Ending, Record, SCHEMA};
 use crate::catalog::Catalog;
 use crate::claims::claims_met;
 use crate::generate::{self, Generated, generate};
 use crate::model::Scenario;
+use crate::run::failure::failures;
 use crate::run::report::Report;
 use crate::run::{EVENT_BUDGET, Options, RunError, run};
 use crate::scenario::{Problems, resolve};
@@ -150,18 +150,27 @@ pub fn trial(
         ..Options::default()
     };
     let report = run(scenario, strategy, seed, catalog, options)?.report;
-    let mut findings = findings(&report);
-    if matches!(source, Source::Generated(_)) {
+    let mut findings = failures(scenario, &report);
+    findings.sort_by(|one, other| one.signature.cmp(&other.signature));
+    let is_open = match source {
         // What a generated scenario expects by default is not what the campaign was asked for.
-        findings.retain(|finding| oracle::NAMES.contains(&finding.signature.oracle.as_str()));
-    }
-    let inconclusive = report.verdict == Verdict::Inconclusive;
+        Source::Generated(_) => {
+            findings.retain(|finding| !finding.signature.is_of_claim());
+            report.reason.is_some()
+        }
+        Source::File { .. } => report.verdict == Verdict::Inconclusive,
+    };
+    let verdict = match (findings.is_empty(), is_open) {
+        (false, _) => Ending::Fail,
+        (true, true) => Ending::Inconclusive,
+        (true, false) => Ending::Pass,
+    };
     let record = Record {
         schema: SCHEMA,
         scenario: source.name().to_owned(),
         strategy: strategy.to_owned(),
         seed,
-        verdict: ending(!findings.is_empty(), inconclusive),
+        verdict,
         digest: report.digest.clone(),
         events: report.events,
         virtual_us: report.virtual_us,
@@ -171,7 +180,9 @@ pub fn trial(
         reach: counter.take(),
         families: families.clone(),
         claimed,
-        note: why_open(&report),
+        note: (verdict == Ending::Inconclusive)
+            .then(|| why_open(&report))
+            .flatten(),
     };
     Ok((record, report))
 }
@@ -180,16 +191,10 @@ pub fn trial(
 fn why_open(report: &Report) -> Option<String> {
     let mut judgements = report.expectations.iter();
     let open = judgements.find(|one| one.verdict == Verdict::Inconclusive);
-    open.filter(|_| report.verdict == Verdict::Inconclusive)
-        .map(|one| format!("{}, after {} events", one.detail, report.events))
-}
-
-fn ending(failed: bool, inconclusive: bool) -> Ending {
-    match (failed, inconclusive) {
-        (true, _) => Ending::Fail,
-        (false, true) => Ending::Inconclusive,
-        (false, false) => Ending::Pass,
-    }
+    let why = open
+        .map(|one| one.detail.as_str())
+        .or(report.reason.as_deref());
+    why.map(|why| format!("{why}, after {} events", report.events))
 }
 
 /// Oracles that the strategy claims and whose condition the scenario meets, in order.
@@ -200,41 +205,4 @@ fn claimed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Vec<String
         .unwrap_or_default();
     let names: BTreeSet<String> = met.iter().map(|claim| claim.oracle.to_owned()).collect();
     names.into_iter().collect()
-}
-
-/// What failed, each signature once, with where and when it did first.
-fn findings(report: &Report) -> Vec<Finding> {
-    let mut first: BTreeMap<Signature, Finding> = BTreeMap::new();
-    for violation in &report.violations {
-        let signature = Signature::of(&report.strategy, violation);
-        first
-            .entry(signature)
-            .or_insert_with_key(|signature| Finding {
-                signature: signature.clone(),
-                at_us: violation.at_us,
-                node: violation.node.clone(),
-                detail: violation.detail.clone(),
-                line: 0,
-                fingerprint: None,
-                anomaly: None,
-            });
-    }
-    for signature in Signature::all(report) {
-        let said = report
-            .expectations
-            .iter()
-            .find(|one| one.verdict == Verdict::Fail && one.claim == signature.oracle);
-        first
-            .entry(signature)
-            .or_insert_with_key(|signature| Finding {
-                signature: signature.clone(),
-                at_us: report.virtual_us,
-                node: String::new(),
-                detail: said.map(|one| one.detail.clone()).unwrap_or_default(),
-                line: said.map_or(0, |one| one.line),
-                fingerprint: None,
-                anomaly: None,
-            });
-    }
-    first.into_values().collect()
 }

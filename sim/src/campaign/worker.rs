@@ -12,13 +12,12 @@ use super::catches::{Catch, KeepsClaim, Prey};
 use super::fingerprint::Fingerprint;
 use super::oracles::OracleSet;
 use super::record::Record;
-use super::signature::Signature;
 use super::trial::{Case, Source, trial};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, Task};
 use crate::catalog::Catalog;
 use crate::processhub;
-use crate::shrink::{Budget, Failure, Watcher, shrink};
-use crate::watch::oracle;
+use crate::run::failure::Signature;
+use crate::shrink::{Budget, Target, Watcher, shrink};
 
 /// What a worker asks of the program that it is in.
 #[derive(Debug, Clone, Copy)]
@@ -179,13 +178,7 @@ impl<'a> Bench<'a> {
             .source(&prey.case)?
             .prepare(strategy, *seed, self.catalog);
         let scenario = prepared.map_err(|error| words(&error))?.scenario;
-        let failure = Failure {
-            scenario: &scenario,
-            strategy,
-            seed: *seed,
-            signature,
-            anomaly: anomaly.as_deref(),
-        };
+        let target = Target::new(&scenario, strategy, *seed, signature).named(anomaly.as_deref());
         let entry = self.catalog.get(strategy);
         let mut claim = entry
             .filter(|_| self.setup.oracles == OracleSet::Claims)
@@ -195,10 +188,10 @@ impl<'a> Bench<'a> {
             });
         let mut nobody = ();
         let watcher: &mut dyn Watcher = match &mut claim {
-            Some(claim) if oracle::NAMES.contains(&signature.oracle.as_str()) => claim,
+            Some(claim) if !signature.is_of_claim() => claim,
             Some(_) | None => &mut nobody,
         };
-        let shrunk = shrink(&failure, self.catalog, Budget::default(), watcher);
+        let shrunk = shrink(&target, self.catalog, Budget::default(), watcher);
         let shrunk = shrunk.map_err(|error| words(&error))?;
         let named = processhub::of_run(
             &shrunk.scenario,

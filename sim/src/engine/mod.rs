@@ -25,6 +25,8 @@ mod state;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hublab_strategies::hub::{ChildEvent, HubConfig};
 use hublab_strategies::time::micros;
@@ -74,6 +76,8 @@ pub struct Engine {
     recorder: Recorder,
     observers: Observers,
     budget: u64,
+    /// Set from outside to end the run.
+    stop: Option<Arc<AtomicBool>>,
     /// The step of a node that is under way, for the report of a panic.
     handling: Option<(NodeIx, EventId)>,
     /// Who has stopped, if anybody wants to know.
@@ -149,6 +153,7 @@ impl Engine {
             recorder,
             observers,
             budget,
+            stop: None,
             handling: None,
             stops: None,
             has_stopped: false,
@@ -168,10 +173,21 @@ impl Engine {
         self.end
     }
 
-    /// Whether the event budget is used up.
+    /// Whether the event budget is used up, or the run was told to stop.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.recorder.events() >= self.budget
+        self.recorder.events() >= self.budget || self.is_told_to_stop()
+    }
+
+    /// Whether the run was told to stop from outside.
+    pub(crate) fn is_told_to_stop(&self) -> bool {
+        let stop = self.stop.as_ref();
+        stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Ends the run once this becomes `true`.
+    pub(crate) fn stop_when(&mut self, stop: Option<Arc<AtomicBool>>) {
+        self.stop = stop;
     }
 
     /// The code of a node, while it runs.
@@ -484,6 +500,7 @@ impl Engine {
             self.now = end;
         }
         self.flights.audit(&self.ledger);
+        let is_told_to_stop = stopped_early && !crashed && self.is_told_to_stop();
         let outcome = self.observers.finish(
             self.now,
             stopped_early,
@@ -496,6 +513,7 @@ impl Engine {
         Finished {
             now: self.now,
             stopped_early,
+            is_told_to_stop,
             outcome,
             recorder: self.recorder,
         }
@@ -509,6 +527,8 @@ pub struct Finished {
     pub now: Time,
     /// Whether something was still to happen before the end of the run.
     pub stopped_early: bool,
+    /// Whether it was told to stop from outside: then the wall clock decided how far it came.
+    pub is_told_to_stop: bool,
     /// What the observers found.
     pub outcome: crate::watch::Outcome,
     /// The books and the digest.

@@ -1,11 +1,14 @@
 //! One run: a scenario, a strategy and a seed in; a report out.
 
+pub mod failure;
 pub mod report;
 mod twin;
 
 use std::cell::RefCell;
 use std::future::{Future, Ready};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use madsim::runtime::Runtime;
@@ -21,7 +24,7 @@ use crate::simulation::Simulation;
 use crate::trace::Event;
 use crate::trace::recorder::{Recorder, Sink};
 use crate::watch::Observers;
-use crate::watch::judge::{Judgement, Verdict};
+use crate::watch::judge::Verdict;
 use crate::watch::oracle::Oracle;
 use crate::world::{Stepping, with_runtime};
 
@@ -38,6 +41,8 @@ pub struct Options {
     pub sinks: Vec<Box<dyn Sink>>,
     /// Oracles beside those that the file names.
     pub oracles: Vec<Box<dyn Oracle>>,
+    /// Ends the run, with what it has come to by then, soon after this becomes `true`.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Options {
@@ -47,6 +52,7 @@ impl Default for Options {
             budget: EVENT_BUDGET,
             sinks: Vec::new(),
             oracles: Vec::new(),
+            stop: None,
         }
     }
 }
@@ -195,12 +201,15 @@ where
         budget,
         sinks,
         oracles,
+        stop,
     } = options;
     let observers = Observers::new(&resolved, strategy, oracles);
     let has_job = job.is_some();
     let (finished, crashed, value) = with_runtime(seed, |runtime| {
         let simulation = runtime.block_on(async {
-            let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
+            let recorder = Recorder::new(sinks);
+            let mut engine = Engine::new(&resolved, factory, observers, recorder, budget);
+            engine.stop_when(stop.clone());
             Simulation::start(engine, job.is_some())
         });
         let job = job.map(|job| Job::begin(runtime, job(simulation.clone())));
@@ -215,6 +224,7 @@ where
             let options = Options {
                 stepping,
                 budget,
+                stop,
                 ..Options::default()
             };
             twin(&resolved, strategy, catalog, options)?
@@ -272,52 +282,36 @@ pub(crate) fn make(
     let Finished {
         now,
         stopped_early,
+        is_told_to_stop,
         outcome,
         recorder,
     } = finished;
-    let mut expectations = outcome.judgements;
-    if stopped_early {
-        for judgement in &mut expectations {
-            judgement.verdict = Verdict::Inconclusive;
-            judgement.detail = format!("the run was ended at {now}, before its time");
-        }
-    }
-    let report = Report {
+    let digest = recorder.digest().to_hex().to_string();
+    let is_whole = !stopped_early || crashed;
+    let mut report = Report {
         schema: report::SCHEMA,
         scenario: scenario.name.clone(),
         strategy: strategy.to_owned(),
         seed,
-        verdict: verdict(&expectations, crashed, stopped_early),
-        digest: Some(recorder.digest().to_hex().to_string()),
+        verdict: Verdict::Pass,
+        digest: (!is_told_to_stop).then_some(digest),
         events: recorder.events(),
         virtual_us: now.0,
         wall_us,
         messages: Messages::new(recorder.counts()),
         converged_us: outcome.converged_since.map(|at| at.0),
         rows: outcome.rows,
-        expectations,
+        expectations: outcome.judgements,
         violations: outcome.findings.violations,
         violations_suppressed: outcome.findings.suppressed,
         inconclusive: outcome.findings.inconclusive,
         timeline: outcome.timeline,
         replay: String::new(),
+        reason: (!is_whole).then(|| format!("the run was ended at {now}, before its time")),
     };
+    report.verdict = failure::verdict(scenario, &report, is_whole);
     Run {
         report,
         last_events: recorder.into_last_events(),
-    }
-}
-
-fn verdict(judgements: &[Judgement], crashed: bool, stopped_early: bool) -> Verdict {
-    if crashed {
-        Verdict::Fail
-    } else if stopped_early {
-        Verdict::Inconclusive
-    } else {
-        judgements
-            .iter()
-            .map(|judgement| judgement.verdict)
-            .max()
-            .unwrap_or(Verdict::Pass)
     }
 }

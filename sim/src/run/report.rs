@@ -53,6 +53,9 @@ pub struct Report {
     pub timeline: Vec<Segment>,
     /// The command that repeats the run.
     pub replay: String,
+    /// Why the run did not come to its end; absent if it did, or a step panicked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The messages of a run.

@@ -3,6 +3,7 @@
 use crate::catalog::Catalog;
 use crate::model::{Action, Claim, ClockChange, Expectation, Scenario};
 use crate::run::{Options, RunError, run};
+use crate::watch::judge::Verdict;
 use crate::watch::oracle::{CLOCK_INDEPENDENCE, CONVERGENCE, Violation};
 use crate::watch::{Outcome, judge};
 
@@ -73,5 +74,8 @@ pub(crate) fn judge_clock_independence(
             | Claim::Metric { .. } => continue,
         };
         (judgement.verdict, judgement.detail) = verdict;
+        if judgement.verdict != Verdict::Fail {
+            judgement.at_us = None;
+        }
     }
 }

@@ -8,15 +8,14 @@ use hublab_strategies::time::micros;
 
 use super::cost::Cost;
 use super::mend::{instant, mend};
-use super::{Budget, Ended, Failure, Progress, Size, Watcher};
-use crate::campaign::signature::Signature;
+use super::{Budget, Ended, Progress, Size, Target, Watcher};
 use crate::catalog::Catalog;
 use crate::model::Scenario;
 use crate::processhub;
+use crate::run::failure::{Failure, Signature, failures};
 use crate::run::report::Report;
 use crate::run::{Options, run};
 use crate::scenario::render::{Style, render};
-use crate::watch::judge::Verdict;
 
 /// A change of a scenario that may make it simpler.
 pub(super) type Edit = Box<dyn Fn(&mut Scenario)>;
@@ -34,7 +33,7 @@ pub(super) struct Best {
 
 /// The state of the search.
 pub(super) struct Search<'a> {
-    failure: &'a Failure<'a>,
+    target: &'a Target<'a>,
     catalog: &'a Catalog,
     watcher: &'a mut dyn Watcher,
     budget: Budget,
@@ -54,7 +53,7 @@ pub(super) struct Search<'a> {
 impl<'a> Search<'a> {
     /// A search that begins at a scenario that is known to fail.
     pub(super) fn new(
-        failure: &'a Failure<'a>,
+        target: &'a Target<'a>,
         catalog: &'a Catalog,
         budget: Budget,
         watcher: &'a mut dyn Watcher,
@@ -62,7 +61,7 @@ impl<'a> Search<'a> {
     ) -> Self {
         let text = render(&scenario, Style::Brief);
         Self {
-            failure,
+            target,
             catalog,
             watcher,
             budget,
@@ -79,6 +78,11 @@ impl<'a> Search<'a> {
             accepted: 0,
             ended: None,
         }
+    }
+
+    /// Whether faults may become stronger than they were.
+    pub(super) fn may_strengthen(&self) -> bool {
+        self.target.stronger
     }
 
     /// Tries an edit of the best scenario; `true` if the result is the new best.
@@ -117,13 +121,13 @@ impl<'a> Search<'a> {
             budget: self.events_max,
             ..Options::default()
         };
-        let strategy = self.failure.strategy;
+        let strategy = self.target.strategy;
         let report = run(scenario, strategy, scenario.run.seed, self.catalog, options)
             .ok()?
             .report;
         self.runs += 1;
         self.events += report.events;
-        let fails = fails_with(&report, self.failure.signature)
+        let fails = failure_like(scenario, &report, self.target.signature).is_some()
             && self.watcher.accepts(scenario, &report)
             && self.is_named(scenario);
         let progress = Progress {
@@ -138,12 +142,12 @@ impl<'a> Search<'a> {
 
     /// Whether a candidate is still the anomaly that it has to be.
     fn is_named(&self, scenario: &Scenario) -> bool {
-        let Failure {
+        let Target {
             strategy,
             signature,
             anomaly,
             ..
-        } = *self.failure;
+        } = *self.target;
         let named = || {
             processhub::of_run(
                 scenario,
@@ -215,9 +219,15 @@ fn clamp(range: Range<usize>, len: usize) -> Option<Range<usize>> {
     (range.start < len).then(|| range.start..range.end.min(len))
 }
 
-/// Whether a run fails with a signature.
-pub(super) fn fails_with(report: &Report, signature: &Signature) -> bool {
-    report.verdict == Verdict::Fail && Signature::all(report).contains(signature)
+/// The failure of a run with a signature, whatever has become of the text of its claim: of a scenario
+/// that is shrunk, only one expectation is left.
+pub(super) fn failure_like(
+    scenario: &Scenario,
+    report: &Report,
+    signature: &Signature,
+) -> Option<Failure> {
+    let mut found = failures(scenario, report).into_iter();
+    found.find(|failure| failure.signature.is_like(signature))
 }
 
 /// Takes out the parameters that say what holds without them.

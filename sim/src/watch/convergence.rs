@@ -444,7 +444,7 @@ impl Convergence {
     }
 
     /// Whether an observer can reach an owner.
-    fn reaches(&self, (node, owner): (NodeIx, NodeIx), world: &World<'_>) -> bool {
+    pub(super) fn reaches(&self, (node, owner): (NodeIx, NodeIx), world: &World<'_>) -> bool {
         let is_up = |cell: &Cell| cell.up || node == owner;
         let cells = &self.observers[node as usize].cells;
         world.is_running(owner) && cells.get(owner as usize).is_some_and(is_up)

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::convergence::Convergence;
-use super::defect::Defect;
+use super::defect::{Defect, Kind};
 use super::findings::Findings;
+use crate::engine::Child;
 use crate::model::{Action, After, Claim, Expectation, NodeIx, Scenario, When};
 use crate::trace::recorder::{MessageCounts, Recorder};
 
@@ -36,6 +37,15 @@ pub struct Judgement {
     pub detail: String,
     /// The line of the expectation in its file; 0 if it has none.
     pub line: u32,
+    /// When it was broken, in microseconds; absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_us: Option<u64>,
+    /// Whose view broke it; empty if it holds or is not about one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub node: String,
+    /// What is wrong there, in a word: `absent`, `ghost`, `wrong`, ...; empty as above.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub defect: String,
 }
 
 /// The judge of one run.
@@ -54,8 +64,8 @@ struct Case {
 #[derive(Debug)]
 enum State {
     Converged(Stretch),
-    /// The verdict of a claim about one instant, once that is over.
-    Instant(Option<(bool, String)>),
+    /// What was found wrong at the instant of a claim about one, once that is over.
+    Instant(Option<Vec<Fault>>),
     AtEnd,
 }
 
@@ -77,6 +87,41 @@ struct Stretch {
 
 /// How many defects a verdict names.
 const NAMED: usize = 3;
+
+/// One thing that is not as a claim has it.
+#[derive(Debug)]
+struct Fault {
+    defect: &'static str,
+    text: String,
+}
+
+/// What the judge says of a claim, before it is a [`Judgement`].
+#[derive(Debug)]
+struct Ruling {
+    verdict: Verdict,
+    detail: String,
+    at: Time,
+    node: String,
+    defect: String,
+}
+
+impl Ruling {
+    fn new((verdict, detail): (Verdict, String), at: Time) -> Self {
+        Self {
+            verdict,
+            detail,
+            at,
+            node: String::new(),
+            defect: String::new(),
+        }
+    }
+
+    /// A ruling that cannot be made, as the run was ended before its time.
+    fn open(end: Time) -> Self {
+        let detail = format!("the run was ended at {end}, before its time");
+        Self::new((Verdict::Inconclusive, detail), end)
+    }
+}
 
 /// The expectations that apply to a strategy, in file order.
 pub(crate) fn applying<'a>(
@@ -126,7 +171,7 @@ impl Judge {
                 State::Converged(stretch) => stretch.settle(now, next, convergence, world),
                 State::Instant(verdict) => {
                     if verdict.is_none() && instant(&case.claim).is_some_and(|at| at < next) {
-                        *verdict = Some(check_instant(&case.claim, world));
+                        *verdict = Some(faults_at_instant(&case.claim, world, convergence));
                     }
                 }
                 State::AtEnd => {}
@@ -142,6 +187,7 @@ impl Judge {
         findings: &Findings,
         recorder: &Recorder,
         rows: u64,
+        stopped_early: bool,
     ) -> Vec<Judgement> {
         let measures = Measures {
             recorder,
@@ -151,31 +197,55 @@ impl Judge {
         self.cases
             .into_iter()
             .map(|Case { claim, line, state }| {
-                let (verdict, detail) = match state {
+                let ruling = match state {
                     State::Converged(mut stretch) => {
-                        stretch.close(Time(end.0 + 1));
-                        stretch.verdict(convergence, world)
+                        if !stopped_early {
+                            stretch.close(Time(end.0 + 1));
+                        }
+                        if stopped_early && !stretch.is_decided() {
+                            Ruling::open(end)
+                        } else {
+                            stretch.ruling(convergence, world)
+                        }
                     }
-                    State::Instant(Some((held, detail))) => (verdict(held), detail),
-                    State::Instant(None) => (
-                        Verdict::Inconclusive,
-                        "the run ended before that instant".to_owned(),
-                    ),
-                    State::AtEnd => at_end(&claim, findings, &measures),
+                    State::Instant(Some(faults)) => at_instant(&claim, faults, world),
+                    State::Instant(None) if stopped_early => Ruling::open(end),
+                    State::Instant(None) => {
+                        let detail = "the run ended before that instant".to_owned();
+                        Ruling::new((Verdict::Inconclusive, detail), end)
+                    }
+                    State::AtEnd => {
+                        let at = broken_at(&claim, findings).unwrap_or(end);
+                        let ruling = Ruling::new(at_end(&claim, findings, &measures), at);
+                        // A violation that was seen is not unseen by what would have come.
+                        let is_final = match &claim {
+                            Claim::Always(_) => ruling.verdict == Verdict::Fail,
+                            Claim::Violates(_) => ruling.verdict == Verdict::Pass,
+                            Claim::Converged { .. }
+                            | Claim::Registry { .. }
+                            | Claim::Entry { .. }
+                            | Claim::Metric { .. } => false,
+                        };
+                        if stopped_early && !is_final {
+                            Ruling::open(end)
+                        } else {
+                            ruling
+                        }
+                    }
                 };
+                let is_broken = ruling.verdict == Verdict::Fail;
                 Judgement {
                     claim: claim.name().to_owned(),
-                    verdict,
-                    detail,
+                    verdict: ruling.verdict,
+                    detail: ruling.detail,
                     line,
+                    at_us: is_broken.then_some(ruling.at.0),
+                    node: ruling.node,
+                    defect: ruling.defect,
                 }
             })
             .collect()
     }
-}
-
-fn verdict(held: bool) -> Verdict {
-    if held { Verdict::Pass } else { Verdict::Fail }
 }
 
 impl State {
@@ -262,13 +332,16 @@ impl Stretch {
         }
     }
 
-    fn verdict(self, convergence: &Convergence, world: &World<'_>) -> (Verdict, String) {
+    /// Whether nothing that is still to come can change its verdict.
+    fn is_decided(&self) -> bool {
+        self.held_since.is_some() || self.at_deadline.is_some()
+    }
+
+    fn ruling(self, convergence: &Convergence, world: &World<'_>) -> Ruling {
         if let Some(since) = self.held_since {
             let took = Time(since.since(self.from));
-            return (
-                Verdict::Pass,
-                format!("converged at {since}, {took} after {}", self.from),
-            );
+            let detail = format!("converged at {since}, {took} after {}", self.from);
+            return Ruling::new((Verdict::Pass, detail), since);
         }
         let late = if self.disordered == 0 {
             format!(
@@ -282,10 +355,16 @@ impl Stretch {
         let pending = self
             .at_deadline
             .unwrap_or_else(|| convergence.pending(&self.observers, world, NAMED));
-        (
-            Verdict::Fail,
-            format!("at {}: {}{late}", self.deadline, list(&pending)),
-        )
+        let detail = format!("at {}: {}{late}", self.deadline, list(&pending));
+        let ruling = Ruling::new((Verdict::Fail, detail), self.deadline);
+        match pending.first() {
+            Some(first) => Ruling {
+                node: world.name(first.observer).to_string(),
+                defect: first.kind.as_str().to_owned(),
+                ..ruling
+            },
+            None => ruling,
+        }
     }
 }
 
@@ -298,6 +377,16 @@ fn list(defects: &[Defect]) -> String {
     }
 }
 
+/// When the oracle of an `always` was first violated.
+fn broken_at(claim: &Claim, findings: &Findings) -> Option<Time> {
+    let Claim::Always(oracle) = claim else {
+        return None;
+    };
+    let mut violations = findings.violations.iter();
+    let first = violations.find(|violation| violation.oracle == *oracle)?;
+    Some(Time(first.at_us))
+}
+
 fn instant(claim: &Claim) -> Option<Time> {
     match claim {
         Claim::Registry { at, .. } | Claim::Entry { at, .. } => Some(*at),
@@ -307,10 +396,15 @@ fn instant(claim: &Claim) -> Option<Time> {
     }
 }
 
-/// Judges a claim about the instant that is just over.
-fn check_instant(claim: &Claim, world: &World<'_>) -> (bool, String) {
-    let found = match claim {
-        Claim::Registry { on, has, lacks, .. } => check_registry(*on, has, lacks, world),
+/// What is wrong with a claim about the instant that is just over.
+fn faults_at_instant(claim: &Claim, world: &World<'_>, convergence: &Convergence) -> Vec<Fault> {
+    let truth = |on: NodeIx| Truth {
+        on,
+        world: *world,
+        convergence,
+    };
+    match claim {
+        Claim::Registry { on, has, lacks, .. } => check_registry(has, lacks, &truth(*on)),
         Claim::Entry {
             on,
             child,
@@ -326,42 +420,127 @@ fn check_instant(claim: &Claim, world: &World<'_>) -> (bool, String) {
                 metadata: metadata.as_ref(),
                 first: first.as_ref(),
             };
-            check_entry(*on, child, &wanted, world)
+            check_entry(child, &wanted, &truth(*on))
         }
         Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
             Vec::new()
         }
-    };
-    if found.is_empty() {
-        (true, "as expected".to_owned())
-    } else {
-        (false, found.join("; "))
     }
 }
 
-fn check_registry(
+/// The verdict of a claim about an instant that is over.
+fn at_instant(claim: &Claim, faults: Vec<Fault>, world: &World<'_>) -> Ruling {
+    let at = instant(claim).unwrap_or_default();
+    let Some(first) = faults.first() else {
+        return Ruling::new((Verdict::Pass, "as expected".to_owned()), at);
+    };
+    let defect = first.defect.to_owned();
+    let texts: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
+    let node = match claim {
+        Claim::Registry { on, .. } | Claim::Entry { on, .. } => world.name(*on).to_string(),
+        Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
+            String::new()
+        }
+    };
+    Ruling {
+        node,
+        defect,
+        ..Ruling::new((Verdict::Fail, texts.join("; ")), at)
+    }
+}
+
+/// What a node could know to be true: what runs on the nodes that it can reach.
+struct Truth<'a> {
     on: NodeIx,
-    has: &[ChildId],
-    lacks: &[ChildId],
-    world: &World<'_>,
-) -> Vec<String> {
-    let name = world.name(on);
-    let Some(registry) = world.registry(on) else {
-        return vec![format!("{name} is not running")];
+    world: World<'a>,
+    convergence: &'a Convergence,
+}
+
+/// The defect of a view that is right, where the claim is not.
+const PRESENT: &str = "present";
+/// The defect of a view that does not show what is not there.
+const NOT_RUNNING: &str = "not running";
+
+impl<'a> Truth<'a> {
+    /// Every process of a child that the node can reach, with its owner.
+    fn processes(&self, child: &ChildId) -> impl Iterator<Item = (NodeIx, &'a Child)> {
+        let reached = self
+            .world
+            .positions()
+            .filter(|owner| self.convergence.reaches((self.on, *owner), &self.world));
+        reached.filter_map(|owner| Some((owner, self.world.child(owner, child)?)))
+    }
+
+    fn runs(&self, child: &ChildId, owner: Option<&NodeId>) -> bool {
+        self.processes(child)
+            .any(|(node, _)| owner.is_none_or(|owner| self.world.name(node) == owner))
+    }
+
+    /// What is wrong where a child is not shown.
+    fn lack(&self, child: &ChildId, owner: Option<&NodeId>) -> &'static str {
+        if self.runs(child, owner) {
+            Kind::Absent.as_str()
+        } else {
+            NOT_RUNNING
+        }
+    }
+
+    /// What is wrong where a child is shown.
+    fn excess(&self, child: &ChildId, owner: Option<&NodeId>) -> &'static str {
+        if self.runs(child, owner) {
+            PRESENT
+        } else {
+            Kind::Ghost.as_str()
+        }
+    }
+
+    /// What is wrong where a process is shown as it should not be.
+    fn mistake(
+        &self,
+        child: &ChildId,
+        kind: Kind,
+        is_true: impl Fn(NodeIx, &Child) -> bool,
+    ) -> &'static str {
+        if self
+            .processes(child)
+            .any(|(node, child)| is_true(node, child))
+        {
+            PRESENT
+        } else {
+            kind.as_str()
+        }
+    }
+}
+
+/// A node without a registry has neither what it should nor what it should not.
+fn not_running(name: &NodeId) -> Vec<Fault> {
+    vec![Fault {
+        defect: "not running",
+        text: format!("{name} is not running"),
+    }]
+}
+
+fn check_registry(has: &[ChildId], lacks: &[ChildId], truth: &Truth<'_>) -> Vec<Fault> {
+    let name = truth.world.name(truth.on);
+    let Some(registry) = truth.world.registry(truth.on) else {
+        return not_running(name);
     };
     let shows = |child: &ChildId| {
         registry
             .get(child)
             .is_some_and(|row| !row.entries.is_empty())
     };
-    let missing = has
-        .iter()
-        .filter(|child| !shows(child))
-        .map(|child| format!("{name} lacks {child}"));
+    let missing = has.iter().filter(|child| !shows(child)).map(|child| Fault {
+        defect: truth.lack(child, None),
+        text: format!("{name} lacks {child}"),
+    });
     let extra = lacks
         .iter()
         .filter(|child| shows(child))
-        .map(|child| format!("{name} has {child}"));
+        .map(|child| Fault {
+            defect: truth.excess(child, None),
+            text: format!("{name} has {child}"),
+        });
     missing.chain(extra).take(NAMED).collect()
 }
 
@@ -372,48 +551,59 @@ struct WantedEntry<'a> {
     first: Option<&'a NodeId>,
 }
 
-fn check_entry(
-    on: NodeIx,
-    child: &ChildId,
-    wanted: &WantedEntry<'_>,
-    world: &World<'_>,
-) -> Vec<String> {
-    let name = world.name(on);
-    let Some(registry) = world.registry(on) else {
-        return vec![format!("{name} is not running")];
+fn check_entry(child: &ChildId, wanted: &WantedEntry<'_>, truth: &Truth<'_>) -> Vec<Fault> {
+    let name = truth.world.name(truth.on);
+    let Some(registry) = truth.world.registry(truth.on) else {
+        return not_running(name);
     };
     let row = registry.get(child);
     let entries = row.as_ref().map_or(&[][..], |row| row.entries);
     let mut found = Vec::new();
+    let mut add = |defect, text| found.push(Fault { defect, text });
     if let Some(nodes) = wanted.nodes {
         let shown: BTreeSet<&NodeId> = entries.iter().map(|entry| &entry.node).collect();
         let expected: BTreeSet<&NodeId> = nodes.iter().collect();
         if shown != expected {
-            found.push(format!(
-                "{name} shows {child} on {shown:?}, expected {expected:?}"
-            ));
+            let missing = expected.difference(&shown).next();
+            let extra = shown.difference(&expected).next();
+            let defect = match missing {
+                Some(owner) => truth.lack(child, Some(owner)),
+                None => truth.excess(child, extra.copied()),
+            };
+            let text = format!("{name} shows {child} on {shown:?}, expected {expected:?}");
+            add(defect, text);
         }
     }
     for (node, pid) in wanted.pids.unwrap_or_default() {
         match entries.iter().find(|entry| entry.node == *node) {
-            None => found.push(format!("{name} has no entry of {child} on {node}")),
+            None => {
+                let text = format!("{name} has no entry of {child} on {node}");
+                add(truth.lack(child, Some(node)), text);
+            }
             Some(entry) if entry.pid.as_ref() != Some(pid) => {
                 let shown = entry.pid.as_ref().map_or("nil", Pid::as_str);
-                found.push(format!(
-                    "{name} has pid {shown} for {child} on {node}, expected {pid}"
-                ));
+                let text = format!("{name} has pid {shown} for {child} on {node}, expected {pid}");
+                let pid = entry.pid.as_ref();
+                let is_true = |owner, running: &Child| {
+                    truth.world.name(owner) == node && Some(&running.pid) == pid
+                };
+                add(truth.mistake(child, Kind::Wrong, is_true), text);
             }
             Some(_) => {}
         }
     }
     if let Some(metadata) = wanted.metadata {
         match row.as_ref() {
-            None => found.push(format!("{name} has no row of {child}")),
+            None => add(
+                truth.lack(child, None),
+                format!("{name} has no row of {child}"),
+            ),
             Some(row) if row.metadata != metadata => {
-                found.push(format!(
-                    "{name} has metadata {:?} for {child}, expected {metadata:?}",
-                    row.metadata
-                ));
+                let shown = &row.metadata;
+                let text =
+                    format!("{name} has metadata {shown:?} for {child}, expected {metadata:?}");
+                let is_true = |_, running: &Child| running.metadata == **shown;
+                add(truth.mistake(child, Kind::Metadata, is_true), text);
             }
             Some(_) => {}
         }
@@ -424,9 +614,8 @@ fn check_entry(
         let shown = entries
             .first()
             .map_or("nobody", |entry| entry.node.as_str());
-        found.push(format!(
-            "{shown} stands first for {child} at {name}, expected {first}"
-        ));
+        let text = format!("{shown} stands first for {child} at {name}, expected {first}");
+        add("wrong order", text);
     }
     found
 }

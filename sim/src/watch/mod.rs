@@ -321,6 +321,7 @@ impl Observers {
             &self.findings,
             recorder,
             rows,
+            stopped_early,
         );
         Outcome {
             judgements,

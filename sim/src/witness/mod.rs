@@ -401,6 +401,7 @@ impl Witness {
         let finished = Finished {
             now: self.now,
             stopped_early: !is_whole,
+            is_told_to_stop: false,
             outcome,
             recorder: self.recorder,
         };

@@ -16,7 +16,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hublab_sim::campaign::record::{Ending, Finding};
+use hublab_sim::campaign::record::Ending;
+use hublab_sim::run::failure::Failure;
 use hublab_strategies::Time;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
@@ -111,7 +112,7 @@ fn name(key: &Key, group: &Group) -> String {
 }
 
 /// A finding in words: `n3 at 31s: ...`.
-pub(in crate::cli) fn first(finding: &Finding) -> String {
+pub(in crate::cli) fn first(finding: &Failure) -> String {
     let at = Time(finding.at_us);
     match finding.node.as_str() {
         "" => format!("at {at}: {}", finding.detail),

@@ -70,16 +70,26 @@ pub(in crate::cli) struct FileOf {
     pub(in crate::cli) path: String,
     /// BLAKE3 over the scenario with what `--set` changed, in hexadecimal.
     pub(in crate::cli) digest: String,
+    /// The strategies that it runs with; empty for those of the campaign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::cli) strategies: Vec<String>,
 }
 
 impl FileOf {
-    /// A scenario, read from a path.
-    pub(in crate::cli) fn new(path: String, scenario: &Scenario) -> Self {
+    /// A scenario, read from a path, with its own strategies, if it does not run with all.
+    pub(in crate::cli) fn new(path: String, scenario: &Scenario, strategies: Vec<String>) -> Self {
         let text = render(scenario, Style::Full);
         Self {
             path,
             digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            strategies,
         }
+    }
+}
+
+impl FileOf {
+    fn is_without(&self, strategy: &str) -> bool {
+        !self.strategies.is_empty() && !self.strategies.iter().any(|own| own == strategy)
     }
 }
 
@@ -134,9 +144,16 @@ impl Manifest {
             seeds,
             ..
         } = &self.campaign;
-        (files.len().max(1) as u64)
-            .saturating_mul(strategies.len() as u64)
-            .saturating_mul(self.shard.size(seeds))
+        let own = |file: &FileOf| match file.strategies.len() {
+            0 => strategies.len(),
+            own => own,
+        };
+        let per_seed = if files.is_empty() {
+            strategies.len()
+        } else {
+            files.iter().map(own).sum()
+        };
+        (per_seed as u64).saturating_mul(self.shard.size(seeds))
     }
 
     /// Why a run is none of its own, if it is none.
@@ -161,6 +178,11 @@ impl Manifest {
             Some(format!("the campaign has no scenario `{scenario}`"))
         } else if !strategies.iter().any(|name| name == strategy) {
             Some(format!("the campaign has no strategy `{strategy}`"))
+        } else if files
+            .iter()
+            .any(|file| file.path == scenario && file.is_without(strategy))
+        {
+            Some(format!("{scenario} does not run with `{strategy}`"))
         } else if !self.shard.has(seed, seeds) {
             let Range { start, end } = seeds;
             Some(format!(

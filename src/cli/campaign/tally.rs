@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
-use hublab_sim::campaign::record::{Ending, Finding, Record};
-use hublab_sim::campaign::signature::Signature;
+use hublab_sim::campaign::record::{Ending, Record};
+use hublab_sim::run::failure::{Failure, Signature};
 
 use super::known::Known;
 use crate::cli::exit::Exit;
@@ -78,7 +78,7 @@ pub(in crate::cli) struct Group {
     /// The lowest of their seeds.
     pub(in crate::cli) seed: u64,
     /// The finding of that run; `None` for an ending.
-    pub(in crate::cli) finding: Option<Finding>,
+    pub(in crate::cli) finding: Option<Failure>,
 }
 
 impl Tally {
@@ -144,7 +144,7 @@ impl Tally {
         }
     }
 
-    fn group(&mut self, record: &Record, what: What, finding: Option<&Finding>) {
+    fn group(&mut self, record: &Record, what: What, finding: Option<&Failure>) {
         let key = Key {
             strategy: record.strategy.clone(),
             scenario: record.scenario.clone(),
@@ -314,15 +314,17 @@ pub(in crate::cli) mod tests {
             oracle: "no_resurrection".to_owned(),
             defect: "ghost".to_owned(),
             cause: format!("deliver {strategy}.sync"),
+            ..Signature::default()
         };
         Record {
             verdict: Ending::Fail,
-            findings: vec![Finding {
+            findings: vec![Failure {
                 signature,
                 at_us: 31_000_000,
                 node: "n3".to_owned(),
                 detail: format!("child <a> of seed {seed} is \"back\" & 100% | there\nagain"),
                 line: 0,
+                event: None,
                 fingerprint: fingerprint.map(str::to_owned),
                 anomaly: fingerprint.map(|_| "A2".to_owned()),
             }],

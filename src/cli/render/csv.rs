@@ -5,7 +5,7 @@ use hublab_sim::watch::judge::Verdict;
 
 /// The names of the columns.
 pub(in crate::cli) const HEADER: &str = "scenario,strategy,seed,verdict,digest,events,virtual_us,wall_us,\
-    sent,delivered,dropped,duplicated,in_flight,bytes,converged_us,rows";
+    sent,delivered,dropped,duplicated,in_flight,bytes,converged_us,rows,reason";
 
 /// A verdict as a word.
 pub(in crate::cli) fn verdict(verdict: Verdict) -> &'static str {
@@ -39,6 +39,7 @@ pub(in crate::cli) fn line(report: &Report) -> String {
             .map(|us| us.to_string())
             .unwrap_or_default(),
         report.rows.to_string(),
+        field(report.reason.as_deref().unwrap_or_default()),
     ]
     .join(",")
 }
