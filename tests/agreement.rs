@@ -66,7 +66,7 @@ fn agreed(path: &str, text: &str, strategy: &str, seed: u64, catalog: &Catalog) 
     let groups: Vec<Signature> = summary
         .groups
         .into_keys()
-        .map(|key| key.signature)
+        .filter_map(|key| key.what.signature().cloned())
         .collect();
     assert_eq!(groups, all, "records added up: {place}");
 

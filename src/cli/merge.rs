@@ -7,11 +7,13 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use hublab_sim::campaign::manifest::Manifest;
+
 use super::args::merge::{CampaignFormat, Merge};
 use super::campaign::account::Account;
 use super::campaign::folder::{FAILURES, JUNIT, MANIFEST, RESULTS};
 use super::campaign::joined::{Joined, Partial};
-use super::campaign::manifest::Manifest;
+use super::campaign::words::exit_of;
 use super::campaign::{github, junit, known, summary};
 use super::exit::Exit;
 use super::output::quoted;
@@ -32,7 +34,7 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
     let account = Account {
         parameters: &manifest.campaign,
         shard: manifest.shard,
-        tally: &joined.tally,
+        summary: &joined.summary,
         folder: args.out.as_deref().or(match args.directories.as_slice() {
             [only] => Some(only),
             _ => None,
@@ -46,9 +48,9 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
         }
         CampaignFormat::Json => holes.iter().for_each(|hole| output.note(hole)),
     }
-    known::tell(&joined.tally, output);
+    known::print(&joined.summary, output);
     print(args.format, &joined, account, context)?;
-    let exit = joined.tally.exit();
+    let exit = exit_of(&joined.summary);
     if has_holes && exit == Exit::Held {
         let directories = args.directories.iter();
         let directories = directories.map(|path| quoted(&path.to_string_lossy()));
@@ -87,7 +89,7 @@ fn write(out: &Path, joined: &Joined, manifest: &Manifest) -> Result<(), Stop> {
     let account = Account {
         parameters: &manifest.campaign,
         shard: manifest.shard,
-        tally: &joined.tally,
+        summary: &joined.summary,
         folder: Some(out),
     };
     let cases = junit::render(account).map_err(|error| Stop::Usage(error.to_string()))?;

@@ -9,7 +9,8 @@
 //! | [`trial`] | one run: where its scenario is from, and the [`record::Record`] it comes to |
 //! | [`oracles`], [`reach`] | which oracles listen; what a run exercised |
 //! | [`fingerprint`] | which shrunk failures are the same |
-//! | [`plan`] | which runs there are, in which order |
+//! | [`plan`], [`shard`] | which runs there are, in which order; which share of them is a process's own |
+//! | [`manifest`], [`known`] | what a campaign was asked for; failures that are no news |
 //! | `conductor`, `crew` | which worker makes which; workers as processes or threads |
 //! | [`worker`], [`wire`] | the other end, and what both say to each other |
 //! | [`catches`] | which failures are shrunk |
@@ -50,10 +51,13 @@ mod conductor;
 pub mod confirm;
 mod crew;
 pub mod fingerprint;
+pub mod known;
+pub mod manifest;
 pub mod oracles;
 pub mod plan;
 pub mod reach;
 pub mod record;
+pub mod shard;
 pub mod summary;
 pub mod trial;
 pub mod wire;
@@ -72,9 +76,11 @@ use catches::{Catch, Shrinking};
 use conductor::Conductor;
 use confirm::Confirm;
 use crew::Yard;
+use known::Known;
 use oracles::OracleSet;
 use plan::Plan;
 use record::Record;
+use shard::Shard;
 use summary::{End, Summary};
 use trial::Source;
 
@@ -138,7 +144,8 @@ pub struct Campaign {
     /// Whether files run with the strategies that they list themselves.
     own_strategies: bool,
     seeds: Range<u64>,
-    shard: (u64, u64),
+    shard: Shard,
+    known: Known,
     yard: Option<Yard>,
     limits: Limits,
 }
@@ -163,7 +170,8 @@ impl Campaign {
             strategies: vec![strategy.to_owned()],
             own_strategies: false,
             seeds: 0..1_000,
-            shard: (0, 1),
+            shard: Shard::WHOLE,
+            known: Known::default(),
             yard: None,
             limits: Limits {
                 oracles: OracleSet::Claims,
@@ -222,8 +230,14 @@ impl Campaign {
     /// If there are not that many shards.
     #[must_use]
     pub fn shard(mut self, index: u64, count: u64) -> Self {
-        assert!(index < count, "there is no shard {index} of {count}");
-        self.shard = (index, count);
+        self.shard = Shard::new(index, count).unwrap_or_else(|error| panic!("{error}"));
+        self
+    }
+
+    /// Failures that are no news; default: none.
+    #[must_use]
+    pub fn known(mut self, known: Known) -> Self {
+        self.known = known;
         self
     }
 
@@ -315,7 +329,7 @@ impl Campaign {
         Planned {
             campaign: self,
             plan: Plan::new(sources.collect(), self.seeds.clone(), self.shard),
-            summary: Summary::default(),
+            summary: Summary::new(&self.seeds).knowing(self.known.clone()),
         }
     }
 

@@ -137,6 +137,21 @@ pub(super) mod tests {
         }
     }
 
+    /// One that failed and was shrunk.
+    pub(in crate::campaign) fn shrunk(strategy: &str, seed: u64, fingerprint: &str) -> Record {
+        let mut record = failed(strategy, seed);
+        record.findings[0].fingerprint = Some(fingerprint.to_owned());
+        record
+    }
+
+    /// One that ended without a finding.
+    pub(in crate::campaign) fn ended(strategy: &str, seed: u64, verdict: Ending) -> Record {
+        Record {
+            verdict,
+            ..record(strategy, seed)
+        }
+    }
+
     #[test]
     fn a_record_is_a_line_that_is_read_again() {
         for record in [record("pubsub", 1), failed("gossip", 2)] {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 use hublab_sim::campaign::oracles::OracleSet;
+use hublab_sim::campaign::shard::Shard;
 use hublab_sim::generate::Family;
 
 use super::merge::CampaignFormat;
 use super::{Overrides, duration, family, seeds};
-use crate::cli::campaign::shard::Shard;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Fuzz {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs};
 
 use hublab_sim::campaign::catches::Catch;
+use hublab_sim::campaign::manifest::{Manifest, Parameters};
 use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::summary::{End, Summary};
 use hublab_sim::campaign::{CampaignError, Observer};
@@ -17,8 +18,7 @@ use super::args::fuzz::Fuzz;
 use super::args::merge::CampaignFormat;
 use super::campaign::account::Account;
 use super::campaign::folder::JUNIT;
-use super::campaign::manifest::{Manifest, Parameters};
-use super::campaign::tally::Tally;
+use super::campaign::words::exit_of;
 use super::campaign::{github, junit, known, summary};
 use super::exit::Exit;
 use super::interrupt::Listening;
@@ -60,13 +60,11 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
         command
     });
     let mut planned = campaign.plan();
-    let mut book = Book::new(args, &manifest, context);
+    let mut book = Book::new(args, context);
     if let Some(out) = &args.out {
         book.store = Some(if args.resume {
             Store::resume(out, &manifest, |record| {
-                if planned.skip(record) {
-                    book.tally.add(record);
-                }
+                planned.skip(record);
             })?
         } else {
             Store::create(out, &manifest)?
@@ -130,7 +128,6 @@ fn in_words(error: &CampaignError) -> Stop {
 struct Book<'a> {
     context: &'a Context,
     format: CampaignFormat,
-    tally: Tally,
     store: Option<Store>,
     progress: Option<Progress>,
     /// Why the campaign was ended from here.
@@ -139,7 +136,6 @@ struct Book<'a> {
 
 impl Observer for Book<'_> {
     fn record(&mut self, record: &Record) -> ControlFlow<()> {
-        self.tally.add(record);
         if let Some(progress) = &self.progress {
             drop(progress.meter(1));
             progress.part_done();
@@ -158,11 +154,10 @@ impl Observer for Book<'_> {
 }
 
 impl<'a> Book<'a> {
-    fn new(args: &Fuzz, manifest: &Manifest, context: &'a Context) -> Self {
+    fn new(args: &Fuzz, context: &'a Context) -> Self {
         Self {
             context,
             format: args.format,
-            tally: Tally::new(&manifest.campaign.seeds).knowing(manifest.known.clone()),
             store: None,
             progress: None,
             trouble: None,
@@ -203,16 +198,16 @@ impl<'a> Book<'a> {
         let account = Account {
             parameters: &manifest.campaign,
             shard: manifest.shard,
-            tally: &self.tally,
+            summary,
             folder: self.store.as_ref().map(Store::path),
         };
         if let Some(store) = &self.store {
             write_junit(store.path(), account)?;
         }
         self.tell_end(manifest, summary, end);
-        known::tell(&self.tally, &self.context.output);
+        known::print(summary, &self.context.output);
         self.print(account, summary)?;
-        let exit = self.tally.exit();
+        let exit = exit_of(summary);
         Ok(match end {
             End::Stopped => exit.max(Exit::Interrupted),
             End::Complete | End::Budget | End::MaxFailures => exit,
@@ -246,7 +241,7 @@ impl<'a> Book<'a> {
                 if !odd.is_empty() {
                     output.note(odd.trim_end());
                 }
-                if let Some((key, group)) = self.tally.groups_by_seed().news.first() {
+                if let Some((key, group)) = summary.groups_by_seed().news.first() {
                     output.note(account.repeat(key, group));
                 }
                 Ok(())

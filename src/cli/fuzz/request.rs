@@ -6,15 +6,15 @@ use std::ops::Range;
 use hublab_sim::campaign::Campaign;
 use hublab_sim::campaign::catches::Shrinking;
 use hublab_sim::campaign::confirm::Confirm;
+use hublab_sim::campaign::manifest::{FileOf, Manifest, Parameters};
+use hublab_sim::campaign::shard::{self, Shard};
 use hublab_sim::campaign::trial::Source;
 use hublab_sim::capsule::Build;
 use hublab_sim::generate::Options;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::campaign::folder::FAILURES;
-use crate::cli::campaign::known::Known;
-use crate::cli::campaign::manifest::{FileOf, Manifest, Parameters};
-use crate::cli::campaign::shard::{self, Shard};
+use crate::cli::campaign::known;
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Stop, files};
 
@@ -79,10 +79,11 @@ impl Request {
         let sources = sources(args, &files);
         let sharded_by_environment = told && shard.is_some();
         let shard = shard.unwrap_or(Shard::WHOLE);
-        let campaign = campaign(args, &parameters, sources, shard, context);
+        let mut campaign = campaign(args, &parameters, sources, shard, context);
         let mut manifest = Manifest::new(parameters, shard);
         if let Some(directory) = &args.known {
-            manifest.known = Known::read(directory)?;
+            manifest.known = known::read(directory)?;
+            campaign = campaign.known(manifest.known.clone());
         }
         Ok(Self {
             campaign,

@@ -8,11 +8,11 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use hublab_sim::campaign::shard::Shard;
 use hublab_strategies::time::format_duration;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::args::merge::CampaignFormat;
-use crate::cli::campaign::shard::Shard;
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Stop};
 

@@ -8,10 +8,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::catches::Catch;
+use hublab_sim::campaign::manifest::Manifest;
 use hublab_sim::campaign::record::Record;
 
 use crate::cli::campaign::folder::{FAILURES, Folder, MANIFEST, RESULTS};
-use crate::cli::campaign::manifest::Manifest;
 use crate::cli::{Context, Stop, twice};
 
 /// An open directory.
