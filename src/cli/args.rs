@@ -12,6 +12,8 @@ use hublab_sim::generate::Family;
 use hublab_sim::scenario::{parse_override, parse_seeds};
 use hublab_strategies::time::parse_duration;
 
+use super::report::{self, Export, Format};
+
 pub(super) mod corpus;
 pub(super) mod fuzz;
 pub(super) mod live;
@@ -80,7 +82,8 @@ pub(super) enum Command {
     /// Run scenario files and judge what they expect
     #[command(after_help = "Examples:\n  hublab run scenarios\n  \
         hublab run scenarios/partition-and-heal.toml --strategy gossip --seed 7\n  \
-        hublab run scenarios/lossy-wan.toml --seeds 0..200 --set network.loss=0.02 --format csv")]
+        hublab run scenarios/lossy-wan.toml --seeds 0..200 --set network.loss=0.02 --format csv\n  \
+        hublab run scenarios --export junit=junit.xml --export csv=runs.csv")]
     Run(Run),
     /// Read and check scenario files without running them, and estimate their size
     #[command(after_help = "Example: hublab check scenarios")]
@@ -210,23 +213,22 @@ pub(super) struct Run {
     /// Allow more than 2,000 nodes
     #[arg(long)]
     pub(super) big: bool,
-    /// How to print the results
-    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
-    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) report: ReportAs,
     /// Real time that one run may take; one that takes longer is ended, and judged by what it came to
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(super) wall_limit: Duration,
 }
 
-/// How `run` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// A summary for people.
-    Human,
-    /// One JSON object per run and line.
-    Json,
-    /// A header, and one line per run.
-    Csv,
+/// How a command that makes runs tells of them.
+#[derive(Debug, Args)]
+pub(super) struct ReportAs {
+    /// How to print the results
+    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report::format())]
+    pub(super) format: Format,
+    /// Write the results into a file, too, in any of the formats; can be given several times
+    #[arg(long = "export", value_name = "FORMAT=PATH", value_parser = report::export)]
+    pub(super) exports: Vec<Export>,
 }
 
 #[derive(Debug, Args)]

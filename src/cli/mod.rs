@@ -12,7 +12,8 @@
 //! | `results` | what becomes of the runs of `run` |
 //! | `pool`, `interrupt`, `panics` | jobs on threads, and how they can end early |
 //! | `campaign` | what campaigns leave behind: directories, shards, JUnit, GitHub |
-//! | `render` | text, JSON and CSV |
+//! | `report` | a reporter per format: for people, JSON, CSV, JUnit, GitHub, Markdown |
+//! | `render` | words and tables |
 //! | the others | one command each |
 
 use std::env;
@@ -47,6 +48,7 @@ mod pool;
 mod progress;
 mod render;
 mod replay;
+mod report;
 mod results;
 mod run;
 mod schema;

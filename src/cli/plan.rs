@@ -53,7 +53,7 @@ impl Plan {
     /// # Errors
     /// Two runs would write the same capsule.
     pub(super) fn new(
-        args: Run,
+        args: &Run,
         sources: Vec<Source>,
         context: &Context,
     ) -> Result<(Self, Exit), Stop> {
@@ -93,20 +93,13 @@ impl Plan {
                 first = first.saturating_add(seeds.end - seeds.start);
             }
         }
-        let Run {
-            out,
-            twice,
-            big,
-            overrides,
-            ..
-        } = args;
         let plan = Self {
             sources,
             groups,
-            out,
-            twice,
-            big,
-            overrides,
+            out: args.out.clone(),
+            twice: args.twice,
+            big: args.big,
+            overrides: args.overrides.clone(),
         };
         if plan.out.is_some() {
             plan.check_names()?;
@@ -161,12 +154,14 @@ impl Plan {
     /// The command that repeats one run.
     pub(super) fn replay(&self, task: Task) -> String {
         let group = self.group(task);
-        let path = quoted(&self.source(group).path.to_string_lossy());
-        let strategy = quoted(&group.strategy);
-        let mut command = format!(
-            "hublab run {path} --strategy {strategy} --seed {}",
-            task.seed
-        );
+        let path = self.source(group).path.to_string_lossy();
+        self.command(&path, &group.strategy, task.seed)
+    }
+
+    /// The command that repeats the run of a file.
+    pub(super) fn command(&self, path: &str, strategy: &str, seed: u64) -> String {
+        let (path, strategy) = (quoted(path), quoted(strategy));
+        let mut command = format!("hublab run {path} --strategy {strategy} --seed {seed}");
         self.overrides.append_to(&mut command);
         if self.big {
             command.push_str(" --big");

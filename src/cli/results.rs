@@ -2,25 +2,26 @@
 
 use std::time::{Duration, Instant};
 
+use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::shard::Shard;
+use hublab_sim::campaign::summary::Summary as CampaignSummary;
 use hublab_sim::run::report::{self, Messages, Report};
 use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::time::format_duration;
 
-use super::args::Format;
+use super::args::ReportAs;
+use super::campaign::account::{Account, Source};
 use super::exit::Exit;
-use super::output;
-use super::plan::{Plan, Task};
+use super::plan::{Group, Plan, Task};
 use super::pool::{End, Ended};
 use super::progress::Reached;
 use super::render::human::Tally;
-use super::render::number::{counted, time};
+use super::render::number::counted;
 use super::render::seeds::Summary;
-use super::render::{csv, human, style};
+use super::render::style;
+use super::report::{Format, Reporters, Run, Series, Setting, Totals};
 use super::run::Done;
 use super::{Context, Stop, tell_bug};
-
-/// From this many runs on, one that passes is a line.
-const MANY: u64 = 6;
 
 /// Prints results as they come, and remembers what they add up to.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Results<'a> {
     plan: &'a Plan,
     context: &'a Context,
     format: Format,
+    reporters: Reporters,
+    summary: CampaignSummary,
     exit: Exit,
     begun: Instant,
     /// The real time that one run may take.
@@ -38,25 +41,42 @@ pub(super) struct Results<'a> {
     /// The command that repeats the first run that did not pass.
     repeat: Option<String>,
     summaries: Option<Vec<Summary>>,
-    names: usize,
-    strategies: usize,
 }
 
 impl<'a> Results<'a> {
+    /// Begins; the files of `--export` are made.
+    ///
+    /// # Errors
+    /// One of them cannot be.
     pub(super) fn new(
         plan: &'a Plan,
         context: &'a Context,
-        format: Format,
+        report: &ReportAs,
         with_table: bool,
         wall: Duration,
-    ) -> Self {
+    ) -> Result<Self, Stop> {
         const NAMES_MAX: usize = 40;
         let longest =
             |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).min(NAMES_MAX);
-        Self {
+        let names = plan
+            .sources
+            .iter()
+            .map(|source| source.scenario.name.chars().count());
+        let strategies = plan
+            .groups
+            .iter()
+            .map(|group| group.strategy.chars().count());
+        let setting = Setting {
+            runs: plan.count(),
+            names: longest(&mut names.into_iter()),
+            strategies: longest(&mut strategies.into_iter()),
+        };
+        Ok(Self {
             plan,
             context,
-            format,
+            format: report.format,
+            reporters: Reporters::new(report.format, &report.exports, setting, context)?,
+            summary: CampaignSummary::default(),
             exit: Exit::Held,
             begun: Instant::now(),
             wall,
@@ -64,19 +84,7 @@ impl<'a> Results<'a> {
             tally: Tally::default(),
             repeat: None,
             summaries: with_table.then(|| vec![Summary::default(); plan.groups.len()]),
-            names: longest(
-                &mut plan
-                    .sources
-                    .iter()
-                    .map(|source| source.scenario.name.chars().count()),
-            ),
-            strategies: longest(
-                &mut plan
-                    .groups
-                    .iter()
-                    .map(|group| group.strategy.chars().count()),
-            ),
-        }
+        })
     }
 
     /// What the results so far add up to.
@@ -136,9 +144,10 @@ impl<'a> Results<'a> {
                 style::error("not deterministic")
             );
             self.repeat.get_or_insert(command);
-            match self.format {
-                Format::Human => self.context.output.line(text)?,
-                Format::Json | Format::Csv => self.context.output.note(text),
+            if self.format.is_human() {
+                self.context.output.line(text)?;
+            } else {
+                self.context.output.note(text);
             }
         }
         Ok(())
@@ -192,44 +201,19 @@ impl<'a> Results<'a> {
     }
 
     fn print(&mut self, task: Task, report: &Report) -> Result<(), Stop> {
-        let first = self.tally.total() == 0;
         self.tally.add(report.verdict);
         self.exit = self.exit.max(report.verdict.into());
         if report.verdict != Verdict::Pass {
             self.remember(task);
         }
-        let output = &self.context.output;
-        match self.format {
-            Format::Human => self.print_for_people(task, report, first),
-            Format::Json => {
-                let line = serde_json::to_string(report)
-                    .map_err(|error| Stop::Usage(error.to_string()))?;
-                output.line(line)
-            }
-            Format::Csv => {
-                if first {
-                    output.line(csv::HEADER)?;
-                }
-                output.line(csv::line(report))
-            }
-        }
-    }
-
-    fn print_for_people(&self, task: Task, report: &Report, first: bool) -> Result<(), Stop> {
-        let output = &self.context.output;
-        let many = self.plan.count() >= MANY;
-        if many && report.verdict == Verdict::Pass {
-            return output.line(human::line(
-                report,
-                self.names,
-                self.strategies,
-                output::columns().sentences,
-            ));
-        }
-        let scenario = &self.plan.source(self.plan.group(task)).scenario;
-        let block = human::block(report, scenario, output::columns());
-        let (before, after) = (if first { "" } else { "\n" }, if many { "\n" } else { "" });
-        output.line(format_args!("{before}{block}{after}"))
+        let source = self.plan.source(self.plan.group(task));
+        let path = source.path.to_string_lossy();
+        let record = Record::of_run(&path, &source.scenario, report);
+        self.summary.add(&record);
+        self.reporters.run(&Run {
+            record: &record,
+            details: Some((report, &source.scenario)),
+        })
     }
 
     /// The end of the series: tables, totals, and the command that repeats the first failure.
@@ -248,33 +232,34 @@ impl<'a> Results<'a> {
                 "ended: {runs} took longer than {limit} (--wall-limit)"
             ));
         }
-        match self.format {
-            Format::Human => self.close_for_people(finished),
-            Format::Json | Format::Csv => {
-                self.repeat.iter().for_each(|command| output.note(command));
-                Ok(())
-            }
-        }
-    }
-
-    fn close_for_people(&mut self, finished: u64) -> Result<(), Stop> {
-        let output = &self.context.output;
-        if let Some(summaries) = &mut self.summaries {
-            for (group, summary) in self.plan.groups.iter().zip(summaries) {
-                let title = format!(
-                    "{} {}",
-                    self.plan.source(group).scenario.name,
-                    group.strategy
-                );
-                output.line(format_args!("\n{}", summary.table(&title)))?;
-            }
-        }
-        if finished > 1 || self.summaries.is_some() {
-            let took = time(u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX));
-            output.line(format_args!("\n{}", human::total(self.tally, &took)))?;
-            self.repeat
-                .iter()
-                .try_for_each(|command| output.line(command))?;
+        let tables = self.summaries.as_mut().map(|summaries| {
+            let groups = self.plan.groups.iter().zip(summaries);
+            let table = |(group, summary): (&Group, &mut Summary)| {
+                let scenario = &self.plan.source(group).scenario.name;
+                summary.table(&format!("{scenario} {}", group.strategy))
+            };
+            groups.map(table).collect::<Vec<String>>()
+        });
+        let command =
+            |scenario: &str, strategy: &str, seed: u64| self.plan.command(scenario, strategy, seed);
+        self.reporters.close(&Totals {
+            account: Account {
+                title: "hublab run",
+                source: Source::Runs(&command),
+                shard: Shard::WHOLE,
+                summary: &self.summary,
+                folder: None,
+            },
+            series: Some(Series {
+                tally: self.tally,
+                took: self.begun.elapsed(),
+                tables: tables.as_deref(),
+                repeat: self.repeat.as_deref(),
+            }),
+            reach: "",
+        })?;
+        if !self.format.is_human() {
+            self.repeat.iter().for_each(|command| output.note(command));
         }
         Ok(())
     }

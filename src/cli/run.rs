@@ -30,10 +30,10 @@ pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
     let sources = files::read_all(&args.paths, &args.overrides, context);
     sources.tell_repetition(&args.overrides, context);
     let read = sources.exit;
-    let (format, wall, with_table) = (args.format, args.wall_limit, args.seeds.is_some());
+    let (wall, with_table) = (args.wall_limit, args.seeds.is_some());
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = args.jobs.map_or(cores, usize::from);
-    let (plan, planned) = Plan::new(args, sources.good, context)?;
+    let (plan, planned) = Plan::new(&args, sources.good, context)?;
     let plan = Arc::new(plan);
     let before = read.max(planned);
     if plan.count() == 0 {
@@ -48,7 +48,7 @@ pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
             .map(|directory| directory.path().to_owned()),
     };
     let progress = Progress::new(&context.output, "run", plan.count(), plan.length());
-    let mut results = Results::new(&plan, context, format, with_table, wall);
+    let mut results = Results::new(&plan, context, &args.report, with_table, wall)?;
     let meter = |task| progress.meter(plan.duration(plan.group(task)));
     let reached: RefCell<BTreeMap<usize, Arc<Reached>>> = RefCell::default();
     let begin = |number, task| {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::failure::Failure;
+use crate::model::Scenario;
+use crate::run::failure::{Failure, failures};
+use crate::run::report::Report;
+use crate::watch::judge::Verdict;
 
 /// The version of the record's shape.
 pub const SCHEMA: u32 = 1;
@@ -49,6 +52,30 @@ pub struct Record {
 }
 
 impl Record {
+    /// That of a finished run; `name` is the scenario's, as records have it.
+    #[must_use]
+    pub fn of_run(name: &str, scenario: &Scenario, report: &Report) -> Self {
+        let verdict = match report.verdict {
+            Verdict::Pass => Ending::Pass,
+            Verdict::Inconclusive => Ending::Inconclusive,
+            Verdict::Fail => Ending::Fail,
+        };
+        let mut findings = failures(scenario, report);
+        findings.sort_by(|one, other| one.signature.cmp(&other.signature));
+        Self {
+            digest: report.digest.clone(),
+            events: report.events,
+            virtual_us: report.virtual_us,
+            wall_us: report.wall_us,
+            converged_us: report.converged_us,
+            findings,
+            note: (verdict == Ending::Inconclusive)
+                .then(|| why_open(report))
+                .flatten(),
+            ..Self::bare(name, &report.strategy, report.seed, verdict)
+        }
+    }
+
     /// That of a run of which nothing is known but how it ended.
     #[must_use]
     pub fn bare(scenario: &str, strategy: &str, seed: u64, verdict: Ending) -> Self {
@@ -70,6 +97,16 @@ impl Record {
             note: None,
         }
     }
+}
+
+/// Why a run could not be judged.
+fn why_open(report: &Report) -> Option<String> {
+    let mut judgements = report.expectations.iter();
+    let open = judgements.find(|one| one.verdict == Verdict::Inconclusive);
+    let why = open
+        .map(|one| one.detail.as_str())
+        .or(report.reason.as_deref());
+    why.map(|why| format!("{why}, after {} events", report.events))
 }
 
 /// What became of a run of a campaign.

@@ -6,16 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::oracles::OracleSet;
 use super::reach::Counter;
-use super::record::{Ending, Record, SCHEMA};
+use super::record::{Ending, Record};
 use crate::catalog::Catalog;
 use crate::claims::claims_met;
 use crate::generate::{self, Generated, generate};
 use crate::model::Scenario;
-use crate::run::failure::failures;
 use crate::run::report::Report;
 use crate::run::{EVENT_BUDGET, Options, RunError, run};
 use crate::scenario::{Problems, resolve};
-use crate::watch::judge::Verdict;
 use crate::watch::oracle;
 
 /// The most events of a generated run; more make it inconclusive.
@@ -150,51 +148,27 @@ pub fn trial(
         ..Options::default()
     };
     let report = run(scenario, strategy, seed, catalog, options)?.report;
-    let mut findings = failures(scenario, &report);
-    findings.sort_by(|one, other| one.signature.cmp(&other.signature));
-    let is_open = match source {
+    let mut record = Record::of_run(source.name(), scenario, &report);
+    if matches!(source, Source::Generated(_)) {
         // What a generated scenario expects by default is not what the campaign was asked for.
-        Source::Generated(_) => {
-            findings.retain(|finding| !finding.signature.is_of_claim());
-            report.reason.is_some()
-        }
-        Source::File { .. } => report.verdict == Verdict::Inconclusive,
-    };
-    let verdict = match (findings.is_empty(), is_open) {
-        (false, _) => Ending::Fail,
-        (true, true) => Ending::Inconclusive,
-        (true, false) => Ending::Pass,
-    };
-    let record = Record {
-        schema: SCHEMA,
-        scenario: source.name().to_owned(),
-        strategy: strategy.to_owned(),
-        seed,
-        verdict,
-        digest: report.digest.clone(),
-        events: report.events,
-        virtual_us: report.virtual_us,
-        wall_us: report.wall_us,
-        converged_us: report.converged_us,
-        findings,
-        reach: counter.take(),
-        families: families.clone(),
-        claimed,
-        note: (verdict == Ending::Inconclusive)
-            .then(|| why_open(&report))
-            .flatten(),
-    };
+        record
+            .findings
+            .retain(|finding| !finding.signature.is_of_claim());
+        record.verdict = match (record.findings.is_empty(), &report.reason) {
+            (false, _) => Ending::Fail,
+            (true, Some(_)) => Ending::Inconclusive,
+            (true, None) => Ending::Pass,
+        };
+        record.note = report
+            .reason
+            .as_ref()
+            .filter(|_| record.verdict == Ending::Inconclusive)
+            .map(|reason| format!("{reason}, after {} events", report.events));
+    }
+    record.reach = counter.take();
+    record.families.clone_from(families);
+    record.claimed = claimed;
     Ok((record, report))
-}
-
-/// Why a run could not be judged.
-fn why_open(report: &Report) -> Option<String> {
-    let mut judgements = report.expectations.iter();
-    let open = judgements.find(|one| one.verdict == Verdict::Inconclusive);
-    let why = open
-        .map(|one| one.detail.as_str())
-        .or(report.reason.as_deref());
-    why.map(|why| format!("{why}, after {} events", report.events))
 }
 
 /// Oracles that the strategy claims and whose condition the scenario meets, in order.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Size, duration};
+use super::{ReportAs, Size, duration};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Corpus {
@@ -64,6 +64,8 @@ pub(in crate::cli) enum Expect {
 pub(in crate::cli) struct Run {
     #[command(flatten)]
     pub(in crate::cli) which: Which,
+    #[command(flatten)]
+    pub(in crate::cli) report: ReportAs,
     /// Runs at the same time; default: the number of cores
     #[arg(long, value_name = "N")]
     pub(in crate::cli) jobs: Option<NonZeroUsize>,

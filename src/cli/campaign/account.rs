@@ -1,5 +1,7 @@
 //! A campaign's results with what it takes to follow them up: files and commands.
 
+use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::manifest::Parameters;
@@ -9,12 +11,15 @@ use hublab_sim::campaign::trial::GENERATED;
 
 use super::folder::FAILURES;
 use crate::cli::output::quoted;
+use crate::cli::render::number::counted;
 
 /// What is told of a campaign, in whichever format.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Account<'a> {
+    /// The command that made the runs, as reports are called.
+    pub(in crate::cli) title: &'static str,
     /// What was asked for.
-    pub(in crate::cli) parameters: &'a Parameters,
+    pub(in crate::cli) source: Source<'a>,
     /// The share of it that this is.
     pub(in crate::cli) shard: Shard,
     /// What came of it.
@@ -23,7 +28,45 @@ pub(in crate::cli) struct Account<'a> {
     pub(in crate::cli) folder: Option<&'a Path>,
 }
 
+/// What runs were asked for.
+#[derive(Clone, Copy)]
+pub(in crate::cli) enum Source<'a> {
+    /// A campaign.
+    Campaign(&'a Parameters),
+    /// Single runs: the command that makes one of them again, by scenario, strategy and seed.
+    Runs(&'a dyn Fn(&str, &str, u64) -> String),
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Campaign(parameters) => parameters.fmt(f),
+            Self::Runs(_) => f.write_str("Runs"),
+        }
+    }
+}
+
 impl Account<'_> {
+    /// What was asked for, in a line.
+    pub(in crate::cli) fn heading(&self) -> String {
+        match self.source {
+            Source::Campaign(parameters) => {
+                let Range { start, end } = parameters.seeds;
+                let (shard, oracles) = (self.shard, &parameters.oracles);
+                format!("seeds {start}..{end}, shard {shard}, oracles {oracles}")
+            }
+            Source::Runs(_) => counted(self.summary.runs(), "run"),
+        }
+    }
+
+    /// The command that makes one run again, alone.
+    pub(in crate::cli) fn command(&self, scenario: &str, strategy: &str, seed: u64) -> String {
+        match self.source {
+            Source::Campaign(parameters) => repeat(parameters, scenario, strategy, seed),
+            Source::Runs(command) => command(scenario, strategy, seed),
+        }
+    }
+
     /// The group's scenario file, if there is one.
     pub(in crate::cli) fn file(&self, key: &GroupKey) -> Option<PathBuf> {
         let name = format!("{}.toml", key.what.fingerprint()?);
@@ -35,7 +78,7 @@ impl Account<'_> {
     pub(in crate::cli) fn repeat(&self, key: &GroupKey, group: &Group) -> String {
         match self.file(key) {
             Some(file) => format!("hublab run {}", quoted(&file.to_string_lossy())),
-            None => repeat(self.parameters, &key.scenario, &key.strategy, group.seed),
+            None => self.command(&key.scenario, &key.strategy, group.seed),
         }
     }
 
@@ -50,12 +93,7 @@ impl Account<'_> {
 }
 
 /// The command that makes one run again, alone.
-pub(in crate::cli) fn repeat(
-    parameters: &Parameters,
-    scenario: &str,
-    strategy: &str,
-    seed: u64,
-) -> String {
+fn repeat(parameters: &Parameters, scenario: &str, strategy: &str, seed: u64) -> String {
     let mut command = "hublab fuzz".to_owned();
     let mut add = |word: &str| {
         command.push(' ');

@@ -12,6 +12,7 @@ use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::summary::Summary;
 
 use super::folder::{FAILURES, Folder, FolderError, Lines, Place};
+use crate::cli::Stop;
 
 /// The shards of a campaign that were found.
 #[derive(Debug)]
@@ -212,6 +213,32 @@ impl Joined {
     /// # Errors
     /// They cannot be read any more, or not be written.
     pub(in crate::cli) fn write_records(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.each_line(|line| out.write_all(line))
+    }
+
+    /// Hands out the records, in order.
+    ///
+    /// # Errors
+    /// They cannot be read any more, or `take` refuses one.
+    pub(in crate::cli) fn each_record(
+        &self,
+        mut take: impl FnMut(Record) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut refused = None;
+        let each = self.each_line(|line| {
+            let record = serde_json::from_slice(line).map_err(io::Error::other)?;
+            take(record).map_err(|stop| {
+                refused = Some(stop);
+                io::Error::other("refused")
+            })
+        });
+        match (refused, each) {
+            (Some(stop), _) => Err(stop),
+            (None, each) => each.map_err(|error| Stop::Usage(error.to_string())),
+        }
+    }
+
+    fn each_line(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut files: Vec<Option<Lines>> = self.folders.iter().map(|_| None).collect();
         for row in &self.rows {
             let lines = match &mut files[row.folder] {
@@ -220,8 +247,7 @@ impl Joined {
                     closed.insert(self.folders[row.folder].lines().map_err(io::Error::other)?)
                 }
             };
-            let line = lines.read(row.place()).map_err(io::Error::other)?;
-            out.write_all(&line)?;
+            take(&lines.read(row.place()).map_err(io::Error::other)?)?;
         }
         Ok(())
     }

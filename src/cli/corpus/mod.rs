@@ -9,6 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::shard::Shard;
+use hublab_sim::campaign::summary::Summary;
 use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run as simulate};
 use hublab_sim::scenario::{Scenario, load};
@@ -17,8 +20,9 @@ use hublab_sim::watch::oracle;
 use hublab_strategies::time::micros;
 
 use self::entry::{Entry, New, failures};
-use super::args::Overrides;
 use super::args::corpus::{Add, Corpus, CorpusCommand, Expect, Run, Which};
+use super::args::{Overrides, ReportAs};
+use super::campaign::account::{Account, Source as AccountSource};
 use super::capsules;
 use super::exit::Exit;
 use super::files::{self, Source};
@@ -27,6 +31,7 @@ use super::pool::{self, End, Ended, Limits};
 use super::progress::{Meter, Progress};
 use super::render::number::counted;
 use super::render::style;
+use super::report::{Reporters, Run as ReportedRun, Setting, Totals};
 use super::{Context, Stop, tell_bug};
 
 pub(super) fn corpus(args: &Corpus, context: &Context) -> Result<Exit, Stop> {
@@ -283,8 +288,26 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
         .iter()
         .map(|(entry, name)| (entry.scenario.clone(), (*name).clone()));
     let (mut repeat, mut held, mut known) = (None, 0, 0);
+    let ReportAs { format, exports } = &args.report;
+    let setting = Setting::default();
+    // For people, a saved failure has words of its own.
+    let mut reporters = if format.is_human() {
+        Reporters::of_files(exports, setting, context)?
+    } else {
+        Reporters::new(*format, exports, setting, context)?
+    };
+    let mut summary = Summary::default();
     let end = run_all(runs.collect(), limits, context, |number, ended| {
         let (entry, strategy) = jobs[number];
+        if let Ended::Done(Ok(report)) = &ended {
+            let path = entry.path.to_string_lossy();
+            let record = Record::of_run(&path, &entry.scenario, report);
+            summary.add(&record);
+            reporters.run(&ReportedRun {
+                record: &record,
+                details: Some((report, &entry.scenario)),
+            })?;
+        }
         let (outcome, line) = judge(entry, strategy, ended, context);
         exit = exit.max(outcome);
         if outcome == Exit::Held && entry.expect == Expect::Fails {
@@ -296,7 +319,10 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
             let strategy = quoted(strategy);
             repeat.get_or_insert(format!("hublab run {path} --strategy {strategy}"));
         }
-        context.output.line(line)
+        if format.is_human() {
+            context.output.line(line)?;
+        }
+        Ok(())
     })?;
     match end {
         End::Complete => {}
@@ -308,12 +334,29 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
     } else {
         String::new()
     };
-    context
-        .output
-        .line(format_args!("{all}: {held} hold now{known}"))?;
-    repeat
-        .iter()
-        .try_for_each(|command| context.output.line(command))?;
+    let all = format!("{all}: {held} hold now{known}");
+    let command = |scenario: &str, strategy: &str, _: u64| {
+        let (path, strategy) = (quoted(scenario), quoted(strategy));
+        format!("hublab run {path} --strategy {strategy}")
+    };
+    reporters.close(&Totals {
+        account: Account {
+            title: "hublab corpus run",
+            source: AccountSource::Runs(&command),
+            shard: Shard::WHOLE,
+            summary: &summary,
+            folder: None,
+        },
+        series: None,
+        reach: "",
+    })?;
+    for line in std::iter::once(&all).chain(&repeat) {
+        if format.is_human() {
+            context.output.line(line)?;
+        } else {
+            context.output.note(line);
+        }
+    }
     Ok(exit)
 }
 

@@ -1,12 +1,11 @@
 //! `hublab fuzz`: a campaign over seeds. [`hublab_sim::campaign`] runs it; here are its arguments,
 //! its directory, and what is told of it.
 
+use std::env;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::process::{self, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{env, fs};
 
 use hublab_sim::campaign::catches::Catch;
 use hublab_sim::campaign::manifest::{Manifest, Parameters};
@@ -14,16 +13,17 @@ use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::summary::{End, Summary};
 use hublab_sim::campaign::{CampaignError, Observer};
 
+use super::args::ReportAs;
 use super::args::fuzz::Fuzz;
-use super::args::merge::CampaignFormat;
-use super::campaign::account::Account;
+use super::campaign::account::{Account, Source};
 use super::campaign::folder::JUNIT;
+use super::campaign::known;
 use super::campaign::words::exit_of;
-use super::campaign::{github, junit, known, summary};
 use super::exit::Exit;
 use super::interrupt::Listening;
 use super::progress::Progress;
 use super::render::number::{counted, grouped};
+use super::report::{self, Format, Reporters, Run, Setting, Totals};
 use super::{Context, Stop};
 
 mod odd;
@@ -60,7 +60,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
         command
     });
     let mut planned = campaign.plan();
-    let mut book = Book::new(args, context);
+    let mut book = Book::new(args, context)?;
     if let Some(out) = &args.out {
         book.store = Some(if args.resume {
             Store::resume(out, &manifest, |record| {
@@ -127,7 +127,8 @@ fn in_words(error: &CampaignError) -> Stop {
 /// Takes records down as they come.
 struct Book<'a> {
     context: &'a Context,
-    format: CampaignFormat,
+    format: Format,
+    reporters: Reporters,
     store: Option<Store>,
     progress: Option<Progress>,
     /// Why the campaign was ended from here.
@@ -154,14 +155,16 @@ impl Observer for Book<'_> {
 }
 
 impl<'a> Book<'a> {
-    fn new(args: &Fuzz, context: &'a Context) -> Self {
-        Self {
+    fn new(args: &Fuzz, context: &'a Context) -> Result<Self, Stop> {
+        let ReportAs { format, exports } = &args.report;
+        Ok(Self {
             context,
-            format: args.format,
+            format: *format,
+            reporters: Reporters::new(*format, exports, Setting::default(), context)?,
             store: None,
             progress: None,
             trouble: None,
-        }
+        })
     }
 
     fn go_on(&mut self, done: Result<(), Stop>) -> ControlFlow<()> {
@@ -178,14 +181,10 @@ impl<'a> Book<'a> {
         if let Some(store) = &mut self.store {
             store.append(record)?;
         }
-        match self.format {
-            CampaignFormat::Json => {
-                let line = serde_json::to_string(record)
-                    .map_err(|error| Stop::Usage(error.to_string()))?;
-                self.context.output.line(line)
-            }
-            CampaignFormat::Human | CampaignFormat::Github => Ok(()),
-        }
+        self.reporters.run(&Run {
+            record,
+            details: None,
+        })
     }
 
     /// The campaign is over: tells of it, and writes what is not written yet.
@@ -196,17 +195,32 @@ impl<'a> Book<'a> {
             store.end()?;
         }
         let account = Account {
-            parameters: &manifest.campaign,
+            title: "hublab fuzz",
+            source: Source::Campaign(&manifest.campaign),
             shard: manifest.shard,
             summary,
             folder: self.store.as_ref().map(Store::path),
         };
         if let Some(store) = &self.store {
-            write_junit(store.path(), account)?;
+            report::write_junit(store.path().join(JUNIT), account)?;
         }
-        self.tell_end(manifest, summary, end);
+        self.print_end(manifest, summary, end);
         known::print(summary, &self.context.output);
-        self.print(account, summary)?;
+        let odd = odd::render(summary, &manifest.campaign);
+        let reach = format!("{}\n{odd}", reach::render(summary));
+        self.reporters.close(&Totals {
+            account,
+            series: None,
+            reach: &reach,
+        })?;
+        if !self.format.has_room_for_words() {
+            if !odd.is_empty() {
+                self.context.output.note(odd.trim_end());
+            }
+            if let Some((key, group)) = summary.groups_by_seed().news.first() {
+                self.context.output.note(account.repeat(key, group));
+            }
+        }
         let exit = exit_of(summary);
         Ok(match end {
             End::Stopped => exit.max(Exit::Interrupted),
@@ -214,7 +228,7 @@ impl<'a> Book<'a> {
         })
     }
 
-    fn tell_end(&self, manifest: &Manifest, summary: &Summary, end: End) {
+    fn print_end(&self, manifest: &Manifest, summary: &Summary, end: End) {
         let made = grouped(summary.runs());
         let of_all = format!("{made} of {}", counted(manifest.runs(), "run"));
         let why = match end {
@@ -227,38 +241,4 @@ impl<'a> Book<'a> {
             .output
             .note(format_args!("{why}: {of_all} made"));
     }
-
-    fn print(&self, account: Account<'_>, summary: &Summary) -> Result<(), Stop> {
-        let output = &self.context.output;
-        let odd = odd::render(summary, account.parameters);
-        match self.format {
-            CampaignFormat::Human => {
-                output.line(reach::render(summary))?;
-                output.write(|out| out.write_all(odd.as_bytes()))?;
-                output.line(summary::render(account))
-            }
-            CampaignFormat::Json => {
-                if !odd.is_empty() {
-                    output.note(odd.trim_end());
-                }
-                if let Some((key, group)) = summary.groups_by_seed().news.first() {
-                    output.note(account.repeat(key, group));
-                }
-                Ok(())
-            }
-            CampaignFormat::Github => {
-                output.line(reach::render(summary))?;
-                output.write(|out| out.write_all(odd.as_bytes()))?;
-                github::tell(account, self.context)?;
-                output.line(summary::render(account))
-            }
-        }
-    }
-}
-
-fn write_junit(directory: &Path, account: Account<'_>) -> Result<(), Stop> {
-    let path = directory.join(JUNIT);
-    let text = junit::render(account).map_err(|error| Stop::Usage(error.to_string()))?;
-    fs::write(&path, text)
-        .map_err(|error| Stop::Usage(format!("{}: cannot be written: {error}", path.display())))
 }

@@ -7,11 +7,11 @@ use hublab_sim::watch::judge::Verdict;
 use hublab_sim::watch::timeline::Segment;
 use hublab_strategies::Time;
 
-use super::csv::verdict;
 use super::number::{counted, grouped, time};
 use super::step::Words;
 use super::style;
 use crate::cli::output::Columns;
+use crate::cli::report::verdict;
 
 /// The most steps that a block shows, the first and the last of them.
 const STEPS_SHOWN: usize = 40;

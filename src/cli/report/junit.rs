@@ -5,7 +5,7 @@
 //! - per group of failures one case that failed, with the first failure, the scenario file and the
 //!   command that shows it again; an *error* where no oracle judged: a run that outlived its time,
 //!   a lost worker, a run that did not come to the same twice; one that was *skipped* if the
-//!   failure is known ([`mod@super::known`]);
+//!   failure is known;
 //! - per 1,000 seeds (more in campaigns over 100,000) one case that passed, which says how many of
 //!   its runs did; or that was skipped, if none did;
 //! - one case that was skipped, if runs were inconclusive, which says how many.
@@ -22,15 +22,33 @@ use hublab_sim::run::failure::Failure;
 use hublab_strategies::Time;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::account::Account;
-use super::words::title;
+use super::{Reporter, Setting, Target, Totals};
+use crate::cli::campaign::account::Account;
+use crate::cli::campaign::words::title;
 use crate::cli::render::number::{counted, grouped};
+use crate::cli::{Context, Stop};
+
+struct Junit;
+
+pub(super) fn make(_setting: Setting, _context: &Context) -> Box<dyn Reporter> {
+    Box::new(Junit)
+}
+
+impl Reporter for Junit {
+    fn close(&mut self, totals: &Totals<'_>, to: &mut Target) -> Result<(), Stop> {
+        to.text(&text(totals.account)?)
+    }
+}
 
 /// The whole file.
 ///
 /// # Errors
 /// The writer of XML fails.
-pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeError> {
+pub(super) fn text(account: Account<'_>) -> Result<String, Stop> {
+    render(account).map_err(|error| Stop::Usage(error.to_string()))
+}
+
+fn render(account: Account<'_>) -> Result<String, SerializeError> {
     let summary = account.summary;
     let groups = summary.groups_by_seed();
     let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
@@ -55,7 +73,7 @@ pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeEr
         let time = cases.time.unwrap_or_default();
         cases.set_time(time.saturating_add(Duration::from_micros(suite.wall_us)));
     }
-    let mut report = Report::new("hublab fuzz");
+    let mut report = Report::new(account.title);
     report.set_time(suites.values().filter_map(|suite| suite.time).sum());
     report.add_test_suites(suites.into_values());
     report.to_string()
@@ -167,8 +185,9 @@ mod tests {
     use hublab_sim::campaign::shard::Shard;
     use hublab_sim::campaign::summary::Summary;
 
-    use super::super::words::tests::{ended, failed, known, parameters, passed};
     use super::*;
+    use crate::cli::campaign::account::Source;
+    use crate::cli::campaign::words::tests::{ended, failed, known, parameters, passed};
 
     /// What another crate reads of a campaign with these records.
     fn read_back(records: &[Record]) -> TestSuites {
@@ -181,7 +200,8 @@ mod tests {
         let mut summary = Summary::new(&parameters.seeds).knowing(known(fingerprints));
         records.iter().for_each(|record| summary.add(record));
         let text = render(Account {
-            parameters: &parameters,
+            title: "hublab fuzz",
+            source: Source::Campaign(&parameters),
             shard: Shard::WHOLE,
             summary: &summary,
             folder: None,

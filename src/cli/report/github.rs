@@ -15,10 +15,11 @@ use hublab_sim::campaign::trial::GENERATED;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{Scenario, load};
 
-use super::account::Account;
 use super::junit::first;
-use super::place;
-use super::words::{count, title};
+use super::{Reporter, Setting, Target, Totals, campaign};
+use crate::cli::campaign::account::Account;
+use crate::cli::campaign::place;
+use crate::cli::campaign::words::{count, title};
 use crate::cli::render::line;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::{Context, Stop};
@@ -28,34 +29,41 @@ const ANNOTATIONS_MAX: usize = 10;
 /// The groups of one kind, new or known, that a summary tells of.
 const ROWS_MAX: usize = 100;
 
-/// Prints the annotations, and appends to the step's summary if GitHub names its file.
-///
-/// # Errors
-/// Nobody reads standard output any more.
-pub(in crate::cli) fn tell(account: Account<'_>, context: &Context) -> Result<(), Stop> {
-    let workspace = env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
-    for line in annotations(account, workspace.as_deref(), &context.catalog) {
-        context.output.line(line)?;
-    }
-    if let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
-        let path = Path::new(&path);
-        if let Err(error) = append_summary(path, &summary(account)) {
-            let path = path.display();
-            let note = format!("{path}: the step's summary cannot be written: {error}");
-            context.output.note(note);
+struct Github {
+    context: Context,
+}
+
+pub(super) fn make(_setting: Setting, context: &Context) -> Box<dyn Reporter> {
+    let context = context.clone();
+    Box::new(Github { context })
+}
+
+impl Reporter for Github {
+    /// Prints the annotations between a summary for people, and appends to the step's summary if
+    /// GitHub names its file.
+    fn close(&mut self, totals: &Totals<'_>, to: &mut Target) -> Result<(), Stop> {
+        let account = totals.account;
+        to.text(totals.reach)?;
+        let workspace = env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
+        for line in annotations(account, workspace.as_deref(), &self.context.catalog) {
+            to.line(line)?;
         }
+        if let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+            let path = Path::new(&path);
+            if let Err(error) = append_summary(path, &summary(account)) {
+                let path = path.display();
+                let note = format!("{path}: the step's summary cannot be written: {error}");
+                self.context.output.note(note);
+            }
+        }
+        to.line(campaign::render(account))
     }
-    Ok(())
 }
 
 /// One line per group of new failures, for standard output: `::error file=a.toml,line=9,...::...`.
 ///
 /// `workspace` is the directory that GitHub knows files by (`GITHUB_WORKSPACE`).
-pub(in crate::cli) fn annotations(
-    account: Account<'_>,
-    workspace: Option<&Path>,
-    catalog: &Catalog,
-) -> Vec<String> {
+fn annotations(account: Account<'_>, workspace: Option<&Path>, catalog: &Catalog) -> Vec<String> {
     let groups = account.summary.groups_by_seed();
     let told = groups.news.iter().take(ANNOTATIONS_MAX);
     let mut lines: Vec<String> = told
@@ -154,17 +162,19 @@ fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
 }
 
 /// The summary of a step, in Markdown.
-pub(in crate::cli) fn summary(account: Account<'_>) -> String {
+pub(super) fn summary(account: Account<'_>) -> String {
     let all = account.summary;
     let groups = all.groups_by_seed();
-    let seeds = &account.parameters.seeds;
-    let counts = count(&groups);
+    let (counts, heading) = (count(&groups), cell(&account.heading()));
+    let mut letters = heading.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    let heading: String = first.into_iter().chain(letters).collect();
     let mut text = format!(
-        "## hublab: {counts}\n\nSeeds {}..{}, shard {}, oracles {}.\n\n",
-        seeds.start,
-        seeds.end,
-        account.shard,
-        cell(&account.parameters.oracles)
+        "## hublab: {counts}
+
+{heading}.
+
+"
     );
     text.push_str("| runs of | all | passed | failed | inconclusive | other | events |\n");
     text.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
@@ -253,8 +263,9 @@ mod tests {
     use hublab_sim::campaign::shard::Shard;
     use hublab_sim::campaign::summary::Summary;
 
-    use super::super::words::tests::{ended, failed, known, parameters, passed};
     use super::*;
+    use crate::cli::campaign::account::Source;
+    use crate::cli::campaign::words::tests::{ended, failed, known, parameters, passed};
 
     fn told<T>(records: &[Record], tell: impl FnOnce(Account<'_>) -> T) -> T {
         knowing(&[], records, tell)
@@ -269,7 +280,8 @@ mod tests {
         let mut summary = Summary::new(&parameters.seeds).knowing(known(fingerprints));
         records.iter().for_each(|record| summary.add(record));
         tell(Account {
-            parameters: &parameters,
+            title: "hublab fuzz",
+            source: Source::Campaign(&parameters),
             shard: Shard::WHOLE,
             summary: &summary,
             folder: None,

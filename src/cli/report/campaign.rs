@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use hublab_sim::campaign::record::Ending;
 use hublab_sim::campaign::summary::{Group, GroupKey, Groups, Summary};
 
-use super::account::{Account, repeat};
 use super::junit::first;
-use super::words::{count, exit_of, in_words, title};
+use crate::cli::campaign::account::Account;
+use crate::cli::campaign::words::{count, exit_of, in_words, title};
 use crate::cli::exit::Exit;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::render::{line, style};
@@ -17,12 +17,12 @@ const GROUPS_MAX: usize = 50;
 
 /// How many runs ended how, and the groups of failures, each with the command that shows it
 /// again. The last line of a campaign that did not hold is such a command.
-pub(in crate::cli) fn render(account: Account<'_>) -> String {
+pub(super) fn render(account: Account<'_>) -> String {
     let summary = account.summary;
-    let seeds = &account.parameters.seeds;
     let mut text = format!(
-        "seeds {}..{}, shard {}, oracles {}\n",
-        seeds.start, seeds.end, account.shard, account.parameters.oracles
+        "{}
+",
+        account.heading()
     );
     for ((strategy, scenario), suite) in &summary.suites {
         let name = style::bold(Account::suite(strategy, scenario));
@@ -52,12 +52,7 @@ pub(in crate::cli) fn render(account: Account<'_>) -> String {
     if let Some((key, group)) = groups.news.first() {
         line(&mut text, account.repeat(key, group));
     } else if let Some(open) = summary.first_open() {
-        let command = repeat(
-            account.parameters,
-            &open.scenario,
-            &open.strategy,
-            open.seed,
-        );
+        let command = account.command(&open.scenario, &open.strategy, open.seed);
         line(&mut text, command);
     }
     text.truncate(text.trim_end().len());
