@@ -297,7 +297,7 @@ fn what_is_there_rightly_is_no_shrunk_form_of_what_is_not() {
     let desk = desk(&[]);
     fs::write(desk.0.path().join("cut.toml"), BEHIND_A_CUT).expect("a file");
     desk.hublab("run cut.toml --out o", 1);
-    desk.hublab("shrink o/cut-pubsub-0.capsule --out small.toml", 0);
+    desk.hublab("shrink o/cut-pubsub-1.capsule --out small.toml", 0);
     let text = fs::read_to_string(desk.0.path().join("small.toml")).expect("a file");
     assert!(text.contains("registry ghost"), "{text}");
     assert!(
