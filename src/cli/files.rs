@@ -85,7 +85,7 @@ pub(super) fn read_one(
 
 impl Sources {
     /// Says how to see the problems of a bad file again.
-    pub(super) fn tell_repetition(&self, overrides: &Overrides, context: &Context) {
+    pub(super) fn print_repetition(&self, overrides: &Overrides, context: &Context) {
         if let Some(path) = self.bad.first() {
             let mut command = format!("hublab check {}", quoted(&path.to_string_lossy()));
             overrides.append_to(&mut command);

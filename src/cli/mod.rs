@@ -128,7 +128,7 @@ pub fn main(catalog: Catalog) -> ExitCode {
             Exit::Usage
         }
         Err(panic) => {
-            tell_bug(&context, &panics::describe(panic.as_ref()));
+            print_bug(&context, &panics::describe(panic.as_ref()));
             Exit::Bug
         }
     };
@@ -185,7 +185,7 @@ fn log_to_stderr(command: &Command) -> Result<(), Stop> {
 }
 
 /// A panic that is no verdict: nothing a scenario says may lead here.
-fn tell_bug(context: &Context, what: &str) {
+fn print_bug(context: &Context, what: &str) {
     let error = render::style::error("this is a bug in hublab:");
     context.output.note(format_args!("{error} {what}"));
     context

@@ -21,7 +21,7 @@ use super::render::seeds::Summary;
 use super::render::style;
 use super::report::{Format, Reporters, Run, Series, Setting, Totals};
 use super::run::Done;
-use super::{Context, Stop, tell_bug};
+use super::{Context, Stop, print_bug};
 
 /// Prints results as they come, and remembers what they add up to.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl<'a> Results<'a> {
             }
             Ended::Panicked(what) => {
                 self.exit = self.exit.max(Exit::Bug);
-                tell_bug(self.context, &what);
+                print_bug(self.context, &what);
                 self.remember(task);
                 Ok(())
             }

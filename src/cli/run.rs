@@ -28,7 +28,7 @@ const RUNS_OF_TWICE: u32 = 4;
 
 pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
     let sources = files::read_all(&args.paths, &args.overrides, context);
-    sources.tell_repetition(&args.overrides, context);
+    sources.print_repetition(&args.overrides, context);
     let read = sources.exit;
     let (wall, with_table) = (args.wall_limit, args.seeds.is_some());
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -202,7 +202,7 @@ impl Bench {
         };
         let (moved, to) = match self.plan.capsule(task) {
             Some(place) => {
-                self.tell_replacement(capsule, &place);
+                self.note_replacement(capsule, &place);
                 (fs::rename(capsule, &place), place)
             }
             None => (fs::remove_file(capsule), capsule.to_owned()),
@@ -213,7 +213,7 @@ impl Bench {
     }
 
     /// Says so where the capsule of another run is about to be replaced.
-    fn tell_replacement(&self, new: &Path, place: &Path) {
+    fn note_replacement(&self, new: &Path, place: &Path) {
         let header = |path: &Path| {
             let capsule = Capsule::open(path, CapsuleLimits::BIG).ok()?;
             let digest = capsule.footer().report.digest.clone();

@@ -161,7 +161,7 @@ fn search(
         (Some(Job::Done(Ok(shrunk))), _) => Ok(Ok(shrunk)),
         (Some(Job::Done(Err(error))), _) => refused(args, &error, context).map(Err),
         (Some(Job::Panicked(what)), _) => {
-            super::tell_bug(context, &what);
+            super::print_bug(context, &what);
             Ok(Err(Exit::Bug))
         }
         (_, End::Interrupted) => Ok(Err(Exit::Interrupted)),
@@ -207,7 +207,7 @@ fn hand_back(args: &Shrink, shrunk: &Shrunk, context: &Context) -> Result<Exit, 
     let output = &context.output;
     let Some(path) = &args.out else {
         output.write(|out| out.write_all(shrunk.file("FILE").as_bytes()))?;
-        tell_end(shrunk, context);
+        print_end(shrunk, context);
         return Ok(Exit::Held);
     };
     let command = quoted(&path.to_string_lossy());
@@ -225,11 +225,11 @@ fn hand_back(args: &Shrink, shrunk: &Shrunk, context: &Context) -> Result<Exit, 
         counted(shrunk.runs, "run")
     ))?;
     output.line(format_args!("hublab run {command}"))?;
-    tell_end(shrunk, context);
+    print_end(shrunk, context);
     Ok(Exit::Held)
 }
 
-fn tell_end(shrunk: &Shrunk, context: &Context) {
+fn print_end(shrunk: &Shrunk, context: &Context) {
     let why = match shrunk.ended {
         Ended::Smallest => return,
         Ended::OutOfBudget => "the budget is spent: --budget gives more, and it may get smaller",

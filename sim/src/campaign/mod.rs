@@ -11,9 +11,9 @@
 //! | [`fingerprint`] | which shrunk failures are the same |
 //! | [`plan`], [`shard`] | which runs there are, in which order; which share of them is a process's own |
 //! | [`manifest`], [`known`] | what a campaign was asked for; failures that are no news |
-//! | `conductor`, `crew` | which worker makes which; workers as processes or threads |
+//! | `conductor`, `pool` | which worker makes which; workers as processes or threads |
 //! | [`worker`], [`wire`] | the other end, and what both say to each other |
-//! | [`catches`] | which failures are shrunk |
+//! | [`shrinking`] | which failures are shrunk |
 //! | [`confirm`] | which runs are made again in a fresh process, and what that tells |
 //! | [`summary`] | all records added up |
 //!
@@ -46,18 +46,18 @@
 //!     .assert_clean();
 //! ```
 
-pub mod catches;
 mod conductor;
 pub mod confirm;
-mod crew;
 pub mod fingerprint;
 pub mod known;
 pub mod manifest;
 pub mod oracles;
 pub mod plan;
+mod pool;
 pub mod reach;
 pub mod record;
 pub mod shard;
+pub mod shrinking;
 pub mod summary;
 pub mod trial;
 pub mod wire;
@@ -72,15 +72,15 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use catches::{Catch, Shrinking};
 use conductor::Conductor;
 use confirm::Confirm;
-use crew::Yard;
 use known::Known;
 use oracles::OracleSet;
 use plan::Plan;
+use pool::WorkerPool;
 use record::Record;
 use shard::Shard;
+use shrinking::{Shrinking, ShrunkFailure};
 use summary::{End, Summary};
 use trial::Source;
 
@@ -96,7 +96,7 @@ pub trait Observer {
     fn record(&mut self, record: &Record) -> ControlFlow<()>;
 
     /// A failure was shrunk; its record comes later.
-    fn catch(&mut self, _catch: &Catch) -> ControlFlow<()> {
+    fn shrunk(&mut self, _failure: &ShrunkFailure) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
@@ -146,7 +146,7 @@ pub struct Campaign {
     seeds: Range<u64>,
     shard: Shard,
     known: Known,
-    yard: Option<Yard>,
+    pool: Option<WorkerPool>,
     limits: Limits,
 }
 
@@ -172,7 +172,7 @@ impl Campaign {
             seeds: 0..1_000,
             shard: Shard::WHOLE,
             known: Known::default(),
-            yard: None,
+            pool: None,
             limits: Limits {
                 oracles: OracleSet::Claims,
                 jobs: thread::available_parallelism().map_or(1, usize::from),
@@ -301,7 +301,7 @@ impl Campaign {
     /// [module](self). Default: threads of this process.
     #[must_use]
     pub fn worker(mut self, command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
-        self.yard = Some(Yard::Processes(Box::new(command)));
+        self.pool = Some(WorkerPool::Processes(Box::new(command)));
         self
     }
 
@@ -385,12 +385,12 @@ impl Planned<'_> {
     pub fn run(self, observer: &mut impl Observer) -> Result<(Summary, End), CampaignError> {
         let Campaign {
             catalog,
-            yard,
+            pool,
             limits,
             ..
         } = self.campaign;
-        let threads = Yard::Threads(catalog.clone());
-        let yard = yard.as_ref().unwrap_or(&threads);
-        Conductor::new(&self.plan, yard, limits, self.summary, observer).conduct()
+        let threads = WorkerPool::Threads(catalog.clone());
+        let pool = pool.as_ref().unwrap_or(&threads);
+        Conductor::new(&self.plan, pool, limits, self.summary, observer).conduct()
     }
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::catches::{Catch, KeepsClaim, Prey};
 use super::fingerprint::Fingerprint;
 use super::oracles::OracleSet;
 use super::record::Record;
+use super::shrinking::{KeepsClaim, ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Source, trial};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, Task};
 use crate::catalog::Catalog;
@@ -120,7 +120,7 @@ impl<'a> Bench<'a> {
     fn perform(&mut self, task: &Task) -> Answer {
         let done = match task {
             Task::Trial(case) => self.trial(case),
-            Task::Shrink(prey) => self.shrink(prey),
+            Task::Shrink(job) => self.shrink(job),
         };
         done.unwrap_or_else(Answer::Refused)
     }
@@ -167,15 +167,15 @@ impl<'a> Bench<'a> {
         Ok(names)
     }
 
-    fn shrink(&self, prey: &Prey) -> Result<Answer, String> {
-        let Prey {
+    fn shrink(&self, job: &ShrinkJob) -> Result<Answer, String> {
+        let ShrinkJob {
             case: Case { strategy, seed, .. },
             signature,
             anomaly,
-        } = prey;
+        } = job;
         let words = |error: &dyn std::fmt::Display| error.to_string();
         let prepared = self
-            .source(&prey.case)?
+            .source(&job.case)?
             .prepare(strategy, *seed, self.catalog);
         let scenario = prepared.map_err(|error| words(&error))?.scenario;
         let target = Target::new(&scenario, strategy, *seed, signature).named(anomaly.as_deref());
@@ -202,7 +202,7 @@ impl<'a> Bench<'a> {
         );
         let fingerprint = Fingerprint::new(signature.clone(), &shrunk.scenario, named);
         let directory = self.setup.directory.as_deref().unwrap_or(".");
-        Ok(Answer::Shrunk(Box::new(Catch {
+        Ok(Answer::Shrunk(Box::new(ShrunkFailure {
             file: shrunk.file(&format!("{directory}/{}.toml", fingerprint.slug())),
             fingerprint,
             seed: shrunk.seed,

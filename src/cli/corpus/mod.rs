@@ -32,7 +32,7 @@ use super::progress::{Meter, Progress};
 use super::render::number::counted;
 use super::render::style;
 use super::report::{Reporters, Run as ReportedRun, Setting, Totals};
-use super::{Context, Stop, tell_bug};
+use super::{Context, Stop, print_bug};
 
 pub(super) fn corpus(args: &Corpus, context: &Context) -> Result<Exit, Stop> {
     match &args.what {
@@ -101,13 +101,13 @@ fn add(args: &Add, context: &Context) -> Result<Exit, Stop> {
         } else {
             add_capsule(path, args, context)
         };
-        exit = exit.max(told(added, context)?);
+        exit = exit.max(go_on(added, context)?);
     }
     Ok(exit)
 }
 
-/// Tells why one of several cannot be added: the others still can.
-fn told(added: Result<Exit, Stop>, context: &Context) -> Result<Exit, Stop> {
+/// Prints why one of several cannot be added: the others still can.
+fn go_on(added: Result<Exit, Stop>, context: &Context) -> Result<Exit, Stop> {
     if let Err(Stop::Usage(reason)) = &added {
         let error = style::error("error:");
         context.output.note(format_args!("{error} {reason}"));
@@ -136,10 +136,10 @@ fn add_capsule(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop>
 fn add_files(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
     let none = Overrides::default();
     let sources = files::read_all(&[path.to_owned()], &none, context);
-    sources.tell_repetition(&none, context);
+    sources.print_repetition(&none, context);
     let mut exit = sources.exit;
     for source in &sources.good {
-        exit = exit.max(told(add_file(source, args, context), context)?);
+        exit = exit.max(go_on(add_file(source, args, context), context)?);
     }
     Ok(exit)
 }
@@ -161,7 +161,7 @@ fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop
         let report = match ended {
             Ended::Done(report) => report.map_err(|error| capsules::unusable(path, error))?,
             Ended::Panicked(what) => {
-                tell_bug(context, &what);
+                print_bug(context, &what);
                 return Err(Stop::Told(Exit::Bug));
             }
             Ended::Overdue(_) => return Err(capsules::unusable(path, "it outlives --wall-limit")),
@@ -219,7 +219,7 @@ fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, Exit), Stop>
     }
     let none = Overrides::default();
     let sources = files::read_all(std::slice::from_ref(directory), &none, context);
-    sources.tell_repetition(&none, context);
+    sources.print_repetition(&none, context);
     let exit = sources.exit;
     let entry = |source: Source| Entry::new(source.path, &source.text, source.scenario);
     Ok((sources.good.into_iter().map(entry).collect(), exit))
@@ -377,7 +377,7 @@ fn judge(
             );
         }
         Ended::Panicked(what) => {
-            tell_bug(context, &what);
+            print_bug(context, &what);
             return (Exit::Bug, format!("{}  {name}", style::error("bug")));
         }
         Ended::Overdue(_) => {

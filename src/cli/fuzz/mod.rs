@@ -7,9 +7,9 @@ use std::process::{self, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hublab_sim::campaign::catches::Catch;
 use hublab_sim::campaign::manifest::{Manifest, Parameters};
 use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::shrinking::ShrunkFailure;
 use hublab_sim::campaign::summary::{End, Summary};
 use hublab_sim::campaign::{CampaignError, Observer};
 
@@ -42,7 +42,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
         manifest,
         sharded_by_environment,
     } = Request::new(args, context)?;
-    tell_beginning(&manifest, sharded_by_environment, context);
+    print_beginning(&manifest, sharded_by_environment, context);
     let saved = saved::run_first(args, manifest.shard, context)?;
     if saved == Exit::Interrupted {
         return Ok(saved);
@@ -88,7 +88,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
 }
 
 /// Says which share of which campaign this is: one that is taken for another leaves holes.
-fn tell_beginning(manifest: &Manifest, by_environment: bool, context: &Context) {
+fn print_beginning(manifest: &Manifest, by_environment: bool, context: &Context) {
     let Parameters {
         seeds,
         strategies,
@@ -145,11 +145,11 @@ impl Observer for Book<'_> {
         self.go_on(written)
     }
 
-    fn catch(&mut self, catch: &Catch) -> ControlFlow<()> {
+    fn shrunk(&mut self, failure: &ShrunkFailure) -> ControlFlow<()> {
         let kept = self
             .store
             .as_ref()
-            .map_or(Ok(()), |store| store.keep(catch, self.context));
+            .map_or(Ok(()), |store| store.keep(failure, self.context));
         self.go_on(kept)
     }
 }

@@ -4,10 +4,10 @@ use std::env;
 use std::ops::Range;
 
 use hublab_sim::campaign::Campaign;
-use hublab_sim::campaign::catches::Shrinking;
 use hublab_sim::campaign::confirm::Confirm;
 use hublab_sim::campaign::manifest::{FileOf, Manifest, Parameters};
 use hublab_sim::campaign::shard::{self, Shard};
+use hublab_sim::campaign::shrinking::Shrinking;
 use hublab_sim::campaign::trial::Source;
 use hublab_sim::capsule::Build;
 use hublab_sim::generate::Options;
@@ -107,7 +107,7 @@ fn read(args: &Fuzz, context: &Context) -> Result<Vec<files::Source>, Stop> {
         ));
     }
     let sources = files::read_all(&args.paths, &args.overrides, context);
-    sources.tell_repetition(&args.overrides, context);
+    sources.print_repetition(&args.overrides, context);
     // A campaign over some of what was asked for would look like one over all.
     if sources.exit == Exit::Held {
         Ok(sources.good)
