@@ -123,7 +123,7 @@ fn the_failure_of_a_capsule_is_saved_with_its_strategy_and_seed() {
     );
     let told = hublab(&["corpus", "list", "--corpus", &corpus], 0);
     assert!(
-        told.contains("pubsub registry not running #") && told.contains("; seed 7"),
+        told.contains("pubsub registry absent #") && told.contains("; seed 7"),
         "{told}"
     );
     hublab(&["corpus", "run", "--corpus", &corpus], 1);

@@ -55,13 +55,15 @@ pub(super) fn read_all(paths: &[PathBuf], overrides: &Overrides, context: &Conte
             continue;
         }
         match read(path, overrides, context) {
-            Some((scenario, text)) => sources.good.push(Source {
+            Ok((scenario, text)) => sources.good.push(Source {
                 path: path.clone(),
                 text,
                 scenario,
             }),
-            None => {
-                sources.bad.push(path.clone());
+            Err(refused) => {
+                if refused == Refused::Problems {
+                    sources.bad.push(path.clone());
+                }
                 sources.exit = Exit::Usage;
             }
         }
@@ -80,7 +82,7 @@ pub(super) fn read_one(
 ) -> Result<Scenario, Stop> {
     let read = read(path, overrides, context);
     read.map(|(scenario, _)| scenario)
-        .ok_or(Stop::Told(Exit::Usage))
+        .map_err(|_| Stop::Told(Exit::Usage))
 }
 
 impl Sources {
@@ -104,12 +106,25 @@ impl Overrides {
     }
 }
 
+/// Why a file is not good, which has been printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// `check` shows its problems.
+    Problems,
+    /// It is no scenario at all.
+    Capsule,
+}
+
 /// Also returns the text, with overrides applied.
-fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<(Scenario, String)> {
+fn read(
+    path: &Path,
+    overrides: &Overrides,
+    context: &Context,
+) -> Result<(Scenario, String), Refused> {
     let output = &context.output;
     let bytes = load::read_bytes(path)
         .map_err(|error| output.diagnostic(&error))
-        .ok()?;
+        .map_err(|()| Refused::Problems)?;
     if is_capsule(&bytes) {
         let path = quoted(&path.to_string_lossy());
         let error = style::error("error:");
@@ -117,7 +132,7 @@ fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<(Scenar
             "{error} {path} is a capsule, the record of a run, and no scenario file; to run it again:"
         ));
         output.note(format_args!("hublab replay {path}"));
-        return None;
+        return Err(Refused::Capsule);
     }
     let bytes = match str::from_utf8(&bytes) {
         Ok(text) => match apply_overrides(text, &overrides.values) {
@@ -125,7 +140,7 @@ fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<(Scenar
             Err(error) => {
                 output.note(format_args!("{}:", path.display()));
                 output.diagnostic(&error);
-                return None;
+                return Err(Refused::Problems);
             }
         },
         // The reader says where the text goes wrong.
@@ -134,7 +149,7 @@ fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<(Scenar
     let name = path.to_string_lossy();
     let scenario = Scenario::read(&name, &bytes, &context.catalog)
         .map_err(|problems| output.diagnostic(&problems))
-        .ok()?;
+        .map_err(|()| Refused::Problems)?;
     // A scenario that could be read was UTF-8.
-    Some((scenario, String::from_utf8_lossy(&bytes).into_owned()))
+    Ok((scenario, String::from_utf8_lossy(&bytes).into_owned()))
 }

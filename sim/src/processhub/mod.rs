@@ -36,6 +36,7 @@ use crate::scenario::resolve::resolve;
 use crate::trace::event::{Event, Payload};
 use crate::trace::recorder::Sink;
 use crate::watch::facts::raw_children;
+use crate::watch::judge::LATE;
 use crate::watch::oracle::{CLOCK_INDEPENDENCE, Violation};
 
 use case::{Case, Defect};
@@ -236,7 +237,8 @@ fn violation(scenario: &Scenario, report: &Report, signature: &Signature) -> Opt
     } = &failure.signature;
     let at = Time(failure.at_us);
     let violation = Violation::new(oracle, at, &failure.node, failure.detail.clone());
-    Some(violation.with(defect, cause.clone()))
+    let kind = defect.strip_prefix(LATE).unwrap_or(defect);
+    Some(violation.with(kind, cause.clone()))
 }
 
 /// One run with its trace; `None` if it cannot be run, or has more than [`EVENTS_MAX`] events.
@@ -356,7 +358,10 @@ fn standing<'a>(
     }
     for child in log.children() {
         for owner in log.nodes() {
-            let is_foreign = violation.oracle == "membership_containment"
+            // What an expectation calls a ghost may well be true, of a node that cannot be reached.
+            let is_suspect = violation.oracle == "membership_containment"
+                || violation.oracle == "converged" && violation.defect == "ghost";
+            let is_foreign = is_suspect
                 && log.shown_at(observer, child, owner, at).is_some()
                 && !log.is_member(observer, owner, at);
             all.extend(if is_foreign {

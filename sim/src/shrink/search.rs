@@ -40,6 +40,8 @@ pub(super) struct Search<'a> {
     pub(super) best: Best,
     /// Hashes of the files that were tried: none is run twice.
     seen: BTreeSet<[u8; 32]>,
+    /// How long a candidate must go on after its last step: what is to last must be seen to.
+    quiet_min: Duration,
     /// The most events of one candidate: one that runs wild is no simplification.
     events_max: u64,
     pub(super) runs: u64,
@@ -66,6 +68,11 @@ impl<'a> Search<'a> {
             watcher,
             budget,
             seen: BTreeSet::from([*blake3::hash(text.as_bytes()).as_bytes()]),
+            quiet_min: if target.signature.is_lasting() {
+                quiet(&scenario)
+            } else {
+                Duration::ZERO
+            },
             events_max: report.events.saturating_mul(2).saturating_add(10_000),
             best: Best {
                 cost: Cost::of(&scenario, &text),
@@ -103,6 +110,9 @@ impl<'a> Search<'a> {
         let Ok(scenario) = Scenario::read("candidate", text.as_bytes(), self.catalog) else {
             return false;
         };
+        if quiet(&scenario) < self.quiet_min {
+            return false;
+        }
         let Some(report) = self.fails(&scenario) else {
             return false;
         };
@@ -241,6 +251,11 @@ pub(super) fn forget_defaults(scenario: &mut Scenario, catalog: &Catalog) {
         parameters.retain(|key, value| defaults.get(key) != Some(value));
         used.contains(name) && !parameters.is_empty()
     });
+}
+
+/// How long a scenario goes on after its last step.
+fn quiet(scenario: &Scenario) -> Duration {
+    scenario.run.duration.saturating_sub(last_step(scenario))
 }
 
 /// When the last step acts; 0 without steps.

@@ -85,6 +85,9 @@ struct Stretch {
     at_deadline: Option<Vec<Defect>>,
 }
 
+/// How the kind of a defect begins that was gone by the end of the run, but not in time.
+pub const LATE: &str = "late ";
+
 /// How many defects a verdict names.
 const NAMED: usize = 3;
 
@@ -181,13 +184,12 @@ impl Judge {
 
     pub(super) fn finish(
         self,
-        end: Time,
+        (end, stopped_early): (Time, bool),
         convergence: &Convergence,
         world: &World<'_>,
         findings: &Findings,
         recorder: &Recorder,
         rows: u64,
-        stopped_early: bool,
     ) -> Vec<Judgement> {
         let measures = Measures {
             recorder,
@@ -343,7 +345,8 @@ impl Stretch {
             let detail = format!("converged at {since}, {took} after {}", self.from);
             return Ruling::new((Verdict::Pass, detail), since);
         }
-        let late = if self.disordered == 0 {
+        let is_late = self.disordered == 0;
+        let late = if is_late {
             format!(
                 "; converged at {}, {} too late",
                 self.since,
@@ -360,7 +363,11 @@ impl Stretch {
         match pending.first() {
             Some(first) => Ruling {
                 node: world.name(first.observer).to_string(),
-                defect: first.kind.as_str().to_owned(),
+                defect: if is_late {
+                    format!("{LATE}{}", first.kind.as_str())
+                } else {
+                    first.kind.as_str().to_owned()
+                },
                 ..ruling
             },
             None => ruling,

@@ -315,13 +315,12 @@ impl Observers {
             .sum();
         let converged_since = self.sight.convergence.converged_since();
         let judgements = self.judge.finish(
-            end,
+            (end, stopped_early),
             &self.sight.convergence,
             &world,
             &self.findings,
             recorder,
             rows,
-            stopped_early,
         );
         Outcome {
             judgements,

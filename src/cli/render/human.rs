@@ -17,6 +17,8 @@ use crate::cli::report::verdict;
 const STEPS_SHOWN: usize = 40;
 /// The columns that what follows from a step gets at least.
 const EFFECTS_WIDTH: usize = 44;
+/// The columns that a step gets at least, where there is room.
+const STEP_WIDTH: usize = 24;
 
 /// Everything about one run, as a block of lines. The last one is the command that repeats it.
 pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, columns: Columns) -> String {
@@ -156,7 +158,9 @@ fn timeline(report: &Report, scenario: &Scenario, width: usize) -> Vec<String> {
         })
         .collect();
     let left = rows.iter().map(|(at, ..)| at.len()).max().unwrap_or(0);
-    let room = width.saturating_sub(left + EFFECTS_WIDTH + 6).max(24);
+    // On a narrow terminal a step has a quarter, so that what follows from it fits beside it.
+    let least = STEP_WIDTH.min(width / 4);
+    let room = width.saturating_sub(left + EFFECTS_WIDTH + 6).max(least);
     let middle = rows
         .iter()
         .map(|(_, what, _)| what.chars().count())
