@@ -21,11 +21,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hublab_sim::campaign::signature::Signature;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
 use hublab_sim::processhub::Classifier;
 use hublab_sim::processhub::anomaly::{self, Shown};
+use hublab_sim::run::failure::Signature;
 use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve::resolve;

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use hublab_sim::campaign::signature::Signature;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::processhub::anomaly::{self, Shown};
 use hublab_sim::processhub::{Classifier, of_run};
+use hublab_sim::run::failure::Signature;
 use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve::resolve;

@@ -13,6 +13,8 @@ use hublab_sim::scenario::{parse_override, parse_seeds};
 use hublab_sim::watch::oracle::NAMES;
 use hublab_strategies::time::parse_duration;
 
+use super::report::{self, Export, Format};
+
 pub(super) mod corpus;
 pub(super) mod fuzz;
 pub(super) mod live;
@@ -67,25 +69,37 @@ impl Cli {
     }
 }
 
+/// What to say where the name of a file was taken for a flag, as it begins with a dash.
+pub(super) fn dash_hint(error: &clap::Error) -> Option<String> {
+    if error.kind() != clap::error::ErrorKind::UnknownArgument {
+        return None;
+    }
+    let arguments = std::env::args_os().skip(1);
+    let mut names = arguments.filter_map(|argument| argument.into_string().ok());
+    let file = names.find(|name| name.starts_with('-') && std::path::Path::new(name).exists())?;
+    Some(format!("`{file}` is a file here: write ./{file}"))
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run scenario files and judge what they expect
     #[command(after_help = "Examples:\n  hublab run scenarios\n  \
-        hublab run scenarios/partition-then-heal.toml --strategy gossip --seed 7\n  \
-        hublab run lossy.toml --seeds 0..200 --set network.loss=0.02 --format csv")]
+        hublab run scenarios/partition-and-heal.toml --strategy gossip --seed 7\n  \
+        hublab run scenarios/lossy-wan.toml --seeds 0..200 --set network.loss=0.02 --format csv\n  \
+        hublab run scenarios --export junit=junit.xml --export csv=runs.csv")]
     Run(Run),
     /// Read and check scenario files without running them, and estimate their size
     #[command(after_help = "Example: hublab check scenarios")]
     Check(Check),
     /// Print the resolved scenario of one seed: every range drawn, every default written out
     #[command(
-        after_help = "Examples:\n  hublab explain scenarios/partition-then-heal.toml --seed 7 > resolved.toml\n  \
+        after_help = "Examples:\n  hublab explain scenarios/partition-and-heal.toml --seed 7 > resolved.toml\n  \
             hublab explain --generated --seed 42 --strategy pubsub > generated-42.toml"
     )]
     Explain(Explain),
     /// Run a capsule again and compare, event by event
-    #[command(after_help = "Example: hublab replay out/partition-then-heal-gossip-7.capsule")]
+    #[command(after_help = "Example: hublab replay out/partition-and-heal-gossip-7.capsule")]
     Replay(Replay),
     /// Judge the trace of a capsule again, without running anything
     #[command(
@@ -120,7 +134,7 @@ pub(super) enum Command {
     #[command(
         after_help = "Examples:\n  hublab fuzz --seeds 0..10000 --budget 10m --out campaign\n  \
         hublab fuzz --strategy gossip --oracles all --seeds 0..200\n  \
-        hublab fuzz scenarios/partition-then-heal.toml --seeds 0..1000\n\n\
+        hublab fuzz scenarios/partition-and-heal.toml --seeds 0..1000\n\n\
         Every failure is made again in a fresh process before it is told, and shrunk to a small\n\
         scenario file. Exit codes: 1 a failure; 4 a run is not the same again; 3 something is open."
     )]
@@ -133,7 +147,7 @@ pub(super) enum Command {
     Merge(merge::Merge),
     /// Find the smallest scenario that fails as a capsule's does
     #[command(
-        after_help = "Examples:\n  hublab shrink out/lossy-gossip-7.capsule > small.toml\n  \
+        after_help = "Examples:\n  hublab shrink out/lossy-wan-gossip-7.capsule > small.toml\n  \
         hublab shrink run.capsule --oracle no_resurrection --out small.toml"
     )]
     Shrink(shrink::Shrink),
@@ -211,23 +225,22 @@ pub(super) struct Run {
     /// Allow more than 2,000 nodes
     #[arg(long)]
     pub(super) big: bool,
-    /// How to print the results
-    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
-    pub(super) format: Format,
-    /// Real time that one run may take; a run that takes longer is inconclusive and ends the command
+    #[command(flatten)]
+    pub(super) report: ReportAs,
+    /// Real time that one run may take; one that takes longer is ended, and judged by what it came to
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(super) wall_limit: Duration,
 }
 
-/// How `run` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// A summary for people.
-    Human,
-    /// One JSON object per run and line.
-    Json,
-    /// A header, and one line per run.
-    Csv,
+/// How a command that makes runs tells of them.
+#[derive(Debug, Args)]
+pub(super) struct ReportAs {
+    /// How to print the results
+    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report::format())]
+    pub(super) format: Format,
+    /// Write the results into a file, too, in any of the formats; can be given several times
+    #[arg(long = "export", value_name = "FORMAT=PATH", value_parser = report::export)]
+    pub(super) exports: Vec<Export>,
 }
 
 #[derive(Debug, Args)]
@@ -278,7 +291,7 @@ pub(super) struct Judge {
     #[arg(long = "oracle", value_name = "NAME", value_delimiter = ',', value_parser = oracle())]
     pub(super) oracles: Vec<String>,
     /// How to print the report
-    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report::run_format())]
     pub(super) format: Format,
     #[command(flatten)]
     pub(super) size: Size,
@@ -434,6 +447,24 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn examples_name_scenario_files_that_are_there() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut named = 0;
+        let mut commands: Vec<clap::Command> = Cli::command().get_subcommands().cloned().collect();
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let is_input = |word: &&str| word.starts_with("scenarios") || word.starts_with("tests");
+            for path in help.split_whitespace().filter(is_input) {
+                assert!(root.join(path).exists() || path == "tests/corpus", "{path}");
+                named += 1;
+            }
+        }
+        assert!(named > 5, "{named}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn check(args: &Check, context: &Context) -> Result<Exit, Stop> {
             words(&size, &duration)
         ))?;
     }
-    sources.tell_repetition(&args.overrides, context);
+    sources.print_repetition(&args.overrides, context);
     Ok(sources.exit)
 }
 

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::str;
 
+use hublab_sim::capsule::is_capsule;
 use hublab_sim::scenario::{Scenario, apply_overrides, load};
 
 use super::args::Overrides;
 use super::exit::Exit;
 use super::output::quoted;
+use super::render::style;
 use super::{Context, Stop};
 
 /// A scenario and the file it is from.
@@ -53,13 +55,15 @@ pub(super) fn read_all(paths: &[PathBuf], overrides: &Overrides, context: &Conte
             continue;
         }
         match read(path, overrides, context) {
-            Some((scenario, text)) => sources.good.push(Source {
+            Ok((scenario, text)) => sources.good.push(Source {
                 path: path.clone(),
                 text,
                 scenario,
             }),
-            None => {
-                sources.bad.push(path.clone());
+            Err(refused) => {
+                if refused == Refused::Problems {
+                    sources.bad.push(path.clone());
+                }
                 sources.exit = Exit::Usage;
             }
         }
@@ -78,12 +82,12 @@ pub(super) fn read_one(
 ) -> Result<Scenario, Stop> {
     let read = read(path, overrides, context);
     read.map(|(scenario, _)| scenario)
-        .ok_or(Stop::Told(Exit::Usage))
+        .map_err(|_| Stop::Told(Exit::Usage))
 }
 
 impl Sources {
     /// Says how to see the problems of a bad file again.
-    pub(super) fn tell_repetition(&self, overrides: &Overrides, context: &Context) {
+    pub(super) fn print_repetition(&self, overrides: &Overrides, context: &Context) {
         if let Some(path) = self.bad.first() {
             let mut command = format!("hublab check {}", quoted(&path.to_string_lossy()));
             overrides.append_to(&mut command);
@@ -102,19 +106,41 @@ impl Overrides {
     }
 }
 
+/// Why a file is not good, which has been printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// `check` shows its problems.
+    Problems,
+    /// It is no scenario at all.
+    Capsule,
+}
+
 /// Also returns the text, with overrides applied.
-fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<(Scenario, String)> {
+fn read(
+    path: &Path,
+    overrides: &Overrides,
+    context: &Context,
+) -> Result<(Scenario, String), Refused> {
     let output = &context.output;
     let bytes = load::read_bytes(path)
         .map_err(|error| output.diagnostic(&error))
-        .ok()?;
+        .map_err(|()| Refused::Problems)?;
+    if is_capsule(&bytes) {
+        let path = quoted(&path.to_string_lossy());
+        let error = style::error("error:");
+        output.note(format_args!(
+            "{error} {path} is a capsule, the record of a run, and no scenario file; to run it again:"
+        ));
+        output.note(format_args!("hublab replay {path}"));
+        return Err(Refused::Capsule);
+    }
     let bytes = match str::from_utf8(&bytes) {
         Ok(text) => match apply_overrides(text, &overrides.values) {
             Ok(text) => text.into_bytes(),
             Err(error) => {
                 output.note(format_args!("{}:", path.display()));
                 output.diagnostic(&error);
-                return None;
+                return Err(Refused::Problems);
             }
         },
         // The reader says where the text goes wrong.
@@ -123,7 +149,7 @@ fn read(path: &Path, overrides: &Overrides, context: &Context) -> Option<(Scenar
     let name = path.to_string_lossy();
     let scenario = Scenario::read(&name, &bytes, &context.catalog)
         .map_err(|problems| output.diagnostic(&problems))
-        .ok()?;
+        .map_err(|()| Refused::Problems)?;
     // A scenario that could be read was UTF-8.
-    Some((scenario, String::from_utf8_lossy(&bytes).into_owned()))
+    Ok((scenario, String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -1,13 +1,14 @@
 //! `hublab judge`: judges the trace of a capsule again.
 
+use hublab_sim::campaign::record::Record;
 use hublab_sim::capsule::judge::{JudgeError, judge as judge_again};
 use hublab_sim::watch::oracle::NAMES;
 
-use super::args::{ALL, Format, Judge};
+use super::args::{ALL, Judge};
 use super::capsules;
 use super::exit::Exit;
-use super::output::{self, quoted};
-use super::render::{csv, human};
+use super::output::quoted;
+use super::report::{Reporters, Run, Setting};
 use super::{Context, Stop};
 
 pub(super) fn judge(args: &Judge, context: &Context) -> Result<Exit, Stop> {
@@ -31,17 +32,15 @@ pub(super) fn judge(args: &Judge, context: &Context) -> Result<Exit, Stop> {
     };
     let mut report = judged.report;
     report.replay = format!("hublab replay {}", quoted(&args.capsule.to_string_lossy()));
-    match args.format {
-        Format::Human => output.line(human::block(&report, &judged.scenario, output::width()))?,
-        Format::Json => {
-            let line =
-                serde_json::to_string(&report).map_err(|error| Stop::Usage(error.to_string()))?;
-            output.line(line)?;
-        }
-        Format::Csv => {
-            output.line(csv::HEADER)?;
-            output.line(csv::line(&report))?;
-        }
-    }
+    let setting = Setting {
+        runs: 1,
+        ..Setting::default()
+    };
+    let mut reporters = Reporters::new(args.format, &[], setting, context)?;
+    reporters.run(&Run {
+        record: &Record::of_run("", &judged.scenario, &report),
+        details: Some((&report, &judged.scenario)),
+    })?;
+    reporters.flush()?;
     Ok(report.verdict.into())
 }

@@ -118,7 +118,7 @@ async fn run_all(
 fn print(args: &Live, report: &Report, prepared: &Scenario, context: &Context) -> Result<(), Stop> {
     match args.format {
         LiveFormat::Human => {
-            let block = human::block(report, prepared, output::width());
+            let block = human::block(report, prepared, output::columns());
             context.output.line(format_args!("{block}\n"))
         }
         LiveFormat::Json => {

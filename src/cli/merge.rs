@@ -7,16 +7,20 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::merge::{CampaignFormat, Merge};
-use super::campaign::account::Account;
+use hublab_sim::campaign::manifest::Manifest;
+
+use super::args::ReportAs;
+use super::args::merge::Merge;
+use super::campaign::account::{Account, Source};
 use super::campaign::folder::{FAILURES, JUNIT, MANIFEST, RESULTS};
 use super::campaign::joined::{Joined, Partial};
-use super::campaign::manifest::Manifest;
-use super::campaign::{github, junit, known, summary};
+use super::campaign::known;
+use super::campaign::words::exit_of;
 use super::exit::Exit;
 use super::output::quoted;
 use super::render::number::{counted, grouped};
 use super::render::style;
+use super::report::{self, Reporters, Run, Setting, Totals};
 use super::{Context, Stop};
 
 /// How many missing shards are named one by one.
@@ -30,9 +34,10 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
         write(out, &joined, &manifest)?;
     }
     let account = Account {
-        parameters: &manifest.campaign,
+        title: "hublab fuzz",
+        source: Source::Campaign(&manifest.campaign),
         shard: manifest.shard,
-        tally: &joined.tally,
+        summary: &joined.summary,
         folder: args.out.as_deref().or(match args.directories.as_slice() {
             [only] => Some(only),
             _ => None,
@@ -40,15 +45,28 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
     };
     let (holes, has_holes) = (holes(&joined), joined.has_holes());
     let output = &context.output;
-    match args.format {
-        CampaignFormat::Human | CampaignFormat::Github => {
-            holes.iter().try_for_each(|hole| output.line(hole))?;
-        }
-        CampaignFormat::Json => holes.iter().for_each(|hole| output.note(hole)),
+    let ReportAs { format, exports } = &args.report;
+    let mut reporters = Reporters::new(*format, exports, Setting::default(), context)?;
+    if format.has_room_for_words() {
+        holes.iter().try_for_each(|hole| output.line(hole))?;
+    } else {
+        holes.iter().for_each(|hole| output.note(hole));
     }
-    known::tell(&joined.tally, output);
-    print(args.format, &joined, account, context)?;
-    let exit = joined.tally.exit();
+    known::print(&joined.summary, output);
+    if reporters.want_runs() {
+        joined.each_record(|record| {
+            reporters.run(&Run {
+                record: &record,
+                details: None,
+            })
+        })?;
+    }
+    reporters.close(&Totals {
+        account,
+        series: None,
+        reach: "",
+    })?;
+    let exit = exit_of(&joined.summary);
     if has_holes && exit == Exit::Held {
         let directories = args.directories.iter();
         let directories = directories.map(|path| quoted(&path.to_string_lossy()));
@@ -85,35 +103,16 @@ fn write(out: &Path, joined: &Joined, manifest: &Manifest) -> Result<(), Stop> {
         .copy_failures(&failures)
         .map_err(refused(failures.clone()))?;
     let account = Account {
-        parameters: &manifest.campaign,
+        title: "hublab fuzz",
+        source: Source::Campaign(&manifest.campaign),
         shard: manifest.shard,
-        tally: &joined.tally,
+        summary: &joined.summary,
         folder: Some(out),
     };
-    let cases = junit::render(account).map_err(|error| Stop::Usage(error.to_string()))?;
+    report::write_junit(out.join(JUNIT), account)?;
     // The manifest comes last: with it, the directory is a campaign.
-    for (name, text) in [(JUNIT, cases), (MANIFEST, manifest.to_json())] {
-        let path = out.join(name);
-        fs::write(&path, text).map_err(refused(path))?;
-    }
-    Ok(())
-}
-
-fn print(
-    format: CampaignFormat,
-    joined: &Joined,
-    account: Account<'_>,
-    context: &Context,
-) -> Result<(), Stop> {
-    let output = &context.output;
-    match format {
-        CampaignFormat::Human => output.line(summary::render(account)),
-        CampaignFormat::Json => output.write(|out| joined.write_records(out)),
-        CampaignFormat::Github => {
-            github::tell(account, context)?;
-            output.line(summary::render(account))
-        }
-    }
+    let path = out.join(MANIFEST);
+    fs::write(&path, manifest.to_json()).map_err(refused(path))
 }
 
 /// Names the shards and runs that are not there, a line each.

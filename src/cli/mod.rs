@@ -12,7 +12,8 @@
 //! | `results` | what becomes of the runs of `run` |
 //! | `pool`, `interrupt`, `panics` | jobs on threads, and how they can end early |
 //! | `campaign` | what campaigns leave behind: directories, shards, JUnit, GitHub |
-//! | `render` | text, JSON and CSV |
+//! | `report` | a reporter per format: for people, JSON, CSV, JUnit, GitHub, Markdown |
+//! | `render` | words and tables |
 //! | the others | one command each |
 
 use std::env;
@@ -48,6 +49,7 @@ mod pool;
 mod progress;
 mod render;
 mod replay;
+mod report;
 mod results;
 mod run;
 mod schema;
@@ -91,6 +93,9 @@ pub fn main(catalog: Catalog) -> ExitCode {
         Err(error) => {
             // Help goes to a pipe that may be closed, like any other output.
             drop(error.print());
+            if let Some(hint) = args::dash_hint(&error) {
+                Output::default().note(hint);
+            }
             return if error.use_stderr() {
                 Exit::Usage.into()
             } else {
@@ -124,7 +129,7 @@ pub fn main(catalog: Catalog) -> ExitCode {
             Exit::Usage
         }
         Err(panic) => {
-            tell_bug(&context, &panics::describe(panic.as_ref()));
+            print_bug(&context, &panics::describe(panic.as_ref()));
             Exit::Bug
         }
     };
@@ -182,7 +187,7 @@ fn log_to_stderr(command: &Command) -> Result<(), Stop> {
 }
 
 /// A panic that is no verdict: nothing a scenario says may lead here.
-fn tell_bug(context: &Context, what: &str) {
+fn print_bug(context: &Context, what: &str) {
     let error = render::style::error("this is a bug in hublab:");
     context.output.note(format_args!("{error} {what}"));
     context

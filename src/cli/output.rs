@@ -88,13 +88,37 @@ impl Output {
     }
 }
 
+/// How wide lines may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Columns {
+    /// Tables are laid out for this width.
+    pub(super) layout: usize,
+    /// Sentences are broken at this width; they are not where nobody said how wide it is, as for a
+    /// pipe.
+    pub(super) sentences: usize,
+}
+
+/// How wide lines on standard output may be.
+pub(super) fn columns() -> Columns {
+    let known = known_width();
+    Columns {
+        layout: known.unwrap_or(WIDTH),
+        sentences: known.unwrap_or(usize::MAX),
+    }
+}
+
 /// The columns of the terminal: those of standard output, or else of standard error.
 pub(super) fn width() -> usize {
+    columns().layout
+}
+
+fn known_width() -> Option<usize> {
     let terminal = terminal_size::terminal_size_of(io::stdout())
         .or_else(|| terminal_size::terminal_size_of(io::stderr()))
         .map(|(terminal_size::Width(columns), _)| usize::from(columns));
     let asked = || std::env::var("COLUMNS").ok()?.parse().ok();
-    terminal.or_else(asked).unwrap_or(WIDTH).max(NARROWEST)
+    let known: Option<usize> = terminal.or_else(asked);
+    known.map(|width| width.max(NARROWEST))
 }
 
 /// Whether standard error is a terminal, where a progress bar can be drawn.

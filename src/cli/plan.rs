@@ -53,7 +53,7 @@ impl Plan {
     /// # Errors
     /// Two runs would write the same capsule.
     pub(super) fn new(
-        args: Run,
+        args: &Run,
         sources: Vec<Source>,
         context: &Context,
     ) -> Result<(Self, Exit), Stop> {
@@ -93,20 +93,13 @@ impl Plan {
                 first = first.saturating_add(seeds.end - seeds.start);
             }
         }
-        let Run {
-            out,
-            twice,
-            big,
-            overrides,
-            ..
-        } = args;
         let plan = Self {
             sources,
             groups,
-            out,
-            twice,
-            big,
-            overrides,
+            out: args.out.clone(),
+            twice: args.twice,
+            big: args.big,
+            overrides: args.overrides.clone(),
         };
         if plan.out.is_some() {
             plan.check_names()?;
@@ -161,12 +154,14 @@ impl Plan {
     /// The command that repeats one run.
     pub(super) fn replay(&self, task: Task) -> String {
         let group = self.group(task);
-        let path = quoted(&self.source(group).path.to_string_lossy());
-        let strategy = quoted(&group.strategy);
-        let mut command = format!(
-            "hublab run {path} --strategy {strategy} --seed {}",
-            task.seed
-        );
+        let path = self.source(group).path.to_string_lossy();
+        self.command(&path, &group.strategy, task.seed)
+    }
+
+    /// The command that repeats the run of a file.
+    pub(super) fn command(&self, path: &str, strategy: &str, seed: u64) -> String {
+        let (path, strategy) = (quoted(path), quoted(strategy));
+        let mut command = format!("hublab run {path} --strategy {strategy} --seed {seed}");
         self.overrides.append_to(&mut command);
         if self.big {
             command.push_str(" --big");
@@ -199,11 +194,9 @@ impl Plan {
     pub(super) fn capsule(&self, task: Task) -> Option<PathBuf> {
         let group = self.group(task);
         let stem = file_name(&self.source(group).scenario.name, &group.strategy);
-        Some(
-            self.out
-                .as_ref()?
-                .join(format!("{stem}-{}.capsule", task.seed)),
-        )
+        let settings = settings(&self.overrides);
+        let name = format!("{stem}-{}{settings}.capsule", task.seed);
+        Some(self.out.as_ref()?.join(name))
     }
 
     fn check_names(&self) -> Result<(), Stop> {
@@ -240,6 +233,23 @@ fn may_run(source: &Source, big: bool, context: &Context) -> bool {
     big || !size.wants_big
 }
 
+/// The last part of a capsule's name, which tells what `--set` changed: `-network.loss=0.02`. Of many
+/// changes, a hash.
+fn settings(overrides: &Overrides) -> String {
+    const LONGEST: usize = 60;
+    let values = overrides.values.iter();
+    let words: String = values
+        .map(|(key, value)| format!("-{key}={value}"))
+        .collect();
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
+    if words.len() <= LONGEST && words.chars().all(safe) {
+        words
+    } else {
+        let hash = blake3::hash(words.as_bytes()).to_hex();
+        format!("-set-{}", &hash[..8])
+    }
+}
+
 /// The first part of a capsule's name: characters that file systems dislike become `_`.
 fn file_name(scenario: &str, strategy: &str) -> String {
     let safe = |c: char| {
@@ -255,6 +265,28 @@ fn file_name(scenario: &str, strategy: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_capsules_tell_the_settings() {
+        let set = |values: &[(&str, &str)]| {
+            let values = values.iter();
+            let values = values.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            settings(&Overrides {
+                values: values.collect(),
+            })
+        };
+        assert_eq!(set(&[]), "");
+        assert_eq!(
+            set(&[("network.loss", "0.1"), ("run.seed", "2")]),
+            "-network.loss=0.1-run.seed=2"
+        );
+        let one = set(&[("cluster.names", "[\"a\", \"b\"]")]);
+        let other = set(&[("cluster.names", "[\"a\", \"c\"]")]);
+        assert!(
+            one.starts_with("-set-") && one != other && one.len() == 13,
+            "{one}"
+        );
+    }
 
     #[test]
     fn names_of_capsules_stay_in_their_directory() {

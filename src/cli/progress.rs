@@ -64,6 +64,7 @@ impl Progress {
     pub(super) fn meter(&self, length: u64) -> Meter {
         Meter {
             state: self.state.clone(),
+            reached: Arc::default(),
             now: 0,
             length,
         }
@@ -144,15 +145,40 @@ impl State {
     }
 }
 
+/// How far a run has come: what is known of one that never ends.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    events: AtomicU64,
+    virtual_us: AtomicU64,
+}
+
+impl Reached {
+    /// Its events so far.
+    pub(super) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// The instant that it has come to, in microseconds.
+    pub(super) fn virtual_us(&self) -> u64 {
+        self.virtual_us.load(Ordering::Relaxed)
+    }
+}
+
 /// Moves a bar along with one run.
 #[derive(Debug)]
 pub(super) struct Meter {
     state: Arc<State>,
+    reached: Arc<Reached>,
     now: u64,
     length: u64,
 }
 
 impl Meter {
+    /// How far its run has come, at any time.
+    pub(super) fn reached(&self) -> Arc<Reached> {
+        self.reached.clone()
+    }
+
     fn move_to(&mut self, instant: u64) {
         if instant > self.now {
             self.state
@@ -165,6 +191,12 @@ impl Meter {
 
 impl Sink for Meter {
     fn event(&mut self, event: &Event) {
+        // The run's thread is the only one that writes.
+        let reached = &self.reached;
+        reached
+            .events
+            .store(reached.events() + 1, Ordering::Relaxed);
+        reached.virtual_us.store(event.at.0, Ordering::Relaxed);
         self.move_to(event.at.0);
     }
 }

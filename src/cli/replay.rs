@@ -7,9 +7,9 @@ use super::capsules;
 use super::exit::Exit;
 use super::output::quoted;
 use super::progress::Progress;
-use super::render::csv::verdict;
 use super::render::number::counted;
 use super::render::style;
+use super::report::verdict;
 use super::{Context, Stop};
 
 pub(super) fn replay(args: &Replay, context: &Context) -> Result<Exit, Stop> {

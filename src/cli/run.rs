@@ -1,11 +1,14 @@
 //! `hublab run`: every scenario with every strategy and seed, on all cores.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
-use hublab_sim::capsule::{FileRecording, Header, Limits as CapsuleLimits};
+use hublab_sim::capsule::{Capsule, FileRecording, Header, Limits as CapsuleLimits};
 use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run as simulate};
 use tempfile::TempDir;
@@ -14,8 +17,8 @@ use super::args::Run;
 use super::exit::Exit;
 use super::files;
 use super::plan::{Plan, Task};
-use super::pool::{self, End, Limits};
-use super::progress::{Meter, Progress};
+use super::pool::{self, End, Limits, StopFlag};
+use super::progress::{Meter, Progress, Reached};
 use super::results::Results;
 use super::twice;
 use super::{Context, Stop};
@@ -25,12 +28,12 @@ const RUNS_OF_TWICE: u32 = 4;
 
 pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
     let sources = files::read_all(&args.paths, &args.overrides, context);
-    sources.tell_repetition(&args.overrides, context);
+    sources.print_repetition(&args.overrides, context);
     let read = sources.exit;
-    let (format, wall, with_table) = (args.format, args.wall_limit, args.seeds.is_some());
+    let (wall, with_table) = (args.wall_limit, args.seeds.is_some());
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = args.jobs.map_or(cores, usize::from);
-    let (plan, planned) = Plan::new(args, sources.good, context)?;
+    let (plan, planned) = Plan::new(&args, sources.good, context)?;
     let plan = Arc::new(plan);
     let before = read.max(planned);
     if plan.count() == 0 {
@@ -45,31 +48,39 @@ pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
             .map(|directory| directory.path().to_owned()),
     };
     let progress = Progress::new(&context.output, "run", plan.count(), plan.length());
-    let mut results = Results::new(&plan, context, format, with_table);
+    let mut results = Results::new(&plan, context, &args.report, with_table, wall)?;
     let meter = |task| progress.meter(plan.duration(plan.group(task)));
+    let reached: RefCell<BTreeMap<usize, Arc<Reached>>> = RefCell::default();
+    let begin = |number, task| {
+        let meter: Meter = meter(task);
+        reached.borrow_mut().insert(number, meter.reached());
+        (task, meter)
+    };
     let ended = pool::run(
         (0..plan.count())
             .map(|number| plan.task(number))
-            .map(|task| (task, meter(task))),
+            .enumerate()
+            .map(|(number, task)| begin(number, task)),
         Limits {
             workers,
             wall: wall.saturating_mul(if plan.twice { RUNS_OF_TWICE } else { 1 }),
         },
-        move |(task, meter)| bench.perform(task, meter),
+        move |(task, meter), stop| bench.perform(task, meter, &stop),
         |number, ended| {
             progress.part_done();
-            results.take(number, ended)
+            let reached = reached.borrow_mut().remove(&number).unwrap_or_default();
+            results.take(number, ended, &reached)
         },
     );
     drop(progress);
     let ended = match ended {
-        Ok(end) => results.close(end, wall).map(|()| end),
+        Ok(end) => results.close(end).map(|()| end),
         Err(stop) => Err(stop),
     };
     let so_far = before.max(results.exit());
     match ended {
         Ok(End::Interrupted) => Ok(so_far.max(Exit::Interrupted)),
-        Ok(End::Complete | End::Overdue) | Err(Stop::Pipe) => Ok(so_far),
+        Ok(End::Complete) | Err(Stop::Pipe) => Ok(so_far),
         Err(Stop::Told(exit)) => Ok(so_far.max(exit)),
         Err(Stop::Usage(reason)) => Err(Stop::Usage(reason)),
     }
@@ -112,9 +123,9 @@ struct Bench {
 
 impl Bench {
     /// Makes one run, with all that was asked for beside it.
-    fn perform(&self, task: Task, meter: Meter) -> Result<Done, String> {
+    fn perform(&self, task: Task, meter: Meter, stop: &StopFlag) -> Result<Done, String> {
         let Some(scratch) = &self.scratch else {
-            let report = self.simulate(task, meter, None)?;
+            let report = self.simulate(task, meter, None, stop)?;
             return Ok(Done {
                 report,
                 difference: None,
@@ -128,7 +139,17 @@ impl Bench {
         let header = Header::new(scenario, &group.strategy, task.seed, &self.context.catalog);
         let recording = FileRecording::create(&path, &header, self.limits())
             .map_err(|error| refused(&error))?;
-        let report = self.simulate(task, meter, Some(&recording))?;
+        let report = self.simulate(task, meter, Some(&recording), stop)?;
+        if stop.load(Ordering::Relaxed) {
+            // A capsule is of a whole run: the other would not be the same again.
+            drop(recording);
+            drop(fs::remove_file(&path));
+            return Ok(Done {
+                report,
+                difference: None,
+                trouble: None,
+            });
+        }
         let judged = match recording.finish(&report) {
             Ok(()) => self.compare_and_keep(task, &path),
             Err(error) => Err(refused(&error)),
@@ -149,10 +170,14 @@ impl Bench {
         task: Task,
         meter: Meter,
         recording: Option<&FileRecording>,
+        stop: &StopFlag,
     ) -> Result<Report, String> {
         let group = self.plan.group(task);
         let scenario = &self.plan.source(group).scenario;
-        let mut options = Options::default();
+        let mut options = Options {
+            stop: Some(stop.clone()),
+            ..Options::default()
+        };
         options.sinks.push(Box::new(meter));
         options.sinks.extend(recording.map(FileRecording::sink));
         let run = simulate(
@@ -176,12 +201,30 @@ impl Bench {
             Ok(None)
         };
         let (moved, to) = match self.plan.capsule(task) {
-            Some(place) => (fs::rename(capsule, &place), place),
+            Some(place) => {
+                self.note_replacement(capsule, &place);
+                (fs::rename(capsule, &place), place)
+            }
             None => (fs::remove_file(capsule), capsule.to_owned()),
         };
         let difference = compared?;
         moved.map_err(|error| format!("{}: {error}", to.display()))?;
         Ok(difference)
+    }
+
+    /// Says so where the capsule of another run is about to be replaced.
+    fn note_replacement(&self, new: &Path, place: &Path) {
+        let header = |path: &Path| {
+            let capsule = Capsule::open(path, CapsuleLimits::BIG).ok()?;
+            let digest = capsule.footer().report.digest.clone();
+            Some((capsule.header().clone(), digest))
+        };
+        if place.exists() && header(new) != header(place) {
+            let place = place.display();
+            self.context
+                .output
+                .note(format_args!("{place}: replaced, it was of another run"));
+        }
     }
 
     fn limits(&self) -> CapsuleLimits {

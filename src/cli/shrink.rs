@@ -4,12 +4,12 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hublab_sim::campaign::signature::Signature;
 use hublab_sim::capsule::Header;
 use hublab_sim::processhub;
+use hublab_sim::run::failure::Signature;
 use hublab_sim::scenario::{Claim, Scenario};
 use hublab_sim::shrink::{
-    self, Budget, Ended, Failure, Progress as Step, ShrinkError, Shrunk, Watcher, findings,
+    self, Budget, Ended, Progress as Step, ShrinkError, Shrunk, Target, Watcher, findings,
 };
 use hublab_sim::watch::judge::Verdict;
 use hublab_sim::watch::oracle;
@@ -143,15 +143,14 @@ fn search(
         header.seed,
         Arc::clone(&context.catalog),
     );
-    let work = move |mut watcher: Clock| {
-        let failure = Failure {
-            scenario: &scenario,
-            strategy: &strategy,
-            seed,
-            signature: &signature,
-            anomaly: processhub::of_run(&scenario, &strategy, seed, &signature, &catalog),
+    let stronger = args.stronger;
+    let work = move |mut watcher: Clock, _| {
+        let anomaly = processhub::of_run(&scenario, &strategy, seed, &signature, &catalog);
+        let target = Target {
+            stronger,
+            ..Target::new(&scenario, &strategy, seed, &signature).named(anomaly)
         };
-        shrink::shrink(&failure, &catalog, budget, &mut watcher)
+        shrink::shrink(&target, &catalog, budget, &mut watcher)
     };
     let mut result = None;
     let end = pool::run(std::iter::once(watcher), limits, work, |_, ended| {
@@ -162,11 +161,11 @@ fn search(
         (Some(Job::Done(Ok(shrunk))), _) => Ok(Ok(shrunk)),
         (Some(Job::Done(Err(error))), _) => refused(args, &error, context).map(Err),
         (Some(Job::Panicked(what)), _) => {
-            super::tell_bug(context, &what);
+            super::print_bug(context, &what);
             Ok(Err(Exit::Bug))
         }
         (_, End::Interrupted) => Ok(Err(Exit::Interrupted)),
-        (Some(Job::Overdue) | None, End::Overdue | End::Complete) => {
+        (Some(Job::Overdue(_)) | None, End::Complete) => {
             let limit = "a run did not end within the limit; nothing was shrunk";
             context
                 .output
@@ -208,7 +207,7 @@ fn hand_back(args: &Shrink, shrunk: &Shrunk, context: &Context) -> Result<Exit, 
     let output = &context.output;
     let Some(path) = &args.out else {
         output.write(|out| out.write_all(shrunk.file("FILE").as_bytes()))?;
-        tell_end(shrunk, context);
+        print_end(shrunk, context);
         return Ok(Exit::Held);
     };
     let command = quoted(&path.to_string_lossy());
@@ -226,11 +225,11 @@ fn hand_back(args: &Shrink, shrunk: &Shrunk, context: &Context) -> Result<Exit, 
         counted(shrunk.runs, "run")
     ))?;
     output.line(format_args!("hublab run {command}"))?;
-    tell_end(shrunk, context);
+    print_end(shrunk, context);
     Ok(Exit::Held)
 }
 
-fn tell_end(shrunk: &Shrunk, context: &Context) {
+fn print_end(shrunk: &Shrunk, context: &Context) {
     let why = match shrunk.ended {
         Ended::Smallest => return,
         Ended::OutOfBudget => "the budget is spent: --budget gives more, and it may get smaller",

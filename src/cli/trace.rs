@@ -1,9 +1,11 @@
 //! `hublab trace`: the events of a capsule, as lines or as JSON.
 
+use std::time::Duration;
+
 use hublab_sim::capsule::{Footer, Header};
-use hublab_sim::trace::text::{EVENT_KINDS, Filter};
+use hublab_sim::trace::text::{EVENT_KINDS, Filter, concerns};
 use hublab_strategies::Time;
-use hublab_strategies::time::micros;
+use hublab_strategies::time::{format_duration, micros};
 
 use super::args::{Trace, TraceFormat};
 use super::capsules;
@@ -14,6 +16,8 @@ pub(super) fn trace(args: &Trace, context: &Context) -> Result<Exit, Stop> {
     let mut capsule = capsules::open(&args.capsule, args.size)?;
     let names = capsule.names();
     check_words(args, capsule.header(), capsule.footer())?;
+    check_times(args, capsule.footer())?;
+    let mut unseen: Vec<&String> = args.children.iter().collect();
     let filter = Filter {
         nodes: args.nodes.clone(),
         children: args.children.clone(),
@@ -33,8 +37,12 @@ pub(super) fn trace(args: &Trace, context: &Context) -> Result<Exit, Stop> {
                     return Ok(());
                 }
             };
+            unseen.retain(|child| !concerns(&event, std::slice::from_ref(child)));
             if filter.is_over(&event) {
-                return Ok(());
+                if unseen.is_empty() {
+                    return Ok(());
+                }
+                continue;
             }
             if filter.allows(&event, &names) {
                 match args.format {
@@ -47,7 +55,23 @@ pub(super) fn trace(args: &Trace, context: &Context) -> Result<Exit, Stop> {
     })?;
     match failed {
         Some(error) => Err(capsules::unusable(&args.capsule, error)),
-        None => Ok(Exit::Held),
+        None => match unseen.first() {
+            Some(child) => Err(Stop::Usage(format!("no child `{child}` in this capsule"))),
+            None => Ok(Exit::Held),
+        },
+    }
+}
+
+/// Times between which nothing can be.
+fn check_times(args: &Trace, footer: &Footer) -> Result<(), Stop> {
+    let end = Duration::from_micros(footer.report.virtual_us);
+    match (args.from, args.to) {
+        (Some(from), Some(to)) if from > to => {
+            let (from, to) = (format_duration(from), format_duration(to));
+            Err(Stop::Usage(format!("--from {from} is behind --to {to}")))
+        }
+        (Some(from), _) if from > end => Err(capsules::behind_end("--from", from, end)),
+        _ => Ok(()),
     }
 }
 

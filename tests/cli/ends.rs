@@ -5,12 +5,17 @@ use std::process::{Child, Command, Stdio};
 
 use super::{FAILING, FIRST_JOIN, SLOW, files, hublab, names, program, text};
 
+/// Thirty nodes under Gossip: it takes seconds.
+const WALL: &str = "tests/data/reports/p12-wall-limit.toml";
+
 #[test]
-fn a_run_that_takes_too_long_is_inconclusive_and_has_no_digest() {
+fn a_run_that_takes_too_long_is_ended_alone_and_judged_by_what_it_came_to() {
     let ran = hublab(&[
         "run",
         FIRST_JOIN,
         SLOW,
+        WALL,
+        FAILING,
         "--wall-limit",
         "500ms",
         "--format",
@@ -18,15 +23,41 @@ fn a_run_that_takes_too_long_is_inconclusive_and_has_no_digest() {
         "--jobs",
         "1",
     ])
-    .expect(3);
+    .expect(1);
     let runs = ran.json();
-    assert_eq!(runs.len(), 3, "what was done before is kept");
+    assert_eq!(runs.len(), 5, "the others are run all the same");
+    assert_eq!(runs[3]["verdict"], "inconclusive", "{}", runs[3]);
+    assert_eq!(runs[4]["verdict"], "fail");
     assert_eq!(runs[2]["verdict"], "inconclusive");
     assert!(runs[2]["digest"].is_null());
     assert!(ran.err.contains("took longer than 500ms"), "{}", ran.err);
     assert_eq!(ran.err.lines().last(), runs[2]["replay"].as_str());
+    let csv = hublab(&["run", WALL, "--wall-limit", "300ms", "--format", "csv"]).expect(3);
+    assert!(
+        csv.out
+            .lines()
+            .next()
+            .is_some_and(|head| head.ends_with(",rows,reason"))
+    );
+    assert!(
+        csv.last_line()
+            .ends_with("it took longer than 300ms of real time (--wall-limit)")
+    );
+    assert!(
+        runs[2]["events"].as_u64() > Some(0),
+        "what it came to is told"
+    );
+    let took = runs[2]["wall_us"].as_u64().expect("a time");
+    assert!((500_000..3_000_000).contains(&took), "its own time: {took}");
+    let reason = runs[2]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("longer than 500ms"), "{reason}");
     let failed = hublab(&["run", FAILING, SLOW, "--wall-limit", "500ms", "--jobs", "1"]).expect(1);
     assert!(failed.out.contains("INCONCLUSIVE  slow"), "{}", failed.out);
+    assert!(
+        failed.out.contains("ended early: it took longer"),
+        "{}",
+        failed.out
+    );
 }
 
 /// Starts a command whose standard output is read here.

@@ -3,6 +3,7 @@
 mod commands;
 mod ends;
 mod refusals;
+mod reports;
 mod running;
 
 use std::ffi::OsString;

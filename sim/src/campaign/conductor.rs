@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::catches::{Catches, Prey};
 use super::confirm::Confirmed;
-use super::crew::{News, Worker, WorkerId, Yard};
 use super::plan::Plan;
+use super::pool::{WorkerEvent, WorkerHandle, WorkerId, WorkerPool};
 use super::record::{Ending, Record};
+use super::shrinking::{ShrinkJob, ShrinkQueue};
 use super::summary::{End, Summary};
 use super::trial::Case;
 use super::wire::{self, Answer, Order, READY, Reply, Setup, SourceText, Task};
@@ -60,28 +60,28 @@ pub(super) enum Job {
         hints: Vec<Option<String>>,
     },
     /// Shrink a failure, in a fresh process.
-    Shrink(Prey),
+    Shrink(ShrinkJob),
 }
 
 impl Job {
     fn case(&self) -> &Case {
         match self {
             Self::Trial { case, .. } | Self::Again { case, .. } => case,
-            Self::Shrink(prey) => &prey.case,
+            Self::Shrink(job) => &job.case,
         }
     }
 
     fn task(&self) -> Task {
         match self {
             Self::Trial { case, .. } | Self::Again { case, .. } => Task::Trial(case.clone()),
-            Self::Shrink(prey) => Task::Shrink(prey.clone()),
+            Self::Shrink(job) => Task::Shrink(job.clone()),
         }
     }
 }
 
 /// A worker, and what it has to do.
-struct Hand {
-    worker: Worker,
+struct Worker {
+    worker: WorkerHandle,
     /// It gets one job, and was started for it.
     fresh: bool,
     ready: bool,
@@ -96,15 +96,15 @@ struct Hand {
 /// A campaign under way.
 pub(super) struct Conductor<'a, O> {
     plan: &'a Plan,
-    yard: &'a Yard,
+    pool: &'a WorkerPool,
     limits: &'a Limits,
     setup: String,
     observer: &'a mut O,
     summary: Summary,
     confirmed: Confirmed,
-    catches: Catches,
-    hands: BTreeMap<WorkerId, Hand>,
-    news: (Sender<News>, Receiver<News>),
+    shrinking: ShrinkQueue,
+    workers: BTreeMap<WorkerId, Worker>,
+    events: (Sender<WorkerEvent>, Receiver<WorkerEvent>),
     /// Jobs for fresh workers.
     fresh: VecDeque<Job>,
     /// Runs whose worker died before it came to them.
@@ -128,7 +128,7 @@ pub(super) struct Conductor<'a, O> {
 impl<'a, O: Observer> Conductor<'a, O> {
     pub(super) fn new(
         plan: &'a Plan,
-        yard: &'a Yard,
+        pool: &'a WorkerPool,
         limits: &'a Limits,
         summary: Summary,
         observer: &'a mut O,
@@ -141,16 +141,16 @@ impl<'a, O: Observer> Conductor<'a, O> {
         };
         Self {
             plan,
-            yard,
+            pool,
             limits,
             setup: wire::line(&setup),
             observer,
             failures: summary.failures(),
             summary,
             confirmed: Confirmed::default(),
-            catches: Catches::default(),
-            hands: BTreeMap::new(),
-            news: mpsc::channel(),
+            shrinking: ShrinkQueue::default(),
+            workers: BTreeMap::new(),
+            events: mpsc::channel(),
             fresh: VecDeque::new(),
             returned: VecDeque::new(),
             last_number: READY,
@@ -180,13 +180,13 @@ impl<'a, O: Observer> Conductor<'a, O> {
             }
             self.end_shrinking();
             self.assign(&mut open)?;
-            if self.hands.values().all(|hand| hand.jobs.is_empty()) {
+            if self.workers.values().all(|slot| slot.jobs.is_empty()) {
                 let end = self.end.map_or(End::Complete, |(end, _)| end);
                 return Ok((self.summary, end));
             }
-            match self.news.1.recv_timeout(LOOK) {
-                Ok(News::Reply(worker, reply)) => self.reply(worker, *reply)?,
-                Ok(News::Gone(worker)) => self.gone(worker)?,
+            match self.events.1.recv_timeout(LOOK) {
+                Ok(WorkerEvent::Reply(worker, reply)) => self.reply(worker, *reply)?,
+                Ok(WorkerEvent::Gone(worker)) => self.gone(worker)?,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
             self.end_overdue()?;
@@ -197,8 +197,8 @@ impl<'a, O: Observer> Conductor<'a, O> {
     }
 
     fn busy(&self) -> usize {
-        let busy = |hand: &&Hand| !hand.jobs.is_empty();
-        self.hands.values().filter(busy).count()
+        let busy = |slot: &&Worker| !slot.jobs.is_empty();
+        self.workers.values().filter(busy).count()
     }
 
     /// Begins no further run.
@@ -218,8 +218,8 @@ impl<'a, O: Observer> Conductor<'a, O> {
         let over = self
             .end
             .is_some_and(|(_, since)| since.elapsed() >= AFTERWARDS);
-        if over && !self.catches.is_empty() {
-            for record in self.catches.abandon() {
+        if over && !self.shrinking.is_empty() {
+            for record in self.shrinking.abandon() {
                 self.publish(&record);
             }
         }
@@ -253,7 +253,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
     }
 
     fn wants_fresh(&self) -> bool {
-        !self.fresh.is_empty() || !self.catches.is_empty() && self.may_shrink()
+        !self.fresh.is_empty() || !self.shrinking.is_empty() && self.may_shrink()
     }
 
     fn next_fresh(&mut self) -> Option<Job> {
@@ -261,25 +261,27 @@ impl<'a, O: Observer> Conductor<'a, O> {
             return Some(job);
         }
         let may = self.may_shrink();
-        may.then(|| self.catches.next()).flatten().map(Job::Shrink)
+        may.then(|| self.shrinking.next())
+            .flatten()
+            .map(Job::Shrink)
     }
 
     /// While there are runs to be made, at most half of the workers shrink.
     fn may_shrink(&self) -> bool {
-        let shrinks = |hand: &&Hand| {
-            hand.jobs
+        let shrinks = |slot: &&Worker| {
+            slot.jobs
                 .iter()
                 .any(|(_, job)| matches!(job, Job::Shrink(_)))
         };
-        let shrinking = self.hands.values().filter(shrinks).count();
+        let shrinking = self.workers.values().filter(shrinks).count();
         self.drained || self.end.is_some() || shrinking < self.limits.jobs / 2
     }
 
     /// Who gets the next run; `None` if everybody has enough.
     fn room(&mut self) -> Result<Option<WorkerId>, CampaignError> {
-        let lasting = self.hands.iter().filter(|(_, hand)| !hand.fresh);
+        let lasting = self.workers.iter().filter(|(_, slot)| !slot.fresh);
         let least = lasting
-            .map(|(worker, hand)| (hand.jobs.len(), *worker))
+            .map(|(worker, slot)| (slot.jobs.len(), *worker))
             .min();
         let may_begin = self.busy() < self.limits.jobs;
         match least {
@@ -312,8 +314,8 @@ impl<'a, O: Observer> Conductor<'a, O> {
     fn start(&mut self, fresh: bool) -> Result<WorkerId, CampaignError> {
         self.last_worker += 1;
         let id = self.last_worker;
-        let worker = self.yard.start(id, &self.setup, &self.news.0)?;
-        let hand = Hand {
+        let worker = self.pool.start(id, &self.setup, &self.events.0)?;
+        let slot = Worker {
             worker,
             fresh,
             ready: false,
@@ -321,7 +323,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
             since: Instant::now(),
             memory: None,
         };
-        self.hands.insert(id, hand);
+        self.workers.insert(id, slot);
         Ok(id)
     }
 
@@ -332,23 +334,23 @@ impl<'a, O: Observer> Conductor<'a, O> {
             number,
             task: job.task(),
         };
-        if let Some(hand) = self.hands.get_mut(&worker) {
-            if hand.jobs.is_empty() && hand.ready {
-                hand.since = Instant::now();
+        if let Some(slot) = self.workers.get_mut(&worker) {
+            if slot.jobs.is_empty() && slot.ready {
+                slot.since = Instant::now();
             }
-            hand.worker.say(wire::line(&order));
-            hand.jobs.push_back((number, job));
+            slot.worker.say(wire::line(&order));
+            slot.jobs.push_back((number, job));
         }
     }
 
     fn reply(&mut self, worker: WorkerId, reply: Reply) -> Result<(), CampaignError> {
         // One that was given up may still have said something.
-        let Some(hand) = self.hands.get_mut(&worker) else {
+        let Some(slot) = self.workers.get_mut(&worker) else {
             return Ok(());
         };
-        hand.since = Instant::now();
+        slot.since = Instant::now();
         if reply.number == READY {
-            hand.ready = true;
+            slot.ready = true;
             return match reply.answer {
                 Answer::Refused(reason) => Err(CampaignError::Refused(reason)),
                 Answer::Ready | Answer::Record { .. } | Answer::Shrunk(_) | Answer::Bug(_) => {
@@ -356,24 +358,24 @@ impl<'a, O: Observer> Conductor<'a, O> {
                 }
             };
         }
-        if hand
+        if slot
             .jobs
             .front()
             .is_none_or(|(number, _)| *number != reply.number)
         {
             return Ok(());
         }
-        let Some((_, job)) = hand.jobs.pop_front() else {
+        let Some((_, job)) = slot.jobs.pop_front() else {
             return Ok(());
         };
-        let grown = match (hand.memory, reply.memory) {
+        let grown = match (slot.memory, reply.memory) {
             (Some(first), Some(now)) => {
                 let growth = now.saturating_sub(first);
                 self.summary.growth = self.summary.growth.max(growth);
                 growth > GROWTH
             }
             (None, Some(now)) => {
-                hand.memory = Some(now);
+                slot.memory = Some(now);
                 false
             }
             (_, None) => false,
@@ -386,7 +388,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
             Answer::Bug(_) => true,
             Answer::Ready | Answer::Shrunk(_) | Answer::Refused(_) => false,
         };
-        if hand.fresh || (dirty || grown) && self.limits.recycle {
+        if slot.fresh || (dirty || grown) && self.limits.recycle {
             self.dismiss(worker);
         }
         self.take(job, reply.answer)
@@ -395,7 +397,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
     /// A job came to this.
     fn take(&mut self, job: Job, answer: Answer) -> Result<(), CampaignError> {
         match (job, answer) {
-            (Job::Shrink(prey), answer) => self.shrunk(&prey, answer),
+            (Job::Shrink(job), answer) => self.shrunk(&job, answer),
             (_, Answer::Refused(reason)) => return Err(CampaignError::Refused(reason)),
             (_, Answer::Ready | Answer::Shrunk(_)) => {}
             (job, Answer::Record { record, hints }) => self.done(job, *record, hints),
@@ -410,10 +412,10 @@ impl<'a, O: Observer> Conductor<'a, O> {
 
     /// Ends a worker. What it has not come to is for others.
     fn dismiss(&mut self, worker: WorkerId) {
-        let Some(hand) = self.hands.remove(&worker) else {
+        let Some(slot) = self.workers.remove(&worker) else {
             return;
         };
-        for (_, job) in hand.jobs {
+        for (_, job) in slot.jobs {
             match job {
                 Job::Trial { place, case } if self.end.is_none() => {
                     self.returned.push_back((place, case));
@@ -427,11 +429,11 @@ impl<'a, O: Observer> Conductor<'a, O> {
     /// A worker says nothing more.
     fn gone(&mut self, worker: WorkerId) -> Result<(), CampaignError> {
         // One that was dismissed is not missed.
-        let Some(hand) = self.hands.get_mut(&worker) else {
+        let Some(slot) = self.workers.get_mut(&worker) else {
             return Ok(());
         };
-        let how = hand.worker.obituary();
-        if !hand.ready {
+        let how = slot.worker.exit_status();
+        if !slot.ready {
             return Err(CampaignError::Worker(how));
         }
         self.lost(
@@ -444,18 +446,18 @@ impl<'a, O: Observer> Conductor<'a, O> {
 
     /// Gives up workers that are late.
     fn end_overdue(&mut self) -> Result<(), CampaignError> {
-        let limit = |hand: &Hand| match hand.jobs.front() {
-            _ if !hand.ready => STARTUP,
+        let limit = |slot: &Worker| match slot.jobs.front() {
+            _ if !slot.ready => STARTUP,
             Some((_, Job::Shrink(_))) => SHRINKING.max(self.limits.wall),
             Some((_, Job::Trial { .. } | Job::Again { .. })) | None => self.limits.wall,
         };
-        let late = self.hands.iter().filter(|(_, hand)| {
-            let waits = !hand.jobs.is_empty() || !hand.ready;
-            waits && hand.since.elapsed() > limit(hand)
+        let late = self.workers.iter().filter(|(_, slot)| {
+            let waits = !slot.jobs.is_empty() || !slot.ready;
+            waits && slot.since.elapsed() > limit(slot)
         });
         let late: Vec<WorkerId> = late.map(|(worker, _)| *worker).collect();
         for worker in late {
-            if !self.hands[&worker].ready {
+            if !self.workers[&worker].ready {
                 let silent = format!("it said nothing for {STARTUP:?}");
                 return Err(CampaignError::Worker(silent));
             }
@@ -467,11 +469,11 @@ impl<'a, O: Observer> Conductor<'a, O> {
 
     /// A worker is lost, and with it the run that it was at.
     fn lost(&mut self, worker: WorkerId, how: Ending, note: &str) {
-        let hand = self.hands.get_mut(&worker);
-        let job = hand.and_then(|hand| Some((hand.jobs.pop_front()?.1, hand.since.elapsed())));
+        let slot = self.workers.get_mut(&worker);
+        let job = slot.and_then(|slot| Some((slot.jobs.pop_front()?.1, slot.since.elapsed())));
         self.dismiss(worker);
         match job {
-            Some((Job::Shrink(prey), _)) => self.shrunk(&prey, Answer::Bug(note.to_owned())),
+            Some((Job::Shrink(job), _)) => self.shrunk(&job, Answer::Bug(note.to_owned())),
             Some((job, took)) => {
                 let record = without_end(self.plan, job.case(), how, note, took);
                 self.done(job, record, Vec::new());
@@ -522,7 +524,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
             let (case, record, hints) = entry.remove();
             let record = match &self.limits.shrinking {
                 Some(rule) if record.verdict == Ending::Fail && self.end.is_none() => {
-                    self.catches.offer(&case, record, &hints, rule)
+                    self.shrinking.offer(&case, record, &hints, rule)
                 }
                 Some(_) | None => Some(record),
             };
@@ -538,21 +540,21 @@ impl<'a, O: Observer> Conductor<'a, O> {
     }
 
     /// A failure was shrunk, or could not be: then it stands as it was found.
-    fn shrunk(&mut self, prey: &Prey, answer: Answer) {
-        let catch = match answer {
-            Answer::Shrunk(catch) => Some(catch),
+    fn shrunk(&mut self, job: &ShrinkJob, answer: Answer) {
+        let failure = match answer {
+            Answer::Shrunk(failure) => Some(failure),
             Answer::Refused(reason) | Answer::Bug(reason) => {
-                tracing::debug!(?prey, reason, "not shrunk");
+                tracing::debug!(?job, reason, "not shrunk");
                 None
             }
             Answer::Ready | Answer::Record { .. } => None,
         };
-        if let Some(catch) = &catch
-            && self.observer.catch(catch).is_break()
+        if let Some(failure) = &failure
+            && self.observer.shrunk(failure).is_break()
         {
             self.end = Some((End::Stopped, Instant::now()));
         }
-        if let Some(record) = self.catches.done(prey, catch.as_deref()) {
+        if let Some(record) = self.shrinking.done(job, failure.as_deref()) {
             self.publish(&record);
         }
     }

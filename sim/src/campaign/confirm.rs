@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::record::{Ending, Record};
-use super::signature::Signature;
+use crate::run::failure::Signature;
 use crate::stream::mix;
 
 /// Which runs are made again.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::signature::Signature;
 use crate::model::Scenario;
+use crate::run::failure::Signature;
 use crate::shrink::step_kinds;
 
 /// The group of a failure: what fails, what it takes to make it fail, and its name if it has one.
@@ -60,9 +60,11 @@ impl Fingerprint {
             signature.cause.as_str(),
             self.anomaly.as_deref().unwrap_or_default(),
         ];
+        let claim = Some(signature.claim.as_str()).filter(|claim| !claim.is_empty());
         let mut hasher = blake3::Hasher::new();
         for part in parts
             .into_iter()
+            .chain(claim)
             .chain(self.steps.iter().map(String::as_str))
         {
             hasher.update(&(part.len() as u64).to_le_bytes());
@@ -110,6 +112,7 @@ mod tests {
                 oracle: "no_resurrection".to_owned(),
                 defect: "ghost".to_owned(),
                 cause: "deliver gossip.sync".to_owned(),
+                claim: String::new(),
             },
             steps: vec!["start_children".to_owned(), "stop_children".to_owned()],
             anomaly: Some("A2".to_owned()),
@@ -132,6 +135,8 @@ mod tests {
         let mut others = vec![one.clone(), one.clone(), one.clone(), one.clone()];
         others[0].anomaly = None;
         others[1].signature.cause = "peer_down".to_owned();
+        others.push(one.clone());
+        others[4].signature.claim = "5a572dbd".to_owned();
         others[2].steps.pop();
         others[3].steps.insert(0, "crash".to_owned());
         for other in others {

@@ -8,11 +8,12 @@
 //! | --- | --- |
 //! | [`trial`] | one run: where its scenario is from, and the [`record::Record`] it comes to |
 //! | [`oracles`], [`reach`] | which oracles listen; what a run exercised |
-//! | [`signature`], [`fingerprint`] | which failures are the same |
-//! | [`plan`] | which runs there are, in which order |
-//! | `conductor`, `crew` | which worker makes which; workers as processes or threads |
+//! | [`fingerprint`] | which shrunk failures are the same |
+//! | [`plan`], [`shard`] | which runs there are, in which order; which share of them is a process's own |
+//! | [`manifest`], [`known`] | what a campaign was asked for; failures that are no news |
+//! | `conductor`, `pool` | which worker makes which; workers as processes or threads |
 //! | [`worker`], [`wire`] | the other end, and what both say to each other |
-//! | [`catches`] | which failures are shrunk |
+//! | [`shrinking`] | which failures are shrunk |
 //! | [`confirm`] | which runs are made again in a fresh process, and what that tells |
 //! | [`summary`] | all records added up |
 //!
@@ -45,16 +46,18 @@
 //!     .assert_clean();
 //! ```
 
-pub mod catches;
 mod conductor;
 pub mod confirm;
-mod crew;
 pub mod fingerprint;
+pub mod known;
+pub mod manifest;
 pub mod oracles;
 pub mod plan;
+mod pool;
 pub mod reach;
 pub mod record;
-pub mod signature;
+pub mod shard;
+pub mod shrinking;
 pub mod summary;
 pub mod trial;
 pub mod wire;
@@ -69,13 +72,15 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use catches::{Catch, Shrinking};
 use conductor::Conductor;
 use confirm::Confirm;
-use crew::Yard;
+use known::Known;
 use oracles::OracleSet;
 use plan::Plan;
+use pool::WorkerPool;
 use record::Record;
+use shard::Shard;
+use shrinking::{Shrinking, ShrunkFailure};
 use summary::{End, Summary};
 use trial::Source;
 
@@ -91,7 +96,7 @@ pub trait Observer {
     fn record(&mut self, record: &Record) -> ControlFlow<()>;
 
     /// A failure was shrunk; its record comes later.
-    fn catch(&mut self, _catch: &Catch) -> ControlFlow<()> {
+    fn shrunk(&mut self, _failure: &ShrunkFailure) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
@@ -136,9 +141,12 @@ pub struct Campaign {
     catalog: Arc<Catalog>,
     sources: Vec<Source>,
     strategies: Vec<String>,
+    /// Whether files run with the strategies that they list themselves.
+    own_strategies: bool,
     seeds: Range<u64>,
-    shard: (u64, u64),
-    yard: Option<Yard>,
+    shard: Shard,
+    known: Known,
+    pool: Option<WorkerPool>,
     limits: Limits,
 }
 
@@ -160,9 +168,11 @@ impl Campaign {
             catalog: Arc::default(),
             sources: Vec::new(),
             strategies: vec![strategy.to_owned()],
+            own_strategies: false,
             seeds: 0..1_000,
-            shard: (0, 1),
-            yard: None,
+            shard: Shard::WHOLE,
+            known: Known::default(),
+            pool: None,
             limits: Limits {
                 oracles: OracleSet::Claims,
                 jobs: thread::available_parallelism().map_or(1, usize::from),
@@ -193,6 +203,13 @@ impl Campaign {
         self
     }
 
+    /// Has every file run with the strategies that it lists itself, instead of the campaign's.
+    #[must_use]
+    pub fn strategies_of_files(mut self) -> Self {
+        self.own_strategies = true;
+        self
+    }
+
     /// One more source of scenarios; default: generated ones, with every fault family.
     #[must_use]
     pub fn source(mut self, source: Source) -> Self {
@@ -213,8 +230,14 @@ impl Campaign {
     /// If there are not that many shards.
     #[must_use]
     pub fn shard(mut self, index: u64, count: u64) -> Self {
-        assert!(index < count, "there is no shard {index} of {count}");
-        self.shard = (index, count);
+        self.shard = Shard::new(index, count).unwrap_or_else(|error| panic!("{error}"));
+        self
+    }
+
+    /// Failures that are no news; default: none.
+    #[must_use]
+    pub fn known(mut self, known: Known) -> Self {
+        self.known = known;
         self
     }
 
@@ -278,7 +301,7 @@ impl Campaign {
     /// [module](self). Default: threads of this process.
     #[must_use]
     pub fn worker(mut self, command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
-        self.yard = Some(Yard::Processes(Box::new(command)));
+        self.pool = Some(WorkerPool::Processes(Box::new(command)));
         self
     }
 
@@ -297,11 +320,16 @@ impl Campaign {
         } else {
             self.sources.clone()
         };
-        let (strategies, seeds) = (self.strategies.clone(), self.seeds.clone());
+        let strategies = |source: &Source| match source {
+            Source::File { scenario, .. } if self.own_strategies => scenario.run.strategies.clone(),
+            Source::File { .. } | Source::Generated(_) => self.strategies.clone(),
+        };
+        let sources = sources.into_iter();
+        let sources = sources.map(|source| (source.clone(), strategies(&source)));
         Planned {
             campaign: self,
-            plan: Plan::new(sources, strategies, seeds, self.shard),
-            summary: Summary::default(),
+            plan: Plan::new(sources.collect(), self.seeds.clone(), self.shard),
+            summary: Summary::new(&self.seeds).knowing(self.known.clone()),
         }
     }
 
@@ -357,12 +385,12 @@ impl Planned<'_> {
     pub fn run(self, observer: &mut impl Observer) -> Result<(Summary, End), CampaignError> {
         let Campaign {
             catalog,
-            yard,
+            pool,
             limits,
             ..
         } = self.campaign;
-        let threads = Yard::Threads(catalog.clone());
-        let yard = yard.as_ref().unwrap_or(&threads);
-        Conductor::new(&self.plan, yard, limits, self.summary, observer).conduct()
+        let threads = WorkerPool::Threads(catalog.clone());
+        let pool = pool.as_ref().unwrap_or(&threads);
+        Conductor::new(&self.plan, pool, limits, self.summary, observer).conduct()
     }
 }

@@ -4,30 +4,28 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::record::Record;
+use super::shard::Shard;
 use super::trial::{Case, Source};
 
-/// The runs of a campaign: every source with every strategy and seed, seed by seed, so that a
-/// campaign that is ended early has seen all strategies alike.
+/// The runs of a campaign: every source with each of its strategies and every seed, seed by seed, so
+/// that a campaign that is ended early has seen all strategies alike.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) sources: Vec<Source>,
-    pub(super) strategies: Vec<String>,
+    /// Those of each source, in the order of the sources.
+    pub(super) strategies: Vec<Vec<String>>,
     pub(super) seeds: Range<u64>,
-    /// Which share of the seeds is its own: the index, from 0, and how many there are.
-    pub(super) shard: (u64, u64),
+    /// Which share of the seeds is its own.
+    pub(super) shard: Shard,
     /// The runs that were made before, by their place.
     done: BTreeSet<u64>,
 }
 
 impl Plan {
-    /// All runs of a shard's seeds: its index, from 0, and how many shards there are.
+    /// All runs of a shard's seeds. Each source comes with its strategies.
     #[must_use]
-    pub fn new(
-        sources: Vec<Source>,
-        strategies: Vec<String>,
-        seeds: Range<u64>,
-        shard: (u64, u64),
-    ) -> Self {
+    pub fn new(sources: Vec<(Source, Vec<String>)>, seeds: Range<u64>, shard: Shard) -> Self {
+        let (sources, strategies) = sources.into_iter().unzip();
         Self {
             sources,
             strategies,
@@ -38,19 +36,20 @@ impl Plan {
     }
 
     fn runs_per_seed(&self) -> u64 {
-        (self.sources.len() as u64).saturating_mul(self.strategies.len() as u64)
+        self.runs_before(self.sources.len())
     }
 
-    fn own_seeds(&self) -> u64 {
-        let (index, count) = self.shard;
-        let all = self.seeds.end.saturating_sub(self.seeds.start);
-        all.saturating_sub(index).div_ceil(count.max(1))
+    /// How many runs of one seed come before those of a source.
+    fn runs_before(&self, source: usize) -> u64 {
+        let strategies = self.strategies.iter().take(source);
+        strategies.map(|own| own.len() as u64).sum()
     }
 
     /// How many runs there are in this shard, those that were made before included.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.own_seeds().saturating_mul(self.runs_per_seed())
+        let seeds = self.shard.size(&self.seeds);
+        seeds.saturating_mul(self.runs_per_seed())
     }
 
     /// Whether there is nothing to run.
@@ -61,27 +60,26 @@ impl Plan {
 
     /// The run at a place, counted from 0.
     pub(super) fn case(&self, place: u64) -> Case {
-        let strategies = self.strategies.len() as u64;
         let (round, within) = (place / self.runs_per_seed(), place % self.runs_per_seed());
-        let (index, count) = self.shard;
-        let position = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let sources = 1..self.sources.len();
+        let source = sources
+            .take_while(|source| self.runs_before(*source) <= within)
+            .count();
+        let own = usize::try_from(within - self.runs_before(source)).unwrap_or(usize::MAX);
         Case {
-            source: position(within / strategies),
-            strategy: self.strategies[position(within % strategies)].clone(),
-            seed: self.seeds.start + index + round * count,
+            source,
+            strategy: self.strategies[source][own].clone(),
+            seed: self.shard.seed(round, &self.seeds),
         }
     }
 
     /// The place of a run; `None` if it is none of its own.
     fn place(&self, scenario: &str, strategy: &str, seed: u64) -> Option<u64> {
-        let (index, count) = self.shard;
-        let seed = seed.checked_sub(self.seeds.start)?;
-        if seed >= self.seeds.end - self.seeds.start || seed % count != index {
-            return None;
-        }
-        let source = self.sources.iter().position(|one| one.name() == scenario)? as u64;
-        let strategy = self.strategies.iter().position(|one| one == strategy)? as u64;
-        Some(seed / count * self.runs_per_seed() + source * self.strategies.len() as u64 + strategy)
+        let round = self.shard.place(seed, &self.seeds)?;
+        let source = self.sources.iter().position(|one| one.name() == scenario)?;
+        let mut own = self.strategies[source].iter();
+        let strategy = own.position(|one| one == strategy)? as u64;
+        Some(round * self.runs_per_seed() + self.runs_before(source) + strategy)
     }
 
     /// Leaves a run out that was made before; whether it is one of this plan, and was not left
@@ -111,7 +109,7 @@ mod tests {
     fn plan() -> Plan {
         let source = Source::Generated(generate::Options::default());
         let strategies = vec!["a".to_owned(), "b".to_owned()];
-        Plan::new(vec![source], strategies, 10..21, (0, 1))
+        Plan::new(vec![(source, strategies)], 10..21, Shard::WHOLE)
     }
 
     #[test]
@@ -119,7 +117,7 @@ mod tests {
         let mut all = Vec::new();
         for index in 0..4 {
             let plan = Plan {
-                shard: (index, 4),
+                shard: Shard::new(index, 4).expect("one of four"),
                 ..plan()
             };
             let cases: Vec<Case> = plan.open().map(|place| plan.case(place)).collect();
@@ -136,6 +134,27 @@ mod tests {
         expected.sort();
         assert_eq!(all, expected);
         assert_eq!(all.len(), 22);
+    }
+
+    #[test]
+    fn sources_have_strategies_of_their_own() {
+        let source = || Source::Generated(generate::Options::default());
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let sources = vec![
+            (source(), own(&["a"])),
+            (source(), own(&[])),
+            (source(), own(&["b", "a"])),
+        ];
+        let plan = Plan::new(sources, 0..2, Shard::WHOLE);
+        let cases: Vec<(usize, String, u64)> = plan
+            .open()
+            .map(|place| plan.case(place))
+            .map(|case| (case.source, case.strategy, case.seed))
+            .collect();
+        let expected = [0, 1].map(|seed| [(0, "a", seed), (2, "b", seed), (2, "a", seed)]);
+        let expected = expected.concat().into_iter();
+        let expected = expected.map(|(source, name, seed)| (source, name.to_owned(), seed));
+        assert_eq!(cases, expected.collect::<Vec<_>>());
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::signature::Signature;
+use crate::model::Scenario;
+use crate::run::failure::{Failure, failures};
+use crate::run::report::Report;
+use crate::watch::judge::Verdict;
 
 /// The version of the record's shape.
 pub const SCHEMA: u32 = 1;
@@ -34,7 +37,7 @@ pub struct Record {
     /// Since when views have equalled the truth, in microseconds.
     pub converged_us: Option<u64>,
     /// What failed, each signature once.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Failure>,
     /// What the run exercised: counters by name (`step.crash`, `fault.loss`, `kind.pubsub.sync`,
     /// `mark.gossip.invalidated`, ...).
     pub reach: BTreeMap<String, u64>,
@@ -49,6 +52,30 @@ pub struct Record {
 }
 
 impl Record {
+    /// That of a finished run; `name` is the scenario's, as records have it.
+    #[must_use]
+    pub fn of_run(name: &str, scenario: &Scenario, report: &Report) -> Self {
+        let verdict = match report.verdict {
+            Verdict::Pass => Ending::Pass,
+            Verdict::Inconclusive => Ending::Inconclusive,
+            Verdict::Fail => Ending::Fail,
+        };
+        let mut findings = failures(scenario, report);
+        findings.sort_by(|one, other| one.signature.cmp(&other.signature));
+        Self {
+            digest: report.digest.clone(),
+            events: report.events,
+            virtual_us: report.virtual_us,
+            wall_us: report.wall_us,
+            converged_us: report.converged_us,
+            findings,
+            note: (verdict == Ending::Inconclusive)
+                .then(|| why_open(report))
+                .flatten(),
+            ..Self::bare(name, &report.strategy, report.seed, verdict)
+        }
+    }
+
     /// That of a run of which nothing is known but how it ended.
     #[must_use]
     pub fn bare(scenario: &str, strategy: &str, seed: u64, verdict: Ending) -> Self {
@@ -70,6 +97,16 @@ impl Record {
             note: None,
         }
     }
+}
+
+/// Why a run could not be judged.
+fn why_open(report: &Report) -> Option<String> {
+    let mut judgements = report.expectations.iter();
+    let open = judgements.find(|one| one.verdict == Verdict::Inconclusive);
+    let why = open
+        .map(|one| one.detail.as_str())
+        .or(report.reason.as_deref());
+    why.map(|why| format!("{why}, after {} events", report.events))
 }
 
 /// What became of a run of a campaign.
@@ -94,31 +131,10 @@ pub enum Ending {
     Bug,
 }
 
-/// One thing that failed in a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What.
-    pub signature: Signature,
-    /// When it was first seen in the run, in microseconds; the end for an expectation.
-    pub at_us: u64,
-    /// Where; empty if on no node.
-    pub node: String,
-    /// How, in words.
-    pub detail: String,
-    /// For an expectation, the line of its header in the file; 0 for anything else.
-    #[serde(default)]
-    pub line: u32,
-    /// The group it belongs to, once it has been shrunk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<String>,
-    /// The anomaly that `classify` names, of the shrunk run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub anomaly: Option<String>,
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::run::failure::Signature;
 
     /// A run that passed.
     pub(in crate::campaign) fn record(strategy: &str, seed: u64) -> Record {
@@ -140,19 +156,35 @@ pub(super) mod tests {
             strategy: strategy.to_owned(),
             oracle: "own_truth".to_owned(),
             defect: "absent".to_owned(),
-            cause: String::new(),
+            ..Signature::default()
         };
         Record {
             verdict: Ending::Fail,
-            findings: vec![Finding {
+            findings: vec![Failure {
                 signature,
                 at_us: 1_000_000 + seed,
                 node: "n1".to_owned(),
                 detail: format!("seed {seed}"),
                 line: 0,
+                event: None,
                 fingerprint: None,
                 anomaly: None,
             }],
+            ..record(strategy, seed)
+        }
+    }
+
+    /// One that failed and was shrunk.
+    pub(in crate::campaign) fn shrunk(strategy: &str, seed: u64, fingerprint: &str) -> Record {
+        let mut record = failed(strategy, seed);
+        record.findings[0].fingerprint = Some(fingerprint.to_owned());
+        record
+    }
+
+    /// One that ended without a finding.
+    pub(in crate::campaign) fn ended(strategy: &str, seed: u64, verdict: Ending) -> Record {
+        Record {
+            verdict,
             ..record(strategy, seed)
         }
     }

@@ -1,13 +1,18 @@
 //! What a campaign came to: its records added up.
+//!
+//! The order of the records does not matter: of each group the failure with the lowest seed stands
+//! for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
+use super::known::Known;
 use super::reach::Reach;
-use super::record::{Ending, Finding, Record};
-use super::signature::Signature;
+use super::record::{Ending, Record};
 use crate::generate::Family;
+use crate::run::failure::{Failure, Signature};
 
 /// How a campaign ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +28,13 @@ pub enum End {
 }
 
 /// What a campaign's records say together, in whichever order they came.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Summary {
-    /// How many runs ended how.
-    pub endings: BTreeMap<Ending, u64>,
+    /// Seeds per chunk.
+    chunk: u64,
+    /// The runs by strategy and scenario.
+    pub suites: BTreeMap<(String, String), Suite>,
     /// What was run, by strategy.
     pub strategies: BTreeMap<String, Work>,
     /// The counters of all runs, added up.
@@ -36,8 +44,10 @@ pub struct Summary {
     /// In how many runs of a strategy the condition of its claim of an oracle was met, by strategy
     /// and oracle.
     pub claims: BTreeMap<(String, String), u64>,
-    /// What failed: runs with the same signature, and the same fingerprint once they were shrunk.
+    /// The failures by what fails.
     pub groups: BTreeMap<GroupKey, Group>,
+    /// The failures that are no news.
+    pub known: Known,
     /// Runs that ended otherwise than an oracle says, the lowest seeds first, at most 20 per
     /// ending.
     pub odd: BTreeMap<Ending, Vec<Odd>>,
@@ -68,26 +78,106 @@ pub struct FamilyReach {
     pub worked: u64,
 }
 
-/// What makes two failures one.
+/// The runs of one strategy in one scenario, or in generated ones.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Suite {
+    /// How many ended how.
+    pub endings: BTreeMap<Ending, u64>,
+    /// Trace events.
+    pub events: u64,
+    /// The real time of all runs one after another, in microseconds.
+    pub wall_us: u64,
+    /// The runs by the first seed of their chunk.
+    pub chunks: BTreeMap<u64, Chunk>,
+}
+
+/// Some of a suite's runs whose seeds follow each other.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Chunk {
+    /// Runs.
+    pub runs: u64,
+    /// Those that passed.
+    pub passed: u64,
+    /// The real time of all runs one after another, in microseconds.
+    pub wall_us: u64,
+}
+
+impl Suite {
+    /// How many runs there are.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.endings.values().sum()
+    }
+
+    /// How many ended so.
+    #[must_use]
+    pub fn ended(&self, how: Ending) -> u64 {
+        self.endings.get(&how).copied().unwrap_or(0)
+    }
+}
+
+/// What makes two failures of a campaign one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKey {
-    /// What fails.
-    pub signature: Signature,
-    /// The slug of the fingerprint; `None` for runs that were not shrunk.
-    pub fingerprint: Option<String>,
+    /// The strategy.
+    pub strategy: String,
+    /// `generated`, or the path of the scenario file.
+    pub scenario: String,
+    /// What they have in common.
+    pub what: What,
+}
+
+/// What a group of failures has in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// These were shrunk, and have this fingerprint.
+    Shrunk(String, Signature),
+    /// These were not, and have this signature.
+    Unshrunk(Signature),
+    /// These have no verdict of an oracle, but ended so.
+    Ended(Ending),
+}
+
+impl What {
+    /// What fails, where an oracle or an expectation says so.
+    #[must_use]
+    pub fn signature(&self) -> Option<&Signature> {
+        match self {
+            Self::Shrunk(_, signature) | Self::Unshrunk(signature) => Some(signature),
+            Self::Ended(_) => None,
+        }
+    }
+
+    /// The fingerprint of the group, which is the name of its scenario file.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        match self {
+            Self::Shrunk(fingerprint, _) => Some(fingerprint),
+            Self::Unshrunk(_) | Self::Ended(_) => None,
+        }
+    }
 }
 
 /// Failures that are the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Runs in which it was found.
+    /// How many runs have it.
     pub runs: u64,
-    /// The scenario of the first: `generated`, or a file.
-    pub scenario: String,
-    /// The lowest seed of them.
+    /// The lowest of their seeds.
     pub seed: u64,
-    /// What was found there.
-    pub finding: Finding,
+    /// What was found there; `None` for an ending.
+    pub finding: Option<Failure>,
+}
+
+/// What failed.
+#[derive(Debug)]
+pub struct Groups<'a> {
+    /// What fails the campaign.
+    pub news: Vec<(&'a GroupKey, &'a Group)>,
+    /// What does not: it was known before.
+    pub known: Vec<(&'a GroupKey, &'a Group)>,
 }
 
 /// A run that no oracle judged.
@@ -148,10 +238,50 @@ fn traces(family: Family) -> &'static [&'static str] {
     }
 }
 
+impl Default for Summary {
+    fn default() -> Self {
+        Self::new(&(0..0))
+    }
+}
+
 impl Summary {
+    /// The most chunks of a suite.
+    const CHUNKS_MAX: u64 = 100;
+    /// The seeds of a chunk, in campaigns that are not too long for it.
+    const CHUNK: u64 = 1_000;
+
+    /// Nothing yet, of a campaign over `seeds`.
+    #[must_use]
+    pub fn new(seeds: &Range<u64>) -> Self {
+        let all = seeds.end.saturating_sub(seeds.start);
+        let mut chunk = Self::CHUNK;
+        while all / chunk > Self::CHUNKS_MAX {
+            chunk = chunk.saturating_mul(10);
+        }
+        Self {
+            chunk,
+            suites: BTreeMap::new(),
+            strategies: BTreeMap::new(),
+            reach: Reach::new(),
+            families: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            known: Known::default(),
+            odd: BTreeMap::new(),
+            growth: 0,
+        }
+    }
+
+    /// The same, with failures that are no news.
+    #[must_use]
+    pub fn knowing(mut self, known: Known) -> Self {
+        self.known = known;
+        self
+    }
+
     /// Adds a run.
     pub fn add(&mut self, record: &Record) {
-        *self.endings.entry(record.verdict).or_default() += 1;
+        self.add_to_suite(record);
         let work = self.strategies.entry(record.strategy.clone()).or_default();
         work.runs += 1;
         work.events = work.events.saturating_add(record.events);
@@ -177,39 +307,62 @@ impl Summary {
             let claim = (record.strategy.clone(), oracle.clone());
             *self.claims.entry(claim).or_default() += 1;
         }
-        match record.verdict {
-            Ending::Pass | Ending::Fail => {}
+        let is_odd = match record.verdict {
+            Ending::Pass | Ending::Fail => false,
             Ending::Inconclusive
             | Ending::TimedOut
             | Ending::WorkerLost
             | Ending::NotReproduced
             | Ending::Mismatch
-            | Ending::Bug => self.add_odd(record),
+            | Ending::Bug => true,
+        };
+        if is_odd {
+            self.add_odd(record);
         }
-        if record.verdict == Ending::Fail {
-            for finding in &record.findings {
-                self.add_finding(record, finding);
-            }
+        for finding in &record.findings {
+            let signature = finding.signature.clone();
+            let what = match &finding.fingerprint {
+                Some(fingerprint) => What::Shrunk(fingerprint.clone(), signature),
+                None => What::Unshrunk(signature),
+            };
+            self.group(record, what, Some(finding));
+        }
+        let is_failure = !matches!(record.verdict, Ending::Pass | Ending::Inconclusive);
+        if is_failure && (is_odd || record.findings.is_empty()) {
+            self.group(record, What::Ended(record.verdict), None);
         }
     }
 
-    fn add_finding(&mut self, record: &Record, finding: &Finding) {
+    fn add_to_suite(&mut self, record: &Record) {
+        let name = (record.strategy.clone(), record.scenario.clone());
+        let suite = self.suites.entry(name).or_default();
+        *suite.endings.entry(record.verdict).or_default() += 1;
+        suite.events = suite.events.saturating_add(record.events);
+        suite.wall_us = suite.wall_us.saturating_add(record.wall_us);
+        let first = record.seed - record.seed % self.chunk;
+        let chunk = suite.chunks.entry(first).or_default();
+        chunk.runs += 1;
+        chunk.passed += u64::from(record.verdict == Ending::Pass);
+        chunk.wall_us = chunk.wall_us.saturating_add(record.wall_us);
+    }
+
+    fn group(&mut self, record: &Record, what: What, finding: Option<&Failure>) {
         let key = GroupKey {
-            signature: finding.signature.clone(),
-            fingerprint: finding.fingerprint.clone(),
-        };
-        let group = self.groups.entry(key).or_insert_with(|| Group {
-            runs: 0,
+            strategy: record.strategy.clone(),
             scenario: record.scenario.clone(),
+            what,
+        };
+        let first = || Group {
+            runs: 0,
             seed: record.seed,
-            finding: finding.clone(),
-        });
-        group.runs += 1;
-        if (record.seed, &record.scenario) < (group.seed, &group.scenario) {
-            group.seed = record.seed;
-            group.scenario.clone_from(&record.scenario);
-            group.finding = finding.clone();
+            finding: finding.cloned(),
+        };
+        let group = self.groups.entry(key).or_insert_with(first);
+        let runs = group.runs + 1;
+        if record.seed < group.seed {
+            *group = first();
         }
+        group.runs = runs;
     }
 
     fn add_odd(&mut self, record: &Record) {
@@ -229,13 +382,71 @@ impl Summary {
     /// How many runs there were.
     #[must_use]
     pub fn runs(&self) -> u64 {
-        self.endings.values().sum()
+        self.suites.values().map(Suite::runs).sum()
     }
 
-    /// How many runs ended so.
+    /// How many runs ended so, in all suites.
     #[must_use]
     pub fn ended(&self, how: Ending) -> u64 {
-        self.endings.get(&how).copied().unwrap_or(0)
+        self.suites.values().map(|suite| suite.ended(how)).sum()
+    }
+
+    /// How many trace events they have.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        let events = self.suites.values().map(|suite| suite.events);
+        events.fold(0, u64::saturating_add)
+    }
+
+    /// Seeds per chunk.
+    #[must_use]
+    pub fn chunk(&self) -> u64 {
+        self.chunk
+    }
+
+    /// The first run that could not be judged.
+    #[must_use]
+    pub fn first_open(&self) -> Option<&Odd> {
+        self.odd.get(&Ending::Inconclusive)?.first()
+    }
+
+    /// How runs ended, known failures aside: what the campaign is to be told by.
+    #[must_use]
+    pub fn endings(&self) -> BTreeSet<Ending> {
+        let has_news = !self.groups_by_seed().news.is_empty();
+        let endings = self.suites.values().flat_map(|suite| suite.endings.keys());
+        endings
+            .copied()
+            .filter(|ending| *ending != Ending::Fail || has_news)
+            .collect()
+    }
+
+    /// The groups, those whose first seed is lowest first.
+    #[must_use]
+    pub fn groups_by_seed(&self) -> Groups<'_> {
+        let mut groups: Vec<(&GroupKey, &Group)> = self.groups.iter().collect();
+        groups.sort_by_key(|(_, group)| group.seed);
+        let known_signatures = self.known_signatures();
+        let is_known = |(key, _): &(&GroupKey, &Group)| match &key.what {
+            What::Shrunk(fingerprint, _) => self.known.has(fingerprint),
+            What::Unshrunk(signature) => known_signatures.contains(signature),
+            What::Ended(_) => false,
+        };
+        let (known, news) = groups.into_iter().partition(is_known);
+        Groups { news, known }
+    }
+
+    /// The signatures of which every shrunk failure is known.
+    fn known_signatures(&self) -> BTreeSet<&Signature> {
+        let (mut known, mut news) = (BTreeSet::new(), BTreeSet::new());
+        for key in self.groups.keys() {
+            if let What::Shrunk(fingerprint, signature) = &key.what {
+                let is_known = self.known.has(fingerprint);
+                let side = if is_known { &mut known } else { &mut news };
+                side.insert(signature);
+            }
+        }
+        &known - &news
     }
 
     /// Runs that did not pass, inconclusive ones aside.
@@ -257,19 +468,22 @@ impl fmt::Display for Summary {
     /// For a failing test: what failed, a line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} runs failed", self.failures(), self.runs())?;
-        for group in self.groups.values() {
-            let Finding {
+        for (key, group) in &self.groups {
+            let Some(finding) = &group.finding else {
+                continue;
+            };
+            let Failure {
                 signature,
                 at_us,
                 node,
                 detail,
                 ..
-            } = &group.finding;
+            } = finding;
             let at = Duration::from_micros(*at_us);
             write!(
                 f,
                 "\n{} runs, first with seed {} of {}: {signature}: at {at:?} {node} {detail}",
-                group.runs, group.seed, group.scenario
+                group.runs, group.seed, key.scenario
             )?;
         }
         for (ending, runs) in &self.odd {
@@ -278,5 +492,68 @@ impl fmt::Display for Summary {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::record::tests::{ended, failed, record, shrunk};
+
+    fn tally(records: &[Record]) -> Summary {
+        knowing(&[], records)
+    }
+
+    fn knowing(fingerprints: &[&str], records: &[Record]) -> Summary {
+        let known = Known::new(fingerprints.iter().copied().map(str::to_owned));
+        let mut tally = Summary::new(&(0..1_000)).knowing(known);
+        records.iter().for_each(|record| tally.add(record));
+        tally
+    }
+
+    #[test]
+    fn failures_of_one_fingerprint_are_one_group_told_by_its_lowest_seed() {
+        let records = [9, 4, 7].map(|seed| shrunk("gossip", seed, "f"));
+        let tally = tally(&records);
+        let groups = tally.groups_by_seed();
+        let [(key, group)] = groups.news.as_slice() else {
+            panic!("{groups:?}");
+        };
+        assert_eq!((group.runs, group.seed), (3, 4));
+        assert!(
+            group
+                .finding
+                .as_ref()
+                .is_some_and(|finding| finding.detail.contains("seed 4"))
+        );
+        assert_eq!(key.what.fingerprint(), Some("f"));
+    }
+
+    #[test]
+    fn shrunk_and_unshrunk_failures_strategies_and_endings_are_told_apart() {
+        let tally = tally(&[
+            shrunk("gossip", 1, "f"),
+            failed("gossip", 2),
+            failed("pubsub", 3),
+            ended("pubsub", 4, Ending::WorkerLost),
+            ended("pubsub", 5, Ending::Inconclusive),
+            record("pubsub", 6),
+        ]);
+        let seeds: Vec<u64> = tally
+            .groups_by_seed()
+            .news
+            .iter()
+            .map(|(_, group)| group.seed)
+            .collect();
+        assert_eq!(seeds, [1, 2, 3, 4]);
+        assert_eq!((tally.runs(), tally.events()), (6, 600));
+        assert_eq!(tally.ended(Ending::Fail), 3);
+    }
+
+    #[test]
+    fn long_campaigns_have_larger_chunks() {
+        assert_eq!(Summary::new(&(0..100_000)).chunk(), 1_000);
+        assert_eq!(Summary::new(&(0..200_000)).chunk(), 10_000);
+        assert!(Summary::new(&(0..u64::MAX)).chunk() > 1 << 50);
     }
 }

@@ -1,13 +1,12 @@
 //! One run of a campaign: scenario source, strategy, seed and oracles in; a [`Record`] out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::oracles::OracleSet;
 use super::reach::Counter;
-use super::record::{Ending, Finding, Record, SCHEMA};
-use super::signature::Signature;
+use super::record::{Ending, Record};
 use crate::catalog::Catalog;
 use crate::claims::claims_met;
 use crate::generate::{self, Generated, generate};
@@ -15,7 +14,6 @@ use crate::model::Scenario;
 use crate::run::report::Report;
 use crate::run::{EVENT_BUDGET, Options, RunError, run};
 use crate::scenario::{Problems, resolve};
-use crate::watch::judge::Verdict;
 use crate::watch::oracle;
 
 /// The most events of a generated run; more make it inconclusive.
@@ -150,46 +148,27 @@ pub fn trial(
         ..Options::default()
     };
     let report = run(scenario, strategy, seed, catalog, options)?.report;
-    let mut findings = findings(&report);
+    let mut record = Record::of_run(source.name(), scenario, &report);
     if matches!(source, Source::Generated(_)) {
         // What a generated scenario expects by default is not what the campaign was asked for.
-        findings.retain(|finding| oracle::NAMES.contains(&finding.signature.oracle.as_str()));
+        record
+            .findings
+            .retain(|finding| !finding.signature.is_of_claim());
+        record.verdict = match (record.findings.is_empty(), &report.reason) {
+            (false, _) => Ending::Fail,
+            (true, Some(_)) => Ending::Inconclusive,
+            (true, None) => Ending::Pass,
+        };
+        record.note = report
+            .reason
+            .as_ref()
+            .filter(|_| record.verdict == Ending::Inconclusive)
+            .map(|reason| format!("{reason}, after {} events", report.events));
     }
-    let inconclusive = report.verdict == Verdict::Inconclusive;
-    let record = Record {
-        schema: SCHEMA,
-        scenario: source.name().to_owned(),
-        strategy: strategy.to_owned(),
-        seed,
-        verdict: ending(!findings.is_empty(), inconclusive),
-        digest: report.digest.clone(),
-        events: report.events,
-        virtual_us: report.virtual_us,
-        wall_us: report.wall_us,
-        converged_us: report.converged_us,
-        findings,
-        reach: counter.take(),
-        families: families.clone(),
-        claimed,
-        note: why_open(&report),
-    };
+    record.reach = counter.take();
+    record.families.clone_from(families);
+    record.claimed = claimed;
     Ok((record, report))
-}
-
-/// Why a run could not be judged.
-fn why_open(report: &Report) -> Option<String> {
-    let mut judgements = report.expectations.iter();
-    let open = judgements.find(|one| one.verdict == Verdict::Inconclusive);
-    open.filter(|_| report.verdict == Verdict::Inconclusive)
-        .map(|one| format!("{}, after {} events", one.detail, report.events))
-}
-
-fn ending(failed: bool, inconclusive: bool) -> Ending {
-    match (failed, inconclusive) {
-        (true, _) => Ending::Fail,
-        (false, true) => Ending::Inconclusive,
-        (false, false) => Ending::Pass,
-    }
 }
 
 /// Oracles that the strategy claims and whose condition the scenario meets, in order.
@@ -200,41 +179,4 @@ fn claimed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Vec<String
         .unwrap_or_default();
     let names: BTreeSet<String> = met.iter().map(|claim| claim.oracle.to_owned()).collect();
     names.into_iter().collect()
-}
-
-/// What failed, each signature once, with where and when it did first.
-fn findings(report: &Report) -> Vec<Finding> {
-    let mut first: BTreeMap<Signature, Finding> = BTreeMap::new();
-    for violation in &report.violations {
-        let signature = Signature::of(&report.strategy, violation);
-        first
-            .entry(signature)
-            .or_insert_with_key(|signature| Finding {
-                signature: signature.clone(),
-                at_us: violation.at_us,
-                node: violation.node.clone(),
-                detail: violation.detail.clone(),
-                line: 0,
-                fingerprint: None,
-                anomaly: None,
-            });
-    }
-    for signature in Signature::all(report) {
-        let said = report
-            .expectations
-            .iter()
-            .find(|one| one.verdict == Verdict::Fail && one.claim == signature.oracle);
-        first
-            .entry(signature)
-            .or_insert_with_key(|signature| Finding {
-                signature: signature.clone(),
-                at_us: report.virtual_us,
-                node: String::new(),
-                detail: said.map(|one| one.detail.clone()).unwrap_or_default(),
-                line: said.map_or(0, |one| one.line),
-                fingerprint: None,
-                anomaly: None,
-            });
-    }
-    first.into_values().collect()
 }

@@ -9,9 +9,9 @@ use std::io::{self, BufRead};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::catches::{Catch, Prey};
 use super::oracles::OracleSet;
 use super::record::Record;
+use super::shrinking::{ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Source};
 use crate::catalog::Catalog;
 use crate::generate::{Family, Options};
@@ -112,7 +112,7 @@ pub enum Task {
     /// Make a run.
     Trial(Case),
     /// Shrink a failure.
-    Shrink(Prey),
+    Shrink(ShrinkJob),
 }
 
 /// A line from a worker.
@@ -140,7 +140,7 @@ pub enum Answer {
         hints: Vec<Option<String>>,
     },
     /// The failure was shrunk.
-    Shrunk(Box<Catch>),
+    Shrunk(Box<ShrunkFailure>),
     /// It cannot be done: the strategy refuses its parameters, the other end has another version.
     Refused(String),
     /// hublab panicked.

@@ -8,17 +8,16 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::catches::{Catch, KeepsClaim, Prey};
 use super::fingerprint::Fingerprint;
 use super::oracles::OracleSet;
 use super::record::Record;
-use super::signature::Signature;
+use super::shrinking::{KeepsClaim, ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Source, trial};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, Task};
 use crate::catalog::Catalog;
 use crate::processhub;
-use crate::shrink::{Budget, Failure, Watcher, shrink};
-use crate::watch::oracle;
+use crate::run::failure::Signature;
+use crate::shrink::{Budget, Target, Watcher, shrink};
 
 /// What a worker asks of the program that it is in.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +120,7 @@ impl<'a> Bench<'a> {
     fn perform(&mut self, task: &Task) -> Answer {
         let done = match task {
             Task::Trial(case) => self.trial(case),
-            Task::Shrink(prey) => self.shrink(prey),
+            Task::Shrink(job) => self.shrink(job),
         };
         done.unwrap_or_else(Answer::Refused)
     }
@@ -168,24 +167,18 @@ impl<'a> Bench<'a> {
         Ok(names)
     }
 
-    fn shrink(&self, prey: &Prey) -> Result<Answer, String> {
-        let Prey {
+    fn shrink(&self, job: &ShrinkJob) -> Result<Answer, String> {
+        let ShrinkJob {
             case: Case { strategy, seed, .. },
             signature,
             anomaly,
-        } = prey;
+        } = job;
         let words = |error: &dyn std::fmt::Display| error.to_string();
         let prepared = self
-            .source(&prey.case)?
+            .source(&job.case)?
             .prepare(strategy, *seed, self.catalog);
         let scenario = prepared.map_err(|error| words(&error))?.scenario;
-        let failure = Failure {
-            scenario: &scenario,
-            strategy,
-            seed: *seed,
-            signature,
-            anomaly: anomaly.as_deref(),
-        };
+        let target = Target::new(&scenario, strategy, *seed, signature).named(anomaly.as_deref());
         let entry = self.catalog.get(strategy);
         let mut claim = entry
             .filter(|_| self.setup.oracles == OracleSet::Claims)
@@ -195,10 +188,10 @@ impl<'a> Bench<'a> {
             });
         let mut nobody = ();
         let watcher: &mut dyn Watcher = match &mut claim {
-            Some(claim) if oracle::NAMES.contains(&signature.oracle.as_str()) => claim,
+            Some(claim) if !signature.is_of_claim() => claim,
             Some(_) | None => &mut nobody,
         };
-        let shrunk = shrink(&failure, self.catalog, Budget::default(), watcher);
+        let shrunk = shrink(&target, self.catalog, Budget::default(), watcher);
         let shrunk = shrunk.map_err(|error| words(&error))?;
         let named = processhub::of_run(
             &shrunk.scenario,
@@ -209,7 +202,7 @@ impl<'a> Bench<'a> {
         );
         let fingerprint = Fingerprint::new(signature.clone(), &shrunk.scenario, named);
         let directory = self.setup.directory.as_deref().unwrap_or(".");
-        Ok(Answer::Shrunk(Box::new(Catch {
+        Ok(Answer::Shrunk(Box::new(ShrunkFailure {
             file: shrunk.file(&format!("{directory}/{}.toml", fingerprint.slug())),
             fingerprint,
             seed: shrunk.seed,

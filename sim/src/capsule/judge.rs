@@ -92,6 +92,7 @@ pub fn judge<R: Read + Seek>(
     let finished = Finished {
         now,
         stopped_early,
+        is_told_to_stop: false,
         outcome,
         digest: capsule.footer().digest.clone(),
     };

@@ -152,6 +152,12 @@ impl Header {
     }
 }
 
+/// Whether bytes are the beginning of a capsule, sound or not.
+#[must_use]
+pub fn is_capsule(bytes: &[u8]) -> bool {
+    bytes.starts_with(&codec::MAGIC)
+}
+
 /// What a capsule says behind its events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Footer {

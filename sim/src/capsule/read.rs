@@ -1,6 +1,6 @@
 //! Reading capsules, block by block.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor as Bytes, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -36,10 +36,14 @@ impl Capsule<BufReader<File>> {
     /// # Errors
     /// The file cannot be read, or is no sound capsule within the limits.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, CapsuleError> {
-        let file = File::open(path)?;
-        if file.metadata()?.is_dir() {
+        // Looked at before it is opened: a pipe might never be.
+        let kind = fs::metadata(path)?;
+        if kind.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
+        } else if !kind.is_file() {
+            return Err(io::Error::other("not a file: a capsule is read in several places").into());
         }
+        let file = File::open(path)?;
         Self::new(BufReader::new(file), limits)
     }
 }

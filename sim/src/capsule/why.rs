@@ -14,7 +14,7 @@ use hublab_strategies::{ChildId, Row, Time};
 use crate::capsule::{Capsule, CapsuleError};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, EventId, Payload};
-use crate::trace::text::{Names, RowText, printable};
+use crate::trace::text::{Names, RowText, concerns, printable};
 
 /// How many changes are told: the last ones.
 pub const CHANGES_MAX: usize = 32;
@@ -85,6 +85,9 @@ pub enum WhyError {
     /// The scenario has no such node.
     #[error("no node `{0}` in this capsule")]
     UnknownNode(String),
+    /// Nothing in the trace is about such a child.
+    #[error("no child `{0}` in this capsule")]
+    UnknownChild(String),
     /// The capsule cannot be read.
     #[error(transparent)]
     Capsule(#[from] CapsuleError),
@@ -94,7 +97,7 @@ pub enum WhyError {
 /// trace.
 ///
 /// # Errors
-/// There is no such node, or the capsule is corrupt or cannot be read.
+/// There is no such node, nothing in the trace is about such a child, or the capsule is corrupt or cannot be read.
 pub fn why<R: Read + Seek>(
     capsule: &mut Capsule<R>,
     node: &str,
@@ -106,12 +109,18 @@ pub fn why<R: Read + Seek>(
         .find(node)
         .ok_or_else(|| WhyError::UnknownNode(node.to_owned()))?;
     let mut history = History::new(ix, ChildId::new(child));
+    let mut is_known = false;
     for event in capsule.events() {
         let event = event?;
-        if at.is_some_and(|at| at < event.at) {
+        is_known = is_known || concerns(&event, &[child]);
+        if at.is_none_or(|at| event.at <= at) {
+            history.event(event);
+        } else if is_known {
             break;
         }
-        history.event(event);
+    }
+    if !is_known {
+        return Err(WhyError::UnknownChild(child.to_owned()));
     }
     let History {
         row,

@@ -29,6 +29,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hublab_strategies::hub::{ChildEvent, HubConfig};
 use hublab_strategies::time::micros;
@@ -79,6 +81,8 @@ pub struct Engine {
     recorder: Recorder,
     observers: Observers,
     budget: u64,
+    /// Set from outside to end the run.
+    stop: Option<Arc<AtomicBool>>,
     /// The step of a node that is under way, for the report of a panic.
     handling: Option<(NodeIx, EventId)>,
     /// Nodes that have made a step since their sizes were last looked at.
@@ -167,6 +171,7 @@ impl Engine {
             recorder,
             observers,
             budget,
+            stop: None,
             handling: None,
             active: Vec::new(),
             next_look: SECOND,
@@ -190,10 +195,21 @@ impl Engine {
         self.end
     }
 
-    /// Whether the event budget is used up.
+    /// Whether the event budget is used up, or the run was told to stop.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.recorder.events() >= self.budget
+        self.recorder.events() >= self.budget || self.is_told_to_stop()
+    }
+
+    /// Whether the run was told to stop from outside.
+    pub(crate) fn is_told_to_stop(&self) -> bool {
+        let stop = self.stop.as_ref();
+        stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Ends the run once this becomes `true`.
+    pub(crate) fn stop_when(&mut self, stop: Option<Arc<AtomicBool>>) {
+        self.stop = stop;
     }
 
     /// The code of a node, while it runs.
@@ -497,10 +513,12 @@ impl Engine {
             self.now = end;
         }
         self.flights.audit(&self.ledger);
+        let is_told_to_stop = stopped_early && !crashed && self.is_told_to_stop();
         let outcome = self.observers.finish(self.now, stopped_early);
         Finished {
             now: self.now,
             stopped_early,
+            is_told_to_stop,
             outcome,
             digest: self.recorder.digest().to_hex().to_string(),
         }
@@ -514,6 +532,8 @@ pub struct Finished {
     pub now: Time,
     /// Whether something was still to happen before the end of the run.
     pub stopped_early: bool,
+    /// Whether it was told to stop from outside: then the wall clock decided how far it came.
+    pub is_told_to_stop: bool,
     /// What the observers found.
     pub outcome: crate::watch::Outcome,
     /// BLAKE3 over the events, in hexadecimal.

@@ -27,15 +27,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hublab_strategies::{ChildId, NodeId, Time};
 
-use crate::campaign::signature::Signature;
 use crate::catalog::Catalog;
-use crate::model::{Claim, Expectation, NodeIx, Scenario};
+use crate::model::{NodeIx, Scenario};
+use crate::run::failure::{Signature, always, failures};
 use crate::run::report::Report;
 use crate::run::{Options, run};
 use crate::scenario::resolve::resolve;
 use crate::trace::event::{Event, Payload};
 use crate::trace::recorder::Sink;
 use crate::watch::facts::raw_children;
+use crate::watch::judge::LATE;
 use crate::watch::oracle::{CLOCK_INDEPENDENCE, Violation};
 
 use case::{Case, Defect};
@@ -209,25 +210,35 @@ pub fn of_run(
     catalog: &Catalog,
 ) -> Option<&'static str> {
     let mut scenario = resolve(scenario, seed, catalog);
-    scenario.expectations.push(Expectation {
-        strategy: None,
-        claim: Claim::Always(signature.oracle.clone()),
-        line: 0,
-    });
+    if !signature.is_of_claim() {
+        scenario.expectations.push(always(&signature.oracle));
+    }
     let (report, trace) = trace_of(&scenario, strategy, seed, catalog)?;
-    let violation = failure(&report, signature)?;
+    let violation = violation(&scenario, &report, signature)?;
     classify(&scenario, strategy, &violation, &trace)
 }
 
-/// The first violation of a signature. A failed expectation about convergence stands for whatever
-/// is wrong at the end.
-fn failure(report: &Report, signature: &Signature) -> Option<Violation> {
-    let mut violations = report.violations.iter();
-    let found = violations.find(|found| Signature::of(&report.strategy, found) == *signature);
-    let end = Time(report.virtual_us);
-    let at_end = || Violation::new(&signature.oracle, end, "", String::new());
-    let is_claim = Signature::all(report).contains(signature);
-    found.cloned().or_else(|| is_claim.then(at_end))
+/// What a signature's failure complains of. That of an expectation about views stands for what is
+/// wrong at its node at the instant when it was broken; that of another one for nothing.
+fn violation(scenario: &Scenario, report: &Report, signature: &Signature) -> Option<Violation> {
+    let all = failures(scenario, report);
+    let same = all.iter().find(|one| one.signature == *signature);
+    // A shrunk scenario has one expectation, whose text may have changed.
+    let like = || all.iter().find(|one| one.signature.is_like(signature));
+    let failure = same.or_else(like)?;
+    if signature.is_of_claim() && !signature.is_of_view() {
+        return None;
+    }
+    let Signature {
+        oracle,
+        defect,
+        cause,
+        ..
+    } = &failure.signature;
+    let at = Time(failure.at_us);
+    let violation = Violation::new(oracle, at, &failure.node, failure.detail.clone());
+    let kind = defect.strip_prefix(LATE).unwrap_or(defect);
+    Some(violation.with_defect(kind).with_cause(cause.clone()))
 }
 
 /// One run with its trace; `None` if it cannot be run, or has more than [`EVENTS_MAX`] events.
@@ -347,7 +358,10 @@ fn standing<'a>(
     }
     for child in log.children() {
         for owner in log.nodes() {
-            let is_foreign = violation.oracle == "membership_containment"
+            // What an expectation calls a ghost may well be true, of a node that cannot be reached.
+            let is_suspect = violation.oracle == "membership_containment"
+                || violation.oracle == "converged" && violation.defect == "ghost";
+            let is_foreign = is_suspect
                 && log.shown_at(observer, child, owner, at).is_some()
                 && !log.is_member(observer, owner, at);
             all.extend(if is_foreign {

@@ -1,11 +1,14 @@
 //! One run: a scenario, a strategy and a seed in; a report out.
 
+pub mod failure;
 pub mod report;
 mod twin;
 
 use std::cell::RefCell;
 use std::future::{Future, Ready};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use madsim::runtime::Runtime;
@@ -13,17 +16,17 @@ use madsim::task::{JoinHandle, spawn_local};
 
 use crate::catalog::Catalog;
 use crate::engine::{Engine, Finished};
-use crate::model::{Claim, Scenario};
+use crate::model::Scenario;
 use crate::run::report::{Messages, Report};
 pub(crate) use crate::run::twin::judge_clock_independence;
 use crate::run::twin::twin;
 use crate::scenario::resolve::resolve;
 use crate::simulation::Simulation;
 use crate::trace::recorder::{Recorder, Sink};
+use crate::watch::Observers;
 use crate::watch::findings::ClockTwin;
-use crate::watch::judge::{Verdict, applying};
-use crate::watch::oracle::{NO_CRASH, Oracle};
-use crate::watch::{Observers, Outcome};
+use crate::watch::judge::Verdict;
+use crate::watch::oracle::Oracle;
 use crate::world::{Stepping, with_runtime};
 
 /// The events after which a run is ended as `inconclusive`, unless asked otherwise.
@@ -39,6 +42,8 @@ pub struct Options {
     pub sinks: Vec<Box<dyn Sink>>,
     /// Oracles beside those that the file names.
     pub oracles: Vec<Box<dyn Oracle>>,
+    /// Ends the run, with what it has come to by then, soon after this becomes `true`.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Options {
@@ -48,6 +53,7 @@ impl Default for Options {
             budget: EVENT_BUDGET,
             sinks: Vec::new(),
             oracles: Vec::new(),
+            stop: None,
         }
     }
 }
@@ -195,12 +201,15 @@ where
         budget,
         sinks,
         oracles,
+        stop,
     } = options;
     let observers = Observers::new(&resolved, entry, oracles);
     let has_job = job.is_some();
     let (finished, value) = with_runtime(seed, |runtime| {
         let simulation = runtime.block_on(async {
-            let engine = Engine::new(&resolved, factory, observers, Recorder::new(sinks), budget);
+            let recorder = Recorder::new(sinks);
+            let mut engine = Engine::new(&resolved, factory, observers, recorder, budget);
+            engine.stop_when(stop.clone());
             Simulation::start(engine, job.is_some())
         });
         let job = job.map(|job| Job::begin(runtime, job(simulation.clone())));
@@ -215,6 +224,7 @@ where
             let options = Options {
                 stepping,
                 budget,
+                stop,
                 ..Options::default()
             };
             twin(&resolved, strategy, catalog, options)?
@@ -268,16 +278,18 @@ pub(crate) fn make(
     let Finished {
         now,
         stopped_early,
+        is_told_to_stop,
         outcome,
         digest,
     } = finished;
-    let report = Report {
+    let is_whole = !stopped_early || outcome.has_panicked;
+    let mut report = Report {
         schema: report::SCHEMA,
         scenario: scenario.name.clone(),
         strategy: strategy.to_owned(),
         seed,
-        verdict: verdict(&outcome, stopped_early, scenario, strategy),
-        digest: Some(digest),
+        verdict: Verdict::Pass,
+        digest: (!is_told_to_stop).then_some(digest),
         events: outcome.counts.events(),
         virtual_us: now.0,
         wall_us,
@@ -290,29 +302,10 @@ pub(crate) fn make(
         inconclusive: outcome.findings.inconclusive,
         timeline: outcome.timeline,
         replay: String::new(),
+        reason: (!is_whole).then(|| format!("the run was ended at {now}, before its time")),
         ended_early: stopped_early,
         clock_twin: outcome.clock_twin,
     };
+    report.verdict = failure::verdict(scenario, &report, is_whole);
     Run { report }
-}
-
-/// The verdict of a run as a whole: the worst of its expectations. A panic that none of them
-/// documents is a failure, and a run that was ended by its budget passes in no case.
-fn verdict(outcome: &Outcome, stopped_early: bool, scenario: &Scenario, strategy: &str) -> Verdict {
-    let judgements = outcome.judgements.iter();
-    let worst = judgements.map(|judgement| judgement.verdict).max();
-    let worst = worst.unwrap_or(Verdict::Pass);
-    if outcome.has_panicked {
-        let documents = |claim: &Claim| matches!(claim, Claim::Violates(name) if name == NO_CRASH);
-        let mut claims = applying(scenario, strategy).map(|expectation| &expectation.claim);
-        if claims.any(documents) {
-            worst
-        } else {
-            Verdict::Fail
-        }
-    } else if stopped_early {
-        worst.max(Verdict::Inconclusive)
-    } else {
-        worst
-    }
 }

@@ -59,6 +59,9 @@ pub struct Report {
     /// What the run without clock steps says of this one, if `clock_independence` asked for it.
     #[serde(default)]
     pub clock_twin: Option<ClockTwin>,
+    /// Why the run did not come to its end; absent if it did, or a step panicked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The messages of a run.

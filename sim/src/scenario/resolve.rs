@@ -50,25 +50,25 @@ pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
         }
     }
     if resolved.expectations.is_empty() {
-        resolved.expectations.push(default_expectation(&resolved));
+        let claim = default_claim(&resolved);
+        resolved.expectations.push(Expectation {
+            strategy: None,
+            claim,
+            line: 0,
+        });
     }
     resolved
 }
 
 /// What a scenario without expectations is held to: convergence after its last step, within 60 s
 /// or the rest of the run.
-fn default_expectation(scenario: &Scenario) -> Expectation {
+pub(crate) fn default_claim(scenario: &Scenario) -> Claim {
     let last = scenario.steps.iter().map(latest).max().unwrap_or_default();
     let rest = scenario.run.duration.saturating_sub(last);
-    let claim = Claim::Converged {
+    Claim::Converged {
         within: DEFAULT_WITHIN.min(rest),
         after: After::LastStep,
         nodes: None,
-    };
-    Expectation {
-        strategy: None,
-        claim,
-        line: 0,
     }
 }
 

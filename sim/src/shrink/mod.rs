@@ -1,8 +1,9 @@
 //! Shrinking: from a scenario that fails to the smallest one found that fails the same way.
 //!
 //! It works on the resolved scenario. Each pass proposes changes that make it simpler; a change is
-//! kept if the run still fails with the same [`Signature`]. Passes are repeated until none of them
-//! helps. *Simpler* is an order: fewer steps, then fewer nodes, then less left to chance, then a
+//! kept if the run still fails with the same [`Signature`]: the same claim or oracle, the same kind of
+//! defect, the same kind of cause. Faults get weaker, never stronger: no message is more likely to be
+//! lost, late or doubled than before. Passes are repeated until none of them helps. *Simpler* is an order: fewer steps, then fewer nodes, then less left to chance, then a
 //! shorter file, then shorter times. Every candidate is written as a file and read back before it
 //! runs, so what comes out is a file that passes the checks and fails alone.
 //!
@@ -32,33 +33,60 @@ mod search;
 
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::record::Finding;
-use crate::campaign::signature::Signature;
 use crate::catalog::Catalog;
-use crate::model::{Claim, Expectation, Scenario};
+use crate::model::Scenario;
 use crate::processhub;
+use crate::run::failure::{Failure, Signature, always, claim_of, failures};
 use crate::run::report::Report;
 use crate::run::{Options, RunError, run};
 use crate::scenario::resolve::resolve;
-use crate::watch::judge::Verdict;
+use crate::watch::judge::applying;
 use crate::watch::oracle;
-use search::{Search, fails_with, forget_defaults};
+use search::{Search, failure_like, forget_defaults};
 
 /// A failure to be shrunk.
 #[derive(Debug, Clone, Copy)]
-pub struct Failure<'a> {
+pub struct Target<'a> {
     /// The scenario that fails, resolved or not.
     pub scenario: &'a Scenario,
     /// The strategy under which it fails.
     pub strategy: &'a str,
     /// The seed.
     pub seed: u64,
-    /// How it fails. Its oracle is the only one that watches while shrinking; if it is the key of
-    /// a claim, the first expectation of that kind that fails is kept as it stands.
+    /// How it fails. An oracle is the only one that watches while shrinking; of expectations, the one
+    /// of this claim is kept as it stands.
     pub signature: &'a Signature,
     /// The anomaly that the failure is, as `A5`, if it has a name that is to be kept: one signature
     /// can have several causes, and the simplest of them would take the place of all others.
     pub anomaly: Option<&'a str>,
+    /// Whether faults may also become stronger, where that makes the scenario simpler; default: no.
+    pub stronger: bool,
+}
+
+impl<'a> Target<'a> {
+    /// A failure without a name, whose faults may only get weaker.
+    #[must_use]
+    pub fn new(
+        scenario: &'a Scenario,
+        strategy: &'a str,
+        seed: u64,
+        signature: &'a Signature,
+    ) -> Self {
+        Self {
+            scenario,
+            strategy,
+            seed,
+            signature,
+            anomaly: None,
+            stronger: false,
+        }
+    }
+
+    /// The same failure, which is known to be that anomaly.
+    #[must_use]
+    pub fn named(self, anomaly: Option<&'a str>) -> Self {
+        Self { anomaly, ..self }
+    }
 }
 
 /// How much may be spent on one failure.
@@ -147,7 +175,7 @@ pub struct Shrunk {
     /// The seed that the failure was found with.
     pub found_with: u64,
     /// What fails in it, and the anomaly that it is, if it has a name.
-    pub finding: Finding,
+    pub finding: Failure,
     /// How large the scenario was.
     pub before: Size,
     /// How large it is.
@@ -179,7 +207,7 @@ pub enum ShrinkError {
 /// ```
 /// use hublab_sim::catalog::Catalog;
 /// use hublab_sim::scenario::Scenario;
-/// use hublab_sim::shrink::{Budget, Failure, findings, shrink};
+/// use hublab_sim::shrink::{Budget, Target, findings, shrink};
 ///
 /// let text = r#"
 /// schema = 1
@@ -199,8 +227,8 @@ pub enum ShrinkError {
 /// let scenario = Scenario::read("rows.toml", text.as_bytes(), &catalog).expect("a good file");
 /// // The file expects nothing, so by default its views must converge; a wrong row keeps them from it.
 /// let found = findings(&scenario, "pubsub", 7, &[], &catalog)?;
-/// let failure = Failure { scenario: &scenario, strategy: "pubsub", seed: 7, signature: &found[0], anomaly: None };
-/// let shrunk = shrink(&failure, &catalog, Budget::default(), &mut ())?;
+/// let target = Target::new(&scenario, "pubsub", 7, &found[0]);
+/// let shrunk = shrink(&target, &catalog, Budget::default(), &mut ())?;
 /// assert_eq!((shrunk.after.steps, shrunk.after.nodes), (1, 2));
 /// # Ok::<(), hublab_sim::shrink::ShrinkError>(())
 /// ```
@@ -208,28 +236,35 @@ pub enum ShrinkError {
 /// # Errors
 /// The strategy is unknown or refuses its parameters, or the run does not fail this way.
 pub fn shrink(
-    failure: &Failure<'_>,
+    target: &Target<'_>,
     catalog: &Catalog,
     budget: Budget,
     watcher: &mut dyn Watcher,
 ) -> Result<Shrunk, ShrinkError> {
-    let (scenario, report) = prepare(failure, catalog)?;
+    let (scenario, report) = prepare(target, catalog)?;
     let before = Size::of(&scenario);
-    let mut search = Search::new(failure, catalog, budget, watcher, (scenario, report));
+    let mut search = Search::new(target, catalog, budget, watcher, (scenario, report));
     while passes::all(&mut search) {}
     let (runs, ended) = (search.runs, search.ended.unwrap_or(Ended::Smallest));
     let best = search.best;
     let named = processhub::of_run(
         &best.scenario,
-        failure.strategy,
+        target.strategy,
         best.scenario.run.seed,
-        failure.signature,
+        target.signature,
         catalog,
     );
+    let found = failure_like(&best.scenario, &best.report, target.signature);
     Ok(Shrunk {
         seed: best.scenario.run.seed,
-        found_with: failure.seed,
-        finding: finding(&best.report, failure.signature, named),
+        found_with: target.seed,
+        finding: Failure {
+            // The claim is the one that was to be shrunk, whatever its text has become.
+            signature: target.signature.clone(),
+            anomaly: named.map(str::to_owned),
+            line: 0,
+            ..found.ok_or_else(|| not_there(target.signature, &best.scenario, &best.report))?
+        },
         before,
         after: Size::of(&best.scenario),
         scenario: best.scenario,
@@ -255,22 +290,8 @@ pub fn findings(
     let known = oracles.iter().filter(|name| oracle::NAMES.contains(name));
     watched.expectations.extend(known.map(|name| always(name)));
     let report = run(&watched, strategy, seed, catalog, Options::default())?.report;
-    let held_to = |name: &str| {
-        let mut claims = watched
-            .expectations
-            .iter()
-            .map(|expectation| &expectation.claim);
-        claims.any(|claim| matches!(claim, Claim::Always(oracle) if oracle == name))
-    };
-    let mut all = Signature::all(&report);
-    all.retain(|signature| match violation_of(&report, signature) {
-        Some(violation) => violation.oracle == oracle::NO_CRASH || held_to(&violation.oracle),
-        None => true,
-    });
-    all.sort_by_key(|signature| {
-        violation_of(&report, signature).map_or(u64::MAX, |violation| violation.at_us)
-    });
-    Ok(all)
+    let found = failures(&watched, &report);
+    Ok(found.into_iter().map(|failure| failure.signature).collect())
 }
 
 /// The kinds of a scenario's steps, each once, in alphabetical order.
@@ -287,99 +308,59 @@ pub fn step_kinds(scenario: &Scenario) -> Vec<&'static str> {
 }
 
 /// The resolved scenario with nothing but what fails, and its run.
-fn prepare(failure: &Failure<'_>, catalog: &Catalog) -> Result<(Scenario, Report), ShrinkError> {
-    let Failure {
+fn prepare(target: &Target<'_>, catalog: &Catalog) -> Result<(Scenario, Report), ShrinkError> {
+    let Target {
         strategy,
         seed,
         signature,
         ..
-    } = *failure;
-    let mut scenario = resolve(failure.scenario, seed, catalog);
+    } = *target;
+    let mut scenario = resolve(target.scenario, seed, catalog);
     scenario.run.strategies = vec![strategy.to_owned()];
     scenario.run.seeds = 0..200;
     scenario.summary = None;
-    if oracle::NAMES.contains(&signature.oracle.as_str()) {
-        scenario.expectations = vec![always(&signature.oracle)];
+    if signature.is_of_claim() {
+        keep_failing_claim(&mut scenario, target, catalog)?;
     } else {
-        keep_failing_claim(&mut scenario, failure, catalog)?;
+        scenario.expectations = vec![always(&signature.oracle)];
     }
     mend::mend(&mut scenario);
     forget_defaults(&mut scenario, catalog);
     let report = run(&scenario, strategy, seed, catalog, Options::default())?.report;
-    if fails_with(&report, signature) {
+    if failure_like(&scenario, &report, signature).is_some() {
         Ok((scenario, report))
     } else {
-        Err(not_there(signature, &report))
+        Err(not_there(signature, &scenario, &report))
     }
 }
 
-fn not_there(signature: &Signature, report: &Report) -> ShrinkError {
+fn not_there(signature: &Signature, scenario: &Scenario, report: &Report) -> ShrinkError {
     ShrinkError::NotThere {
         wanted: Box::new(signature.clone()),
-        found: Signature::all(report),
+        found: Signature::all(scenario, report),
     }
 }
 
-/// Leaves only the first expectation of the signature's kind that fails.
+/// Leaves only the expectation that the signature is of.
 fn keep_failing_claim(
     scenario: &mut Scenario,
-    failure: &Failure<'_>,
+    target: &Target<'_>,
     catalog: &Catalog,
 ) -> Result<(), ShrinkError> {
-    let applies = |expectation: &Expectation| {
-        let only = expectation.strategy.as_deref();
-        only.is_none_or(|only| only == failure.strategy)
+    let Target {
+        strategy,
+        seed,
+        signature,
+        ..
+    } = *target;
+    let kept = applying(scenario, strategy)
+        .find(|expectation| claim_of(expectation, scenario) == signature.claim)
+        .cloned();
+    let Some(mut kept) = kept else {
+        let report = run(scenario, strategy, seed, catalog, Options::default())?.report;
+        return Err(not_there(signature, scenario, &report));
     };
-    scenario.expectations.retain(applies);
-    let options = Options::default();
-    let report = run(scenario, failure.strategy, failure.seed, catalog, options)?.report;
-    let fails = report.expectations.iter().position(|judgement| {
-        judgement.verdict == Verdict::Fail && judgement.claim == failure.signature.oracle
-    });
-    let Some(fails) = fails else {
-        return Err(not_there(failure.signature, &report));
-    };
-    let mut kept = scenario.expectations.swap_remove(fails);
     kept.strategy = None;
     scenario.expectations = vec![kept];
     Ok(())
-}
-
-fn always(oracle: &str) -> Expectation {
-    Expectation {
-        strategy: None,
-        claim: Claim::Always(oracle.to_owned()),
-        line: 0,
-    }
-}
-
-fn violation_of<'r>(report: &'r Report, signature: &Signature) -> Option<&'r oracle::Violation> {
-    report
-        .violations
-        .iter()
-        .find(|violation| Signature::of(&report.strategy, violation) == *signature)
-}
-
-/// The first occurrence of a signature in a run.
-fn finding(report: &Report, signature: &Signature, anomaly: Option<&str>) -> Finding {
-    let violation = violation_of(report, signature);
-    let judgement = report
-        .expectations
-        .iter()
-        .find(|judgement| judgement.verdict == Verdict::Fail);
-    Finding {
-        signature: signature.clone(),
-        at_us: violation.map_or(report.virtual_us, |violation| violation.at_us),
-        node: violation
-            .map(|violation| violation.node.clone())
-            .unwrap_or_default(),
-        detail: match (violation, judgement) {
-            (Some(violation), _) => violation.detail.clone(),
-            (None, Some(judgement)) => judgement.detail.clone(),
-            (None, None) => String::new(),
-        },
-        line: 0,
-        fingerprint: None,
-        anomaly: anomaly.map(str::to_owned),
-    }
 }

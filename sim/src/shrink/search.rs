@@ -8,15 +8,14 @@ use hublab_strategies::time::micros;
 
 use super::cost::Cost;
 use super::mend::{instant, mend};
-use super::{Budget, Ended, Failure, Progress, Size, Watcher};
-use crate::campaign::signature::Signature;
+use super::{Budget, Ended, Progress, Size, Target, Watcher};
 use crate::catalog::Catalog;
 use crate::model::Scenario;
 use crate::processhub;
+use crate::run::failure::{Failure, Signature, failures};
 use crate::run::report::Report;
 use crate::run::{Options, run};
 use crate::scenario::render::{Style, render};
-use crate::watch::judge::Verdict;
 
 /// A change of a scenario that may make it simpler.
 pub(super) type Edit = Box<dyn Fn(&mut Scenario)>;
@@ -34,13 +33,15 @@ pub(super) struct Best {
 
 /// The state of the search.
 pub(super) struct Search<'a> {
-    failure: &'a Failure<'a>,
+    target: &'a Target<'a>,
     catalog: &'a Catalog,
     watcher: &'a mut dyn Watcher,
     budget: Budget,
     pub(super) best: Best,
     /// Hashes of the files that were tried: none is run twice.
     seen: BTreeSet<[u8; 32]>,
+    /// How long a candidate must go on after its last step: what is to last must be seen to.
+    quiet_min: Duration,
     /// The most events of one candidate: one that runs wild is no simplification.
     events_max: u64,
     pub(super) runs: u64,
@@ -54,7 +55,7 @@ pub(super) struct Search<'a> {
 impl<'a> Search<'a> {
     /// A search that begins at a scenario that is known to fail.
     pub(super) fn new(
-        failure: &'a Failure<'a>,
+        target: &'a Target<'a>,
         catalog: &'a Catalog,
         budget: Budget,
         watcher: &'a mut dyn Watcher,
@@ -62,11 +63,16 @@ impl<'a> Search<'a> {
     ) -> Self {
         let text = render(&scenario, Style::Brief);
         Self {
-            failure,
+            target,
             catalog,
             watcher,
             budget,
             seen: BTreeSet::from([*blake3::hash(text.as_bytes()).as_bytes()]),
+            quiet_min: if target.signature.is_lasting() {
+                quiet(&scenario)
+            } else {
+                Duration::ZERO
+            },
             events_max: report.events.saturating_mul(2).saturating_add(10_000),
             best: Best {
                 cost: Cost::of(&scenario, &text),
@@ -79,6 +85,11 @@ impl<'a> Search<'a> {
             accepted: 0,
             ended: None,
         }
+    }
+
+    /// Whether faults may become stronger than they were.
+    pub(super) fn may_strengthen(&self) -> bool {
+        self.target.stronger
     }
 
     /// Tries an edit of the best scenario; `true` if the result is the new best.
@@ -99,6 +110,9 @@ impl<'a> Search<'a> {
         let Ok(scenario) = Scenario::read("candidate", text.as_bytes(), self.catalog) else {
             return false;
         };
+        if quiet(&scenario) < self.quiet_min {
+            return false;
+        }
         let Some(report) = self.fails(&scenario) else {
             return false;
         };
@@ -117,13 +131,13 @@ impl<'a> Search<'a> {
             budget: self.events_max,
             ..Options::default()
         };
-        let strategy = self.failure.strategy;
+        let strategy = self.target.strategy;
         let report = run(scenario, strategy, scenario.run.seed, self.catalog, options)
             .ok()?
             .report;
         self.runs += 1;
         self.events += report.events;
-        let fails = fails_with(&report, self.failure.signature)
+        let fails = failure_like(scenario, &report, self.target.signature).is_some()
             && self.watcher.accepts(scenario, &report)
             && self.is_named(scenario);
         let progress = Progress {
@@ -138,12 +152,12 @@ impl<'a> Search<'a> {
 
     /// Whether a candidate is still the anomaly that it has to be.
     fn is_named(&self, scenario: &Scenario) -> bool {
-        let Failure {
+        let Target {
             strategy,
             signature,
             anomaly,
             ..
-        } = *self.failure;
+        } = *self.target;
         let named = || {
             processhub::of_run(
                 scenario,
@@ -215,9 +229,15 @@ fn clamp(range: Range<usize>, len: usize) -> Option<Range<usize>> {
     (range.start < len).then(|| range.start..range.end.min(len))
 }
 
-/// Whether a run fails with a signature.
-pub(super) fn fails_with(report: &Report, signature: &Signature) -> bool {
-    report.verdict == Verdict::Fail && Signature::all(report).contains(signature)
+/// The failure of a run with a signature, whatever has become of the text of its claim: of a scenario
+/// that is shrunk, only one expectation is left.
+pub(super) fn failure_like(
+    scenario: &Scenario,
+    report: &Report,
+    signature: &Signature,
+) -> Option<Failure> {
+    let mut found = failures(scenario, report).into_iter();
+    found.find(|failure| failure.signature.is_like(signature))
 }
 
 /// Takes out the parameters that say what holds without them.
@@ -231,6 +251,11 @@ pub(super) fn forget_defaults(scenario: &mut Scenario, catalog: &Catalog) {
         parameters.retain(|key, value| defaults.get(key) != Some(value));
         used.contains(name) && !parameters.is_empty()
     });
+}
+
+/// How long a scenario goes on after its last step.
+fn quiet(scenario: &Scenario) -> Duration {
+    scenario.run.duration.saturating_sub(last_step(scenario))
 }
 
 /// When the last step acts; 0 without steps.

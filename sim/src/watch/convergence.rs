@@ -571,7 +571,7 @@ impl Convergence {
     }
 
     /// True if an observer can reach an owner.
-    fn reaches(&self, (node, owner): (NodeIx, NodeIx)) -> bool {
+    pub(super) fn reaches(&self, (node, owner): (NodeIx, NodeIx)) -> bool {
         let is_up = |cell: &Cell| cell.up || node == owner;
         let cells = &self.observers[node as usize].cells;
         self.observers[owner as usize].live && cells.get(owner as usize).is_some_and(is_up)

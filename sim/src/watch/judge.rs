@@ -7,9 +7,10 @@ use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Time};
 use serde::{Deserialize, Serialize};
 
 use super::ObserverContext;
-use super::defect::Defect;
+use super::defect::{Defect, Kind};
 use super::findings::Findings;
 use crate::model::{Action, After, Claim, Expectation, NodeIx, Scenario, When};
+use crate::node::Child;
 use crate::trace::counts::{Counts, MessageCounts};
 use crate::trace::event::EventId;
 
@@ -37,13 +38,18 @@ pub struct Judgement {
     pub detail: String,
     /// The line of the expectation in its file; 0 if it has none.
     pub line: u32,
-    /// The instant at which the verdict was clear, in microseconds: of a claim that failed, when it
-    /// was broken. `None` if there is none.
-    #[serde(default)]
+    /// When it was broken, in microseconds; absent if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_us: Option<u64>,
-    /// The event that broke the claim; `None` if it held, or no single event did.
-    #[serde(default)]
+    /// The event that broke it; absent if it held, or no single event did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<EventId>,
+    /// The node whose view broke it; empty if it holds or is not about one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub node: String,
+    /// What is wrong there, in a word: `absent`, `ghost`, `wrong`, ...; empty as above.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub defect: String,
 }
 
 /// The verdict of one claim, and what it goes by.
@@ -53,6 +59,8 @@ pub(crate) struct Judged {
     pub(super) detail: String,
     pub(super) at: Option<Time>,
     pub(super) event: Option<EventId>,
+    pub(super) node: String,
+    pub(super) defect: String,
 }
 
 impl Judged {
@@ -62,6 +70,8 @@ impl Judged {
             detail,
             at: None,
             event: None,
+            node: String::new(),
+            defect: String::new(),
         }
     }
 
@@ -70,14 +80,24 @@ impl Judged {
         Self { at, ..self }
     }
 
+    /// The instant of a verdict that is a failure, in microseconds.
+    fn broken_at(&self) -> Option<u64> {
+        self.at
+            .filter(|_| self.verdict == Verdict::Fail)
+            .map(|at| at.0)
+    }
+
     fn of(self, claim: &Claim, line: u32) -> Judgement {
+        let at_us = self.broken_at();
         Judgement {
             claim: claim.name().to_owned(),
             verdict: self.verdict,
             detail: self.detail,
             line,
-            at_us: self.at.map(|at| at.0),
+            at_us,
             event: self.event,
+            node: self.node,
+            defect: self.defect,
         }
     }
 }
@@ -85,10 +105,12 @@ impl Judged {
 impl Judgement {
     /// Replaces the verdict.
     pub(crate) fn replace(&mut self, judged: Judged) {
+        self.at_us = judged.broken_at();
         self.verdict = judged.verdict;
         self.detail = judged.detail;
-        self.at_us = judged.at.map(|at| at.0);
         self.event = judged.event;
+        self.node = judged.node;
+        self.defect = judged.defect;
     }
 }
 
@@ -133,8 +155,20 @@ struct Stretch {
     at_deadline: Option<Vec<Defect>>,
 }
 
+/// How the kind of a defect begins that was gone by the end of the run, but not in time.
+pub const LATE: &str = "late ";
+
 /// How many defects a verdict names.
 const NAMED: usize = 3;
+
+/// One thing that is not as a claim has it.
+#[derive(Debug)]
+struct Fault {
+    defect: &'static str,
+    text: String,
+    /// The event that made it so, if one did.
+    event: Option<EventId>,
+}
 
 /// The expectations that apply to a strategy, in file order.
 pub(crate) fn applying<'a>(
@@ -342,7 +376,8 @@ impl Stretch {
             let detail = format!("converged at {since}, {took} after {}", self.from);
             return Judged::new(Verdict::Pass, detail).at(since);
         }
-        let late = if self.disordered == 0 {
+        let is_late = self.disordered == 0;
+        let late = if is_late {
             format!(
                 "; converged at {}, {} too late",
                 self.since,
@@ -354,11 +389,21 @@ impl Stretch {
         let pending = self
             .at_deadline
             .unwrap_or_else(|| cx.views().pending(&self.observers, cx, NAMED));
-        let event = pending.first().and_then(|defect| defect.event);
         let detail = format!("at {}: {}{late}", self.deadline, list(&pending));
+        let judged = Judged::new(Verdict::Fail, detail).at(self.deadline);
+        let Some(first) = pending.first() else {
+            return judged;
+        };
+        let kind = first.kind.as_str();
         Judged {
-            event,
-            ..Judged::new(Verdict::Fail, detail).at(self.deadline)
+            event: first.event,
+            node: cx.name(first.observer).to_string(),
+            defect: if is_late {
+                format!("{LATE}{kind}")
+            } else {
+                kind.to_owned()
+            },
+            ..judged
         }
     }
 }
@@ -383,8 +428,10 @@ fn instant(claim: &Claim) -> Option<Time> {
 
 /// Judges a claim about the instant that is just over.
 fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Judged {
-    let found = match claim {
-        Claim::Registry { on, has, lacks, .. } => check_registry(*on, has, lacks, cx),
+    let (on, faults) = match claim {
+        Claim::Registry { on, has, lacks, .. } => {
+            (*on, check_registry(has, lacks, &Truth { on: *on, cx }))
+        }
         Claim::Entry {
             on,
             child,
@@ -400,50 +447,118 @@ fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Judged {
                 metadata: metadata.as_ref(),
                 first: first.as_ref(),
             };
-            let found = check_entry(*on, child, &wanted, cx);
-            let event = cx.last_row_event(*on, child);
-            found.into_iter().map(|text| (text, event)).collect()
+            (*on, check_entry(child, &wanted, &Truth { on: *on, cx }))
         }
         Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
-            Vec::new()
+            return Judged::new(Verdict::Pass, String::new());
         }
     };
-    if found.is_empty() {
+    let Some(first) = faults.first() else {
         return Judged::new(Verdict::Pass, "as expected".to_owned()).at(at);
-    }
-    let event = found.iter().find_map(|(_, event)| *event);
-    let texts: Vec<String> = found.into_iter().map(|(text, _)| text).collect();
+    };
+    let defect = first.defect.to_owned();
+    let event = faults.iter().find_map(|fault| fault.event);
+    let texts: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
     Judged {
         event,
+        node: cx.name(on).to_string(),
+        defect,
         ..Judged::new(Verdict::Fail, texts.join("; ")).at(at)
     }
 }
 
-/// Lists what is wrong, each with the event that made it so.
-fn check_registry(
+/// What a node could know to be true: what runs on the nodes that it can reach.
+struct Truth<'a> {
     on: NodeIx,
-    has: &[ChildId],
-    lacks: &[ChildId],
-    cx: &ObserverContext,
-) -> Vec<(String, Option<EventId>)> {
+    cx: &'a ObserverContext,
+}
+
+/// The defect of a view that is right, where the claim is not.
+const PRESENT: &str = "present";
+/// The defect of a view that does not show what is not there.
+const NOT_RUNNING: &str = "not running";
+
+impl<'a> Truth<'a> {
+    /// Every process of a child that the node can reach, with its owner.
+    fn processes(&self, child: &ChildId) -> impl Iterator<Item = (NodeIx, &'a Child)> {
+        let Self { on, cx } = *self;
+        let reached = cx
+            .positions()
+            .filter(move |owner| cx.views().reaches((on, *owner)));
+        reached.filter_map(move |owner| Some((owner, cx.views().running(owner, child)?)))
+    }
+
+    fn runs(&self, child: &ChildId, owner: Option<&NodeId>) -> bool {
+        self.processes(child)
+            .any(|(node, _)| owner.is_none_or(|owner| self.cx.name(node) == owner))
+    }
+
+    /// What is wrong where a child is not shown.
+    fn lack(&self, child: &ChildId, owner: Option<&NodeId>) -> &'static str {
+        if self.runs(child, owner) {
+            Kind::Absent.as_str()
+        } else {
+            NOT_RUNNING
+        }
+    }
+
+    /// What is wrong where a child is shown.
+    fn excess(&self, child: &ChildId, owner: Option<&NodeId>) -> &'static str {
+        if self.runs(child, owner) {
+            PRESENT
+        } else {
+            Kind::Ghost.as_str()
+        }
+    }
+
+    /// What is wrong where a process is shown as it should not be.
+    fn mistake(
+        &self,
+        child: &ChildId,
+        kind: Kind,
+        is_true: impl Fn(NodeIx, &Child) -> bool,
+    ) -> &'static str {
+        if self
+            .processes(child)
+            .any(|(node, child)| is_true(node, child))
+        {
+            PRESENT
+        } else {
+            kind.as_str()
+        }
+    }
+}
+
+/// A node without a registry has neither what it should nor what it should not.
+fn not_running(name: &NodeId) -> Vec<Fault> {
+    vec![Fault {
+        defect: NOT_RUNNING,
+        text: format!("{name} is not running"),
+        event: None,
+    }]
+}
+
+fn check_registry(has: &[ChildId], lacks: &[ChildId], truth: &Truth<'_>) -> Vec<Fault> {
+    let Truth { on, cx } = *truth;
     let name = cx.name(on);
     if !cx.is_running(on) {
-        return vec![(format!("{name} is not running"), None)];
+        return not_running(name);
     }
     let shows = |child: &ChildId| cx.row_of(on, child).is_some_and(|row| !row.is_empty());
-    let missing = has
-        .iter()
-        .filter(|child| !shows(child))
-        .map(|child| (format!("{name} lacks {child}"), child));
+    let missing = has.iter().filter(|child| !shows(child)).map(|child| Fault {
+        defect: truth.lack(child, None),
+        text: format!("{name} lacks {child}"),
+        event: cx.last_row_event(on, child),
+    });
     let extra = lacks
         .iter()
         .filter(|child| shows(child))
-        .map(|child| (format!("{name} has {child}"), child));
-    missing
-        .chain(extra)
-        .take(NAMED)
-        .map(|(text, child)| (text, cx.last_row_event(on, child)))
-        .collect()
+        .map(|child| Fault {
+            defect: truth.excess(child, None),
+            text: format!("{name} has {child}"),
+            event: cx.last_row_event(on, child),
+        });
+    missing.chain(extra).take(NAMED).collect()
 }
 
 struct WantedEntry<'a> {
@@ -453,48 +568,66 @@ struct WantedEntry<'a> {
     first: Option<&'a NodeId>,
 }
 
-fn check_entry(
-    on: NodeIx,
-    child: &ChildId,
-    wanted: &WantedEntry<'_>,
-    cx: &ObserverContext,
-) -> Vec<String> {
+fn check_entry(child: &ChildId, wanted: &WantedEntry<'_>, truth: &Truth<'_>) -> Vec<Fault> {
+    let Truth { on, cx } = *truth;
     let name = cx.name(on);
     if !cx.is_running(on) {
-        return vec![format!("{name} is not running")];
+        return not_running(name);
     }
     let row = cx.row_of(on, child);
     let entries = row.map_or(&[][..], |row| &row.entries);
+    let event = cx.last_row_event(on, child);
     let mut found = Vec::new();
+    let mut add = |defect, text| {
+        found.push(Fault {
+            defect,
+            text,
+            event,
+        });
+    };
     if let Some(nodes) = wanted.nodes {
         let shown: BTreeSet<&NodeId> = entries.iter().map(|entry| &entry.node).collect();
         let expected: BTreeSet<&NodeId> = nodes.iter().collect();
         if shown != expected {
-            found.push(format!(
-                "{name} shows {child} on {shown:?}, expected {expected:?}"
-            ));
+            let missing = expected.difference(&shown).next();
+            let extra = shown.difference(&expected).next();
+            let defect = match missing {
+                Some(owner) => truth.lack(child, Some(owner)),
+                None => truth.excess(child, extra.copied()),
+            };
+            let text = format!("{name} shows {child} on {shown:?}, expected {expected:?}");
+            add(defect, text);
         }
     }
     for (node, pid) in wanted.pids.unwrap_or_default() {
         match entries.iter().find(|entry| entry.node == *node) {
-            None => found.push(format!("{name} has no entry of {child} on {node}")),
+            None => {
+                let text = format!("{name} has no entry of {child} on {node}");
+                add(truth.lack(child, Some(node)), text);
+            }
             Some(entry) if entry.pid.as_ref() != Some(pid) => {
                 let shown = entry.pid.as_ref().map_or("nil", Pid::as_str);
-                found.push(format!(
-                    "{name} has pid {shown} for {child} on {node}, expected {pid}"
-                ));
+                let text = format!("{name} has pid {shown} for {child} on {node}, expected {pid}");
+                let pid = entry.pid.as_ref();
+                let is_true =
+                    |owner, running: &Child| cx.name(owner) == node && Some(&running.pid) == pid;
+                add(truth.mistake(child, Kind::Wrong, is_true), text);
             }
             Some(_) => {}
         }
     }
     if let Some(metadata) = wanted.metadata {
         match row {
-            None => found.push(format!("{name} has no row of {child}")),
+            None => add(
+                truth.lack(child, None),
+                format!("{name} has no row of {child}"),
+            ),
             Some(row) if row.metadata != *metadata => {
-                found.push(format!(
-                    "{name} has metadata {:?} for {child}, expected {metadata:?}",
-                    row.metadata
-                ));
+                let shown = &row.metadata;
+                let text =
+                    format!("{name} has metadata {shown:?} for {child}, expected {metadata:?}");
+                let is_true = |_, running: &Child| running.metadata == *shown;
+                add(truth.mistake(child, Kind::Metadata, is_true), text);
             }
             Some(_) => {}
         }
@@ -505,9 +638,8 @@ fn check_entry(
         let shown = entries
             .first()
             .map_or("nobody", |entry| entry.node.as_str());
-        found.push(format!(
-            "{shown} stands first for {child} at {name}, expected {first}"
-        ));
+        let text = format!("{shown} stands first for {child} at {name}, expected {first}");
+        add("wrong order", text);
     }
     found
 }

@@ -372,6 +372,7 @@ impl Witness {
         let finished = Finished {
             now: self.now,
             stopped_early: !is_whole,
+            is_told_to_stop: false,
             outcome,
             digest: self.recorder.digest().to_hex().to_string(),
         };

@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hublab_sim::campaign::signature::Signature;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
 use hublab_sim::processhub;
+use hublab_sim::run::failure::Signature;
 use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::{Action, Audience, Scenario, Style, render};
 use hublab_sim::shrink::{
-    Budget, Ended, Failure, Progress, ShrinkError, Shrunk, Watcher, findings, shrink,
+    Budget, Ended, Progress, ShrinkError, Shrunk, Target, Watcher, findings, shrink,
 };
 use hublab_sim::watch::judge::Verdict;
 use hublab_sim::watch::oracle;
@@ -36,24 +36,8 @@ fn shipped(name: &str, catalog: &Catalog) -> Scenario {
     Scenario::read(name, &bytes, catalog).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-/// A failure without a name.
-fn failure<'a>(
-    scenario: &'a Scenario,
-    strategy: &'a str,
-    seed: u64,
-    signature: &'a Signature,
-) -> Failure<'a> {
-    Failure {
-        scenario,
-        strategy,
-        seed,
-        signature,
-        anomaly: None,
-    }
-}
-
 /// The smallest that is left of a failure.
-fn smallest(failure: &Failure<'_>, catalog: &Catalog) -> Shrunk {
+fn smallest(failure: &Target<'_>, catalog: &Catalog) -> Shrunk {
     shrink(failure, catalog, Budget::default(), &mut ()).expect("it fails")
 }
 
@@ -90,7 +74,9 @@ fn assert_fails_again(
         .report;
     assert_eq!(report.verdict, Verdict::Fail, "{file}");
     assert!(
-        Signature::all(&report).contains(signature),
+        Signature::all(&read, &report)
+            .iter()
+            .any(|found| found.is_like(signature)),
         "{signature}\n{file}"
     );
     report
@@ -134,10 +120,7 @@ fn noise_around_an_anomaly_vanishes() {
         assert!(before > 10);
         let signature = first_finding(&scenario, strategy, 1, oracle, &catalog);
         let anomaly = processhub::of_run(&scenario, strategy, 1, &signature, &catalog);
-        let failure = Failure {
-            anomaly,
-            ..failure(&scenario, strategy, 1, &signature)
-        };
+        let failure = Target::new(&scenario, strategy, 1, &signature).named(anomaly);
         let shrunk = smallest(&failure, &catalog);
         assert_small(&shrunk, 5, 3);
         assert_eq!(
@@ -157,7 +140,7 @@ fn a_failure_shrinks_to_the_same_file_each_time() {
     let catalog = Catalog::default();
     let scenario = noisy(shipped("a02-ghost-after-unregister", &catalog));
     let signature = first_finding(&scenario, "pubsub", 5, "no_resurrection", &catalog);
-    let failure = failure(&scenario, "pubsub", 5, &signature);
+    let failure = Target::new(&scenario, "pubsub", 5, &signature);
     let once = smallest(&failure, &catalog);
     let again = smallest(&failure, &catalog);
     assert_eq!(once, again);
@@ -194,10 +177,7 @@ fn generated_failures_shrink_to_a_few_steps_that_fail_the_same_way() {
         let entry = catalog.get(strategy).expect("a known strategy");
         for (seed, signature, anomaly) in generated_failures(strategy, &catalog) {
             let scenario = generate(seed, entry, &generate::Options::default()).scenario;
-            let failure = Failure {
-                anomaly,
-                ..failure(&scenario, strategy, seed, &signature)
-            };
+            let failure = Target::new(&scenario, strategy, seed, &signature).named(anomaly);
             let begun = Instant::now();
             let shrunk = smallest(&failure, &catalog);
             longest = longest.max(begun.elapsed());
@@ -270,7 +250,7 @@ fn a_failed_expectation_is_kept_as_it_stands() {
     let found = findings(&scenario, "pubsub", 3, &[], &catalog).expect("it can be run");
     let signature = found.first().expect("it fails");
     assert_eq!(signature.oracle, "registry");
-    let failure = failure(&scenario, "pubsub", 3, signature);
+    let failure = Target::new(&scenario, "pubsub", 3, signature);
     let shrunk = smallest(&failure, &catalog);
     assert_fails_again(&shrunk, "pubsub", signature, &catalog);
     let kept = shrunk
@@ -299,7 +279,7 @@ fn example(catalog: &Catalog) -> (Scenario, Signature) {
 fn what_a_spent_budget_leaves_fails_too_and_says_so() {
     let catalog = Catalog::default();
     let (scenario, signature) = example(&catalog);
-    let failure = failure(&scenario, "pubsub", 1, &signature);
+    let failure = Target::new(&scenario, "pubsub", 1, &signature);
     for runs in [0, 1, 7] {
         let budget = Budget {
             runs,
@@ -343,7 +323,7 @@ impl Watcher for Strict {
 fn a_watcher_can_refuse_candidates_and_end_the_search() {
     let catalog = Catalog::default();
     let (scenario, signature) = example(&catalog);
-    let failure = failure(&scenario, "pubsub", 1, &signature);
+    let failure = Target::new(&scenario, "pubsub", 1, &signature);
     let mut strict = Strict {
         nodes: 4,
         runs: u64::MAX,
@@ -368,7 +348,7 @@ fn what_does_not_fail_is_not_shrunk() {
     let (scenario, mut signature) = example(&catalog);
     let there = signature.clone();
     signature.cause = "deliver pigeon".to_owned();
-    let failure = failure(&scenario, "pubsub", 1, &signature);
+    let failure = Target::new(&scenario, "pubsub", 1, &signature);
     match shrink(&failure, &catalog, Budget::default(), &mut ()) {
         Err(ShrinkError::NotThere { wanted, found }) => {
             assert_eq!(*wanted, signature);
@@ -376,7 +356,7 @@ fn what_does_not_fail_is_not_shrunk() {
         }
         other => panic!("{other:?}"),
     }
-    let unknown = Failure {
+    let unknown = Target {
         strategy: "rumour",
         ..failure
     };
@@ -393,7 +373,7 @@ fn a_panic_of_a_strategy_of_ones_own_shrinks_to_what_it_takes() {
     scenario.run.strategies = vec!["fragile".to_owned()];
     scenario.expectations.clear();
     let signature = first_finding(&scenario, "fragile", 1, "no_crash", &catalog);
-    let failure = failure(&scenario, "fragile", 1, &signature);
+    let failure = Target::new(&scenario, "fragile", 1, &signature);
     let shrunk = smallest(&failure, &catalog);
     assert_small(&shrunk, 2, 2);
     let report = assert_fails_again(&shrunk, "fragile", &signature, &catalog);
@@ -431,7 +411,7 @@ fn raw_requests_and_counted_children_get_fewer() {
             Scenario::read("x.toml", text.as_bytes(), &catalog).expect("a good file");
         scenario.steps.retain(|step| step.action.name() == kept);
         let found = findings(&scenario, "pubsub", 1, &[], &catalog).expect("it can be run");
-        let failure = failure(&scenario, "pubsub", 1, found.first().expect("it fails"));
+        let failure = Target::new(&scenario, "pubsub", 1, found.first().expect("it fails"));
         let shrunk = smallest(&failure, &catalog);
         assert_small(&shrunk, 1, 2);
         assert_fails_again(&shrunk, "pubsub", failure.signature, &catalog);

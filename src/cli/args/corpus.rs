@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Size, duration};
+use super::{ReportAs, Size, duration};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Corpus {
@@ -19,7 +19,8 @@ pub(in crate::cli) enum CorpusCommand {
     /// Save failures: of capsules as they were recorded, of scenario files as they fail now
     #[command(after_help = "Examples:\n  \
         hublab corpus add out/failures/gossip-no_resurrection-ghost-a2-8d1a2f3c.toml\n  \
-        hublab corpus add out/crash-gossip-7.capsule --corpus tests/corpus")]
+        hublab corpus add out/crash-gossip-7.capsule --corpus tests/corpus\n  \
+        hublab corpus add out/ghost-pubsub-1.capsule --oracle no_resurrection --expect fails")]
     Add(Add),
     /// List what is saved, one line each
     #[command(after_help = "Example: hublab corpus list --corpus tests/corpus")]
@@ -36,6 +37,13 @@ pub(in crate::cli) struct Add {
     pub(in crate::cli) failures: Vec<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) which: Which,
+    /// An oracle whose violation is to be saved although the file documents it (`violates`); can be
+    /// given several times
+    #[arg(long = "oracle", value_name = "NAME")]
+    pub(in crate::cli) oracles: Vec<String>,
+    /// What `corpus run` is to ask for: that it holds, or that it fails as it does now
+    #[arg(long, value_enum, default_value_t = Expect::Holds, value_name = "WHAT")]
+    pub(in crate::cli) expect: Expect,
     #[command(flatten)]
     pub(in crate::cli) size: Size,
     /// Real time that one run may take
@@ -43,14 +51,25 @@ pub(in crate::cli) struct Add {
     pub(in crate::cli) wall_limit: Duration,
 }
 
+/// What a saved failure is to do when it is run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Expect {
+    /// It is to hold: the failure was mended.
+    Holds,
+    /// It is to fail as it did: the failure is known.
+    Fails,
+}
+
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Run {
     #[command(flatten)]
     pub(in crate::cli) which: Which,
+    #[command(flatten)]
+    pub(in crate::cli) report: ReportAs,
     /// Runs at the same time; default: the number of cores
     #[arg(long, value_name = "N")]
     pub(in crate::cli) jobs: Option<NonZeroUsize>,
-    /// Real time that one run may take; a run that takes longer is inconclusive and ends the command
+    /// Real time that one run may take; one that takes longer is ended, and inconclusive
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(in crate::cli) wall_limit: Duration,
 }

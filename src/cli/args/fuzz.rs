@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use hublab_sim::campaign::oracles::OracleSet;
+use hublab_sim::campaign::shard::Shard;
 use hublab_sim::generate::Family;
 
-use super::merge::CampaignFormat;
-use super::{Overrides, duration, family, seeds};
-use crate::cli::campaign::shard::Shard;
+use super::{Overrides, ReportAs, duration, family, seeds};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Fuzz {
@@ -62,9 +61,8 @@ pub(in crate::cli) struct Fuzz {
     pub(in crate::cli) without: Vec<Family>,
     #[command(flatten)]
     pub(in crate::cli) overrides: Overrides,
-    /// How to print the results
-    #[arg(long, value_enum, default_value_t = CampaignFormat::Human, value_name = "FORMAT")]
-    pub(in crate::cli) format: CampaignFormat,
+    #[command(flatten)]
+    pub(in crate::cli) report: ReportAs,
     /// Do not look for the smallest scenario of each failure
     #[arg(long)]
     pub(in crate::cli) no_shrink: bool,

@@ -25,6 +25,10 @@ pub(in crate::cli) struct Shrink {
     /// Real time to spend. A search that it ends says so: made again, it may end elsewhere
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = super::duration)]
     pub(in crate::cli) wall_limit: Duration,
+    /// Let faults become stronger where that makes the scenario simpler: loss that is certain,
+    /// latency that is longer, cuts that do not heal
+    #[arg(long)]
+    pub(in crate::cli) stronger: bool,
     #[command(flatten)]
     pub(in crate::cli) size: Size,
 }

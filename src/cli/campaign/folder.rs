@@ -7,9 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use hublab_sim::campaign::manifest::Manifest;
 use hublab_sim::campaign::record::{Record, SCHEMA};
-
-use super::manifest::Manifest;
 
 /// What was asked for.
 pub(in crate::cli) const MANIFEST: &str = "campaign.json";

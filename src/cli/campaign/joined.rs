@@ -5,13 +5,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use hublab_sim::campaign::known::Known;
+use hublab_sim::campaign::manifest::Manifest;
 use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::shard::Shard;
+use hublab_sim::campaign::summary::Summary;
 
 use super::folder::{FAILURES, Folder, FolderError, Lines, Place};
-use super::known::Known;
-use super::manifest::Manifest;
-use super::shard::Shard;
-use super::tally::Tally;
+use crate::cli::Stop;
 
 /// The shards of a campaign that were found.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(in crate::cli) struct Joined {
     folders: Vec<Folder>,
     /// The runs, in the order of the campaign's scenarios, strategies and seeds.
     rows: Vec<Row>,
-    pub(in crate::cli) tally: Tally,
+    pub(in crate::cli) summary: Summary,
     /// Shards that have no directory.
     pub(in crate::cli) missing: Vec<Shard>,
     /// Directories that do not have all runs of their shard.
@@ -111,7 +112,7 @@ impl Joined {
         let known = Known::to_all(folders.iter().map(|folder| &folder.manifest.known));
         let mut joined = Self {
             rows: Vec::new(),
-            tally: Tally::new(&seeds).knowing(known),
+            summary: Summary::new(&seeds).knowing(known),
             missing: whole.all().filter(|shard| !found.contains(shard)).collect(),
             partial: Vec::new(),
             failures: BTreeMap::new(),
@@ -130,7 +131,7 @@ impl Joined {
         let campaign = self.folders[0].manifest.campaign.clone();
         let mut manifest = Manifest::new(campaign, Shard::WHOLE);
         manifest.ended = !self.has_holes();
-        manifest.known.clone_from(&self.tally.known);
+        manifest.known.clone_from(&self.summary.known);
         manifest
     }
 
@@ -144,7 +145,7 @@ impl Joined {
         let folder = &self.folders[number];
         let manifest = &folder.manifest;
         let (mut runs, of) = (0, manifest.runs());
-        let (rows, tally, failures) = (&mut self.rows, &mut self.tally, &mut self.failures);
+        let (rows, summary, failures) = (&mut self.rows, &mut self.summary, &mut self.failures);
         let torn = folder.records(|record, place| {
             let Record {
                 scenario,
@@ -155,7 +156,7 @@ impl Joined {
             if let Some(reason) = manifest.refuses(scenario, strategy, *seed) {
                 return Err(reason);
             }
-            tally.add(&record);
+            summary.add(&record);
             for finding in &record.findings {
                 if let Some(fingerprint) = finding.fingerprint.clone() {
                     let first = failures.entry(fingerprint).or_insert((*seed, number));
@@ -212,6 +213,32 @@ impl Joined {
     /// # Errors
     /// They cannot be read any more, or not be written.
     pub(in crate::cli) fn write_records(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.each_line(|line| out.write_all(line))
+    }
+
+    /// Hands out the records, in order.
+    ///
+    /// # Errors
+    /// They cannot be read any more, or `take` refuses one.
+    pub(in crate::cli) fn each_record(
+        &self,
+        mut take: impl FnMut(Record) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut refused = None;
+        let each = self.each_line(|line| {
+            let record = serde_json::from_slice(line).map_err(io::Error::other)?;
+            take(record).map_err(|stop| {
+                refused = Some(stop);
+                io::Error::other("refused")
+            })
+        });
+        match (refused, each) {
+            (Some(stop), _) => Err(stop),
+            (None, each) => each.map_err(|error| Stop::Usage(error.to_string())),
+        }
+    }
+
+    fn each_line(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut files: Vec<Option<Lines>> = self.folders.iter().map(|_| None).collect();
         for row in &self.rows {
             let lines = match &mut files[row.folder] {
@@ -220,8 +247,7 @@ impl Joined {
                     closed.insert(self.folders[row.folder].lines().map_err(io::Error::other)?)
                 }
             };
-            let line = lines.read(row.place()).map_err(io::Error::other)?;
-            out.write_all(&line)?;
+            take(&lines.read(row.place()).map_err(io::Error::other)?)?;
         }
         Ok(())
     }

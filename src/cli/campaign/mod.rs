@@ -7,20 +7,17 @@
 //! | `campaign.json` | what was asked for, and which shard of it this is: [`manifest`] |
 //! | `results.ndjson` | a line per run: [`folder`] |
 //! | `failures/` | a scenario file per group of failures, and its capsule |
-//! | `junit.xml` | the same for CI systems: [`junit`] |
+//! | `junit.xml` | the same for CI systems: `report::junit` |
 //!
-//! [`shard`] says which seeds are a process's own, [`tally`] adds records up, and [`joined`] puts
-//! shards together; [`known`] has the failures that are no news. [`account`] is what all renderers
-//! are given: [`summary`] for people, [`junit`], and [`github`]. Nothing here runs a strategy.
+//! [`hublab_sim::campaign`] adds records up; [`joined`] puts the directories of shards together, and
+//! [`mod@known`] reads those of failures that are no news. [`account`] is what
+//! reporters are given. Nothing here runs a strategy.
+//!
+//! [`manifest`]: hublab_sim::campaign::manifest
 
 pub(super) mod account;
 pub(super) mod folder;
-pub(super) mod github;
 pub(super) mod joined;
-pub(super) mod junit;
 pub(super) mod known;
-pub(super) mod manifest;
-mod place;
-pub(super) mod shard;
-pub(super) mod summary;
-pub(super) mod tally;
+pub(super) mod place;
+pub(super) mod words;

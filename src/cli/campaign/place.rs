@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hublab_sim::campaign::record::Finding;
 use hublab_sim::catalog::Catalog;
+use hublab_sim::run::failure::Failure;
 use hublab_sim::scenario::{Claim, Scenario, When, resolve};
 
 /// The line of the expectation that failed; or else, for an oracle that the file does not name, of
@@ -12,7 +12,7 @@ pub(in crate::cli) fn line(
     scenario: &Scenario,
     strategy: &str,
     seed: u64,
-    finding: &Finding,
+    finding: &Failure,
     catalog: &Catalog,
 ) -> u32 {
     let known = (finding.line > 0).then_some(finding.line);
@@ -40,7 +40,7 @@ fn expectation(scenario: &Scenario, strategy: &str, oracle: &str) -> Option<u32>
 }
 
 /// Of a resolved scenario, whose steps are in the order of their times.
-fn step(resolved: &Scenario, finding: &Finding) -> Option<u32> {
+fn step(resolved: &Scenario, finding: &Failure) -> Option<u32> {
     let seen = Duration::from_micros(finding.at_us);
     let at = |when: When| match when {
         When::Fixed(at) | When::Between(at, _) => at,
@@ -54,7 +54,7 @@ fn step(resolved: &Scenario, finding: &Finding) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use hublab_sim::campaign::signature::Signature;
+    use hublab_sim::run::failure::Signature;
 
     use super::*;
 
@@ -80,17 +80,17 @@ converged = { within = \"1s\" }
     fn expect_line(text: &str, oracle: &str, at_us: u64, expected: &str) {
         let catalog = Catalog::default();
         let scenario = Scenario::read("a.toml", text.as_bytes(), &catalog).expect("a good file");
-        let finding = Finding {
+        let finding = Failure {
             signature: Signature {
                 strategy: "pubsub".to_owned(),
                 oracle: oracle.to_owned(),
-                defect: String::new(),
-                cause: String::new(),
+                ..Signature::default()
             },
             at_us,
             node: String::new(),
             detail: String::new(),
             line: 0,
+            event: None,
             fingerprint: None,
             anomaly: None,
         };

@@ -6,20 +6,24 @@
 //! ```
 //!
 //! The file is a scenario like any other. A line of this kind for each signature is what `corpus`
-//! compares by; a file without one counts as saved, however it fails.
+//! compares by; a file without one counts as saved, however it fails. A line `# expect = "fails"`
+//! above it says that the failure is a known one, which is to stay as it is.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use hublab_sim::campaign::signature::Signature;
+use hublab_sim::run::failure::{Signature, always};
 use hublab_sim::run::report::Report;
-use hublab_sim::scenario::{Claim, Expectation, Scenario, Style, render};
+use hublab_sim::scenario::{Claim, Scenario, Style, render};
 use hublab_sim::watch::oracle::NO_CRASH;
 use tempfile::NamedTempFile;
 
+use crate::cli::args::corpus::Expect;
+
 const MARK: &str = "# signature: ";
+const FAILS: &str = "# expect = \"fails\"";
 
 /// A saved failure.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +32,8 @@ pub(super) struct Entry {
     pub(super) scenario: Scenario,
     /// How it failed when it was saved: signatures in words, which start with the strategy.
     pub(super) signatures: BTreeSet<String>,
+    /// What it is to do now.
+    pub(super) expect: Expect,
 }
 
 impl Entry {
@@ -37,7 +43,18 @@ impl Entry {
             path,
             scenario,
             signatures: signatures(text),
+            expect: if marks(text).any(|line| line.trim_end() == FAILS) {
+                Expect::Fails
+            } else {
+                Expect::Holds
+            },
         }
+    }
+
+    /// Whether a run of it fails as it was saved.
+    pub(super) fn fails_as_saved(&self, now: &BTreeSet<String>) -> bool {
+        let is_one = |saved: &String| now.iter().any(|now| is_same(saved, now));
+        self.signatures.is_empty() || self.signatures.iter().any(is_one)
     }
 
     pub(super) fn name(&self) -> String {
@@ -46,18 +63,33 @@ impl Entry {
     }
 }
 
+/// The comments on top of a file.
+fn marks(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().take_while(|line| line.starts_with('#'))
+}
+
 /// The signatures that a file's comments name.
 fn signatures(text: &str) -> BTreeSet<String> {
-    let comments = text.lines().take_while(|line| line.starts_with('#'));
-    let marked = comments.filter_map(|line| line.strip_prefix(MARK));
+    let marked = marks(text).filter_map(|line| line.strip_prefix(MARK));
     marked
         .map(|signature| signature.trim().to_owned())
         .collect()
 }
 
+/// Whether a saved signature is that of a failure. Files of earlier versions name an expectation by its
+/// strategy and kind alone.
+fn is_same(saved: &str, now: &str) -> bool {
+    let kind = |text: &str| {
+        let words: Vec<&str> = text.split(' ').take(2).collect();
+        words.join(" ")
+    };
+    let is_of_claim = now.contains(" #");
+    saved == now || is_of_claim && !saved.contains('#') && saved == kind(now)
+}
+
 /// How a run fails, in words.
-pub(super) fn failures(report: &Report) -> BTreeSet<String> {
-    Signature::all(report)
+pub(super) fn failures(scenario: &Scenario, report: &Report) -> BTreeSet<String> {
+    Signature::all(scenario, report)
         .iter()
         .map(ToString::to_string)
         .collect()
@@ -72,37 +104,61 @@ pub(super) struct New {
 
 impl New {
     /// The failure of a run of a scenario. `text` is the scenario's file, if it says all that is
-    /// needed: then it is kept with its comments.
+    /// needed: then it is kept with its comments. Violations of the oracles `named` are failures even
+    /// where the scenario documents them.
     ///
     /// `None` if nothing failed.
-    pub(super) fn of(mut scenario: Scenario, text: Option<&str>, report: &Report) -> Option<Self> {
-        let all = Signature::all(report);
+    pub(super) fn of(
+        mut scenario: Scenario,
+        text: Option<&str>,
+        report: &Report,
+        named: &[String],
+        expect: Expect,
+    ) -> Option<Self> {
+        let before = scenario.expectations.clone();
+        let documents =
+            |claim: &Claim| matches!(claim, Claim::Violates(oracle) if named.contains(oracle));
+        // Beside the others, so that verdicts and expectations stay in step.
+        let forbidden = named.iter().map(|oracle| always(oracle));
+        scenario.expectations.extend(forbidden);
+        let all = Signature::all(&scenario, report);
         let first = all.first()?;
-        let unnamed: Vec<Expectation> = report
-            .violations
+        let violated: BTreeSet<&String> = all
             .iter()
-            .map(|violation| &violation.oracle)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .filter(|oracle| *oracle != NO_CRASH && !is_named(&scenario, oracle))
-            .map(|oracle| always(oracle))
+            .filter(|signature| !signature.is_of_claim() && signature.oracle != NO_CRASH)
+            .map(|signature| &signature.oracle)
             .collect();
+        scenario.expectations = before.clone();
+        let claims = &mut scenario.expectations;
+        claims.retain(|expectation| !documents(&expectation.claim));
+        for oracle in violated {
+            let is_named = |claim: &Claim| matches!(claim, Claim::Always(name) if name == oracle);
+            if !claims
+                .iter()
+                .any(|expectation| is_named(&expectation.claim))
+            {
+                claims.push(always(oracle));
+            }
+        }
         let run = &mut scenario.run;
         let alone = run.strategies == [report.strategy.as_str()] && run.seed == report.seed;
         let body = match text {
-            Some(text) if alone && unnamed.is_empty() => without_marks(text),
+            Some(text) if alone && scenario.expectations == before => without_marks(text),
             Some(_) | None => {
                 run.strategies = vec![report.strategy.clone()];
                 run.seed = report.seed;
-                scenario.expectations.extend(unnamed);
                 render(&scenario, Style::Brief)
             }
         };
         let mut text = String::new();
-        for signature in failures(report) {
+        if expect == Expect::Fails {
+            text.push_str(FAILS);
+            text.push('\n');
+        }
+        for signature in &all {
             let safe = |c: char| if c.is_control() { '?' } else { c };
             text.push_str(MARK);
-            text.extend(signature.chars().map(safe));
+            text.extend(signature.to_string().chars().map(safe));
             text.push('\n');
         }
         text.push_str(&body);
@@ -130,31 +186,10 @@ impl New {
     }
 }
 
-fn is_named(scenario: &Scenario, oracle: &str) -> bool {
-    let names = |claim: &Claim| match claim {
-        Claim::Always(name) => name == oracle,
-        Claim::Violates(_)
-        | Claim::Converged { .. }
-        | Claim::Registry { .. }
-        | Claim::Entry { .. }
-        | Claim::Metric { .. } => false,
-    };
-    let mut claims = scenario.expectations.iter();
-    claims.any(|expectation| names(&expectation.claim))
-}
-
-fn always(oracle: &str) -> Expectation {
-    Expectation {
-        strategy: None,
-        claim: Claim::Always(oracle.to_owned()),
-        line: 0,
-    }
-}
-
 /// A file that was in a corpus says how it failed then.
 fn without_marks(text: &str) -> String {
     let mut rest = text;
-    while rest.starts_with(MARK) {
+    while rest.starts_with(MARK) || rest.starts_with(FAILS) {
         rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
     }
     rest.to_owned()

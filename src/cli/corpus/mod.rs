@@ -9,15 +9,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::shard::Shard;
+use hublab_sim::campaign::summary::Summary;
 use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run as simulate};
 use hublab_sim::scenario::{Scenario, load};
 use hublab_sim::watch::judge::Verdict;
+use hublab_sim::watch::oracle;
 use hublab_strategies::time::micros;
 
 use self::entry::{Entry, New, failures};
-use super::args::Overrides;
-use super::args::corpus::{Add, Corpus, CorpusCommand, Run, Which};
+use super::args::corpus::{Add, Corpus, CorpusCommand, Expect, Run, Which};
+use super::args::{Overrides, ReportAs};
+use super::campaign::account::{Account, Source as AccountSource};
 use super::capsules;
 use super::exit::Exit;
 use super::files::{self, Source};
@@ -26,7 +31,8 @@ use super::pool::{self, End, Ended, Limits};
 use super::progress::{Meter, Progress};
 use super::render::number::counted;
 use super::render::style;
-use super::{Context, Stop, tell_bug};
+use super::report::{Reporters, Run as ReportedRun, Setting, Totals};
+use super::{Context, Stop, print_bug};
 
 pub(super) fn corpus(args: &Corpus, context: &Context) -> Result<Exit, Stop> {
     match &args.what {
@@ -60,8 +66,11 @@ fn run_all(
         strategy,
     });
     let catalog = Arc::clone(&context.catalog);
-    let work = move |job: Job| {
-        let mut options = Options::default();
+    let work = move |job: Job, stop| {
+        let mut options = Options {
+            stop: Some(stop),
+            ..Options::default()
+        };
         options.sinks.push(Box::new(job.meter));
         let seed = job.scenario.run.seed;
         let run = simulate(&job.scenario, &job.strategy, seed, &catalog, options);
@@ -75,6 +84,13 @@ fn run_all(
 }
 
 fn add(args: &Add, context: &Context) -> Result<Exit, Stop> {
+    for name in &args.oracles {
+        if !oracle::NAMES.contains(&name.as_str()) {
+            let known = oracle::NAMES.join(", ");
+            let reason = format!("there is no oracle `{name}`; oracles are {known}");
+            return Err(Stop::Usage(reason));
+        }
+    }
     let mut exit = Exit::Held;
     for path in &args.failures {
         let is_file = path
@@ -85,13 +101,13 @@ fn add(args: &Add, context: &Context) -> Result<Exit, Stop> {
         } else {
             add_capsule(path, args, context)
         };
-        exit = exit.max(told(added, context)?);
+        exit = exit.max(go_on(added, context)?);
     }
     Ok(exit)
 }
 
-/// Tells why one of several cannot be added: the others still can.
-fn told(added: Result<Exit, Stop>, context: &Context) -> Result<Exit, Stop> {
+/// Prints why one of several cannot be added: the others still can.
+fn go_on(added: Result<Exit, Stop>, context: &Context) -> Result<Exit, Stop> {
     if let Err(Stop::Usage(reason)) = &added {
         let error = style::error("error:");
         context.output.note(format_args!("{error} {reason}"));
@@ -109,18 +125,21 @@ fn add_capsule(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop>
         context.output.diagnostic(&problems);
         capsules::unusable(path, "its scenario is not accepted by this program")
     })?;
-    let new = New::of(scenario, None, report)
-        .ok_or_else(|| capsules::unusable(path, "nothing failed in this run: nothing to save"))?;
+    let new = New::of(scenario, None, report, &args.oracles, args.expect).ok_or_else(|| {
+        let reason = "nothing failed in this run: nothing to save; --oracle names a violation that \
+                      the scenario documents";
+        capsules::unusable(path, reason)
+    })?;
     save(&new, &args.which, context)
 }
 
 fn add_files(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
     let none = Overrides::default();
     let sources = files::read_all(&[path.to_owned()], &none, context);
-    sources.tell_repetition(&none, context);
+    sources.print_repetition(&none, context);
     let mut exit = sources.exit;
     for source in &sources.good {
-        exit = exit.max(told(add_file(source, args, context), context)?);
+        exit = exit.max(go_on(add_file(source, args, context), context)?);
     }
     Ok(exit)
 }
@@ -142,12 +161,16 @@ fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop
         let report = match ended {
             Ended::Done(report) => report.map_err(|error| capsules::unusable(path, error))?,
             Ended::Panicked(what) => {
-                tell_bug(context, &what);
+                print_bug(context, &what);
                 return Err(Stop::Told(Exit::Bug));
             }
-            Ended::Overdue => return Err(capsules::unusable(path, "it outlives --wall-limit")),
+            Ended::Overdue(_) => return Err(capsules::unusable(path, "it outlives --wall-limit")),
         };
-        if let Some(new) = New::of(scenario.clone(), Some(text), &report) {
+        if report.digest.is_none() {
+            return Err(capsules::unusable(path, "it outlives --wall-limit"));
+        }
+        let (named, expect) = (&args.oracles, args.expect);
+        if let Some(new) = New::of(scenario.clone(), Some(text), &report, named, expect) {
             found = true;
             exit = exit.max(save(&new, &args.which, context)?);
         }
@@ -155,11 +178,11 @@ fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop
     })?;
     match end {
         End::Interrupted => Ok(Exit::Interrupted),
-        End::Complete | End::Overdue if !found => Err(capsules::unusable(
+        End::Complete if !found => Err(capsules::unusable(
             path,
-            "nothing fails in it: nothing to save",
+            "nothing fails in it: nothing to save; --oracle names a violation that it documents",
         )),
-        End::Complete | End::Overdue => Ok(exit),
+        End::Complete => Ok(exit),
     }
 }
 
@@ -196,7 +219,7 @@ fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, Exit), Stop>
     }
     let none = Overrides::default();
     let sources = files::read_all(std::slice::from_ref(directory), &none, context);
-    sources.tell_repetition(&none, context);
+    sources.print_repetition(&none, context);
     let exit = sources.exit;
     let entry = |source: Source| Entry::new(source.path, &source.text, source.scenario);
     Ok((sources.good.into_iter().map(entry).collect(), exit))
@@ -218,7 +241,12 @@ fn list(args: &Which, context: &Context) -> Result<Exit, Stop> {
             counted(scenario.steps.len() as u64, "step")
         );
         let name = style::bold(&name);
-        let how = in_words(&entry);
+        let known = if entry.expect == Expect::Fails {
+            "known: "
+        } else {
+            ""
+        };
+        let how = format!("{known}{}", in_words(&entry));
         context
             .output
             .line(format_args!("{name}{gap}  {how}; {size}"))?;
@@ -259,34 +287,76 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
     let runs = jobs
         .iter()
         .map(|(entry, name)| (entry.scenario.clone(), (*name).clone()));
-    let (mut repeat, mut held) = (None, 0);
+    let (mut repeat, mut held, mut known) = (None, 0, 0);
+    let ReportAs { format, exports } = &args.report;
+    let setting = Setting::default();
+    // For people, a saved failure has words of its own.
+    let mut reporters = if format.is_human() {
+        Reporters::of_files(exports, setting, context)?
+    } else {
+        Reporters::new(*format, exports, setting, context)?
+    };
+    let mut summary = Summary::default();
     let end = run_all(runs.collect(), limits, context, |number, ended| {
         let (entry, strategy) = jobs[number];
+        if let Ended::Done(Ok(report)) = &ended {
+            let path = entry.path.to_string_lossy();
+            let record = Record::of_run(&path, &entry.scenario, report);
+            summary.add(&record);
+            reporters.run(&ReportedRun {
+                record: &record,
+                details: Some((report, &entry.scenario)),
+            })?;
+        }
         let (outcome, line) = judge(entry, strategy, ended, context);
         exit = exit.max(outcome);
-        if outcome == Exit::Held {
+        if outcome == Exit::Held && entry.expect == Expect::Fails {
+            known += 1;
+        } else if outcome == Exit::Held {
             held += 1;
         } else {
             let path = quoted(&entry.path.to_string_lossy());
             let strategy = quoted(strategy);
             repeat.get_or_insert(format!("hublab run {path} --strategy {strategy}"));
         }
-        context.output.line(line)
+        if format.is_human() {
+            context.output.line(line)?;
+        }
+        Ok(())
     })?;
     match end {
         End::Complete => {}
         End::Interrupted => exit = exit.max(Exit::Interrupted),
-        End::Overdue => context
-            .output
-            .note("ended: a run took longer than --wall-limit"),
     }
     let all = counted(jobs.len() as u64, "saved failure");
-    context
-        .output
-        .line(format_args!("{all}: {held} hold now"))?;
-    repeat
-        .iter()
-        .try_for_each(|command| context.output.line(command))?;
+    let known = if known > 0 {
+        format!(", {known} fail as known")
+    } else {
+        String::new()
+    };
+    let all = format!("{all}: {held} hold now{known}");
+    let command = |scenario: &str, strategy: &str, _: u64| {
+        let (path, strategy) = (quoted(scenario), quoted(strategy));
+        format!("hublab run {path} --strategy {strategy}")
+    };
+    reporters.close(&Totals {
+        account: Account {
+            title: "hublab corpus run",
+            source: AccountSource::Runs(&command),
+            shard: Shard::WHOLE,
+            summary: &summary,
+            folder: None,
+        },
+        series: None,
+        reach: "",
+    })?;
+    for line in std::iter::once(&all).chain(&repeat) {
+        if format.is_human() {
+            context.output.line(line)?;
+        } else {
+            context.output.note(line);
+        }
+    }
     Ok(exit)
 }
 
@@ -307,10 +377,10 @@ fn judge(
             );
         }
         Ended::Panicked(what) => {
-            tell_bug(context, &what);
+            print_bug(context, &what);
             return (Exit::Bug, format!("{}  {name}", style::error("bug")));
         }
-        Ended::Overdue => {
+        Ended::Overdue(_) => {
             let late = style::warn("inconclusive");
             return (
                 Exit::Inconclusive,
@@ -318,17 +388,36 @@ fn judge(
             );
         }
     };
-    let line = match report.verdict {
-        Verdict::Pass => format!("{}  {name}", style::pass("holds now")),
-        Verdict::Inconclusive => format!("{}  {name}", style::warn("inconclusive")),
-        Verdict::Fail => {
-            let now = failures(&report);
-            let as_saved =
-                entry.signatures.is_empty() || entry.signatures.iter().any(|one| now.contains(one));
-            let word = if as_saved { "fails" } else { "fails otherwise" };
-            let now: Vec<String> = now.into_iter().collect();
-            format!("{}  {name}: {}", style::error(word), now.join("; "))
+    let now = failures(&entry.scenario, &report);
+    let as_saved = entry.fails_as_saved(&now);
+    let how = now.into_iter().collect::<Vec<_>>().join("; ");
+    match (entry.expect, report.verdict) {
+        (Expect::Holds, Verdict::Pass) => {
+            (Exit::Held, format!("{}  {name}", style::pass("holds now")))
         }
-    };
-    (report.verdict.into(), line)
+        (_, Verdict::Inconclusive) => {
+            let why = match report.digest {
+                Some(_) => "",
+                None => ": it outlives --wall-limit",
+            };
+            let open = style::warn("inconclusive");
+            (Exit::Inconclusive, format!("{open}  {name}{why}"))
+        }
+        (Expect::Fails, Verdict::Pass) => (
+            Exit::Failed,
+            format!(
+                "{}  {name}: it is kept as a known failure",
+                style::error("holds now")
+            ),
+        ),
+        (Expect::Fails, Verdict::Fail) if as_saved => (
+            Exit::Held,
+            format!("{}  {name}: {how}", style::pass("fails as known")),
+        ),
+        (_, Verdict::Fail) => {
+            let word = if as_saved { "fails" } else { "fails otherwise" };
+            let word = style::error(word);
+            (Exit::Failed, format!("{word}  {name}: {how}"))
+        }
+    }
 }

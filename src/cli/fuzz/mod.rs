@@ -1,29 +1,29 @@
 //! `hublab fuzz`: a campaign over seeds. [`hublab_sim::campaign`] runs it; here are its arguments,
 //! its directory, and what is told of it.
 
+use std::env;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::process::{self, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{env, fs};
 
-use hublab_sim::campaign::catches::Catch;
+use hublab_sim::campaign::manifest::{Manifest, Parameters};
 use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::shrinking::ShrunkFailure;
 use hublab_sim::campaign::summary::{End, Summary};
 use hublab_sim::campaign::{CampaignError, Observer};
 
+use super::args::ReportAs;
 use super::args::fuzz::Fuzz;
-use super::args::merge::CampaignFormat;
-use super::campaign::account::Account;
+use super::campaign::account::{Account, Source};
 use super::campaign::folder::JUNIT;
-use super::campaign::manifest::{Manifest, Parameters};
-use super::campaign::tally::Tally;
-use super::campaign::{github, junit, known, summary};
+use super::campaign::known;
+use super::campaign::words::exit_of;
 use super::exit::Exit;
 use super::interrupt::Listening;
 use super::progress::Progress;
 use super::render::number::{counted, grouped};
+use super::report::{self, Format, Reporters, Run, Setting, Totals};
 use super::{Context, Stop};
 
 mod odd;
@@ -42,7 +42,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
         manifest,
         sharded_by_environment,
     } = Request::new(args, context)?;
-    tell_beginning(&manifest, sharded_by_environment, context);
+    print_beginning(&manifest, sharded_by_environment, context);
     let saved = saved::run_first(args, manifest.shard, context)?;
     if saved == Exit::Interrupted {
         return Ok(saved);
@@ -60,13 +60,11 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
         command
     });
     let mut planned = campaign.plan();
-    let mut book = Book::new(args, &manifest, context);
+    let mut book = Book::new(args, context)?;
     if let Some(out) = &args.out {
         book.store = Some(if args.resume {
             Store::resume(out, &manifest, |record| {
-                if planned.skip(record) {
-                    book.tally.add(record);
-                }
+                planned.skip(record);
             })?
         } else {
             Store::create(out, &manifest)?
@@ -90,7 +88,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
 }
 
 /// Says which share of which campaign this is: one that is taken for another leaves holes.
-fn tell_beginning(manifest: &Manifest, by_environment: bool, context: &Context) {
+fn print_beginning(manifest: &Manifest, by_environment: bool, context: &Context) {
     let Parameters {
         seeds,
         strategies,
@@ -129,8 +127,8 @@ fn in_words(error: &CampaignError) -> Stop {
 /// Takes records down as they come.
 struct Book<'a> {
     context: &'a Context,
-    format: CampaignFormat,
-    tally: Tally,
+    format: Format,
+    reporters: Reporters,
     store: Option<Store>,
     progress: Option<Progress>,
     /// Why the campaign was ended from here.
@@ -139,7 +137,6 @@ struct Book<'a> {
 
 impl Observer for Book<'_> {
     fn record(&mut self, record: &Record) -> ControlFlow<()> {
-        self.tally.add(record);
         if let Some(progress) = &self.progress {
             drop(progress.meter(1));
             progress.part_done();
@@ -148,25 +145,26 @@ impl Observer for Book<'_> {
         self.go_on(written)
     }
 
-    fn catch(&mut self, catch: &Catch) -> ControlFlow<()> {
+    fn shrunk(&mut self, failure: &ShrunkFailure) -> ControlFlow<()> {
         let kept = self
             .store
             .as_ref()
-            .map_or(Ok(()), |store| store.keep(catch, self.context));
+            .map_or(Ok(()), |store| store.keep(failure, self.context));
         self.go_on(kept)
     }
 }
 
 impl<'a> Book<'a> {
-    fn new(args: &Fuzz, manifest: &Manifest, context: &'a Context) -> Self {
-        Self {
+    fn new(args: &Fuzz, context: &'a Context) -> Result<Self, Stop> {
+        let ReportAs { format, exports } = &args.report;
+        Ok(Self {
             context,
-            format: args.format,
-            tally: Tally::new(&manifest.campaign.seeds).knowing(manifest.known.clone()),
+            format: *format,
+            reporters: Reporters::new(*format, exports, Setting::default(), context)?,
             store: None,
             progress: None,
             trouble: None,
-        }
+        })
     }
 
     fn go_on(&mut self, done: Result<(), Stop>) -> ControlFlow<()> {
@@ -183,14 +181,10 @@ impl<'a> Book<'a> {
         if let Some(store) = &mut self.store {
             store.append(record)?;
         }
-        match self.format {
-            CampaignFormat::Json => {
-                let line = serde_json::to_string(record)
-                    .map_err(|error| Stop::Usage(error.to_string()))?;
-                self.context.output.line(line)
-            }
-            CampaignFormat::Human | CampaignFormat::Github => Ok(()),
-        }
+        self.reporters.run(&Run {
+            record,
+            details: None,
+        })
     }
 
     /// The campaign is over: tells of it, and writes what is not written yet.
@@ -201,25 +195,40 @@ impl<'a> Book<'a> {
             store.end()?;
         }
         let account = Account {
-            parameters: &manifest.campaign,
+            title: "hublab fuzz",
+            source: Source::Campaign(&manifest.campaign),
             shard: manifest.shard,
-            tally: &self.tally,
+            summary,
             folder: self.store.as_ref().map(Store::path),
         };
         if let Some(store) = &self.store {
-            write_junit(store.path(), account)?;
+            report::write_junit(store.path().join(JUNIT), account)?;
         }
-        self.tell_end(manifest, summary, end);
-        known::tell(&self.tally, &self.context.output);
-        self.print(account, summary)?;
-        let exit = self.tally.exit();
+        self.print_end(manifest, summary, end);
+        known::print(summary, &self.context.output);
+        let odd = odd::render(summary, &manifest.campaign);
+        let reach = format!("{}\n{odd}", reach::render(summary));
+        self.reporters.close(&Totals {
+            account,
+            series: None,
+            reach: &reach,
+        })?;
+        if !self.format.has_room_for_words() {
+            if !odd.is_empty() {
+                self.context.output.note(odd.trim_end());
+            }
+            if let Some((key, group)) = summary.groups_by_seed().news.first() {
+                self.context.output.note(account.repeat(key, group));
+            }
+        }
+        let exit = exit_of(summary);
         Ok(match end {
             End::Stopped => exit.max(Exit::Interrupted),
             End::Complete | End::Budget | End::MaxFailures => exit,
         })
     }
 
-    fn tell_end(&self, manifest: &Manifest, summary: &Summary, end: End) {
+    fn print_end(&self, manifest: &Manifest, summary: &Summary, end: End) {
         let made = grouped(summary.runs());
         let of_all = format!("{made} of {}", counted(manifest.runs(), "run"));
         let why = match end {
@@ -232,38 +241,4 @@ impl<'a> Book<'a> {
             .output
             .note(format_args!("{why}: {of_all} made"));
     }
-
-    fn print(&self, account: Account<'_>, summary: &Summary) -> Result<(), Stop> {
-        let output = &self.context.output;
-        let odd = odd::render(summary, account.parameters);
-        match self.format {
-            CampaignFormat::Human => {
-                output.line(reach::render(summary))?;
-                output.write(|out| out.write_all(odd.as_bytes()))?;
-                output.line(summary::render(account))
-            }
-            CampaignFormat::Json => {
-                if !odd.is_empty() {
-                    output.note(odd.trim_end());
-                }
-                if let Some((key, group)) = self.tally.groups_by_seed().news.first() {
-                    output.note(account.repeat(key, group));
-                }
-                Ok(())
-            }
-            CampaignFormat::Github => {
-                output.line(reach::render(summary))?;
-                output.write(|out| out.write_all(odd.as_bytes()))?;
-                github::tell(account, self.context)?;
-                output.line(summary::render(account))
-            }
-        }
-    }
-}
-
-fn write_junit(directory: &Path, account: Account<'_>) -> Result<(), Stop> {
-    let path = directory.join(JUNIT);
-    let text = junit::render(account).map_err(|error| Stop::Usage(error.to_string()))?;
-    fs::write(&path, text)
-        .map_err(|error| Stop::Usage(format!("{}: cannot be written: {error}", path.display())))
 }

@@ -1,10 +1,11 @@
 //! Runs that no oracle judged: what became of them, and how to look closer.
 
+use hublab_sim::campaign::manifest::Parameters;
 use hublab_sim::campaign::record::Ending;
 use hublab_sim::campaign::summary::{Odd, Summary};
+use hublab_sim::campaign::trial::GENERATED;
 
-use crate::cli::campaign::manifest::{GENERATED, Parameters};
-use crate::cli::campaign::tally::in_words;
+use crate::cli::campaign::words::in_words;
 use crate::cli::output::quoted;
 use crate::cli::render::number::grouped;
 use crate::cli::render::{line, style};

@@ -4,17 +4,17 @@ use std::env;
 use std::ops::Range;
 
 use hublab_sim::campaign::Campaign;
-use hublab_sim::campaign::catches::Shrinking;
 use hublab_sim::campaign::confirm::Confirm;
+use hublab_sim::campaign::manifest::{FileOf, Manifest, Parameters};
+use hublab_sim::campaign::shard::{self, Shard};
+use hublab_sim::campaign::shrinking::Shrinking;
 use hublab_sim::campaign::trial::Source;
 use hublab_sim::capsule::Build;
 use hublab_sim::generate::Options;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::campaign::folder::FAILURES;
-use crate::cli::campaign::known::Known;
-use crate::cli::campaign::manifest::{FileOf, Manifest, Parameters};
-use crate::cli::campaign::shard::{self, Shard};
+use crate::cli::campaign::known;
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Stop, files};
 
@@ -35,7 +35,7 @@ impl Request {
     ///
     /// # Errors
     /// A file is not good, the environment has half of a shard, files that are run together do not
-    /// agree on seeds or strategies, or known failures cannot be read.
+    /// agree on seeds, or known failures cannot be read.
     pub(super) fn new(args: &Fuzz, context: &Context) -> Result<Self, Stop> {
         let told = args.shard.is_none();
         let own = args.shard.map(Some);
@@ -49,12 +49,16 @@ impl Request {
             })?
             .unwrap_or(SEEDS),
         };
-        let strategies = strategies(args, &files, context)?;
+        let own_strategies = args.strategies.is_empty() && differ(&files);
+        let strategies = strategies(args, &files, context);
         let parameters = Parameters {
             build: Build::current(),
             files: files
                 .iter()
-                .map(|file| FileOf::new(path(file), &file.scenario))
+                .map(|file| {
+                    let own = own_strategies.then(|| file.scenario.run.strategies.clone());
+                    FileOf::new(path(file), &file.scenario, own.unwrap_or_default())
+                })
                 .collect(),
             strategies,
             seeds,
@@ -75,10 +79,11 @@ impl Request {
         let sources = sources(args, &files);
         let sharded_by_environment = told && shard.is_some();
         let shard = shard.unwrap_or(Shard::WHOLE);
-        let campaign = campaign(args, &parameters, sources, shard, context);
+        let mut campaign = campaign(args, &parameters, sources, shard, context);
         let mut manifest = Manifest::new(parameters, shard);
         if let Some(directory) = &args.known {
-            manifest.known = Known::read(directory)?;
+            manifest.known = known::read(directory)?;
+            campaign = campaign.known(manifest.known.clone());
         }
         Ok(Self {
             campaign,
@@ -102,7 +107,7 @@ fn read(args: &Fuzz, context: &Context) -> Result<Vec<files::Source>, Stop> {
         ));
     }
     let sources = files::read_all(&args.paths, &args.overrides, context);
-    sources.tell_repetition(&args.overrides, context);
+    sources.print_repetition(&args.overrides, context);
     // A campaign over some of what was asked for would look like one over all.
     if sources.exit == Exit::Held {
         Ok(sources.good)
@@ -132,25 +137,21 @@ fn common<T: PartialEq>(
     }
 }
 
-fn strategies(
-    args: &Fuzz,
-    files: &[files::Source],
-    context: &Context,
-) -> Result<Vec<String>, Stop> {
+/// Whether files list other strategies than one another: then each runs with its own.
+fn differ(files: &[files::Source]) -> bool {
+    let mut lists = files.iter().map(|file| &file.scenario.run.strategies);
+    let first = lists.next();
+    lists.any(|list| Some(list) != first)
+}
+
+/// Every strategy of the campaign, each once: those that were asked for, or those of the files.
+fn strategies(args: &Fuzz, files: &[files::Source], context: &Context) -> Vec<String> {
     let mut wanted = args.strategies.clone();
-    if wanted.is_empty() {
-        let listed = common(files, "run.strategies", "--strategy", |file| {
-            file.scenario.run.strategies.clone()
-        })?;
-        let all = || {
-            context
-                .catalog
-                .names()
-                .into_iter()
-                .map(str::to_owned)
-                .collect()
-        };
-        wanted = listed.unwrap_or_else(all);
+    if wanted.is_empty() && files.is_empty() {
+        wanted.extend(context.catalog.names().into_iter().map(str::to_owned));
+    } else if wanted.is_empty() {
+        let listed = files.iter().map(|file| &file.scenario.run.strategies);
+        wanted.extend(listed.flatten().cloned());
     }
     let mut strategies: Vec<String> = Vec::new();
     for name in wanted {
@@ -158,7 +159,7 @@ fn strategies(
             strategies.push(name);
         }
     }
-    Ok(strategies)
+    strategies
 }
 
 fn sources(args: &Fuzz, files: &[files::Source]) -> Vec<Source> {
@@ -193,6 +194,13 @@ fn campaign(
             per_signature: args.confirm_per_signature,
             twice_percent: args.twice_percent,
         });
+    if parameters
+        .files
+        .iter()
+        .any(|file| !file.strategies.is_empty())
+    {
+        campaign = campaign.strategies_of_files();
+    }
     for strategy in &parameters.strategies {
         campaign = campaign.strategy(strategy);
     }

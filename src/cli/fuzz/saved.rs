@@ -8,11 +8,10 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use hublab_sim::campaign::shard::Shard;
 use hublab_strategies::time::format_duration;
 
 use crate::cli::args::fuzz::Fuzz;
-use crate::cli::args::merge::CampaignFormat;
-use crate::cli::campaign::shard::Shard;
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Stop};
 
@@ -37,7 +36,7 @@ fn run(corpus: &Path, args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
     }
     let wall = format_duration(args.wall_limit);
     command.args(["--wall-limit", &wall]).stdin(Stdio::null());
-    if args.format == CampaignFormat::Json {
+    if !args.report.format.has_room_for_words() {
         command.stdout(io::stderr());
     }
     let status = command.status().map_err(refused)?;

@@ -7,11 +7,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use hublab_sim::campaign::catches::Catch;
+use hublab_sim::campaign::manifest::Manifest;
 use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::shrinking::ShrunkFailure;
 
 use crate::cli::campaign::folder::{FAILURES, Folder, MANIFEST, RESULTS};
-use crate::cli::campaign::manifest::Manifest;
 use crate::cli::{Context, Stop, twice};
 
 /// An open directory.
@@ -119,20 +119,20 @@ impl Store {
     ///
     /// # Errors
     /// The scenario cannot be written. A capsule that is missing is told of, and can be made again.
-    pub(super) fn keep(&self, catch: &Catch, context: &Context) -> Result<(), Stop> {
+    pub(super) fn keep(&self, failure: &ShrunkFailure, context: &Context) -> Result<(), Stop> {
         let directory = self.path.join(FAILURES);
-        let path = directory.join(format!("{}.toml", catch.fingerprint.slug()));
+        let path = directory.join(format!("{}.toml", failure.fingerprint.slug()));
         if path.exists() {
             return Ok(());
         }
         let write = || {
             fs::create_dir_all(&directory)?;
-            fs::write(&path, &catch.file)
+            fs::write(&path, &failure.file)
         };
         write().map_err(refused(&path))?;
-        let strategy = &catch.fingerprint.signature.strategy;
+        let strategy = &failure.fingerprint.signature.strategy;
         let capsule = path.with_extension("capsule");
-        if let Err(reason) = twice::capsule_elsewhere(&path, strategy, catch.seed, &capsule) {
+        if let Err(reason) = twice::capsule_elsewhere(&path, strategy, failure.seed, &capsule) {
             context
                 .output
                 .note(format_args!("{}: {reason}", capsule.display()));

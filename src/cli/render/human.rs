@@ -2,36 +2,47 @@
 
 use hublab_sim::run::report::{KindCounts, Report};
 use hublab_sim::scenario::Scenario;
+use hublab_sim::trace::text::printable;
 use hublab_sim::watch::judge::Verdict;
 use hublab_sim::watch::timeline::Segment;
 use hublab_strategies::Time;
 
-use super::csv::verdict;
 use super::number::{counted, grouped, time};
 use super::step::Words;
 use super::style;
+use crate::cli::output::Columns;
+use crate::cli::report::verdict;
 
 /// The most steps that a block shows, the first and the last of them.
 const STEPS_SHOWN: usize = 40;
 /// The columns that what follows from a step gets at least.
 const EFFECTS_WIDTH: usize = 44;
+/// The columns that a step gets at least, where there is room.
+const STEP_WIDTH: usize = 24;
 
 /// Everything about one run, as a block of lines. The last one is the command that repeats it.
-pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, width: usize) -> String {
+pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, columns: Columns) -> String {
+    let Columns {
+        layout,
+        sentences: width,
+    } = columns;
     let mut head = vec![header(report)];
-    head.extend(scenario.summary.clone());
-    let judged = [expectations(report), violations(report)].concat();
-    let mut figures = vec![figures(report)];
+    let summary = scenario.summary.iter();
+    head.extend(summary.flat_map(|summary| broken(&printable(summary), width)));
+    let judged = [expectations(report, width), violations(report, width)].concat();
+    let mut figures = broken(&figures(report), width);
     figures.push(match &report.digest {
         Some(digest) => format!("digest {digest}"),
-        None => "no digest: the wall clock had a say".to_owned(),
+        None => "no digest: the run depends on the wall clock".to_owned(),
     });
+    let reason = report.reason.iter();
+    figures.extend(reason.flat_map(|reason| broken(&format!("ended early: {reason}"), width)));
     figures.push(report.replay.clone());
     let sections = [
         head,
-        timeline(report, scenario, width),
+        timeline(report, scenario, layout),
         judged,
-        messages(report),
+        messages(report, width),
         figures,
     ];
     let sections = sections.iter().filter(|lines| !lines.is_empty());
@@ -41,8 +52,14 @@ pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, width: usize) 
         .join("\n\n")
 }
 
-/// A run in one line, for long lists; `names` and `strategies` are the widths of those columns.
-pub(in crate::cli) fn line(report: &Report, names: usize, strategies: usize) -> String {
+/// A run in one line, for long lists; `names` and `strategies` are the widths of those columns. Where
+/// the line does not fit, the time it took is left out, then the number of messages.
+pub(in crate::cli) fn line(
+    report: &Report,
+    names: usize,
+    strategies: usize,
+    width: usize,
+) -> String {
     let word = style::verdict(
         report.verdict,
         format_args!("{:<4}", verdict(report.verdict)),
@@ -51,13 +68,23 @@ pub(in crate::cli) fn line(report: &Report, names: usize, strategies: usize) -> 
         Some(us) => format!("converged {}", Time(us)),
         None => "not converged".to_owned(),
     };
+    let seed = format!("seed {:<4}", report.seed);
+    let messages = format!("{:>9} messages", grouped(report.messages.sent));
+    let took = format!("{:>9}", time(report.wall_us));
+    let mut parts = vec![messages, took, converged];
+    let fixed = 4 + 2 + 2 + strategies + 2 + seed.len();
+    let rest = |parts: &[String]| -> usize { parts.iter().map(|part| part.len() + 2).sum() };
+    for dispensable in [1, 0] {
+        if fixed + names + rest(&parts) > width {
+            parts.remove(dispensable);
+        }
+    }
+    let names = names.min(width.saturating_sub(fixed + rest(&parts)).max(8));
     format!(
-        "{word}  {}  {}  seed {:<4}  {:>9} messages  {:>9}  {converged}",
-        padded(&report.scenario, names),
+        "{word}  {}  {}  {seed}  {}",
+        padded(&printable(&report.scenario), names),
         padded(&report.strategy, strategies),
-        report.seed,
-        grouped(report.messages.sent),
-        time(report.wall_us),
+        parts.join("  "),
     )
 }
 
@@ -104,7 +131,7 @@ fn header(report: &Report) -> String {
     let word = style::verdict(report.verdict, verdict(report.verdict).to_uppercase());
     format!(
         "{word}  {}  {}  seed {}",
-        style::bold(&report.scenario),
+        style::bold(printable(&report.scenario)),
         style::bold(&report.strategy),
         report.seed
     )
@@ -131,7 +158,9 @@ fn timeline(report: &Report, scenario: &Scenario, width: usize) -> Vec<String> {
         })
         .collect();
     let left = rows.iter().map(|(at, ..)| at.len()).max().unwrap_or(0);
-    let room = width.saturating_sub(left + EFFECTS_WIDTH + 6).max(24);
+    // On a narrow terminal a step has a quarter, so that what follows from it fits beside it.
+    let least = STEP_WIDTH.min(width / 4);
+    let room = width.saturating_sub(left + EFFECTS_WIDTH + 6).max(least);
     let middle = rows
         .iter()
         .map(|(_, what, _)| what.chars().count())
@@ -213,7 +242,7 @@ fn effects(segment: &Segment) -> Vec<String> {
     parts
 }
 
-fn expectations(report: &Report) -> Vec<String> {
+fn expectations(report: &Report, columns: usize) -> Vec<String> {
     let width = report
         .expectations
         .iter()
@@ -228,30 +257,34 @@ fn expectations(report: &Report) -> Vec<String> {
         let place = if judgement.line == 0 {
             String::new()
         } else {
-            style::dim(format_args!("  line {}", judgement.line))
+            format!("  line {}", judgement.line)
         };
-        format!(
-            "  {word}  {:width$}  {}{place}",
-            judgement.claim, judgement.detail
-        )
+        let indent = 4 + 4 + width + 2;
+        let mut details = broken(&judgement.detail, columns.saturating_sub(indent));
+        let last = details.last_mut();
+        if let Some(last) = last.filter(|last| indent + last.len() + place.len() <= columns) {
+            last.push_str(&style::dim(&place));
+        } else if !place.is_empty() {
+            details.push(style::dim(place.trim_start()));
+        }
+        let claim = format!("  {word}  {:width$}  ", judgement.claim);
+        indented(&claim, &details, indent)
     };
-    report.expectations.iter().map(line).collect()
+    report.expectations.iter().flat_map(line).collect()
 }
 
-fn violations(report: &Report) -> Vec<String> {
+fn violations(report: &Report, columns: usize) -> Vec<String> {
     const SHOWN: usize = 5;
     let mut lines: Vec<String> = report
         .violations
         .iter()
         .take(SHOWN)
-        .map(|found| {
-            format!(
-                "  {}  {} at {}: {}",
-                style::warn("saw "),
-                found.oracle,
-                Time(found.at_us),
-                found.detail
-            )
+        .flat_map(|found| {
+            const INDENT: usize = 8;
+            let at = Time(found.at_us);
+            let text = format!("{} at {at}: {}", found.oracle, found.detail);
+            let lines = broken(&text, columns.saturating_sub(INDENT));
+            indented(&format!("  {}  ", style::warn("saw ")), &lines, INDENT)
         })
         .collect();
     let more = (report.violations.len().saturating_sub(SHOWN) as u64)
@@ -265,7 +298,7 @@ fn violations(report: &Report) -> Vec<String> {
     lines
 }
 
-fn messages(report: &Report) -> Vec<String> {
+fn messages(report: &Report, columns: usize) -> Vec<String> {
     let all = &report.messages;
     if all.by_kind.is_empty() {
         return Vec::new();
@@ -300,7 +333,7 @@ fn messages(report: &Report) -> Vec<String> {
         .max()
         .unwrap_or(0)
         .max("messages".len());
-    let columns: Vec<usize> = (0..heads.len())
+    let widths: Vec<usize> = (0..heads.len())
         .map(|column| {
             rows.iter()
                 .map(|(_, cells)| cells[column].len())
@@ -309,10 +342,17 @@ fn messages(report: &Report) -> Vec<String> {
                 .max(heads[column].len())
         })
         .collect();
+    let mut shown: Vec<usize> = (0..heads.len()).collect();
+    for dispensable in DISPENSABLE {
+        let all: usize = shown.iter().map(|column| widths[*column] + 2).sum();
+        if 2 + width + all > columns {
+            shown.retain(|column| column != dispensable);
+        }
+    }
     let row = |kind: &str, cells: &[String]| {
-        let cells = cells
+        let cells = shown
             .iter()
-            .zip(&columns)
+            .map(|column| (&cells[*column], widths[*column]))
             .map(|(cell, width)| format!("  {cell:>width$}"));
         format!("  {}{}", padded(kind, width), cells.collect::<String>())
     };
@@ -321,6 +361,10 @@ fn messages(report: &Report) -> Vec<String> {
         .chain(rows.iter().map(|(kind, cells)| row(kind, cells)))
         .collect()
 }
+
+/// The columns of the table of messages that go first where it is too wide: in flight, duplicated,
+/// bytes.
+const DISPENSABLE: &[usize] = &[4, 3, 5];
 
 fn cells(counts: KindCounts) -> [String; 6] {
     let KindCounts {
@@ -348,6 +392,31 @@ fn figures(report: &Report) -> String {
     )
 }
 
+/// A text in lines of that width, broken between words; a longer word has a line of its own.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Lines of which the first stands behind a title, and the others below it.
+fn indented(title: &str, lines: &[String], indent: usize) -> Vec<String> {
+    let below = " ".repeat(indent);
+    let titles = std::iter::once(title).chain(std::iter::repeat(below.as_str()));
+    let lines = titles.zip(lines);
+    lines
+        .map(|(title, line)| format!("{title}{line}"))
+        .collect()
+}
+
 /// A text of exactly that many columns, or cut short.
 fn padded(text: &str, width: usize) -> String {
     let length = text.chars().count();
@@ -368,6 +437,15 @@ mod tests {
         assert_eq!(padded("abc", 5), "abc  ");
         assert_eq!(padded("abcdef", 4), "abc…");
         assert_eq!(padded("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn sentences_are_broken_between_words() {
+        assert_eq!(broken("one two three", 7), ["one two", "three"]);
+        assert_eq!(broken("one two three", usize::MAX), ["one two three"]);
+        assert_eq!(broken("immeasurable", 3), ["immeasurable"]);
+        let lines = broken("one two", 3);
+        assert_eq!(indented("- ", &lines, 2), ["- one", "  two"]);
     }
 
     #[test]

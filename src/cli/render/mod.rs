@@ -3,7 +3,6 @@
 
 use std::fmt::{Display, Write as _};
 
-pub(super) mod csv;
 pub(super) mod human;
 pub(super) mod number;
 pub(super) mod seeds;

@@ -34,6 +34,16 @@ const OPTIONS: &[Change] = &[
         }
     },
     |action| {
+        for rows in parts::rows(action) {
+            rows.iter_mut()
+                .for_each(|row| row.metadata = Metadata::default());
+        }
+    },
+];
+
+/// The options without which a fault does more than with them.
+const WEAKENING: &[Change] = &[
+    |action| {
         if let Action::Partition { in_flight, .. } | Action::Cut { in_flight, .. } = action {
             *in_flight = InFlight::Drop;
         }
@@ -41,12 +51,6 @@ const OPTIONS: &[Change] = &[
     |action| {
         if let Action::Partition { heal_after, .. } | Action::Cut { heal_after, .. } = action {
             *heal_after = None;
-        }
-    },
-    |action| {
-        for rows in parts::rows(action) {
-            rows.iter_mut()
-                .for_each(|row| row.metadata = Metadata::default());
         }
     },
 ];
@@ -62,10 +66,15 @@ const LINK_VALUES: &[fn(&mut LinkChange)] = &[
 
 /// Takes parts of steps and of `[[network.link]]` away.
 pub(super) fn details(search: &mut Search<'_>) {
+    let weakening = if search.may_strengthen() {
+        WEAKENING
+    } else {
+        &[]
+    };
     search.edit(|scenario, _| {
         let mut edits = of_links(scenario);
         for (place, step) in scenario.steps.iter().enumerate() {
-            edits.extend(of_step(place, &step.action));
+            edits.extend(of_step(place, &step.action, weakening));
         }
         edits
     });
@@ -97,9 +106,9 @@ fn of_links(scenario: &Scenario) -> Vec<Edit> {
 }
 
 /// What an action may go without.
-fn of_step(place: usize, action: &Action) -> Vec<Edit> {
+fn of_step(place: usize, action: &Action, weakening: &'static [Change]) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
-    for option in OPTIONS {
+    for option in OPTIONS.iter().chain(weakening) {
         edits.push(Box::new(move |scenario| {
             option(&mut scenario.steps[place].action);
         }));

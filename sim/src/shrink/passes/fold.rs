@@ -12,12 +12,15 @@ const ALL_PAIRS_MAX: usize = 20;
 
 /// Says with one step what two say, and in `[cluster]` or `[network]` what a step says.
 pub(super) fn fold(search: &mut Search<'_>) {
-    search.edit(|scenario, _| {
+    let stronger = search.may_strengthen();
+    search.edit(move |scenario, _| {
         let steps = scenario.steps.len();
         let reach = if steps > ALL_PAIRS_MAX { 1 } else { steps };
         let mut edits: Vec<Edit> = Vec::new();
         for place in 0..steps {
-            edits.push(Box::new(move |scenario| from_the_start(scenario, place)));
+            edits.push(Box::new(move |scenario| {
+                from_the_start(scenario, place, stronger)
+            }));
             edits.push(Box::new(move |scenario| late_boot(scenario, place)));
             for later in place + 1..(place + 1 + reach).min(steps) {
                 edits.push(Box::new(move |scenario| {
@@ -32,8 +35,9 @@ pub(super) fn fold(search: &mut Search<'_>) {
     });
 }
 
-/// Nodes that join run from the start; a link is from the start what it will be.
-fn from_the_start(scenario: &mut Scenario, place: usize) {
+/// Nodes that join run from the start; if faults may last longer, a link is from the start what it
+/// will be.
+fn from_the_start(scenario: &mut Scenario, place: usize, stronger: bool) {
     let Some(step) = scenario.steps.get(place) else {
         return;
     };
@@ -43,8 +47,9 @@ fn from_the_start(scenario: &mut Scenario, place: usize) {
             scenario.cluster.start.sort_unstable();
             scenario.cluster.start.dedup();
         }
-        Action::Link(change) => scenario.network.links.push(change),
-        Action::Leave(_)
+        Action::Link(change) if stronger => scenario.network.links.push(change),
+        Action::Link(_)
+        | Action::Leave(_)
         | Action::Crash(_)
         | Action::Restart(_)
         | Action::Pause(_)

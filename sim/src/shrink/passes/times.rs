@@ -20,13 +20,14 @@ const FIRST: Duration = Duration::from_secs(1);
 
 /// Shortens waits and rounds numbers.
 pub(super) fn times(search: &mut Search<'_>) {
+    let stronger = search.may_strengthen();
     search.edit(|_, _| grids());
-    search.edit(|scenario, _| {
+    search.edit(move |scenario, _| {
         let mut edits = Vec::new();
         for place in 0..scenario.steps.len() {
             edits.extend(moves(scenario, place));
         }
-        edits.extend(values(scenario));
+        edits.extend(values(scenario, stronger));
         edits
     });
 }
@@ -84,15 +85,18 @@ fn shift(scenario: &mut Scenario, place: usize, from: Duration, to: Duration) {
     scenario.run.duration = moved(scenario.run.duration);
 }
 
-/// Rounder durations within steps, and of the run.
-fn values(scenario: &Scenario) -> Vec<Edit> {
+/// Rounder durations within steps, and of the run. Of faults, only shorter ones, unless they may get
+/// stronger.
+fn values(scenario: &Scenario, stronger: bool) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     for duration in rounded_above_zero(scenario.run.duration) {
         edits.push(Box::new(move |scenario| scenario.run.duration = duration));
     }
     for (place, step) in scenario.steps.iter().enumerate() {
         if let Some(after) = step.action.heal_after() {
-            for after in rounded_above_zero(instant(after)) {
+            let before = instant(after);
+            let allowed = rounded_above_zero(before).into_iter();
+            for after in allowed.filter(|after| stronger || *after < before) {
                 edits.push(Box::new(move |scenario| {
                     if let Some(when) = scenario.steps[place].action.heal_after_mut() {
                         *when = When::Fixed(after);
@@ -101,7 +105,8 @@ fn values(scenario: &Scenario) -> Vec<Edit> {
             }
         }
         if let Action::Clock { change, .. } = step.action {
-            for rounder in rounder_clock(change) {
+            let allowed = rounder_clock(change).into_iter();
+            for rounder in allowed.filter(|other| stronger || is_weaker(*other, change)) {
                 edits.push(Box::new(move |scenario| {
                     if let Action::Clock { change, .. } = &mut scenario.steps[place].action {
                         *change = rounder;
@@ -111,6 +116,14 @@ fn values(scenario: &Scenario) -> Vec<Edit> {
         }
     }
     edits
+}
+
+/// Whether a clock is less wrong with one change than with another.
+fn is_weaker(one: ClockChange, other: ClockChange) -> bool {
+    let size = |change: ClockChange| match change {
+        ClockChange::Jump(by) | ClockChange::RatePpm(by) => by.unsigned_abs(),
+    };
+    size(one) < size(other)
 }
 
 fn rounder_clock(change: ClockChange) -> Vec<ClockChange> {

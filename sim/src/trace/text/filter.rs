@@ -46,8 +46,14 @@ impl Filter {
     }
 }
 
-fn concerns(event: &Event, children: &[String]) -> bool {
-    let is_listed = |child: &ChildId| children.iter().any(|listed| listed == child.as_str());
+/// Whether an event is about one of these children.
+#[must_use]
+pub fn concerns<C: AsRef<str>>(event: &Event, children: &[C]) -> bool {
+    let is_listed = |child: &ChildId| {
+        children
+            .iter()
+            .any(|listed| listed.as_ref() == child.as_str())
+    };
     match &event.payload {
         Payload::Row { child, .. }
         | Payload::ChildStarted { child, .. }

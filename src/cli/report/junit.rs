@@ -5,7 +5,7 @@
 //! - per group of failures one case that failed, with the first failure, the scenario file and the
 //!   command that shows it again; an *error* where no oracle judged: a run that outlived its time,
 //!   a lost worker, a run that did not come to the same twice; one that was *skipped* if the
-//!   failure is known ([`super::known`]);
+//!   failure is known;
 //! - per 1,000 seeds (more in campaigns over 100,000) one case that passed, which says how many of
 //!   its runs did; or that was skipped, if none did;
 //! - one case that was skipped, if runs were inconclusive, which says how many.
@@ -16,23 +16,43 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hublab_sim::campaign::record::{Ending, Finding};
+use hublab_sim::campaign::record::Ending;
+use hublab_sim::campaign::summary::{Chunk, Group, GroupKey, Suite, Summary, What};
+use hublab_sim::run::failure::Failure;
 use hublab_strategies::Time;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::account::Account;
-use super::tally::{Chunk, Group, Key, Suite, Tally, What};
+use super::{Reporter, Setting, Target, Totals};
+use crate::cli::campaign::account::Account;
+use crate::cli::campaign::words::title;
 use crate::cli::render::number::{counted, grouped};
+use crate::cli::{Context, Stop};
+
+struct Junit;
+
+pub(super) fn make(_setting: Setting, _context: &Context) -> Box<dyn Reporter> {
+    Box::new(Junit)
+}
+
+impl Reporter for Junit {
+    fn close(&mut self, totals: &Totals<'_>, to: &mut Target) -> Result<(), Stop> {
+        to.text(&text(totals.account)?)
+    }
+}
 
 /// The whole file.
 ///
 /// # Errors
 /// The writer of XML fails.
-pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeError> {
-    let tally = account.tally;
-    let groups = tally.groups_by_seed();
+pub(super) fn text(account: Account<'_>) -> Result<String, Stop> {
+    render(account).map_err(|error| Stop::Usage(error.to_string()))
+}
+
+fn render(account: Account<'_>) -> Result<String, SerializeError> {
+    let summary = account.summary;
+    let groups = summary.groups_by_seed();
     let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
-    for ((strategy, scenario), suite) in &tally.suites {
+    for ((strategy, scenario), suite) in &summary.suites {
         let new = || {
             let mut suite = TestSuite::new(strategy.as_str());
             suite.add_property(("shard", account.shard.to_string().as_str()));
@@ -48,12 +68,12 @@ pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeEr
                 cases.add_test_case(failure(account, &class, key, group, is_known));
             }
         }
-        cases.add_test_cases(passes(tally, &class, suite));
+        cases.add_test_cases(passes(summary, &class, suite));
         cases.add_test_cases(inconclusive(&class, suite));
         let time = cases.time.unwrap_or_default();
         cases.set_time(time.saturating_add(Duration::from_micros(suite.wall_us)));
     }
-    let mut report = Report::new("hublab fuzz");
+    let mut report = Report::new(account.title);
     report.set_time(suites.values().filter_map(|suite| suite.time).sum());
     report.add_test_suites(suites.into_values());
     report.to_string()
@@ -62,7 +82,7 @@ pub(in crate::cli) fn render(account: Account<'_>) -> Result<String, SerializeEr
 fn failure(
     account: Account<'_>,
     class: &str,
-    key: &Key,
+    key: &GroupKey,
     group: &Group,
     is_known: bool,
 ) -> TestCase {
@@ -85,7 +105,7 @@ fn failure(
         }
         None => {
             status.set_message(format!("{known}{runs}; the first is seed {seed}"));
-            status.set_type(key.what.title());
+            status.set_type(title(&key.what));
         }
     }
     if let Some(file) = account.file(key) {
@@ -99,19 +119,19 @@ fn failure(
 }
 
 /// What the group is called: two fingerprints of one signature need two names.
-fn name(key: &Key, group: &Group) -> String {
+fn name(key: &GroupKey, group: &Group) -> String {
     let anomaly = group
         .finding
         .as_ref()
         .and_then(|finding| finding.anomaly.as_deref());
     let named = anomaly.map(|id| format!("{id}: ")).unwrap_or_default();
-    let stem = key.what.file_stem();
+    let stem = key.what.fingerprint();
     let shrunk = stem.map(|stem| format!(" [{stem}]")).unwrap_or_default();
-    format!("{named}{}{shrunk}", key.what.title())
+    format!("{named}{}{shrunk}", title(&key.what))
 }
 
 /// A finding in words: `n3 at 31s: ...`.
-pub(in crate::cli) fn first(finding: &Finding) -> String {
+pub(in crate::cli) fn first(finding: &Failure) -> String {
     let at = Time(finding.at_us);
     match finding.node.as_str() {
         "" => format!("at {at}: {}", finding.detail),
@@ -120,16 +140,17 @@ pub(in crate::cli) fn first(finding: &Finding) -> String {
 }
 
 fn passes<'a>(
-    tally: &Tally,
+    summary: &Summary,
     class: &'a str,
     suite: &'a Suite,
 ) -> impl Iterator<Item = TestCase> + use<'a> {
-    let size = tally.chunk();
+    let size = summary.chunk();
     suite.chunks.iter().map(move |(first, chunk)| {
         let Chunk {
             runs,
             passed,
             wall_us,
+            ..
         } = *chunk;
         let (status, of) = if passed > 0 {
             (TestCaseStatus::success(), grouped(passed))
@@ -161,11 +182,12 @@ mod tests {
     use hublab_sim::campaign::record::Record;
     use junit_parser::{TestCase, TestStatus, TestSuites};
 
-    use super::super::known::tests::known;
-    use super::super::manifest::tests::parameters;
-    use super::super::shard::Shard;
-    use super::super::tally::tests::{ended, failed, passed};
+    use hublab_sim::campaign::shard::Shard;
+    use hublab_sim::campaign::summary::Summary;
+
     use super::*;
+    use crate::cli::campaign::account::Source;
+    use crate::cli::campaign::words::tests::{ended, failed, known, parameters, passed};
 
     /// What another crate reads of a campaign with these records.
     fn read_back(records: &[Record]) -> TestSuites {
@@ -175,12 +197,13 @@ mod tests {
     /// The same, of one that knew these failures.
     fn knowing(fingerprints: &[&str], records: &[Record]) -> TestSuites {
         let parameters = parameters(0..3_000);
-        let mut tally = Tally::new(&parameters.seeds).knowing(known(fingerprints));
-        records.iter().for_each(|record| tally.add(record));
+        let mut summary = Summary::new(&parameters.seeds).knowing(known(fingerprints));
+        records.iter().for_each(|record| summary.add(record));
         let text = render(Account {
-            parameters: &parameters,
+            title: "hublab fuzz",
+            source: Source::Campaign(&parameters),
             shard: Shard::WHOLE,
-            tally: &tally,
+            summary: &summary,
             folder: None,
         });
         let text = text.expect("XML can be written");

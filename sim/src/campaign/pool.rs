@@ -21,7 +21,7 @@ pub(super) type WorkerId = u64;
 
 /// What a worker does that its campaign must know.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum WorkerEvent {
     /// It replied.
     Reply(WorkerId, Box<Reply>),
     /// It says nothing more.
@@ -32,7 +32,7 @@ pub(super) enum News {
 pub(super) type Launch = Box<dyn Fn() -> Command + Send + Sync>;
 
 /// How workers come to be.
-pub(super) enum Yard {
+pub(super) enum WorkerPool {
     /// As processes.
     Processes(Launch),
     /// As threads of this process.
@@ -46,11 +46,11 @@ const THREAD: &str = "hublab-worker";
 const LAG: Duration = Duration::from_millis(500);
 
 /// The last bytes of what a process wrote to standard error that are kept.
-const LAST_WORDS: usize = 2_048;
+const STDERR_TAIL: usize = 2_048;
 
 /// A worker. It ends when this is dropped; a thread only when its run does.
 #[derive(Debug)]
-pub(super) struct Worker {
+pub(super) struct WorkerHandle {
     /// Takes lines to the thread that writes them; dropped, the worker's input ends.
     orders: Sender<String>,
     process: Option<Process>,
@@ -59,10 +59,10 @@ pub(super) struct Worker {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    last_words: Arc<Mutex<VecDeque<u8>>>,
+    stderr_tail: Arc<Mutex<VecDeque<u8>>>,
 }
 
-impl Yard {
+impl WorkerPool {
     /// Starts a worker, and says `setup` to it.
     ///
     /// # Errors
@@ -71,18 +71,22 @@ impl Yard {
         &self,
         id: WorkerId,
         setup: &str,
-        news: &Sender<News>,
-    ) -> io::Result<Worker> {
+        events: &Sender<WorkerEvent>,
+    ) -> io::Result<WorkerHandle> {
         let worker = match self {
-            Self::Processes(command) => process(command(), id, news)?,
-            Self::Threads(catalog) => in_thread(catalog.clone(), id, news)?,
+            Self::Processes(command) => process(command(), id, events)?,
+            Self::Threads(catalog) => in_thread(catalog.clone(), id, events)?,
         };
         worker.say(setup.to_owned());
         Ok(worker)
     }
 }
 
-fn process(mut command: Command, id: WorkerId, news: &Sender<News>) -> io::Result<Worker> {
+fn process(
+    mut command: Command,
+    id: WorkerId,
+    events: &Sender<WorkerEvent>,
+) -> io::Result<WorkerHandle> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -92,33 +96,37 @@ fn process(mut command: Command, id: WorkerId, news: &Sender<News>) -> io::Resul
     let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
         return Err(io::Error::other("a process without streams"));
     };
-    let last_words = Arc::default();
+    let stderr_tail = Arc::default();
     let process = Process {
         child,
-        last_words: Arc::clone(&last_words),
+        stderr_tail: Arc::clone(&stderr_tail),
     };
     let (orders, queue) = mpsc::channel();
     // From here on, dropping the worker ends the process, whatever goes wrong.
-    let worker = Worker {
+    let worker = WorkerHandle {
         orders,
         process: Some(process),
     };
     spawn(move || write_lines(stdin, &queue))?;
-    spawn(move || keep_last_words(stderr, &last_words))?;
-    listen(stdout, id, news)?;
+    spawn(move || keep_tail(stderr, &stderr_tail))?;
+    listen(stdout, id, events)?;
     Ok(worker)
 }
 
-fn in_thread(catalog: Arc<Catalog>, id: WorkerId, news: &Sender<News>) -> io::Result<Worker> {
+fn in_thread(
+    catalog: Arc<Catalog>,
+    id: WorkerId,
+    events: &Sender<WorkerEvent>,
+) -> io::Result<WorkerHandle> {
     let (from_worker, to_campaign): (PipeReader, PipeWriter) = io::pipe()?;
     let (orders, queue) = mpsc::channel::<String>();
-    listen(from_worker, id, news)?;
+    listen(from_worker, id, events)?;
     spawn(move || {
         let mut to_campaign = to_campaign;
         // Nobody listens any more: then nobody wants to know.
         drop(serve(queue, &mut to_campaign, &catalog, Host::default()));
     })?;
-    Ok(Worker {
+    Ok(WorkerHandle {
         orders,
         process: None,
     })
@@ -142,20 +150,27 @@ fn write_lines(mut to: impl Write, lines: &Receiver<String>) {
     }
 }
 
-fn listen(from: impl Read + Send + 'static, id: WorkerId, news: &Sender<News>) -> io::Result<()> {
-    let news = news.clone();
+fn listen(
+    from: impl Read + Send + 'static,
+    id: WorkerId,
+    events: &Sender<WorkerEvent>,
+) -> io::Result<()> {
+    let events = events.clone();
     spawn(move || {
         let mut from = BufReader::new(from);
         while let Some(reply) = wire::next_reply(&mut from) {
-            if news.send(News::Reply(id, Box::new(reply))).is_err() {
+            if events
+                .send(WorkerEvent::Reply(id, Box::new(reply)))
+                .is_err()
+            {
                 return;
             }
         }
-        drop(news.send(News::Gone(id)));
+        drop(events.send(WorkerEvent::Gone(id)));
     })
 }
 
-fn keep_last_words(from: impl Read, words: &Mutex<VecDeque<u8>>) {
+fn keep_tail(from: impl Read, words: &Mutex<VecDeque<u8>>) {
     let mut from = BufReader::new(from);
     while let Ok(bytes) = from.fill_buf() {
         if bytes.is_empty() {
@@ -164,27 +179,27 @@ fn keep_last_words(from: impl Read, words: &Mutex<VecDeque<u8>>) {
         let read = bytes.len();
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
         words.extend(bytes);
-        let surplus = words.len().saturating_sub(LAST_WORDS);
+        let surplus = words.len().saturating_sub(STDERR_TAIL);
         words.drain(..surplus);
         drop(words);
         from.consume(read);
     }
 }
 
-impl Worker {
+impl WorkerHandle {
     /// Gives it a line.
     pub(super) fn say(&self, line: String) {
-        // One that has ended is told of by its news.
+        // One that has ended is told of by its events.
         drop(self.orders.send(line));
     }
 
     /// How it ended, in words, once it says nothing more: its status and its last words.
-    pub(super) fn obituary(&mut self) -> String {
+    pub(super) fn exit_status(&mut self) -> String {
         let Some(process) = &mut self.process else {
             return "its thread ended".to_owned();
         };
         let status = process.end_by_itself();
-        let words = process.last_words();
+        let words = process.stderr_tail();
         let how = status.map_or_else(|| "it hung up".to_owned(), |status| status.to_string());
         // Rust follows a reason with a note on how to learn more.
         let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("note:");
@@ -208,9 +223,9 @@ impl Process {
         }
     }
 
-    fn last_words(&self) -> String {
+    fn stderr_tail(&self) -> String {
         let words = self
-            .last_words
+            .stderr_tail
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let bytes: Vec<u8> = words.iter().copied().collect();

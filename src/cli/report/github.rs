@@ -10,14 +10,16 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::record::Ending;
+use hublab_sim::campaign::summary::{Group, GroupKey, What};
+use hublab_sim::campaign::trial::GENERATED;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{Scenario, load};
 
-use super::account::Account;
 use super::junit::first;
-use super::manifest::GENERATED;
-use super::place;
-use super::tally::{Group, Key, What};
+use super::{Reporter, Setting, Target, Totals, campaign};
+use crate::cli::campaign::account::Account;
+use crate::cli::campaign::place;
+use crate::cli::campaign::words::{count, title};
 use crate::cli::render::line;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::{Context, Stop};
@@ -27,35 +29,42 @@ const ANNOTATIONS_MAX: usize = 10;
 /// The groups of one kind, new or known, that a summary tells of.
 const ROWS_MAX: usize = 100;
 
-/// Prints the annotations, and appends to the step's summary if GitHub names its file.
-///
-/// # Errors
-/// Nobody reads standard output any more.
-pub(in crate::cli) fn tell(account: Account<'_>, context: &Context) -> Result<(), Stop> {
-    let workspace = env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
-    for line in annotations(account, workspace.as_deref(), &context.catalog) {
-        context.output.line(line)?;
-    }
-    if let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
-        let path = Path::new(&path);
-        if let Err(error) = append_summary(path, &summary(account)) {
-            let path = path.display();
-            let note = format!("{path}: the step's summary cannot be written: {error}");
-            context.output.note(note);
+struct Github {
+    context: Context,
+}
+
+pub(super) fn make(_setting: Setting, context: &Context) -> Box<dyn Reporter> {
+    let context = context.clone();
+    Box::new(Github { context })
+}
+
+impl Reporter for Github {
+    /// Prints the annotations between a summary for people, and appends to the step's summary if
+    /// GitHub names its file.
+    fn close(&mut self, totals: &Totals<'_>, to: &mut Target) -> Result<(), Stop> {
+        let account = totals.account;
+        to.text(totals.reach)?;
+        let workspace = env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
+        for line in annotations(account, workspace.as_deref(), &self.context.catalog) {
+            to.line(line)?;
         }
+        if let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+            let path = Path::new(&path);
+            if let Err(error) = append_summary(path, &summary(account)) {
+                let path = path.display();
+                let note = format!("{path}: the step's summary cannot be written: {error}");
+                self.context.output.note(note);
+            }
+        }
+        to.line(campaign::render(account))
     }
-    Ok(())
 }
 
 /// One line per group of new failures, for standard output: `::error file=a.toml,line=9,...::...`.
 ///
 /// `workspace` is the directory that GitHub knows files by (`GITHUB_WORKSPACE`).
-pub(in crate::cli) fn annotations(
-    account: Account<'_>,
-    workspace: Option<&Path>,
-    catalog: &Catalog,
-) -> Vec<String> {
-    let groups = account.tally.groups_by_seed();
+fn annotations(account: Account<'_>, workspace: Option<&Path>, catalog: &Catalog) -> Vec<String> {
+    let groups = account.summary.groups_by_seed();
     let told = groups.news.iter().take(ANNOTATIONS_MAX);
     let mut lines: Vec<String> = told
         .map(|(key, group)| annotation(account, workspace, catalog, key, group))
@@ -68,7 +77,7 @@ pub(in crate::cli) fn annotations(
             lines.push(command("notice", &[], &text));
         }
     }
-    let open = account.tally.ended(Ending::Inconclusive);
+    let open = account.summary.ended(Ending::Inconclusive);
     if open > 0 {
         let text = format!("{} could not be judged", counted(open, "run"));
         lines.push(command("warning", &[("title", "inconclusive")], &text));
@@ -80,11 +89,11 @@ fn annotation(
     account: Account<'_>,
     workspace: Option<&Path>,
     catalog: &Catalog,
-    key: &Key,
+    key: &GroupKey,
     group: &Group,
 ) -> String {
     let place = place_of(account, workspace, catalog, key, group);
-    let title = format!("{}: {}", key.strategy, key.what.title());
+    let title = format!("{}: {}", key.strategy, title(&key.what));
     let mut properties = Vec::new();
     if let Some((file, line)) = &place {
         properties.extend([("file", file.as_str()), ("line", line.as_str())]);
@@ -110,7 +119,7 @@ fn place_of(
     account: Account<'_>,
     workspace: Option<&Path>,
     catalog: &Catalog,
-    key: &Key,
+    key: &GroupKey,
     group: &Group,
 ) -> Option<(String, String)> {
     let path = if key.scenario == GENERATED {
@@ -153,20 +162,23 @@ fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
 }
 
 /// The summary of a step, in Markdown.
-pub(in crate::cli) fn summary(account: Account<'_>) -> String {
-    let tally = account.tally;
-    let groups = tally.groups_by_seed();
-    let seeds = &account.parameters.seeds;
+pub(super) fn summary(account: Account<'_>) -> String {
+    let all = account.summary;
+    let groups = all.groups_by_seed();
+    let (counts, heading) = (count(&groups), cell(&account.heading()));
+    let mut letters = heading.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    let heading: String = first.into_iter().chain(letters).collect();
     let mut text = format!(
-        "## hublab: {groups}\n\nSeeds {}..{}, shard {}, oracles {}.\n\n",
-        seeds.start,
-        seeds.end,
-        account.shard,
-        cell(&account.parameters.oracles)
+        "## hublab: {counts}
+
+{heading}.
+
+"
     );
     text.push_str("| runs of | all | passed | failed | inconclusive | other | events |\n");
     text.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
-    for ((strategy, scenario), suite) in &tally.suites {
+    for ((strategy, scenario), suite) in &all.suites {
         let [passed, failed, open] =
             [Ending::Pass, Ending::Fail, Ending::Inconclusive].map(|how| suite.ended(how));
         let other = suite.runs() - passed - failed - open;
@@ -182,7 +194,7 @@ pub(in crate::cli) fn summary(account: Account<'_>) -> String {
     text
 }
 
-fn table(text: &mut String, of: &str, groups: &[(&Key, &Group)], account: Account<'_>) {
+fn table(text: &mut String, of: &str, groups: &[(&GroupKey, &Group)], account: Account<'_>) {
     if groups.is_empty() {
         return;
     }
@@ -201,14 +213,14 @@ fn table(text: &mut String, of: &str, groups: &[(&Key, &Group)], account: Accoun
     }
 }
 
-fn row(account: Account<'_>, key: &Key, group: &Group) -> String {
+fn row(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
     let finding = group.finding.as_ref();
     let anomaly = finding.and_then(|finding| finding.anomaly.as_deref());
     let anomaly = anomaly
         .map(|id| format!("**{}** ", cell(id)))
         .unwrap_or_default();
     let strategy = cell(&Account::suite(&key.strategy, &key.scenario));
-    let title = cell(&key.what.title());
+    let title = cell(&title(&key.what));
     let detail = match (&key.what, finding) {
         (What::Shrunk(..) | What::Unshrunk(_), Some(finding)) => {
             format!("<br>{}", cell(&first(finding)))
@@ -248,12 +260,12 @@ pub(in crate::cli) fn append_summary(path: &Path, summary: &str) -> io::Result<(
 mod tests {
     use hublab_sim::campaign::record::Record;
 
-    use super::super::known::tests::known;
-    use super::super::manifest::tests::parameters;
-    use super::super::shard::Shard;
-    use super::super::tally::Tally;
-    use super::super::tally::tests::{ended, failed, passed};
+    use hublab_sim::campaign::shard::Shard;
+    use hublab_sim::campaign::summary::Summary;
+
     use super::*;
+    use crate::cli::campaign::account::Source;
+    use crate::cli::campaign::words::tests::{ended, failed, known, parameters, passed};
 
     fn told<T>(records: &[Record], tell: impl FnOnce(Account<'_>) -> T) -> T {
         knowing(&[], records, tell)
@@ -265,12 +277,13 @@ mod tests {
         tell: impl FnOnce(Account<'_>) -> T,
     ) -> T {
         let parameters = parameters(0..1_000);
-        let mut tally = Tally::new(&parameters.seeds).knowing(known(fingerprints));
-        records.iter().for_each(|record| tally.add(record));
+        let mut summary = Summary::new(&parameters.seeds).knowing(known(fingerprints));
+        records.iter().for_each(|record| summary.add(record));
         tell(Account {
-            parameters: &parameters,
+            title: "hublab fuzz",
+            source: Source::Campaign(&parameters),
             shard: Shard::WHOLE,
-            tally: &tally,
+            summary: &summary,
             folder: None,
         })
     }

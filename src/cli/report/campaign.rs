@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use hublab_sim::campaign::record::Ending;
+use hublab_sim::campaign::summary::{Group, GroupKey, Groups, Summary};
 
-use super::account::Account;
 use super::junit::first;
-use super::tally::{Group, Groups, Key, Tally, in_words};
+use crate::cli::campaign::account::Account;
+use crate::cli::campaign::words::{count, exit_of, in_words, title};
 use crate::cli::exit::Exit;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::render::{line, style};
@@ -16,14 +17,14 @@ const GROUPS_MAX: usize = 50;
 
 /// How many runs ended how, and the groups of failures, each with the command that shows it
 /// again. The last line of a campaign that did not hold is such a command.
-pub(in crate::cli) fn render(account: Account<'_>) -> String {
-    let tally = account.tally;
-    let seeds = &account.parameters.seeds;
+pub(super) fn render(account: Account<'_>) -> String {
+    let summary = account.summary;
     let mut text = format!(
-        "seeds {}..{}, shard {}, oracles {}\n",
-        seeds.start, seeds.end, account.shard, account.parameters.oracles
+        "{}
+",
+        account.heading()
     );
-    for ((strategy, scenario), suite) in &tally.suites {
+    for ((strategy, scenario), suite) in &summary.suites {
         let name = style::bold(Account::suite(strategy, scenario));
         let mut parts = vec![counted(suite.runs(), "run")];
         for (ending, runs) in &suite.endings {
@@ -33,7 +34,7 @@ pub(in crate::cli) fn render(account: Account<'_>) -> String {
         parts.push(counted(suite.events, "event"));
         line(&mut text, format_args!("{name}  {}", parts.join(", ")));
     }
-    let groups = tally.groups_by_seed();
+    let groups = summary.groups_by_seed();
     for (key, group) in groups.news.iter().take(GROUPS_MAX) {
         line(
             &mut text,
@@ -47,23 +48,23 @@ pub(in crate::cli) fn render(account: Account<'_>) -> String {
             format_args!("\nand {} more", counted(left, "group")),
         );
     }
-    line(&mut text, format_args!("\n{}", total(tally, &groups)));
+    line(&mut text, format_args!("\n{}", total(summary, &groups)));
     if let Some((key, group)) = groups.news.first() {
         line(&mut text, account.repeat(key, group));
-    } else if let Some((seed, scenario, strategy)) = &tally.open {
-        let command = account.parameters.repeat(scenario, strategy, *seed);
+    } else if let Some(open) = summary.first_open() {
+        let command = account.command(&open.scenario, &open.strategy, open.seed);
         line(&mut text, command);
     }
     text.truncate(text.trim_end().len());
     text
 }
 
-fn describe(account: Account<'_>, key: &Key, group: &Group) -> String {
+fn describe(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
     let finding = group.finding.as_ref();
     let anomaly = finding.and_then(|finding| finding.anomaly.as_deref());
     let named = anomaly.map(|id| format!("{id}: ")).unwrap_or_default();
     let suite = Account::suite(&key.strategy, &key.scenario);
-    let title = style::error(format_args!("{named}{suite}: {}", key.what.title()));
+    let title = style::error(format_args!("{named}{suite}: {}", title(&key.what)));
     let runs = counted(group.runs, "run");
     let mut text = format!("{title}\n  {runs}, the first with seed {}", group.seed);
     if let Some(finding) = finding {
@@ -73,22 +74,22 @@ fn describe(account: Account<'_>, key: &Key, group: &Group) -> String {
     text
 }
 
-fn total(tally: &Tally, groups: &Groups<'_>) -> String {
-    let (runs, events) = (tally.runs(), tally.events());
+fn total(summary: &Summary, groups: &Groups<'_>) -> String {
+    let (runs, events) = (summary.runs(), summary.events());
     let runs = format!("{}, {}", counted(runs, "run"), counted(events, "event"));
     let or_known = |held: &str| match groups.known.is_empty() {
         true => held.to_owned(),
-        false => groups.to_string(),
+        false => count(groups),
     };
-    let result = match tally.exit() {
+    let result = match exit_of(summary) {
         Exit::Held => style::pass(or_known("all held")),
         Exit::Inconclusive => {
-            let open = grouped(tally.ended(Ending::Inconclusive));
+            let open = grouped(summary.ended(Ending::Inconclusive));
             let others = or_known("the others held");
             style::warn(format_args!("{open} inconclusive, {others}"))
         }
         Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
-            style::error(groups)
+            style::error(count(groups))
         }
     };
     format!("{runs}: {result}")

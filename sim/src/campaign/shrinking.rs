@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 use super::record::Record;
-use super::signature::Signature;
 use super::trial::Case;
 use crate::catalog::CatalogEntry;
 use crate::claims::claims_met;
 use crate::model::Scenario;
+use crate::run::failure::Signature;
 use crate::run::report::Report;
 use crate::shrink::{Size, Watcher};
 
@@ -45,7 +45,7 @@ impl Default for Shrinking {
 
 /// A failure to be shrunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prey {
+pub struct ShrinkJob {
     /// The run that fails.
     pub case: Case,
     /// How it fails.
@@ -56,7 +56,7 @@ pub struct Prey {
 
 /// A failure that was shrunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Catch {
+pub struct ShrunkFailure {
     /// The group it belongs to.
     pub fingerprint: Fingerprint,
     /// The scenario file.
@@ -80,16 +80,16 @@ struct Held {
 
 /// What is to be shrunk.
 #[derive(Debug, Default)]
-pub(super) struct Catches {
+pub(super) struct ShrinkQueue {
     /// How many of each look were chosen.
     chosen: BTreeMap<(Signature, Option<String>), u64>,
     total: u64,
     /// By how many of their look came before, then by when they were found.
-    queue: BTreeMap<(u64, u64), Prey>,
+    queue: BTreeMap<(u64, u64), ShrinkJob>,
     held: BTreeMap<Case, Held>,
 }
 
-impl Catches {
+impl ShrinkQueue {
     /// A run failed. Its record comes back if nothing of it is to be shrunk; otherwise it is kept.
     pub(super) fn offer(
         &mut self,
@@ -111,12 +111,12 @@ impl Catches {
             if *chosen >= rule.per_signature || self.total >= most {
                 continue;
             }
-            let prey = Prey {
+            let job = ShrinkJob {
                 case: case.clone(),
                 signature: finding.signature.clone(),
                 anomaly,
             };
-            self.queue.insert((*chosen, self.total), prey);
+            self.queue.insert((*chosen, self.total), job);
             waits_for.insert(finding.signature.clone());
             *chosen += 1;
             self.total += 1;
@@ -132,23 +132,27 @@ impl Catches {
         self.queue.is_empty()
     }
 
-    pub(super) fn next(&mut self) -> Option<Prey> {
-        self.queue.pop_first().map(|(_, prey)| prey)
+    pub(super) fn next(&mut self) -> Option<ShrinkJob> {
+        self.queue.pop_first().map(|(_, job)| job)
     }
 
     /// A failure was shrunk, or could not be. The record comes back once it waits for nothing more.
-    pub(super) fn done(&mut self, prey: &Prey, catch: Option<&Catch>) -> Option<Record> {
-        let held = self.held.get_mut(&prey.case)?;
-        held.waits_for.remove(&prey.signature);
-        if let Some(catch) = catch {
+    pub(super) fn done(
+        &mut self,
+        job: &ShrinkJob,
+        shrunk: Option<&ShrunkFailure>,
+    ) -> Option<Record> {
+        let held = self.held.get_mut(&job.case)?;
+        held.waits_for.remove(&job.signature);
+        if let Some(shrunk) = shrunk {
             let mut findings = held.record.findings.iter_mut();
-            if let Some(finding) = findings.find(|one| one.signature == prey.signature) {
-                finding.fingerprint = Some(catch.fingerprint.slug());
-                finding.anomaly.clone_from(&catch.fingerprint.anomaly);
+            if let Some(finding) = findings.find(|one| one.signature == job.signature) {
+                finding.fingerprint = Some(shrunk.fingerprint.slug());
+                finding.anomaly.clone_from(&shrunk.fingerprint.anomaly);
             }
         }
         if held.waits_for.is_empty() {
-            self.held.remove(&prey.case).map(|held| held.record)
+            self.held.remove(&job.case).map(|held| held.record)
         } else {
             None
         }
@@ -157,7 +161,7 @@ impl Catches {
     /// There is no time for those in the queue. The records that waited for nothing else come back.
     pub(super) fn abandon(&mut self) -> Vec<Record> {
         let queue = std::mem::take(&mut self.queue);
-        let done = |prey: Prey| self.done(&prey, None);
+        let done = |job: ShrinkJob| self.done(&job, None);
         queue.into_values().filter_map(done).collect()
     }
 }
@@ -194,17 +198,15 @@ mod tests {
         }
     }
 
-    fn offer(catches: &mut Catches, seed: u64, hint: Option<&str>) -> bool {
+    fn offer(queue: &mut ShrinkQueue, seed: u64, hint: Option<&str>) -> bool {
         let hints = [hint.map(str::to_owned)];
         let record = failed("pubsub", seed);
-        catches
-            .offer(&case(seed), record, &hints, &RULE())
-            .is_none()
+        queue.offer(&case(seed), record, &hints, &RULE()).is_none()
     }
 
     #[test]
     fn of_each_look_a_few_are_shrunk_the_first_of_each_before_the_second() {
-        let mut catches = Catches::default();
+        let mut queue = ShrinkQueue::default();
         let offered = [
             (1, None),
             (2, None),
@@ -217,7 +219,7 @@ mod tests {
         ];
         let taken: Vec<u64> = offered
             .into_iter()
-            .filter(|(seed, hint)| offer(&mut catches, *seed, *hint))
+            .filter(|(seed, hint)| offer(&mut queue, *seed, *hint))
             .map(|(seed, _)| seed)
             .collect();
         assert_eq!(
@@ -225,18 +227,18 @@ mod tests {
             [1, 2, 4, 5, 6, 7],
             "the third of a look, and the second of one beyond the most, are not"
         );
-        let order = std::iter::from_fn(|| catches.next()).map(|prey| prey.case.seed);
+        let order = std::iter::from_fn(|| queue.next()).map(|job| job.case.seed);
         assert_eq!(order.collect::<Vec<_>>(), [1, 4, 6, 7, 2, 5]);
     }
 
     #[test]
     fn a_record_waits_until_all_of_it_is_shrunk_or_given_up() {
-        let mut catches = Catches::default();
-        assert!(offer(&mut catches, 1, None) && offer(&mut catches, 2, None));
-        let prey = catches.next().expect("two are there");
-        let record = catches.done(&prey, None).expect("it waited for that alone");
+        let mut queue = ShrinkQueue::default();
+        assert!(offer(&mut queue, 1, None) && offer(&mut queue, 2, None));
+        let job = queue.next().expect("two are there");
+        let record = queue.done(&job, None).expect("it waited for that alone");
         assert_eq!(record, failed("pubsub", 1));
-        assert_eq!(catches.abandon(), [failed("pubsub", 2)]);
-        assert!(catches.is_empty() && catches.held.is_empty());
+        assert_eq!(queue.abandon(), [failed("pubsub", 2)]);
+        assert!(queue.is_empty() && queue.held.is_empty());
     }
 }

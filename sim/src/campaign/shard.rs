@@ -17,42 +17,73 @@ use serde::{Deserialize, Serialize};
 /// A share of a campaign: the `index`-th of `count`, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub(in crate::cli) struct Shard {
+pub struct Shard {
     index: u64,
     count: u64,
 }
 
 /// The most shards of a campaign.
-pub(in crate::cli) const SHARDS_MAX: u64 = 1_000_000;
+pub const SHARDS_MAX: u64 = 1_000_000;
 
 /// Why there is no shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::cli) enum ShardError {
+#[non_exhaustive]
+pub enum ShardError {
+    /// The text is none.
     #[error(
         "`{0}` is no shard: write its index from 0 and how many there are, as 0/4, 1/4, 2/4, 3/4"
     )]
     Malformed(String),
+    /// There are not that many.
     #[error("there is no shard {index}/{count}: indexes begin with 0, so the last is {last}/{count}", last = .count - 1)]
-    Beyond { index: u64, count: u64 },
+    Beyond {
+        /// Which was asked for, from 0.
+        index: u64,
+        /// How many there are.
+        count: u64,
+    },
+    /// More than [`SHARDS_MAX`].
     #[error("{0} shards are more than {SHARDS_MAX}")]
     TooMany(u64),
+    /// The environment has some of an engine's variables.
     #[error(
         "the environment has {present} but not {missing}: which shard this is cannot be told; {HELP}"
     )]
     Incomplete {
+        /// One that is there.
         present: &'static str,
+        /// One that is not.
         missing: &'static str,
     },
+    /// A variable of the environment is no number.
     #[error(
         "{name} is `{value}`, which is not a number: which shard this is cannot be told; {HELP}"
     )]
-    NoNumber { name: &'static str, value: String },
+    NoNumber {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// The tasks of a Slurm array are not one step apart.
     #[error(
         "the Slurm array does not have one step between its tasks ({what}): which shard this is cannot be told; use --array=0-{last} or {HELP}"
     )]
-    Grid { what: String, last: u64 },
+    Grid {
+        /// What the variables say.
+        what: String,
+        /// The index of the last shard.
+        last: u64,
+    },
+    /// The index and number of a Kubernetes job do not fit.
     #[error("JOB_COMPLETION_INDEX is {index}, with JOB_COMPLETIONS {count}: {HELP}")]
-    Completions { index: u64, count: u64 },
+    Completions {
+        /// The index.
+        index: u64,
+        /// The number.
+        count: u64,
+    },
+    /// Two engines say which shard this is.
     #[error(
         "the environment has {SLURM_ID} and {KUBERNETES_INDEX}: which of them counts cannot be told; {HELP}"
     )]
@@ -78,9 +109,7 @@ const KUBERNETES_COUNT: &str = "JOB_COMPLETIONS";
 ///
 /// # Errors
 /// Some of an engine's variables are there and others are not, or what they say is no shard.
-pub(in crate::cli) fn from_vars(
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<Option<Shard>, ShardError> {
+pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Shard>, ShardError> {
     let slurm = Set::read(&lookup, &[SLURM_ID, SLURM_MIN, SLURM_STEP, SLURM_COUNT])?;
     let kubernetes = Set::read(&lookup, &[KUBERNETES_INDEX, KUBERNETES_COUNT])?;
     match (slurm, kubernetes) {
@@ -158,13 +187,13 @@ fn plain(digits: &str) -> Option<u64> {
 
 impl Shard {
     /// The whole campaign.
-    pub(in crate::cli) const WHOLE: Self = Self { index: 0, count: 1 };
+    pub const WHOLE: Self = Self { index: 0, count: 1 };
 
     /// The `index`-th of `count`, from 0.
     ///
     /// # Errors
     /// There are not that many, or none, or more than [`SHARDS_MAX`].
-    pub(in crate::cli) fn new(index: u64, count: u64) -> Result<Self, ShardError> {
+    pub fn new(index: u64, count: u64) -> Result<Self, ShardError> {
         match count {
             0 => Err(ShardError::Malformed(format!("{index}/{count}"))),
             _ if count > SHARDS_MAX => Err(ShardError::TooMany(count)),
@@ -174,28 +203,45 @@ impl Shard {
     }
 
     /// Which of them it is, from 0.
-    pub(in crate::cli) fn index(self) -> u64 {
+    #[must_use]
+    pub fn index(self) -> u64 {
         self.index
     }
 
     /// How many shards there are.
-    pub(in crate::cli) fn count(self) -> u64 {
+    #[must_use]
+    pub fn count(self) -> u64 {
         self.count
     }
 
     /// Whether a seed is its own, of a campaign over `seeds`.
-    pub(in crate::cli) fn has(self, seed: u64, seeds: &Range<u64>) -> bool {
+    #[must_use]
+    pub fn has(self, seed: u64, seeds: &Range<u64>) -> bool {
         seeds.contains(&seed) && (seed - seeds.start) % self.count == self.index
     }
 
     /// How many seeds of a campaign over `seeds` are its own.
-    pub(in crate::cli) fn size(self, seeds: &Range<u64>) -> u64 {
+    #[must_use]
+    pub fn size(self, seeds: &Range<u64>) -> u64 {
         let all = seeds.end.saturating_sub(seeds.start);
         all.saturating_sub(self.index).div_ceil(self.count)
     }
 
+    /// The seed at a place among those of its own, of a campaign over `seeds`.
+    #[must_use]
+    pub fn seed(self, place: u64, seeds: &Range<u64>) -> u64 {
+        seeds.start + self.index + place * self.count
+    }
+
+    /// The place of a seed among those of its own, of a campaign over `seeds`; `None` if it is none.
+    #[must_use]
+    pub fn place(self, seed: u64, seeds: &Range<u64>) -> Option<u64> {
+        self.has(seed, seeds)
+            .then(|| (seed - seeds.start) / self.count)
+    }
+
     /// All shards of a campaign that has this one.
-    pub(in crate::cli) fn all(self) -> impl Iterator<Item = Self> {
+    pub fn all(self) -> impl Iterator<Item = Self> {
         (0..self.count).map(move |index| Self { index, ..self })
     }
 }

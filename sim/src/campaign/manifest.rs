@@ -5,86 +5,97 @@
 
 use std::ops::Range;
 
-use hublab_sim::capsule::Build;
-use hublab_sim::scenario::{Scenario, Style, render};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::known::Known;
 use super::shard::Shard;
-use crate::cli::output::quoted;
+use super::trial::GENERATED;
+use crate::capsule::Build;
+use crate::model::Scenario;
+use crate::scenario::render::{Style, render};
 
 /// The version of the file's shape.
 const SCHEMA: u32 = 1;
 
-/// The name under which records have generated scenarios.
-pub(in crate::cli) const GENERATED: &str = "generated";
-
 /// What `campaign.json` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::cli) struct Manifest {
+pub struct Manifest {
     schema: u32,
     /// The share of the campaign that is in this directory.
-    pub(in crate::cli) shard: Shard,
+    pub shard: Shard,
     /// Whether it went on to its end: through all of its runs, or to what `--budget` or
     /// `--max-failures` allow. Not while it runs, and not after it was interrupted or killed.
     #[serde(default)]
-    pub(in crate::cli) ended: bool,
+    pub ended: bool,
     /// The failures that are no news. They do not change what runs come to, only what is told of
     /// it.
     #[serde(default, skip_serializing_if = "Known::is_empty")]
-    pub(in crate::cli) known: Known,
+    pub known: Known,
     /// What its runs depend on.
-    pub(in crate::cli) campaign: Parameters,
+    pub campaign: Parameters,
 }
 
 /// Everything that decides which runs a campaign has and what they come to. How long it may take
 /// and on how many cores is not among it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::cli) struct Parameters {
+pub struct Parameters {
     /// The program.
-    pub(in crate::cli) build: Build,
+    pub build: Build,
     /// The scenario files; empty if scenarios are generated.
-    pub(in crate::cli) files: Vec<FileOf>,
+    pub files: Vec<FileOf>,
     /// The strategies.
-    pub(in crate::cli) strategies: Vec<String>,
+    pub strategies: Vec<String>,
     /// The seeds, all shards together.
-    pub(in crate::cli) seeds: Range<u64>,
+    pub seeds: Range<u64>,
     /// What runs are held to, as it was given.
-    pub(in crate::cli) oracles: String,
+    pub oracles: String,
     /// The fault families that are switched off.
-    pub(in crate::cli) without: Vec<String>,
+    pub without: Vec<String>,
     /// What is changed in the files, as `key=value`.
-    pub(in crate::cli) set: Vec<String>,
+    pub set: Vec<String>,
     /// The share of runs that is made twice, in percent.
-    pub(in crate::cli) twice_percent: u8,
+    pub twice_percent: u8,
 }
 
 /// A scenario file of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::cli) struct FileOf {
+pub struct FileOf {
     /// Its path, as it was given.
-    pub(in crate::cli) path: String,
+    pub path: String,
     /// BLAKE3 over the scenario with what `--set` changed, in hexadecimal.
-    pub(in crate::cli) digest: String,
+    pub digest: String,
+    /// The strategies that it runs with; empty for those of the campaign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strategies: Vec<String>,
 }
 
 impl FileOf {
-    /// A scenario, read from a path.
-    pub(in crate::cli) fn new(path: String, scenario: &Scenario) -> Self {
+    /// A scenario, read from a path, with its own strategies, if it does not run with all.
+    #[must_use]
+    pub fn new(path: String, scenario: &Scenario, strategies: Vec<String>) -> Self {
         let text = render(scenario, Style::Full);
         Self {
             path,
             digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            strategies,
         }
     }
 }
 
+impl FileOf {
+    fn is_without(&self, strategy: &str) -> bool {
+        !self.strategies.is_empty() && !self.strategies.iter().any(|own| own == strategy)
+    }
+}
+
 impl Manifest {
-    pub(in crate::cli) fn new(campaign: Parameters, shard: Shard) -> Self {
+    /// That of a campaign, or of a shard of it, before its first run.
+    #[must_use]
+    pub fn new(campaign: Parameters, shard: Shard) -> Self {
         Self {
             schema: SCHEMA,
             shard,
@@ -95,7 +106,11 @@ impl Manifest {
     }
 
     /// The file's content.
-    pub(in crate::cli) fn to_json(&self) -> String {
+    ///
+    /// # Panics
+    /// If it cannot be written as JSON, which it can.
+    #[must_use]
+    pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("its keys are strings");
         text.push('\n');
         text
@@ -105,7 +120,7 @@ impl Manifest {
     ///
     /// # Errors
     /// It is none, or of another version; the reason is in words.
-    pub(in crate::cli) fn from_json(text: &str) -> Result<Self, String> {
+    pub fn from_json(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Versioned {
             schema: u32,
@@ -127,25 +142,29 @@ impl Manifest {
     }
 
     /// How many runs its shard has.
-    pub(in crate::cli) fn runs(&self) -> u64 {
+    #[must_use]
+    pub fn runs(&self) -> u64 {
         let Parameters {
             files,
             strategies,
             seeds,
             ..
         } = &self.campaign;
-        (files.len().max(1) as u64)
-            .saturating_mul(strategies.len() as u64)
-            .saturating_mul(self.shard.size(seeds))
+        let own = |file: &FileOf| match file.strategies.len() {
+            0 => strategies.len(),
+            own => own,
+        };
+        let per_seed = if files.is_empty() {
+            strategies.len()
+        } else {
+            files.iter().map(own).sum()
+        };
+        (per_seed as u64).saturating_mul(self.shard.size(seeds))
     }
 
     /// Why a run is none of its own, if it is none.
-    pub(in crate::cli) fn refuses(
-        &self,
-        scenario: &str,
-        strategy: &str,
-        seed: u64,
-    ) -> Option<String> {
+    #[must_use]
+    pub fn refuses(&self, scenario: &str, strategy: &str, seed: u64) -> Option<String> {
         let Parameters {
             files,
             strategies,
@@ -161,6 +180,11 @@ impl Manifest {
             Some(format!("the campaign has no scenario `{scenario}`"))
         } else if !strategies.iter().any(|name| name == strategy) {
             Some(format!("the campaign has no strategy `{strategy}`"))
+        } else if files
+            .iter()
+            .any(|file| file.path == scenario && file.is_without(strategy))
+        {
+            Some(format!("{scenario} does not run with `{strategy}`"))
         } else if !self.shard.has(seed, seeds) {
             let Range { start, end } = seeds;
             Some(format!(
@@ -174,35 +198,9 @@ impl Manifest {
 }
 
 impl Parameters {
-    /// The command that makes one run again, alone.
-    pub(in crate::cli) fn repeat(&self, scenario: &str, strategy: &str, seed: u64) -> String {
-        let mut command = "hublab fuzz".to_owned();
-        let mut add = |word: &str| {
-            command.push(' ');
-            command.push_str(&quoted(word));
-        };
-        if scenario != GENERATED {
-            add(scenario);
-        }
-        let seeds = format!("{seed}..{}", seed.saturating_add(1));
-        let strategy = ["--strategy", strategy];
-        for word in ["--seeds", &seeds].into_iter().chain(strategy) {
-            add(word);
-        }
-        for word in ["--oracles", &self.oracles, "--shard", "0/1"] {
-            add(word);
-        }
-        for (flag, values) in [("--without", &self.without), ("--set", &self.set)] {
-            for value in values {
-                add(flag);
-                add(value);
-            }
-        }
-        command
-    }
-
     /// The first thing in which two campaigns differ, in words.
-    pub(in crate::cli) fn difference(&self, other: &Self) -> Option<String> {
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<String> {
         let table = |parameters: &Self| match serde_json::to_value(parameters) {
             Ok(Value::Object(table)) => table,
             Ok(_) | Err(_) => serde_json::Map::new(),
@@ -217,11 +215,11 @@ impl Parameters {
 }
 
 #[cfg(test)]
-pub(in crate::cli) mod tests {
+mod tests {
     use super::*;
 
     /// A campaign over generated scenarios.
-    pub(in crate::cli) fn parameters(seeds: Range<u64>) -> Parameters {
+    fn parameters(seeds: Range<u64>) -> Parameters {
         Parameters {
             build: Build::current(),
             files: Vec::new(),

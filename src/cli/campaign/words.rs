@@ -1,0 +1,199 @@
+//! What a campaign came to, in words and as an exit code.
+
+use hublab_sim::campaign::record::Ending;
+use hublab_sim::campaign::summary::{Groups, Summary, What};
+
+use crate::cli::exit::Exit;
+use crate::cli::render::number::counted;
+
+/// What all runs together came to, known failures aside.
+pub(in crate::cli) fn exit_of(summary: &Summary) -> Exit {
+    let exits = summary.endings().into_iter().map(Exit::from);
+    exits.max().unwrap_or(Exit::Held)
+}
+
+/// What a group has in common, in one line, without the strategy:
+/// `no_resurrection ghost (deliver gossip.sync)`.
+pub(in crate::cli) fn title(what: &What) -> String {
+    match what {
+        What::Shrunk(_, signature) | What::Unshrunk(signature) => {
+            let text = signature.to_string();
+            let named = text.strip_prefix(&signature.strategy);
+            named.map_or(text.clone(), |rest| rest.trim_start().to_owned())
+        }
+        What::Ended(ending) => in_words(*ending).to_owned(),
+    }
+}
+
+/// How many groups of failures there are.
+pub(in crate::cli) fn count(of: &Groups<'_>) -> String {
+    let groups = |of: &[_]| counted(of.len() as u64, "group");
+    let (news, known) = (groups(&of.news), groups(&of.known));
+    match (of.news.is_empty(), of.known.is_empty()) {
+        (true, true) => "no failures".to_owned(),
+        (true, false) => format!("no new failures, {known} of known ones"),
+        (false, true) => format!("{news} of failures"),
+        (false, false) => format!("{news} of failures, {known} of known ones"),
+    }
+}
+
+/// An ending as people say it.
+pub(in crate::cli) fn in_words(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Pass => "passed",
+        Ending::Inconclusive => "inconclusive",
+        Ending::Fail => "failed",
+        Ending::TimedOut => "outlived its wall-clock limit",
+        Ending::WorkerLost => "ended its worker process",
+        Ending::NotReproduced => "failed, but not alone in a fresh process",
+        Ending::Mismatch => "came to another digest when it was made again",
+        Ending::Bug => "met a bug of hublab",
+    }
+}
+
+#[cfg(test)]
+pub(in crate::cli) mod tests {
+    use std::ops::Range;
+
+    use hublab_sim::campaign::known::Known;
+    use hublab_sim::campaign::manifest::Parameters;
+    use hublab_sim::campaign::record::Record;
+    use hublab_sim::campaign::trial::GENERATED;
+    use hublab_sim::capsule::Build;
+    use hublab_sim::run::failure::{Failure, Signature};
+
+    use super::*;
+
+    /// A run of a generated scenario that passed.
+    pub(in crate::cli) fn passed(strategy: &str, seed: u64) -> Record {
+        Record {
+            events: 100,
+            wall_us: 1_000,
+            ..Record::bare(GENERATED, strategy, seed, Ending::Pass)
+        }
+    }
+
+    /// One in which a ghost came back.
+    pub(in crate::cli) fn failed(strategy: &str, seed: u64, fingerprint: Option<&str>) -> Record {
+        let signature = Signature {
+            strategy: strategy.to_owned(),
+            oracle: "no_resurrection".to_owned(),
+            defect: "ghost".to_owned(),
+            cause: format!("deliver {strategy}.sync"),
+            ..Signature::default()
+        };
+        Record {
+            verdict: Ending::Fail,
+            findings: vec![Failure {
+                signature,
+                at_us: 31_000_000,
+                node: "n3".to_owned(),
+                detail: format!("child <a> of seed {seed} is \"back\" & 100% | there\nagain"),
+                line: 0,
+                event: None,
+                fingerprint: fingerprint.map(str::to_owned),
+                anomaly: fingerprint.map(|_| "A2".to_owned()),
+            }],
+            ..passed(strategy, seed)
+        }
+    }
+
+    /// One that ended without a finding.
+    pub(in crate::cli) fn ended(strategy: &str, seed: u64, verdict: Ending) -> Record {
+        Record {
+            verdict,
+            ..passed(strategy, seed)
+        }
+    }
+
+    /// A campaign over generated scenarios.
+    pub(in crate::cli) fn parameters(seeds: Range<u64>) -> Parameters {
+        Parameters {
+            build: Build::current(),
+            files: Vec::new(),
+            strategies: vec!["pubsub".to_owned(), "gossip".to_owned()],
+            seeds,
+            oracles: "claims".to_owned(),
+            without: Vec::new(),
+            set: Vec::new(),
+            twice_percent: 0,
+        }
+    }
+
+    /// These are known.
+    pub(in crate::cli) fn known(fingerprints: &[&str]) -> Known {
+        Known::new(fingerprints.iter().copied().map(str::to_owned))
+    }
+
+    fn knowing(fingerprints: &[&str], records: &[Record]) -> Summary {
+        let mut summary = Summary::new(&(0..1_000)).knowing(known(fingerprints));
+        records.iter().for_each(|record| summary.add(record));
+        summary
+    }
+
+    #[test]
+    fn a_group_is_called_by_what_fails() {
+        let summary = knowing(&[], &[failed("gossip", 1, Some("f"))]);
+        let groups = summary.groups_by_seed();
+        let (key, _) = groups.news[0];
+        assert_eq!(
+            title(&key.what),
+            "no_resurrection ghost (deliver gossip.sync)"
+        );
+    }
+
+    #[test]
+    fn the_exit_is_that_of_the_worst_run() {
+        for (how, code) in [
+            (Ending::Pass, 0),
+            (Ending::Inconclusive, 3),
+            (Ending::Fail, 1),
+            (Ending::TimedOut, 1),
+            (Ending::WorkerLost, 1),
+            (Ending::NotReproduced, 4),
+            (Ending::Mismatch, 4),
+            (Ending::Bug, 70),
+        ] {
+            let tally = knowing(&[], &[ended("gossip", 1, how), passed("gossip", 2)]);
+            assert_eq!(exit_of(&tally).code(), code, "{how:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_does_not_fail_a_campaign_and_what_is_new_does() {
+        let shrunk = failed("pubsub", 1, Some("f"));
+        let alike = failed("pubsub", 2, None);
+        let other = failed("pubsub", 4, Some("g"));
+        let exit = |known: &str, records: &[&Record]| {
+            let records: Vec<Record> = records.iter().copied().cloned().collect();
+            exit_of(&knowing(&[known], &records))
+        };
+        assert_eq!(exit("f", &[&shrunk]), Exit::Held);
+        assert_eq!(exit("g", &[&shrunk]), Exit::Failed);
+        let both = [&shrunk, &alike, &passed("pubsub", 3)];
+        assert_eq!(exit("f", &both), Exit::Held, "it looks like the known one");
+        assert_eq!(
+            exit("f", &[&alike]),
+            Exit::Failed,
+            "nothing tells what it is"
+        );
+        assert_eq!(exit("f", &[&shrunk, &other]), Exit::Failed);
+        assert_eq!(
+            count(&knowing(&["f"], &[other, alike, shrunk]).groups_by_seed()),
+            "2 groups of failures, 1 group of known ones",
+            "what looks like both may be the other one"
+        );
+    }
+
+    #[test]
+    fn a_lost_worker_is_news_whatever_is_known() {
+        for (how, exit) in [
+            (Ending::WorkerLost, Exit::Failed),
+            (Ending::Inconclusive, Exit::Inconclusive),
+            (Ending::Fail, Exit::Failed),
+        ] {
+            let records = [failed("pubsub", 1, Some("f")), ended("pubsub", 2, how)];
+            assert_eq!(exit_of(&knowing(&["f"], &records)), exit, "{how:?}");
+        }
+    }
+}

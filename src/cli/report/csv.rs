@@ -1,0 +1,121 @@
+//! Runs as lines of comma-separated values.
+
+use hublab_sim::campaign::record::Record;
+use hublab_sim::run::report::Report;
+use hublab_sim::watch::judge::Verdict;
+
+use super::{Reporter, Run, Setting, Target};
+use crate::cli::{Context, Stop};
+
+#[derive(Default)]
+struct Csv {
+    has_header: bool,
+}
+
+pub(super) fn make(_setting: Setting, _context: &Context) -> Box<dyn Reporter> {
+    Box::<Csv>::default()
+}
+
+impl Reporter for Csv {
+    fn run(&mut self, run: &Run<'_>, to: &mut Target) -> Result<(), Stop> {
+        let (header, line) = match run.details {
+            Some((report, _)) => (HEADER, line(report)),
+            None => (RECORD_HEADER, record_line(run.record)),
+        };
+        if !std::mem::replace(&mut self.has_header, true) {
+            to.line(header)?;
+        }
+        to.line(line)
+    }
+
+    fn wants_runs(&self) -> bool {
+        true
+    }
+}
+
+/// The names of the columns.
+const HEADER: &str = "scenario,strategy,seed,verdict,digest,events,virtual_us,wall_us,\
+    sent,delivered,dropped,duplicated,in_flight,bytes,converged_us,rows,reason";
+
+/// A verdict as a word.
+pub(in crate::cli) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::Fail => "fail",
+    }
+}
+
+/// One run. What has no value is empty.
+fn line(report: &Report) -> String {
+    let messages = &report.messages;
+    [
+        field(&report.scenario),
+        field(&report.strategy),
+        report.seed.to_string(),
+        verdict(report.verdict).to_owned(),
+        report.digest.clone().unwrap_or_default(),
+        report.events.to_string(),
+        report.virtual_us.to_string(),
+        report.wall_us.to_string(),
+        messages.sent.to_string(),
+        messages.delivered.to_string(),
+        messages.dropped.to_string(),
+        messages.duplicated.to_string(),
+        messages.in_flight.to_string(),
+        messages.bytes.to_string(),
+        report
+            .converged_us
+            .map(|us| us.to_string())
+            .unwrap_or_default(),
+        report.rows.to_string(),
+        field(report.reason.as_deref().unwrap_or_default()),
+    ]
+    .join(",")
+}
+
+/// The names of the columns of a campaign's runs.
+const RECORD_HEADER: &str =
+    "scenario,strategy,seed,verdict,digest,events,virtual_us,wall_us,converged_us,findings,note";
+
+/// One run of a campaign. What failed in it is one field, with semicolons between.
+fn record_line(record: &Record) -> String {
+    let findings = record.findings.iter();
+    let findings: Vec<String> = findings.map(|one| one.signature.to_string()).collect();
+    let verdict = serde_json::to_value(record.verdict).unwrap_or_default();
+    let converged = record.converged_us.map(|us| us.to_string());
+    [
+        field(&record.scenario),
+        field(&record.strategy),
+        record.seed.to_string(),
+        verdict.as_str().unwrap_or_default().to_owned(),
+        record.digest.clone().unwrap_or_default(),
+        record.events.to_string(),
+        record.virtual_us.to_string(),
+        record.wall_us.to_string(),
+        converged.unwrap_or_default(),
+        field(&findings.join("; ")),
+        field(record.note.as_deref().unwrap_or_default()),
+    ]
+    .join(",")
+}
+
+/// A text, in quotes if it has to be (RFC 4180).
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_texts_with_separators_are_quoted() {
+        assert_eq!(field("first-join"), "first-join");
+        assert_eq!(field("a, \"b\""), "\"a, \"\"b\"\"\"");
+    }
+}
