@@ -10,7 +10,9 @@ use hublab_strategies::DownReason;
 use hublab_strategies::time::micros;
 use rustc_hash::FxHashMap;
 
-use crate::model::{Latency, NodeIx, Scenario};
+use crate::model::{Action, Latency, LinkChange, NodeIx, Scenario, Step};
+use crate::network::LinkKey;
+use crate::network::overrides::Overrides;
 use crate::trace::event::{DropReason, Event, KindIx, Payload, StopReason};
 use crate::trace::recorder::Sink;
 
@@ -28,7 +30,7 @@ impl Counter {
     #[must_use]
     pub fn sink(&self, scenario: &Scenario) -> Box<dyn Sink> {
         Box::new(Listener {
-            usual_us: usual_latency(scenario),
+            delays: Delays::new(scenario),
             steps: BTreeMap::new(),
             marks: BTreeMap::new(),
             kinds: Vec::new(),
@@ -88,21 +90,54 @@ const FAULTS: [&str; 17] = [
     "fault.late_join",
 ];
 
-/// The latency that most messages of a run stay within, in microseconds, on links without an
-/// override.
-fn usual_latency(scenario: &Scenario) -> u64 {
-    let usual = match scenario.network.base.latency {
-        Latency::Constant(latency) => latency,
-        Latency::Uniform(_, most) => most,
-        Latency::Exponential { mean, .. } => mean.saturating_mul(5),
-        Latency::Lognormal { p99, .. } => p99,
-        Latency::Bimodal { fast, .. } => fast,
-    };
-    micros(usual)
+/// Which links an override or a limit makes slower than the file's latency.
+struct Delays {
+    /// The latency that most messages stay within on links without either, in microseconds.
+    usual_us: u64,
+    /// Every sender or every link has a limit.
+    is_limited: bool,
+    overrides: Overrides,
+    steps: Vec<Step>,
+}
+
+impl Delays {
+    fn new(scenario: &Scenario) -> Self {
+        let network = &scenario.network;
+        let usual = match network.base.latency {
+            Latency::Constant(latency) => latency,
+            Latency::Uniform(_, most) => most,
+            Latency::Exponential { mean, .. } => mean.saturating_mul(5),
+            Latency::Lognormal { p99, .. } => p99,
+            Latency::Bimodal { fast, .. } => fast,
+        };
+        let limits = network.base.bytes_per_second > 0 || !network.send_gap.is_zero();
+        Self {
+            usual_us: micros(usual),
+            is_limited: limits,
+            overrides: Overrides::new(scenario.cluster.nodes.len(), &network.links),
+            steps: scenario.steps.clone(),
+        }
+    }
+
+    fn step(&mut self, index: u32, healing: bool) {
+        match self.steps.get(index as usize).map(|step| &step.action) {
+            Some(Action::Link(change)) if !healing => self.overrides.push(change),
+            Some(Action::Heal) => drop(self.overrides.restore()),
+            _ => {}
+        }
+    }
+
+    /// Whether a message that takes so long is late for another reason than chance.
+    fn is_late(&self, link: LinkKey, takes_us: u64) -> bool {
+        let slows = |change: &LinkChange| {
+            change.latency.is_some() || change.bytes_per_second.is_some_and(|limit| limit > 0)
+        };
+        takes_us > self.usual_us && (self.is_limited || self.overrides.of(link).any(slows))
+    }
 }
 
 struct Listener {
-    usual_us: u64,
+    delays: Delays,
     steps: BTreeMap<String, u64>,
     marks: BTreeMap<String, u64>,
     /// Name and messages handled, by number.
@@ -150,11 +185,19 @@ impl Sink for Listener {
     fn event(&mut self, event: &Event) {
         match &event.payload {
             Payload::Step {
-                action, healing, ..
-            } => self.step(action, *healing),
+                index,
+                action,
+                healing,
+            } => {
+                self.delays.step(*index, *healing);
+                self.step(action, *healing);
+            }
             Payload::Kind { name, .. } => self.kinds.push((name.clone(), 0)),
-            Payload::Sent { due: Some(due), .. } => {
-                if due.0.saturating_sub(event.at.0) > self.usual_us {
+            Payload::Sent {
+                to, due: Some(due), ..
+            } => {
+                let takes = due.0.saturating_sub(event.at.0);
+                if self.delays.is_late((event.node, *to), takes) {
                     self.fault(Fault::Delay);
                 }
             }
@@ -265,6 +308,24 @@ mod tests {
             !reach.keys().any(|name| name.starts_with("fault.")),
             "{reach:?}"
         );
+    }
+
+    #[test]
+    fn latency_that_the_law_itself_draws_is_no_delay() {
+        let heavy = "[network]\nlatency = { bimodal = { fast = '1ms', slow = '90ms', slow_share = 0.5 } }\n";
+        let quiet = format!("{QUIET}{heavy}");
+        assert!(!reach(&quiet).contains_key("fault.delay"));
+        for slows in [
+            "bytes_per_second = 1000\n",
+            "send_gap = '5ms'\n",
+            "[[network.link]]\nfrom = ['n1']\nto = ['n2']\nlatency = { constant = '200ms' }\n",
+            "[[step]]\nat = '7s'\nlink = { from = ['n1'], to = ['n2'], bytes_per_second = 500 }\n",
+        ] {
+            let reach = reach(&format!("{quiet}{slows}"));
+            assert!(reach.contains_key("fault.delay"), "{slows}: {reach:?}");
+        }
+        let elsewhere = "[[step]]\nat = '7s'\nlink = { from = ['n1'], to = ['n2'], loss = 0.1 }\n";
+        assert!(!reach(&format!("{quiet}{elsewhere}")).contains_key("fault.delay"));
     }
 
     #[test]
