@@ -5,7 +5,7 @@
 //! is told as a difference: an instant from that of the event before, a cause from the event's own
 //! number, which itself is its place. Any change is SEED-BREAKING.
 
-use hublab_strategies::{Change, DownReason, Fact, Metadata, Row, TimerKey};
+use hublab_strategies::{Change, ChildSpec, DownReason, Fact, Metadata, Row, TimerKey};
 
 use super::event::{DropReason, Event, Payload, StopReason};
 
@@ -51,6 +51,46 @@ impl Digester {
     }
 }
 
+/// A few numbers, encoded where the length is at hand: what every event has, and all that events of
+/// messages have.
+struct Numbers {
+    bytes: [u8; 80],
+    len: usize,
+}
+
+impl Numbers {
+    fn new() -> Self {
+        Self {
+            bytes: [0; 80],
+            len: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn byte(mut self, value: u8) -> Self {
+        self.bytes[self.len] = value;
+        self.len += 1;
+        self
+    }
+
+    #[inline(always)]
+    fn u64(mut self, mut value: u64) -> Self {
+        while value >= 0x80 {
+            self = self.byte(low_byte(value) | 0x80);
+            value >>= 7;
+        }
+        self.byte(low_byte(value))
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+fn low_byte(value: u64) -> u8 {
+    value.to_le_bytes()[0]
+}
+
 struct Encoder<'a>(&'a mut Vec<u8>);
 
 impl Encoder<'_> {
@@ -64,12 +104,19 @@ impl Encoder<'_> {
 
     fn u64(&mut self, mut value: u64) {
         while value >= 0x80 {
-            #[expect(clippy::cast_possible_truncation, reason = "seven bits are taken")]
-            self.byte(value as u8 | 0x80);
+            self.byte(low_byte(value) | 0x80);
             value >>= 7;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "seven bits are left")]
-        self.byte(value as u8);
+        self.byte(low_byte(value));
+    }
+
+    fn numbers(&mut self, numbers: &Numbers) {
+        self.0.extend_from_slice(numbers.as_slice());
+    }
+
+    /// What every event begins with, and the number of its kind.
+    fn tag(&mut self, head: Numbers, tag: u8) {
+        self.numbers(&head.byte(tag));
     }
 
     fn text(&mut self, text: &str) {
@@ -88,63 +135,19 @@ impl Encoder<'_> {
     }
 
     fn event(&mut self, event: &Event, last: u64) {
-        self.u64(event.at.0.wrapping_sub(last));
-        self.u32(event.node.wrapping_add(1));
-        self.u64(if event.cause == 0 {
-            0
-        } else {
-            event.id.wrapping_sub(event.cause)
-        });
-        self.payload(&event.payload, event.at.0);
+        let head = Numbers::new()
+            .u64(event.at.0.wrapping_sub(last))
+            .u64(event.node.wrapping_add(1).into())
+            .u64(match event.cause {
+                0 => 0,
+                cause => event.id.wrapping_sub(cause),
+            });
+        self.payload(head, &event.payload, event.at.0);
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
-    fn payload(&mut self, payload: &Payload, at: u64) {
+    fn payload(&mut self, head: Numbers, payload: &Payload, at: u64) {
         match payload {
-            Payload::Step {
-                index,
-                healing,
-                action,
-            } => {
-                self.byte(0);
-                self.u32(*index);
-                self.byte(u8::from(*healing));
-                self.text(action);
-            }
-            Payload::Kind { kind, name } => {
-                self.byte(1);
-                self.byte(*kind);
-                self.text(name);
-            }
-            Payload::Booted { name, incarnation } => {
-                self.byte(2);
-                self.text(name.as_str());
-                self.u64(*incarnation);
-            }
-            Payload::Stopped(reason) => {
-                self.byte(3);
-                self.byte(match reason {
-                    StopReason::Crash => 0,
-                    StopReason::Leave => 1,
-                });
-            }
-            Payload::Paused => self.byte(4),
-            Payload::Resumed => self.byte(5),
-            Payload::PeerUp { peer, incarnation } => {
-                self.byte(6);
-                self.u32(*peer);
-                self.u64(*incarnation);
-            }
-            Payload::PeerDown { peer, reason } => {
-                self.byte(7);
-                self.u32(*peer);
-                self.byte(match reason {
-                    DownReason::Closed => 0,
-                    DownReason::Silent => 1,
-                    DownReason::Restarted => 2,
-                    DownReason::Left => 3,
-                });
-            }
             Payload::Sent {
                 to,
                 kind,
@@ -154,14 +157,66 @@ impl Encoder<'_> {
                 hops,
                 due,
             } => {
-                self.byte(8);
-                self.u32(*to);
+                let sent = head
+                    .byte(8)
+                    .u64((*to).into())
+                    .byte(*kind)
+                    .byte(*channel)
+                    .u64(*number)
+                    .u64(*bytes)
+                    .u64((*hops).into());
+                self.numbers(&match due {
+                    None => sent.byte(0),
+                    Some(due) => sent.byte(1).u64(due.0.wrapping_sub(at)),
+                });
+            }
+            Payload::Delivered { from, kind, number } => {
+                let delivered = head.byte(10).u64((*from).into()).byte(*kind).u64(*number);
+                self.numbers(&delivered);
+            }
+            Payload::Step {
+                index,
+                healing,
+                action,
+            } => {
+                self.tag(head, 0);
+                self.u32(*index);
+                self.byte(u8::from(*healing));
+                self.text(action);
+            }
+            Payload::Kind { kind, name } => {
+                self.tag(head, 1);
                 self.byte(*kind);
-                self.byte(*channel);
-                self.u64(*number);
-                self.u64(*bytes);
-                self.u32(*hops);
-                self.option(*due, |out, due| out.u64(due.0.wrapping_sub(at)));
+                self.text(name);
+            }
+            Payload::Booted { name, incarnation } => {
+                self.tag(head, 2);
+                self.text(name.as_str());
+                self.u64(*incarnation);
+            }
+            Payload::Stopped(reason) => {
+                self.tag(head, 3);
+                self.byte(match reason {
+                    StopReason::Crash => 0,
+                    StopReason::Leave => 1,
+                });
+            }
+            Payload::Paused => self.tag(head, 4),
+            Payload::Resumed => self.tag(head, 5),
+            Payload::PeerUp { peer, incarnation } => {
+                self.tag(head, 6);
+                self.u32(*peer);
+                self.u64(*incarnation);
+            }
+            Payload::PeerDown { peer, reason } => {
+                self.tag(head, 7);
+                self.u32(*peer);
+                self.byte(match reason {
+                    DownReason::Closed => 0,
+                    DownReason::Silent => 1,
+                    DownReason::Restarted => 2,
+                    DownReason::Left => 3,
+                });
             }
             Payload::Duplicated {
                 to,
@@ -169,17 +224,11 @@ impl Encoder<'_> {
                 number,
                 due,
             } => {
-                self.byte(9);
+                self.tag(head, 9);
                 self.u32(*to);
                 self.byte(*kind);
                 self.u64(*number);
                 self.u64(due.0.wrapping_sub(at));
-            }
-            Payload::Delivered { from, kind, number } => {
-                self.byte(10);
-                self.u32(*from);
-                self.byte(*kind);
-                self.u64(*number);
             }
             Payload::Dropped {
                 from,
@@ -187,14 +236,14 @@ impl Encoder<'_> {
                 number,
                 reason,
             } => {
-                self.byte(11);
+                self.tag(head, 11);
                 self.u32(*from);
                 self.byte(*kind);
                 self.u64(*number);
                 self.drop_reason(*reason);
             }
             Payload::Timer(key) => {
-                self.byte(12);
+                self.tag(head, 12);
                 self.timer(*key);
             }
             // The row before is what the last change of that row left behind.
@@ -203,12 +252,12 @@ impl Encoder<'_> {
                 before: _,
                 after,
             } => {
-                self.byte(13);
+                self.tag(head, 13);
                 self.text(child.as_str());
                 self.option(after.as_deref(), Self::row);
             }
             Payload::View(nodes) => {
-                self.byte(14);
+                self.tag(head, 14);
                 self.u64(nodes.len() as u64);
                 for node in nodes {
                     self.text(node.as_str());
@@ -219,22 +268,22 @@ impl Encoder<'_> {
                 pid,
                 metadata,
             } => {
-                self.byte(15);
+                self.tag(head, 15);
                 self.text(child.as_str());
                 self.text(pid.as_str());
                 self.metadata(metadata);
             }
             Payload::ChildStopped { child, pid } => {
-                self.byte(16);
+                self.tag(head, 16);
                 self.text(child.as_str());
                 self.text(pid.as_str());
             }
             Payload::Fact(fact) => {
-                self.byte(17);
+                self.tag(head, 17);
                 self.fact(fact);
             }
             Payload::Answered { by, results } => {
-                self.byte(18);
+                self.tag(head, 18);
                 self.text(by.as_str());
                 self.u64(results.len() as u64);
                 for (child, outcome) in results {
@@ -247,16 +296,16 @@ impl Encoder<'_> {
                 }
             }
             Payload::Skipped { child, action } => {
-                self.byte(19);
+                self.tag(head, 19);
                 self.text(child.as_str());
                 self.text(action);
             }
             Payload::Mark(name) => {
-                self.byte(20);
+                self.tag(head, 20);
                 self.text(name);
             }
             Payload::Panicked(message) => {
-                self.byte(21);
+                self.tag(head, 21);
                 self.text(message);
             }
         }
@@ -290,13 +339,17 @@ impl Encoder<'_> {
         }
     }
 
-    fn row(&mut self, row: &Row) {
-        self.text(row.spec.kind());
-        self.u64(row.spec.args().len() as u64);
-        for (key, value) in row.spec.args() {
+    fn spec(&mut self, spec: &ChildSpec) {
+        self.text(spec.kind());
+        self.u64(spec.args().len() as u64);
+        for (key, value) in spec.args() {
             self.text(key);
             self.text(value);
         }
+    }
+
+    fn row(&mut self, row: &Row) {
+        self.spec(&row.spec);
         self.u64(row.entries.len() as u64);
         for entry in &row.entries {
             self.text(entry.node.as_str());
@@ -326,7 +379,7 @@ impl Encoder<'_> {
                 metadata,
             } => {
                 self.byte(0);
-                self.text(spec.kind());
+                self.spec(spec);
                 self.text(pid.as_str());
                 self.metadata(metadata);
             }
