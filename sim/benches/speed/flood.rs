@@ -6,14 +6,14 @@ use std::collections::BinaryHeap;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use hublab_sim::bench::{Pending, Queue, Timeline, drive, in_world};
 use hublab_sim::catalog::{Catalog, CatalogEntry, NodeConfig, NodeFactory, Params, Refused};
-use hublab_sim::engine::queue::{Pending, Queue};
 use hublab_sim::node::effects::Effects;
 use hublab_sim::node::{Node, NodeInput};
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::stream::{below, draw};
-use hublab_sim::world::{Stepping, Timeline, drive, in_world};
+use hublab_sim::world::Stepping;
 use hublab_strategies::hub::Sizes;
 use hublab_strategies::strategy::{Claim, Limits};
 use hublab_strategies::{Channel, Message, NodeId, Registry, Runtime};

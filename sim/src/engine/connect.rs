@@ -1,18 +1,20 @@
 //! Connections: when a pair is connected, what makes it silent, and who learns that it is down.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use hublab_strategies::{DownReason, Time};
 
-use super::flight::{Flight, Place};
+use super::flight::{Flight, Flights, Place};
 use super::queue::Pending;
 use super::send::Access;
-use super::state::Waiting;
+use super::state::{NodeState, Waiting};
 use super::{Engine, Immediate};
 use crate::model::{InFlight, NodeIx};
-use crate::network::PairIx;
-use crate::network::cut::Reach;
+use crate::network::cut::{CutId, Reach};
+use crate::network::pairs::PairIx;
 use crate::network::silence::silence_us;
+use crate::network::{LinkKey, Network};
 use crate::stream::{self, Purpose};
 use crate::trace::event::{DropReason, EventId};
 
@@ -44,17 +46,12 @@ impl Engine {
         cause: EventId,
     ) -> Access {
         if self.network.is_connected(from, to) {
-            let cut = self.network.is_cut(from, to);
-            return if cut {
-                Access::Closed(DropReason::Cut)
-            } else {
-                Access::Open
-            };
+            return Access::Open;
         }
-        let pair = self.network.pair_ix(from, to);
+        let pair = self.network.pairs.of(from, to);
         if !connects {
             // The sender may not know yet that its connection is gone: then it sends in vain.
-            let pair = &self.network.pairs[pair as usize];
+            let pair = &self.network.pairs[pair];
             let side = usize::from(pair.nodes[1] == from);
             let believes =
                 pair.up && pair.incarnations[side] == self.nodes[from as usize].incarnation;
@@ -82,13 +79,10 @@ impl Engine {
     /// Connects a pair, at both ends at once. An end that knew an earlier incarnation of the
     /// other learns of its end first.
     pub(super) fn connect(&mut self, pair_ix: PairIx, cause: EventId) {
-        let now_incarnations = self.incarnations(self.network.pairs[pair_ix as usize].nodes);
-        let pair = &mut self.network.pairs[pair_ix as usize];
-        let (was_up, before) = (pair.up, pair.incarnations);
-        pair.up = true;
-        pair.incarnations = now_incarnations;
-        pair.silence = None;
-        let nodes = pair.nodes;
+        let pair = &self.network.pairs[pair_ix];
+        let (nodes, was_up, before) = (pair.nodes, pair.up, pair.incarnations);
+        self.set_up(pair_ix);
+        let now_incarnations = self.incarnations(nodes);
         for side in [0, 1] {
             let (node, peer) = (nodes[side], nodes[1 - side]);
             if was_up && before[side] == now_incarnations[side] {
@@ -104,6 +98,16 @@ impl Engine {
                 Immediate::PeerUp(peer, now_incarnations[1 - side]),
             ));
         }
+    }
+
+    /// Connects a pair, both ends as they run now, without telling them.
+    pub(super) fn set_up(&mut self, pair_ix: PairIx) {
+        let incarnations = self.incarnations(self.network.pairs[pair_ix].nodes);
+        let pair = &mut self.network.pairs[pair_ix];
+        pair.up = true;
+        pair.incarnations = incarnations;
+        pair.silence = None;
+        let nodes = pair.nodes;
         self.set_connected(nodes, true);
     }
 
@@ -114,7 +118,11 @@ impl Engine {
 
     /// Starts or ends the silence of a pair, whichever its cuts and pauses ask for.
     fn refresh_silence(&mut self, pair_ix: PairIx) {
-        let pair = &self.network.pairs[pair_ix as usize];
+        #[cfg(test)]
+        {
+            self.refreshed += 1;
+        }
+        let pair = &self.network.pairs[pair_ix];
         let [a, b] = pair.nodes;
         let is_silent = a != b
             && pair.up
@@ -123,22 +131,29 @@ impl Engine {
                 || self.nodes[a as usize].paused
                 || self.nodes[b as usize].paused);
         if !is_silent {
-            self.network.pairs[pair_ix as usize].silence = None;
+            self.network.pairs[pair_ix].silence = None;
         } else if pair.silence.is_none() {
             let names = [self.name(a), self.name(b)];
             let length = silence_us(&self.cluster, self.seed, names, pair.silences);
-            let seq = self
-                .queue
-                .push(self.now.0.saturating_add(length), Pending::Silence(pair_ix));
-            let pair = &mut self.network.pairs[pair_ix as usize];
+            let seq = self.queue.push(
+                self.now.0.saturating_add(length),
+                Pending::Silence(pair_ix.0),
+            );
+            let pair = &mut self.network.pairs[pair_ix];
             pair.silences += 1;
-            pair.silence = Some(seq);
+            pair.silence = NonZeroU64::new(seq);
         }
     }
 
-    /// The silences of every pair, after a change of cuts.
-    fn refresh_all_silences(&mut self) {
-        for pair in (0..).take(self.network.pairs.len()) {
+    /// The silences of the pairs whose links a cut holds, or held.
+    fn refresh_silences_under(&mut self, reach: &Reach) {
+        let pairs = reach
+            .links()
+            .filter_map(|(a, b)| self.network.pairs.find(a, b));
+        let mut pairs: Vec<PairIx> = pairs.collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        for pair in pairs {
             self.refresh_silence(pair);
         }
     }
@@ -147,12 +162,8 @@ impl Engine {
     pub(super) fn refresh_silences_of(&mut self, node: NodeIx) {
         for peer in (0..).take(self.nodes.len()) {
             if peer != node
-                && self
-                    .network
-                    .find_pair(node, peer)
-                    .is_some_and(|pair| pair.up)
+                && let Some(pair) = self.network.pairs.find(node, peer)
             {
-                let pair = self.network.pair_ix(node, peer);
                 self.refresh_silence(pair);
             }
         }
@@ -160,12 +171,12 @@ impl Engine {
 
     /// A silence has lasted: both ends are told that the other is down.
     pub(super) fn silence_over(&mut self, due: u64, seq: u64, pair_ix: PairIx) {
-        if self.network.pairs[pair_ix as usize].silence != Some(seq) {
+        if self.network.pairs[pair_ix].silence != NonZeroU64::new(seq) {
             return;
         }
         self.advance(Time(due));
-        let current = self.incarnations(self.network.pairs[pair_ix as usize].nodes);
-        let pair = &mut self.network.pairs[pair_ix as usize];
+        let current = self.incarnations(self.network.pairs[pair_ix].nodes);
+        let pair = &mut self.network.pairs[pair_ix];
         pair.up = false;
         pair.silence = None;
         let (nodes, known) = (pair.nodes, pair.incarnations);
@@ -181,57 +192,53 @@ impl Engine {
     /// Drops what is on the way between two nodes that are no longer connected, and what waits
     /// for one that is paused.
     fn drop_between(&mut self, pair_ix: PairIx) {
-        let [a, b] = self.network.pairs[pair_ix as usize].nodes;
-        let nodes = &self.nodes;
-        if !nodes[a as usize].paused && !nodes[b as usize].paused && self.network.is_idle(a, b) {
-            // Not worth a look at every message: partitions of large clusters end many pairs.
-            return;
-        }
-        let lost = self.flights.select(|flight| {
-            [(a, b), (b, a)].contains(&flight.link())
-                && !flight.outlives_down()
-                && (flight.place == Place::OnTheWay || nodes[flight.to as usize].paused)
+        let [a, b] = self.network.pairs[pair_ix].nodes;
+        self.drop_on([(a, b), (b, a)], DropReason::Down, |flight, receiver| {
+            !flight.outlives_down() && (flight.place == Place::OnTheWay || receiver.paused)
         });
-        if lost.is_empty() {
-            // A look in vain costs as much as finding out where looks are worth it.
-            self.network.set_all_busy(self.flights.links());
-        }
-        self.drop_flights(&lost, DropReason::Down);
     }
 
-    /// Has the messages on the way hold back those sent from now on, on links that keep order.
+    /// Drops the messages of some links that `is_lost` accepts, given their receiver, in the order
+    /// of sending. Those that remain keep the order among themselves.
+    pub(super) fn drop_on(
+        &mut self,
+        links: impl IntoIterator<Item = LinkKey>,
+        reason: DropReason,
+        is_lost: impl Fn(&Flight, &NodeState) -> bool,
+    ) {
+        let on_links = links.into_iter().flat_map(|link| self.flights.on(link));
+        let lost = on_links.filter(|(_, flight)| is_lost(flight, &self.nodes[flight.to as usize]));
+        let lost = Flights::in_order(lost);
+        let mut touched: Vec<LinkKey> = Vec::with_capacity(lost.len());
+        for slot in lost {
+            touched.push(self.flights.at(slot).link());
+            self.drop_flight(slot, reason);
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for link in touched {
+            self.network.forget_order(link);
+            for (_, flight) in self.flights.on(link) {
+                if flight.place != Place::Arrived {
+                    let channel = flight.packet.channel.id;
+                    self.network
+                        .keep_order(link, channel, flight.out, flight.due);
+                }
+            }
+        }
+    }
+
+    /// Has the messages on the way over a link hold back those sent from now on, if it keeps order.
+    pub(super) fn keep_order(&mut self, link: LinkKey) {
+        for (_, flight) in self.flights.on(link) {
+            hold_back(&mut self.network, flight);
+        }
+    }
+
+    /// [`Self::keep_order`] for every link.
     pub(super) fn keep_all_orders(&mut self) {
-        for slot in self.flights.select(|flight| flight.place != Place::Arrived) {
-            let flight = self.flights.at(slot);
-            let lanes = self.network.lanes_mut(flight.packet.channel.id);
-            lanes.note(flight.link(), flight.due);
-        }
-    }
-
-    /// Drops messages and lets those that remain on their links keep the order among themselves.
-    pub(super) fn drop_flights(&mut self, slots: &[u32], reason: DropReason) {
-        let mut links = Vec::with_capacity(slots.len());
-        for slot in slots {
-            links.push(self.flights.at(*slot).link());
-            self.drop_flight(*slot, reason);
-        }
-        links.sort_unstable();
-        links.dedup();
-        for link in &links {
-            self.network.forget_order(*link);
-        }
-        let is_touched = |flight: &Flight| links.binary_search(&flight.link()).is_ok();
-        for slot in self
-            .flights
-            .select(|flight| flight.place != Place::Arrived && is_touched(flight))
-        {
-            let flight = self.flights.at(slot);
-            self.network.keep_order(
-                flight.link(),
-                flight.packet.channel.id,
-                flight.out,
-                flight.due,
-            );
+        for (_, flight) in self.flights.all() {
+            hold_back(&mut self.network, flight);
         }
     }
 
@@ -253,18 +260,13 @@ impl Engine {
     /// detection and one latency.
     pub(super) fn close_connections(&mut self, about: NodeIx, cause: EventId) {
         for to in (0..).take(self.nodes.len()) {
-            if to == about
-                || !self
-                    .network
-                    .find_pair(about, to)
-                    .is_some_and(|pair| pair.up)
-            {
-                continue;
-            }
-            let pair_ix = self.network.pair_ix(about, to);
+            let pair_ix = match self.network.pairs.find(about, to) {
+                Some(pair) if to != about && self.network.pairs[pair].up => pair,
+                Some(_) | None => continue,
+            };
             let law = self.network.params((about, to)).law;
-            let current = self.incarnations(self.network.pairs[pair_ix as usize].nodes);
-            let pair = &mut self.network.pairs[pair_ix as usize];
+            let current = self.incarnations(self.network.pairs[pair_ix].nodes);
+            let pair = &mut self.network.pairs[pair_ix];
             let nodes = pair.nodes;
             let peer_side = usize::from(nodes[1] == to);
             if !self.nodes[to as usize].is_running()
@@ -289,50 +291,34 @@ impl Engine {
                     .after(self.cluster.crash_detected_after)
                     .0
                     .saturating_add(latency);
-                self.schedule_notice(
-                    due,
-                    Notice {
-                        pair: pair_ix,
-                        about,
-                        to,
-                        incarnations,
-                        cause,
-                        is_waiting: false,
-                    },
-                );
+                let slot = self.notices.insert(Notice {
+                    pair: pair_ix,
+                    about,
+                    to,
+                    incarnations,
+                    cause,
+                    is_waiting: false,
+                });
+                self.queue.push(due, Pending::Notice(slot));
             }
             self.set_connected(nodes, false);
         }
     }
 
-    fn schedule_notice(&mut self, due: u64, notice: Notice) {
-        let slot = u32::try_from(self.notices.len()).expect("fewer than 2^32 notices");
-        self.notices.push(Some(notice));
-        self.queue.push(due, Pending::Notice(slot));
-    }
-
     pub(super) fn notice_due(&mut self, due: u64, slot: u32) {
-        let Some(notice) = self.notices[slot as usize] else {
-            return;
-        };
+        let notice = self.notices.at(slot);
         if self.network.is_cut(notice.about, notice.to) {
             // It waits for healing; the silence may come first.
-            self.notices[slot as usize] = Some(Notice {
-                is_waiting: true,
-                ..notice
-            });
+            notice.is_waiting = true;
             return;
         }
-        self.notices[slot as usize] = None;
-        while self.notices.last().is_some_and(Option::is_none) {
-            self.notices.pop();
-        }
-        let pair = &self.network.pairs[notice.pair as usize];
+        let notice = self.notices.remove(slot);
+        let pair = &self.network.pairs[notice.pair];
         if !pair.up || pair.incarnations != notice.incarnations {
             return;
         }
         self.advance(Time(due));
-        let pair = &mut self.network.pairs[notice.pair as usize];
+        let pair = &mut self.network.pairs[notice.pair];
         pair.up = false;
         pair.silence = None;
         self.drop_between(notice.pair);
@@ -340,73 +326,88 @@ impl Engine {
     }
 
     /// Puts a cut in force: what is on the way over its links is dropped, spared, or held.
-    pub(super) fn apply_cut(
-        &mut self,
-        reach: Reach,
-        in_flight: InFlight,
-    ) -> crate::network::cut::CutId {
-        let is_hit = |flight: &Flight| {
-            flight.from != flight.to
-                && flight.place != Place::Arrived
-                && reach.holds(flight.from, flight.to)
-        };
-        let hit = self
-            .flights
-            .select(|flight| is_hit(flight) && flight.place != Place::Held);
+    pub(super) fn apply_cut(&mut self, reach: Reach, in_flight: InFlight) -> CutId {
         match in_flight {
-            InFlight::Drop => self.drop_flights(&hit, DropReason::Cut),
-            InFlight::Deliver => {
-                for slot in hit {
-                    self.flights.at(slot).spared = true;
-                }
-            }
-            InFlight::Hold => {
+            InFlight::Drop => self.drop_on(reach.links(), DropReason::Cut, |flight, _| {
+                flight.place == Place::OnTheWay
+            }),
+            InFlight::Deliver | InFlight::Hold => {
+                let on_links = reach.links().flat_map(|link| self.flights.on(link));
+                let hit = Flights::in_order(
+                    on_links.filter(|(_, flight)| flight.place == Place::OnTheWay),
+                );
                 for slot in hit {
                     let flight = self.flights.at(slot);
-                    flight.place = Place::Held;
                     flight.spared = true;
-                    flight.seq = 0;
+                    if in_flight == InFlight::Hold {
+                        flight.place = Place::Held;
+                        flight.seq = 0;
+                    }
                 }
             }
         }
-        let id = self.network.cut(reach);
-        self.refresh_all_silences();
+        let id = self.network.cut(reach.clone());
+        self.refresh_silences_under(&reach);
         id
     }
 
-    /// After cuts were mended: held messages and notices go on, silences end.
-    pub(super) fn after_mending(&mut self) {
-        self.refresh_all_silences();
-        self.release_held();
-        for (slot, notice) in (0..).zip(&mut self.notices) {
-            if let Some(notice) = notice
-                && notice.is_waiting
-                && !self.network.is_cut(notice.about, notice.to)
-            {
-                notice.is_waiting = false;
-                self.queue.push(self.now.0, Pending::Notice(slot));
-            }
+    /// Mends a cut, unless that was done before.
+    pub(super) fn mend(&mut self, cut: CutId) {
+        if let Some(reach) = self.network.mend(cut) {
+            self.refresh_silences_under(&reach);
+            let network = &self.network;
+            let free = reach
+                .links()
+                .filter(|(from, to)| !network.is_cut(*from, *to));
+            let held =
+                Flights::in_order(free.flat_map(|link| self.flights.on(link)).filter(is_held));
+            self.release(held);
         }
     }
 
-    /// Held messages arrive when they are due, or now; each link's in the order of sending.
-    fn release_held(&mut self) {
-        let network = &self.network;
-        let free = self.flights.select(|flight| {
-            flight.place == Place::Held && !network.is_cut(flight.from, flight.to)
-        });
-        let mut last_due: BTreeMap<(NodeIx, NodeIx), u64> = BTreeMap::new();
-        for slot in free {
+    /// Mends all cuts.
+    pub(super) fn mend_all(&mut self) {
+        if self.network.has_cuts() {
+            self.network.mend_all();
+            for pair in self.network.pairs.all() {
+                self.refresh_silence(pair);
+            }
+            let held = Flights::in_order(self.flights.all().filter(is_held));
+            self.release(held);
+        }
+    }
+
+    /// What no cut holds any more goes on: these messages arrive when they are due, or now, each
+    /// link's in the order of sending; notices arrive now.
+    fn release(&mut self, held: Vec<u32>) {
+        let mut last_due: BTreeMap<LinkKey, u64> = BTreeMap::new();
+        for slot in held {
             let flight = self.flights.at(slot);
-            let link = (flight.from, flight.to);
+            let link = flight.link();
             let earliest = last_due.entry(link).or_insert(self.now.0);
             *earliest = flight.due.max(*earliest);
             flight.due = *earliest;
             flight.place = Place::OnTheWay;
             flight.seq = self.queue.push(*earliest, Pending::Arrival(slot));
-            self.network
-                .lanes_mut(flight.packet.channel.id)
-                .note(link, flight.due);
+            let (channel, due) = (flight.packet.channel.id, flight.due);
+            self.network.note_due(link, channel, due);
+        }
+        for (slot, notice) in self.notices.iter_mut() {
+            if notice.is_waiting && !self.network.is_cut(notice.about, notice.to) {
+                notice.is_waiting = false;
+                self.queue.push(self.now.0, Pending::Notice(slot));
+            }
         }
     }
+}
+
+/// Has a message hold back those sent from now on over its link, if that keeps order.
+fn hold_back(network: &mut Network, flight: &Flight) {
+    if flight.place != Place::Arrived {
+        network.note_due(flight.link(), flight.packet.channel.id, flight.due);
+    }
+}
+
+fn is_held((_, flight): &(u32, &Flight)) -> bool {
+    flight.place == Place::Held
 }

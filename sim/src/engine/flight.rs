@@ -1,9 +1,10 @@
-//! Messages on their way, from the send until they are handled or lost.
+//! Messages on their way, from the send until they are handled or lost; those of a link are chained.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use crate::model::NodeIx;
 use crate::network::LinkKey;
+use crate::network::link::place;
 use crate::node::Packet;
 use crate::stream::mix;
 use crate::trace::event::{EventId, KindIx};
@@ -32,7 +33,7 @@ pub(crate) struct Flight {
     pub(crate) sent: EventId,
     /// Its number on its link and channel.
     pub(crate) number: u32,
-    pub(crate) packet: Arc<Packet>,
+    pub(crate) packet: Rc<Packet>,
     pub(crate) from: NodeIx,
     pub(crate) to: NodeIx,
     pub(crate) kind: KindIx,
@@ -42,7 +43,18 @@ pub(crate) struct Flight {
     pub(crate) spared: bool,
     /// The sender has left: what it had sent is delivered all the same.
     pub(crate) farewell: bool,
+    /// Its neighbours among the messages of its link; 0 for none.
+    pub(crate) chain: Chain,
 }
+
+/// The slots of the messages of a link that were sent last before one, and first after it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Chain {
+    older: u32,
+    newer: u32,
+}
+
+const _: () = assert!(size_of::<Option<Flight>>() == 64, "one cache line");
 
 impl Flight {
     /// The link it travels.
@@ -57,21 +69,44 @@ impl Flight {
 }
 
 /// All messages on their way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flights {
+    /// Slot 0 is never used: it stands for none.
     slots: Vec<Option<Flight>>,
     free: Vec<u32>,
+    /// By sender, then by receiver: the slot of the newest message. A row is made when its sender
+    /// first sends.
+    newest: Vec<Box<[u32]>>,
+    /// How many messages were looked at to find some.
+    #[cfg(test)]
+    pub(super) looked_at: std::cell::Cell<u64>,
 }
 
 impl Flights {
-    pub(crate) fn insert(&mut self, flight: Flight) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize] = Some(flight);
-            slot
-        } else {
-            self.slots.push(Some(flight));
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 messages on the way")
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self {
+            slots: vec![None],
+            free: Vec::new(),
+            newest: vec![Box::default(); nodes],
+            #[cfg(test)]
+            looked_at: std::cell::Cell::default(),
         }
+    }
+
+    /// Takes in a message, which is now the newest of its link.
+    pub(crate) fn insert(&mut self, mut flight: Flight) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 messages on the way")
+        });
+        let newest = place(&mut self.newest, flight.link());
+        let older = std::mem::replace(newest, slot);
+        flight.chain = Chain { older, newer: 0 };
+        if older != 0 {
+            self.at(older).chain.newer = slot;
+        }
+        self.slots[slot as usize] = Some(flight);
+        slot
     }
 
     /// The message that the queue's event `seq` stands for; `None` if the event is forgotten.
@@ -89,28 +124,50 @@ impl Flights {
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Flight {
-        self.free.push(slot);
-        self.slots[slot as usize]
+        let flight = self.slots[slot as usize]
             .take()
-            .expect("the slot of a message on its way")
-    }
-
-    /// The links of all messages, in no order that means anything.
-    pub(crate) fn links(&self) -> impl Iterator<Item = LinkKey> {
-        self.slots.iter().flatten().map(Flight::link)
-    }
-
-    /// The slots of all messages that `wanted` accepts, in the order of sending.
-    pub(crate) fn select(&self, wanted: impl Fn(&Flight) -> bool) -> Vec<u32> {
-        if self.free.len() == self.slots.len() {
-            return Vec::new();
+            .expect("the slot of a message on its way");
+        self.free.push(slot);
+        if self.free.len() == self.slots.len() - 1 {
+            // All have come: the next are put side by side again.
+            self.slots.truncate(1);
+            self.free.clear();
         }
-        let mut found: Vec<(EventId, u64, u32)> = (0..)
-            .zip(&self.slots)
-            .filter_map(|(slot, flight)| flight.as_ref().map(|flight| (slot, flight)))
-            .filter(|(_, flight)| wanted(flight))
-            .map(|(slot, flight)| (flight.sent, flight.seq, slot))
-            .collect();
+        let Chain { older, newer } = flight.chain;
+        if older != 0 {
+            self.at(older).chain.newer = newer;
+        }
+        if newer != 0 {
+            self.at(newer).chain.older = older;
+        } else {
+            *place(&mut self.newest, flight.link()) = older;
+        }
+        flight
+    }
+
+    /// The messages of a link with their slots, the newest first.
+    pub(crate) fn on(&self, (from, to): LinkKey) -> impl Iterator<Item = (u32, &Flight)> {
+        let flight_in = |slot: u32| self.slots[slot as usize].as_ref().map(|it| (slot, it));
+        let newest = self.newest[from as usize].get(to as usize);
+        std::iter::successors(
+            flight_in(newest.copied().unwrap_or(0)),
+            move |(_, flight)| flight_in(flight.chain.older),
+        )
+    }
+
+    /// All messages with their slots, in no order that means anything.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, &Flight)> {
+        #[cfg(test)]
+        self.looked_at
+            .set(self.looked_at.get() + self.slots.len() as u64);
+        let flights = (0..).zip(&self.slots);
+        flights.filter_map(|(slot, flight)| flight.as_ref().map(|flight| (slot, flight)))
+    }
+
+    /// The slots of messages, in the order of sending.
+    pub(crate) fn in_order<'a>(found: impl Iterator<Item = (u32, &'a Flight)>) -> Vec<u32> {
+        let key = |(slot, flight): (u32, &Flight)| (flight.sent, flight.seq, slot);
+        let mut found: Vec<(EventId, u64, u32)> = found.map(key).collect();
         found.sort_unstable();
         found.into_iter().map(|(_, _, slot)| slot).collect()
     }
@@ -121,7 +178,7 @@ impl Flights {
     /// If they differ: messages were made or lost by the engine itself.
     pub(crate) fn audit(&self, ledger: &Ledger) {
         let mut rest = ledger.clone();
-        for flight in self.slots.iter().flatten() {
+        for (_, flight) in self.all() {
             rest.leave(flight.link(), flight.kind);
         }
         assert!(

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use hublab_strategies::hub::Command;
 use hublab_strategies::{ChildId, Metadata, Pid, Time};
 
-use super::Engine;
-use super::flight::Place;
+use super::flight::{Flights, Place};
 use super::state::{Child, Waiting};
+use super::{Engine, Immediate};
 use crate::model::NodeIx;
+use crate::network::LinkKey;
 use crate::node::NodeInput;
 use crate::stream::{self, Purpose, Stream};
 use crate::trace::event::{DropReason, EventId, Payload, StopReason};
@@ -23,10 +24,22 @@ impl Engine {
             .map(|node| (*node, self.boot_one(*node, cause)))
             .collect();
         if self.now == Time::ZERO && cause == 0 {
-            for (at, (a, cause)) in booted.iter().enumerate() {
+            for (at, (a, _)) in booted.iter().enumerate() {
                 for (b, _) in &booted[at + 1..] {
-                    let pair = self.network.pair_ix(*a, *b);
-                    self.connect(pair, *cause);
+                    let pair = self.network.pairs.of(*a, *b);
+                    self.set_up(pair);
+                }
+            }
+            // One node after the other, which stays in the caches, and not by way of the queue, which
+            // would need as much memory as the first round of a large cluster.
+            for (at, (node, of_node)) in booted.iter().enumerate() {
+                for (peer_at, (peer, of_peer)) in booted.iter().enumerate() {
+                    if peer != node {
+                        let incarnation = self.nodes[*peer as usize].incarnation;
+                        let cause = if at < peer_at { *of_node } else { *of_peer };
+                        let input = Immediate::PeerUp(*peer, incarnation);
+                        self.handle_immediate(*node, cause, input);
+                    }
                 }
             }
             self.drain_immediate();
@@ -48,8 +61,7 @@ impl Engine {
             &[name.as_str(), &incarnation.to_string()],
         );
         state.stream = Stream::new(key);
-        state.free_to_send = 0;
-        state.free_to_serve = 0;
+        self.network.set_free(node);
         state.node = Some((self.factory)(&name, incarnation, &self.config));
         self.observers.node_up(node);
         self.record(node, cause, Payload::Booted { name, incarnation })
@@ -61,11 +73,10 @@ impl Engine {
             return;
         }
         let cause = self.power_off(node, cause, StopReason::Crash);
-        let lost = self.flights.select(|flight| {
-            flight.to == node
-                || (flight.from == node && flight.place != Place::Arrived && !flight.farewell)
+        let count = self.nodes.len();
+        self.drop_on(links_of(node, count), DropReason::Stopped, |flight, _| {
+            flight.to == node || (flight.place != Place::Arrived && !flight.farewell)
         });
-        self.drop_flights(&lost, DropReason::Stopped);
         self.close_connections(node, cause);
         self.refresh_silences_of(node);
     }
@@ -78,9 +89,12 @@ impl Engine {
         self.step(node, cause, 0, NodeInput::Command(Command::Leave));
         self.drain_immediate();
         let cause = self.power_off(node, cause, StopReason::Leave);
-        let lost = self.flights.select(|flight| flight.to == node);
-        self.drop_flights(&lost, DropReason::Stopped);
-        for slot in self.flights.select(|flight| flight.from == node) {
+        let count = self.nodes.len();
+        self.drop_on(links_of(node, count), DropReason::Stopped, |flight, _| {
+            flight.to == node
+        });
+        let sent = links_of(node, count).flat_map(|link| self.flights.on(link));
+        for slot in Flights::in_order(sent) {
             self.flights.at(slot).farewell = true;
         }
         self.close_connections(node, cause);
@@ -213,4 +227,13 @@ impl Engine {
             },
         );
     }
+}
+
+/// The links from and to a node of so many.
+fn links_of(node: NodeIx, count: usize) -> impl Iterator<Item = LinkKey> {
+    let peers = (0..).take(count);
+    peers.flat_map(move |peer: NodeIx| {
+        let back = (peer != node).then_some((peer, node));
+        [(node, peer)].into_iter().chain(back)
+    })
 }

@@ -3,7 +3,7 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`queue`] | the order of events |
+//! | `queue` | the order of events |
 //! | `state` | what the engine knows of each node |
 //! | `flight` | messages on their way |
 //! | `send` | from the wish to send until the message is handled |
@@ -18,12 +18,16 @@ mod connect;
 mod flight;
 pub mod inject;
 mod lifecycle;
-pub mod queue;
+pub(crate) mod queue;
 mod script;
 mod send;
+mod slots;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
+use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +39,7 @@ use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
 use crate::catalog::{NodeConfig, NodeFactory};
 use crate::model::{Cluster, NodeIx, Scenario};
 use crate::network::Network;
+use crate::network::pairs::PairIx;
 use crate::node::effects::{Effect, Effects, Positions, Wishes};
 use crate::node::{Node, NodeInput};
 use crate::trace::event::{EventId, KindIx, Payload};
@@ -48,6 +53,7 @@ use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
 use script::Script;
+use slots::Slots;
 pub use state::{Child, NodeState};
 use state::{Timers, Waiting};
 
@@ -67,7 +73,7 @@ pub struct Engine {
     flights: Flights,
     ledger: Ledger,
     timers: Timers,
-    notices: Vec<Option<Notice>>,
+    notices: Slots<Notice>,
     queue: Queue,
     script: Script,
     /// Inputs of this very instant, before anything else is taken from the queue.
@@ -84,7 +90,13 @@ pub struct Engine {
     stops: Option<Vec<Stop>>,
     /// Somebody has, since time last ran.
     has_stopped: bool,
+    /// How often the silence of a pair was looked at.
+    #[cfg(test)]
+    refreshed: u64,
 }
+
+/// What is wrong with a strategy whose kinds of messages have no number left.
+pub(crate) const TOO_MANY_KINDS: &str = "it sends more than 256 kinds of messages";
 
 /// An input that follows from something else in the same instant.
 pub(crate) enum Immediate {
@@ -142,10 +154,10 @@ impl Engine {
             config,
             factory,
             seed,
-            flights: Flights::default(),
+            flights: Flights::new(cluster.nodes.len()),
             ledger: Ledger::default(),
             timers: Timers::default(),
-            notices: Vec::new(),
+            notices: Slots::default(),
             queue: Queue::default(),
             script: Script::new(scenario),
             immediate: VecDeque::new(),
@@ -157,6 +169,8 @@ impl Engine {
             handling: None,
             stops: None,
             has_stopped: false,
+            #[cfg(test)]
+            refreshed: 0,
             cluster,
         }
     }
@@ -205,10 +219,18 @@ impl Engine {
         id
     }
 
-    /// The number of a kind of message; its first use is an event like any other.
-    fn kind(&mut self, name: &'static str) -> KindIx {
+    /// The number of a kind of message that a step of a node sends; its first use is an event like
+    /// any other.
+    ///
+    /// # Panics
+    /// At the 257th kind, as if the step itself had panicked: the verdict is the strategy's.
+    fn kind(&mut self, name: &'static str, node: NodeIx, cause: EventId) -> KindIx {
         let before = self.recorder.events();
-        let kind = self.recorder.kind(self.now, name);
+        let Some(kind) = self.recorder.kind(self.now, name) else {
+            self.handling = Some((node, cause));
+            // Not `panic!`: the panic hook is for bugs.
+            resume_unwind(Box::new(TOO_MANY_KINDS));
+        };
         if self.recorder.events() > before {
             self.show_last();
         }
@@ -275,7 +297,7 @@ impl Engine {
             Pending::Arrival(slot) => self.arrive(due, seq, slot),
             Pending::Served(slot) => self.served(due, seq, slot),
             Pending::Timer(slot) => self.timer_due(due, seq, slot),
-            Pending::Silence(pair) => self.silence_over(due, seq, pair),
+            Pending::Silence(pair) => self.silence_over(due, seq, PairIx(pair)),
             Pending::Notice(slot) => self.notice_due(due, slot),
         }
         self.drain_immediate();
@@ -430,7 +452,7 @@ impl Engine {
             .timers
             .slot(ix, key, &mut self.nodes[ix as usize].timers);
         let seq = self.queue.push(due.0, Pending::Timer(slot));
-        if self.timers.arm(slot, seq) && self.timers.is_wasteful() {
+        if self.timers.arm(slot, seq) && self.timers.is_wasteful(self.queue.len()) {
             let timers = &self.timers;
             self.queue.retain(|seq, pending| match pending {
                 Pending::Timer(slot) => timers.is_armed(slot, seq),

@@ -69,8 +69,7 @@ impl Engine {
         if healing {
             if let Some(cut) = self.script.cuts.remove(&number) {
                 self.note_healing();
-                self.network.mend(cut);
-                self.after_mending();
+                self.mend(cut);
             }
         } else {
             self.act(number, action, cause);
@@ -116,14 +115,18 @@ impl Engine {
             }
             Action::Heal => {
                 self.note_healing();
-                self.network.mend_all();
-                self.network.restore_links();
-                self.keep_all_orders();
-                self.after_mending();
+                if self.network.restore_links() {
+                    self.keep_all_orders();
+                }
+                self.mend_all();
             }
             Action::Link(change) => {
                 self.network.change_links(change);
-                self.keep_all_orders();
+                for from in &change.from {
+                    for to in &change.to {
+                        self.keep_order((*from, *to));
+                    }
+                }
             }
             Action::Clock { nodes, change } => {
                 for node in nodes {

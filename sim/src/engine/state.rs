@@ -19,10 +19,6 @@ pub struct NodeState {
     pub(crate) node: Option<Box<dyn Node>>,
     /// Its own draws.
     pub(crate) stream: Stream,
-    /// When it is done with the messages it has, under a `service_time`.
-    pub(crate) free_to_serve: u64,
-    /// When it may send the next message, under a `send_gap`.
-    pub(crate) free_to_send: u64,
     /// How often it has booted.
     pub(crate) incarnation: u32,
     /// Whether it is stopped by a `pause`.
@@ -71,8 +67,6 @@ impl NodeState {
             stream: Stream::new(0),
             clock: WallClock::default(),
             timers: BTreeMap::new(),
-            free_to_send: 0,
-            free_to_serve: 0,
             children: BTreeMap::new(),
             pids: BTreeMap::new(),
         }
@@ -158,8 +152,9 @@ impl Timers {
         self.forgotten = self.forgotten.saturating_sub(1);
     }
 
-    pub(crate) fn is_wasteful(&self) -> bool {
-        self.forgotten > SWEEP_AT && self.forgotten > 2 * self.slots.len()
+    /// Whether a queue of so many events is worth sweeping: that looks at each of them.
+    pub(crate) fn is_wasteful(&self, queued: usize) -> bool {
+        self.forgotten > SWEEP_AT && self.forgotten > queued / 2
     }
 
     pub(crate) fn swept(&mut self) {

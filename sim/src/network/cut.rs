@@ -1,5 +1,6 @@
 //! Cuts: which links a partition or a one-way cut holds.
 
+use super::LinkKey;
 use crate::model::NodeIx;
 
 /// Names a cut, so that just this one can be mended.
@@ -23,6 +24,17 @@ impl NodeSet {
         self.0
             .get(node as usize / 64)
             .is_some_and(|word| word & (1 << (node % 64)) != 0)
+    }
+
+    /// The nodes, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = NodeIx> {
+        (0..)
+            .zip(&self.0)
+            .filter(|(_, word)| **word != 0)
+            .flat_map(|(at, word)| {
+                let bits = (0..64).filter(move |bit| word & (1 << bit) != 0);
+                bits.map(move |bit| at * 64 + bit)
+            })
     }
 
     /// Takes a node in, or leaves it out.
@@ -69,6 +81,28 @@ impl Reach {
         }
     }
 
+    /// The links it holds, by sender, then by receiver.
+    pub(crate) fn links(&self) -> impl Iterator<Item = LinkKey> {
+        let (groups, directed) = match self {
+            Self::Groups(group_of) => {
+                let count = 0..NodeIx::try_from(group_of.len()).unwrap_or(NodeIx::MAX);
+                let all = count
+                    .clone()
+                    .flat_map(move |a| count.clone().map(move |b| (a, b)));
+                (Some(all.filter(|(a, b)| self.holds(*a, *b))), None)
+            }
+            Self::Directed { from, to } => {
+                let all = from.iter().flat_map(|a| to.iter().map(move |b| (a, b)));
+                (None, Some(all.filter(|(a, b)| a != b)))
+            }
+        };
+        groups
+            .into_iter()
+            .flatten()
+            .chain(directed.into_iter().flatten())
+    }
+
+    /// Whether it holds a link. A node's link to itself is never held.
     pub(crate) fn holds(&self, from: NodeIx, to: NodeIx) -> bool {
         match self {
             Self::Groups(group_of) => {
@@ -78,7 +112,7 @@ impl Reach {
             Self::Directed {
                 from: senders,
                 to: receivers,
-            } => senders.has(from) && receivers.has(to),
+            } => from != to && senders.has(from) && receivers.has(to),
         }
     }
 }
@@ -106,5 +140,19 @@ mod tests {
         let reach = Reach::directed(70, &[0], &[69]);
         assert!(reach.holds(0, 69));
         assert!(!reach.holds(69, 0));
+    }
+
+    #[test]
+    fn the_links_of_a_cut_are_those_it_holds() {
+        let all: Vec<NodeIx> = (0..130).collect();
+        for reach in [
+            Reach::groups(130, &[vec![0, 1, 64], vec![2, 129], vec![63]]),
+            Reach::directed(130, &[0, 63, 64, 129], &[64, 1, 0]),
+            Reach::directed(130, &all, &all),
+        ] {
+            let links = all.iter().flat_map(|a| all.iter().map(move |b| (*a, *b)));
+            let held: Vec<LinkKey> = links.filter(|(a, b)| reach.holds(*a, *b)).collect();
+            assert_eq!(reach.links().collect::<Vec<_>>(), held);
+        }
     }
 }

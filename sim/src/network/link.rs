@@ -3,7 +3,8 @@
 use super::LinkKey;
 use crate::stream::{draw, sub_key};
 
-/// The draws of one message, by purpose.
+/// What a draw of a message decides. Each purpose has a stream of its own; the numbers are part of
+/// what makes a seed reproducible.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Draw {
     /// Its latency.
@@ -19,21 +20,21 @@ pub(crate) enum Draw {
 /// The draws of one message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draws {
-    stream: u64,
+    key: u64,
     number: u32,
 }
 
 impl Draws {
     /// Those of message `number` of a channel, of the link with this key.
-    pub(crate) fn new(key: u64, channel: u8, number: u32) -> Self {
+    pub(crate) fn new(link_key: u64, channel: u8, number: u32) -> Self {
         Self {
-            stream: sub_key(key, u64::from(channel)),
+            key: sub_key(link_key, u64::from(channel)),
             number,
         }
     }
 
     pub(crate) fn get(self, purpose: Draw) -> u64 {
-        draw(self.stream, u64::from(self.number) * 4 + purpose as u64)
+        draw(sub_key(self.key, purpose as u64), u64::from(self.number))
     }
 }
 
@@ -56,7 +57,7 @@ pub(crate) struct Lanes {
 }
 
 /// A link's place in a table that has room for every link of a sender once it is needed.
-fn place<T: Clone + Default>(rows: &mut [Box<[T]>], (from, to): LinkKey) -> &mut T {
+pub(crate) fn place<T: Clone + Default>(rows: &mut [Box<[T]>], (from, to): LinkKey) -> &mut T {
     let count = rows.len();
     let row = &mut rows[from as usize];
     if row.is_empty() {
@@ -92,15 +93,15 @@ impl Lanes {
         number
     }
 
-    /// Notes that a message is on its way to arrive at `due`, or as soon after as those before it
-    /// let it if it must keep its place; answers when those noted so far have all arrived.
+    /// Notes that a message is on its way to arrive at `due`. Returns when those noted so far have
+    /// all arrived: one that keeps the order arrives then.
     pub(crate) fn note(&mut self, link: LinkKey, due: u64) -> u64 {
         let last_due = place(&mut self.last_due, link);
         *last_due = due.max(*last_due);
         *last_due
     }
 
-    /// Forgets who is on the way over a link.
+    /// Forgets the messages on the way over a link.
     pub(crate) fn forget_order(&mut self, (from, to): LinkKey) {
         if let Some(last_due) = self.last_due[from as usize].get_mut(to as usize) {
             *last_due = 0;

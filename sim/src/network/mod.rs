@@ -5,8 +5,11 @@
 //! of a pair of nodes is created when one first needs it.
 
 pub mod cut;
+pub(crate) mod judge;
 pub mod latency;
 pub mod link;
+pub(crate) mod overrides;
+pub(crate) mod pairs;
 pub(crate) mod silence;
 
 use std::collections::BTreeMap;
@@ -19,28 +22,12 @@ use crate::stream::{self, Purpose};
 
 use cut::{Cut, CutId, NodeSet, Reach};
 use latency::Law;
-use link::Lanes;
-
-/// The position of a pair in [`Network::pairs`].
-pub(crate) type PairIx = u32;
+use link::{Lanes, place};
+use overrides::Overrides;
+use pairs::Pairs;
 
 /// A directed link: from whom, to whom.
 pub(crate) type LinkKey = (NodeIx, NodeIx);
-
-/// The connection of two nodes: what is rarely looked at.
-#[derive(Debug)]
-pub(crate) struct Pair {
-    /// The nodes, the lower position first.
-    pub(crate) nodes: [NodeIx; 2],
-    /// Whether the two are connected, as far as at least one of them knows.
-    pub(crate) up: bool,
-    /// The incarnations that connected.
-    pub(crate) incarnations: [u32; 2],
-    /// The queue number of the end of the silence that runs.
-    pub(crate) silence: Option<u64>,
-    /// How many silences have begun: the position in their stream.
-    pub(crate) silences: u32,
-}
 
 /// A [`LinkParams`] made ready for use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,22 +51,13 @@ impl Prepared {
     }
 }
 
-#[derive(Debug)]
-struct Override {
-    from: NodeSet,
-    to: NodeSet,
-    change: LinkChange,
-}
-
 /// The network of one run.
 #[derive(Debug)]
 pub(crate) struct Network {
     /// By node: the key of its name, from which those of its links are made.
     keys: Vec<u64>,
     base: LinkParams,
-    /// Overrides in the order in which they apply; those of the file come first.
-    overrides: Vec<Override>,
-    from_file: usize,
+    overrides: Overrides,
     /// Counts the changes of `overrides`; a link that is older looks its values up again.
     epoch: u32,
     prepared: Vec<Prepared>,
@@ -93,19 +71,22 @@ pub(crate) struct Network {
     lanes: Vec<Lanes>,
     /// By node, a bit for each node: whether the two are connected, both as they run now.
     connected: Vec<NodeSet>,
-    /// By node, a bit for each receiver: whether a message may be on the way.
-    busy: Vec<NodeSet>,
-    pair_rows: Vec<Box<[PairIx]>>,
-    /// Every pair that was ever used, in the order of first use.
-    pub(crate) pairs: Vec<Pair>,
+    pub(crate) pairs: Pairs,
     /// By link under a bandwidth limit: when the last byte of its last message is out.
     busy_until: BTreeMap<LinkKey, u64>,
     cuts: Vec<Cut>,
     next_cut: u32,
+    /// By sender, then by receiver: how many cuts hold the link. A row is made when a cut first
+    /// holds a link of its sender.
+    cut_counts: Vec<Box<[u32]>>,
     /// Time a sender is busy per message, in microseconds.
-    pub(crate) send_gap: u64,
+    send_gap: u64,
     /// Time a receiver is busy per message, in microseconds.
-    pub(crate) service_time: u64,
+    service_time: u64,
+    /// By node: when it may send its next message.
+    free_to_send: Vec<u64>,
+    /// By node: when it has handled the messages it has received.
+    free_to_serve: Vec<u64>,
 }
 
 /// Where the values of a link stand in [`Network::prepared`], as of an epoch.
@@ -115,19 +96,18 @@ struct Values {
     at: u16,
 }
 
-/// In an index: not used yet.
-const UNUSED: u32 = u32::MAX;
+/// The epoch of values that were never looked up.
+const UNKNOWN: u32 = u32::MAX;
 
 impl Network {
     pub(crate) fn new(model: &NetworkModel, names: &[NodeId], seed: u64) -> Self {
-        let mut network = Self {
+        Self {
             keys: names
                 .iter()
                 .map(|name| stream::key(seed, Purpose::Link, &[name.as_str()]))
                 .collect(),
             base: model.base,
-            overrides: Vec::new(),
-            from_file: 0,
+            overrides: Overrides::new(names.len(), &model.links),
             epoch: 0,
             prepared: Vec::new(),
             plain: [
@@ -140,43 +120,33 @@ impl Network {
             values: vec![Box::default(); names.len()],
             lanes: Vec::new(),
             connected: vec![NodeSet::new(names.len(), &[]); names.len()],
-            busy: vec![NodeSet::new(names.len(), &[]); names.len()],
-            pair_rows: vec![Box::default(); names.len()],
-            pairs: Vec::new(),
+            pairs: Pairs::new(names.len()),
             busy_until: BTreeMap::new(),
             cuts: Vec::new(),
             next_cut: 0,
+            cut_counts: vec![Box::default(); names.len()],
             send_gap: micros(model.send_gap),
             service_time: micros(model.service_time),
-        };
-        for change in &model.links {
-            network.change_links(change);
+            free_to_send: vec![0; names.len()],
+            free_to_serve: vec![0; names.len()],
         }
-        network.from_file = network.overrides.len();
-        network
     }
 
     /// Changes some links from now on.
     pub(crate) fn change_links(&mut self, change: &LinkChange) {
-        let count = self.keys.len();
-        self.overrides.push(Override {
-            from: NodeSet::new(count, &change.from),
-            to: NodeSet::new(count, &change.to),
-            change: change.clone(),
-        });
+        self.overrides.push(change);
         self.epoch += 1;
     }
 
-    /// Undoes every link change that is not the file's.
-    pub(crate) fn restore_links(&mut self) {
-        if self.overrides.len() > self.from_file {
-            self.overrides.truncate(self.from_file);
-            self.epoch += 1;
-        }
+    /// Undoes every link change that is not the file's. Returns whether there was one.
+    pub(crate) fn restore_links(&mut self) -> bool {
+        let is_changed = self.overrides.restore();
+        self.epoch += u32::from(is_changed);
+        is_changed
     }
 
     /// The lanes of a channel.
-    pub(crate) fn lanes_mut(&mut self, channel: u8) -> &mut Lanes {
+    fn lanes_mut(&mut self, channel: u8) -> &mut Lanes {
         let known = self
             .lanes
             .iter()
@@ -186,23 +156,6 @@ impl Network {
             self.lanes.len() - 1
         });
         &mut self.lanes[at]
-    }
-
-    /// Whether nothing can be on the way between two nodes any more; not every idle pair is seen
-    /// to be idle.
-    pub(crate) fn is_idle(&self, a: NodeIx, b: NodeIx) -> bool {
-        !self.busy[a as usize].has(b) && !self.busy[b as usize].has(a)
-    }
-
-    /// Notes that a message is on its way over a link.
-    pub(crate) fn set_busy(&mut self, (from, to): LinkKey) {
-        self.busy[from as usize].set(to, true);
-    }
-
-    /// Notes that messages are on their way over these links and no others.
-    pub(crate) fn set_all_busy(&mut self, links: impl Iterator<Item = LinkKey>) {
-        self.busy = vec![NodeSet::new(self.keys.len(), &[]); self.keys.len()];
-        links.for_each(|link| self.set_busy(link));
     }
 
     /// Whether two nodes are connected, both of them as they run now; a node always is with
@@ -218,37 +171,8 @@ impl Network {
     }
 
     /// The key of the stream of a link.
-    pub(crate) fn link_key(&self, from: NodeIx, to: NodeIx) -> u64 {
+    fn link_key(&self, from: NodeIx, to: NodeIx) -> u64 {
         stream::pair_key(self.keys[from as usize], self.keys[to as usize])
-    }
-
-    /// The pair of two nodes, created if it was never used.
-    pub(crate) fn pair_ix(&mut self, a: NodeIx, b: NodeIx) -> PairIx {
-        let (low, high) = if a <= b { (a, b) } else { (b, a) };
-        let count = self.keys.len();
-        let row = &mut self.pair_rows[low as usize];
-        if row.is_empty() {
-            *row = vec![UNUSED; count - low as usize].into();
-        }
-        let slot = &mut row[(high - low) as usize];
-        if *slot == UNUSED {
-            *slot = PairIx::try_from(self.pairs.len()).expect("fewer than 2^32 pairs");
-            self.pairs.push(Pair {
-                nodes: [low, high],
-                up: false,
-                incarnations: [0; 2],
-                silence: None,
-                silences: 0,
-            });
-        }
-        *slot
-    }
-
-    /// The pair of two nodes, if it was ever used.
-    pub(crate) fn find_pair(&self, a: NodeIx, b: NodeIx) -> Option<&Pair> {
-        let (low, high) = if a <= b { (a, b) } else { (b, a) };
-        let ix = *self.pair_rows[low as usize].get((high - low) as usize)?;
-        self.pairs.get(ix as usize)
     }
 
     /// What a link is like now.
@@ -260,7 +184,7 @@ impl Network {
         let row = &mut self.values[from as usize];
         if row.is_empty() {
             let unknown = Values {
-                epoch: UNUSED,
+                epoch: UNKNOWN,
                 at: 0,
             };
             *row = vec![unknown; count].into();
@@ -292,15 +216,15 @@ impl Network {
     }
 
     /// Puts a message on the wire of a link with limited bandwidth, behind those before it, for
-    /// `takes` microseconds; answers when its last byte is out.
-    pub(crate) fn occupy(&mut self, link: LinkKey, leaves: u64, takes: u64) -> u64 {
+    /// `takes` microseconds. Returns when its last byte is out.
+    fn occupy(&mut self, link: LinkKey, leaves: u64, takes: u64) -> u64 {
         let busy_until = self.busy_until.entry(link).or_insert(0);
         *busy_until = leaves.max(*busy_until).saturating_add(takes);
         *busy_until
     }
 
-    /// Forgets who is on the way over a link: what was dropped holds nobody back. The engine then
-    /// notes those who remain with [`Self::keep_order`].
+    /// Forgets the messages on the way over a link: those that were dropped hold none back. The
+    /// engine then notes those that remain with [`Self::keep_order`].
     pub(crate) fn forget_order(&mut self, link: LinkKey) {
         for lanes in &mut self.lanes {
             lanes.forget_order(link);
@@ -308,22 +232,24 @@ impl Network {
         self.busy_until.remove(&link);
     }
 
-    /// Notes that a message, whose last byte is out at `out`, is on its way to arrive at `due`.
+    /// Notes a message on the way that arrives at `due` and whose last byte is out at `out`.
     pub(crate) fn keep_order(&mut self, link: LinkKey, channel: u8, out: u64, due: u64) {
-        self.lanes_mut(channel).note(link, due);
+        self.note_due(link, channel, due);
         self.busy_until
             .entry(link)
             .and_modify(|until| *until = out.max(*until))
             .or_insert(out);
     }
 
+    /// Notes that a message is on the way to arrive at `due`: later ones that keep the order do not
+    /// arrive before it.
+    pub(crate) fn note_due(&mut self, link: LinkKey, channel: u8, due: u64) {
+        self.lanes_mut(channel).note(link, due);
+    }
+
     fn look_up(&self, from: NodeIx, to: NodeIx) -> LinkParams {
         let mut params = self.base;
-        for Override { change, .. } in self
-            .overrides
-            .iter()
-            .filter(|entry| entry.from.has(from) && entry.to.has(to))
-        {
+        for change in self.overrides.of((from, to)) {
             params.latency = change.latency.unwrap_or(params.latency);
             params.loss = change.loss.unwrap_or(params.loss);
             params.duplicate = change.duplicate.unwrap_or(params.duplicate);
@@ -337,23 +263,35 @@ impl Network {
     pub(crate) fn cut(&mut self, reach: Reach) -> CutId {
         let id = CutId(self.next_cut);
         self.next_cut += 1;
+        for link in reach.links() {
+            *place(&mut self.cut_counts, link) += 1;
+        }
         self.cuts.push(Cut { id, reach });
         id
     }
 
-    /// Removes a cut; one that was healed before is left alone.
-    pub(crate) fn mend(&mut self, id: CutId) {
-        self.cuts.retain(|cut| cut.id != id);
+    /// Removes a cut and returns the links it held; one that was mended before held none.
+    pub(crate) fn mend(&mut self, id: CutId) -> Option<Reach> {
+        let at = self.cuts.iter().position(|cut| cut.id == id)?;
+        let Cut { reach, .. } = self.cuts.remove(at);
+        for link in reach.links() {
+            *place(&mut self.cut_counts, link) -= 1;
+        }
+        Some(reach)
     }
 
     /// Removes every cut.
     pub(crate) fn mend_all(&mut self) {
         self.cuts.clear();
+        self.cut_counts.fill(Box::default());
     }
 
     /// Whether a link is held by any cut.
     pub(crate) fn is_cut(&self, from: NodeIx, to: NodeIx) -> bool {
-        from != to && self.cuts.iter().any(|cut| cut.reach.holds(from, to))
+        !self.cuts.is_empty()
+            && self.cut_counts[from as usize]
+                .get(to as usize)
+                .is_some_and(|count| *count > 0)
     }
 
     /// Whether any cut is in force.
@@ -363,7 +301,7 @@ impl Network {
 
     /// Whether any link may lose messages; a quick look that may be wrong.
     pub(crate) fn may_lose(&self) -> bool {
-        let changes = self.overrides.iter().filter_map(|entry| entry.change.loss);
+        let changes = self.overrides.all().filter_map(|change| change.loss);
         changes.chain([self.base.loss]).any(|loss| loss > 0.0)
     }
 

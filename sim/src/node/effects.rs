@@ -1,7 +1,7 @@
 //! [`Effects`]: the simulated runtime of one step. It answers questions at once and keeps a list
 //! of what the node wants; the engine performs the list after the step, in call order.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -25,10 +25,10 @@ pub enum Effect {
         /// Behind the last one.
         end: u32,
         /// What.
-        packet: Arc<Packet>,
+        packet: Rc<Packet>,
     },
     /// Send to every node that can be addressed.
-    Announce(Arc<Packet>),
+    Announce(Rc<Packet>),
     /// Set or replace a timer.
     SetTimer(TimerKey, Duration),
     /// Cancel a timer.

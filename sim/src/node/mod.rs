@@ -6,7 +6,7 @@ pub mod effects;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use hublab_strategies::hub::{ChildEvent, Command, Envelope, HubCore, Input, Sizes};
 use hublab_strategies::membership::Membership;
@@ -42,8 +42,8 @@ impl fmt::Debug for Packet {
 
 impl Packet {
     /// Wraps a message.
-    pub fn new<M: Message>(channel: Channel, message: M, hops: u32) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new<M: Message>(channel: Channel, message: M, hops: u32) -> Rc<Self> {
+        Rc::new(Self {
             kind: message.kind(),
             size: message.size_model().bytes(),
             hops,

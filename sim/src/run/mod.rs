@@ -21,7 +21,6 @@ use crate::run::report::{Messages, Report};
 use crate::run::twin::{Twin, judge_clock_independence, twin};
 use crate::scenario::resolve::resolve;
 use crate::simulation::Simulation;
-use crate::trace::Event;
 use crate::trace::recorder::{Recorder, Sink};
 use crate::watch::Observers;
 use crate::watch::judge::Verdict;
@@ -89,8 +88,6 @@ pub enum RunError {
 pub struct Run {
     /// What it came to.
     pub report: Report,
-    /// Its last 1,000 events.
-    pub last_events: Vec<Event>,
 }
 
 /// Runs a scenario with a strategy of the catalog and a seed.
@@ -310,8 +307,5 @@ pub(crate) fn make(
         reason: (!is_whole).then(|| format!("the run was ended at {now}, before its time")),
     };
     report.verdict = failure::verdict(scenario, &report, is_whole);
-    Run {
-        report,
-        last_events: recorder.into_last_events(),
-    }
+    Run { report }
 }

@@ -1,16 +1,11 @@
-//! The recorder: numbers events and hands each to the digest, the books, the last-events ring,
-//! and whatever else listens. Nothing keeps the trace.
-
-use std::collections::VecDeque;
+//! The recorder: numbers events and hands each to the digest, the books, and whatever else
+//! listens. Nothing keeps the trace.
 
 use hublab_strategies::Time;
 
 use super::digest::Digester;
 use super::event::{Event, EventId, KindIx, Payload};
 use crate::model::NodeIx;
-
-/// How many of the last events a run remembers.
-pub const RING: usize = 1_000;
 
 /// Listens to a trace.
 pub trait Sink: Send {
@@ -55,7 +50,7 @@ pub struct Recorder {
     digest: Digester,
     kinds: Vec<&'static str>,
     counts: Vec<MessageCounts>,
-    ring: VecDeque<Event>,
+    last: Option<Event>,
     sinks: Vec<Box<dyn Sink>>,
 }
 
@@ -66,7 +61,7 @@ impl Recorder {
             digest: Digester::default(),
             kinds: Vec::new(),
             counts: Vec::new(),
-            ring: VecDeque::with_capacity(RING),
+            last: None,
             sinks,
         }
     }
@@ -93,10 +88,7 @@ impl Recorder {
         for sink in &mut self.sinks {
             sink.event(&event);
         }
-        if self.ring.len() == RING {
-            self.ring.pop_front();
-        }
-        self.ring.push_back(event);
+        self.last = Some(event);
         id
     }
 
@@ -131,17 +123,14 @@ impl Recorder {
         }
     }
 
-    /// The number of a kind of message; its first use is an event.
-    ///
-    /// # Panics
-    /// At the 257th kind: a strategy makes up kinds without end.
-    pub(crate) fn kind(&mut self, at: Time, name: &'static str) -> KindIx {
+    /// The number of a kind of message; its first use is an event. `None` at the 257th kind: a
+    /// strategy makes up kinds without end.
+    pub(crate) fn kind(&mut self, at: Time, name: &'static str) -> Option<KindIx> {
         let known = self
             .kinds
             .iter()
             .position(|kind| std::ptr::eq(*kind, name) || *kind == name);
-        let ix = known.unwrap_or(self.kinds.len());
-        let kind = KindIx::try_from(ix).expect("a strategy has at most 256 kinds of messages");
+        let kind = KindIx::try_from(known.unwrap_or(self.kinds.len())).ok()?;
         if known.is_none() {
             self.kinds.push(name);
             self.counts.push(MessageCounts::default());
@@ -151,13 +140,13 @@ impl Recorder {
             };
             self.record(at, super::event::WORLD, 0, payload);
         }
-        kind
+        Some(kind)
     }
 
     /// The event recorded last.
     #[must_use]
     pub fn last(&self) -> Option<&Event> {
-        self.ring.back()
+        self.last.as_ref()
     }
 
     /// The counts of every kind that was used, in the order of first use.
@@ -175,12 +164,6 @@ impl Recorder {
     #[must_use]
     pub fn digest(&self) -> blake3::Hash {
         self.digest.current()
-    }
-
-    /// The last events, the oldest first.
-    #[must_use]
-    pub fn into_last_events(self) -> Vec<Event> {
-        self.ring.into()
     }
 }
 

@@ -185,7 +185,7 @@ impl<'a> World<'a> {
     /// How many messages wait for a busy receiver at an instant, unless more arrive by then.
     #[must_use]
     pub fn backlog(&self, node: NodeIx, at: Time) -> u64 {
-        let busy_us = self.node(node).free_to_serve.saturating_sub(at.0);
+        let busy_us = self.scene.network.free_to_serve(node).saturating_sub(at.0);
         busy_us.div_ceil(self.facts.service_us.max(1))
     }
 

@@ -57,6 +57,8 @@ pub struct Witness {
     cuts: Vec<((u32, CutId), PastCut)>,
     /// By node: the event of the input that it handles now, or next.
     causes: Vec<EventId>,
+    /// A node did what no node may.
+    has_failed: bool,
 }
 
 impl std::fmt::Debug for Witness {
@@ -105,6 +107,7 @@ impl Witness {
             flights: Flights::new(),
             cuts: Vec::new(),
             causes: vec![0; names.len()],
+            has_failed: false,
             scenario: scenario.clone(),
         }
     }
@@ -231,6 +234,11 @@ impl Witness {
     }
 
     fn cut(&mut self, number: u32, reach: Reach, in_flight: InFlight) {
+        if in_flight == InFlight::Drop {
+            reach
+                .links()
+                .for_each(|link| self.network.forget_order(link));
+        }
         let id = self.network.cut(reach.clone());
         let cut = PastCut {
             since: self.now,
@@ -278,8 +286,7 @@ impl Witness {
         let incarnation = self.next_incarnation(node);
         let state = &mut self.nodes[node as usize];
         state.incarnation = incarnation;
-        state.free_to_send = 0;
-        state.free_to_serve = 0;
+        self.network.set_free(node);
         state.node = Some(Box::new(Shadow::new(name.clone())));
         self.observers.node_up(node);
         let incarnation = incarnation.into();
@@ -411,7 +418,7 @@ impl Witness {
             &self.strategy,
             seed,
             finished,
-            false,
+            self.has_failed,
             wall_us,
         );
         Report {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use hublab_strategies::{Channel, Time};
 
 use super::Witness;
+use crate::engine::TOO_MANY_KINDS;
 use crate::model::{InFlight, NodeIx};
 use crate::network::cut::Reach;
-use crate::network::link::{Draw, Draws};
-use crate::stream::unit;
-use crate::trace::event::{DropReason, Payload};
+use crate::network::judge::{Outgoing, Verdict};
+use crate::trace::event::{DropReason, KindIx, Payload};
 
 /// What the network does to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +54,16 @@ pub(super) struct PastCut {
 }
 
 impl Witness {
-    fn kind(&mut self, name: &'static str) -> u8 {
+    /// The number of a kind of message that a node sends. One kind too many is the node's fault: the
+    /// run fails, and its messages are not counted.
+    fn kind(&mut self, name: &'static str, node: NodeIx) -> Option<KindIx> {
         let before = self.recorder.events();
         let kind = self.recorder.kind(self.now, name);
         if self.recorder.events() > before {
             self.show_last();
+        } else if kind.is_none() && !self.has_failed {
+            self.has_failed = true;
+            self.record(node, 0, Payload::Panicked(TOO_MANY_KINDS.to_owned()));
         }
         kind
     }
@@ -74,9 +79,12 @@ impl Witness {
     /// A node sends a message.
     pub fn sent(&mut self, from: NodeIx, to: NodeIx, kind: &'static str, bytes: u64) {
         self.set_off(from, to, kind);
+        let Some(kind) = self.kind(kind, from) else {
+            return;
+        };
         let payload = Payload::Sent {
             to,
-            kind: self.kind(kind),
+            kind,
             channel: 0,
             number: 0,
             bytes,
@@ -87,9 +95,12 @@ impl Witness {
     }
 
     fn dropped(&mut self, from: NodeIx, to: NodeIx, kind: &'static str, reason: DropReason) {
+        let Some(kind) = self.kind(kind, from) else {
+            return;
+        };
         let payload = Payload::Dropped {
             from,
-            kind: self.kind(kind),
+            kind,
             number: 0,
             reason,
         };
@@ -125,6 +136,9 @@ impl Witness {
                 lost.extend(std::iter::repeat_n(*kind, before - flights.len()));
             }
         }
+        if !lost.is_empty() {
+            self.network.forget_order((from, to));
+        }
         for kind in lost {
             self.dropped(from, to, kind, DropReason::Down);
         }
@@ -153,69 +167,44 @@ impl Witness {
         kind: &'static str,
         bytes: u64,
     ) -> Fate {
-        let link = (from, to);
-        if self.network.is_cut(from, to) {
-            self.refused(from, to, kind, DropReason::Cut);
-            return Fate::Lost;
+        let message = Outgoing {
+            link: (from, to),
+            channel,
+            bytes,
+            refused: None,
+        };
+        let judgement = self.network.judge(message, self.now.0);
+        match judgement.verdict {
+            Verdict::Lost(reason) => {
+                self.refused(from, to, kind, reason);
+                Fate::Lost
+            }
+            Verdict::Arrives { due, copy } => Fate::Arrives {
+                after: self.served(to, due),
+                again: copy.map(|due| {
+                    self.duplicated(from, to, kind, Time(due));
+                    self.served(to, due)
+                }),
+                ordered: judgement.ordered,
+            },
         }
-        let params = self.network.params(link);
-        let number = self.network.lanes_mut(channel.id).next_number(link);
-        let draws = Draws::new(self.network.link_key(from, to), channel.id, number);
-        let mut leaves = self.departure(from, to);
-        if params.bytes_per_second > 0 {
-            let takes = bytes
-                .saturating_mul(1_000_000)
-                .div_ceil(params.bytes_per_second);
-            leaves = self.network.occupy(link, leaves, takes);
-        }
-        if params.loss > 0.0 && unit(draws.get(Draw::Loss)) < params.loss {
-            self.refused(from, to, kind, DropReason::Loss);
-            return Fate::Lost;
-        }
-        let due = leaves.saturating_add(params.law.sample(draws.get(Draw::Latency)));
-        let after = self.served(to, due);
-        let again = (params.duplicate > 0.0 && unit(draws.get(Draw::Duplicate)) < params.duplicate)
-            .then(|| {
-                let copy = leaves.saturating_add(params.law.sample(draws.get(Draw::CopyLatency)));
-                self.duplicated(from, to, kind, Time(copy));
-                self.served(to, copy)
-            });
-        Fate::Arrives {
-            after,
-            again,
-            ordered: params.fifo,
-        }
-    }
-
-    /// When a message leaves a sender who is busy with each for `send_gap`.
-    fn departure(&mut self, from: NodeIx, to: NodeIx) -> u64 {
-        if from == to {
-            return self.now.0;
-        }
-        let state = &mut self.nodes[from as usize];
-        let leaves = state.free_to_send.max(self.now.0);
-        state.free_to_send = leaves.saturating_add(self.network.send_gap);
-        leaves
     }
 
     /// How long until a message due then is handled by a receiver who is busy with each for
     /// `service_time`, in the order in which they were sent.
     fn served(&mut self, to: NodeIx, due: u64) -> u64 {
-        let takes = self.network.service_time;
-        if takes == 0 {
-            return due.saturating_sub(self.now.0);
-        }
-        let state = &mut self.nodes[to as usize];
-        let done = due.max(state.free_to_serve).saturating_add(takes);
-        state.free_to_serve = done;
+        let done = self.network.serve(to, due).unwrap_or(due);
         done.saturating_sub(self.now.0)
     }
 
     fn duplicated(&mut self, from: NodeIx, to: NodeIx, kind: &'static str, due: Time) {
         self.set_off(from, to, kind);
+        let Some(kind) = self.kind(kind, from) else {
+            return;
+        };
         let payload = Payload::Duplicated {
             to,
-            kind: self.kind(kind),
+            kind,
             number: 0,
             due,
         };
@@ -239,12 +228,10 @@ impl Witness {
             self.dropped(from, to, kind, reason);
             return Reception::Lost;
         }
-        let payload = Payload::Delivered {
-            from,
-            kind: self.kind(kind),
-            number: 0,
-        };
-        self.cause(to, payload);
+        if let Some(kind) = self.kind(kind, from) {
+            let number = 0;
+            self.cause(to, Payload::Delivered { from, kind, number });
+        }
         Reception::Handled
     }
 

@@ -1,0 +1,142 @@
+//! What the network does to a message: the one place that decides it, for simulated runs and for
+//! live ones.
+
+use hublab_strategies::Channel;
+
+use super::link::{Draw, Draws};
+use super::{LinkKey, Network, Prepared};
+use crate::model::NodeIx;
+use crate::stream::unit;
+use crate::trace::event::DropReason;
+
+/// A message that a node sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outgoing {
+    /// The link it takes.
+    pub(crate) link: LinkKey,
+    pub(crate) channel: Channel,
+    /// The length of its encoding.
+    pub(crate) bytes: u64,
+    /// Why the connection does not take it, if it does not. It is counted and drawn for all the
+    /// same, so that it moves no draw of a later message.
+    pub(crate) refused: Option<DropReason>,
+}
+
+/// What the network does to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    /// The number of the message on its link and channel: its position in their streams.
+    pub(crate) number: u32,
+    /// When its last byte leaves the sender.
+    pub(crate) out: u64,
+    /// Whether it keeps its place among the messages of its link and channel.
+    pub(crate) ordered: bool,
+    pub(crate) verdict: Verdict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is lost.
+    Lost(DropReason),
+    Arrives {
+        /// When it arrives, in microseconds.
+        due: u64,
+        /// When its copy arrives, if the network makes one.
+        copy: Option<u64>,
+    },
+}
+
+impl Network {
+    /// Decides what happens to a message that is sent at `now`, with the draws that belong to it.
+    pub(crate) fn judge(&mut self, message: Outgoing, now: u64) -> Judgement {
+        let Outgoing {
+            link,
+            channel,
+            bytes,
+            refused,
+        } = message;
+        let params = self.params(link);
+        let number = self.lanes_mut(channel.id).next_number(link);
+        let cut = self.is_cut(link.0, link.1).then_some(DropReason::Cut);
+        let mut judgement = Judgement {
+            number,
+            out: self.departure(link, now),
+            ordered: params.fifo && channel.ordered,
+            verdict: Verdict::Lost(DropReason::Loss),
+        };
+        if let Some(reason) = refused.or(cut) {
+            judgement.verdict = Verdict::Lost(reason);
+            return judgement;
+        }
+        if params.bytes_per_second > 0 {
+            let takes = transmission_us(bytes, params.bytes_per_second);
+            judgement.out = self.occupy(link, judgement.out, takes);
+        }
+        let draws = Draws::new(self.link_key(link.0, link.1), channel.id, number);
+        let happens = |share, purpose| share > 0.0 && unit(draws.get(purpose)) < share;
+        if !happens(params.loss, Draw::Loss) {
+            let mut arrival =
+                |purpose| self.arrival(message, judgement, params, draws.get(purpose));
+            let due = arrival(Draw::Latency);
+            let copy =
+                happens(params.duplicate, Draw::Duplicate).then(|| arrival(Draw::CopyLatency));
+            judgement.verdict = Verdict::Arrives { due, copy };
+        }
+        judgement
+    }
+
+    /// When a message, or its copy, arrives.
+    fn arrival(
+        &mut self,
+        message: Outgoing,
+        judgement: Judgement,
+        params: Prepared,
+        draw: u64,
+    ) -> u64 {
+        let due = judgement.out.saturating_add(params.law.sample(draw));
+        if judgement.ordered {
+            self.lanes_mut(message.channel.id).note(message.link, due)
+        } else {
+            due
+        }
+    }
+
+    /// When a message leaves its sender, who is busy with each for `send_gap`.
+    fn departure(&mut self, (from, to): LinkKey, now: u64) -> u64 {
+        if from == to || self.send_gap == 0 {
+            return now;
+        }
+        let free = &mut self.free_to_send[from as usize];
+        let leaves = now.max(*free);
+        *free = leaves.saturating_add(self.send_gap);
+        leaves
+    }
+
+    /// When a node has handled a message that is due then, behind those that it has received; `None`
+    /// if that takes no time.
+    pub(crate) fn serve(&mut self, node: NodeIx, due: u64) -> Option<u64> {
+        if self.service_time == 0 {
+            return None;
+        }
+        let free = &mut self.free_to_serve[node as usize];
+        *free = due.max(*free).saturating_add(self.service_time);
+        Some(*free)
+    }
+
+    /// When a node has handled the messages that it has received.
+    pub(crate) fn free_to_serve(&self, node: NodeIx) -> u64 {
+        self.free_to_serve[node as usize]
+    }
+
+    /// A node boots: it has nothing to send and nothing to handle.
+    pub(crate) fn set_free(&mut self, node: NodeIx) {
+        self.free_to_send[node as usize] = 0;
+        self.free_to_serve[node as usize] = 0;
+    }
+}
+
+/// Time on the wire, rounded up to a whole microsecond.
+fn transmission_us(bytes: u64, bytes_per_second: u64) -> u64 {
+    let us = (u128::from(bytes) * 1_000_000).div_ceil(u128::from(bytes_per_second));
+    u64::try_from(us).unwrap_or(u64::MAX / 4)
+}
