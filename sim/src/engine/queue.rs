@@ -49,14 +49,6 @@ impl PartialOrd for Item {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
-
-    fn lt(&self, other: &Self) -> bool {
-        self.key() < other.key()
-    }
-
-    fn le(&self, other: &Self) -> bool {
-        self.key() <= other.key()
-    }
 }
 
 impl Ord for Item {
