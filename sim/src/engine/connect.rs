@@ -1,4 +1,4 @@
-//! Connections: when a pair is connected, what makes it silent, and who learns that it is down.
+//! Connections: how a pair connects, falls silent and goes down, and how its ends learn of it.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -18,7 +18,7 @@ use crate::network::{LinkKey, Network};
 use crate::stream::{self, Purpose};
 use crate::trace::event::{DropReason, EventId};
 
-/// The news, on its way to one peer, that a node's connection closed.
+/// A notice on its way to one peer: its connection to a node closed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Notice {
     pair: PairIx,

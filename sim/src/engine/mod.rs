@@ -1,18 +1,18 @@
-//! The engine: takes the next event, lets the node it concerns make one step, performs what the
-//! node wants, and records it all.
+//! The engine: takes the next event from the queue, has its node make one step, performs the effects
+//! of that step, and records all of it.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | `queue` | the order of events |
 //! | `state` | what the engine knows of each node |
 //! | `flight` | messages on their way |
-//! | `send` | from the wish to send until the message is handled |
+//! | `send` | a message from its sending until it is handled or lost |
 //! | `connect` | connections, silences, crash notices |
 //! | `lifecycle` | boots, stops, pauses |
 //! | `script` | the steps of the file |
 //! | [`inject`] | what other tasks put in |
 //!
-//! The engine draws no number of its own and knows no clock but its queue. It never prints.
+//! The engine knows no clock but its queue and never prints. The network draws for messages.
 
 mod connect;
 mod flight;
@@ -40,7 +40,7 @@ use crate::catalog::{NodeConfig, NodeFactory};
 use crate::model::{Cluster, NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::pairs::PairIx;
-use crate::node::effects::{Effect, Effects, Positions, Wishes};
+use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
 use crate::node::{Node, NodeInput};
 use crate::trace::event::{EventId, KindIx, Payload};
 use crate::trace::recorder::Recorder;
@@ -57,12 +57,12 @@ use slots::Slots;
 pub use state::{Child, NodeState};
 use state::{Timers, Waiting};
 
-/// The world of one run: its nodes, its network, its script, its past.
+/// One run: its nodes, network, script and queue.
 pub struct Engine {
     now: Time,
     end: Time,
     cluster: Cluster,
-    /// Shared, so that a step can be given a name while the engine is at its disposal.
+    /// Shared: a step borrows a name and the engine at once.
     names: Rc<[NodeId]>,
     config: NodeConfig,
     factory: NodeFactory,
@@ -78,7 +78,7 @@ pub struct Engine {
     script: Script,
     /// Inputs of this very instant, before anything else is taken from the queue.
     immediate: VecDeque<(NodeIx, EventId, Immediate)>,
-    wishes: Wishes,
+    buffers: EffectBuffers,
     recorder: Recorder,
     observers: Observers,
     budget: u64,
@@ -86,9 +86,9 @@ pub struct Engine {
     stop: Option<Arc<AtomicBool>>,
     /// The step of a node that is under way, for the report of a panic.
     handling: Option<(NodeIx, EventId)>,
-    /// Who has stopped, if anybody wants to know.
+    /// The stops of nodes, if a task may wait for them.
     stops: Option<Vec<Stop>>,
-    /// Somebody has, since time last ran.
+    /// Whether a node has stopped since time last ran.
     has_stopped: bool,
     /// How often the silence of a pair was looked at.
     #[cfg(test)]
@@ -161,7 +161,7 @@ impl Engine {
             queue: Queue::default(),
             script: Script::new(scenario),
             immediate: VecDeque::new(),
-            wishes: Wishes::default(),
+            buffers: EffectBuffers::default(),
             recorder,
             observers,
             budget,
@@ -371,7 +371,7 @@ impl Engine {
                 hops,
                 &mut state.stream,
                 &self.index,
-                &mut self.wishes,
+                &mut self.buffers,
             ),
         );
         self.handling = None;
@@ -379,15 +379,15 @@ impl Engine {
     }
 
     fn perform(&mut self, ix: NodeIx, cause: EventId) {
-        let mut wishes = std::mem::take(&mut self.wishes);
+        let mut buffers = std::mem::take(&mut self.buffers);
         let mut outcomes = Vec::new();
-        for effect in wishes.effects.drain(..) {
+        for effect in buffers.effects.drain(..) {
             match effect {
                 Effect::Send { start, end, packet } => {
-                    for to in &wishes.recipients[start as usize..end as usize] {
+                    for to in &buffers.recipients[start as usize..end as usize] {
                         match to {
                             Some(to) => self.send(ix, *to, &packet, cause),
-                            // A strategy made the name up: nobody is there to get the message.
+                            // The scenario has no node of that name.
                             None => drop(self.record(
                                 ix,
                                 cause,
@@ -407,8 +407,8 @@ impl Engine {
                 Effect::Emit(event) => self.emit(ix, cause, event),
             }
         }
-        wishes.recipients.clear();
-        self.wishes = wishes;
+        buffers.recipients.clear();
+        self.buffers = buffers;
         self.observers.truth_settled(Scene {
             nodes: &self.nodes,
             network: &self.network,

@@ -1,4 +1,4 @@
-//! From the wish to send until the message is handled or lost.
+//! A message from its sending until it is handled or lost.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use crate::network::judge::{Judgement, Outgoing, Verdict};
 use crate::node::{NodeInput, Packet};
 use crate::trace::event::{DropReason, EventId, KindIx, Payload};
 
-/// What became of an attempt to use a connection.
+/// Result of using a connection.
 pub(super) enum Access {
     /// There is one.
     Open,

@@ -1,5 +1,5 @@
 //! [`Effects`]: the simulated runtime of one step. It answers questions at once and keeps a list
-//! of what the node wants; the engine performs the list after the step, in call order.
+//! of what the node asks for; the engine performs the list after the step, in call order.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::node::Packet;
 use crate::node::clock::WallClock;
 use crate::stream::Stream;
 
-/// One wish of a node.
+/// One thing that a node asks for in a step.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send to the recipients `start..end` of [`Wishes::recipients`].
+    /// Send to the recipients `start..end` of [`EffectBuffers::recipients`].
     Send {
         /// First recipient.
         start: u32,
@@ -43,8 +43,8 @@ pub enum Effect {
 
 /// The buffers of a step, kept from step to step.
 #[derive(Debug, Default)]
-pub struct Wishes {
-    /// The wishes in call order.
+pub struct EffectBuffers {
+    /// What it asks for, in call order.
     pub effects: Vec<Effect>,
     /// The recipients of all sends, one list behind the other; `None` for a name that no node of
     /// the file has.
@@ -59,7 +59,7 @@ pub struct Effects<'a> {
     hops: u32,
     stream: &'a mut Stream,
     positions: &'a Positions,
-    wishes: &'a mut Wishes,
+    buffers: &'a mut EffectBuffers,
 }
 
 /// Where each node stands in the file. Only ever asked by name.
@@ -73,7 +73,7 @@ impl<'a> Effects<'a> {
         hops: u32,
         stream: &'a mut Stream,
         positions: &'a Positions,
-        wishes: &'a mut Wishes,
+        buffers: &'a mut EffectBuffers,
     ) -> Self {
         Self {
             now,
@@ -81,13 +81,13 @@ impl<'a> Effects<'a> {
             hops,
             stream,
             positions,
-            wishes,
+            buffers,
         }
     }
 
     /// Records a branch worth counting.
     pub fn mark(&mut self, name: &'static str) {
-        self.wishes.effects.push(Effect::Emit(Event::Mark(name)));
+        self.buffers.effects.push(Effect::Emit(Event::Mark(name)));
     }
 }
 
@@ -109,31 +109,31 @@ impl<M: Message> Runtime<M> for Effects<'_> {
             return;
         }
         let index = |len: usize| u32::try_from(len).expect("a step sends to fewer than 2^32 nodes");
-        let start = index(self.wishes.recipients.len());
+        let start = index(self.buffers.recipients.len());
         let positions = to.iter().map(|node| self.positions.get(node).copied());
-        self.wishes.recipients.extend(positions);
-        let end = index(self.wishes.recipients.len());
+        self.buffers.recipients.extend(positions);
+        let end = index(self.buffers.recipients.len());
         let packet = Packet::new(channel, message, self.hops + 1);
-        self.wishes
+        self.buffers
             .effects
             .push(Effect::Send { start, end, packet });
     }
 
     fn announce(&mut self, channel: Channel, message: M) {
         let packet = Packet::new(channel, message, self.hops + 1);
-        self.wishes.effects.push(Effect::Announce(packet));
+        self.buffers.effects.push(Effect::Announce(packet));
     }
 
     fn set_timer(&mut self, key: TimerKey, delay: Duration) {
-        self.wishes.effects.push(Effect::SetTimer(key, delay));
+        self.buffers.effects.push(Effect::SetTimer(key, delay));
     }
 
     fn cancel_timer(&mut self, key: TimerKey) {
-        self.wishes.effects.push(Effect::CancelTimer(key));
+        self.buffers.effects.push(Effect::CancelTimer(key));
     }
 
     fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, metadata: &Metadata) {
-        self.wishes.effects.push(Effect::StartChild(
+        self.buffers.effects.push(Effect::StartChild(
             spec.clone(),
             pid.clone(),
             metadata.clone(),
@@ -141,10 +141,10 @@ impl<M: Message> Runtime<M> for Effects<'_> {
     }
 
     fn stop_child(&mut self, pid: &Pid) {
-        self.wishes.effects.push(Effect::StopChild(pid.clone()));
+        self.buffers.effects.push(Effect::StopChild(pid.clone()));
     }
 
     fn emit(&mut self, event: Event) {
-        self.wishes.effects.push(Effect::Emit(event));
+        self.buffers.effects.push(Effect::Emit(event));
     }
 }

@@ -27,7 +27,7 @@ use crate::model::{Action, Claim, InFlight, NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
 use crate::node::NodeInput;
-use crate::node::effects::{Effect, Effects, Positions, Wishes};
+use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
 use crate::run;
 use crate::run::report::Report;
 use crate::trace::event::{EventId, Payload, StopReason, WORLD};
@@ -328,11 +328,11 @@ impl Witness {
         let Some(shadow) = state.node.as_mut() else {
             return;
         };
-        let (mut wishes, positions) = (Wishes::default(), Positions::default());
+        let (mut buffers, positions) = (EffectBuffers::default(), Positions::default());
         let stream = &mut state.stream;
-        let mut effects = Effects::new(self.now, &state.clock, 0, stream, &positions, &mut wishes);
+        let mut effects = Effects::new(self.now, &state.clock, 0, stream, &positions, &mut buffers);
         shadow.handle(NodeInput::Command(command), &mut effects);
-        for effect in wishes.effects {
+        for effect in buffers.effects {
             let Effect::Emit(event) = effect else {
                 continue;
             };
