@@ -111,9 +111,8 @@ impl Flights {
 
     /// The message that the queue's event `seq` stands for; `None` if the event is forgotten.
     pub(crate) fn get(&mut self, slot: u32, seq: u64) -> Option<&mut Flight> {
-        self.slots[slot as usize]
-            .as_mut()
-            .filter(|flight| flight.seq == seq)
+        let flight = self.slots.get_mut(slot as usize)?.as_mut();
+        flight.filter(|flight| flight.seq == seq)
     }
 
     /// A message that must be there.
