@@ -51,21 +51,17 @@ impl Digester {
     }
 }
 
-/// A few numbers, encoded where the length is at hand: what every event has, and all that events of
-/// messages have.
-struct Numbers {
-    bytes: [u8; 80],
+/// A few numbers, encoded with the length in a register: what every event begins with, and all that
+/// events of messages have.
+struct Numbers<'a> {
+    bytes: &'a mut [u8; MOST],
     len: usize,
 }
 
-impl Numbers {
-    fn new() -> Self {
-        Self {
-            bytes: [0; 80],
-            len: 0,
-        }
-    }
+/// Room for the numbers of an event, ten bytes for the longest.
+const MOST: usize = 80;
 
+impl Numbers<'_> {
     #[inline(always)]
     fn byte(mut self, value: u8) -> Self {
         self.bytes[self.len] = value;
@@ -80,10 +76,6 @@ impl Numbers {
             value >>= 7;
         }
         self.byte(low_byte(value))
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
     }
 }
 
@@ -110,12 +102,12 @@ impl Encoder<'_> {
         self.byte(low_byte(value));
     }
 
-    fn numbers(&mut self, numbers: &Numbers) {
-        self.0.extend_from_slice(numbers.as_slice());
+    fn numbers(&mut self, numbers: &Numbers<'_>) {
+        self.0.extend_from_slice(&numbers.bytes[..numbers.len]);
     }
 
     /// What every event begins with, and the number of its kind.
-    fn tag(&mut self, head: Numbers, tag: u8) {
+    fn tag(&mut self, head: Numbers<'_>, tag: u8) {
         self.numbers(&head.byte(tag));
     }
 
@@ -135,7 +127,12 @@ impl Encoder<'_> {
     }
 
     fn event(&mut self, event: &Event, last: u64) {
-        let head = Numbers::new()
+        let mut bytes = [0; MOST];
+        let head = Numbers {
+            bytes: &mut bytes,
+            len: 0,
+        };
+        let head = head
             .u64(event.at.0.wrapping_sub(last))
             .u64(event.node.wrapping_add(1).into())
             .u64(match event.cause {
@@ -146,7 +143,7 @@ impl Encoder<'_> {
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
-    fn payload(&mut self, head: Numbers, payload: &Payload, at: u64) {
+    fn payload(&mut self, head: Numbers<'_>, payload: &Payload, at: u64) {
         match payload {
             Payload::Sent {
                 to,
