@@ -26,7 +26,7 @@ const PER_NODE: u64 = 4;
 const RUNS: usize = 5;
 
 pub(crate) fn measure(table: &mut Table) {
-    for (nodes, limit) in [(100, 6.0), (1_000, 8.0)] {
+    for (nodes, limit) in [(100, 4.0), (1_000, 6.0)] {
         if !table.wants(&format!("flood of {nodes} nodes")) {
             continue;
         }
