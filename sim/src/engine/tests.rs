@@ -1,26 +1,39 @@
 //! Work that must not grow faster than what happens: counted, not timed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
+
+use hublab_strategies::hub::Sizes;
+use hublab_strategies::{Channel, Message, Registry, Runtime};
+use serde::{Deserialize, Serialize};
+
 use super::*;
 use crate::catalog::Catalog;
 use crate::scenario::resolve;
 
-/// The engine of a file under PubSub, run to its end.
-fn ran(text: &str) -> Engine {
+/// The engine of a file, with nodes that run PubSub if they are not given.
+fn engine(text: &str, factory: Option<NodeFactory>) -> Engine {
     let catalog = Catalog::default();
     let scenario = Scenario::read("work.toml", text.as_bytes(), &catalog).expect("a scenario");
     let scenario = resolve(&scenario, 1, &catalog);
     let entry = catalog.get("pubsub").expect("a port");
-    let factory = entry
-        .configure(&scenario.strategies["pubsub"])
-        .expect("its parameters");
-    let observers = Observers::new(&scenario, entry, Vec::new());
-    let mut engine = Engine::new(
+    let hubs = || {
+        entry
+            .configure(&scenario.strategies["pubsub"])
+            .expect("its parameters")
+    };
+    Engine::new(
         &scenario,
-        factory,
-        observers,
+        factory.unwrap_or_else(hubs),
+        Observers::new(&scenario, entry, Vec::new()),
         Recorder::new(Vec::new()),
         u64::MAX,
-    );
+    )
+}
+
+/// The engine of a file, run to its end.
+fn ran(text: &str) -> Engine {
+    let mut engine = engine(text, None);
     engine.start();
     assert!(engine.run_through(u64::MAX), "it comes to its end");
     engine
@@ -85,4 +98,69 @@ fn a_crash_behind_a_cut_keeps_no_later_notice() {
     let engine = ran(&text);
     // One waits for the cut, and the slots of those that came are used again.
     assert!(engine.notices.slots() <= 4, "{}", engine.notices.slots());
+}
+
+/// A message of a kind of its own.
+#[derive(Debug, Serialize, Deserialize)]
+struct Word(u16);
+
+impl Message for Word {
+    fn kind(&self) -> &'static str {
+        static KINDS: LazyLock<Vec<String>> =
+            LazyLock::new(|| (0..300).map(|number| format!("word.{number}")).collect());
+        KINDS[usize::from(self.0)].as_str()
+    }
+}
+
+/// Sends so many kinds of messages when it boots.
+struct Talker {
+    words: u16,
+    to: [NodeId; 1],
+    registry: Registry,
+}
+
+impl Node for Talker {
+    fn handle(&mut self, input: NodeInput<'_>, effects: &mut Effects<'_>) {
+        if let NodeInput::Start = input {
+            let runtime: &mut dyn Runtime<Word> = effects;
+            (0..self.words).for_each(|word| runtime.send(&self.to, Channel::REQUESTS, Word(word)));
+        }
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn cluster_view(&self) -> &[NodeId] {
+        &self.to
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes::default()
+    }
+}
+
+#[test]
+fn one_kind_of_message_too_many_is_the_fault_of_the_node_that_sends_it() {
+    let start = |words| {
+        let talker = move |_: &NodeId, _, _: &NodeConfig| -> Box<dyn Node> {
+            let to = [NodeId::new("n2")];
+            let registry = Registry::new();
+            Box::new(Talker {
+                words,
+                to,
+                registry,
+            })
+        };
+        let text = "schema = 1\n[cluster]\nnodes = 2\nstart = ['n1']\n";
+        let mut engine = engine(text, Some(Box::new(talker)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| engine.start()));
+        (engine, outcome)
+    };
+    assert!(start(256).1.is_ok());
+    let (mut engine, outcome) = start(257);
+    let panic = outcome.expect_err("there are 256 numbers");
+    let message = panic.downcast_ref::<&str>().expect("a text");
+    assert_eq!(*message, TOO_MANY_KINDS);
+    assert!(engine.note_panic(message), "as if its step had panicked");
 }

@@ -127,6 +127,22 @@ mod tests {
     }
 
     #[test]
+    fn no_draw_of_a_message_is_one_of_another_message() {
+        let mut seen = std::collections::BTreeSet::new();
+        for number in 0..100 {
+            let draws = Draws::new(7, 1, number);
+            for purpose in [
+                Draw::Latency,
+                Draw::Loss,
+                Draw::Duplicate,
+                Draw::CopyLatency,
+            ] {
+                assert!(seen.insert(draws.get(purpose)), "{number} {purpose:?}");
+            }
+        }
+    }
+
+    #[test]
     fn each_link_counts_on_past_a_byte() {
         let mut lanes = Lanes::new(0, 2);
         for number in 0..1_000 {
