@@ -146,7 +146,12 @@ impl Flights {
 
     /// The messages of a link with their slots, the newest first.
     pub(crate) fn on(&self, (from, to): LinkKey) -> impl Iterator<Item = (u32, &Flight)> {
-        let flight_in = |slot: u32| self.slots[slot as usize].as_ref().map(|it| (slot, it));
+        let flight_in = |slot: u32| {
+            let flight = self.slots[slot as usize].as_ref()?;
+            #[cfg(test)]
+            self.looked_at.set(self.looked_at.get() + 1);
+            Some((slot, flight))
+        };
         let newest = self.newest[from as usize].get(to as usize);
         std::iter::successors(
             flight_in(newest.copied().unwrap_or(0)),

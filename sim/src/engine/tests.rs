@@ -84,7 +84,7 @@ fn cuts_look_at_the_pairs_and_messages_of_their_own_links_alone() {
 fn a_crash_behind_a_cut_keeps_no_later_notice() {
     let mut text = String::from(
         "schema = 1\n[run]\nduration = '200s'\n[cluster]\nnodes = 4\ndown_after = '1h'\n\
-         [[step]]\nat = '1s'\npartition = { groups = [['n1'], ['n2']] }\n\
+         [[step]]\nat = '1s'\ncut = { from = ['n1'], to = ['n2'] }\n\
          [[step]]\nat = '2s'\ncrash = { nodes = ['n1'] }\n",
     );
     for round in 0..20 {
