@@ -87,6 +87,12 @@ pub trait Synchronization: Send + 'static {
     /// The time between periodic rounds.
     fn sync_interval(&self) -> Duration;
 
+    /// The strategy's name, a space, and its parameters as text: see
+    /// [`EventStrategy::fingerprint`].
+    fn fingerprint(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
+
     /// The janitor runs: forget private state that expired at or before `now`.
     fn purge(&mut self, _now: Time) {}
 
@@ -141,6 +147,10 @@ impl<S: Synchronization> EventStrategy for S {
         if let Some(data) = self.broadcastable_local_data(cx) {
             self.broadcast_local_data(cx, &data, nodes);
         }
+    }
+
+    fn fingerprint(&self) -> String {
+        Synchronization::fingerprint(self)
     }
 
     fn purge(&mut self, now: Time) {
