@@ -8,7 +8,9 @@
 //!
 //! Nothing here prints, reads a clock, or touches the file system, but for [`load`].
 
+mod canonical;
 mod check;
+mod defaults;
 pub mod diagnostic;
 mod estimate;
 pub mod load;
@@ -27,7 +29,7 @@ pub use diagnostic::{Problem, Problems};
 pub use estimate::{Estimate, StrategyEstimate, estimate};
 pub use load::LoadError;
 pub use read::{CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, STEPS_MAX, parse_seeds};
-pub use render::{Style, render, step_line};
+pub use render::{Style, render};
 pub use resolve::resolve;
 pub use scale::scaled;
 pub use schema::json_schema;

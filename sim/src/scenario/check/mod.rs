@@ -11,7 +11,7 @@ mod timeline;
 use std::time::Duration;
 
 use super::diagnostic::Problem;
-use super::read::{Sites, StepSites, shown_duration};
+use super::read::{CHILDREN_MAX, Sites, Spots, shown_duration};
 use crate::model::{Action, NodeIx, Scenario, Step, When};
 use timeline::Timeline;
 
@@ -24,7 +24,9 @@ pub(super) fn check(scenario: &Scenario, sites: &Sites, report: Sink<'_>) {
     for (step, sites) in steps() {
         times(step, sites, scenario.run.duration, report);
     }
+    children(scenario, &sites.steps, report);
     expect::deadlines(scenario, &sites.expectations, report);
+    expect::contradictions(scenario, &sites.expectations, report);
     if sites.unread {
         return;
     }
@@ -38,23 +40,6 @@ pub(super) fn check(scenario: &Scenario, sites: &Sites, report: Sink<'_>) {
     expect::subjects(scenario, &timeline, &sites.expectations, report);
 }
 
-/// The first and the last instant that a time can be.
-pub(super) fn bounds(when: When) -> (Duration, Duration) {
-    match when {
-        When::Fixed(time) => (time, time),
-        When::Between(from, to) => (from, to),
-    }
-}
-
-/// The last instant at which a step, or its `heal_after`, can act.
-pub(super) fn latest(step: &Step) -> Duration {
-    let healed = step
-        .action
-        .heal_after()
-        .map_or(Duration::ZERO, |when| bounds(when).1);
-    bounds(step.at).1 + healed
-}
-
 /// A time as messages show it: a duration, or a range.
 fn shown_when(when: When) -> String {
     match when {
@@ -63,19 +48,53 @@ fn shown_when(when: When) -> String {
     }
 }
 
-fn times(step: &Step, sites: &StepSites, end: Duration, report: Sink<'_>) {
-    let (_, last) = bounds(step.at);
+/// Starts of more children than a scenario may have, and starts on a node that is its own replica.
+fn children(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
+    let mut total = 0_u64;
+    for (step, sites) in scenario.steps.iter().zip(sites) {
+        let Action::StartChildren {
+            on,
+            children,
+            replicas,
+            ..
+        } = &step.action
+        else {
+            continue;
+        };
+        if replicas.contains(on) {
+            report(Problem::Repeated {
+                word: timeline::name(scenario, *on),
+                at: sites.value("replicas"),
+            });
+        }
+        let (count, targets) = (children.len() as u64, 1 + replicas.len() as u64);
+        let before = total;
+        total = before.saturating_add(count.saturating_mul(targets));
+        if before <= CHILDREN_MAX && total > CHILDREN_MAX {
+            let spot = sites.get("count").or(sites.get("ids"));
+            report(Problem::TooManyChildren {
+                total,
+                count,
+                targets,
+                at: spot.map_or(sites.header, |spot| spot.key),
+            });
+        }
+    }
+}
+
+fn times(step: &Step, sites: &Spots, end: Duration, report: Sink<'_>) {
+    let last = step.at.last();
     if last > end {
         report(Problem::AfterTheEnd {
             time: shown_duration(last),
             end: shown_duration(end),
-            at: sites.at,
+            at: sites.value("at"),
         });
-    } else if let Some(at) = sites.heal_after.filter(|_| latest(step) > end) {
+    } else if let Some(spot) = sites.get("heal_after").filter(|_| step.last() > end) {
         report(Problem::HealsAfterTheEnd {
-            time: shown_duration(latest(step)),
+            time: shown_duration(step.last()),
             end: shown_duration(end),
-            at,
+            at: spot.value,
         });
     }
 }
@@ -85,31 +104,13 @@ fn times(step: &Step, sites: &StepSites, end: Duration, report: Sink<'_>) {
 fn needs(
     scenario: &Scenario,
     timeline: &Timeline,
-    (order, step, sites): (usize, &Step, &StepSites),
+    (order, step, sites): (usize, &Step, &Spots),
     report: Sink<'_>,
 ) {
-    match &step.action {
-        Action::Join(_)
-        | Action::Leave(_)
-        | Action::Crash(_)
-        | Action::Restart(_)
-        | Action::Pause(_)
-        | Action::Resume(_)
-        | Action::Partition { .. }
-        | Action::Cut { .. }
-        | Action::Heal
-        | Action::Link(_)
-        | Action::Clock { .. } => return,
-        Action::StartChildren { .. }
-        | Action::StopChildren { .. }
-        | Action::RestartChild { .. }
-        | Action::Propagate { .. }
-        | Action::Sync(_)
-        | Action::Broadcast { .. }
-        | Action::Rows { .. }
-        | Action::View { .. } => {}
+    if step.action.transition().is_some() {
+        return;
     }
-    for (at, nodes) in sites.subject.elements() {
+    for (at, nodes) in sites.subjects() {
         let wrong = nodes
             .iter()
             .filter(|node| timeline.knows(**node))
@@ -146,7 +147,7 @@ fn order_problem(
 fn coverage(
     scenario: &Scenario,
     timeline: &Timeline,
-    (order, step, sites): (usize, &Step, &StepSites),
+    (order, step, sites): (usize, &Step, &Spots),
     groups: &[Vec<NodeIx>],
     report: Sink<'_>,
 ) {
@@ -168,7 +169,9 @@ fn coverage(
         match timeline.state(node, step.at, order) {
             Ok(standing) if standing.runs() => missing.push(timeline::name(scenario, node)),
             Ok(_) => {}
-            Err(other) => return report(order_problem(scenario, node, other, sites.action)),
+            Err(other) => {
+                return report(order_problem(scenario, node, other, sites.key("partition")));
+            }
         }
     }
     let rest = missing.len().saturating_sub(NAMED);
@@ -186,6 +189,6 @@ fn coverage(
     };
     report(Problem::InNoGroup {
         nodes,
-        at: sites.action,
+        at: sites.key("partition"),
     });
 }
