@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hublab_strategies::hub::{HubConfig, HubCore};
+use hublab_strategies::hub::{Envelope, HubConfig, HubCore};
 use hublab_strategies::membership::Discovery;
 use hublab_strategies::strategy::{Broken, Claim, Limits};
-use hublab_strategies::{NodeId, Strategy};
+use hublab_strategies::{Membership, NodeId, Strategy};
 use serde_json::{Map, Value};
 
 use crate::node::{HubNode, Node};
@@ -54,6 +54,10 @@ pub trait CatalogEntry: Send + Sync {
     fn configure(&self, params: &Params) -> Result<NodeFactory, Refused>;
     /// The JSON Schema of the parameters.
     fn config_schema(&self) -> Value;
+    /// Every kind of message of its nodes; `None` if it does not say, so that files may name any.
+    fn kinds(&self) -> Option<Vec<&'static str>> {
+        None
+    }
     /// What it promises.
     fn claims(&self) -> &'static [Claim];
     /// What it is known to violate; default: nothing.
@@ -169,6 +173,10 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
 
     fn config_schema(&self) -> Value {
         schemars::schema_for!(S::Config).to_value()
+    }
+
+    fn kinds(&self) -> Option<Vec<&'static str>> {
+        Envelope::<S::Message, <Discovery as Membership>::Message>::kinds()
     }
 
     fn claims(&self) -> &'static [Claim] {

@@ -180,6 +180,8 @@ pub struct Announcement {
 }
 
 impl Message for Announcement {
+    const KINDS: &'static [&'static str] = &["hub.discovery"];
+
     fn kind(&self) -> &'static str {
         "hub.discovery"
     }

@@ -82,6 +82,9 @@ impl SizeModel {
 
 /// What travels between nodes.
 pub trait Message: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// Every kind that it can have. Empty: they are not declared, and files may name any.
+    const KINDS: &'static [&'static str] = &[];
+
     /// The kind, for counters and traces: `pubsub.sync`. An open set; each message type adds its own.
     fn kind(&self) -> &'static str;
 

@@ -73,6 +73,8 @@ pub struct JoinData {
 }
 
 impl Message for PubSubMessage {
+    const KINDS: &'static [&'static str] = &["pubsub.requests", "pubsub.sync", "pubsub.join"];
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Requests(_) => "pubsub.requests",

@@ -19,7 +19,7 @@ pub const PROBLEMS_MAX: usize = 100;
 )]
 pub enum Problem {
     // The file as a whole.
-    #[error("the file is longer than 1 MiB")]
+    #[error("the file is longer than 1 MiB, or than 64 MiB with `resolved = true`")]
     #[diagnostic(
         code(scenario::file_too_large),
         help("split it, or write many children as `count` and `prefix`")
@@ -304,6 +304,16 @@ pub enum Problem {
     UnknownMetric {
         name: String,
         #[label("unknown metric")]
+        at: SourceSpan,
+        #[help]
+        help: Option<String>,
+    },
+
+    #[error("no strategy of the file sends messages of kind `{kind}`")]
+    #[diagnostic(code(scenario::unknown_kind))]
+    UnknownKind {
+        kind: String,
+        #[label("unknown kind of message")]
         at: SourceSpan,
         #[help]
         help: Option<String>,

@@ -48,6 +48,8 @@ pub struct Round {
 }
 
 impl Message for GossipMessage {
+    const KINDS: &'static [&'static str] = &["gossip.propagate", "gossip.sync", "gossip.join"];
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Propagate(_) => "gossip.propagate",

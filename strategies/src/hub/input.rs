@@ -157,12 +157,25 @@ pub enum ChildrenMessage {
     },
 }
 
+impl<S: Message, M: Message> Envelope<S, M> {
+    /// Every kind that a hub sends; `None` if its strategy does not declare its own.
+    #[must_use]
+    pub fn kinds() -> Option<Vec<&'static str>> {
+        let own = [LEAVE, CHILDREN];
+        let parts = [M::KINDS, &own, S::KINDS];
+        (!S::KINDS.is_empty()).then(|| parts.concat())
+    }
+}
+
+const LEAVE: &str = "hub.leave";
+const CHILDREN: &str = "hub.children";
+
 impl<S: Message, M: Message> Message for Envelope<S, M> {
     fn kind(&self) -> &'static str {
         match self {
             Self::Membership(message) => message.kind(),
-            Self::Leave => "hub.leave",
-            Self::Children(_) => "hub.children",
+            Self::Leave => LEAVE,
+            Self::Children(_) => CHILDREN,
             Self::Strategy(message) => message.kind(),
         }
     }
@@ -201,7 +214,7 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
 
 impl Message for ChildrenMessage {
     fn kind(&self) -> &'static str {
-        "hub.children"
+        CHILDREN
     }
 
     fn size_model(&self) -> SizeModel {

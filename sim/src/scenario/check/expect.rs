@@ -7,6 +7,7 @@ use hublab_strategies::{ChildId, NodeId, Time};
 
 use super::timeline::Timeline;
 use super::{Sink, order_problem, shown_duration};
+use crate::catalog::Catalog;
 use crate::model::{After, Claim, NodeIx, Scenario, When};
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::read::Spots;
@@ -34,6 +35,33 @@ pub(super) fn deadlines(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) 
         if deadline > end {
             let (deadline, end) = (shown_duration(deadline), shown_duration(end));
             report(Problem::UnreachableExpectation { deadline, end, at });
+        }
+    }
+}
+
+/// Reports metrics of kinds of messages that no strategy of the file has.
+pub(super) fn kinds(scenario: &Scenario, sites: &[Spots], catalog: &Catalog, report: Sink<'_>) {
+    let only = scenario.expectations.iter();
+    let only = only.filter_map(|expectation| expectation.strategy.as_ref());
+    let strategies: BTreeSet<&String> = scenario.run.strategies.iter().chain(only).collect();
+    let entries = strategies.iter().filter_map(|name| catalog.get(name));
+    let Some(kinds) = entries
+        .map(|entry| entry.kinds())
+        .collect::<Option<Vec<_>>>()
+    else {
+        return;
+    };
+    let kinds: BTreeSet<&str> = kinds.into_iter().flatten().collect();
+    for (expectation, sites) in scenario.expectations.iter().zip(sites) {
+        if let Claim::Metric { name, .. } = &expectation.claim
+            && let Some((_, kind)) = name.split_once('.')
+            && !kinds.contains(kind)
+        {
+            report(Problem::UnknownKind {
+                kind: suggest::shown(kind),
+                at: sites.value("name"),
+                help: suggest::help(kind, kinds.iter().copied()),
+            });
         }
     }
 }

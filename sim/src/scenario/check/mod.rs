@@ -7,28 +7,39 @@
 
 mod expect;
 mod timeline;
+mod warn;
 
 use std::time::Duration;
 
 use super::diagnostic::Problem;
 use super::read::{CHILDREN_MAX, Sites, Spots, shown_duration};
+use super::warning::Warning;
+use crate::catalog::Catalog;
 use crate::model::{Action, NodeIx, Scenario, Step, When};
 use timeline::Timeline;
 
 /// Where problems go.
 type Sink<'s> = &'s mut dyn FnMut(Problem);
 
-/// Checks a scenario whose single values are right.
-pub(super) fn check(scenario: &Scenario, sites: &Sites, report: Sink<'_>) {
+/// Checks a scenario whose single values are right; what comes back are warnings, which mean
+/// something only if there are no problems.
+pub(super) fn check(
+    scenario: &Scenario,
+    sites: &Sites,
+    catalog: &Catalog,
+    report: Sink<'_>,
+) -> Vec<Warning> {
     let steps = || scenario.steps.iter().zip(&sites.steps);
     for (step, sites) in steps() {
         times(step, sites, scenario.run.duration, report);
     }
     children(scenario, &sites.steps, report);
     expect::deadlines(scenario, &sites.expectations, report);
+    expect::kinds(scenario, &sites.expectations, catalog, report);
     expect::contradictions(scenario, &sites.expectations, report);
+    let mut warnings = Vec::new();
     if sites.unread {
-        return;
+        return warnings;
     }
     let timeline = Timeline::of(scenario, sites, report);
     for (order, (step, sites)) in steps().enumerate() {
@@ -38,6 +49,10 @@ pub(super) fn check(scenario: &Scenario, sites: &Sites, report: Sink<'_>) {
         }
     }
     expect::subjects(scenario, &timeline, &sites.expectations, report);
+    warn::warn(scenario, sites, &timeline, &mut |warning| {
+        warnings.push(warning);
+    });
+    warnings
 }
 
 /// A time as messages show it: a duration, or a range.

@@ -1,6 +1,7 @@
 //! Who runs when: each node's boots, stops and pauses in the order of time.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use miette::SourceSpan;
 
@@ -222,6 +223,18 @@ impl Timeline {
             state: since.map_or_else(|| self.first_state(node), |event| event.transition.target()),
             since,
         })
+    }
+
+    /// Whether a node can run at some time from then on.
+    pub(super) fn runs_after(&self, node: NodeIx, from: Duration) -> bool {
+        let events = &self.events[node as usize];
+        let past = events.partition_point(|event| event.when.last() <= from);
+        let last = past.checked_sub(1).map(|last| events[last].transition);
+        let now = last.map_or_else(|| self.first_state(node), Transition::target);
+        now.runs()
+            || events[past..]
+                .iter()
+                .any(|event| event.transition.target().runs())
     }
 
     /// The problem of a step that needs a node which does not run.

@@ -21,13 +21,15 @@ use serde_json::Value as Json;
 
 pub use file::parse_seeds;
 pub use nodes::{NAMED_MAX, NODES_MAX};
-pub use syntax::FILE_BYTES_MAX;
+pub(super) use syntax::bytes_max;
+pub use syntax::{FILE_BYTES_MAX, RESOLVED_BYTES_MAX};
 pub(super) use value::{numbered, shown_duration};
 pub(super) use walk::{Spots, default_tree, is_default, model};
 
 use super::check;
 use super::diagnostic::{PROBLEMS_MAX, Problem, Problems};
 use super::text::Text;
+use super::warning::Warnings;
 use crate::catalog::Catalog;
 use crate::model::{NodeIx, Scenario};
 use nodes::Nodes;
@@ -38,18 +40,25 @@ pub const STEPS_MAX: usize = 100_000;
 pub const CHILDREN_MAX: u64 = 1_000_000;
 
 /// Reads and checks a file.
-pub(super) fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Scenario, Problems> {
+pub(super) fn read(
+    name: &str,
+    bytes: &[u8],
+    catalog: &Catalog,
+) -> Result<(Scenario, Warnings), Problems> {
     let source = syntax::decode(name, bytes)?;
     let text = Text::new(name, source);
     let (tree, syntax_errors) = syntax::parse(source, &text);
     let mut reader = Reader::new(&text, catalog);
+    let mut warnings = Vec::new();
     let scenario = tree.map(|tree| {
         let scenario = reader.file(&tree, &stem(name));
         let sites = std::mem::take(&mut reader.sites);
         if tree.is_empty() {
             reader.problems = vec![Problem::EmptyFile];
         } else if syntax_errors.is_empty() {
-            check::check(&scenario, &sites, &mut |problem| reader.report(problem));
+            warnings = check::check(&scenario, &sites, catalog, &mut |problem| {
+                reader.report(problem)
+            });
         }
         scenario
     });
@@ -61,7 +70,7 @@ pub(super) fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Scenar
         problems.splice(0..0, syntax_errors);
     }
     match scenario {
-        Some(scenario) if problems.is_empty() => Ok(scenario),
+        Some(scenario) if problems.is_empty() => Ok((scenario, Warnings::new(text, warnings))),
         Some(_) | None => Err(Problems::new(text, problems, more)),
     }
 }
