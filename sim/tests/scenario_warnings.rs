@@ -145,7 +145,7 @@ fn steps_on_links_that_are_so_already_are_told() {
 fn expectations_that_cannot_fail_are_told() {
     let vacuous = warned(include_str!("reports/r08-vacuous.toml"));
     assert_eq!(vacuous.len(), 1);
-    assert_eq!((vacuous[0].0, vacuous[0].1.as_str()), (13, "nobody_runs"));
+    assert_eq!((vacuous[0].0, vacuous[0].1.as_str()), (14, "nobody_runs"));
     let start = "[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n";
     for (expectation, expected) in [
         (

@@ -191,6 +191,7 @@ impl<'a> Results<'a> {
             violations_suppressed: 0,
             inconclusive: Vec::new(),
             timeline: Vec::new(),
+            warnings: self.plan.source(group).warnings.clone(),
             replay: self.plan.replay(task),
             reason: Some(self.too_long()),
         }

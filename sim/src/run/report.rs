@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::Note;
 use crate::trace::recorder::MessageCounts;
 use crate::watch::findings::Inconclusive;
 use crate::watch::judge::{Judgement, Verdict};
@@ -51,6 +52,9 @@ pub struct Report {
     pub inconclusive: Vec<Inconclusive>,
     /// What happened, step by step.
     pub timeline: Vec<Segment>,
+    /// What the scenario's file says to no effect, if it was read from one.
+    #[serde(default)]
+    pub warnings: Vec<Note>,
     /// The command that repeats the run.
     pub replay: String,
     /// Why the run did not come to its end; absent if it did, or a step panicked.

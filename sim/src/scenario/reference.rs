@@ -40,13 +40,13 @@ pub fn reference(part: Part) -> String {
 
 /// The keys of a choice with the line that each has in `list`.
 pub fn lines(part: Part) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let shapes: &'static [&'static Shape] = match part {
-        Part::All => &[&STEP, &EXPECT, &LATENCY],
-        Part::Steps => &[&STEP],
-        Part::Claims => &[&EXPECT],
-        Part::Laws => &[&LATENCY],
+    let shapes: Vec<&'static Shape> = match part {
+        Part::All => vec![&STEP, &EXPECT, &LATENCY],
+        Part::Steps => vec![&STEP],
+        Part::Claims => vec![&EXPECT],
+        Part::Laws => vec![&LATENCY],
     };
-    let keys = shapes.iter().flat_map(|shape| chosen(shape));
+    let keys = shapes.into_iter().flat_map(chosen);
     keys.map(|key| (key.name, key.doc))
 }
 

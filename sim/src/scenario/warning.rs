@@ -4,7 +4,7 @@
 //! Every variant has a golden file in `tests/diagnostics/`, named after its code.
 
 use miette::{Diagnostic, Severity, SourceCode, SourceSpan};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text::Text;
 
@@ -119,7 +119,7 @@ pub enum Warning {
 }
 
 /// A warning as data for programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Note {
     /// The file, as it was named.
