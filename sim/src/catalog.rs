@@ -65,7 +65,7 @@ pub trait CatalogEntry: Send + Sync {
     }
     /// The largest cluster worth generating.
     fn limits(&self) -> Limits;
-    /// Every kind of message that its nodes may send, sorted; default: unknown.
+    /// Every kind of message that its nodes may send, sorted; default: unknown, and files may name any.
     fn kinds(&self) -> Option<Vec<&'static str>> {
         None
     }

@@ -82,6 +82,24 @@ fn every_mistake_in_a_file_is_told_as_its_golden_file_says() {
 }
 
 #[test]
+fn every_warning_is_told_as_its_golden_file_says() {
+    let directory = directory();
+    for name in codes(include_str!("../src/scenario/warning.rs")) {
+        let path = directory.join(format!("{name}.toml"));
+        let bytes = fs::read(&path).unwrap_or_else(|_| panic!("{name} has no golden file"));
+        let read =
+            Scenario::read_with_warnings(&format!("{name}.toml"), &bytes, &Catalog::default());
+        let (_, warnings) = read.unwrap_or_else(|problems| panic!("{}", rendered(&problems)));
+        let told = rendered(&warnings);
+        assert!(
+            told.contains(&format!("scenario::{name}\n")),
+            "{name}.toml does not show {name}:\n{told}"
+        );
+        expect_file![directory.join(format!("{name}.txt"))].assert_eq(&told);
+    }
+}
+
+#[test]
 fn every_reason_for_finding_no_file_is_told_as_its_golden_file_says() {
     let root = tempfile::tempdir().unwrap();
     let empty = root.path().join("empty");
@@ -143,6 +161,7 @@ fn no_golden_file_is_left_over() {
         include_str!("../src/scenario/diagnostic.rs"),
         include_str!("../src/scenario/load.rs"),
         include_str!("../src/scenario/set.rs"),
+        include_str!("../src/scenario/warning.rs"),
     ];
     let known: BTreeSet<String> = sources.into_iter().flat_map(codes).collect();
     for entry in fs::read_dir(directory()).unwrap() {

@@ -303,6 +303,33 @@ fn a_node_that_runs_can_be_paused_stopped_and_booted_again() {
 }
 
 #[test]
+fn a_step_on_a_node_whose_pause_may_come_first_or_later_is_accepted_for_the_node_runs() {
+    read(&script(&[
+        "2s: pause = { nodes = [\"n1\"] }",
+        "1s..3s: start_children = { on = \"n1\", ids = [\"a\"] }",
+        "5s: resume = { nodes = [\"n1\"] }",
+    ]))
+    .unwrap();
+    let crash = [
+        "2s: crash = { nodes = [\"n1\"] }",
+        "1s..3s: start_children = { on = \"n1\", ids = [\"a\"] }",
+    ];
+    assert!(matches!(
+        read(&script(&crash)).unwrap_err()[..],
+        [Problem::OrderDependsOnSeed { .. }]
+    ));
+    let crash_and_back = [
+        "2s: crash = { nodes = [\"n1\"] }",
+        "2500ms: restart = { nodes = [\"n1\"] }",
+        "1s..3s: start_children = { on = \"n1\", ids = [\"a\"] }",
+    ];
+    assert!(matches!(
+        read(&script(&crash_and_back)).unwrap_err()[..],
+        [Problem::OrderDependsOnSeed { .. }]
+    ));
+}
+
+#[test]
 fn steps_are_checked_in_the_order_of_time_and_not_of_the_file() {
     read(&script(&[
         "9s: restart = { nodes = [\"n1\"] }",

@@ -25,6 +25,7 @@ fn name() -> impl Strategy<Value = String> {
         "\\PC{1,8}",
         Just("a.b \"c\" = '#'".to_owned())
     ]
+    .prop_filter("two dots make a span", |name| !name.contains(".."))
 }
 
 fn node_name() -> impl Strategy<Value = String> {

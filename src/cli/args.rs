@@ -121,8 +121,10 @@ pub(super) enum Command {
     /// Tell why a child's row stands in a node's registry, or why it does not
     #[command(after_help = "Example: hublab why run.capsule --node n3 --child web-1 --at 31s")]
     Why(Why),
-    /// List strategies, steps, oracles, metrics or anomalies, one line each
-    #[command(after_help = "Example: hublab list steps")]
+    /// List strategies, steps, claims, laws, oracles, metrics or anomalies, one line each
+    #[command(
+        after_help = "Examples:\n  hublab list steps\n  hublab list claims --format markdown"
+    )]
     List(List),
     /// Save failures as scenario files, list them, and run them again
     #[command(
@@ -213,6 +215,9 @@ pub(super) struct Run {
     pub(super) strategies: Vec<String>,
     #[command(flatten)]
     pub(super) overrides: Overrides,
+    /// Refuse files that have warnings
+    #[arg(long)]
+    pub(super) strict: bool,
     /// Write a capsule per run into this directory
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -250,6 +255,9 @@ pub(super) struct Check {
     pub(super) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) overrides: Overrides,
+    /// Refuse files that have warnings
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 #[derive(Debug, Args)]
@@ -380,6 +388,18 @@ pub(super) struct List {
     /// What to list
     #[arg(value_enum, value_name = "WHAT")]
     pub(super) what: What,
+    /// How to print it; Markdown only for parts of scenario files, with keys, defaults and examples
+    #[arg(long, value_enum, default_value_t = ListFormat::Human, value_name = "FORMAT")]
+    pub(super) format: ListFormat,
+}
+
+/// How `list` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// One line each.
+    Human,
+    /// The reference of scenario files.
+    Markdown,
 }
 
 /// What can be listed.
@@ -389,6 +409,10 @@ pub(super) enum What {
     Strategies,
     /// The actions of steps in scenario files.
     Steps,
+    /// The claims of expectations in scenario files.
+    Claims,
+    /// The latency laws of scenario files.
+    Laws,
     /// The rules that runs can be held to.
     Oracles,
     /// What can be measured.

@@ -11,7 +11,7 @@ use super::render::style;
 use super::{Context, Stop};
 
 pub(super) fn check(args: &Check, context: &Context) -> Result<Exit, Stop> {
-    let sources = files::read_all(&args.paths, &args.overrides, context);
+    let sources = files::read_all(&args.paths, &args.overrides, args.strict, context);
     for source in &sources.good {
         let size = estimate(&source.scenario, &context.catalog);
         let duration = format_duration(source.scenario.run.duration);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str;
 
 use hublab_sim::capsule::is_capsule;
-use hublab_sim::scenario::{Scenario, apply_overrides, load};
+use hublab_sim::scenario::{Note, Scenario, Warnings, apply_overrides, load};
 
 use super::args::Overrides;
 use super::exit::Exit;
@@ -19,6 +19,8 @@ pub(super) struct Source {
     /// What was read, with overrides applied.
     pub(super) text: String,
     pub(super) scenario: Scenario,
+    /// What the file says to no effect.
+    pub(super) warnings: Vec<Note>,
 }
 
 /// The scenarios of some paths that are good, and whether all were.
@@ -27,15 +29,23 @@ pub(super) struct Sources {
     pub(super) good: Vec<Source>,
     /// The files that are not.
     bad: Vec<PathBuf>,
+    /// Whether files with warnings are bad, too.
+    strict: bool,
     pub(super) exit: Exit,
 }
 
 /// Finds, reads and checks the files of all paths, and tells what is wrong with those that are
 /// not good.
-pub(super) fn read_all(paths: &[PathBuf], overrides: &Overrides, context: &Context) -> Sources {
+pub(super) fn read_all(
+    paths: &[PathBuf],
+    overrides: &Overrides,
+    strict: bool,
+    context: &Context,
+) -> Sources {
     let mut sources = Sources {
         good: Vec::new(),
         bad: Vec::new(),
+        strict,
         exit: Exit::Held,
     };
     let mut files: Vec<PathBuf> = Vec::new();
@@ -55,11 +65,22 @@ pub(super) fn read_all(paths: &[PathBuf], overrides: &Overrides, context: &Conte
             continue;
         }
         match read(path, overrides, context) {
-            Ok((scenario, text)) => sources.good.push(Source {
-                path: path.clone(),
-                text,
-                scenario,
-            }),
+            Ok((scenario, text, warnings)) => {
+                if !warnings.is_empty() {
+                    context.output.diagnostic(&warnings);
+                    if strict {
+                        sources.bad.push(path.clone());
+                        sources.exit = Exit::Usage;
+                        continue;
+                    }
+                }
+                sources.good.push(Source {
+                    path: path.clone(),
+                    text,
+                    scenario,
+                    warnings: warnings.notes().collect(),
+                });
+            }
             Err(refused) => {
                 if refused == Refused::Problems {
                     sources.bad.push(path.clone());
@@ -81,7 +102,7 @@ pub(super) fn read_one(
     context: &Context,
 ) -> Result<Scenario, Stop> {
     let read = read(path, overrides, context);
-    read.map(|(scenario, _)| scenario)
+    read.map(|(scenario, ..)| scenario)
         .map_err(|_| Stop::Told(Exit::Usage))
 }
 
@@ -91,6 +112,9 @@ impl Sources {
         if let Some(path) = self.bad.first() {
             let mut command = format!("hublab check {}", quoted(&path.to_string_lossy()));
             overrides.append_to(&mut command);
+            if self.strict {
+                command.push_str(" --strict");
+            }
             context.output.note(command);
         }
     }
@@ -120,7 +144,7 @@ fn read(
     path: &Path,
     overrides: &Overrides,
     context: &Context,
-) -> Result<(Scenario, String), Refused> {
+) -> Result<(Scenario, String, Warnings), Refused> {
     let output = &context.output;
     let bytes = load::read_bytes(path)
         .map_err(|error| output.diagnostic(&error))
@@ -147,9 +171,10 @@ fn read(
         Err(_) => bytes,
     };
     let name = path.to_string_lossy();
-    let scenario = Scenario::read(&name, &bytes, &context.catalog)
+    let (scenario, warnings) = Scenario::read_with_warnings(&name, &bytes, &context.catalog)
         .map_err(|problems| output.diagnostic(&problems))
         .map_err(|()| Refused::Problems)?;
     // A scenario that could be read was UTF-8.
-    Ok((scenario, String::from_utf8_lossy(&bytes).into_owned()))
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok((scenario, text, warnings))
 }

@@ -3,36 +3,47 @@
 use hublab_sim::catalog::CatalogEntry;
 use hublab_sim::metric;
 use hublab_sim::processhub::anomaly;
-use hublab_sim::scenario::shape;
+use hublab_sim::scenario::{Part, lines, reference};
 use hublab_sim::watch::oracle;
 
-use super::args::{List, What};
+use super::args::{List, ListFormat, What};
 use super::exit::Exit;
 use super::render::style;
 use super::{Context, Stop};
 
 pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
-    let lines: Vec<(String, String)> = match args.what {
+    if args.format == ListFormat::Markdown {
+        return markdown(args.what, context);
+    }
+    let listed: Vec<(String, String)> = match args.what {
         What::Strategies => {
             let line = |entry: &dyn CatalogEntry| (entry.name(), entry.summary());
             owned(context.catalog.entries().map(line))
         }
-        What::Steps => {
-            let actions = shape::STEP
-                .choices
-                .iter()
-                .filter_map(|choice| choice.first());
-            owned(
-                actions
-                    .filter_map(|name| shape::STEP.key(name))
-                    .map(|key| (key.name, key.doc)),
-            )
-        }
+        What::Steps => owned(lines(Part::Steps)),
+        What::Claims => owned(lines(Part::Claims)),
+        What::Laws => owned(lines(Part::Laws)),
         What::Oracles => return oracles(context),
         What::Metrics => metric::LIST.iter().map(metric_line).collect(),
         What::Anomalies => anomaly::LIST.iter().map(anomaly_line).collect(),
     };
-    print(&lines, context)
+    print(&listed, context)
+}
+
+fn markdown(what: What, context: &Context) -> Result<Exit, Stop> {
+    let part = match what {
+        What::Steps => Part::Steps,
+        What::Claims => Part::Claims,
+        What::Laws => Part::Laws,
+        What::Strategies | What::Oracles | What::Metrics | What::Anomalies => {
+            return Err(Stop::Usage(
+                "--format markdown is for steps, claims and laws".to_owned(),
+            ));
+        }
+    };
+    let text = reference(part);
+    context.output.write(|out| out.write_all(text.as_bytes()))?;
+    Ok(Exit::Held)
 }
 
 fn print(lines: &[(String, String)], context: &Context) -> Result<Exit, Stop> {

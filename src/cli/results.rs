@@ -193,6 +193,7 @@ impl<'a> Results<'a> {
             timeline: Vec::new(),
             ended_early: true,
             clock_twin: None,
+            warnings: self.plan.source(group).warnings.clone(),
             replay: self.plan.replay(task),
             reason: Some(self.too_long()),
         }

@@ -27,7 +27,7 @@ use super::{Context, Stop};
 const RUNS_OF_TWICE: u32 = 4;
 
 pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
-    let sources = files::read_all(&args.paths, &args.overrides, context);
+    let sources = files::read_all(&args.paths, &args.overrides, args.strict, context);
     sources.print_repetition(&args.overrides, context);
     let read = sources.exit;
     let (wall, with_table) = (args.wall_limit, args.seeds.is_some());
@@ -173,7 +173,8 @@ impl Bench {
         stop: &StopFlag,
     ) -> Result<Report, String> {
         let group = self.plan.group(task);
-        let scenario = &self.plan.source(group).scenario;
+        let source = self.plan.source(group);
+        let scenario = &source.scenario;
         let mut options = Options {
             stop: Some(stop.clone()),
             ..Options::default()
@@ -189,6 +190,7 @@ impl Bench {
         );
         let mut report = run.map_err(|error| error.to_string())?.report;
         report.replay = self.plan.replay(task);
+        report.warnings.clone_from(&source.warnings);
         Ok(report)
     }
 

@@ -96,11 +96,6 @@ pub trait Synchronization: Send + 'static {
     /// The janitor runs: forget private state that expired at or before `now`.
     fn purge(&mut self, _now: Time) {}
 
-    /// The strategy's name, a space, and its parameters as text: see [`EventStrategy::fingerprint`].
-    fn fingerprint(&self) -> String {
-        std::any::type_name::<Self>().to_owned()
-    }
-
     /// The number of references (rounds, propagations) that the strategy remembers.
     fn refs(&self) -> usize {
         0
@@ -155,10 +150,6 @@ impl<S: Synchronization> EventStrategy for S {
 
     fn purge(&mut self, now: Time) {
         Synchronization::purge(self, now);
-    }
-
-    fn fingerprint(&self) -> String {
-        Synchronization::fingerprint(self)
     }
 
     fn refs(&self) -> usize {

@@ -5,6 +5,7 @@ mod ends;
 mod refusals;
 mod reports;
 mod running;
+mod warnings;
 
 use std::ffi::OsString;
 use std::fs;

@@ -8,15 +8,14 @@ use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Metadata, Time};
 
 use crate::catalog::CatalogEntry;
-use crate::model::{Action, Children, NodeIx, Scenario, When};
+use crate::model::{Action, Children, NodeIx, Scenario, Transition};
 use crate::watch::facts::Facts;
 
 /// The features that are about hosting, of a resolved scenario.
 pub(super) fn features(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
     let mut hosts = Hosts::new(scenario.cluster.nodes.len());
     for step in &scenario.steps {
-        let (When::Fixed(at) | When::Between(at, _)) = step.at;
-        hosts.follow(Time(micros(at)), &step.action);
+        hosts.follow(Time(micros(step.at.first())), &step.action);
     }
     let interval = Facts::new(scenario, entry).times.sync;
     hosts.features(scenario, interval)
@@ -97,16 +96,17 @@ impl Hosts {
             self.change(now, &[*on], |host| {
                 host.running.retain(|id| !ids.contains(id));
             });
-        } else if let Action::Pause(nodes) = action {
-            self.change(now, nodes, |host| host.paused = true);
-        } else if let Action::Resume(nodes) = action {
-            self.change(now, nodes, |host| host.paused = false);
-        } else if let Action::Crash(nodes) | Action::Leave(nodes) = action {
-            self.change(now, nodes, |host| {
-                *host = Host {
-                    ever: host.ever,
-                    ..Host::default()
-                };
+        } else if let Some((transition, nodes)) = action.transition() {
+            self.change(now, nodes, |host| match transition {
+                Transition::Pause => host.paused = true,
+                Transition::Resume => host.paused = false,
+                Transition::Crash | Transition::Leave => {
+                    *host = Host {
+                        ever: host.ever,
+                        ..Host::default()
+                    };
+                }
+                Transition::Join | Transition::Restart => {}
             });
         }
     }

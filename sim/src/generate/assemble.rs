@@ -8,7 +8,7 @@ use super::quiet;
 use super::script::{Draft, Walk};
 use super::setting::{Clockwork, cluster, ms, network, parameters};
 use crate::catalog::CatalogEntry;
-use crate::model::{Claim, Expectation, NodeIx, Run, Scenario, When};
+use crate::model::{Claim, Expectation, NodeIx, Run, Scenario};
 use crate::watch::oracle::NO_CRASH;
 
 /// The scenario that a plan stands for.
@@ -23,7 +23,7 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
     let steps = walk.finish();
     let last = steps
         .iter()
-        .map(|step| bound(step.at))
+        .map(|step| step.at.last())
         .max()
         .unwrap_or_default();
     let mut scenario = Scenario {
@@ -48,12 +48,6 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
     let end = last + quiet::length(&scenario, entry);
     scenario.run.duration = ms(whole_tenths(end));
     scenario
-}
-
-fn bound(when: When) -> std::time::Duration {
-    match when {
-        When::Fixed(at) | When::Between(_, at) => at,
-    }
 }
 
 /// A duration in milliseconds, up to the next tenth of a second.

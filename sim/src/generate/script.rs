@@ -6,7 +6,9 @@ use super::assemble::{heals_all, ix};
 use super::family::Family;
 use super::plan::{Change, Cut, Deed, Delay, Fall, Plan, Shape, Start, Stumble, Which};
 use super::setting::{Clockwork, ms, network};
-use crate::model::{Action, Children, Latency, LinkChange, NodeIx, Order, Step, When};
+use crate::model::{
+    Action, Children, Latency, Lifecycle, LinkChange, NodeIx, Order, Step, Transition, When,
+};
 
 /// The ids that a node's children have; few, so that they come again.
 const LETTERS: [char; 3] = ['a', 'b', 'c'];
@@ -25,30 +27,12 @@ pub(super) enum Draft {
     Restore(Which),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Never,
-    Up,
-    Paused,
-    Crashed,
-    Left,
-}
-
-impl State {
-    fn runs(self) -> bool {
-        match self {
-            Self::Up | Self::Paused => true,
-            Self::Never | Self::Crashed | Self::Left => false,
-        }
-    }
-}
-
 /// The script so far.
 #[derive(Debug)]
 pub(super) struct Walk<'p> {
     pub(super) plan: &'p Plan,
     clockwork: Clockwork,
-    states: Vec<State>,
+    states: Vec<Lifecycle>,
     /// What was started where and not stopped since, in the order of the starts.
     running: Vec<(NodeIx, Children)>,
     /// A cut or a changed link may be left.
@@ -58,9 +42,9 @@ pub(super) struct Walk<'p> {
 
 impl<'p> Walk<'p> {
     pub(super) fn new(plan: &'p Plan, clockwork: Clockwork, late: &[NodeIx]) -> Self {
-        let mut states = vec![State::Up; plan.nodes];
+        let mut states = vec![Lifecycle::Up; plan.nodes];
         for node in late {
-            states[*node as usize] = State::Never;
+            states[*node as usize] = Lifecycle::Never;
         }
         Self {
             plan,
@@ -80,14 +64,9 @@ impl<'p> Walk<'p> {
                 let on = ix(self.plan, start.on);
                 self.runs(on).then(|| self.start(on, &start))
             }
-            Draft::Join(node) => self.change(node, &[State::Never], State::Up, Action::Join),
-            Draft::Restart(node) => self.change(
-                node,
-                &[State::Crashed, State::Left],
-                State::Up,
-                Action::Restart,
-            ),
-            Draft::Resume(node) => self.change(node, &[State::Paused], State::Up, Action::Resume),
+            Draft::Join(node) => self.change(node, Transition::Join),
+            Draft::Restart(node) => self.change(node, Transition::Restart),
+            Draft::Resume(node) => self.change(node, Transition::Resume),
             Draft::Heal => {
                 self.broken = false;
                 Some(Action::Heal)
@@ -107,10 +86,10 @@ impl<'p> Walk<'p> {
         self.push(at, calm);
         for node in self.all() {
             let draft = match self.states[node as usize] {
-                State::Up | State::Left => continue,
-                State::Never => Draft::Join(node),
-                State::Paused => Draft::Resume(node),
-                State::Crashed => Draft::Restart(node),
+                Lifecycle::Up | Lifecycle::Left => continue,
+                Lifecycle::Never => Draft::Join(node),
+                Lifecycle::Paused => Draft::Resume(node),
+                Lifecycle::Crashed => Draft::Restart(node),
             };
             self.take(at, draft);
             at += self.plan.back_gap;
@@ -237,34 +216,25 @@ impl<'p> Walk<'p> {
             .collect()
     }
 
-    fn change(
-        &mut self,
-        node: NodeIx,
-        from: &[State],
-        to: State,
-        action: fn(Vec<NodeIx>) -> Action,
-    ) -> Option<Action> {
+    fn change(&mut self, node: NodeIx, transition: Transition) -> Option<Action> {
         let state = &mut self.states[node as usize];
-        if !from.contains(state) {
-            return None;
-        }
-        *state = to;
-        Some(action(vec![node]))
+        *state = state.after(transition)?;
+        Some(transition.action(vec![node]))
     }
 
     /// A crash, a leave or a pause; one node always stays.
     fn stumble(&mut self, stumble: Stumble) -> Option<Action> {
-        let up = |state: &&State| **state == State::Up;
+        let up = |state: &&Lifecycle| **state == Lifecycle::Up;
         if self.states.iter().filter(up).count() < 2 {
             return None;
         }
         let node = ix(self.plan, stumble.node);
-        let runs = [State::Up, State::Paused];
-        let action = match stumble.how {
-            Fall::Crash => self.change(node, &runs, State::Crashed, Action::Crash),
-            Fall::Leave => self.change(node, &runs, State::Left, Action::Leave),
-            Fall::Pause => self.change(node, &[State::Up], State::Paused, Action::Pause),
-        }?;
+        let transition = match stumble.how {
+            Fall::Crash => Transition::Crash,
+            Fall::Leave => Transition::Leave,
+            Fall::Pause => Transition::Pause,
+        };
+        let action = self.change(node, transition)?;
         if !self.runs(node) {
             self.running.retain(|(on, _)| *on != node);
         }

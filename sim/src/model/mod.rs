@@ -3,14 +3,25 @@
 //!
 //! A node is a [`NodeIx`], its position in the file. What is not a position keeps the words of
 //! the file, so that [`crate::scenario::render()`] can write any scenario back as a file.
+//!
+//! The types have a form as a tree (serde): the tables of the file, checked, with nodes as numbers
+//! and times in microseconds. [`crate::scenario`] reads and writes files through it; the text of a
+//! file never meets serde.
 
+mod lifecycle;
 pub mod script;
+mod tree;
+
+pub use lifecycle::{Lifecycle, Transition};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use hublab_strategies::{ChildId, Entries, Metadata, NodeId, Pid, Time};
+use serde::{Deserialize, Serialize};
+
+use tree::{is_default, us};
 
 /// The position of a node in the file, from 0.
 pub type NodeIx = u32;
@@ -36,10 +47,27 @@ pub struct Scenario {
     pub expectations: Vec<Expectation>,
 }
 
+impl Scenario {
+    /// The last instant at which a step, or its `heal_after`, can act; 0 without steps.
+    #[must_use]
+    pub fn last_step(&self) -> Duration {
+        self.steps.iter().map(Step::last).max().unwrap_or_default()
+    }
+
+    /// The last instant at which a step can heal, by a `heal` or a `heal_after`; `None` if none does.
+    #[must_use]
+    pub fn last_heal(&self) -> Option<Duration> {
+        let heals =
+            |step: &&Step| step.action == Action::Heal || step.action.heal_after().is_some();
+        self.steps.iter().filter(heals).map(Step::last).max()
+    }
+}
+
 /// `[run]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Virtual time of the run.
+    #[serde(with = "us")]
     pub duration: Duration,
     /// The seed.
     pub seed: u64,
@@ -50,66 +78,46 @@ pub struct Run {
 }
 
 /// `[cluster]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
     /// The names, by [`NodeIx`].
     pub nodes: Vec<NodeId>,
     /// Up at time 0, in file order of `start`.
     pub start: Vec<NodeIx>,
     /// Time between announcements.
+    #[serde(with = "us")]
     pub discovery_interval: Duration,
     /// Quiet time after joins and downs.
+    #[serde(with = "us")]
     pub join_debounce: Duration,
     /// Silence until a peer is declared down.
+    #[serde(with = "us")]
     pub down_after: Duration,
     /// Relative spread of each silence, 0..=1.
     pub down_spread: f64,
     /// Delay until peers know of a crash, before latency.
+    #[serde(with = "us")]
     pub crash_detected_after: Duration,
 }
 
-impl Default for Cluster {
-    /// The defaults of the file format, without nodes.
-    fn default() -> Self {
-        Self {
-            nodes: Vec::new(),
-            start: Vec::new(),
-            discovery_interval: Duration::from_secs(10),
-            join_debounce: Duration::from_millis(500),
-            down_after: Duration::from_secs(60),
-            down_spread: 0.25,
-            crash_detected_after: Duration::from_millis(1),
-        }
-    }
-}
-
 /// `[network]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
     /// The values of every link without an override.
     pub base: LinkParams,
     /// Time a sender is busy per message.
+    #[serde(with = "us")]
     pub send_gap: Duration,
     /// Time a receiver is busy per message.
+    #[serde(with = "us")]
     pub service_time: Duration,
     /// `[[network.link]]`, later entries win.
+    #[serde(rename = "link", default, skip_serializing_if = "is_default")]
     pub links: Vec<LinkChange>,
 }
 
-impl Default for Network {
-    /// The defaults of the file format.
-    fn default() -> Self {
-        Self {
-            base: LinkParams::default(),
-            send_gap: Duration::ZERO,
-            service_time: Duration::ZERO,
-            links: Vec::new(),
-        }
-    }
-}
-
 /// What a directed link is like.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LinkParams {
     /// The latency law.
     pub latency: Latency,
@@ -123,45 +131,42 @@ pub struct LinkParams {
     pub bytes_per_second: u64,
 }
 
-impl Default for LinkParams {
-    /// The defaults of the file format: 1 to 10 ms, in order, nothing lost.
-    fn default() -> Self {
-        Self {
-            latency: Latency::Uniform(Duration::from_millis(1), Duration::from_millis(10)),
-            loss: 0.0,
-            duplicate: 0.0,
-            order: Order::Fifo,
-            bytes_per_second: 0,
-        }
-    }
-}
-
 /// A latency law.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Latency {
     /// Always this.
-    Constant(Duration),
+    Constant(#[serde(with = "us")] Duration),
     /// Uniform over both ends included.
-    Uniform(Duration, Duration),
+    Uniform(
+        #[serde(with = "us")] Duration,
+        #[serde(with = "us")] Duration,
+    ),
     /// A minimum plus an exponential part; `mean` is that of the whole.
     Exponential {
         /// The least.
+        #[serde(with = "us")]
         min: Duration,
         /// The mean of the whole, at least `min`.
+        #[serde(with = "us")]
         mean: Duration,
     },
     /// Log-normal.
     Lognormal {
         /// Half of the messages take at most this.
+        #[serde(with = "us")]
         median: Duration,
         /// 99 % take at most this; at least `median`.
+        #[serde(with = "us")]
         p99: Duration,
     },
     /// Mostly fast, sometimes slow.
     Bimodal {
         /// The usual latency.
+        #[serde(with = "us")]
         fast: Duration,
         /// The other one.
+        #[serde(with = "us")]
         slow: Duration,
         /// The probability of `slow`.
         slow_share: f64,
@@ -169,7 +174,8 @@ pub enum Latency {
 }
 
 /// Whether an ordered channel of a link keeps its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// It does.
     Fifo,
@@ -178,46 +184,84 @@ pub enum Order {
 }
 
 /// Changed values for some directed links; `None` keeps the value. Also the `link` step.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LinkChange {
     /// The senders.
     pub from: Vec<NodeIx>,
     /// The receivers.
     pub to: Vec<NodeIx>,
     /// The latency law.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
     /// Probability of loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
     /// Probability of duplication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate: Option<f64>,
     /// Order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
     /// Bandwidth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
 }
 
 /// `[[step]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// When.
     pub at: When,
     /// What.
     pub action: Action,
     /// The line of the step's header in its file, from 1; 0 if it was not read from one.
+    #[serde(skip)]
     pub line: u32,
 }
 
+impl Step {
+    /// The last instant at which the step, or its `heal_after`, can act.
+    #[must_use]
+    pub fn last(&self) -> Duration {
+        let healed = self.action.heal_after().map(When::last);
+        self.at.last() + healed.unwrap_or_default()
+    }
+}
+
 /// An instant or a delay, fixed or to be drawn uniformly from a range with both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum When {
     /// Fixed.
-    Fixed(Duration),
+    Fixed(#[serde(with = "us")] Duration),
     /// Drawn.
-    Between(Duration, Duration),
+    Between(
+        #[serde(with = "us")] Duration,
+        #[serde(with = "us")] Duration,
+    ),
+}
+
+impl When {
+    /// The first instant that it can be.
+    #[must_use]
+    pub fn first(self) -> Duration {
+        match self {
+            Self::Fixed(at) | Self::Between(at, _) => at,
+        }
+    }
+
+    /// The last instant that it can be.
+    #[must_use]
+    pub fn last(self) -> Duration {
+        match self {
+            Self::Fixed(at) | Self::Between(_, at) => at,
+        }
+    }
 }
 
 /// What happens to messages on the way over a link that is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InFlight {
     /// They are dropped.
     #[default]
@@ -228,22 +272,23 @@ pub enum InFlight {
     Hold,
 }
 
-/// The action of a step. Adding one: a variant here, its reading and checks in
-/// [`super`], its execution in the engine, and a scenario that uses it.
-#[derive(Debug, Clone, PartialEq)]
+/// The action of a step. Adding one: a variant here, its shape in [`crate::scenario::shape`], its
+/// execution in the engine, and a scenario that uses it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// `join`.
-    Join(Vec<NodeIx>),
+    Join(#[serde(with = "tree::nodes")] Vec<NodeIx>),
     /// `leave`.
-    Leave(Vec<NodeIx>),
+    Leave(#[serde(with = "tree::nodes")] Vec<NodeIx>),
     /// `crash`.
-    Crash(Vec<NodeIx>),
+    Crash(#[serde(with = "tree::nodes")] Vec<NodeIx>),
     /// `restart`.
-    Restart(Vec<NodeIx>),
+    Restart(#[serde(with = "tree::nodes")] Vec<NodeIx>),
     /// `pause`.
-    Pause(Vec<NodeIx>),
+    Pause(#[serde(with = "tree::nodes")] Vec<NodeIx>),
     /// `resume`.
-    Resume(Vec<NodeIx>),
+    Resume(#[serde(with = "tree::nodes")] Vec<NodeIx>),
     /// `partition`.
     Partition {
         /// The groups; no message crosses them.
@@ -251,6 +296,7 @@ pub enum Action {
         /// What becomes of messages on the way.
         in_flight: InFlight,
         /// Heal just this one after that time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         heal_after: Option<When>,
     },
     /// `cut`.
@@ -262,6 +308,7 @@ pub enum Action {
         /// What becomes of messages on the way.
         in_flight: InFlight,
         /// Heal just this one after that time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         heal_after: Option<When>,
     },
     /// `heal`.
@@ -282,12 +329,15 @@ pub enum Action {
         /// Which; `count` and `prefix` are written out.
         children: Children,
         /// Their metadata.
+        #[serde(default, skip_serializing_if = "Metadata::is_empty")]
         metadata: Metadata,
         /// Further nodes that run them.
+        #[serde(default, skip_serializing_if = "is_default")]
         replicas: Vec<NodeIx>,
         /// Whether the registration is propagated.
         announce: bool,
         /// The originator, if not `on`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         via: Option<NodeIx>,
     },
     /// `stop_children`.
@@ -297,6 +347,7 @@ pub enum Action {
         /// Which.
         children: Children,
         /// The originator, if not `on`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         via: Option<NodeIx>,
     },
     /// `restart_child`.
@@ -316,7 +367,7 @@ pub enum Action {
         requests: Vec<RawRequest>,
     },
     /// `sync`.
-    Sync(NodeIx),
+    Sync(#[serde(with = "tree::on")] NodeIx),
     /// `broadcast`.
     Broadcast {
         /// The node that broadcasts.
@@ -388,11 +439,13 @@ impl Action {
 }
 
 /// The children of a step, as the file names them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Children {
     /// `ids`.
     Ids(Vec<ChildId>),
     /// `count` and `prefix`: `prefix-1` to `prefix-count`.
+    #[serde(rename = "count")]
     Counted {
         /// How many.
         count: u32,
@@ -430,7 +483,8 @@ impl Children {
 }
 
 /// How a wall clock changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClockChange {
     /// By that many microseconds, at once.
     Jump(i64),
@@ -439,7 +493,8 @@ pub enum ClockChange {
 }
 
 /// `members` of a `propagate` step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// `"global"`.
     Global,
@@ -452,12 +507,13 @@ pub enum Audience {
 }
 
 /// One request of a `propagate` step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RawRequest {
     /// `register`.
     Register(Vec<RawRow>),
     /// `unregister`.
-    Unregister(Vec<(ChildId, Vec<NodeId>)>),
+    Unregister(#[serde(with = "tree::unregistered")] Vec<(ChildId, Vec<NodeId>)>),
     /// `pid_update`.
     PidUpdate {
         /// The child.
@@ -470,37 +526,44 @@ pub enum RawRequest {
 }
 
 /// `{ child, nodes = { n1 = "p1" }, metadata }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawRow {
     /// The child.
     pub child: ChildId,
     /// Its entries, in file order.
+    #[serde(rename = "nodes", with = "tree::entries")]
     pub entries: Entries,
     /// Its metadata.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
 }
 
 /// `[[expect]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
     /// Only for this strategy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
     /// What must hold.
     pub claim: Claim,
     /// The line of its header in its file, from 1; 0 if it was not read from one.
+    #[serde(skip)]
     pub line: u32,
 }
 
 /// The claim of an expectation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Claim {
     /// `converged`.
     Converged {
         /// From `after` on.
+        #[serde(with = "us")]
         within: Duration,
         /// From when.
         after: After,
         /// The observers; `None` is all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         nodes: Option<Vec<NodeIx>>,
     },
     /// `registry`.
@@ -510,8 +573,10 @@ pub enum Claim {
         /// Whose registry.
         on: NodeIx,
         /// Children with a row that has entries.
+        #[serde(default, skip_serializing_if = "is_default")]
         has: Vec<ChildId>,
         /// Children without.
+        #[serde(default, skip_serializing_if = "is_default")]
         lacks: Vec<ChildId>,
     },
     /// `entry`.
@@ -523,12 +588,20 @@ pub enum Claim {
         /// Which row.
         child: ChildId,
         /// Exactly these nodes, as a set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         nodes: Option<Vec<NodeId>>,
         /// These nodes have these pids.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            with = "tree::maybe_pids"
+        )]
         pids: Option<Vec<(NodeId, Pid)>>,
         /// Exactly this metadata.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         metadata: Option<Metadata>,
         /// The node standing first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         first: Option<NodeId>,
     },
     /// `always`: the named oracle holds.
@@ -540,8 +613,10 @@ pub enum Claim {
         /// Its name, with `.kind` where it is one kind's.
         name: String,
         /// The least allowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         min: Option<u64>,
         /// The most allowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         max: Option<u64>,
     },
 }
@@ -562,12 +637,13 @@ impl Claim {
 }
 
 /// From when convergence is demanded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum After {
     /// The last step; 0 without steps.
     LastStep,
     /// The last heal, `heal_after` included.
     Heal,
     /// This instant.
-    Time(Duration),
+    Time(#[serde(with = "us")] Duration),
 }

@@ -7,7 +7,7 @@ use hublab_strategies::{
     ChildSpec, EntryMetadata, Members, NodeId, Registration, Request, Row, Time, Unregistration,
 };
 
-use super::{Action, Audience, NodeIx, RawRequest, RawRow, Scenario, When};
+use super::{Action, Audience, NodeIx, RawRequest, RawRow, Scenario};
 
 /// The kind of program that scripted children run.
 pub const CHILD_KIND: &str = "child";
@@ -24,12 +24,12 @@ pub struct Planned {
 }
 
 /// The steps of a resolved scenario, and the healings that belong to them, in the order in which
-/// they happen.
+/// they happen. A range that was not drawn counts from its beginning.
 #[must_use]
 pub fn planned(scenario: &Scenario) -> Vec<Planned> {
     let mut queue = Vec::new();
     for (step, number) in scenario.steps.iter().zip(0..) {
-        let at = fixed(step.at);
+        let at = Time(micros(step.at.first()));
         queue.push(Planned {
             at,
             step: number,
@@ -37,7 +37,7 @@ pub fn planned(scenario: &Scenario) -> Vec<Planned> {
         });
         if let Some(after) = step.action.heal_after() {
             queue.push(Planned {
-                at: Time(at.0 + fixed(after).0),
+                at: Time(at.0 + micros(after.first())),
                 step: number,
                 healing: true,
             });
@@ -45,13 +45,6 @@ pub fn planned(scenario: &Scenario) -> Vec<Planned> {
     }
     queue.sort_by_key(|entry| (entry.at, entry.step, entry.healing));
     queue
-}
-
-/// The instant of a resolved step. A range that was not drawn counts from its beginning.
-fn fixed(when: When) -> Time {
-    match when {
-        When::Fixed(at) | When::Between(at, _) => Time(micros(at)),
-    }
 }
 
 /// A step that is a command to a node, which waits for it while it is paused: which node, and which

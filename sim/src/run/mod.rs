@@ -301,6 +301,7 @@ pub(crate) fn make(
         violations_suppressed: outcome.findings.suppressed,
         inconclusive: outcome.findings.inconclusive,
         timeline: outcome.timeline,
+        warnings: Vec::new(),
         replay: String::new(),
         reason: (!is_whole).then(|| format!("the run was ended at {now}, before its time")),
         ended_early: stopped_early,

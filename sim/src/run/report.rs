@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::Note;
 use crate::trace::counts::MessageCounts;
 use crate::watch::findings::{ClockTwin, Inconclusive};
 use crate::watch::judge::{Judgement, Verdict};
@@ -51,6 +52,9 @@ pub struct Report {
     pub inconclusive: Vec<Inconclusive>,
     /// What happened, step by step.
     pub timeline: Vec<Segment>,
+    /// What the scenario's file says to no effect, if it was read from one.
+    #[serde(default)]
+    pub warnings: Vec<Note>,
     /// The command that repeats the run.
     pub replay: String,
     /// Whether the run was ended before its time: by its event budget, or by a panic of a node.

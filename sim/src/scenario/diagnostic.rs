@@ -19,7 +19,7 @@ pub const PROBLEMS_MAX: usize = 100;
 )]
 pub enum Problem {
     // The file as a whole.
-    #[error("the file is longer than 1 MiB")]
+    #[error("the file is longer than 1 MiB, or than 64 MiB with `resolved = true`")]
     #[diagnostic(
         code(scenario::file_too_large),
         help("split it, or write many children as `count` and `prefix`")
@@ -89,12 +89,12 @@ pub enum Problem {
         #[label("reserved")]
         at: SourceSpan,
     },
-    #[error("{table} says nothing: exactly one of {allowed} is needed")]
+    #[error("{table} needs exactly one of {allowed}")]
     #[diagnostic(code(scenario::no_choice))]
     NoChoice {
         table: &'static str,
         allowed: String,
-        #[label("needs exactly one of them")]
+        #[label("has none of them")]
         at: SourceSpan,
     },
     #[error("{table} has both `{first}` and `{second}`: only one of them is possible")]
@@ -235,7 +235,10 @@ pub enum Problem {
         at: SourceSpan,
     },
     #[error("`heal` can only be `true`")]
-    #[diagnostic(code(scenario::heal_false), help("leave the step out to heal nothing"))]
+    #[diagnostic(
+        code(scenario::heal_false),
+        help("leave out the step if nothing is to heal")
+    )]
     HealFalse {
         #[label("not `true`")]
         at: SourceSpan,
@@ -306,6 +309,16 @@ pub enum Problem {
         help: Option<String>,
     },
 
+    #[error("no strategy of the file sends messages of kind `{kind}`")]
+    #[diagnostic(code(scenario::unknown_kind))]
+    UnknownKind {
+        kind: String,
+        #[label("unknown kind of message")]
+        at: SourceSpan,
+        #[help]
+        help: Option<String>,
+    },
+
     // Limits.
     #[error("{count} nodes are too many")]
     #[diagnostic(
@@ -341,12 +354,10 @@ pub enum Problem {
         count: u64,
         targets: u64,
     },
-    #[error("the node lists of the file name more than {max} nodes in all")]
-    #[diagnostic(
-        code(scenario::too_many_names),
-        help("use smaller lists, or fewer nodes")
-    )]
+    #[error("the lists of the file name more than {max} {what} in all")]
+    #[diagnostic(code(scenario::too_many_names), help("use smaller lists"))]
     TooManyNames {
+        what: &'static str,
         max: usize,
         #[label("with this list")]
         at: SourceSpan,
@@ -512,11 +523,11 @@ pub enum Problem {
         #[label("in both")]
         at: SourceSpan,
     },
-    #[error("the {claim} claim claims nothing: {needs}")]
+    #[error("{claim} claims nothing: it needs {needs}")]
     #[diagnostic(code(scenario::claims_nothing))]
     ClaimsNothing {
         claim: &'static str,
-        needs: &'static str,
+        needs: String,
         #[label("holds in every run")]
         at: SourceSpan,
     },

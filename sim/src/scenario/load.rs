@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 
-use super::read::FILE_BYTES_MAX;
+use super::read::{FILE_BYTES_MAX, bytes_max};
 
 /// Why a path gives no scenario files. Each code is `scenario::` and the variant's name.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -41,7 +41,7 @@ pub enum LoadError {
         /// The directory.
         path: PathBuf,
     },
-    /// A device, a pipe, a socket: reading it might never end.
+    /// A device or a socket: reading it might never end.
     #[error("{}: neither a file nor a directory", .path.display())]
     #[diagnostic(code(scenario::not_a_file))]
     NotAFile {
@@ -75,23 +75,50 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<LoadError>> {
     }
 }
 
-/// The bytes of a scenario file: of one that is too long, only so many that the reader sees it.
+/// The path that stands for the standard input.
+const STDIN: &str = "-";
+
+/// The bytes of a scenario file, of a pipe, or of the standard input (`-`): of one that is too long,
+/// only so many that the reader sees it.
 ///
 /// # Errors
 /// It is no file, or cannot be read.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
     let unreadable = |reason| refused(path, reason);
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+    if path.as_os_str() == STDIN {
+        return read_from(io::stdin().lock()).map_err(unreadable);
+    }
+    let kind = fs::metadata(path).map_err(unreadable)?;
+    if !kind.is_file() && !is_pipe(&kind) {
         return Err(LoadError::NotAFile {
             path: path.to_owned(),
         });
     }
-    let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(FILE_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    read_from(file).map_err(unreadable)
+}
+
+fn read_from(mut source: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut limit = |most: usize, bytes: &mut Vec<u8>| {
+        let rest = (most + 1).saturating_sub(bytes.len());
+        source.by_ref().take(rest as u64).read_to_end(bytes)
+    };
+    limit(FILE_BYTES_MAX, &mut bytes)?;
+    let most = bytes_max(&bytes);
+    limit(most, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether it is a named pipe, or what a shell makes of `<(command)`.
+#[cfg(unix)]
+fn is_pipe(kind: &fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&kind.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &fs::Metadata) -> bool {
+    false
 }
 
 fn refused(path: &Path, reason: io::Error) -> LoadError {
@@ -104,8 +131,11 @@ fn refused(path: &Path, reason: io::Error) -> LoadError {
 }
 
 fn find_one(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    if path.as_os_str() == STDIN {
+        return Ok(vec![path.to_owned()]);
+    }
     let kind = fs::metadata(path).map_err(|reason| refused(path, reason))?;
-    if kind.is_file() {
+    if kind.is_file() || is_pipe(&kind) {
         return Ok(vec![path.to_owned()]);
     }
     if !kind.is_dir() {
@@ -179,6 +209,35 @@ mod tests {
         let path = root.path().join("long.toml");
         fs::write(&path, vec![b'#'; 3 * FILE_BYTES_MAX]).unwrap();
         assert_eq!(read_bytes(&path).unwrap().len(), FILE_BYTES_MAX + 1);
+    }
+
+    #[test]
+    fn a_resolved_file_may_be_longer() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("long.toml");
+        let text = format!(
+            "schema = 1\nresolved = true # by explain\n{}",
+            "#".repeat(3 << 20)
+        );
+        fs::write(&path, &text).unwrap();
+        assert_eq!(read_bytes(&path).unwrap(), text.as_bytes());
+        let other = text.replace("true", "false");
+        fs::write(&path, other).unwrap();
+        assert_eq!(read_bytes(&path).unwrap().len(), FILE_BYTES_MAX + 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_read_to_its_end() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"schema = 1\n").unwrap();
+        drop(writer);
+        let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        assert_eq!(find(std::slice::from_ref(&path)).unwrap(), [path.clone()]);
+        assert_eq!(read_bytes(&path).unwrap(), b"schema = 1\n");
     }
 
     #[cfg(unix)]

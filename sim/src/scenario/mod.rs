@@ -8,11 +8,14 @@
 //!
 //! Nothing here prints, reads a clock, or touches the file system, but for [`load`].
 
+mod canonical;
 mod check;
+mod defaults;
 pub mod diagnostic;
 mod estimate;
 pub mod load;
 mod read;
+mod reference;
 pub mod render;
 pub mod resolve;
 pub mod scale;
@@ -21,18 +24,23 @@ mod set;
 pub mod shape;
 mod suggest;
 mod text;
+mod warning;
 
 pub use crate::model::*;
 pub use diagnostic::{Problem, Problems};
 pub use estimate::{Estimate, StrategyEstimate, estimate};
 pub use load::LoadError;
-pub use read::{CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, STEPS_MAX, parse_seeds};
-pub use render::{Style, render, step_line};
+pub use read::{
+    CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, RESOLVED_BYTES_MAX, STEPS_MAX, parse_seeds,
+};
+pub use reference::{Part, lines, reference};
+pub use render::{Style, render};
 pub use resolve::resolve;
 pub use scale::scaled;
 pub use schema::json_schema;
 pub use set::{SetError, apply_overrides, parse_override};
 pub use text::Text;
+pub use warning::{Note, Warning, Warnings};
 
 use crate::catalog::Catalog;
 
@@ -43,6 +51,18 @@ impl Scenario {
     /// # Errors
     /// Every problem of the file.
     pub fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Self, Problems> {
+        Self::read_with_warnings(name, bytes, catalog).map(|(scenario, _)| scenario)
+    }
+
+    /// [`Self::read`], with what the file says to no effect.
+    ///
+    /// # Errors
+    /// Every problem of the file.
+    pub fn read_with_warnings(
+        name: &str,
+        bytes: &[u8],
+        catalog: &Catalog,
+    ) -> Result<(Self, Warnings), Problems> {
         read::read(name, bytes, catalog)
     }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use hublab_strategies::time::micros;
 
-use super::check::latest;
-use super::render::step_line;
+use super::canonical::canonical;
 use crate::catalog::Catalog;
 use crate::model::{After, Claim, Expectation, Scenario, When};
 use crate::stream::{below, script_draw};
@@ -21,7 +20,7 @@ const HEAL_AFTER: u8 = 1;
 /// The scenario that one seed makes of a scenario. It is accepted by the checks if the original
 /// is; resolving it again, with the same seed, changes nothing.
 ///
-/// A draw depends on the seed, the step's text and its number among equal steps, and on nothing
+/// A draw depends on the seed, the step's content and its number among equal steps, and on nothing
 /// else: a step that is added or deleted moves no other.
 #[must_use]
 pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
@@ -32,11 +31,11 @@ pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
         if !is_drawn(step.at) && !step.action.heal_after().is_some_and(is_drawn) {
             continue;
         }
-        let line = step_line(step, &resolved.cluster.nodes);
-        let number = equals.entry(line.clone()).or_insert(0);
-        step.at = drawn(step.at, script_draw(seed, &line, *number, AT));
+        let content = canonical(step, &resolved.cluster.nodes);
+        let number = equals.entry(content.clone()).or_insert(0);
+        step.at = drawn(step.at, script_draw(seed, &content, *number, AT));
         if let Some(when) = step.action.heal_after_mut() {
-            *when = drawn(*when, script_draw(seed, &line, *number, HEAL_AFTER));
+            *when = drawn(*when, script_draw(seed, &content, *number, HEAL_AFTER));
         }
         *number += 1;
     }
@@ -63,8 +62,7 @@ pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
 /// What a scenario without expectations is held to: convergence after its last step, within 60 s
 /// or the rest of the run.
 pub(crate) fn default_claim(scenario: &Scenario) -> Claim {
-    let last = scenario.steps.iter().map(latest).max().unwrap_or_default();
-    let rest = scenario.run.duration.saturating_sub(last);
+    let rest = scenario.run.duration.saturating_sub(scenario.last_step());
     Claim::Converged {
         within: DEFAULT_WITHIN.min(rest),
         after: After::LastStep,

@@ -1,40 +1,47 @@
 //! A scenario in slow motion, or in a hurry: every duration times a factor.
 
-use std::time::Duration;
-
-use hublab_strategies::Time;
 use hublab_strategies::time::{format_duration, micros, parse_duration};
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
 
-use crate::model::{
-    Action, After, Claim, Cluster, Latency, LinkChange, LinkParams, Network, Scenario, When,
-};
+use super::read::model;
+use super::shape::{CLUSTER, EXPECT, Key, Kind, NETWORK, RUN, STEP, Shape, TIME_FIELD};
+use crate::model::{Claim, Scenario};
 
 /// The same scenario with every duration multiplied by `factor`, a number above 0: steps, intervals,
-/// latencies, bounds, and the parameters of strategies that are durations. What a link carries in a
-/// second grows as time shrinks. Resolution is 1 us; what was longer than 0 stays so.
+/// latencies, bounds, jumps of clocks, and the parameters of strategies that are durations. What a link
+/// carries in a second grows as time shrinks. Resolution is 1 us; what was longer than 0 stays so.
 #[must_use]
 pub fn scaled(scenario: &Scenario, factor: f64) -> Scenario {
     let scale = Scale(factor);
     let mut scaled = scenario.clone();
-    scale.time(&mut scaled.run.duration);
-    scale.cluster(&mut scaled.cluster);
-    scale.network(&mut scaled.network);
+    scale.part(&mut scaled.run, &RUN);
+    scale.part(&mut scaled.cluster, &CLUSTER);
+    scale.part(&mut scaled.network, &NETWORK);
     for step in &mut scaled.steps {
-        scale.when(&mut step.at);
-        scale.action(&mut step.action);
+        let line = step.line;
+        scale.part(step, &STEP);
+        step.line = line;
     }
     for expectation in &mut scaled.expectations {
-        scale.claim(&mut expectation.claim);
+        let line = expectation.line;
+        scale.part(expectation, &EXPECT);
+        expectation.line = line;
+        if let Claim::Metric { name, min, max } = &mut expectation.claim
+            && name == "converged_us"
+        {
+            min.iter_mut().chain(max).for_each(|us| *us = scale.us(*us));
+        }
     }
     for value in scaled
         .strategies
         .values_mut()
         .flat_map(|table| table.values_mut())
     {
-        if let Some(Ok(mut time)) = value.as_str().map(parse_duration) {
-            scale.time(&mut time);
-            *value = Value::String(format_duration(time));
+        if let Some(Ok(time)) = value.as_str().map(parse_duration) {
+            let time = std::time::Duration::from_micros(scale.us(micros(time)));
+            *value = Json::String(format_duration(time));
         }
     }
     scaled
@@ -57,94 +64,44 @@ impl Scale {
         (libm::round(us as f64 * self.0) as u64).max(1)
     }
 
-    fn time(self, time: &mut Duration) {
-        *time = Duration::from_micros(self.us(micros(*time)));
+    /// Scales a part of a scenario by its shape.
+    fn part<T: Serialize + DeserializeOwned>(self, part: &mut T, shape: &Shape) {
+        let tree = super::render::tree(part);
+        *part = model(shape.map(tree, &mut |key, value| self.value(key, value)));
     }
 
-    fn cluster(self, cluster: &mut Cluster) {
-        self.time(&mut cluster.discovery_interval);
-        self.time(&mut cluster.join_debounce);
-        self.time(&mut cluster.down_after);
-        self.time(&mut cluster.crash_detected_after);
-    }
-
-    fn network(self, network: &mut Network) {
-        let LinkParams {
-            latency,
-            bytes_per_second,
-            loss: _,
-            duplicate: _,
-            order: _,
-        } = &mut network.base;
-        self.latency(latency);
-        self.rate(bytes_per_second);
-        self.time(&mut network.send_gap);
-        self.time(&mut network.service_time);
-        network.links.iter_mut().for_each(|link| self.link(link));
-    }
-
-    fn link(self, change: &mut LinkChange) {
-        change.latency.iter_mut().for_each(|law| self.latency(law));
-        change
-            .bytes_per_second
-            .iter_mut()
-            .for_each(|rate| self.rate(rate));
-    }
-
-    fn latency(self, law: &mut Latency) {
-        let times = match law {
-            Latency::Constant(time) => vec![time],
-            Latency::Uniform(low, high) => vec![low, high],
-            Latency::Exponential { min, mean } => vec![min, mean],
-            Latency::Lognormal { median, p99 } => vec![median, p99],
-            Latency::Bimodal {
-                fast,
-                slow,
-                slow_share: _,
-            } => vec![fast, slow],
-        };
-        times.into_iter().for_each(|time| self.time(time));
-    }
-
-    /// What is done in a second.
-    fn rate(self, rate: &mut u64) {
-        *rate = Self(self.0.recip()).us(*rate);
-    }
-
-    fn when(self, when: &mut When) {
-        match when {
-            When::Fixed(at) => self.time(at),
-            When::Between(from, to) => {
-                self.time(from);
-                self.time(to);
+    fn value(self, key: &Key, value: Json) -> Json {
+        match key.kind {
+            Kind::Duration | Kind::Positive | Kind::When | Kind::Durations | Kind::Jump => {
+                self.times(value)
             }
+            Kind::DurationOr(..) => match value.get(TIME_FIELD) {
+                Some(time) => json!({ TIME_FIELD: self.times(time.clone()) }),
+                None => value,
+            },
+            Kind::Rate => Self(self.0.recip()).times(value),
+            _ => value,
         }
     }
 
-    fn action(self, action: &mut Action) {
-        action
-            .heal_after_mut()
-            .into_iter()
-            .for_each(|when| self.when(when));
-        if let Action::Link(change) = action {
-            self.link(change);
-        }
-    }
-
-    fn claim(self, claim: &mut Claim) {
-        match claim {
-            Claim::Converged { within, after, .. } => {
-                self.time(within);
-                match after {
-                    After::Time(at) => self.time(at),
-                    After::LastStep | After::Heal => {}
+    /// Every number of a value.
+    fn times(self, value: Json) -> Json {
+        match value {
+            Json::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(us), _) => self.us(us).into(),
+                (None, Some(us)) => {
+                    let size = i64::try_from(self.us(us.unsigned_abs())).unwrap_or(i64::MAX);
+                    size.saturating_neg().into()
                 }
+                (None, None) => Json::Number(number),
+            },
+            Json::Array(values) => values.into_iter().map(|value| self.times(value)).collect(),
+            Json::Object(fields) => {
+                let scaled = fields.into_iter();
+                let scaled = scaled.map(|(name, value)| (name, self.times(value)));
+                Json::Object(scaled.collect())
             }
-            Claim::Registry { at, .. } | Claim::Entry { at, .. } => *at = Time(self.us(at.0)),
-            Claim::Metric { name, min, max } if name == "converged_us" => {
-                min.iter_mut().chain(max).for_each(|us| *us = self.us(*us));
-            }
-            Claim::Metric { .. } | Claim::Always(_) | Claim::Violates(_) => {}
+            Json::Null | Json::Bool(_) | Json::String(_) => value,
         }
     }
 }
@@ -184,8 +141,13 @@ cut = {{ from = ["n1"], to = ["n2"], heal_after = "9{unit}" }}
 [[step]]
 at = "20{unit}"
 link = {{ from = ["n1"], to = ["n2"], latency = {{ uniform = ["0us", "2{unit}"] }} }}
+[[step]]
+at = "21{unit}"
+clock = {{ nodes = ["n1"], jump = "-4{unit}" }}
 [[expect]]
 converged = {{ within = "30{unit}", after = "heal" }}
+[[expect]]
+converged = {{ within = "1{unit}", after = "40{unit}" }}
 [[expect]]
 at = "50{unit}"
 registry = {{ on = "n1", lacks = ["a"] }}

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::shape::{FILE, Shape, Value};
+use super::read::NODES_MAX;
+use super::shape::{FILE, Kind, Shape};
 use crate::catalog::Catalog;
 use crate::metric;
 use crate::watch::oracle;
@@ -30,7 +31,7 @@ pub fn json_schema(catalog: &Catalog) -> Json {
 fn shape(shape: &Shape, catalog: &Catalog) -> Map<String, Json> {
     let mut properties = Map::new();
     for key in shape.keys {
-        let mut property = value(&key.value, catalog);
+        let mut property = value(&key.kind, catalog);
         property.insert("description".to_owned(), json!(key.doc));
         if let Some(default) = key.default.and_then(default_json) {
             property.insert("default".to_owned(), default);
@@ -92,49 +93,55 @@ fn default_json(default: &str) -> Option<Json> {
     serde_json::to_value(table.get("value")?).ok()
 }
 
-fn value(value: &Value, catalog: &Catalog) -> Map<String, Json> {
+fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
     let duration = || json!({ "type": "string", "pattern": format!("^{DURATION}$") });
     let nodes = || {
         json!({
             "anyOf": [{ "const": "all" }, { "type": "array", "items": { "type": "string" } }],
         })
     };
+    let name = || json!({ "type": "string", "minLength": 1, "maxLength": 256 });
+    let names = |min: u64| json!({ "type": "array", "items": name(), "uniqueItems": true, "minItems": min });
     let texts = || json!({ "type": "object", "additionalProperties": { "type": "string" } });
-    object(match value {
-        Value::Text | Value::Node => json!({ "type": "string" }),
-        Value::Name => json!({ "type": "string", "minLength": 1, "maxLength": 256 }),
-        Value::Names => {
-            json!({ "type": "array", "items": { "type": "string", "minLength": 1 }, "uniqueItems": true })
-        }
-        Value::Bool => json!({ "type": "boolean" }),
-        Value::True => json!({ "const": true }),
-        Value::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Value::Probability => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
-        Value::Duration => duration(),
-        Value::When => {
+    object(match kind {
+        Kind::Schema => json!({ "type": "integer", "const": 1 }),
+        Kind::Text | Kind::Node | Kind::NodeName => json!({ "type": "string" }),
+        Kind::Name | Kind::Child => name(),
+        Kind::Children => names(0),
+        Kind::SomeChildren | Kind::NodeList => names(1),
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::True => json!({ "const": true }),
+        Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Rate => json!({ "type": "integer", "minimum": 0 }),
+        Kind::NodeCount => json!({ "type": "integer", "minimum": 1, "maximum": NODES_MAX }),
+        Kind::Probability => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        Kind::Duration | Kind::Positive => duration(),
+        Kind::When => {
             json!({ "type": "string", "pattern": format!(r"^{DURATION}(\.\.{DURATION})?$") })
         }
-        Value::Jump => json!({ "type": "string", "pattern": format!("^[+-]?{DURATION}$") }),
-        Value::DurationOr(words) => json!({ "anyOf": [{ "enum": words }, duration()] }),
-        Value::Seeds => json!({ "type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$" }),
-        Value::Nodes => nodes(),
-        Value::NodesOr(words) => json!({ "anyOf": [{ "enum": words }, nodes()] }),
-        Value::Groups => json!({ "type": "array", "items": nodes(), "minItems": 1 }),
-        Value::Word(words) => json!({ "enum": words }),
-        Value::Oracle => json!({ "enum": oracle::NAMES }),
-        Value::Metric => metric(),
-        Value::Strategy => json!({ "enum": catalog.names() }),
-        Value::Strategies => {
+        Kind::Jump => json!({ "type": "string", "pattern": format!("^[+-]?{DURATION}$") }),
+        Kind::DurationOr(_, words) => json!({ "anyOf": [{ "enum": words }, duration()] }),
+        Kind::Seeds => json!({ "type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$" }),
+        Kind::Nodes | Kind::SomeNodes | Kind::Observers | Kind::NodeNames => nodes(),
+        Kind::NodesOr(_, words) => json!({ "anyOf": [{ "enum": words }, nodes()] }),
+        Kind::Groups => json!({ "type": "array", "items": nodes(), "minItems": 1 }),
+        Kind::Word(_, words) => json!({ "enum": words }),
+        Kind::Oracle => json!({ "enum": oracle::NAMES }),
+        Kind::Metric => metric(),
+        Kind::Strategy => json!({ "enum": catalog.names() }),
+        Kind::Strategies => {
             json!({ "type": "array", "items": { "enum": catalog.names() }, "minItems": 1, "uniqueItems": true })
         }
-        Value::Parameters => return parameters(catalog),
-        Value::Durations => {
+        Kind::Parameters => return parameters(catalog),
+        Kind::Durations => {
             json!({ "type": "array", "items": duration(), "minItems": 2, "maxItems": 2 })
         }
-        Value::Texts => texts(),
-        Value::NodeTexts => texts(),
-        Value::Table(table) => return shape(table, catalog),
-        Value::Tables(table) => json!({ "type": "array", "items": shape(table, catalog) }),
+        Kind::Texts | Kind::NodeTexts => texts(),
+        Kind::Table(table) => return shape(table, catalog),
+        Kind::Tables(table) => json!({ "type": "array", "items": shape(table, catalog) }),
+        Kind::SomeTables(_, table) => {
+            json!({ "type": "array", "items": shape(table, catalog), "minItems": 1 })
+        }
     })
 }
 

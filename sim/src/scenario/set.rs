@@ -52,7 +52,7 @@ pub enum SetError {
 /// # Errors
 /// The path leads nowhere.
 pub fn apply_overrides(source: &str, overrides: &[(String, String)]) -> Result<String, SetError> {
-    if overrides.is_empty() || source.len() > super::FILE_BYTES_MAX {
+    if overrides.is_empty() || source.len() > super::RESOLVED_BYTES_MAX {
         return Ok(source.to_owned());
     }
     let Ok(mut document) = source.parse::<DocumentMut>() else {

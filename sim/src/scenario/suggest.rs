@@ -1,5 +1,7 @@
 //! The nearest name: what somebody most likely meant.
 
+use super::read::numbered;
+
 /// Words longer than this get no suggestion; the search is quadratic in their length.
 const WORD_MAX: usize = 64;
 
@@ -31,8 +33,14 @@ pub(crate) fn nearest<'a>(
         .map(|(_, _, candidate)| candidate)
 }
 
-/// How far apart the characters of two words are, place by place.
+/// How far apart two words are: their numbers if they differ only in those, or else their characters,
+/// place by place.
 fn apart(a: &str, b: &str) -> u32 {
+    if let (Some((prefix, left)), Some((same, right))) = (numbered(a), numbered(b))
+        && prefix == same
+    {
+        return u32::try_from(left.abs_diff(right)).unwrap_or(u32::MAX);
+    }
     a.chars()
         .zip(b.chars())
         .map(|(a, b)| u32::from(a).abs_diff(u32::from(b)))
@@ -79,6 +87,7 @@ mod tests {
         let nodes = ["n1", "n2", "n5", "n6"];
         assert_eq!(nearest("n9", nodes), Some("n6"));
         assert_eq!(nearest("n0", nodes), Some("n1"));
+        assert_eq!(nearest("n11", ["n1", "n2", "n9", "n10"]), Some("n10"));
         assert_eq!(nearest("gosip", ["pubsub", "gossip"]), Some("gossip"));
         assert_eq!(nearest("swim", ["pubsub", "gossip"]), None);
     }

@@ -62,6 +62,15 @@ impl Text {
         u32::try_from(self.line_index(offset) + 1).unwrap_or(u32::MAX)
     }
 
+    /// The line and the column of an offset, both from 1.
+    #[must_use]
+    pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
+        let offset = self.floor(offset.min(self.shown.len()));
+        let start = self.lines[self.line_index(offset)];
+        let column = self.shown[start..offset].chars().count() + 1;
+        (self.line(offset), u32::try_from(column).unwrap_or(u32::MAX))
+    }
+
     /// A span for a label: never more than one line, never more than [`LABEL_MAX`] bytes.
     #[must_use]
     pub(crate) fn label(&self, range: Range<usize>) -> SourceSpan {

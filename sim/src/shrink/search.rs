@@ -7,7 +7,7 @@ use std::time::Duration;
 use hublab_strategies::time::micros;
 
 use super::cost::Cost;
-use super::mend::{instant, mend};
+use super::mend::mend;
 use super::{Budget, Ended, Progress, Size, Target, Watcher};
 use crate::catalog::Catalog;
 use crate::model::Scenario;
@@ -255,16 +255,7 @@ pub(super) fn forget_defaults(scenario: &mut Scenario, catalog: &Catalog) {
 
 /// How long a scenario goes on after its last step.
 fn quiet(scenario: &Scenario) -> Duration {
-    scenario.run.duration.saturating_sub(last_step(scenario))
-}
-
-/// When the last step acts; 0 without steps.
-pub(super) fn last_step(scenario: &Scenario) -> Duration {
-    let ends = scenario
-        .steps
-        .iter()
-        .map(|step| instant(step.at) + step.action.heal_after().map(instant).unwrap_or_default());
-    ends.max().unwrap_or_default()
+    scenario.run.duration.saturating_sub(scenario.last_step())
 }
 
 /// The sum of all instants of a scenario, in microseconds.
@@ -274,6 +265,6 @@ pub(super) fn total_time(scenario: &Scenario) -> u64 {
         .iter()
         .flat_map(|step| [Some(step.at), step.action.heal_after()])
         .flatten()
-        .map(|when| micros(instant(when)))
+        .map(|when| micros(when.first()))
         .fold(micros(scenario.run.duration), u64::saturating_add)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ObserverContext;
 use super::defect::{Defect, Kind};
 use super::findings::Findings;
-use crate::model::{Action, After, Claim, Expectation, NodeIx, Scenario, When};
+use crate::model::{After, Claim, Expectation, NodeIx, Scenario};
 use crate::node::Child;
 use crate::trace::counts::{Counts, MessageCounts};
 use crate::trace::event::EventId;
@@ -307,30 +307,11 @@ impl CaseState {
 
 /// The instant that `after` names.
 fn origin(after: After, scenario: &Scenario) -> Time {
-    let fixed = |when: When| match when {
-        When::Fixed(at) | When::Between(at, _) => Time(micros(at)),
-    };
-    let steps = scenario
-        .steps
-        .iter()
-        .map(|step| (fixed(step.at), &step.action));
-    let healings = steps
-        .clone()
-        .filter_map(|(at, action)| Some(Time(at.0 + fixed(action.heal_after()?).0)));
-    match after {
-        After::Time(at) => Time(micros(at)),
-        After::LastStep => steps
-            .map(|(at, _)| at)
-            .chain(healings)
-            .max()
-            .unwrap_or_default(),
-        After::Heal => {
-            let heals = steps
-                .filter(|(_, action)| matches!(action, Action::Heal))
-                .map(|(at, _)| at);
-            heals.chain(healings).max().unwrap_or_default()
-        }
-    }
+    Time(micros(match after {
+        After::Time(at) => at,
+        After::LastStep => scenario.last_step(),
+        After::Heal => scenario.last_heal().unwrap_or_default(),
+    }))
 }
 
 impl Stretch {

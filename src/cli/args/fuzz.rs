@@ -61,6 +61,9 @@ pub(in crate::cli) struct Fuzz {
     pub(in crate::cli) without: Vec<Family>,
     #[command(flatten)]
     pub(in crate::cli) overrides: Overrides,
+    /// Refuse files that have warnings
+    #[arg(long)]
+    pub(in crate::cli) strict: bool,
     #[command(flatten)]
     pub(in crate::cli) report: ReportAs,
     /// Do not look for the smallest scenario of each failure

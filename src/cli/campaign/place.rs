@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::run::failure::Failure;
-use hublab_sim::scenario::{Claim, Scenario, When, resolve};
+use hublab_sim::scenario::{Claim, Scenario, resolve};
 
 /// The line of the expectation that failed; or else, for an oracle that the file does not name, of
 /// the last step before it was seen; or else the first line.
@@ -42,12 +42,9 @@ fn expectation(scenario: &Scenario, strategy: &str, oracle: &str) -> Option<u32>
 /// Of a resolved scenario, whose steps are in the order of their times.
 fn step(resolved: &Scenario, finding: &Failure) -> Option<u32> {
     let seen = Duration::from_micros(finding.at_us);
-    let at = |when: When| match when {
-        When::Fixed(at) | When::Between(at, _) => at,
-    };
-    let before = resolved.steps.iter().filter(|step| at(step.at) <= seen);
+    let before = resolved.steps.iter().filter(|step| step.at.first() <= seen);
     before
-        .max_by_key(|step| at(step.at))
+        .max_by_key(|step| step.at.first())
         .map(|step| step.line)
         .filter(|line| *line > 0)
 }

@@ -135,7 +135,7 @@ fn add_capsule(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop>
 
 fn add_files(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
     let none = Overrides::default();
-    let sources = files::read_all(&[path.to_owned()], &none, context);
+    let sources = files::read_all(&[path.to_owned()], &none, false, context);
     sources.print_repetition(&none, context);
     let mut exit = sources.exit;
     for source in &sources.good {
@@ -218,7 +218,7 @@ fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, Exit), Stop>
         return Ok((Vec::new(), Exit::Held));
     }
     let none = Overrides::default();
-    let sources = files::read_all(std::slice::from_ref(directory), &none, context);
+    let sources = files::read_all(std::slice::from_ref(directory), &none, false, context);
     sources.print_repetition(&none, context);
     let exit = sources.exit;
     let entry = |source: Source| Entry::new(source.path, &source.text, source.scenario);

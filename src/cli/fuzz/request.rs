@@ -106,7 +106,7 @@ fn read(args: &Fuzz, context: &Context) -> Result<Vec<files::Source>, Stop> {
             "--set changes files, and none is given".to_owned(),
         ));
     }
-    let sources = files::read_all(&args.paths, &args.overrides, context);
+    let sources = files::read_all(&args.paths, &args.overrides, args.strict, context);
     sources.print_repetition(&args.overrides, context);
     // A campaign over some of what was asked for would look like one over all.
     if sources.exit == Exit::Held {

@@ -158,7 +158,10 @@ pub enum ChildrenMessage {
 }
 
 /// The kinds of what a hub sends itself, beside those of its strategy and its membership.
-pub const HUB_KINDS: &[&str] = &["hub.leave", "hub.children"];
+pub const HUB_KINDS: &[&str] = &[LEAVE, CHILDREN];
+
+const LEAVE: &str = "hub.leave";
+const CHILDREN: &str = "hub.children";
 
 impl<S: Message, M: Message> Message for Envelope<S, M> {
     /// Those of the hub itself; see the types of its parts for theirs.
@@ -167,8 +170,8 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
     fn kind(&self) -> &'static str {
         match self {
             Self::Membership(message) => message.kind(),
-            Self::Leave => "hub.leave",
-            Self::Children(_) => "hub.children",
+            Self::Leave => LEAVE,
+            Self::Children(_) => CHILDREN,
             Self::Strategy(message) => message.kind(),
         }
     }
@@ -195,10 +198,10 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
 }
 
 impl Message for ChildrenMessage {
-    const KINDS: &'static [&'static str] = &["hub.children"];
+    const KINDS: &'static [&'static str] = &[CHILDREN];
 
     fn kind(&self) -> &'static str {
-        "hub.children"
+        CHILDREN
     }
 
     fn size_model(&self) -> SizeModel {

@@ -1,30 +1,34 @@
 //! Whether each expectation can be judged within the run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hublab_strategies::{NodeId, Time};
+use hublab_strategies::{ChildId, NodeId, Time};
 
 use super::timeline::Timeline;
-use super::{Sink, latest, order_problem, shown_duration};
-use crate::model::{Action, After, Claim, NodeIx, Scenario, When};
+use super::{Sink, order_problem, shown_duration};
+use crate::catalog::Catalog;
+use crate::model::{After, Claim, NodeIx, Scenario, When};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::read::ExpectSites;
+use crate::scenario::read::Spots;
 use crate::scenario::suggest;
 
 /// Reports the expectations whose time lies after the end of the run, for some seed.
-pub(super) fn deadlines(scenario: &Scenario, sites: &[ExpectSites], report: Sink<'_>) {
+pub(super) fn deadlines(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
     let end = scenario.run.duration;
     for (expectation, sites) in scenario.expectations.iter().zip(sites) {
         let (deadline, at) = match &expectation.claim {
             Claim::Converged { within, after, .. } => match latest_start(scenario, *after) {
-                Some(start) => (start + *within, sites.claim),
+                Some(start) => (start + *within, sites.key("within")),
                 None => {
-                    report(Problem::NothingHeals { at: sites.claim });
+                    report(Problem::NothingHeals {
+                        at: sites.key("within"),
+                    });
                     continue;
                 }
             },
             Claim::Registry { at, .. } | Claim::Entry { at, .. } => {
-                (Duration::from_micros(at.0), sites.at)
+                (Duration::from_micros(at.0), sites.value("at"))
             }
             Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => continue,
         };
@@ -35,15 +39,53 @@ pub(super) fn deadlines(scenario: &Scenario, sites: &[ExpectSites], report: Sink
     }
 }
 
+/// Reports metrics of kinds of messages that no strategy of the file has.
+pub(super) fn kinds(scenario: &Scenario, sites: &[Spots], catalog: &Catalog, report: Sink<'_>) {
+    let only = scenario.expectations.iter();
+    let only = only.filter_map(|expectation| expectation.strategy.as_ref());
+    let strategies: BTreeSet<&String> = scenario.run.strategies.iter().chain(only).collect();
+    let entries = strategies.iter().filter_map(|name| catalog.get(name));
+    let Some(kinds) = entries
+        .map(|entry| entry.kinds())
+        .collect::<Option<Vec<_>>>()
+    else {
+        return;
+    };
+    let kinds: BTreeSet<&str> = kinds.into_iter().flatten().collect();
+    for (expectation, sites) in scenario.expectations.iter().zip(sites) {
+        if let Claim::Metric { name, .. } = &expectation.claim
+            && let Some((_, kind)) = name.split_once('.')
+            && !kinds.contains(kind)
+        {
+            report(Problem::UnknownKind {
+                kind: suggest::shown(kind),
+                at: sites.value("name"),
+                help: suggest::help(kind, kinds.iter().copied()),
+            });
+        }
+    }
+}
+
+/// Reports the children that a registry must have and must lack.
+pub(super) fn contradictions(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
+    for (expectation, sites) in scenario.expectations.iter().zip(sites) {
+        if let Claim::Registry { has, lacks, .. } = &expectation.claim {
+            let has: BTreeSet<&ChildId> = has.iter().collect();
+            if let Some(child) = lacks.iter().find(|child| has.contains(child)) {
+                report(Problem::Contradiction {
+                    child: suggest::shown(child.as_str()),
+                    at: sites.key("lacks"),
+                });
+            }
+        }
+    }
+}
+
 /// The last instant from which convergence can be demanded; `None` without a heal to wait for.
 fn latest_start(scenario: &Scenario, after: After) -> Option<Duration> {
-    let steps = scenario.steps.iter();
     match after {
-        After::LastStep => Some(steps.map(latest).max().unwrap_or_default()),
-        After::Heal => steps
-            .filter(|step| step.action == Action::Heal || step.action.heal_after().is_some())
-            .map(latest)
-            .max(),
+        After::LastStep => Some(scenario.last_step()),
+        After::Heal => scenario.last_heal(),
         After::Time(time) => Some(time),
     }
 }
@@ -52,7 +94,7 @@ fn latest_start(scenario: &Scenario, after: After) -> Option<Duration> {
 pub(super) fn subjects(
     scenario: &Scenario,
     timeline: &Timeline,
-    sites: &[ExpectSites],
+    sites: &[Spots],
     report: Sink<'_>,
 ) {
     for (expectation, sites) in scenario.expectations.iter().zip(sites) {
@@ -74,7 +116,7 @@ fn subject(
     scenario: &Scenario,
     timeline: &Timeline,
     (time, node): (Time, NodeIx),
-    sites: &ExpectSites,
+    sites: &Spots,
     report: Sink<'_>,
 ) {
     let when = Duration::from_micros(time.0);
@@ -93,10 +135,10 @@ fn subject(
                 node,
                 time,
                 state,
-                at: sites.claim,
+                at: sites.value("on"),
                 since,
             });
         }
-        Err(other) => report(order_problem(scenario, node, other, sites.claim)),
+        Err(other) => report(order_problem(scenario, node, other, sites.value("on"))),
     }
 }

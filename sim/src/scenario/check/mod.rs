@@ -7,26 +7,39 @@
 
 mod expect;
 mod timeline;
+mod warn;
 
 use std::time::Duration;
 
 use super::diagnostic::Problem;
-use super::read::{Sites, StepSites, shown_duration};
+use super::read::{CHILDREN_MAX, Sites, Spots, shown_duration};
+use super::warning::Warning;
+use crate::catalog::Catalog;
 use crate::model::{Action, NodeIx, Scenario, Step, When};
 use timeline::Timeline;
 
 /// Where problems go.
 type Sink<'s> = &'s mut dyn FnMut(Problem);
 
-/// Checks a scenario whose single values are right.
-pub(super) fn check(scenario: &Scenario, sites: &Sites, report: Sink<'_>) {
+/// Checks a scenario whose single values are right; what comes back are warnings, which mean
+/// something only if there are no problems.
+pub(super) fn check(
+    scenario: &Scenario,
+    sites: &Sites,
+    catalog: &Catalog,
+    report: Sink<'_>,
+) -> Vec<Warning> {
     let steps = || scenario.steps.iter().zip(&sites.steps);
     for (step, sites) in steps() {
         times(step, sites, scenario.run.duration, report);
     }
+    children(scenario, &sites.steps, report);
     expect::deadlines(scenario, &sites.expectations, report);
+    expect::kinds(scenario, &sites.expectations, catalog, report);
+    expect::contradictions(scenario, &sites.expectations, report);
+    let mut warnings = Vec::new();
     if sites.unread {
-        return;
+        return warnings;
     }
     let timeline = Timeline::of(scenario, sites, report);
     for (order, (step, sites)) in steps().enumerate() {
@@ -36,23 +49,10 @@ pub(super) fn check(scenario: &Scenario, sites: &Sites, report: Sink<'_>) {
         }
     }
     expect::subjects(scenario, &timeline, &sites.expectations, report);
-}
-
-/// The first and the last instant that a time can be.
-pub(super) fn bounds(when: When) -> (Duration, Duration) {
-    match when {
-        When::Fixed(time) => (time, time),
-        When::Between(from, to) => (from, to),
-    }
-}
-
-/// The last instant at which a step, or its `heal_after`, can act.
-pub(super) fn latest(step: &Step) -> Duration {
-    let healed = step
-        .action
-        .heal_after()
-        .map_or(Duration::ZERO, |when| bounds(when).1);
-    bounds(step.at).1 + healed
+    warn::warn(scenario, sites, &timeline, &mut |warning| {
+        warnings.push(warning);
+    });
+    warnings
 }
 
 /// A time as messages show it: a duration, or a range.
@@ -63,19 +63,53 @@ fn shown_when(when: When) -> String {
     }
 }
 
-fn times(step: &Step, sites: &StepSites, end: Duration, report: Sink<'_>) {
-    let (_, last) = bounds(step.at);
+/// Starts of more children than a scenario may have, and starts on a node that is its own replica.
+fn children(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
+    let mut total = 0_u64;
+    for (step, sites) in scenario.steps.iter().zip(sites) {
+        let Action::StartChildren {
+            on,
+            children,
+            replicas,
+            ..
+        } = &step.action
+        else {
+            continue;
+        };
+        if replicas.contains(on) {
+            report(Problem::Repeated {
+                word: timeline::name(scenario, *on),
+                at: sites.value("replicas"),
+            });
+        }
+        let (count, targets) = (children.len() as u64, 1 + replicas.len() as u64);
+        let before = total;
+        total = before.saturating_add(count.saturating_mul(targets));
+        if before <= CHILDREN_MAX && total > CHILDREN_MAX {
+            let spot = sites.get("count").or(sites.get("ids"));
+            report(Problem::TooManyChildren {
+                total,
+                count,
+                targets,
+                at: spot.map_or(sites.header, |spot| spot.key),
+            });
+        }
+    }
+}
+
+fn times(step: &Step, sites: &Spots, end: Duration, report: Sink<'_>) {
+    let last = step.at.last();
     if last > end {
         report(Problem::AfterTheEnd {
             time: shown_duration(last),
             end: shown_duration(end),
-            at: sites.at,
+            at: sites.value("at"),
         });
-    } else if let Some(at) = sites.heal_after.filter(|_| latest(step) > end) {
+    } else if let Some(spot) = sites.get("heal_after").filter(|_| step.last() > end) {
         report(Problem::HealsAfterTheEnd {
-            time: shown_duration(latest(step)),
+            time: shown_duration(step.last()),
             end: shown_duration(end),
-            at,
+            at: spot.value,
         });
     }
 }
@@ -85,31 +119,13 @@ fn times(step: &Step, sites: &StepSites, end: Duration, report: Sink<'_>) {
 fn needs(
     scenario: &Scenario,
     timeline: &Timeline,
-    (order, step, sites): (usize, &Step, &StepSites),
+    (order, step, sites): (usize, &Step, &Spots),
     report: Sink<'_>,
 ) {
-    match &step.action {
-        Action::Join(_)
-        | Action::Leave(_)
-        | Action::Crash(_)
-        | Action::Restart(_)
-        | Action::Pause(_)
-        | Action::Resume(_)
-        | Action::Partition { .. }
-        | Action::Cut { .. }
-        | Action::Heal
-        | Action::Link(_)
-        | Action::Clock { .. } => return,
-        Action::StartChildren { .. }
-        | Action::StopChildren { .. }
-        | Action::RestartChild { .. }
-        | Action::Propagate { .. }
-        | Action::Sync(_)
-        | Action::Broadcast { .. }
-        | Action::Rows { .. }
-        | Action::View { .. } => {}
+    if step.action.transition().is_some() {
+        return;
     }
-    for (at, nodes) in sites.subject.elements() {
+    for (at, nodes) in sites.subjects() {
         let wrong = nodes
             .iter()
             .filter(|node| timeline.knows(**node))
@@ -146,7 +162,7 @@ fn order_problem(
 fn coverage(
     scenario: &Scenario,
     timeline: &Timeline,
-    (order, step, sites): (usize, &Step, &StepSites),
+    (order, step, sites): (usize, &Step, &Spots),
     groups: &[Vec<NodeIx>],
     report: Sink<'_>,
 ) {
@@ -168,7 +184,9 @@ fn coverage(
         match timeline.state(node, step.at, order) {
             Ok(standing) if standing.runs() => missing.push(timeline::name(scenario, node)),
             Ok(_) => {}
-            Err(other) => return report(order_problem(scenario, node, other, sites.action)),
+            Err(other) => {
+                return report(order_problem(scenario, node, other, sites.key("partition")));
+            }
         }
     }
     let rest = missing.len().saturating_sub(NAMED);
@@ -186,6 +204,6 @@ fn coverage(
     };
     report(Problem::InNoGroup {
         nodes,
-        at: sites.action,
+        at: sites.key("partition"),
     });
 }

@@ -5,60 +5,11 @@ use std::time::Duration;
 
 use miette::SourceSpan;
 
-use super::{Sink, bounds, order_problem, shown_when};
-use crate::model::{Action, NodeIx, Scenario, When};
+use super::{Sink, order_problem, shown_when};
+use crate::model::{Lifecycle, NodeIx, Scenario, Step, Transition, When};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::read::{Named, Sites};
+use crate::scenario::read::{Sites, Spots};
 use crate::scenario::suggest;
-
-/// What a node is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// It has not been booted yet.
-    Never,
-    /// It runs.
-    Up,
-    /// It runs, and is paused.
-    Paused,
-    /// It crashed.
-    Crashed,
-    /// It left.
-    Left,
-}
-
-/// What a step does to a node's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Join,
-    Leave,
-    Crash,
-    Restart,
-    Pause,
-    Resume,
-}
-
-impl Change {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Join => "join",
-            Self::Leave => "leave",
-            Self::Crash => "crash",
-            Self::Restart => "restart",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-        }
-    }
-
-    /// The state after it.
-    fn result(self) -> State {
-        match self {
-            Self::Join | Self::Restart | Self::Resume => State::Up,
-            Self::Leave => State::Left,
-            Self::Crash => State::Crashed,
-            Self::Pause => State::Paused,
-        }
-    }
-}
 
 /// One change of one node's state.
 #[derive(Debug, Clone, Copy)]
@@ -66,20 +17,22 @@ pub(super) struct Event {
     when: When,
     /// The position of its step in the file.
     order: usize,
-    change: Change,
+    transition: Transition,
+    /// The key of the step.
+    action: &'static str,
     site: SourceSpan,
 }
 
 impl Event {
     /// Whether it comes before a step with this time and position, with every seed.
     fn before(&self, when: When, order: usize) -> bool {
-        let (last, first): (Duration, Duration) = (bounds(self.when).1, bounds(when).0);
+        let (last, first) = (self.when.last(), when.first());
         last < first || (last == first && self.order < order)
     }
 
     /// Whether it comes after a step with this time and position, with every seed.
     fn after(&self, when: When, order: usize) -> bool {
-        let (first, last): (Duration, Duration) = (bounds(self.when).0, bounds(when).1);
+        let (first, last) = (self.when.first(), when.last());
         first > last || (first == last && self.order > order)
     }
 }
@@ -87,17 +40,14 @@ impl Event {
 /// A node's state, and what brought it there; nothing for the state at time 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing<'t> {
-    pub(super) state: State,
+    pub(super) state: Lifecycle,
     since: Option<&'t Event>,
 }
 
 impl Standing<'_> {
     /// Whether the node runs, be it paused.
     pub(super) fn runs(self) -> bool {
-        match self.state {
-            State::Up | State::Paused => true,
-            State::Never | State::Crashed | State::Left => false,
-        }
+        self.state.runs()
     }
 
     /// Where the step stands that brought it there.
@@ -134,12 +84,12 @@ impl Timeline {
             guessed: sites.guessed.clone(),
         };
         for (order, (step, sites)) in scenario.steps.iter().zip(&sites.steps).enumerate() {
-            if let Some(change) = change_of(&step.action) {
-                timeline.add(change, step.at, order, &sites.subject);
+            if let Some((transition, _)) = step.action.transition() {
+                timeline.add(transition, step, order, sites);
             }
         }
         for node in (0..).take(nodes) {
-            timeline.events[node as usize].sort_by_key(|event| (bounds(event.when).0, event.order));
+            timeline.events[node as usize].sort_by_key(|event| (event.when.first(), event.order));
             if timeline.knows(node) {
                 timeline.walk(scenario, node, report);
             }
@@ -147,13 +97,14 @@ impl Timeline {
         timeline
     }
 
-    fn add(&mut self, change: Change, when: When, order: usize, subject: &Named) {
-        for (site, nodes) in subject.elements() {
+    fn add(&mut self, transition: Transition, step: &Step, order: usize, sites: &Spots) {
+        for (site, nodes) in sites.subjects() {
             for node in nodes {
                 self.events[*node as usize].push(Event {
-                    when,
+                    when: step.at,
                     order,
-                    change,
+                    transition,
+                    action: step.action.name(),
                     site,
                 });
             }
@@ -175,7 +126,7 @@ impl Timeline {
                 None => self.transition(scenario, node, standing, event, report),
             }
             standing = Standing {
-                state: event.change.result(),
+                state: event.transition.target(),
                 since: Some(event),
             };
         }
@@ -190,22 +141,22 @@ impl Timeline {
         report: Sink<'_>,
     ) {
         let (at, since) = (event.site, before.site());
-        let action = event.change.name();
+        let action = event.action;
         let name = name(scenario, node);
-        report(match (event.change, before.state) {
-            (Change::Join, State::Never)
-            | (Change::Restart, State::Crashed | State::Left)
-            | (Change::Leave | Change::Crash, State::Up | State::Paused)
-            | (Change::Pause, State::Up)
-            | (Change::Resume, State::Paused) => return,
-            (Change::Join, State::Crashed | State::Left) => Problem::JoinedBefore {
+        report(match (event.transition, before.state) {
+            (Transition::Join, Lifecycle::Never)
+            | (Transition::Restart, Lifecycle::Crashed | Lifecycle::Left)
+            | (Transition::Leave | Transition::Crash, Lifecycle::Up | Lifecycle::Paused)
+            | (Transition::Pause, Lifecycle::Up)
+            | (Transition::Resume, Lifecycle::Paused) => return,
+            (Transition::Join, Lifecycle::Crashed | Lifecycle::Left) => Problem::JoinedBefore {
                 node: name,
                 state: self.told(scenario, node, before),
                 at,
                 since,
             },
-            (Change::Join | Change::Restart, State::Up | State::Paused) => {
-                let starts = since.is_none() && event.change == Change::Join;
+            (Transition::Join | Transition::Restart, Lifecycle::Up | Lifecycle::Paused) => {
+                let starts = since.is_none() && event.transition == Transition::Join;
                 let help = starts.then(|| {
                     "leave it out of `start` in [cluster], or leave out this step".to_owned()
                 });
@@ -217,16 +168,16 @@ impl Timeline {
                     help,
                 }
             }
-            (Change::Restart, State::Never) => Problem::NeverRan { node: name, at },
-            (Change::Pause, State::Paused) => Problem::AlreadyPaused {
+            (Transition::Restart, Lifecycle::Never) => Problem::NeverRan { node: name, at },
+            (Transition::Pause, Lifecycle::Paused) => Problem::AlreadyPaused {
                 node: name,
                 at,
                 since,
             },
-            (Change::Resume, State::Up) => Problem::NotPaused { node: name, at },
+            (Transition::Resume, Lifecycle::Up) => Problem::NotPaused { node: name, at },
             (
-                Change::Leave | Change::Crash | Change::Pause | Change::Resume,
-                State::Never | State::Crashed | State::Left,
+                Transition::Leave | Transition::Crash | Transition::Pause | Transition::Resume,
+                Lifecycle::Never | Lifecycle::Crashed | Lifecycle::Left,
             ) => self.not_running(scenario, node, before, action, at),
         });
     }
@@ -236,18 +187,18 @@ impl Timeline {
         !self.guessed.contains(&node)
     }
 
-    fn first_state(&self, node: NodeIx) -> State {
+    fn first_state(&self, node: NodeIx) -> Lifecycle {
         if self.started[node as usize] {
-            State::Up
+            Lifecycle::Up
         } else {
-            State::Never
+            Lifecycle::Never
         }
     }
 
-    /// The state of a node when a step comes.
+    /// The state of a node when a step comes; of two that differ only in a pause, the earlier.
     ///
     /// # Errors
-    /// It depends on the seed: the place of the step that may come before or after.
+    /// Whether it runs depends on the seed: the place of the step that may come before or after.
     pub(super) fn state(
         &self,
         node: NodeIx,
@@ -256,14 +207,34 @@ impl Timeline {
     ) -> Result<Standing<'_>, SourceSpan> {
         let events = &self.events[node as usize];
         let count = events.partition_point(|event| event.before(when, order));
-        if let Some(next) = events.get(count).filter(|next| !next.after(when, order)) {
-            return Err(next.site);
+        let runs = |place: usize| {
+            let last = place.checked_sub(1).map(|last| events[last].transition);
+            last.map_or_else(|| self.first_state(node), Transition::target)
+                .runs()
+        };
+        let unsure = (count..events.len()).take_while(|place| !events[*place].after(when, order));
+        for place in unsure {
+            if runs(place + 1) != runs(count) {
+                return Err(events[place].site);
+            }
         }
         let since = count.checked_sub(1).map(|last| &events[last]);
         Ok(Standing {
-            state: since.map_or_else(|| self.first_state(node), |event| event.change.result()),
+            state: since.map_or_else(|| self.first_state(node), |event| event.transition.target()),
             since,
         })
+    }
+
+    /// Whether a node can run at some time from then on.
+    pub(super) fn runs_after(&self, node: NodeIx, from: Duration) -> bool {
+        let events = &self.events[node as usize];
+        let past = events.partition_point(|event| event.when.last() <= from);
+        let last = past.checked_sub(1).map(|last| events[last].transition);
+        let now = last.map_or_else(|| self.first_state(node), Transition::target);
+        now.runs()
+            || events[past..]
+                .iter()
+                .any(|event| event.transition.target().runs())
     }
 
     /// The problem of a step that needs a node which does not run.
@@ -276,12 +247,14 @@ impl Timeline {
         at: SourceSpan,
     ) -> Problem {
         let help = match standing.state {
-            State::Never if self.joins_later(node) => {
+            Lifecycle::Never if self.joins_later(node) => {
                 Some("move the step behind the `join`".to_owned())
             }
-            State::Never => Some("name it in `start` of [cluster], or `join` it first".to_owned()),
-            State::Crashed | State::Left => Some("`restart` it first".to_owned()),
-            State::Up | State::Paused => None,
+            Lifecycle::Never => {
+                Some("name it in `start` of [cluster], or `join` it first".to_owned())
+            }
+            Lifecycle::Crashed | Lifecycle::Left => Some("`restart` it first".to_owned()),
+            Lifecycle::Up | Lifecycle::Paused => None,
         };
         let state = self.told(scenario, node, standing);
         Problem::NotRunning {
@@ -297,7 +270,7 @@ impl Timeline {
     fn joins_later(&self, node: NodeIx) -> bool {
         self.events[node as usize]
             .iter()
-            .any(|event| event.change == Change::Join)
+            .any(|event| event.transition == Transition::Join)
     }
 
     /// A node's state as a clause: "`n1` crashed at 5s".
@@ -309,41 +282,17 @@ impl Timeline {
             .unwrap_or_default();
         let join = self.events[node as usize]
             .iter()
-            .find(|event| event.change == Change::Join);
+            .find(|event| event.transition == Transition::Join);
         match standing.state {
-            State::Never => join.map_or_else(
+            Lifecycle::Never => join.map_or_else(
                 || format!("`{name}` is never booted"),
                 |join| format!("`{name}` joins at {}", shown_when(join.when)),
             ),
-            State::Up => format!("`{name}` runs"),
-            State::Paused => format!("`{name}` is paused since {time}"),
-            State::Crashed => format!("`{name}` crashed at {time}"),
-            State::Left => format!("`{name}` left at {time}"),
+            Lifecycle::Up => format!("`{name}` runs"),
+            Lifecycle::Paused => format!("`{name}` is paused since {time}"),
+            Lifecycle::Crashed => format!("`{name}` crashed at {time}"),
+            Lifecycle::Left => format!("`{name}` left at {time}"),
         }
-    }
-}
-
-fn change_of(action: &Action) -> Option<Change> {
-    match action {
-        Action::Join(_) => Some(Change::Join),
-        Action::Leave(_) => Some(Change::Leave),
-        Action::Crash(_) => Some(Change::Crash),
-        Action::Restart(_) => Some(Change::Restart),
-        Action::Pause(_) => Some(Change::Pause),
-        Action::Resume(_) => Some(Change::Resume),
-        Action::Partition { .. }
-        | Action::Cut { .. }
-        | Action::Heal
-        | Action::Link(_)
-        | Action::Clock { .. }
-        | Action::StartChildren { .. }
-        | Action::StopChildren { .. }
-        | Action::RestartChild { .. }
-        | Action::Propagate { .. }
-        | Action::Sync(_)
-        | Action::Broadcast { .. }
-        | Action::Rows { .. }
-        | Action::View { .. } => None,
     }
 }
 

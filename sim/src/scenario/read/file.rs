@@ -1,114 +1,118 @@
-//! The tables that stand once: the file itself, `[run]`, `[cluster]` and `[strategy]`.
+//! The file as a whole, and the values that only it has: seeds, strategies and their parameters.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
 
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Map, Number, Value as Json, json};
 use toml::de::{DeTable, DeValue};
 
-use super::Reader;
 use super::syntax::Value;
-use super::table::Table;
-use crate::model::{Cluster, Network, Run, Scenario};
+use super::walk::{Spots, model};
+use super::{Reader, STEPS_MAX};
+use crate::metric;
+use crate::model::{Expectation, Scenario, Step};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::shape::{CLUSTER, FILE, NETWORK, RUN};
+use crate::scenario::shape::{CLUSTER, EXPECT, FILE, Kind, NETWORK, NODES as LIFE, RUN, STEP};
 use crate::scenario::suggest;
+use crate::watch::oracle;
 
 /// The only schema.
 const SCHEMA: i64 = 1;
 /// How deep lists and tables of a strategy's parameter may be nested.
 const PARAMETER_DEPTH_MAX: usize = 8;
 
-/// The parameters of the strategies, by name.
-type Parameters = BTreeMap<String, Map<String, Json>>;
-
 impl<'t> Reader<'_> {
     /// The whole file, with the name it has if it states none. What is wrong is reported; the
     /// scenario then stands for what could be understood.
     pub(super) fn file(&mut self, root: &'t DeTable<'t>, stem: &str) -> Scenario {
         let file = self.open_entries(root, 0..0, &FILE);
-        self.schema(&file);
-        let name = self
-            .may(&file, "name", Self::name)
-            .unwrap_or(stem)
-            .to_owned();
-        let summary = self.may(&file, "summary", Self::text).map(str::to_owned);
-        let cluster = self
-            .required(&file, "cluster")
-            .and_then(|value| self.open(value, &CLUSTER));
-        let cluster = cluster.map_or_else(Cluster::default, |table| self.cluster(&table));
-        let run = file.get("run").and_then(|value| self.open(value, &RUN));
-        let run = match run {
-            Some(table) => self.run(&table),
-            None => self.default_run(),
-        };
-        let strategies = self
-            .may(&file, "strategy", Self::parameters)
-            .unwrap_or_default();
-        let network = file
-            .get("network")
-            .and_then(|value| self.open(value, &NETWORK));
-        let network = network.map_or_else(Network::default, |table| self.network(&table));
-        let steps = self.list(&file, "step", Self::steps);
-        let expectations = self.list(&file, "expect", Self::expectations);
+        for key in ["schema", "cluster"] {
+            self.required(&file, key);
+        }
+        file.get("schema").map(|value| self.schema(value));
+        file.get("resolved").map(|value| self.boolean(value));
+        let name = file.get("name").and_then(|value| self.name(value));
+        let summary = file.get("summary").and_then(|value| self.text(value));
+        let mut cluster = self.section(file.get("cluster"), &CLUSTER);
+        cluster.insert("nodes".to_owned(), json!(self.nodes.names));
+        let mut run = self.section(file.get("run"), &RUN);
+        run.entry("strategies")
+            .or_insert_with(|| json!(self.catalog.names()));
+        let strategies = file
+            .get("strategy")
+            .and_then(|value| self.parameters(value));
+        let network = self.section(file.get("network"), &NETWORK);
+        let steps = file.get("step").map(|value| self.steps(value));
+        let expectations = file.get("expect").map(|value| self.expectations(value));
+        self.sites.unread |= file.is_obscure();
         Scenario {
-            name,
-            summary,
-            run,
-            cluster,
-            strategies,
-            network,
-            steps,
-            expectations,
+            name: name.unwrap_or(stem).to_owned(),
+            summary: summary.map(str::to_owned),
+            run: model(Json::Object(run)),
+            cluster: model(Json::Object(cluster)),
+            strategies: strategies.map(model).unwrap_or_default(),
+            network: model(Json::Object(network)),
+            steps: steps.unwrap_or_default(),
+            expectations: expectations.unwrap_or_default(),
         }
     }
 
-    fn schema(&mut self, file: &Table<'t>) {
-        let schema = self.required(file, "schema").and_then(|value| {
-            let found = self.integer(value, i64::MIN, i64::MAX)?;
-            Some((found, value))
-        });
-        if let Some((found, value)) = schema.filter(|(found, _)| *found != SCHEMA) {
+    pub(super) fn schema(&mut self, value: &Value<'_>) -> Option<i64> {
+        let found = self.integer(value, i64::MIN, i64::MAX)?;
+        if found != SCHEMA {
             let at = self.label(value.span());
             self.report(Problem::UnknownSchema { found, at });
         }
+        Some(found)
     }
 
-    fn default_run(&self) -> Run {
-        Run {
-            duration: Duration::from_secs(60),
-            seed: 1,
-            seeds: 0..200,
-            strategies: self
-                .catalog
-                .names()
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
+    /// Every step, in the order of the file. What cannot be read is left out, and reported.
+    fn steps(&mut self, value: &'t Value<'t>) -> Vec<Step> {
+        let count = value.get_ref().as_array().map_or(0, |steps| steps.len());
+        if count > STEPS_MAX {
+            let at = self.label(value.span());
+            self.report(Problem::TooManySteps { count, at });
+            return Vec::new();
         }
+        let mut steps = Vec::with_capacity(count);
+        self.each_table(value, &STEP, |reader, table| {
+            let mut spots = Spots::new(reader.label(table.span()));
+            if let Some(tree) = reader.fields(table, &mut spots) {
+                let mut step: Step = model(tree);
+                step.line = reader.text.line(table.span().start);
+                steps.push(step);
+                reader.sites.steps.push(spots);
+                return;
+            }
+            // Without knowing what it does, nobody knows who runs after it.
+            let harmless = STEP.keys.iter().any(|key| {
+                let moves_life = match key.kind {
+                    Kind::Table(shape) => std::ptr::eq(shape, &LIFE),
+                    _ => key.required,
+                };
+                !moves_life && table.get(key.name).is_some()
+            });
+            reader.sites.unread |= !harmless;
+        });
+        steps
     }
 
-    fn run(&mut self, table: &Table<'t>) -> Run {
-        let default = self.default_run();
-        Run {
-            duration: self
-                .may(table, "duration", Self::positive)
-                .unwrap_or(default.duration),
-            seed: self
-                .may(table, "seed", |reader, value| reader.count(value, 0))
-                .unwrap_or(default.seed),
-            seeds: self
-                .may(table, "seeds", Self::seeds)
-                .unwrap_or(default.seeds),
-            strategies: self
-                .may(table, "strategies", Self::strategies)
-                .unwrap_or(default.strategies),
-        }
+    /// Every expectation, in the order of the file. What cannot be read is left out, and reported.
+    fn expectations(&mut self, value: &'t Value<'t>) -> Vec<Expectation> {
+        let mut expectations = Vec::new();
+        self.each_table(value, &EXPECT, |reader, table| {
+            let mut spots = Spots::new(reader.label(table.span()));
+            if let Some(tree) = reader.fields(table, &mut spots) {
+                let mut expectation: Expectation = model(tree);
+                expectation.line = reader.text.line(table.span().start);
+                expectations.push(expectation);
+                reader.sites.expectations.push(spots);
+            }
+        });
+        expectations
     }
 
     /// `"0..200"`.
-    fn seeds(&mut self, value: &'t Value<'t>) -> Option<Range<u64>> {
+    pub(super) fn seeds(&mut self, value: &'t Value<'t>) -> Option<Json> {
         let text = self.text_as(value, "a range of seeds like \"0..200\"")?;
         let seeds = parse_seeds(text);
         if seeds.is_none() {
@@ -118,27 +122,27 @@ impl<'t> Reader<'_> {
                 at,
             });
         }
-        seeds
+        seeds.map(|seeds| json!(seeds))
     }
 
-    fn strategies(&mut self, value: &'t Value<'t>) -> Option<Vec<String>> {
+    pub(super) fn strategies(&mut self, value: &'t Value<'t>) -> Option<Json> {
         let DeValue::Array(elements) = value.get_ref() else {
             self.wrong_type(value, "a list of strategies", None);
             return None;
         };
         self.not_empty(value, "strategies");
-        let mut names: Vec<String> = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
         for element in elements.iter() {
             let Some(name) = self.strategy(element) else {
                 continue;
             };
-            if names.iter().any(|known| known == name) {
+            if names.contains(&name) {
                 self.repeated(name, element);
             } else {
-                names.push(name.to_owned());
+                names.push(name);
             }
         }
-        Some(names)
+        Some(json!(names))
     }
 
     /// The name of a strategy of the catalog.
@@ -151,6 +155,49 @@ impl<'t> Reader<'_> {
         Some(name)
     }
 
+    pub(super) fn oracle(&mut self, value: &'t Value<'t>) -> Option<&'t str> {
+        let name = self.text_as(value, "the name of an oracle")?;
+        if oracle::NAMES.contains(&name) {
+            return Some(name);
+        }
+        let at = self.label(value.span());
+        let help = suggest::help(name, oracle::NAMES.iter().copied());
+        self.report(Problem::UnknownOracle {
+            name: suggest::shown(name),
+            at,
+            help,
+        });
+        None
+    }
+
+    pub(super) fn metric(&mut self, value: &'t Value<'t>) -> Option<&'t str> {
+        let DeValue::String(name) = value.get_ref() else {
+            self.wrong_type(value, "the name of a metric", None);
+            return None;
+        };
+        let (base, kind) = name
+            .split_once('.')
+            .map_or((name.as_ref(), None), |(base, kind)| (base, Some(kind)));
+        let known = metric::NAMES.contains(&base)
+            && kind.is_none_or(|kind| !kind.is_empty() && metric::is_per_kind(base));
+        if known {
+            return Some(name);
+        }
+        let at = self.label(value.span());
+        let help = match kind {
+            Some(_) if metric::NAMES.contains(&base) => {
+                Some(format!("`{base}` does not exist per kind of message"))
+            }
+            Some(_) | None => suggest::help(base, metric::NAMES.iter().copied()),
+        };
+        self.report(Problem::UnknownMetric {
+            name: suggest::shown(name),
+            at,
+            help,
+        });
+        None
+    }
+
     fn unknown_strategy(&mut self, name: &str, span: Range<usize>) {
         let at = self.label(span);
         let help = suggest::help(name, self.catalog.names());
@@ -161,39 +208,12 @@ impl<'t> Reader<'_> {
         });
     }
 
-    fn cluster(&mut self, table: &Table<'t>) -> Cluster {
-        self.declare_nodes(table);
-        let default = Cluster::default();
-        let start = self
-            .may(table, "start", Self::nodes)
-            .map(|named| named.nodes);
-        Cluster {
-            start: start.unwrap_or_else(|| self.all_nodes()),
-            discovery_interval: self
-                .may(table, "discovery_interval", Self::positive)
-                .unwrap_or(default.discovery_interval),
-            join_debounce: self
-                .may(table, "join_debounce", Self::duration)
-                .unwrap_or(default.join_debounce),
-            down_after: self
-                .may(table, "down_after", Self::duration)
-                .unwrap_or(default.down_after),
-            down_spread: self
-                .may(table, "down_spread", Self::probability)
-                .unwrap_or(default.down_spread),
-            crash_detected_after: self
-                .may(table, "crash_detected_after", Self::duration)
-                .unwrap_or(default.crash_detected_after),
-            nodes: self.nodes.names.clone(),
-        }
-    }
-
-    fn parameters(&mut self, value: &'t Value<'t>) -> Option<Parameters> {
+    pub(super) fn parameters(&mut self, value: &'t Value<'t>) -> Option<Json> {
         let DeValue::Table(entries) = value.get_ref() else {
             self.wrong_type(value, "a table for each strategy", None);
             return None;
         };
-        let mut all = Parameters::new();
+        let mut all = Map::new();
         for (name, value) in entries {
             if self.catalog.get(name.get_ref()).is_none() {
                 self.unknown_strategy(name.get_ref(), name.span());
@@ -201,10 +221,10 @@ impl<'t> Reader<'_> {
                 .parameters_of(name.get_ref(), value)
                 .filter(|parameters| !parameters.is_empty())
             {
-                all.insert(name.get_ref().clone().into_owned(), parameters);
+                all.insert(name.get_ref().to_string(), Json::Object(parameters));
             }
         }
-        Some(all)
+        Some(Json::Object(all))
     }
 
     /// One `[strategy.NAME]`: each key on its own, then all of them together.

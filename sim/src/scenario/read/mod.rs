@@ -1,52 +1,64 @@
 //! From the text of a scenario file to the [`Scenario`] it states, with every mistake in it.
 //!
-//! The reader is written by hand over the TOML tree, because only so a problem can point at the
-//! mistyped key, and one problem hides no other. Reading goes on after a mistake with what was
+//! The reader walks the TOML tree and the shapes of the format side by side ([`walk`]), and builds the
+//! tree that the model is deserialized from. The text never meets serde, because only so a problem can
+//! point at the mistyped key, and one problem hides no other. Reading goes on after a mistake with what was
 //! most likely meant (the nearest key, the nearest name), so that the checks of the whole still
 //! see a whole; what comes out is used only if no problem was found.
 
-mod expect;
 mod file;
-mod network;
 mod nodes;
-mod raw;
-mod step;
 mod syntax;
 mod table;
 mod value;
+mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use miette::SourceSpan;
+use serde_json::Value as Json;
 
 pub use file::parse_seeds;
-pub(super) use nodes::Named;
 pub use nodes::{NAMED_MAX, NODES_MAX};
-pub use step::{CHILDREN_MAX, STEPS_MAX};
-pub use syntax::FILE_BYTES_MAX;
-pub(super) use value::shown_duration;
+pub(super) use syntax::bytes_max;
+pub use syntax::{FILE_BYTES_MAX, RESOLVED_BYTES_MAX};
+pub(super) use value::{numbered, shown_duration};
+pub(super) use walk::{Spots, default_tree, is_default, model};
 
 use super::check;
 use super::diagnostic::{PROBLEMS_MAX, Problem, Problems};
 use super::text::Text;
+use super::warning::Warnings;
 use crate::catalog::Catalog;
 use crate::model::{NodeIx, Scenario};
 use nodes::Nodes;
 
+/// The most steps of a scenario.
+pub const STEPS_MAX: usize = 100_000;
+/// The most children that the steps of a scenario may start, counted once per node.
+pub const CHILDREN_MAX: u64 = 1_000_000;
+
 /// Reads and checks a file.
-pub(super) fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Scenario, Problems> {
+pub(super) fn read(
+    name: &str,
+    bytes: &[u8],
+    catalog: &Catalog,
+) -> Result<(Scenario, Warnings), Problems> {
     let source = syntax::decode(name, bytes)?;
     let text = Text::new(name, source);
     let (tree, syntax_errors) = syntax::parse(source, &text);
     let mut reader = Reader::new(&text, catalog);
+    let mut warnings = Vec::new();
     let scenario = tree.map(|tree| {
         let scenario = reader.file(&tree, &stem(name));
         let sites = std::mem::take(&mut reader.sites);
         if tree.is_empty() {
             reader.problems = vec![Problem::EmptyFile];
         } else if syntax_errors.is_empty() {
-            check::check(&scenario, &sites, &mut |problem| reader.report(problem));
+            warnings = check::check(&scenario, &sites, catalog, &mut |problem| {
+                reader.report(problem)
+            });
         }
         scenario
     });
@@ -58,7 +70,7 @@ pub(super) fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Scenar
         problems.splice(0..0, syntax_errors);
     }
     match scenario {
-        Some(scenario) if problems.is_empty() => Ok(scenario),
+        Some(scenario) if problems.is_empty() => Ok((scenario, Warnings::new(text, warnings))),
         Some(_) | None => Err(Problems::new(text, problems, more)),
     }
 }
@@ -114,29 +126,12 @@ fn shown_long(message: &str) -> String {
 /// of the scenario's lists.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Sites {
-    pub(super) steps: Vec<StepSites>,
-    pub(super) expectations: Vec<ExpectSites>,
+    pub(super) steps: Vec<Spots>,
+    pub(super) expectations: Vec<Spots>,
     /// Nodes that stand for a misspelled name: nobody knows whether they run.
     pub(super) guessed: BTreeSet<NodeIx>,
     /// Whether a step that may boot or stop nodes could not be read: then nobody knows who runs.
     pub(super) unread: bool,
-}
-
-/// Where the parts of a step stand.
-#[derive(Debug, Clone)]
-pub(super) struct StepSites {
-    pub(super) at: SourceSpan,
-    pub(super) action: SourceSpan,
-    pub(super) heal_after: Option<SourceSpan>,
-    /// The nodes whose state the step depends on.
-    pub(super) subject: Named,
-}
-
-/// Where the parts of an expectation stand.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ExpectSites {
-    pub(super) at: SourceSpan,
-    pub(super) claim: SourceSpan,
 }
 
 /// The state of reading one file.
@@ -147,13 +142,11 @@ struct Reader<'c> {
     /// How many problems there are beyond those kept.
     more: usize,
     nodes: Nodes,
-    /// How many children all steps start.
-    children: u64,
+    /// How many children spans have named.
+    children_named: usize,
+    /// The trees of defaults, by the address of their key.
+    defaults: BTreeMap<usize, Json>,
     sites: Sites,
-    /// Where the `heal_after` of the step being read stands.
-    heal_after: Option<SourceSpan>,
-    /// Where the deciding part of the claim being read stands.
-    claim_site: SourceSpan,
 }
 
 impl<'c> Reader<'c> {
@@ -164,10 +157,9 @@ impl<'c> Reader<'c> {
             problems: Vec::new(),
             more: 0,
             nodes: Nodes::default(),
-            children: 0,
+            children_named: 0,
+            defaults: BTreeMap::new(),
             sites: Sites::default(),
-            heal_after: None,
-            claim_site: SourceSpan::from(0..0),
         }
     }
 

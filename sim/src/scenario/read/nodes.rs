@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use hublab_strategies::NodeId;
 use miette::SourceSpan;
+use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use super::Reader;
 use super::syntax::Value;
-use super::table::Table;
 use crate::model::NodeIx;
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::suggest;
@@ -57,13 +57,6 @@ pub(in crate::scenario) struct Named {
 }
 
 impl Named {
-    /// Adds another list.
-    pub(super) fn and(mut self, other: Self) -> Self {
-        self.nodes.extend(other.nodes);
-        self.sites.extend(other.sites);
-        self
-    }
-
     /// The nodes of each element, with its place.
     pub(in crate::scenario) fn elements(&self) -> impl Iterator<Item = (SourceSpan, &[NodeIx])> {
         let mut rest = self.nodes.as_slice();
@@ -76,25 +69,18 @@ impl Named {
 }
 
 impl<'t> Reader<'_> {
-    /// `nodes = 5` or `names = [...]`.
-    pub(super) fn declare_nodes(&mut self, cluster: &Table<'t>) {
-        match self.choose(cluster) {
-            Some("nodes") => {
-                let count = self.may(cluster, "nodes", |reader, value| {
-                    let count = reader.count(value, 1)?;
-                    (reader.few_nodes(count, value)).then_some(count)
-                });
-                for number in 1..=count.unwrap_or(0) {
-                    self.nodes.add(&format!("n{number}"));
-                }
-            }
-            Some(_) => self
-                .may(cluster, "names", |reader, value| {
-                    reader.declare_names(value)
-                })
-                .unwrap_or(()),
-            None => {}
+    /// `nodes = 5`: n1 to n5.
+    pub(super) fn declare_count(&mut self, value: &Value<'_>) -> Option<u64> {
+        let most = i64::try_from(NODES_MAX).unwrap_or(i64::MAX);
+        let count = self.integer_within(value, (1, i64::MAX), (1, most))?;
+        let count = u64::try_from(count).ok()?;
+        if !self.few_nodes(count, value) {
+            return None;
         }
+        for number in 1..=count {
+            self.nodes.add(&format!("n{number}"));
+        }
+        Some(count)
     }
 
     fn few_nodes(&mut self, count: u64, value: &Value<'_>) -> bool {
@@ -106,7 +92,8 @@ impl<'t> Reader<'_> {
         few
     }
 
-    fn declare_names(&mut self, value: &'t Value<'t>) -> Option<()> {
+    /// `names = [...]`.
+    pub(super) fn declare_names(&mut self, value: &'t Value<'t>) -> Option<Json> {
         let DeValue::Array(elements) = value.get_ref() else {
             self.wrong_type(value, "a list of names", None);
             return None;
@@ -120,23 +107,12 @@ impl<'t> Reader<'_> {
                 continue;
             };
             if let Some(reason) = not_a_node_name(name) {
-                let at = self.label(element.span());
-                self.report(Problem::BadName {
-                    what: "node name",
-                    word: suggest::shown(name),
-                    reason,
-                    at,
-                });
+                self.bad_name("node name", name, reason, element);
             } else if !self.nodes.add(name) {
                 self.repeated(name, element);
             }
         }
-        Some(())
-    }
-
-    /// Every node of the file.
-    pub(super) fn all_nodes(&self) -> Vec<NodeIx> {
-        (0..).take(self.nodes.names.len()).collect()
+        Some(Json::Null)
     }
 
     /// A node by its name; for a misspelled one, the node that was meant.
@@ -180,12 +156,6 @@ impl<'t> Reader<'_> {
     pub(super) fn nodes(&mut self, value: &'t Value<'t>) -> Option<Named> {
         self.nodes.lists += 1;
         self.more_nodes(value, Named::default())
-    }
-
-    /// A list that must not be empty.
-    pub(super) fn some_nodes(&mut self, value: &'t Value<'t>) -> Option<Named> {
-        self.not_empty(value, "nodes");
-        self.nodes(value)
     }
 
     /// Goes on with a list: a node that it has already is reported.
@@ -252,7 +222,11 @@ impl<'t> Reader<'_> {
         self.nodes.named += end - from;
         if self.nodes.named > NAMED_MAX {
             if self.nodes.named - (end - from) <= NAMED_MAX {
-                self.report(Problem::TooManyNames { max: NAMED_MAX, at });
+                self.report(Problem::TooManyNames {
+                    what: "nodes",
+                    max: NAMED_MAX,
+                    at,
+                });
             }
             return;
         }
@@ -318,28 +292,28 @@ impl<'t> Reader<'_> {
     }
 
     /// A table from node to text, in the order of the file.
-    pub(super) fn node_texts(&mut self, value: &'t Value<'t>) -> Option<Vec<(NodeId, &'t str)>> {
+    pub(super) fn node_texts(&mut self, value: &'t Value<'t>) -> Option<Json> {
         let DeValue::Table(entries) = value.get_ref() else {
             self.wrong_type(value, "a table like { n1 = \"p1\" }", None);
             return None;
         };
-        let mut pairs = Vec::with_capacity(entries.len());
+        let mut pairs = serde_json::Map::new();
         for (key, value) in entries {
             let name = key.get_ref();
             let place =
                 toml::Spanned::new(key.span(), DeValue::String(std::borrow::Cow::Borrowed("")));
             let (node, text) = (self.lookup(name, &place), self.name(value));
-            pairs.extend(
-                node.zip(text)
-                    .map(|(node, text)| (self.node_id(node), text)),
-            );
+            if let (Some(node), Some(text)) = (node, text) {
+                let name = self.nodes.names[node as usize].as_str().to_owned();
+                pairs.insert(name, text.into());
+            }
         }
-        Some(pairs)
+        Some(Json::Object(pairs))
     }
 
-    /// The id of a node.
-    pub(super) fn node_id(&self, node: NodeIx) -> NodeId {
-        self.nodes.names[node as usize].clone()
+    /// A node as the tree has it where its name stands.
+    pub(super) fn node_tree(&self, node: NodeIx) -> Json {
+        self.nodes.names[node as usize].as_str().into()
     }
 
     fn node_name(&self, node: NodeIx) -> String {

@@ -14,22 +14,47 @@ use toml_parser::{ErrorSink, ParseError, Source, Span};
 use crate::scenario::diagnostic::{PROBLEMS_MAX, Problem, Problems};
 use crate::scenario::text::Text;
 
-/// The longest file, in bytes.
+/// The longest file as people write them, in bytes.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
+/// The longest file that says `resolved = true`, in bytes.
+pub const RESOLVED_BYTES_MAX: usize = 64 << 20;
 /// The most keys of a file: more than 1 MiB of a useful file can hold.
 const KEYS_MAX: usize = 250_000;
+/// The most keys of a resolved file: more than 100,000 useful steps have.
+const RESOLVED_KEYS_MAX: usize = 3_000_000;
+/// In how many lines at the beginning of a file `resolved` is looked for.
+const LINES_BEFORE_RESOLVED: usize = 100;
 /// The deepest nesting of arrays and inline tables; the format itself needs 8.
 const DEPTH_MAX: u32 = 32;
 
 /// A value of the tree with its place in the text.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
+/// How long a file may be: the longer if it says, before its first table, that a program wrote it.
+pub(in crate::scenario) fn bytes_max(bytes: &[u8]) -> usize {
+    let lines = bytes
+        .split(|byte| *byte == b'\n')
+        .take(LINES_BEFORE_RESOLVED);
+    let lines = lines.map(<[u8]>::trim_ascii);
+    let mut keys = lines.take_while(|line| !line.starts_with(b"["));
+    let says_so = keys.any(|line| {
+        let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+        let mut pair = line.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+        pair.next() == Some(b"resolved") && pair.next() == Some(b"true")
+    });
+    if says_so {
+        RESOLVED_BYTES_MAX
+    } else {
+        FILE_BYTES_MAX
+    }
+}
+
 /// The text of a file.
 ///
 /// # Errors
 /// The problem that makes it no text.
 pub(super) fn decode<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Problems> {
-    if bytes.len() > FILE_BYTES_MAX {
+    if bytes.len() > bytes_max(bytes) {
         return Err(Problems::new(
             Text::new(name, ""),
             vec![Problem::FileTooLarge],
@@ -48,8 +73,13 @@ pub(super) fn decode<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Problem
 /// beyond the bounds.
 pub(super) fn parse<'t>(source: &'t str, text: &Text) -> (Option<DeTable<'t>>, Vec<Problem>) {
     let (keys, errors) = count(source);
-    if keys > KEYS_MAX {
-        return (None, vec![Problem::TooManyKeys { max: KEYS_MAX }]);
+    let max = if source.len() > FILE_BYTES_MAX {
+        RESOLVED_KEYS_MAX
+    } else {
+        KEYS_MAX
+    };
+    if keys > max {
+        return (None, vec![Problem::TooManyKeys { max }]);
     }
     if errors.len() >= PROBLEMS_MAX || !errors.iter().all(|error| error.recoverable) {
         let problems = errors

@@ -16,7 +16,7 @@ use crate::scenario::suggest;
 /// recorded, and what stands there is still checked.
 #[derive(Debug)]
 pub(super) struct Table<'t> {
-    shape: &'static Shape,
+    pub(super) shape: &'static Shape,
     entries: &'t DeTable<'t>,
     span: Range<usize>,
     misspelled: Vec<(&'static str, &'t Value<'t>)>,
@@ -34,6 +34,11 @@ impl<'t> Table<'t> {
                 .map(|(_, value)| *value)
         };
         self.entries.get(key).or_else(meant)
+    }
+
+    /// Whether it has keys of which nobody knows what was meant.
+    pub(super) fn is_obscure(&self) -> bool {
+        self.obscure
     }
 
     /// Where it stands: its header, or all of an inline table.
@@ -121,7 +126,11 @@ impl<'t> Reader<'_> {
             Some(meant) => table.misspelled.push((meant, value)),
             None => table.obscure = true,
         }
-        let help = suggest::help(word, absent);
+        let near = suggest::nearest(word, table.shape.names());
+        let help = match (meant, near) {
+            (None, Some(_)) => suggest::help(word, table.shape.names()),
+            (Some(_), _) | (None, None) => suggest::help(word, absent),
+        };
         self.report(Problem::UnknownKey {
             key: suggest::shown(word),
             table: table.shape.name.to_owned(),
@@ -148,37 +157,6 @@ impl<'t> Reader<'_> {
             });
         }
         value
-    }
-
-    /// Reads a key that must be there.
-    pub(super) fn need<T>(
-        &mut self,
-        table: &Table<'t>,
-        key: &'static str,
-        read: impl FnOnce(&mut Self, &'t Value<'t>) -> Option<T>,
-    ) -> Option<T> {
-        let value = self.required(table, key)?;
-        read(self, value)
-    }
-
-    /// Reads a key that may be absent: `None` if it is absent, or wrong and reported.
-    pub(super) fn may<T>(
-        &mut self,
-        table: &Table<'t>,
-        key: &'static str,
-        read: impl FnOnce(&mut Self, &'t Value<'t>) -> Option<T>,
-    ) -> Option<T> {
-        table.get(key).and_then(|value| read(self, value))
-    }
-
-    /// Reads a list that may be absent: empty if it is absent, or wrong and reported.
-    pub(super) fn list<T>(
-        &mut self,
-        table: &Table<'t>,
-        key: &'static str,
-        read: impl FnOnce(&mut Self, &'t Value<'t>) -> Option<Vec<T>>,
-    ) -> Vec<T> {
-        self.may(table, key, read).unwrap_or_default()
     }
 
     /// The key of the one alternative that the table makes use of.
@@ -223,24 +201,23 @@ impl<'t> Reader<'_> {
         Some(chosen[0])
     }
 
-    /// Reads every element of a list of tables.
-    pub(super) fn tables<T>(
+    /// Opens every element of a list of tables.
+    pub(super) fn each_table(
         &mut self,
         value: &'t Value<'t>,
         shape: &'static Shape,
-        mut read: impl FnMut(&mut Self, &Table<'t>) -> Option<T>,
-    ) -> Option<Vec<T>> {
+        mut read: impl FnMut(&mut Self, &Table<'t>),
+    ) -> Option<()> {
         let DeValue::Array(elements) = value.get_ref() else {
             self.wrong_type(value, "a list of tables", None);
             return None;
         };
-        let mut all = Vec::with_capacity(elements.len());
         for element in elements.iter() {
             if let Some(table) = self.open(element, shape) {
-                all.extend(read(self, &table));
+                read(self, &table);
             }
         }
-        Some(all)
+        Some(())
     }
 }
 

@@ -1,20 +1,25 @@
 //! Single values: texts, numbers, durations, words. Each function reports what is wrong and then
 //! gives `None`.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hublab_strategies::time::{DurationError, format_duration, parse_duration};
-use hublab_strategies::{Metadata, Time};
+use hublab_strategies::time::{DurationError, format_duration, micros, parse_duration};
+use miette::SourceSpan;
+use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
 use super::Reader;
 use super::syntax::Value;
-use crate::model::When;
 use crate::scenario::diagnostic::Problem;
+use crate::scenario::shape::{NODES_FIELD, TIME_FIELD};
 use crate::scenario::suggest;
 
 /// The longest name, in characters: bounds what counted children can take.
 pub(super) const NAME_MAX: usize = 256;
+/// The most children that all spans of a file may name together.
+const CHILDREN_NAMED_MAX: usize = 1_000_000;
 
 const DURATION: &str = "a duration like \"15s\"";
 
@@ -73,35 +78,94 @@ impl<'t> Reader<'_> {
         } else {
             return Some(word);
         };
-        let at = self.label(value.span());
-        self.report(Problem::BadName {
-            what: "name",
-            word: suggest::shown(word),
-            reason,
-            at,
-        });
+        self.bad_name("name", word, reason, value);
         None
     }
 
-    /// A list of names, each once.
-    pub(super) fn names(&mut self, value: &'t Value<'t>) -> Option<Vec<&'t str>> {
+    /// The id of a child: a name in which no two dots make a span.
+    pub(super) fn child(&mut self, value: &'t Value<'t>) -> Option<&'t str> {
+        let word = self.name(value)?;
+        if word.contains("..") {
+            let reason = "two dots make a span, which only a list can hold";
+            self.bad_name("child id", word, reason, value);
+            return None;
+        }
+        Some(word)
+    }
+
+    /// A list of child ids and spans, each child once; and the place of each element, with the
+    /// number of children that it stands for.
+    pub(super) fn child_list(
+        &mut self,
+        value: &'t Value<'t>,
+    ) -> Option<(Vec<Cow<'t, str>>, Vec<(SourceSpan, usize)>)> {
         let DeValue::Array(elements) = value.get_ref() else {
             self.wrong_type(value, "a list of names", None);
             return None;
         };
-        let mut seen = std::collections::BTreeSet::new();
-        let mut names = Vec::with_capacity(elements.len());
+        let mut seen = BTreeSet::new();
+        let (mut ids, mut sites) = (Vec::new(), Vec::new());
         for element in elements.iter() {
             let Some(name) = self.name(element) else {
                 continue;
             };
-            if seen.insert(name) {
-                names.push(name);
-            } else {
-                self.repeated(name, element);
+            let before = ids.len();
+            let mut again = None;
+            for id in self.span_of_children(name, element) {
+                if seen.insert(id.clone()) {
+                    ids.push(id);
+                } else {
+                    again = again.or(Some(id));
+                }
             }
+            if let Some(again) = again {
+                self.repeated(&again, element);
+            }
+            sites.push((self.label(element.span()), ids.len() - before));
         }
-        Some(names)
+        Some((ids, sites))
+    }
+
+    /// The children that an element of a list stands for: itself, or `web-1..web-3`.
+    fn span_of_children(&mut self, word: &'t str, element: &Value<'_>) -> Vec<Cow<'t, str>> {
+        let Some((first, last)) = word.split_once("..") else {
+            return vec![Cow::Borrowed(word)];
+        };
+        let reason = match (numbered(first), numbered(last)) {
+            (Some((prefix, from)), Some((same, to))) if prefix == same && from <= to => {
+                let count = usize::try_from(to - from).unwrap_or(usize::MAX);
+                self.children_named = self.children_named.saturating_add(count);
+                if self.children_named <= CHILDREN_NAMED_MAX {
+                    let id = |number| Cow::Owned(format!("{prefix}{number}"));
+                    return (from..=to).map(id).collect();
+                }
+                let (what, max) = ("children", CHILDREN_NAMED_MAX);
+                let at = self.label(element.span());
+                self.report(Problem::TooManyNames { what, max, at });
+                return Vec::new();
+            }
+            (Some((prefix, _)), Some((same, _))) if prefix == same => "it runs backwards",
+            _ => "its ends are not one name with two numbers, as in \"web-1..web-3\"",
+        };
+        self.bad_name("span of children", word, reason, element);
+        Vec::new()
+    }
+
+    /// Reports a name that cannot be one.
+    pub(super) fn bad_name(
+        &mut self,
+        what: &'static str,
+        word: &str,
+        reason: &'static str,
+        value: &Value<'_>,
+    ) {
+        let at = self.label(value.span());
+        self.report(Problem::BadName {
+            what,
+            word: suggest::shown(word),
+            reason,
+            at,
+        });
     }
 
     /// Reports that a word stands in a list for a second time.
@@ -136,13 +200,23 @@ impl<'t> Reader<'_> {
 
     /// An integer of a range.
     pub(super) fn integer(&mut self, value: &Value<'_>, min: i64, max: i64) -> Option<i64> {
+        self.integer_within(value, (min, max), (min, max))
+    }
+
+    /// An integer of a range, where another range is told.
+    pub(super) fn integer_within(
+        &mut self,
+        value: &Value<'_>,
+        (least, most): (i64, i64),
+        (min, max): (i64, i64),
+    ) -> Option<i64> {
         let DeValue::Integer(integer) = value.get_ref() else {
             self.wrong_type(value, "an integer", None);
             return None;
         };
         let number = i64::from_str_radix(integer.as_str(), integer.radix());
         match number {
-            Ok(number) if (min..=max).contains(&number) => Some(number),
+            Ok(number) if (least..=most).contains(&number) => Some(number),
             Ok(_) | Err(_) => {
                 let at = self.label(value.span());
                 let value = suggest::shown(&integer.to_string());
@@ -155,12 +229,6 @@ impl<'t> Reader<'_> {
                 None
             }
         }
-    }
-
-    /// An integer from 0 or `min` on.
-    pub(super) fn count(&mut self, value: &Value<'_>, min: u32) -> Option<u64> {
-        self.integer(value, i64::from(min), i64::MAX)
-            .and_then(|count| u64::try_from(count).ok())
     }
 
     /// A number from 0 to 1.
@@ -195,20 +263,17 @@ impl<'t> Reader<'_> {
     }
 
     /// One of some words.
-    pub(super) fn word<T: Clone>(
+    pub(super) fn word(
         &mut self,
         value: &'t Value<'t>,
         what: &'static str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
+        words: &'static [&'static str],
+    ) -> Option<&'static str> {
         let word = self.text_as(value, "a word in quotes")?;
-        let found = words
-            .iter()
-            .find(|(name, _)| *name == word)
-            .map(|(_, meaning)| meaning.clone());
+        let found = words.iter().copied().find(|name| *name == word);
         if found.is_none() {
             let at = self.label(value.span());
-            let help = suggest::help(word, words.iter().map(|(name, _)| *name));
+            let help = suggest::help(word, words.iter().copied());
             self.report(Problem::UnknownWord {
                 what,
                 word: suggest::shown(word),
@@ -219,9 +284,40 @@ impl<'t> Reader<'_> {
         found
     }
 
-    /// A duration.
-    pub(super) fn duration(&mut self, value: &'t Value<'t>) -> Option<Duration> {
-        let text = self.text_as(value, DURATION)?;
+    /// A duration, or one of some words.
+    pub(super) fn duration_or(
+        &mut self,
+        value: &'t Value<'t>,
+        what: &'static str,
+        words: &'static [&'static str],
+    ) -> Option<Json> {
+        let listed: String = words.iter().map(|word| format!("\"{word}\", ")).collect();
+        let text = self.text_as(value, &format!("{listed}or a time"))?;
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            return self.duration(value).map(|time| json!({ TIME_FIELD: time }));
+        }
+        self.word(value, what, words).map(Json::from)
+    }
+
+    /// A list of nodes, or one of some words.
+    pub(super) fn nodes_or(
+        &mut self,
+        value: &'t Value<'t>,
+        what: &'static str,
+        words: &'static [&'static str],
+    ) -> Option<Json> {
+        match value.get_ref().as_str() {
+            Some(word) if word != "all" => self.word(value, what, words).map(Json::from),
+            Some(_) | None => {
+                let named = self.nodes(value)?;
+                Some(json!({ NODES_FIELD: named.nodes }))
+            }
+        }
+    }
+
+    /// A duration, in microseconds.
+    pub(super) fn duration(&mut self, value: &'t Value<'t>) -> Option<u64> {
+        let text = self.time_text(value, DURATION)?;
         if text.contains("..") {
             let at = self.label(value.span());
             self.report(Problem::MisplacedRange {
@@ -233,10 +329,10 @@ impl<'t> Reader<'_> {
         self.duration_text(text, value)
     }
 
-    /// A duration of at least a microsecond.
-    pub(super) fn positive(&mut self, value: &'t Value<'t>) -> Option<Duration> {
+    /// A duration of at least a microsecond, in microseconds.
+    pub(super) fn positive(&mut self, value: &'t Value<'t>) -> Option<u64> {
         let duration = self.duration(value)?;
-        if duration.is_zero() {
+        if duration == 0 {
             let at = self.label(value.span());
             self.report(Problem::ZeroDuration { at });
             return None;
@@ -244,17 +340,34 @@ impl<'t> Reader<'_> {
         Some(duration)
     }
 
-    /// An instant of the run.
-    pub(super) fn time(&mut self, value: &'t Value<'t>) -> Option<Time> {
-        self.duration(value)
-            .map(|duration| Time::ZERO.after(duration))
+    /// Two durations, the first at most the second.
+    pub(super) fn durations(&mut self, value: &'t Value<'t>) -> Option<Json> {
+        let ends = value.get_ref().as_array();
+        let ends = ends.map(|ends| ends.iter().collect::<Vec<_>>());
+        let Some(&[low, high]) = ends.as_deref() else {
+            self.wrong_type(value, "two durations, like [\"1ms\", \"10ms\"]", None);
+            return None;
+        };
+        let (low, high) = (self.duration(low), self.duration(high));
+        let (low, high) = (low?, high?);
+        if low > high {
+            let at = self.label(value.span());
+            self.report(Problem::Disordered {
+                smaller: "the first",
+                larger: "the second",
+                at,
+            });
+        }
+        Some(json!([low, high]))
     }
 
     /// A duration or a range of durations.
-    pub(super) fn when(&mut self, value: &'t Value<'t>) -> Option<When> {
-        let text = self.text_as(value, "a duration like \"15s\", or a range like \"1s..3s\"")?;
+    pub(super) fn when(&mut self, value: &'t Value<'t>) -> Option<Json> {
+        let expected = "a duration like \"15s\", or a range like \"1s..3s\"";
+        let text = self.time_text(value, expected)?;
         let Some((from, to)) = text.split_once("..") else {
-            return self.duration_text(text, value).map(When::Fixed);
+            let time = self.duration_text(text, value)?;
+            return Some(json!({ "fixed": time }));
         };
         let (from, to) = (
             self.duration_text(from, value),
@@ -270,29 +383,45 @@ impl<'t> Reader<'_> {
             return None;
         }
         Some(if from == to {
-            When::Fixed(from)
+            json!({ "fixed": from })
         } else {
-            When::Between(from, to)
+            json!({ "between": [from, to] })
         })
     }
 
     /// A duration with an optional sign, in microseconds.
     pub(super) fn jump(&mut self, value: &'t Value<'t>) -> Option<i64> {
-        let text = self.text_as(value, "a duration like \"-15s\"")?;
+        let text = self.time_text(value, "a duration like \"-15s\"")?;
         let (sign, size) = match text.strip_prefix('-') {
             Some(size) => (-1, size),
             None => (1, text.strip_prefix('+').unwrap_or(text)),
         };
         let duration = self.duration_text(size, value)?;
-        i64::try_from(duration.as_micros())
-            .ok()
-            .map(|size| sign * size)
+        i64::try_from(duration).ok().map(|size| sign * size)
     }
 
-    fn duration_text(&mut self, text: &str, value: &Value<'_>) -> Option<Duration> {
+    /// The text of a duration; a number without a unit is told so.
+    fn time_text(&mut self, value: &'t Value<'t>, expected: &str) -> Option<&'t str> {
+        let number = if let DeValue::Integer(integer) = value.get_ref() {
+            Some(integer.as_str())
+        } else if let DeValue::Float(float) = value.get_ref() {
+            Some(float.as_str())
+        } else {
+            None
+        };
+        if let Some(number) = number {
+            let help = format!("write a unit, and quotes: \"{}s\"", suggest::shown(number));
+            self.wrong_type(value, expected, Some(help));
+            return None;
+        }
+        self.text_as(value, expected)
+    }
+
+    fn duration_text(&mut self, text: &str, value: &Value<'_>) -> Option<u64> {
         parse_duration(text)
             .map_err(|error| self.bad_duration(text, &error, value))
             .ok()
+            .map(micros)
     }
 
     fn bad_duration(&mut self, text: &str, error: &DurationError, value: &Value<'_>) {
@@ -326,17 +455,30 @@ impl<'t> Reader<'_> {
     }
 
     /// A table of texts.
-    pub(super) fn metadata(&mut self, value: &'t Value<'t>) -> Option<Metadata> {
+    pub(super) fn texts(&mut self, value: &'t Value<'t>) -> Option<Json> {
         let DeValue::Table(entries) = value.get_ref() else {
             self.wrong_type(value, "a table of texts", None);
             return None;
         };
-        let mut pairs = Vec::with_capacity(entries.len());
+        let mut pairs = serde_json::Map::new();
         for (key, value) in entries {
-            pairs.extend(self.text(value).map(|text| (key.get_ref().as_ref(), text)));
+            if let Some(text) = self.text(value) {
+                pairs.insert(key.get_ref().to_string(), text.into());
+            }
         }
-        Some(Metadata::from_iter(pairs))
+        Some(Json::Object(pairs))
     }
+}
+
+/// A name with a number at its end, without leading zeros: both parts.
+pub(in crate::scenario) fn numbered(name: &str) -> Option<(&str, u64)> {
+    let prefix = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = &name[prefix.len()..];
+    let canonical = digits == "0" || !digits.starts_with('0');
+    (canonical && !digits.is_empty())
+        .then(|| digits.parse().ok())
+        .flatten()
+        .map(|number| (prefix, number))
 }
 
 /// A duration as messages show it.

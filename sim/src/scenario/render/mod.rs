@@ -1,17 +1,21 @@
 //! Scenarios as text: files that a person could have written, and that read back as what they
 //! were written from.
 
-mod step;
 mod toml;
 
 use std::time::Duration;
 
 use hublab_strategies::time::format_duration;
 use hublab_strategies::{NodeId, Time};
-use serde_json::Value as Json;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
 
 use self::toml::{Pairs, list, quoted};
-use crate::model::{Cluster, Latency, LinkParams, Network, NodeIx, Order, Run, Scenario, Step};
+use super::read::{is_default, numbered};
+use super::shape::{
+    CLUSTER, EXPECT, Key, Kind, NETWORK, NODES_FIELD, RUN, STEP, Shape, TIME_FIELD,
+};
+use crate::model::{NodeIx, Scenario};
 
 /// How much a rendered file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,281 +29,265 @@ pub enum Style {
 /// A scenario as a file. Reading the file gives the scenario again, but for the line numbers.
 #[must_use]
 pub fn render(scenario: &Scenario, style: Style) -> String {
-    let full = style == Style::Full;
-    let nodes = Nodes {
+    let renderer = Renderer {
         names: &scenario.cluster.nodes,
-        spans: true,
+        full: style == Style::Full,
     };
     let mut out = String::new();
     Pairs::default()
         .put("schema", "1")
+        .may("resolved", renderer.full.then(|| "true".to_owned()))
         .put("name", quoted(&scenario.name))
         .may("summary", scenario.summary.as_deref().map(quoted))
         .table("", &mut out);
-    run(&scenario.run, full).table("[run]", &mut out);
-    cluster(&scenario.cluster, nodes, full).table("[cluster]", &mut out);
+    renderer
+        .pairs(tree(&scenario.run), &RUN)
+        .table("[run]", &mut out);
+    renderer.cluster(scenario).table("[cluster]", &mut out);
     for (name, parameters) in &scenario.strategies {
-        let pairs = parameters
-            .iter()
-            .fold(Pairs::default(), |pairs, (key, value)| {
-                pairs.may(key, json(value))
-            });
-        pairs.table(&format!("[strategy.{name}]"), &mut out);
+        parameters_of(parameters).table(&format!("[strategy.{name}]"), &mut out);
     }
-    network(&scenario.network, full).table("[network]", &mut out);
-    for link in &scenario.network.links {
-        step::link(link, nodes).table("[[network.link]]", &mut out);
+    let mut network = tree(&scenario.network);
+    let links = network
+        .as_object_mut()
+        .and_then(|table| table.remove("link"));
+    renderer
+        .pairs(network, &NETWORK)
+        .table("[network]", &mut out);
+    if let Some((Kind::Tables(shape), Json::Array(links))) =
+        NETWORK.key("link").map(|key| &key.kind).zip(links)
+    {
+        for link in links {
+            renderer
+                .pairs(link, shape)
+                .table("[[network.link]]", &mut out);
+        }
     }
     for step in &scenario.steps {
-        let (key, value) = step::action(&step.action, nodes, full);
-        Pairs::default()
-            .put("at", step::when(step.at))
-            .put(key, value)
+        renderer
+            .pairs(tree(step), &STEP)
             .table("[[step]]", &mut out);
     }
     for expectation in &scenario.expectations {
-        step::expectation(expectation, nodes, full).table("[[expect]]", &mut out);
+        renderer
+            .pairs(tree(expectation), &EXPECT)
+            .table("[[expect]]", &mut out);
     }
     out
 }
 
-/// A step as one line, nodes named one by one: its name for the streams of the script, which a
-/// node added to the file does not change.
-#[must_use]
-pub fn step_line(step: &Step, nodes: &[NodeId]) -> String {
-    let (key, value) = step::action(
-        &step.action,
-        Nodes {
-            names: nodes,
-            spans: false,
-        },
-        true,
-    );
-    Pairs::default()
-        .put("at", step::when(step.at))
-        .put(key, value)
-        .inline()
-}
-
-/// A duration in quotes.
-fn duration(duration: Duration) -> String {
-    quoted(&duration_text(duration))
+/// A part of a scenario as a tree.
+pub(super) fn tree<T: Serialize>(part: &T) -> Json {
+    serde_json::to_value(part).expect("texts, numbers, lists and tables have a tree")
 }
 
 /// A duration as people write it: `13.759157s`, and not `13759157us`.
-fn duration_text(duration: Duration) -> String {
+fn duration(us: &Json) -> String {
+    let us = us.as_u64().unwrap_or_default();
+    let duration = Duration::from_micros(us);
     let text = format_duration(duration);
     let long_for = |unit, least| text.ends_with(unit) && duration >= Duration::from_secs(least);
     if long_for("us", 1) || long_for("ms", 10) {
-        Time::ZERO.after(duration).to_string()
+        Time(us).to_string()
     } else {
         text
     }
 }
 
-/// An integer; the format ends at `i64::MAX`.
-fn integer(value: u64) -> String {
-    value.min(i64::MAX.unsigned_abs()).to_string()
-}
-
-fn run(run: &Run, full: bool) -> Pairs {
-    Pairs::default()
-        .put("duration", duration(run.duration))
-        .unless("seed", integer(run.seed), run.seed == 1 && !full)
-        .unless(
-            "seeds",
-            quoted(&format!("{}..{}", run.seeds.start, run.seeds.end)),
-            run.seeds == (0..200) && !full,
-        )
-        .put(
-            "strategies",
-            list(run.strategies.iter().map(|name| quoted(name))),
-        )
-}
-
-fn cluster(cluster: &Cluster, nodes: Nodes<'_>, full: bool) -> Pairs {
-    let default = Cluster::default();
-    let numbered = cluster
-        .nodes
+/// The parameters of a strategy.
+fn parameters_of(parameters: &Map<String, Json>) -> Pairs {
+    let pairs = Pairs::default();
+    parameters
         .iter()
-        .zip(1..)
-        .all(|(name, number)| name.as_str() == format!("n{number}"));
-    let all = cluster
-        .start
-        .iter()
-        .copied()
-        .eq((0..).take(cluster.nodes.len()));
-    let names = || list(cluster.nodes.iter().map(|name| quoted(name.as_str())));
-    let pairs = if numbered {
-        Pairs::default().put("nodes", cluster.nodes.len().to_string())
-    } else {
-        Pairs::default().put("names", names())
-    };
-    let times = [
-        (
-            "discovery_interval",
-            cluster.discovery_interval,
-            default.discovery_interval,
-        ),
-        (
-            "join_debounce",
-            cluster.join_debounce,
-            default.join_debounce,
-        ),
-        ("down_after", cluster.down_after, default.down_after),
-        (
-            "crash_detected_after",
-            cluster.crash_detected_after,
-            default.crash_detected_after,
-        ),
-    ];
-    let pairs = pairs.unless("start", nodes.list(&cluster.start), all && !full);
-    let pairs = times
-        .into_iter()
-        .fold(pairs, |pairs, (key, value, default)| {
-            pairs.unless(key, duration(value), value == default && !full)
-        });
-    let spread = cluster.down_spread;
-    pairs.unless(
-        "down_spread",
-        format!("{spread:?}"),
-        spread == default.down_spread && !full,
-    )
+        .fold(pairs, |pairs, (key, value)| pairs.may(key, plain(value)))
 }
 
-fn network(network: &Network, full: bool) -> Pairs {
-    let Network {
-        base: default,
-        send_gap,
-        service_time,
-        ..
-    } = Network::default();
-    let LinkParams {
-        latency: law,
-        loss,
-        duplicate,
-        order: kept,
-        bytes_per_second,
-    } = network.base;
-    Pairs::default()
-        .unless("latency", latency(law), law == default.latency && !full)
-        .unless("loss", format!("{loss:?}"), loss == default.loss && !full)
-        .unless(
-            "duplicate",
-            format!("{duplicate:?}"),
-            duplicate == default.duplicate && !full,
-        )
-        .unless("order", order(kept), kept == default.order && !full)
-        .unless(
-            "send_gap",
-            duration(network.send_gap),
-            network.send_gap == send_gap && !full,
-        )
-        .unless(
-            "bytes_per_second",
-            integer(bytes_per_second),
-            bytes_per_second == default.bytes_per_second && !full,
-        )
-        .unless(
-            "service_time",
-            duration(network.service_time),
-            network.service_time == service_time && !full,
-        )
-}
-
-fn latency(law: Latency) -> String {
-    let (key, value) = match law {
-        Latency::Constant(value) => ("constant", duration(value)),
-        Latency::Uniform(low, high) => ("uniform", list([duration(low), duration(high)])),
-        Latency::Exponential { min, mean } => (
-            "exponential",
-            Pairs::default()
-                .put("min", duration(min))
-                .put("mean", duration(mean))
-                .inline(),
-        ),
-        Latency::Lognormal { median, p99 } => (
-            "lognormal",
-            Pairs::default()
-                .put("median", duration(median))
-                .put("p99", duration(p99))
-                .inline(),
-        ),
-        Latency::Bimodal {
-            fast,
-            slow,
-            slow_share,
-        } => {
-            let pairs = Pairs::default()
-                .put("fast", duration(fast))
-                .put("slow", duration(slow));
-            (
-                "bimodal",
-                pairs.put("slow_share", format!("{slow_share:?}")).inline(),
-            )
-        }
-    };
-    Pairs::default().put(key, value).inline()
-}
-
-fn order(order: Order) -> String {
-    quoted(match order {
-        Order::Fifo => "fifo",
-        Order::Any => "any",
-    })
-}
-
-/// A parameter of a strategy; TOML has no null, and a parameter that is null is absent.
-fn json(value: &Json) -> Option<String> {
+/// A value that is no part of the format; TOML has no null, and what is null is absent.
+fn plain(value: &Json) -> Option<String> {
     match value {
         Json::Null => None,
         Json::Bool(boolean) => Some(boolean.to_string()),
         Json::Number(number) => Some(number.to_string()),
         Json::String(text) => Some(quoted(text)),
-        Json::Array(values) => Some(list(values.iter().filter_map(json))),
-        Json::Object(map) => Some(
-            map.iter()
-                .fold(Pairs::default(), |pairs, (key, value)| {
-                    pairs.may(key, json(value))
-                })
-                .inline(),
-        ),
+        Json::Array(values) => Some(list(values.iter().filter_map(plain))),
+        Json::Object(map) => Some(parameters_of(map).inline()),
     }
 }
 
-/// The names of the nodes, and whether lists are shortened to spans.
-#[derive(Debug, Clone, Copy)]
-struct Nodes<'s> {
-    names: &'s [NodeId],
-    spans: bool,
+/// The elements of a list.
+fn elements(value: &Json) -> &[Json] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
-impl Nodes<'_> {
+fn text(value: &Json) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+struct Renderer<'s> {
+    names: &'s [NodeId],
+    full: bool,
+}
+
+impl Renderer<'_> {
     /// The shortest run of neighbours that becomes a span.
     const SPAN_MIN: usize = 3;
 
-    fn text(&self, node: NodeIx) -> &str {
-        self.names.get(node as usize).map_or("", NodeId::as_str)
-    }
-
-    fn name(&self, node: NodeIx) -> String {
-        quoted(self.text(node))
-    }
-
-    fn list(&self, nodes: &[NodeIx]) -> String {
-        if !self.spans {
-            return list(nodes.iter().map(|node| self.name(*node)));
+    fn cluster(&self, scenario: &Scenario) -> Pairs {
+        let mut table = tree(&scenario.cluster);
+        let all = (0..).take(self.names.len());
+        if !self.full
+            && scenario.cluster.start.iter().copied().eq(all)
+            && let Some(table) = table.as_object_mut()
+        {
+            table.remove("start");
         }
-        let runs = nodes.chunk_by(|left, right| left + 1 == *right);
-        list(runs.flat_map(|run| match run {
-            [first, .., last] if run.len() >= Self::SPAN_MIN => {
-                vec![quoted(&format!(
-                    "{}..{}",
-                    self.text(*first),
-                    self.text(*last)
-                ))]
+        self.pairs(table, &CLUSTER)
+    }
+
+    /// The pairs of a table.
+    fn pairs(&self, tree: Json, shape: &'static Shape) -> Pairs {
+        let (fields, _) = shape.flat(tree);
+        let says = |key: &&str| fields.contains_key(*key);
+        let mut pairs = Pairs::default();
+        for key in shape.keys {
+            match fields.get(key.name) {
+                None if shape.at_least_one.first() == Some(&key.name)
+                    && !shape.at_least_one.iter().any(says) =>
+                {
+                    pairs = pairs.put(key.name, "[]");
+                }
+                None => {}
+                Some(Json::Null) if !matches!(key.kind, Kind::True) => {}
+                Some(value) => {
+                    if self.full || !is_default(key, value) {
+                        let (name, value) = self.pair(key, value);
+                        pairs = pairs.put(name, value);
+                    }
+                }
             }
-            _ => run.iter().map(|node| self.name(*node)).collect(),
-        }))
+        }
+        pairs
+    }
+
+    /// A key and its value; nodes that are numbered stand as their number.
+    fn pair(&self, key: &'static Key, value: &Json) -> (&'static str, String) {
+        if !matches!(key.kind, Kind::NodeCount) {
+            return (key.name, self.value(&key.kind, value));
+        }
+        let numbered = self
+            .names
+            .iter()
+            .zip(1..)
+            .all(|(name, number)| name.as_str() == format!("n{number}"));
+        if numbered {
+            (key.name, self.names.len().to_string())
+        } else {
+            let names = self.names.iter().map(|name| quoted(name.as_str()));
+            ("names", list(names))
+        }
+    }
+
+    fn value(&self, kind: &'static Kind, value: &Json) -> String {
+        match kind {
+            Kind::Schema | Kind::NodeCount | Kind::Bool => value.to_string(),
+            Kind::Text
+            | Kind::Name
+            | Kind::Child
+            | Kind::NodeName
+            | Kind::Word(..)
+            | Kind::Oracle
+            | Kind::Metric
+            | Kind::Strategy => quoted(text(value)),
+            Kind::NodeNames | Kind::NodeList | Kind::Strategies => {
+                list(elements(value).iter().map(|name| quoted(text(name))))
+            }
+            Kind::Children | Kind::SomeChildren => children(elements(value)),
+            Kind::True => "true".to_owned(),
+            Kind::Integer(..) | Kind::Rate => {
+                // The format ends at `i64::MAX`.
+                let most = value
+                    .as_u64()
+                    .map(|number| number.min(i64::MAX.unsigned_abs()));
+                most.map_or_else(|| value.to_string(), |number| number.to_string())
+            }
+            Kind::Probability => format!("{:?}", value.as_f64().unwrap_or_default()),
+            Kind::Duration | Kind::Positive => quoted(&duration(value)),
+            Kind::When => quoted(&when(value)),
+            Kind::Jump => {
+                let by = value.as_i64().unwrap_or_default();
+                let sign = if by < 0 { "-" } else { "" };
+                quoted(&format!("{sign}{}", duration(&by.unsigned_abs().into())))
+            }
+            Kind::DurationOr(..) => match value.get(TIME_FIELD) {
+                Some(time) => quoted(&duration(time)),
+                None => quoted(text(value)),
+            },
+            Kind::Durations => list(elements(value).iter().map(|end| quoted(&duration(end)))),
+            Kind::Seeds => {
+                let end = |name| value.get(name).and_then(Json::as_u64).unwrap_or_default();
+                quoted(&format!("{}..{}", end("start"), end("end")))
+            }
+            Kind::Node => quoted(self.name(value)),
+            Kind::Nodes | Kind::SomeNodes | Kind::Observers => self.nodes(elements(value)),
+            Kind::NodesOr(..) => match value.get(NODES_FIELD) {
+                Some(nodes) => self.nodes(elements(nodes)),
+                None => quoted(text(value)),
+            },
+            Kind::Groups => list(
+                elements(value)
+                    .iter()
+                    .map(|group| self.nodes(elements(group))),
+            ),
+            Kind::Parameters | Kind::Texts | Kind::NodeTexts => plain(value).unwrap_or_default(),
+            Kind::Table(shape) => self.pairs(value.clone(), shape).inline(),
+            Kind::Tables(shape) | Kind::SomeTables(_, shape) => {
+                let tables = elements(value).iter();
+                list(tables.map(|table| self.pairs(table.clone(), shape).inline()))
+            }
+        }
+    }
+
+    /// The name of a node that the tree has as a number.
+    fn name(&self, node: &Json) -> &str {
+        let place = node.as_u64().and_then(|node| usize::try_from(node).ok());
+        place
+            .and_then(|place| self.names.get(place))
+            .map_or("", NodeId::as_str)
+    }
+
+    fn nodes(&self, nodes: &[Json]) -> String {
+        let ix = |node: &Json| node.as_u64().and_then(|node| NodeIx::try_from(node).ok());
+        let runs = nodes.chunk_by(|left, right| ix(left).map(|left| left + 1) == ix(right));
+        list(runs.flat_map(|run| span(run, |node| self.name(node))))
+    }
+}
+
+/// Children, neighbours in numbers shortened to spans.
+fn children(ids: &[Json]) -> String {
+    let follows = |left: &Json, right: &Json| match (numbered(text(left)), numbered(text(right))) {
+        (Some((left, number)), Some((right, next))) => {
+            left == right && number.checked_add(1) == Some(next)
+        }
+        (Some(_) | None, Some(_) | None) => false,
+    };
+    list(ids.chunk_by(follows).flat_map(|run| span(run, text)))
+}
+
+/// A run of neighbours: a span if it is long enough.
+fn span<'a>(run: &'a [Json], name: impl Fn(&'a Json) -> &'a str) -> Vec<String> {
+    match run {
+        [first, .., last] if run.len() >= Renderer::SPAN_MIN => {
+            vec![quoted(&format!("{}..{}", name(first), name(last)))]
+        }
+        _ => run.iter().map(|one| quoted(name(one))).collect(),
+    }
+}
+
+/// An instant, or a range of instants.
+fn when(value: &Json) -> String {
+    match (value.get("fixed"), value.get("between").map(elements)) {
+        (Some(at), _) => duration(at),
+        (None, Some([from, to])) => format!("{}..{}", duration(from), duration(to)),
+        (None, Some(_) | None) => String::new(),
     }
 }

@@ -36,11 +36,6 @@ impl Pairs {
         }
     }
 
-    /// Adds a pair if it says something: always in a full file, otherwise if it is no default.
-    pub(super) fn unless(self, name: &str, value: impl Into<String>, default: bool) -> Self {
-        if default { self } else { self.put(name, value) }
-    }
-
     /// `{ a = 1, b = 2 }`.
     pub(super) fn inline(self) -> String {
         if self.0.is_empty() {

@@ -1,45 +1,53 @@
 //! `[[expect]]`: its claims.
 
-use super::{Shape, Value, default, optional, required, table};
+use super::{Kind, Shape, optional, required, table};
 
 /// `[[expect]]`.
-pub static EXPECT: Shape = Shape {
-    name: "an expectation",
-    keys: &[
+pub static EXPECT: Shape = table(
+    "an expectation",
+    &[
         optional(
             "at",
-            Value::Duration,
+            Kind::Duration,
             "When a `registry` or `entry` claim is judged.",
-        ),
+        )
+        .eg("\"30s\""),
         optional(
             "converged",
-            Value::Table(&CONVERGED),
+            Kind::Table(&CONVERGED),
             "Every view becomes the truth it can reach, and stays so.",
-        ),
+        )
+        .eg("{ within = \"40s\", after = \"last_step\" }"),
         optional(
             "registry",
-            Value::Table(&REGISTRY),
+            Kind::Table(&REGISTRY),
             "Which children a registry has and lacks at an instant.",
-        ),
+        )
+        .eg("{ on = \"n1\", has = [\"web-1..web-3\"], lacks = [\"web-9\"] }"),
         optional(
             "entry",
-            Value::Table(&ENTRY),
+            Kind::Table(&ENTRY),
             "What the row of a child says at an instant.",
-        ),
-        optional("always", Value::Oracle, "That oracle holds."),
+        )
+        .eg("{ on = \"n1\", child = \"web-1\", nodes = [\"n1\"], first = \"n1\" }"),
+        optional("always", Kind::Oracle, "That oracle holds."),
         optional(
             "violates",
-            Value::Oracle,
+            Kind::Oracle,
             "That oracle is violated: a known anomaly.",
         ),
-        optional("metric", Value::Table(&METRIC), "A bound on a metric."),
+        optional("metric", Kind::Table(&METRIC), "A bound on a metric.")
+            .eg("{ name = \"messages_sent\", max = 5000 }"),
         optional(
             "strategy",
-            Value::Strategy,
+            Kind::Strategy,
             "Judge it for this strategy only.",
         ),
     ],
-    choices: &[
+)
+.choose(
+    "claim",
+    &[
         &["converged"],
         &["registry", "at"],
         &["entry", "at"],
@@ -47,7 +55,7 @@ pub static EXPECT: Shape = Shape {
         &["violates"],
         &["metric"],
     ],
-};
+);
 
 /// `converged`.
 pub static CONVERGED: Shape = table(
@@ -55,16 +63,18 @@ pub static CONVERGED: Shape = table(
     &[
         required(
             "within",
-            Value::Duration,
+            Kind::Duration,
             "How long it may take from `after` on.",
         ),
-        default(
+        optional(
             "after",
-            Value::DurationOr(&["last_step", "heal"]),
-            "\"last_step\"",
+            Kind::DurationOr("start", &["last_step", "heal"]),
             "From when.",
-        ),
-        default("nodes", Value::Nodes, "\"all\"", "The observers."),
+        )
+        .default("\"last_step\""),
+        optional("nodes", Kind::Observers, "The observers.")
+            .default("\"all\"")
+            .eg("[\"n1..n3\"]"),
     ],
 );
 
@@ -72,22 +82,27 @@ pub static CONVERGED: Shape = table(
 pub static REGISTRY: Shape = table(
     "`registry`",
     &[
-        required("on", Value::Node, "The node."),
-        optional("has", Value::Names, "Children with a row that has entries."),
-        optional("lacks", Value::Names, "Children without."),
+        required("on", Kind::Node, "The node."),
+        optional(
+            "has",
+            Kind::Children,
+            "Children with a row that has entries.",
+        ),
+        optional("lacks", Kind::Children, "Children without.").eg("[\"web-9\"]"),
     ],
-);
+)
+.at_least_one(&["has", "lacks"]);
 
 /// `entry`.
 pub static ENTRY: Shape = table(
     "`entry`",
     &[
-        required("on", Value::Node, "The node."),
-        required("child", Value::Name, "The child."),
-        optional("nodes", Value::Nodes, "Exactly these nodes, as a set."),
-        optional("pids", Value::NodeTexts, "The pids of these nodes."),
-        optional("metadata", Value::Texts, "Exactly this metadata."),
-        optional("first", Value::Node, "The node that stands first."),
+        required("on", Kind::Node, "The node."),
+        required("child", Kind::Child, "The child."),
+        optional("nodes", Kind::NodeNames, "Exactly these nodes, as a set."),
+        optional("pids", Kind::NodeTexts, "The pids of these nodes."),
+        optional("metadata", Kind::Texts, "Exactly this metadata."),
+        optional("first", Kind::NodeName, "The node that stands first."),
     ],
 );
 
@@ -97,10 +112,12 @@ pub static METRIC: Shape = table(
     &[
         required(
             "name",
-            Value::Metric,
+            Kind::Metric,
             "The metric; those of messages and bytes also with `.KIND`.",
         ),
-        optional("min", Value::Integer(0, i64::MAX), "The least allowed."),
-        optional("max", Value::Integer(0, i64::MAX), "The most allowed."),
+        optional("min", Kind::Integer(0, i64::MAX), "The least allowed."),
+        optional("max", Kind::Integer(0, i64::MAX), "The most allowed.").eg("5000"),
     ],
-);
+)
+.ordered(&[("min", "max")])
+.at_least_one(&["min", "max"]);

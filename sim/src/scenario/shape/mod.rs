@@ -1,16 +1,25 @@
-//! The format of scenario files, declared once: the reader takes its allowed keys from here, the
-//! JSON Schema its structure and descriptions, and `list steps` its lines.
+//! The format of scenario files, declared once: each key with its kind, range, default, one sentence
+//! and an example. The reader, the defaults, the renderer, the JSON Schema, the names of streams of
+//! chance, scaled times and the reference all go by it.
+//!
+//! Between a file and the model stands a *tree*: the tables of the file, checked, with defaults in
+//! place, nodes as numbers and times in microseconds. [`Shape::nest`] says where the tree differs
+//! from the table.
 
 mod expect;
+mod kind;
 mod network;
 mod step;
+mod tree;
 
 pub use expect::{CONVERGED, ENTRY, EXPECT, METRIC, REGISTRY};
+pub use kind::Kind;
 pub use network::{BIMODAL, EXPONENTIAL, LATENCY, LINK, LOGNORMAL, NETWORK};
 pub use step::{
     BROADCAST, CLOCK, CUT, NODES, PARTITION, PID_UPDATE, PROPAGATE, REQUEST, RESTART_CHILD, ROW,
     ROWS, START_CHILDREN, STEP, STOP_CHILDREN, SYNC, UNREGISTER, VIEW,
 };
+pub(in crate::scenario) use tree::{NODES as NODES_FIELD, TIME as TIME_FIELD};
 
 /// A table of the format.
 #[derive(Debug)]
@@ -22,6 +31,14 @@ pub struct Shape {
     /// "Exactly one of these": each alternative is a key, then the keys that it needs beside it
     /// and that no other alternative without them allows. Empty: no choice.
     pub choices: &'static [&'static [&'static str]],
+    /// The field of the tree that holds what was chosen; empty: the tree is what was chosen.
+    pub(crate) choice_in: &'static str,
+    /// Fields of the tree that hold some of the keys.
+    pub(crate) groups: &'static [(&'static str, &'static [&'static str])],
+    /// Pairs of keys of which the first must be at most the second.
+    pub ordered: &'static [(&'static str, &'static str)],
+    /// Keys of which at least one must be there. Empty: no such demand.
+    pub at_least_one: &'static [&'static str],
 }
 
 /// A key of a table.
@@ -30,72 +47,17 @@ pub struct Key {
     /// The key.
     pub name: &'static str,
     /// What stands there.
-    pub value: Value,
+    pub kind: Kind,
     /// Whether it must be there; keys of a choice are not marked.
     pub required: bool,
     /// The default as TOML text, if there is a fixed one.
     pub default: Option<&'static str>,
-    /// One sentence for editors and `list`.
+    /// One sentence for editors, `list` and the reference.
     pub doc: &'static str,
-}
-
-/// What can stand behind a key.
-#[derive(Debug)]
-pub enum Value {
-    /// Any text.
-    Text,
-    /// A name or id: 1 to 256 characters, none of them a control character.
-    Name,
-    /// A list of names.
-    Names,
-    /// `true` or `false`.
-    Bool,
-    /// `true`.
-    True,
-    /// An integer.
-    Integer(i64, i64),
-    /// A number from 0 to 1.
-    Probability,
-    /// A duration.
-    Duration,
-    /// A duration, or a range of durations.
-    When,
-    /// A duration with an optional sign.
-    Jump,
-    /// A duration, or one of these words.
-    DurationOr(&'static [&'static str]),
-    /// A range of integers.
-    Seeds,
-    /// The name of a node.
-    Node,
-    /// A list of nodes, or `"all"`.
-    Nodes,
-    /// A list of nodes, `"all"`, or one of these words.
-    NodesOr(&'static [&'static str]),
-    /// A list of groups of nodes.
-    Groups,
-    /// One of these words.
-    Word(&'static [&'static str]),
-    /// The name of an oracle.
-    Oracle,
-    /// The name of a metric.
-    Metric,
-    /// The name of a strategy.
-    Strategy,
-    /// A list of names of strategies.
-    Strategies,
-    /// The table with a table of parameters for each strategy.
-    Parameters,
-    /// Two durations.
-    Durations,
-    /// A table of texts.
-    Texts,
-    /// A table from node to text.
-    NodeTexts,
-    /// A table.
-    Table(&'static Shape),
-    /// A list of tables.
-    Tables(&'static Shape),
+    /// An example as TOML text, if that of the kind is not good enough.
+    example: Option<&'static str>,
+    /// Whether the step acts on these nodes, so that they must run (`join`, `restart`: not run).
+    pub acts: bool,
 }
 
 impl Shape {
@@ -109,49 +71,90 @@ impl Shape {
     pub fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
-}
 
-const fn required(name: &'static str, value: Value, doc: &'static str) -> Key {
-    Key {
-        name,
-        value,
-        required: true,
-        default: None,
-        doc,
+    /// The alternative that begins with a key.
+    pub(crate) fn choice(&self, name: &str) -> Option<&'static [&'static str]> {
+        self.choices.iter().find(|keys| keys[0] == name).copied()
+    }
+
+    const fn choose(
+        mut self,
+        choice_in: &'static str,
+        choices: &'static [&'static [&'static str]],
+    ) -> Self {
+        self.choice_in = choice_in;
+        self.choices = choices;
+        self
+    }
+
+    const fn group(mut self, groups: &'static [(&'static str, &'static [&'static str])]) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    const fn ordered(mut self, ordered: &'static [(&'static str, &'static str)]) -> Self {
+        self.ordered = ordered;
+        self
+    }
+
+    const fn at_least_one(mut self, keys: &'static [&'static str]) -> Self {
+        self.at_least_one = keys;
+        self
     }
 }
 
-const fn optional(name: &'static str, value: Value, doc: &'static str) -> Key {
+impl Key {
+    /// An example, as TOML text.
+    #[must_use]
+    pub fn example(&self) -> &'static str {
+        self.example
+            .or(self.default)
+            .unwrap_or_else(|| self.kind.example())
+    }
+
+    const fn default(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    const fn eg(mut self, example: &'static str) -> Self {
+        self.example = Some(example);
+        self
+    }
+
+    const fn acts(mut self) -> Self {
+        self.acts = true;
+        self
+    }
+}
+
+const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key {
         name,
-        value,
+        kind,
         required: false,
         default: None,
         doc,
+        example: None,
+        acts: false,
     }
 }
 
-const fn default(
-    name: &'static str,
-    value: Value,
-    default: &'static str,
-    doc: &'static str,
-) -> Key {
-    Key {
-        name,
-        value,
-        required: false,
-        default: Some(default),
-        doc,
-    }
+const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    let mut key = optional(name, kind, doc);
+    key.required = true;
+    key
 }
 
-/// A table that one action, claim, or request opens.
 const fn table(name: &'static str, keys: &'static [Key]) -> Shape {
     Shape {
         name,
         keys,
         choices: &[],
+        choice_in: "",
+        groups: &[],
+        ordered: &[],
+        at_least_one: &[],
     }
 }
 
@@ -161,39 +164,50 @@ pub static FILE: Shape = table(
     &[
         required(
             "schema",
-            Value::Integer(1, 1),
+            Kind::Schema,
             "The version of the format; write `schema = 1`.",
         ),
         optional(
-            "name",
-            Value::Name,
-            "The name of the scenario; default: the file's.",
-        ),
-        optional("summary", Value::Text, "One line on what it shows."),
+            "resolved",
+            Kind::Bool,
+            "Whether a program wrote the file, as `explain` does: then it may have 64 MiB.",
+        )
+        .default("false"),
         optional(
-            "run",
-            Value::Table(&RUN),
-            "How long, with which seeds and strategies.",
-        ),
+            "name",
+            Kind::Name,
+            "The name of the scenario; default: the file's.",
+        )
+        .eg("\"partition-then-heal\""),
+        optional("summary", Kind::Text, "One line on what it shows.")
+            .eg("\"A child starts on the minority side.\""),
         required(
             "cluster",
-            Value::Table(&CLUSTER),
+            Kind::Table(&CLUSTER),
             "The nodes and their membership.",
-        ),
+        )
+        .eg("{ nodes = 5 }"),
+        optional(
+            "run",
+            Kind::Table(&RUN),
+            "How long, with which seeds and strategies.",
+        )
+        .eg("{ duration = \"90s\", seed = 7 }"),
         optional(
             "strategy",
-            Value::Parameters,
+            Kind::Parameters,
             "Parameters of the strategies.",
         ),
         optional(
             "network",
-            Value::Table(&NETWORK),
+            Kind::Table(&NETWORK),
             "The links between the nodes.",
-        ),
-        optional("step", Value::Tables(&STEP), "What happens, and when."),
+        )
+        .eg("{ loss = 0.01 }"),
+        optional("step", Kind::Tables(&STEP), "What happens, and when."),
         optional(
             "expect",
-            Value::Tables(&EXPECT),
+            Kind::Tables(&EXPECT),
             "What must hold; default: convergence after the last step, within 60s or the rest of the run.",
         ),
     ],
@@ -203,81 +217,82 @@ pub static FILE: Shape = table(
 pub static RUN: Shape = table(
     "[run]",
     &[
-        default(
+        optional(
             "duration",
-            Value::Duration,
-            "\"60s\"",
+            Kind::Positive,
             "Virtual time; a run always lasts to here.",
-        ),
-        default(
+        )
+        .default("\"60s\""),
+        optional(
             "seed",
-            Value::Integer(0, i64::MAX),
-            "1",
+            Kind::Integer(0, i64::MAX),
             "The seed of a single run.",
-        ),
-        default(
+        )
+        .default("1"),
+        optional(
             "seeds",
-            Value::Seeds,
-            "\"0..200\"",
+            Kind::Seeds,
             "The seeds of a campaign; the end is not included.",
-        ),
+        )
+        .default("\"0..200\""),
         optional(
             "strategies",
-            Value::Strategies,
+            Kind::Strategies,
             "One run per strategy; default: every strategy.",
         ),
     ],
 );
 
 /// `[cluster]`.
-pub static CLUSTER: Shape = Shape {
-    name: "[cluster]",
-    keys: &[
+pub static CLUSTER: Shape = table(
+    "[cluster]",
+    &[
         optional(
             "nodes",
-            Value::Integer(1, 10_000),
+            Kind::NodeCount,
             "The number of nodes; they are called n1, n2, and so on.",
         ),
-        optional("names", Value::Names, "The names of the nodes."),
-        default(
+        optional("names", Kind::NodeList, "The names of the nodes."),
+        optional(
             "start",
-            Value::Nodes,
-            "\"all\"",
+            Kind::Nodes,
             "The nodes that are up at time 0; the others need a `join`.",
-        ),
-        default(
+        )
+        .default("\"all\"")
+        .eg("[\"n1..n4\"]"),
+        optional(
             "discovery_interval",
-            Value::Duration,
-            "\"10s\"",
+            Kind::Positive,
             "Each node announces itself this often, first at boot.",
-        ),
-        default(
+        )
+        .default("\"10s\""),
+        optional(
             "join_debounce",
-            Value::Duration,
-            "\"500ms\"",
+            Kind::Duration,
             "Joins and downs are collected this long, then handled together.",
-        ),
-        default(
+        )
+        .default("\"500ms\""),
+        optional(
             "down_after",
-            Value::Duration,
-            "\"60s\"",
+            Kind::Duration,
             "Silence until a peer is declared down.",
-        ),
-        default(
+        )
+        .default("\"60s\""),
+        optional(
             "down_spread",
-            Value::Probability,
-            "0.25",
+            Kind::Probability,
             "Each silence lasts `down_after` x a factor from 1 - spread to 1 + spread.",
-        ),
-        default(
+        )
+        .default("0.25"),
+        optional(
             "crash_detected_after",
-            Value::Duration,
-            "\"1ms\"",
+            Kind::Duration,
             "Peers know of a crash after this and one latency.",
-        ),
+        )
+        .default("\"1ms\""),
     ],
-    choices: &[&["nodes"], &["names"]],
-};
+)
+.choose("nodes", &[&["nodes"], &["names"]]);
 
 /// Words that are reserved for a later version: the table they would stand in, and their key.
 pub static RESERVED: &[(&str, &str)] = &[

@@ -1,134 +1,140 @@
 //! `[network]`, links and latency laws.
 
-use super::{Shape, Value, default, optional, required, table};
+use super::{Kind, Shape, optional, required, table};
 
 /// `[network]`.
 pub static NETWORK: Shape = table(
     "[network]",
     &[
-        default(
-            "latency",
-            Value::Table(&LATENCY),
-            "{ uniform = [\"1ms\", \"10ms\"] }",
-            "The latency law.",
-        ),
-        default(
+        optional("latency", Kind::Table(&LATENCY), "The latency law.")
+            .default("{ uniform = [\"1ms\", \"10ms\"] }"),
+        optional(
             "loss",
-            Value::Probability,
-            "0.0",
+            Kind::Probability,
             "Probability of loss per message.",
-        ),
-        default(
+        )
+        .default("0.0"),
+        optional(
             "duplicate",
-            Value::Probability,
-            "0.0",
+            Kind::Probability,
             "Probability of duplication per message.",
-        ),
-        default(
+        )
+        .default("0.0"),
+        optional(
             "order",
-            Value::Word(&["fifo", "any"]),
-            "\"fifo\"",
+            Kind::Word("order", &["fifo", "any"]),
             "Whether a link keeps the order of each channel.",
-        ),
-        default(
+        )
+        .default("\"fifo\""),
+        optional(
             "send_gap",
-            Value::Duration,
-            "\"0us\"",
+            Kind::Duration,
             "Time a sender is busy per message.",
-        ),
-        default(
+        )
+        .default("\"0us\""),
+        optional(
             "bytes_per_second",
-            Value::Integer(0, i64::MAX),
-            "0",
+            Kind::Rate,
             "Bandwidth of each directed link; 0 is unlimited.",
-        ),
-        default(
+        )
+        .default("0"),
+        optional(
             "service_time",
-            Value::Duration,
-            "\"0us\"",
+            Kind::Duration,
             "Time a receiver is busy per message.",
-        ),
+        )
+        .default("\"0us\""),
         optional(
             "link",
-            Value::Tables(&LINK),
+            Kind::Tables(&LINK),
             "Overrides for some directed pairs; later entries win.",
         ),
     ],
-);
+)
+.group(&[(
+    "base",
+    &["latency", "loss", "duplicate", "order", "bytes_per_second"],
+)]);
 
 /// `[[network.link]]` and the `link` step.
 pub static LINK: Shape = table(
     "a link",
     &[
-        required("from", Value::Nodes, "The senders."),
-        required("to", Value::Nodes, "The receivers."),
-        optional("latency", Value::Table(&LATENCY), "The latency law."),
+        required("from", Kind::SomeNodes, "The senders."),
+        required("to", Kind::SomeNodes, "The receivers."),
+        optional("latency", Kind::Table(&LATENCY), "The latency law.")
+            .eg("{ constant = \"40ms\" }"),
         optional(
             "loss",
-            Value::Probability,
+            Kind::Probability,
             "Probability of loss per message.",
         ),
         optional(
             "duplicate",
-            Value::Probability,
+            Kind::Probability,
             "Probability of duplication per message.",
         ),
         optional(
             "order",
-            Value::Word(&["fifo", "any"]),
+            Kind::Word("order", &["fifo", "any"]),
             "Whether the link keeps the order of each channel.",
-        ),
-        optional(
-            "bytes_per_second",
-            Value::Integer(0, i64::MAX),
-            "Bandwidth; 0 is unlimited.",
-        ),
+        )
+        .eg("\"any\""),
+        optional("bytes_per_second", Kind::Rate, "Bandwidth; 0 is unlimited."),
     ],
 );
 
 /// `latency = { ... }`.
-pub static LATENCY: Shape = Shape {
-    name: "`latency`",
-    keys: &[
-        optional("constant", Value::Duration, "Always this."),
+pub static LATENCY: Shape = table(
+    "`latency`",
+    &[
+        optional("constant", Kind::Duration, "Always this.").eg("\"2ms\""),
         optional(
             "uniform",
-            Value::Durations,
+            Kind::Durations,
             "Uniform between two durations, both included.",
         ),
         optional(
             "exponential",
-            Value::Table(&EXPONENTIAL),
+            Kind::Table(&EXPONENTIAL),
             "A least latency plus an exponential part.",
-        ),
-        optional("lognormal", Value::Table(&LOGNORMAL), "Log-normal."),
+        )
+        .eg("{ min = \"1ms\", mean = \"3ms\" }"),
+        optional("lognormal", Kind::Table(&LOGNORMAL), "Log-normal.")
+            .eg("{ median = \"2ms\", p99 = \"15ms\" }"),
         optional(
             "bimodal",
-            Value::Table(&BIMODAL),
+            Kind::Table(&BIMODAL),
             "Mostly fast, sometimes slow.",
-        ),
+        )
+        .eg("{ fast = \"1ms\", slow = \"50ms\", slow_share = 0.01 }"),
     ],
-    choices: &[
+)
+.choose(
+    "",
+    &[
         &["constant"],
         &["uniform"],
         &["exponential"],
         &["lognormal"],
         &["bimodal"],
     ],
-};
+);
 
 /// `exponential = { ... }`.
 pub static EXPONENTIAL: Shape = table(
     "`exponential`",
     &[
-        required("min", Value::Duration, "The least."),
+        required("min", Kind::Duration, "The least.").eg("\"1ms\""),
         required(
             "mean",
-            Value::Duration,
+            Kind::Duration,
             "The mean of the whole, `min` included.",
-        ),
+        )
+        .eg("\"3ms\""),
     ],
-);
+)
+.ordered(&[("min", "mean")]);
 
 /// `lognormal = { ... }`.
 pub static LOGNORMAL: Shape = table(
@@ -136,27 +142,30 @@ pub static LOGNORMAL: Shape = table(
     &[
         required(
             "median",
-            Value::Duration,
+            Kind::Positive,
             "Half of the messages take at most this.",
-        ),
+        )
+        .eg("\"2ms\""),
         required(
             "p99",
-            Value::Duration,
+            Kind::Duration,
             "99 of 100 messages take at most this.",
         ),
     ],
-);
+)
+.ordered(&[("median", "p99")]);
 
 /// `bimodal = { ... }`.
 pub static BIMODAL: Shape = table(
     "`bimodal`",
     &[
-        required("fast", Value::Duration, "The usual latency."),
-        required("slow", Value::Duration, "The other one."),
+        required("fast", Kind::Duration, "The usual latency.").eg("\"1ms\""),
+        required("slow", Kind::Duration, "The other one.").eg("\"50ms\""),
         required(
             "slow_share",
-            Value::Probability,
+            Kind::Probability,
             "The share of slow messages.",
         ),
     ],
-);
+)
+.ordered(&[("fast", "slow")]);

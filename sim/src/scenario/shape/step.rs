@@ -1,109 +1,38 @@
 //! `[[step]]`: its actions.
 
-use super::{Key, LINK, Shape, Value, default, optional, required, table};
+use super::{Key, Kind, LINK, Shape, optional, required, table};
 
 /// `[[step]]`.
-pub static STEP: Shape = Shape {
-    name: "a step",
-    keys: &[
-        required("at", Value::When, "When; a range is drawn from the seed."),
-        optional(
-            "join",
-            Value::Table(&NODES),
-            "Boot these nodes; they discover the cluster and are discovered.",
-        ),
-        optional(
-            "leave",
-            Value::Table(&NODES),
-            "Graceful: tell the others, stop the local children, stop.",
-        ),
-        optional(
-            "crash",
-            Value::Table(&NODES),
-            "Stop at once and lose all memory; connections close.",
-        ),
-        optional(
-            "restart",
-            Value::Table(&NODES),
-            "Boot a crashed or left node again, empty, as a new incarnation.",
-        ),
-        optional(
-            "pause",
-            Value::Table(&NODES),
-            "Stop the process as SIGSTOP does: nothing is handled, messages wait.",
-        ),
-        optional(
-            "resume",
-            Value::Table(&NODES),
-            "Let a paused process go on.",
-        ),
-        optional(
-            "partition",
-            Value::Table(&PARTITION),
-            "No message crosses the groups.",
-        ),
-        optional(
-            "cut",
-            Value::Table(&CUT),
-            "No message passes from these nodes to those.",
-        ),
+pub static STEP: Shape = table(
+    "a step",
+    &[
+        required("at", Kind::When, "When; a range is drawn from the seed.").eg("\"10s\""),
+        optional("join", Kind::Table(&NODES), "Boot these nodes; they discover the cluster and are discovered.").eg("{ nodes = [\"n5\"] }"),
+        optional("leave", Kind::Table(&NODES), "Graceful: tell the others, stop the local children, stop.").eg("{ nodes = [\"n2\"] }"),
+        optional("crash", Kind::Table(&NODES), "Stop at once and lose all memory; connections close.").eg("{ nodes = [\"n2\"] }"),
+        optional("restart", Kind::Table(&NODES), "Boot a crashed or left node again, empty, as a new incarnation.").eg("{ nodes = [\"n4\"] }"),
+        optional("pause", Kind::Table(&NODES), "Stop the process as SIGSTOP does: nothing is handled, messages wait.").eg("{ nodes = [\"n2\"] }"),
+        optional("resume", Kind::Table(&NODES), "Let a paused process go on.").eg("{ nodes = [\"n3\"] }"),
+        optional("partition", Kind::Table(&PARTITION), "No message crosses the groups.").eg("{ groups = [[\"n1\", \"n2\"], [\"n3..n5\"]], heal_after = \"20s\" }"),
+        optional("cut", Kind::Table(&CUT), "No message passes from these nodes to those.").eg("{ from = [\"n1\"], to = [\"n2\"], in_flight = \"hold\" }"),
         optional(
             "heal",
-            Value::True,
+            Kind::True,
             "Undo every partition, cut and link change.",
         ),
-        optional(
-            "link",
-            Value::Table(&LINK),
-            "Change these links from now on.",
-        ),
-        optional(
-            "clock",
-            Value::Table(&CLOCK),
-            "Step or drift the wall clock that a strategy sees.",
-        ),
-        optional(
-            "start_children",
-            Value::Table(&START_CHILDREN),
-            "Start children and propagate their registration.",
-        ),
-        optional(
-            "stop_children",
-            Value::Table(&STOP_CHILDREN),
-            "Stop children and propagate it.",
-        ),
-        optional(
-            "restart_child",
-            Value::Table(&RESTART_CHILD),
-            "Give a child a new pid and propagate the update.",
-        ),
-        optional(
-            "propagate",
-            Value::Table(&PROPAGATE),
-            "Hand raw requests to the strategy's `propagate`.",
-        ),
-        optional(
-            "sync",
-            Value::Table(&SYNC),
-            "Start the periodic synchronization of a node now.",
-        ),
-        optional(
-            "broadcast",
-            Value::Table(&BROADCAST),
-            "Call `broadcast_local_data` of a node now.",
-        ),
-        optional(
-            "rows",
-            Value::Table(&ROWS),
-            "Put rows straight into a node's registry; nobody is told.",
-        ),
-        optional(
-            "view",
-            Value::Table(&VIEW),
-            "Overwrite a node's cluster view.",
-        ),
+        optional("link", Kind::Table(&LINK), "Change these links from now on.").eg("{ from = [\"n1\"], to = \"all\", latency = { constant = \"40ms\" }, loss = 0.05 }"),
+        optional("clock", Kind::Table(&CLOCK), "Step or drift the wall clock that a strategy sees.").eg("{ nodes = [\"n1\"], jump = \"-90s\" }"),
+        optional("start_children", Kind::Table(&START_CHILDREN), "Start children and propagate their registration.").eg("{ on = \"n1\", ids = [\"web-1..web-3\"], metadata = { team = \"blue\" } }"),
+        optional("stop_children", Kind::Table(&STOP_CHILDREN), "Stop children and propagate it.").eg("{ on = \"n1\", ids = [\"web-1\"] }"),
+        optional("restart_child", Kind::Table(&RESTART_CHILD), "Give a child a new pid and propagate the update.").eg("{ on = \"n1\", id = \"web-1\" }"),
+        optional("propagate", Kind::Table(&PROPAGATE), "Hand raw requests to the strategy's `propagate`.").eg("{ from = \"n1\", members = \"external\", requests = [{ register = [{ child = \"web-1\", nodes = { n1 = \"p1\" } }] }] }"),
+        optional("sync", Kind::Table(&SYNC), "Start the periodic synchronization of a node now.").eg("{ on = \"n1\" }"),
+        optional("broadcast", Kind::Table(&BROADCAST), "Call `broadcast_local_data` of a node now.").eg("{ on = \"n1\", to = [\"n2\", \"n3\"] }"),
+        optional("rows", Kind::Table(&ROWS), "Put rows straight into a node's registry; nobody is told.").eg("{ on = \"n1\", rows = [{ child = \"web-1\", nodes = { n1 = \"p1\" } }] }"),
+        optional("view", Kind::Table(&VIEW), "Overwrite a node's cluster view.").eg("{ on = \"n1\", nodes = [\"n1\", \"n2\"] }"),
     ],
-    choices: &[
+)
+.choose("action", &[
         &["join"],
         &["leave"],
         &["crash"],
@@ -123,27 +52,29 @@ pub static STEP: Shape = Shape {
         &["broadcast"],
         &["rows"],
         &["view"],
-    ],
-};
+    ]);
 
 /// The table of `join`, `leave`, `crash`, `restart`, `pause` and `resume`.
 pub static NODES: Shape = table(
     "the step",
-    &[required("nodes", Value::Nodes, "Which nodes.")],
+    &[required("nodes", Kind::SomeNodes, "Which nodes.")
+        .eg("[\"n2\"]")
+        .acts()],
 );
 
-const IN_FLIGHT: Key = default(
+const IN_FLIGHT: Key = optional(
     "in_flight",
-    Value::Word(&["drop", "deliver", "hold"]),
-    "\"drop\"",
+    Kind::Word("fate of messages", &["drop", "deliver", "hold"]),
     "What becomes of messages on the way: dropped, delivered, or held until healing.",
-);
+)
+.default("\"drop\"");
 
 const HEAL_AFTER: Key = optional(
     "heal_after",
-    Value::When,
+    Kind::When,
     "Heal just this one after that time.",
-);
+)
+.eg("\"20s\"");
 
 /// `partition`.
 pub static PARTITION: Shape = table(
@@ -151,7 +82,7 @@ pub static PARTITION: Shape = table(
     &[
         required(
             "groups",
-            Value::Groups,
+            Kind::Groups,
             "The groups; every running node must be in one.",
         ),
         IN_FLIGHT,
@@ -163,83 +94,86 @@ pub static PARTITION: Shape = table(
 pub static CUT: Shape = table(
     "`cut`",
     &[
-        required("from", Value::Nodes, "The senders."),
-        required("to", Value::Nodes, "The receivers."),
+        required("from", Kind::SomeNodes, "The senders."),
+        required("to", Kind::SomeNodes, "The receivers.").eg("[\"n4\"]"),
         IN_FLIGHT,
         HEAL_AFTER,
     ],
 );
 
 /// `clock`.
-pub static CLOCK: Shape = Shape {
-    name: "`clock`",
-    keys: &[
-        required("nodes", Value::Nodes, "Whose clocks."),
+pub static CLOCK: Shape = table(
+    "`clock`",
+    &[
+        required("nodes", Kind::SomeNodes, "Whose clocks."),
         optional(
             "jump",
-            Value::Jump,
+            Kind::Jump,
             "Step by that much, at once; may carry a sign.",
         ),
         optional(
             "rate_ppm",
-            Value::Integer(-1_000_000, 1_000_000),
+            Kind::Integer(-1_000_000, 1_000_000),
             "Gain that many microseconds per second from now on.",
-        ),
+        )
+        .eg("-200"),
     ],
-    choices: &[&["jump"], &["rate_ppm"]],
-};
+)
+.choose("change", &[&["jump"], &["rate_ppm"]]);
 
-const ON: Key = required("on", Value::Node, "The node.");
-const IDS: Key = optional("ids", Value::Names, "The ids of the children.");
-const COUNT: Key = optional("count", Value::Integer(1, 1_000_000), "How many children.");
+const ON: Key = required("on", Kind::Node, "The node.").acts();
+const IDS: Key = optional("ids", Kind::SomeChildren, "The ids of the children.");
+const COUNT: Key = optional("count", Kind::Integer(1, 1_000_000), "How many children.").eg("3");
 const PREFIX: Key = optional(
     "prefix",
-    Value::Name,
+    Kind::Child,
     "They are called `prefix-1`, `prefix-2`, and so on.",
-);
+)
+.eg("\"web\"");
 const VIA: Key = optional(
     "via",
-    Value::Node,
+    Kind::Node,
     "The originator, which sends a request to `on`.",
-);
+)
+.eg("\"n2\"")
+.acts();
 const BY_ID_OR_COUNT: &[&[&str]] = &[&["ids"], &["count", "prefix"]];
 
 /// `start_children`.
-pub static START_CHILDREN: Shape = Shape {
-    name: "`start_children`",
-    keys: &[
+pub static START_CHILDREN: Shape = table(
+    "`start_children`",
+    &[
         ON,
         IDS,
         COUNT,
         PREFIX,
-        optional("metadata", Value::Texts, "Their metadata."),
+        optional("metadata", Kind::Texts, "Their metadata."),
         optional(
             "replicas",
-            Value::Nodes,
+            Kind::Nodes,
             "Further nodes that start them too.",
-        ),
-        default(
+        )
+        .eg("[\"n2\"]")
+        .acts(),
+        optional(
             "announce",
-            Value::Bool,
-            "true",
+            Kind::Bool,
             "Whether the registration is propagated.",
-        ),
+        )
+        .default("true"),
         VIA,
     ],
-    choices: BY_ID_OR_COUNT,
-};
+)
+.choose("children", BY_ID_OR_COUNT);
 
 /// `stop_children`.
-pub static STOP_CHILDREN: Shape = Shape {
-    name: "`stop_children`",
-    keys: &[ON, IDS, COUNT, PREFIX, VIA],
-    choices: BY_ID_OR_COUNT,
-};
+pub static STOP_CHILDREN: Shape =
+    table("`stop_children`", &[ON, IDS, COUNT, PREFIX, VIA]).choose("children", BY_ID_OR_COUNT);
 
 /// `restart_child`.
 pub static RESTART_CHILD: Shape = table(
     "`restart_child`",
-    &[ON, required("id", Value::Name, "The child.")],
+    &[ON, required("id", Kind::Child, "The child.")],
 );
 
 /// `propagate`.
@@ -248,49 +182,58 @@ pub static PROPAGATE: Shape = table(
     &[
         required(
             "from",
-            Value::Node,
+            Kind::Node,
             "The node whose strategy gets the requests.",
-        ),
-        default(
+        )
+        .acts(),
+        optional(
             "members",
-            Value::NodesOr(&["global", "local", "external"]),
-            "\"global\"",
+            Kind::NodesOr("audience", &["global", "local", "external"]),
             "Whom they address.",
-        ),
-        required("requests", Value::Tables(&REQUEST), "The requests."),
+        )
+        .default("\"global\""),
+        required(
+            "requests",
+            Kind::SomeTables("requests", &REQUEST),
+            "The requests.",
+        )
+        .eg("[{ register = [{ child = \"web-1\", nodes = { n1 = \"p1\" } }] }]"),
     ],
 );
 
 /// One raw request.
-pub static REQUEST: Shape = Shape {
-    name: "a request",
-    keys: &[
-        optional("register", Value::Tables(&ROW), "Register these rows."),
+pub static REQUEST: Shape = table(
+    "a request",
+    &[
+        optional("register", Kind::Tables(&ROW), "Register these rows.")
+            .eg("[{ child = \"web-1\", nodes = { n1 = \"p1\" } }]"),
         optional(
             "unregister",
-            Value::Tables(&UNREGISTER),
+            Kind::Tables(&UNREGISTER),
             "Unregister these children on these nodes.",
-        ),
+        )
+        .eg("[{ child = \"web-1\", nodes = [\"n1\"] }]"),
         optional(
             "pid_update",
-            Value::Table(&PID_UPDATE),
+            Kind::Table(&PID_UPDATE),
             "Give a child on a node a new pid.",
-        ),
+        )
+        .eg("{ child = \"web-1\", node = \"n1\", pid = \"p2\" }"),
     ],
-    choices: &[&["register"], &["unregister"], &["pid_update"]],
-};
+)
+.choose("", &[&["register"], &["unregister"], &["pid_update"]]);
 
 /// A row of `register` and `rows`.
 pub static ROW: Shape = table(
     "a row",
     &[
-        required("child", Value::Name, "The child."),
+        required("child", Kind::Child, "The child."),
         required(
             "nodes",
-            Value::NodeTexts,
+            Kind::NodeTexts,
             "Its pid on each node, in the order of the registry.",
         ),
-        optional("metadata", Value::Texts, "Its metadata."),
+        optional("metadata", Kind::Texts, "Its metadata."),
     ],
 );
 
@@ -298,8 +241,8 @@ pub static ROW: Shape = table(
 pub static UNREGISTER: Shape = table(
     "`unregister`",
     &[
-        required("child", Value::Name, "The child."),
-        required("nodes", Value::Nodes, "The nodes."),
+        required("child", Kind::Child, "The child."),
+        required("nodes", Kind::NodeNames, "The nodes."),
     ],
 );
 
@@ -307,9 +250,9 @@ pub static UNREGISTER: Shape = table(
 pub static PID_UPDATE: Shape = table(
     "`pid_update`",
     &[
-        required("child", Value::Name, "The child."),
-        required("node", Value::Node, "The node."),
-        required("pid", Value::Name, "The new pid."),
+        required("child", Kind::Child, "The child."),
+        required("node", Kind::NodeName, "The node."),
+        required("pid", Kind::Name, "The new pid.").eg("\"p2\""),
     ],
 );
 
@@ -319,17 +262,21 @@ pub static SYNC: Shape = table("`sync`", &[ON]);
 /// `broadcast`.
 pub static BROADCAST: Shape = table(
     "`broadcast`",
-    &[ON, required("to", Value::Nodes, "The target nodes.")],
+    &[ON, required("to", Kind::Nodes, "The target nodes.")],
 );
 
 /// `rows`.
 pub static ROWS: Shape = table(
     "`rows`",
-    &[ON, required("rows", Value::Tables(&ROW), "The rows.")],
+    &[
+        ON,
+        required("rows", Kind::Tables(&ROW), "The rows.")
+            .eg("[{ child = \"web-1\", nodes = { n1 = \"p1\" } }]"),
+    ],
 );
 
 /// `view`.
 pub static VIEW: Shape = table(
     "`view`",
-    &[ON, required("nodes", Value::Nodes, "The view, in order.")],
+    &[ON, required("nodes", Kind::Nodes, "The view, in order.")],
 );

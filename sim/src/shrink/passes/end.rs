@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::numbers;
-use crate::shrink::search::{Edit, Search, last_step};
+use crate::shrink::search::{Edit, Search};
 
 /// Ends the run soon after the first violation, or shortens what follows the last step.
 pub(super) fn end(search: &mut Search<'_>) {
@@ -11,7 +11,7 @@ pub(super) fn end(search: &mut Search<'_>) {
         let duration = scenario.run.duration;
         let first = report.violations.first();
         let seen = first.map(|first| Duration::from_micros(first.at_us.saturating_add(1)));
-        let last = last_step(scenario).min(duration);
+        let last = scenario.last_step().min(duration);
         let quiet = duration - last;
         let parts = (1..8).map(|eighths| last + quiet / 8 * eighths);
         let mut ends: Vec<Duration> = seen

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::model::{Action, Children, Scenario, Step, When};
-use crate::shrink::mend::instant;
 use crate::shrink::parts;
 use crate::shrink::search::{Edit, Search};
 
@@ -94,7 +93,7 @@ fn join_steps(scenario: &mut Scenario, first: usize, later: usize, at_later: boo
     let (Some(one), Some(other)) = (scenario.steps.get(first), scenario.steps.get(later)) else {
         return;
     };
-    let apart = instant(other.at).saturating_sub(instant(one.at));
+    let apart = other.at.first().saturating_sub(one.at.first());
     let at = if at_later { other.at } else { one.at };
     let heals = matches!(other.action, Action::Heal);
     let mut action = one.action.clone();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::numbers::rounded_above_zero;
 use crate::model::{Cluster, Scenario};
-use crate::shrink::search::{Edit, Search, last_step};
+use crate::shrink::search::{Edit, Search};
 
 /// A duration of `[cluster]`.
 type Setting = fn(&mut Cluster) -> &mut Duration;
@@ -77,7 +77,7 @@ fn with_time(edit: std::rc::Rc<dyn Fn(&mut Scenario)>) -> Vec<Edit> {
             Box::new(move |scenario| {
                 edit(scenario);
                 if let Some(more) = more {
-                    let end = last_step(scenario).saturating_add(more);
+                    let end = scenario.last_step().saturating_add(more);
                     scenario.run.duration = scenario.run.duration.max(end);
                 }
             })

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::numbers::{down, rounded, rounded_above_zero, up};
 use crate::model::{Action, ClockChange, Scenario, When};
-use crate::shrink::mend::instant;
 use crate::shrink::search::{Edit, Search};
 
 /// What all times are rounded to at once, before each is on its own.
@@ -38,7 +37,7 @@ fn grids() -> Vec<Edit> {
     for unit in GRIDS {
         for round in [down, up] {
             edits.push(Box::new(move |scenario| {
-                let to = |when: &mut When| *when = When::Fixed(round(instant(*when), *unit));
+                let to = |when: &mut When| *when = When::Fixed(round(when.first(), *unit));
                 for step in &mut scenario.steps {
                     to(&mut step.at);
                     step.action.heal_after_mut().map(to);
@@ -52,10 +51,10 @@ fn grids() -> Vec<Edit> {
 
 /// Other times of one step: with all that comes behind it, or alone.
 fn moves(scenario: &Scenario, place: usize) -> Vec<Edit> {
-    let at = instant(scenario.steps[place].at);
+    let at = scenario.steps[place].at.first();
     let before = place
         .checked_sub(1)
-        .map_or(Duration::ZERO, |before| instant(scenario.steps[before].at));
+        .map_or(Duration::ZERO, |before| scenario.steps[before].at.first());
     let gap = at.saturating_sub(before);
     let closer = [0, 1, 10, 100, 1_000, 10_000].map(Duration::from_millis);
     let earlier = closer
@@ -80,7 +79,7 @@ fn moves(scenario: &Scenario, place: usize) -> Vec<Edit> {
 fn shift(scenario: &mut Scenario, place: usize, from: Duration, to: Duration) {
     let moved = |time: Duration| (time + to).saturating_sub(from);
     for step in &mut scenario.steps[place..] {
-        step.at = When::Fixed(moved(instant(step.at)));
+        step.at = When::Fixed(moved(step.at.first()));
     }
     scenario.run.duration = moved(scenario.run.duration);
 }
@@ -94,7 +93,7 @@ fn values(scenario: &Scenario, stronger: bool) -> Vec<Edit> {
     }
     for (place, step) in scenario.steps.iter().enumerate() {
         if let Some(after) = step.action.heal_after() {
-            let before = instant(after);
+            let before = after.first();
             let allowed = rounded_above_zero(before).into_iter();
             for after in allowed.filter(|after| stronger || *after < before) {
                 edits.push(Box::new(move |scenario| {
