@@ -149,6 +149,7 @@ fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop
         path,
         scenario,
         text,
+        ..
     } = source;
     let strategies = scenario.run.strategies.iter();
     let jobs = strategies.map(|name| (scenario.clone(), name.clone()));
