@@ -266,9 +266,11 @@ fn a_metric_names_a_kind_that_a_strategy_of_the_file_sends() {
     let problems = read(include_str!("reports/p02-metric-kind-typo.toml")).unwrap_err();
     let helps: Vec<_> = problems
         .iter()
-        .map(|problem| match problem {
-            Problem::UnknownKind { help, .. } => help.as_deref(),
-            other => panic!("{other:?}"),
+        .map(|problem| {
+            let Problem::UnknownKind { help, .. } = problem else {
+                panic!("{problem:?}");
+            };
+            help.as_deref()
         })
         .collect();
     assert_eq!(

@@ -236,7 +236,8 @@ mod tests {
         writer.write_all(b"schema = 1\n").unwrap();
         drop(writer);
         let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
-        assert_eq!(find(std::slice::from_ref(&path)).unwrap(), [path.clone()]);
+        let paths = std::slice::from_ref(&path);
+        assert_eq!(find(paths).unwrap(), paths);
         assert_eq!(read_bytes(&path).unwrap(), b"schema = 1\n");
     }
 

@@ -1,5 +1,13 @@
 //! The reference of the format as Markdown, written from its [`shape`](super::shape).
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the test descends into the kinds that have a shape"
+    )
+)]
+
 use super::shape::{
     BIMODAL, CLUSTER, EXPECT, EXPONENTIAL, FILE, Key, Kind, LATENCY, LINK, LOGNORMAL, NETWORK,
     PID_UPDATE, REQUEST, ROW, RUN, STEP, Shape, UNREGISTER,

@@ -1,5 +1,10 @@
 //! A scenario in slow motion, or in a hurry: every duration times a factor.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a fold over kinds of values looks at those that concern it"
+)]
+
 use hublab_strategies::time::{format_duration, micros, parse_duration};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

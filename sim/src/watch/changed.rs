@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn long_lists_are_told_apart_as_short_ones_are() {
-        let word = |number: usize| format!("{}{number} ", char::from(b'a' + (number % 26) as u8));
+        let letters: Vec<char> = ('a'..='z').collect();
+        let word = |number: usize| format!("{}{number} ", letters[number % letters.len()]);
         let old: String = (0..40).map(word).collect();
         let new: String = (3..43).rev().map(word).collect();
         let (gone, mut come) = diff(&entries(&old), &entries(&new));

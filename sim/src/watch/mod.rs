@@ -239,7 +239,7 @@ impl Observers {
         let causes = self.cx.causes();
         let violation = Violation::new(NO_CRASH, event.at, name.as_str(), detail)
             .with_defect("panic")
-            .from_origin(causes.of(event), causes);
+            .with_origin(causes.of(event), causes);
         self.findings.violations.push(violation);
     }
 

@@ -82,7 +82,7 @@ async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
     );
     context.output.line(listens).map_err(|stop| match stop {
         Stop::Pipe => refused("standard output is closed"),
-        other => other,
+        other @ (Stop::Usage(_) | Stop::Told(_)) => other,
     })?;
     let left = Arc::new(AtomicBool::new(false));
     let reload: Reload = {

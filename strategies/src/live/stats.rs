@@ -51,7 +51,7 @@ pub struct HubStats {
 }
 
 impl HubStats {
-    /// The counters in the OpenMetrics text format, for a scrape by a monitoring system.
+    /// The counters in the `OpenMetrics` text format, for a scrape by a monitoring system.
     #[must_use]
     pub fn to_open_metrics(&self) -> String {
         let mut out = String::new();
@@ -146,7 +146,7 @@ impl HubStats {
             family(&mut out, name, "counter", help);
             sample(&mut out, &format!("{name}_total"), "", value);
         }
-        let by_kind: [(&str, &str, fn(&Traffic) -> u64); 4] = [
+        let by_kind: [(&str, &str, Field); 4] = [
             ("hublab_messages_sent", "Messages sent.", |it| it.sent),
             ("hublab_messages_sent_bytes", "Their bytes.", |it| {
                 it.sent_bytes
@@ -246,14 +246,19 @@ impl Ends {
     }
 }
 
+/// Picks one of the counters of a kind of message.
+type Field = fn(&Traffic) -> u64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn metrics_are_open_metrics_text() {
-        let mut stats = HubStats::default();
-        stats.restarts = 3;
+        let mut stats = HubStats {
+            restarts: 3,
+            ..HubStats::default()
+        };
         let traffic = Traffic {
             sent: 2,
             ..Traffic::default()

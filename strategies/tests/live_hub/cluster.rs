@@ -1,5 +1,7 @@
 //! Several hubs: members, look-ups, requests to other nodes, streams.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "events may grow")]
+
 use std::time::Duration;
 
 use hublab_strategies::live::{ChildError, Hub, HubEvent, StartOptions};

@@ -85,9 +85,10 @@ impl<'t> Reader<'_> {
             }
             // Without knowing what it does, nobody knows who runs after it.
             let harmless = STEP.keys.iter().any(|key| {
-                let moves_life = match key.kind {
-                    Kind::Table(shape) => std::ptr::eq(shape, &LIFE),
-                    _ => key.required,
+                let moves_life = if let Kind::Table(shape) = key.kind {
+                    std::ptr::eq(shape, &LIFE)
+                } else {
+                    key.required
                 };
                 !moves_life && table.get(key.name).is_some()
             });

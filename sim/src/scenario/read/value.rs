@@ -16,6 +16,9 @@ use crate::scenario::diagnostic::Problem;
 use crate::scenario::shape::{NODES_FIELD, TIME_FIELD};
 use crate::scenario::suggest;
 
+/// The place of each element of a list, with the number of names that it stands for.
+type ElementSpans = Vec<(SourceSpan, usize)>;
+
 /// The longest name, in characters: bounds what counted children can take.
 pub(super) const NAME_MAX: usize = 256;
 /// The most children that all spans of a file may name together.
@@ -98,7 +101,7 @@ impl<'t> Reader<'_> {
     pub(super) fn child_list(
         &mut self,
         value: &'t Value<'t>,
-    ) -> Option<(Vec<Cow<'t, str>>, Vec<(SourceSpan, usize)>)> {
+    ) -> Option<(Vec<Cow<'t, str>>, ElementSpans)> {
         let DeValue::Array(elements) = value.get_ref() else {
             self.wrong_type(value, "a list of names", None);
             return None;

@@ -158,12 +158,11 @@ impl Renderer<'_> {
                 }
                 None => {}
                 Some(Json::Null) if !matches!(key.kind, Kind::True) => {}
-                Some(value) => {
-                    if self.full || !is_default(key, value) {
-                        let (name, value) = self.pair(key, value);
-                        pairs = pairs.put(name, value);
-                    }
+                Some(value) if self.full || !is_default(key, value) => {
+                    let (name, value) = self.pair(key, value);
+                    pairs = pairs.put(name, value);
                 }
+                Some(_) => {}
             }
         }
         pairs

@@ -1,5 +1,10 @@
 //! Between the keys of a table and the fields of the tree.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "JSON has no further types of values"
+)]
+
 use serde_json::{Map, Value as Json};
 
 use super::{Key, Kind, Shape};

@@ -81,7 +81,7 @@ pub(super) fn violation(
     let node = cx.name(defect.observer);
     Violation::new(oracle, at, node.as_str(), defect.text.clone())
         .with_defect(defect.kind.as_str())
-        .from_origin(origin, &history.causes)
+        .with_origin(origin, &history.causes)
 }
 
 impl Oracle for Convergence {

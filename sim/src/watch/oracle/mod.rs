@@ -164,7 +164,7 @@ impl Violation {
     }
 
     /// With the event that made it, and its kind, as far as they are known.
-    pub(crate) fn from_origin(self, origin: Origin, causes: &Causes) -> Self {
+    pub(crate) fn with_origin(self, origin: Origin, causes: &Causes) -> Self {
         let event = (origin.event != 0).then_some(origin.event);
         let cause = causes.text(origin.cause);
         Self {
@@ -184,7 +184,7 @@ impl Violation {
     ) -> Self {
         Self::new(oracle, at, cx.name(node).as_str(), detail)
             .with_defect(defect)
-            .from_origin(origin, &cx.history().causes)
+            .with_origin(origin, &cx.history().causes)
     }
 }
 

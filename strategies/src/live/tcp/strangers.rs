@@ -45,7 +45,7 @@ fn source(address: IpAddr) -> IpAddr {
             let prefix = v6.to_bits() & !u128::from(u64::MAX);
             IpAddr::V6(Ipv6Addr::from_bits(prefix))
         }
-        other => other,
+        other @ (IpAddr::V4(_) | IpAddr::V6(_)) => other,
     }
 }
 
