@@ -111,10 +111,10 @@ fn what_a_file_leaves_out_has_the_defaults_of_the_format() {
         written_out.strategies,
         resolve(&example, 1, &Catalog::default()).strategies
     );
-    assert_eq!(
-        example.strategies["gossip"],
-        written_out.strategies["gossip"]
-    );
+    // The example names the parameters that it was written with.
+    for (key, value) in &example.strategies["gossip"] {
+        assert_eq!(written_out.strategies["gossip"][key], *value, "{key}");
+    }
 }
 
 #[test]
