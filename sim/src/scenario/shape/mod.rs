@@ -3,7 +3,7 @@
 //! chance, scaled times and the reference all go by it.
 //!
 //! Between a file and the model stands a *tree*: the tables of the file, checked, with defaults in
-//! place, nodes as numbers and times in microseconds. [`Shape::nest`] says where the tree differs
+//! place, nodes as numbers and times in microseconds. `nest` of a shape says where the tree differs
 //! from the table.
 
 mod expect;
