@@ -355,6 +355,7 @@ pub enum Action {
         /// The node it runs on.
         on: NodeIx,
         /// Which.
+        #[serde(rename = "id")]
         child: ChildId,
     },
     /// `propagate`.
