@@ -85,10 +85,10 @@ pub struct Engine {
     stop: Option<Arc<AtomicBool>>,
     /// The step of a node that is under way, for the report of a panic.
     handling: Option<(NodeIx, EventId)>,
-    /// Nodes that have made a step since their sizes were last looked at.
+    /// Nodes that have made their first step of this second in this instant.
     active: Vec<NodeIx>,
-    /// When sizes are to be looked at: before anything that happens at this instant or later.
-    next_look: u64,
+    /// The whole seconds of `now`.
+    second: u64,
     /// The stops of nodes, if a task may wait for them.
     stops: Option<Vec<Stop>>,
     /// Whether a node has stopped since time last ran.
@@ -98,7 +98,7 @@ pub struct Engine {
     refreshed: u64,
 }
 
-/// A second of virtual time, in microseconds: how often the sizes of nodes are looked at.
+/// A second of virtual time, in microseconds: how often the sizes of a node are looked at.
 const SECOND: u64 = 1_000_000;
 
 /// What is wrong with a strategy whose kinds of messages have no number left.
@@ -174,7 +174,7 @@ impl Engine {
             stop: None,
             handling: None,
             active: Vec::new(),
-            next_look: SECOND,
+            second: 0,
             stops: None,
             has_stopped: false,
             #[cfg(test)]
@@ -255,28 +255,29 @@ impl Engine {
     /// Moves time to `instant`.
     fn advance(&mut self, instant: Time) {
         if instant > self.now {
-            if instant.0 >= self.next_look {
-                self.record_sizes();
-                self.next_look = (instant.0 / SECOND + 1).saturating_mul(SECOND);
-            }
+            self.record_sizes();
             self.now = instant;
+            self.second = instant.0 / SECOND;
         }
     }
 
-    /// Records the sizes of nodes that have made a step in this second, where they changed.
+    /// Records the sizes of nodes that have made their first step of this second in this instant.
     fn record_sizes(&mut self) {
         let mut active = std::mem::take(&mut self.active);
-        active.sort_unstable();
-        for ix in active.drain(..) {
-            let state = &mut self.nodes[ix as usize];
-            state.is_active = false;
-            let Some(node) = &state.node else { continue };
-            let sizes = NodeSizes::from(node.sizes());
-            if state.sizes.replace(sizes) != Some(sizes) {
-                self.record(ix, 0, Payload::Sizes(sizes));
-            }
+        for node in active.drain(..) {
+            self.record_sizes_of(node);
         }
         self.active = active;
+    }
+
+    /// Records the sizes of a node, if they have changed.
+    fn record_sizes_of(&mut self, ix: NodeIx) {
+        let state = &mut self.nodes[ix as usize];
+        let Some(node) = &state.node else { return };
+        let sizes = NodeSizes::from(node.sizes());
+        if state.sizes.replace(sizes) != Some(sizes) {
+            self.record(ix, 0, Payload::Sizes(sizes));
+        }
     }
 
     fn next_instant(&self) -> Option<Time> {
@@ -364,7 +365,7 @@ impl Engine {
         let Some(node) = state.node.as_mut() else {
             return;
         };
-        if !std::mem::replace(&mut state.is_active, true) {
+        if state.active_in.replace(self.second) != Some(self.second) {
             self.active.push(ix);
         }
         self.handling = Some((ix, cause));
@@ -509,7 +510,9 @@ impl Engine {
         let end = self.end;
         let stopped_early = crashed || self.next_instant().is_some_and(|next| next <= end);
         if !stopped_early {
-            self.record_sizes();
+            (0..)
+                .take(self.nodes.len())
+                .for_each(|node| self.record_sizes_of(node));
             self.now = end;
         }
         self.flights.audit(&self.ledger);

@@ -35,8 +35,8 @@ pub struct NodeState {
     pub(crate) children: BTreeMap<ChildId, Child>,
     /// Which child has a pid.
     pub(crate) pids: BTreeMap<Pid, ChildId>,
-    /// Whether it has made a step since its sizes were last looked at.
-    pub(crate) is_active: bool,
+    /// The second of its last step; `None` before the first.
+    pub(crate) active_in: Option<u64>,
     /// Its sizes as they were recorded last.
     pub(crate) sizes: Option<NodeSizes>,
 }
@@ -62,7 +62,7 @@ impl NodeState {
             timers: BTreeMap::new(),
             children: BTreeMap::new(),
             pids: BTreeMap::new(),
-            is_active: false,
+            active_in: None,
             sizes: None,
         }
     }

@@ -204,8 +204,8 @@ pub enum Payload {
         /// When the node will have handled it.
         until: Time,
     },
-    /// How much the node holds, if that has changed: recorded once per virtual second, as of the
-    /// last instant of that second at which anything happened.
+    /// How much the node holds, if that has changed: recorded at the end of the first instant of each
+    /// virtual second in which it makes a step, and at the end of the run.
     Sizes(NodeSizes),
     /// Another task of the world put something into the node.
     Injected {

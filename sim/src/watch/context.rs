@@ -296,8 +296,7 @@ impl ObserverContext {
         self.nodes.iter().map(|node| node.rows).sum()
     }
 
-    /// How much a node that runs held when that was last recorded: at most once per virtual second,
-    /// if it has changed.
+    /// How much a node that runs held when that was last recorded.
     #[must_use]
     pub fn sizes(&self, node: NodeIx) -> Option<NodeSizes> {
         self.nodes[node as usize].sizes

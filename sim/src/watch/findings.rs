@@ -13,6 +13,9 @@ pub struct Inconclusive {
     pub oracle: String,
     /// Why not.
     pub reason: String,
+    /// What does not hold so far; absent if nothing is known to be wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
 }
 
 /// The verdict of the run without clock steps on one that does not converge.
@@ -72,11 +75,12 @@ impl Findings {
             .find(|violation| violation.oracle == oracle)
     }
 
-    fn open(&self, oracle: &str) -> Option<&str> {
-        self.inconclusive
-            .iter()
-            .find(|open| open.oracle == oracle)
-            .map(|open| open.reason.as_str())
+    fn open(&self, oracle: &str) -> Option<String> {
+        let mut all = self.inconclusive.iter();
+        let open = all.find(|open| open.oracle == oracle)?;
+        let pending = open.pending.iter();
+        let pending = pending.map(|pending| format!(" (so far, {pending})"));
+        Some(open.reason.clone() + &pending.collect::<String>())
     }
 
     fn bound(&self, oracle: &str) -> String {
@@ -96,8 +100,11 @@ impl Findings {
         self.violations
             .retain(|violation| violation.oracle != CLOCK_INDEPENDENCE);
         let oracle = CLOCK_INDEPENDENCE.to_owned();
-        self.inconclusive
-            .extend(reason.map(|reason| Inconclusive { oracle, reason }));
+        self.inconclusive.extend(reason.map(|reason| Inconclusive {
+            oracle,
+            reason,
+            pending: None,
+        }));
     }
 
     /// The verdict of `always`, and why.

@@ -294,7 +294,8 @@ impl Observers {
             let pending = oracle.pending(&self.cx);
             self.findings.inconclusive.push(Inconclusive {
                 oracle: name.to_owned(),
-                reason: pending.map_or(open.clone(), |pending| format!("{open}; so far {pending}")),
+                pending: pending.filter(|pending| !open.contains(pending.as_str())),
+                reason: open,
             });
         }
         self.findings

@@ -203,7 +203,9 @@ impl Oracle for RepairProgress {
     fn finish(&mut self, _end: Time, cx: &ObserverContext) -> Conclusion {
         match self.pending(cx) {
             None => Conclusion::Held,
-            Some(_) => Conclusion::Inconclusive("the run ends before the bound".to_owned()),
+            Some(pending) => {
+                Conclusion::Inconclusive(format!("{pending}, but the run ends before the bound"))
+            }
         }
     }
 }
