@@ -53,7 +53,7 @@ fn a_junit_file_is_read_back_by_another_crate() {
     assert_eq!(suite.name, "pubsub");
     assert_eq!(
         (suite.tests, suite.failures, suite.errors),
-        (3, 2, 0),
+        (4, 3, 0),
         "{suite:#?}"
     );
     let failed: Vec<_> = suite
@@ -63,9 +63,10 @@ fn a_junit_file_is_read_back_by_another_crate() {
         .collect();
     let names: Vec<&str> = failed
         .iter()
-        .map(|case| case.original_name.as_str())
+        .filter_map(|case| case.original_name.split_whitespace().next())
         .collect();
-    assert_eq!(names, ["metric", "registry"]);
+    // The child is not known because it came too late, or because a pair is down.
+    assert_eq!(names, ["metric", "registry", "registry"]);
     let TestStatus::Failure(failure) = &failed[0].status else {
         panic!("{failed:?}");
     };
@@ -154,7 +155,7 @@ fn annotations_point_to_the_expectations_that_failed() {
         assert_eq!(about[0], "[[expect]]", "{line}");
         found.push(about.join(" "));
     }
-    assert_eq!(found.len(), 2, "{told}");
+    assert_eq!(found.len(), 3, "{told}");
     let last = told.lines().last().unwrap_or_default();
     assert!(last.starts_with("hublab fuzz "), "{told}");
     assert!(
@@ -163,7 +164,7 @@ fn annotations_point_to_the_expectations_that_failed() {
     );
     let text = fs::read_to_string(&summary).expect("a summary");
     assert!(
-        text.starts_with("before\n## hublab: 2 groups of failures\n"),
+        text.starts_with("before\n## hublab: 3 groups of failures\n"),
         "{text}"
     );
     assert!(

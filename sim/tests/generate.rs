@@ -136,7 +136,7 @@ fn the_scenarios_of_these_seeds_never_change() {
             hasher.update(render(&scenario, Style::Full).as_bytes());
         }
     }
-    expect_test::expect!["d974e39875364a0cb124adb29f49b1f137ddee52759c9218ea3cdb4231630e16"]
+    expect_test::expect!["8b42b593b9478939453f8b611a7aef2fe81f54290f5efb2d84b53915b666b9a1"]
         .assert_eq(&hasher.finalize().to_hex());
 }
 

@@ -156,7 +156,7 @@ fn assert_same_draws(left: &Scenario, right: &Scenario, what: &str) {
                 }
             }
             assert!(
-                common * 2 > left.len().min(right.len()) && common > 200,
+                common * 2 > left.len().min(right.len()) && common > 150,
                 "{what}: only {common} of {} and {} draws in common under {strategy}",
                 left.len(),
                 right.len()

@@ -46,7 +46,7 @@ fn a_warning_is_told_and_stops_nothing() {
     assert_eq!(warning["code"], "scenario::unknown_child");
     assert_eq!(
         (&warning["line"], &warning["column"]),
-        (&13.into(), &38.into())
+        (&13.into(), &37.into())
     );
     assert_eq!(warning["file"], text(&path));
     assert_eq!(warning["help"], "did you mean `web-1`?");

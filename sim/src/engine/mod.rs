@@ -510,9 +510,6 @@ impl Engine {
         let end = self.end;
         let stopped_early = crashed || self.next_instant().is_some_and(|next| next <= end);
         if !stopped_early {
-            (0..)
-                .take(self.nodes.len())
-                .for_each(|node| self.record_sizes_of(node));
             self.now = end;
         }
         self.flights.audit(&self.ledger);

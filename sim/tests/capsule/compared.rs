@@ -79,7 +79,7 @@ fn headers_that_differ_are_told_apart() {
             "different seeds: 1 and 2"
         ]
     );
-    expect!["different scenarios, first in line 6: `seed = 1` and `seed = 2`"].assert_eq(&told[0]);
+    expect!["different scenarios, first in line 7: `seed = 1` and `seed = 2`"].assert_eq(&told[0]);
     let shown = found.divergence.unwrap().to_string();
     assert!(shown.starts_with("first difference at event "), "{shown}");
 }

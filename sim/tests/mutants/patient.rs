@@ -1,6 +1,7 @@
 //! Mutants: a node of a base strategy, and something that goes wrong with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, Params, Refused};
 use hublab_sim::generate::Family;
@@ -9,7 +10,7 @@ use hublab_sim::node::{Node, NodeInput};
 use hublab_sim::scenario::Scenario;
 use hublab_strategies::hub::{Command, Sizes};
 use hublab_strategies::message::SizeModel;
-use hublab_strategies::strategy::{Claim, Limits};
+use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits};
 use hublab_strategies::{
     ChildId, Entry, Message, NodeId, Pid, PubSub, Registry, Row, RowRef, Runtime, Strategy, Time,
     WallTime,
@@ -139,6 +140,18 @@ impl CatalogEntry for Ill {
 
     fn limits(&self) -> Limits {
         self.ask(|base| base.limits())
+    }
+
+    fn kinds(&self) -> Option<Vec<&'static str>> {
+        self.ask(|base| base.kinds())
+    }
+
+    fn round_interval(&self, params: &Params) -> Option<Duration> {
+        self.ask(|base| base.round_interval(params))
+    }
+
+    fn bounds(&self, params: &Params, conditions: &Conditions) -> Bounds {
+        self.ask(|base| base.bounds(params, conditions))
     }
 }
 

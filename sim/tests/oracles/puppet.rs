@@ -51,6 +51,7 @@ impl Message for Tell {
 pub(crate) struct Puppet {
     config: PuppetConfig,
     refs: usize,
+    has_hosted: bool,
 }
 
 type Cx<'a> = Context<'a, Tell>;
@@ -120,7 +121,12 @@ impl EventStrategy for Puppet {
         self.act(cx, &message.0);
     }
 
+    /// As long as it has hosted nothing, it sends nothing, like the ports.
     fn round(&mut self, cx: &mut Cx<'_>) {
+        self.has_hosted |= !cx.local_data().is_empty();
+        if !self.has_hosted {
+            return;
+        }
         let others: Vec<NodeId> = cx
             .view()
             .iter()
@@ -150,7 +156,11 @@ impl Strategy for Puppet {
 
     fn new(config: &PuppetConfig) -> Result<Self, ConfigError> {
         let config = config.clone();
-        Ok(Self { config, refs: 0 })
+        Ok(Self {
+            config,
+            refs: 0,
+            has_hosted: false,
+        })
     }
 
     fn claims() -> &'static [Claim] {

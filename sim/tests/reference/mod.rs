@@ -292,6 +292,11 @@ impl CatalogEntry for Reference {
         }))
     }
 
+    fn round_interval(&self, params: &Params) -> Option<Duration> {
+        let given = params.get("sync_interval").and_then(Value::as_str);
+        parse_duration(given.unwrap_or("2s")).ok()
+    }
+
     fn config_schema(&self) -> Value {
         let duration = duration_text::schema(&mut schemars::SchemaGenerator::default());
         serde_json::json!({ "type": "object", "properties": { "sync_interval": duration } })

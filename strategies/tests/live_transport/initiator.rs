@@ -182,7 +182,7 @@ impl Initiator {
 /// The greeting of a dialler: control record 0 with name, incarnation, no address, and the strategy
 /// with a hash of it and its parameters.
 pub(crate) fn hello(name: &str, incarnation: u64) -> Vec<u8> {
-    let strategy = blake3::hash(b"pubsub PubSubConfig { sync_interval: 30s }");
+    let strategy = blake3::hash(b"pubsub PubSubConfig { sync_interval: 30s, profile: V05E2 }");
     let hash = strategy.as_bytes().first_chunk().copied();
     let hash = u64::from_le_bytes(hash.expect("a long hash"));
     let greeting = [text(name), number(incarnation), text("")].concat();
