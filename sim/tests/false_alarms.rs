@@ -64,5 +64,6 @@ fn a_strategy_that_is_told_the_truth_violates_no_oracle() {
         "{} seeds:\n{shown}",
         violations.len()
     );
-    assert!(inconclusive * 10 < runs, "{inconclusive} of {runs}");
+    // An end behind a cut is noticed by silence alone, for which some runs are too short.
+    assert!(inconclusive * 5 < runs, "{inconclusive} of {runs}");
 }

@@ -54,7 +54,6 @@ fn an_event_is_a_line() {
         2.5s world step 2: crash [e38]
         2.5s n2 crashed [e39 <- e38]
         2.503s n1 sees n2 down: closed [e40 <- e39]
-        2.503s n1 holds 1 rows, 1 tombstones, 0 references, 1 queued [e41]
     "#]].assert_eq(&lines(SHORT, &from_first_step));
 }
 

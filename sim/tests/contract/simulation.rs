@@ -6,7 +6,7 @@ use std::time::Duration;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::engine::inject::{InjectError, Injection};
 use hublab_sim::run::{Options, run};
-use hublab_sim::trace::event::{Event, StopReason};
+use hublab_sim::trace::event::{Event, Payload, StopReason};
 use hublab_sim::trace::recorder::Sink;
 use hublab_sim::world::Stepping;
 use hublab_strategies::hub::Command;
@@ -224,6 +224,10 @@ struct ClockWatch(Arc<Mutex<(Option<Instant>, Duration, u64)>>);
 
 impl Sink for ClockWatch {
     fn event(&mut self, event: &Event) {
+        // Sizes are those at the end of an instant: they are recorded when time has moved on.
+        if let Payload::Sizes(_) = event.payload {
+            return;
+        }
         let now = TimeHandle::current().now_instant();
         let (zero, worst, events) = &mut *self.0.lock().expect("one thread");
         let ideal = *zero.get_or_insert(now) + Duration::from_micros(event.at.0);
