@@ -229,7 +229,7 @@ pub enum ShrinkError {
 /// let found = findings(&scenario, "pubsub", 7, &[], &catalog)?;
 /// let target = Target::new(&scenario, "pubsub", 7, &found[0]);
 /// let shrunk = shrink(&target, &catalog, Budget::default(), &mut ())?;
-/// assert_eq!((shrunk.after.steps, shrunk.after.nodes), (1, 2));
+/// assert_eq!((shrunk.after.steps, shrunk.after.nodes), (2, 1));
 /// # Ok::<(), hublab_sim::shrink::ShrinkError>(())
 /// ```
 ///
