@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hublab_sim::scenario::estimate;
+use hublab_sim::scenario::{estimate, wants_big};
 use hublab_strategies::time::micros;
 
 use super::args::{Overrides, Run};
@@ -214,23 +214,26 @@ impl Plan {
     }
 }
 
+/// Returns whether the file may run, and prints why if not. The strategies are asked for figures only
+/// then: a strategy that panics at it must not end the command.
 fn may_run(source: &Source, big: bool, context: &Context) -> bool {
-    let size = estimate(&source.scenario, &context.catalog);
-    if size.wants_big && !big {
-        let (path, nodes) = (source.path.display(), counted(size.nodes as u64, "node"));
-        let memory = size
-            .strategies
-            .iter()
-            .map(|one| one.memory_bytes)
-            .max()
-            .unwrap_or(0);
-        let error = style::error("error:");
-        context.output.note(format_args!(
-            "{error} {path}: {nodes}, about {} of memory: more than 2,000 nodes need --big",
-            bytes(memory)
-        ));
+    if big || !wants_big(&source.scenario) {
+        return true;
     }
-    big || !size.wants_big
+    let size = estimate(&source.scenario, &context.catalog);
+    let (path, nodes) = (source.path.display(), counted(size.nodes as u64, "node"));
+    let memory = size
+        .strategies
+        .iter()
+        .map(|one| one.memory_bytes)
+        .max()
+        .unwrap_or(0);
+    let error = style::error("error:");
+    context.output.note(format_args!(
+        "{error} {path}: {nodes}, about {} of memory: more than 2,000 nodes need --big",
+        bytes(memory)
+    ));
+    false
 }
 
 /// The last part of a capsule's name, which tells what `--set` changed: `-network.loss=0.02`. Of many

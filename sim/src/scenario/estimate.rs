@@ -49,6 +49,12 @@ pub struct StrategyEstimate {
     pub memory_bytes: u64,
 }
 
+/// Returns whether `run` wants `--big`: more than 2,000 nodes.
+#[must_use]
+pub fn wants_big(scenario: &Scenario) -> bool {
+    scenario.cluster.nodes.len() > NODES_WITHOUT_BIG
+}
+
 /// Estimates a scenario: the order of magnitude, not the number.
 #[must_use]
 pub fn estimate(scenario: &Scenario, catalog: &Catalog) -> Estimate {
@@ -78,7 +84,7 @@ pub fn estimate(scenario: &Scenario, catalog: &Catalog) -> Estimate {
         steps: scenario.steps.len(),
         children,
         strategies: strategies.collect(),
-        wants_big: nodes > NODES_WITHOUT_BIG,
+        wants_big: wants_big(scenario),
     }
 }
 

@@ -28,7 +28,7 @@ mod warning;
 
 pub use crate::model::*;
 pub use diagnostic::{Problem, Problems};
-pub use estimate::{Estimate, StrategyEstimate, estimate};
+pub use estimate::{Estimate, StrategyEstimate, estimate, wants_big};
 pub use load::LoadError;
 pub use read::{
     CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, RESOLVED_BYTES_MAX, STEPS_MAX, parse_seeds,
