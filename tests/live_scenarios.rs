@@ -11,7 +11,7 @@ use std::time::Duration;
 use hublab::Catalog;
 use hublab::live;
 use hublab::sim::model::script::planned;
-use hublab::sim::run::report::Report;
+use hublab::sim::report::Report;
 use hublab::sim::run::{Options, run};
 use hublab::sim::scenario::{Action, Claim, Network, Scenario, load, resolve};
 use tokio::sync::Semaphore;
@@ -113,7 +113,14 @@ fn simulated(scenario: &Scenario, strategy: &str, seed: u64) -> Report {
 
 async fn live_run(scenario: &Scenario, strategy: &str) -> live::Played {
     let prepared = live::prepared(scenario, scenario.run.seed, SCALE, &Catalog::default());
-    let played = live::run(&prepared, strategy, SCALE, std::future::pending()).await;
+    let played = live::run(
+        &prepared,
+        strategy,
+        SCALE,
+        &Catalog::default(),
+        std::future::pending(),
+    )
+    .await;
     played.unwrap_or_else(|error| panic!("{} {strategy}: {error}", scenario.name))
 }
 

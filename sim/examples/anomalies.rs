@@ -21,12 +21,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hublab_sim::anomaly::Shown;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::processhub::Classifier;
-use hublab_sim::processhub::anomaly::{self, Shown};
+use hublab_sim::processhub::{Classifier, anomaly};
+use hublab_sim::report::Report;
 use hublab_sim::run::failure::Signature;
-use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve::resolve;
 use hublab_sim::scenario::{Claim, Scenario, load};

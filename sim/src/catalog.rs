@@ -1,21 +1,46 @@
-//! The catalog: the strategies that scenario files can name.
+//! The catalog: the strategies, oracles and metrics that scenario files can name.
 //!
-//! The parser, the schema, `explain` and `list` know a strategy only through its entry; a third
-//! party adds one with [`Catalog::with`].
+//! The parser, the schema, campaigns, shrinking and `list` know each of them only through its entry.
+//! A program adds its own:
+//!
+//! ```
+//! use hublab_sim::catalog::Catalog;
+//! use hublab_sim::metric::Metric;
+//! use hublab_sim::watch::oracle::invariant;
+//!
+//! let catalog = Catalog::default()
+//!     .with_oracle("few_rows", "no node has more than 100 rows", || {
+//!         invariant("few_rows", |cx, node| {
+//!             let rows = cx.rows_of(node).count();
+//!             (rows > 100).then(|| format!("has {rows} rows"))
+//!         })
+//!     })
+//!     .with_metric(Metric::of_report("bytes_each", "bytes", "sent per message", |report| {
+//!         report.messages.bytes.checked_div(report.messages.sent)
+//!     }));
+//! assert!(catalog.oracle("few_rows").is_some());
+//! ```
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use hublab_strategies::hub::{HUB_KINDS, HubConfig, HubCore};
 use hublab_strategies::membership::Announcement;
 use hublab_strategies::membership::Discovery;
 use hublab_strategies::strategy::{
-    Bounds, Broken, Claim, Conditions, DEFAULT_ROUND_INTERVAL, EventStrategy, Limits,
+    Bounds, Broken, Claim as Promise, Conditions, DEFAULT_ROUND_INTERVAL, EventStrategy, Limits,
 };
 use hublab_strategies::{Message, NodeId, Strategy};
 use serde_json::{Map, Value};
 
+use crate::anomaly::{Anomaly, Classify};
+use crate::metric::{self, Metric};
+use crate::model::{Claim, Expectation, Scenario};
 use crate::node::{HubNode, Node};
+use crate::watch::facts::{StrategyFacts, conditions};
+use crate::watch::judge;
+use crate::watch::oracle::{self, MakeOracle, Oracle, OracleEntry};
 
 /// The parameters of a strategy as a scenario file gives them.
 pub type Params = Map<String, Value>;
@@ -58,10 +83,21 @@ pub trait CatalogEntry: Send + Sync {
     /// The JSON Schema of the parameters.
     fn config_schema(&self) -> Value;
     /// What it promises.
-    fn claims(&self) -> &'static [Claim];
+    fn claims(&self) -> &'static [Promise];
     /// What it is known to violate; default: nothing.
     fn broken(&self) -> &'static [Broken] {
         &[]
+    }
+    /// Its known anomalies; default: it has none, and no failure of it gets a name.
+    fn anomalies(&self) -> Option<&'static dyn Classify> {
+        None
+    }
+    /// What observers of a scenario must know of it.
+    fn facts(&self, scenario: &Scenario) -> StrategyFacts {
+        let params = scenario.strategies.get(self.name());
+        let params = params.cloned().unwrap_or_default();
+        let bounds = self.bounds(&params, &conditions(scenario));
+        StrategyFacts::new(self.name(), self.round_interval(&params), bounds)
     }
     /// The largest cluster worth generating.
     fn limits(&self) -> Limits;
@@ -82,39 +118,43 @@ pub trait CatalogEntry: Send + Sync {
     }
 }
 
-/// The strategies by name.
+/// What scenario files can name.
 pub struct Catalog {
     entries: BTreeMap<&'static str, Box<dyn CatalogEntry>>,
+    oracles: Vec<OracleEntry>,
+    metrics: Vec<Metric>,
 }
 
 impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.entries.keys()).finish()
-    }
-}
-
-impl Default for Catalog {
-    /// The two ports: `pubsub` and `gossip`.
-    fn default() -> Self {
-        Self::empty()
-            .with::<hublab_strategies::pubsub::PubSub>()
-            .with::<hublab_strategies::gossip::Gossip>()
+        f.debug_struct("Catalog")
+            .field("strategies", &self.entries.keys())
+            .field("oracles", &self.oracles)
+            .finish_non_exhaustive()
     }
 }
 
 impl Catalog {
-    /// A catalog without strategies.
+    /// A catalog without strategies, with the oracles and metrics that all catalogs have.
     #[must_use]
     pub fn empty() -> Self {
         Self {
             entries: BTreeMap::new(),
+            oracles: oracle::LIST.to_vec(),
+            metrics: metric::LIST.to_vec(),
         }
     }
 
     /// Adds a strategy; one of the same name is replaced.
     #[must_use]
     pub fn with<S: Strategy>(self) -> Self {
-        self.with_entry(Box::new(Entry::<S>(std::marker::PhantomData)))
+        self.with_entry(Box::new(Entry::<S>::new(None)))
+    }
+
+    /// Adds a strategy whose failures have names; one of the same name is replaced.
+    #[must_use]
+    pub fn with_classified<S: Strategy>(self, anomalies: &'static dyn Classify) -> Self {
+        self.with_entry(Box::new(Entry::<S>::new(Some(anomalies))))
     }
 
     /// Adds an entry made by hand, whose nodes need not be hubs; one of the same name is
@@ -125,27 +165,141 @@ impl Catalog {
         self
     }
 
-    /// The names, in order.
+    /// Adds an oracle; one of the same name is replaced. [`Self::with_oracle_entry`] adds one that is
+    /// judged in the quiet phase.
+    ///
+    /// # Panics
+    /// If the oracle that `make` makes goes by another name: no file could ask for it.
+    #[must_use]
+    pub fn with_oracle(self, name: &'static str, summary: &'static str, make: MakeOracle) -> Self {
+        self.with_oracle_entry(OracleEntry::safety(name, summary, make))
+    }
+
+    /// Adds an oracle by its entry; one of the same name is replaced.
+    ///
+    /// # Panics
+    /// If the oracle that the entry makes goes by another name: no file could ask for it.
+    #[must_use]
+    pub fn with_oracle_entry(mut self, entry: OracleEntry) -> Self {
+        assert_eq!(
+            entry.make().name(),
+            entry.name,
+            "an oracle goes by one name, in its entry and by itself"
+        );
+        self.oracles.retain(|known| known.name != entry.name);
+        self.oracles.push(entry);
+        self
+    }
+
+    /// Adds a metric; one of the same name is replaced.
+    #[must_use]
+    pub fn with_metric(mut self, metric: Metric) -> Self {
+        self.metrics.retain(|known| known.name != metric.name);
+        self.metrics.push(metric);
+        self
+    }
+
+    /// The known anomalies of all strategies, each once.
+    #[must_use]
+    pub fn anomalies(&self) -> Vec<&'static Anomaly> {
+        let mut all: Vec<&Anomaly> = Vec::new();
+        for classify in self.entries().filter_map(CatalogEntry::anomalies) {
+            for anomaly in classify.anomalies() {
+                if !all.iter().any(|known| known.id == anomaly.id) {
+                    all.push(anomaly);
+                }
+            }
+        }
+        all
+    }
+
+    /// The known anomaly of a strategy that has an id.
+    #[must_use]
+    pub fn anomaly(&self, strategy: &str, id: &str) -> Option<&'static Anomaly> {
+        let anomalies = self.get(strategy)?.anomalies()?.anomalies();
+        anomalies.iter().find(|anomaly| anomaly.id == id)
+    }
+
+    /// Every oracle: those of all catalogs, then those that were added.
+    #[must_use]
+    pub fn oracles(&self) -> &[OracleEntry] {
+        &self.oracles
+    }
+
+    /// The names of the oracles, in the order of [`Self::oracles`].
+    pub fn oracle_names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.oracles.iter().map(|entry| entry.name)
+    }
+
+    /// The oracle of a name.
+    #[must_use]
+    pub fn oracle(&self, name: &str) -> Option<&OracleEntry> {
+        self.oracles.iter().find(|entry| entry.name == name)
+    }
+
+    /// The oracles that watch a run: `asked`, and those that the file's expectations name.
+    #[must_use]
+    pub(crate) fn watching(
+        &self,
+        scenario: &Scenario,
+        strategy: &str,
+        asked: Vec<Box<dyn Oracle>>,
+    ) -> Vec<Box<dyn Oracle>> {
+        let mut oracles = asked;
+        for Expectation { claim, .. } in judge::applying(scenario, strategy) {
+            if let Claim::Always(name) | Claim::Violates(name) = claim
+                && !oracles.iter().any(|oracle| oracle.name() == name)
+                && let Some(entry) = self.oracle(name)
+            {
+                oracles.push(entry.make());
+            }
+        }
+        oracles
+    }
+
+    /// Every metric: those of all catalogs, then those that were added.
+    #[must_use]
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// The metric of a name, without `.KIND`.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<&Metric> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    /// The names of the strategies, in order.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
         self.entries.keys().copied().collect()
     }
 
-    /// The entry of a name.
+    /// The strategy of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&dyn CatalogEntry> {
         self.entries.get(name).map(AsRef::as_ref)
     }
 
-    /// Every entry, in the order of names.
+    /// Every strategy, in the order of names.
     pub fn entries(&self) -> impl Iterator<Item = &dyn CatalogEntry> {
         self.entries.values().map(AsRef::as_ref)
     }
 }
 
-struct Entry<S>(std::marker::PhantomData<fn() -> S>);
+struct Entry<S> {
+    anomalies: Option<&'static dyn Classify>,
+    strategy: PhantomData<fn() -> S>,
+}
 
 impl<S: Strategy> Entry<S> {
+    fn new(anomalies: Option<&'static dyn Classify>) -> Self {
+        Self {
+            anomalies,
+            strategy: PhantomData,
+        }
+    }
+
     fn read(params: &Params) -> Result<S::Config, String> {
         serde_json::from_value(Value::Object(params.clone())).map_err(|error| error.to_string())
     }
@@ -194,12 +348,16 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
         schemars::schema_for!(S::Config).to_value()
     }
 
-    fn claims(&self) -> &'static [Claim] {
+    fn claims(&self) -> &'static [Promise] {
         S::claims()
     }
 
     fn broken(&self) -> &'static [Broken] {
         S::broken()
+    }
+
+    fn anomalies(&self) -> Option<&'static dyn Classify> {
+        self.anomalies
     }
 
     fn limits(&self) -> Limits {

@@ -26,18 +26,20 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | [`campaign`] | many seeds: records, signatures, workers |
-//! | [`processhub`] | the known faults of the original, and which of them a failure is |
+//! | [`processhub`] | the original's two strategies in the catalog, and their known faults |
 //! | [`shrink`] | the smallest scenario that fails the same way |
+//! | [`classify`] | failures by the name that the strategy's entry has for them |
 //! | [`generate`] | scenarios made from seeds |
 //! | [`capsule`] | a run in a file: replay, diff, why, the determinism check |
-//! | [`mod@run`] | one run: a scenario, a strategy and a seed in, a [`run::report::Report`] out |
+//! | [`mod@run`] | one run: a scenario, a strategy and a seed in, a [`report::Report`] out |
 //! | [`simulation`] | a run under way, for tasks that act in it |
 //! | [`witness`] | the same observers, for hubs that run elsewhere |
 //! | [`engine`] | what happens next; steps, messages, connections, boots and ends |
-//! | [`watch`] | convergence, oracles, expectations, the timeline |
 //! | [`claims`] | which features of a scenario void a strategy's claims |
 //! | [`scenario`] | files: reading, checking, resolving, writing |
-//! | [`catalog`], [`metric`] | what files can name, and the way to add to it |
+//! | [`catalog`] | what files can name: strategies, oracles, metrics; the way to add to it |
+//! | [`report`], [`metric`], [`anomaly`] | what a run came to, in numbers and by name |
+//! | [`watch`] | convergence, oracles, expectations, the timeline |
 //! | [`trace`] | events, the digest, events as text |
 //! | [`node`] | what the engine runs, and what that asks for |
 //! | [`network`] | latency, bandwidth, loss, cuts: the state of each link |
@@ -48,9 +50,7 @@
 //! # A run from text
 //!
 //! ```
-//! use hublab_sim::catalog::Catalog;
-//! use hublab_sim::run::{Options, run};
-//! use hublab_sim::scenario::Scenario;
+//! use hublab_sim::{Catalog, Scenario, Simulation};
 //!
 //! let text = r#"
 //! schema = 1
@@ -74,6 +74,7 @@
 //!     println!("{strategy}: {:?}, {} messages", report.verdict, report.messages.sent);
 //! #   assert_eq!(report.verdict, hublab_sim::watch::judge::Verdict::Pass, "{report:#?}");
 //! }
+//! # Ok::<(), hublab_sim::run::RunError>(())
 //! ```
 
 #[cfg(not(madsim))]
@@ -82,17 +83,22 @@ compile_error!(
      or put the lines of hublab's .cargo/config.toml into yours"
 );
 
+pub mod anomaly;
 pub mod campaign;
 pub mod capsule;
 pub mod catalog;
 pub mod claims;
+pub mod classify;
+#[doc(hidden)]
 pub mod engine;
 pub mod generate;
 pub mod metric;
 pub mod model;
+#[doc(hidden)]
 pub mod network;
 pub mod node;
 pub mod processhub;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod shrink;
@@ -100,8 +106,18 @@ pub mod simulation;
 pub mod stream;
 pub mod trace;
 pub mod watch;
+#[doc(hidden)]
 pub mod witness;
 pub mod world;
+
+pub use campaign::Campaign;
+pub use capsule::Capsule;
+pub use catalog::Catalog;
+pub use metric::Metric;
+pub use report::Report;
+pub use run::Simulation;
+pub use scenario::Scenario;
+pub use watch::oracle::Oracle;
 
 /// What the benchmark of this crate measures by itself. No part of the interface.
 #[doc(hidden)]

@@ -1,9 +1,63 @@
-//! The metrics a run ends with.
+//! Metrics: the numbers that a run ends with.
+//!
+//! A metric is one entry of [`LIST`], or one that a program adds with
+//! [`Catalog::with_metric`](crate::catalog::Catalog::with_metric). Files, `run --seeds`, JSON, CSV and
+//! `list` read its declaration and its value from there; nothing else computes one.
 
-use crate::run::report::Report;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hublab_strategies::Time;
+
+use crate::model::{Claim, Expectation};
+use crate::report::{KindCounts, Report};
+use crate::trace::{Event, Sink};
+use crate::watch::judge::{Judged, Verdict};
+
+/// What kind of quantity a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Measure {
+    /// A number of things; it can be added over runs.
+    Count,
+    /// A time or an instant, in microseconds.
+    Time,
+    /// A share of a whole.
+    Share,
+}
+
+/// Which of two values is the better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Better {
+    /// The lower one.
+    Low,
+    /// The higher one.
+    High,
+    /// Neither: the metric describes a run.
+    Neither,
+}
+
+/// The value of a metric as a fold over the trace of one run.
+pub trait Fold: Send {
+    /// The next event.
+    fn event(&mut self, event: &Event);
+
+    /// The value of the run that is over; `None` if it has none.
+    fn value(&self, report: &Report) -> Option<u64>;
+}
+
+/// Where the value of a metric comes from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Report(fn(&Report) -> Option<u64>),
+    Kinds(fn(&KindCounts) -> u64),
+    Trace(fn() -> Box<dyn Fold>),
+}
 
 /// One metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Metric {
     /// Its name in scenario files.
     pub name: &'static str,
@@ -11,97 +65,305 @@ pub struct Metric {
     pub unit: &'static str,
     /// What it counts, in one line.
     pub summary: &'static str,
+    /// What kind of quantity it is.
+    pub measure: Measure,
+    /// Which of two values is the better one.
+    pub better: Better,
+    /// What it means that a run has no value; empty if every run has one.
+    pub missing: &'static str,
+    /// Whether it never becomes less in a run: a bound that is exceeded before the end stays so.
+    pub only_grows: bool,
+    source: Source,
 }
 
-/// Every metric.
-pub const LIST: &[Metric] = &[
-    Metric {
-        name: "messages_sent",
-        unit: "messages",
-        summary: "sent, once per recipient",
-    },
-    Metric {
-        name: "messages_delivered",
-        unit: "messages",
-        summary: "handled by their receiver, copies too",
-    },
-    Metric {
-        name: "messages_dropped",
-        unit: "messages",
-        summary: "lost on the way",
-    },
-    Metric {
-        name: "messages_duplicated",
-        unit: "messages",
-        summary: "copies that the network made",
-    },
-    Metric {
-        name: "bytes_sent",
-        unit: "bytes",
-        summary: "sent, in the wire encoding",
-    },
-    Metric {
-        name: "events",
-        unit: "events",
-        summary: "in the trace",
-    },
-    Metric {
-        name: "converged_us",
-        unit: "us",
-        summary: "the instant since which views have equalled the truth",
-    },
-    Metric {
-        name: "rows",
-        unit: "rows",
-        summary: "at the end, over all running nodes",
-    },
-];
+impl Metric {
+    /// A count that is read off the finished run.
+    #[must_use]
+    pub const fn of_report(
+        name: &'static str,
+        unit: &'static str,
+        summary: &'static str,
+        value: fn(&Report) -> Option<u64>,
+    ) -> Self {
+        Self {
+            name,
+            unit,
+            summary,
+            measure: Measure::Count,
+            better: Better::Neither,
+            missing: "",
+            only_grows: false,
+            source: Source::Report(value),
+        }
+    }
 
-/// Every metric, by the name that scenario files use. Those of messages and bytes exist for all
-/// kinds together, and with `.KIND` behind the name for one.
-pub const NAMES: &[&str] = &[
-    "messages_sent",
-    "messages_delivered",
-    "messages_dropped",
-    "messages_duplicated",
-    "bytes_sent",
-    "events",
-    "converged_us",
-    "rows",
-];
+    /// A count that is folded over the trace; `new` makes the fold of one run.
+    #[must_use]
+    pub const fn of_trace(
+        name: &'static str,
+        unit: &'static str,
+        summary: &'static str,
+        new: fn() -> Box<dyn Fold>,
+    ) -> Self {
+        Self {
+            source: Source::Trace(new),
+            ..Self::of_report(name, unit, summary, |_| None)
+        }
+    }
 
-/// Whether a metric exists per kind of message.
-#[must_use]
-pub fn is_per_kind(name: &str) -> bool {
-    name.starts_with("messages_") || name == "bytes_sent"
-}
+    /// A count of messages or bytes, which exists for each kind of message, too.
+    const fn of_kinds(
+        name: &'static str,
+        unit: &'static str,
+        summary: &'static str,
+        value: fn(&KindCounts) -> u64,
+    ) -> Self {
+        Self {
+            source: Source::Kinds(value),
+            only_grows: true,
+            ..Self::of_report(name, unit, summary, |_| None)
+        }
+    }
 
-/// The value of a metric in a finished run, by its name, with or without `.KIND`; `None` if the
-/// run has no such value: an unknown name, a kind that was never sent, views that differ.
-#[must_use]
-pub fn value(report: &Report, name: &str) -> Option<u64> {
-    let messages = &report.messages;
-    let kind = |kind| messages.by_kind.get(kind);
-    match name.split_once('.') {
-        None => match name {
-            "messages_sent" => Some(messages.sent),
-            "messages_delivered" => Some(messages.delivered),
-            "messages_dropped" => Some(messages.dropped),
-            "messages_duplicated" => Some(messages.duplicated),
-            "bytes_sent" => Some(messages.bytes),
-            "events" => Some(report.events),
-            "converged_us" => report.converged_us,
-            "rows" => Some(report.rows),
-            _ => None,
-        },
-        Some(("messages_sent", name)) => kind(name).map(|counts| counts.sent),
-        Some(("messages_delivered", name)) => kind(name).map(|counts| counts.delivered),
-        Some(("messages_dropped", name)) => kind(name).map(|counts| counts.dropped),
-        Some(("messages_duplicated", name)) => kind(name).map(|counts| counts.duplicated),
-        Some(("bytes_sent", name)) => kind(name).map(|counts| counts.bytes),
-        Some(_) => None,
+    /// The same as another kind of quantity.
+    #[must_use]
+    pub const fn measured_as(mut self, measure: Measure) -> Self {
+        self.measure = measure;
+        self
+    }
+
+    /// The same with another opinion on which value is better.
+    #[must_use]
+    pub const fn better(mut self, better: Better) -> Self {
+        self.better = better;
+        self
+    }
+
+    /// The same with a meaning for runs that have no value.
+    #[must_use]
+    pub const fn missing_means(mut self, missing: &'static str) -> Self {
+        self.missing = missing;
+        self
+    }
+
+    /// The same for a value that never becomes less in a run.
+    #[must_use]
+    pub const fn that_only_grows(mut self) -> Self {
+        self.only_grows = true;
+        self
+    }
+
+    /// Whether `NAME.KIND` is its value for one kind of message.
+    #[must_use]
+    pub const fn is_per_kind(&self) -> bool {
+        matches!(self.source, Source::Kinds(_))
+    }
+
+    /// Its fold over the trace of one run, if it has one.
+    pub(crate) fn fold(&self) -> Option<Box<dyn Fold>> {
+        if let Source::Trace(new) = self.source {
+            Some(new())
+        } else {
+            None
+        }
+    }
+
+    /// Its value in a finished run, which `fold` has seen.
+    pub(crate) fn value(&self, report: &Report, fold: Option<&dyn Fold>) -> Option<u64> {
+        match self.source {
+            Source::Report(value) => value(report),
+            Source::Kinds(value) => Some(report.messages.by_kind.values().map(value).sum()),
+            Source::Trace(_) => fold?.value(report),
+        }
+    }
+
+    /// Its value for one kind of message: 0 for a kind that was not sent.
+    pub(crate) fn value_of_kind(&self, report: &Report, kind: &str) -> Option<u64> {
+        if let Source::Kinds(value) = self.source {
+            let counts = report.messages.by_kind.get(kind).copied();
+            Some(value(&counts.unwrap_or_default()))
+        } else {
+            None
+        }
     }
 }
+
+impl Report {
+    /// The value of a metric by its name in scenario files, with or without `.KIND`; `None` if there
+    /// is no such metric, or if the run has no value. A kind of message that was not sent counts
+    /// as 0.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        if let Some(value) = self.metrics.get(name) {
+            return *value;
+        }
+        let (base, kind) = name.split_once('.')?;
+        let metric = LIST.iter().find(|metric| metric.name == base)?;
+        metric.value_of_kind(self, kind)
+    }
+}
+
+/// The metrics of one run, while it is made.
+pub(crate) struct Measures {
+    metrics: Vec<Metric>,
+    folds: Folds,
+}
+
+/// The folds of those metrics that have one, in their order; the trace is read on another thread.
+type Folds = Arc<Mutex<Vec<Option<Box<dyn Fold>>>>>;
+
+impl Measures {
+    pub(crate) fn new(metrics: &[Metric]) -> Self {
+        Self {
+            metrics: metrics.to_vec(),
+            folds: Arc::new(Mutex::new(metrics.iter().map(Metric::fold).collect())),
+        }
+    }
+
+    /// What hands the trace to the folds; `None` if there are none.
+    pub(crate) fn sink(&self) -> Option<Box<dyn Sink>> {
+        let has_folds = lock(&self.folds).iter().any(Option::is_some);
+        has_folds.then(|| Box::new(FoldSink(Arc::clone(&self.folds))) as Box<dyn Sink>)
+    }
+
+    /// The values of a finished run, by name.
+    pub(crate) fn of(&self, report: &Report) -> BTreeMap<String, Option<u64>> {
+        let folds = lock(&self.folds);
+        let both = self.metrics.iter().zip(folds.iter());
+        both.map(|(metric, fold)| {
+            (
+                metric.name.to_owned(),
+                metric.value(report, fold.as_deref()),
+            )
+        })
+        .collect()
+    }
+
+    /// Judges the bounds that a report's expectations set to metrics.
+    pub(crate) fn judge<'e>(
+        &self,
+        report: &mut Report,
+        expectations: impl Iterator<Item = &'e Expectation>,
+    ) {
+        for (at, expectation) in expectations.enumerate() {
+            let Claim::Metric { name, min, max } = &expectation.claim else {
+                continue;
+            };
+            let value = report.metric(name);
+            let is_exceeded = value.zip(*max).is_some_and(|(value, max)| value > max);
+            if report.ended_early && !(is_exceeded && self.only_grows(name)) {
+                continue;
+            }
+            let (verdict, detail) = self.bounded(name, *min, *max, value);
+            let end = Time(report.virtual_us);
+            if let Some(judgement) = report.expectations.get_mut(at) {
+                judgement.replace(Judged::new(verdict, detail).at(end));
+            }
+        }
+    }
+
+    /// Whether a bound that is exceeded stays so, whatever would have come.
+    fn only_grows(&self, name: &str) -> bool {
+        let base = name.split_once('.').map_or(name, |(base, _)| base);
+        let mut metrics = self.metrics.iter();
+        let metric = metrics.find(|metric| metric.name == name || metric.name == base);
+        metric.is_some_and(|metric| metric.only_grows)
+    }
+
+    fn bounded(
+        &self,
+        name: &str,
+        min: Option<u64>,
+        max: Option<u64>,
+        value: Option<u64>,
+    ) -> (Verdict, String) {
+        let Some(value) = value else {
+            let metric = self.metrics.iter().find(|metric| metric.name == name);
+            let why = metric.map_or("", |metric| metric.missing);
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            return (Verdict::Fail, format!("{name} has no value{why}"));
+        };
+        match (min, max) {
+            (Some(min), _) if value < min => {
+                (Verdict::Fail, format!("{name} is {value}, less than {min}"))
+            }
+            (_, Some(max)) if value > max => {
+                (Verdict::Fail, format!("{name} is {value}, more than {max}"))
+            }
+            (_, _) => (Verdict::Pass, format!("{name} is {value}")),
+        }
+    }
+}
+
+struct FoldSink(Folds);
+
+impl Sink for FoldSink {
+    fn event(&mut self, event: &Event) {
+        for fold in lock(&self.0).iter_mut().flatten() {
+            fold.event(event);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The metrics of every catalog.
+pub const LIST: &[Metric] = &[
+    Metric::of_kinds(
+        "messages_sent",
+        "messages",
+        "sent, once per recipient",
+        |kind| kind.sent,
+    )
+    .better(Better::Low),
+    Metric::of_kinds(
+        "messages_delivered",
+        "messages",
+        "handled by their receiver, copies too",
+        |kind| kind.delivered,
+    ),
+    Metric::of_kinds("messages_dropped", "messages", "lost on the way", |kind| {
+        kind.dropped
+    }),
+    Metric::of_kinds(
+        "messages_duplicated",
+        "messages",
+        "copies that the network made",
+        |kind| kind.duplicated,
+    ),
+    Metric::of_kinds(
+        "bytes_sent",
+        "bytes",
+        "sent, in the wire encoding",
+        |kind| kind.bytes,
+    )
+    .better(Better::Low),
+    Metric::of_report("events", "events", "in the trace", |report| {
+        Some(report.events)
+    })
+    .that_only_grows(),
+    Metric::of_report(
+        "converged_us",
+        "us",
+        "the instant since which views have equalled the truth",
+        |report| report.converged_us,
+    )
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("the views did not converge"),
+    Metric::of_report(
+        "rows",
+        "rows",
+        "at the end, over all running nodes",
+        |report| Some(report.rows),
+    ),
+];
 
 #[cfg(test)]
 mod tests {
@@ -110,31 +372,86 @@ mod tests {
     use crate::run::{Options, run};
     use crate::scenario::Scenario;
 
-    #[test]
-    fn the_names_are_those_of_the_list() {
-        assert_eq!(
-            NAMES,
-            LIST.iter().map(|metric| metric.name).collect::<Vec<_>>()
-        );
+    fn report(catalog: &Catalog) -> Report {
+        let file = "schema = 1\n[cluster]\nnodes = 3\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n";
+        let scenario = Scenario::read("metrics.toml", file.as_bytes(), catalog).unwrap();
+        let strategy = &scenario.run.strategies[0];
+        run(&scenario, strategy, 1, catalog, Options::default())
+            .unwrap()
+            .report
     }
 
     #[test]
     fn every_metric_has_a_value_in_a_run_that_converges_and_kinds_sum_up_to_the_whole() {
-        let file = "schema = 1\n[cluster]\nnodes = 3\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n";
-        let catalog = Catalog::default();
-        let scenario = Scenario::read("metrics.toml", file.as_bytes(), &catalog).unwrap();
-        let report = run(&scenario, "pubsub", 1, &catalog, Options::default())
-            .unwrap()
-            .report;
-        for name in NAMES {
-            let whole = value(&report, name).unwrap_or_else(|| panic!("{name} has no value"));
-            if is_per_kind(name) {
+        let report = report(&Catalog::default());
+        for metric in LIST {
+            let whole = report
+                .metric(metric.name)
+                .unwrap_or_else(|| panic!("{metric:?} has no value"));
+            if metric.is_per_kind() {
                 let kinds = report.messages.by_kind.keys();
-                let parts = kinds.filter_map(|kind| value(&report, &format!("{name}.{kind}")));
-                assert_eq!(whole, parts.sum::<u64>(), "{name}");
+                let parts = kinds.map(|kind| report.metric(&format!("{}.{kind}", metric.name)));
+                assert_eq!(Some(whole), parts.sum::<Option<u64>>(), "{metric:?}");
             }
         }
-        assert_eq!(value(&report, "messages_sent.no.such.kind"), None);
-        assert_eq!(value(&report, "speed"), None);
+        let messages = &report.messages;
+        let totals = [
+            ("messages_sent", messages.sent),
+            ("messages_delivered", messages.delivered),
+            ("messages_dropped", messages.dropped),
+            ("messages_duplicated", messages.duplicated),
+            ("bytes_sent", messages.bytes),
+        ];
+        for (name, total) in totals {
+            assert_eq!(report.metric(name), Some(total), "{name}");
+        }
+        assert_eq!(report.metric("messages_sent.not.sent"), Some(0));
+        assert_eq!(report.metric("events.not.per.kind"), None);
+        assert_eq!(report.metric("speed"), None);
+    }
+
+    /// Counts boots.
+    #[derive(Default)]
+    struct Boots(u64);
+
+    impl Fold for Boots {
+        fn event(&mut self, event: &Event) {
+            let is_boot = matches!(event.payload, crate::trace::Payload::Booted { .. });
+            self.0 += u64::from(is_boot);
+        }
+
+        fn value(&self, _report: &Report) -> Option<u64> {
+            Some(self.0)
+        }
+    }
+
+    #[test]
+    fn a_metric_from_outside_is_in_the_report_and_its_bound_is_judged() {
+        let boots = Metric::of_trace("boots", "boots", "of nodes", || Box::<Boots>::default());
+        let mean = Metric::of_report("bytes_each", "bytes", "per message", |report| {
+            report.messages.bytes.checked_div(report.messages.sent)
+        });
+        let catalog = Catalog::default().with_metric(boots).with_metric(mean);
+        let report = report(&catalog);
+        assert_eq!(report.metric("boots"), Some(3));
+        let messages = &report.messages;
+        assert_eq!(
+            report.metric("bytes_each"),
+            Some(messages.bytes / messages.sent)
+        );
+
+        let bound = |max: u64| {
+            let text = format!(
+                "schema = 1\n[cluster]\nnodes = 3\n[[expect]]\nmetric = {{ name = 'boots', max = {max} }}\n"
+            );
+            let scenario = Scenario::read("bound.toml", text.as_bytes(), &catalog).unwrap();
+            let strategy = &scenario.run.strategies[0];
+            let options = Options::default();
+            run(&scenario, strategy, 1, &catalog, options)
+                .unwrap()
+                .report
+        };
+        let details = [3, 2].map(|max| bound(max).expectations[0].detail.clone());
+        assert_eq!(details, ["boots is 3", "boots is 3, more than 2"]);
     }
 }

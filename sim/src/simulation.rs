@@ -1,4 +1,4 @@
-//! [`Simulation`]: a run under way, as the other tasks of its madsim runtime hold it.
+//! [`Handle`]: a run under way, as the other tasks of its madsim runtime hold it.
 //!
 //! A task can wait for an instant of the run, put commands into nodes, and learn of nodes that
 //! stop. Time never passes an instant that a task waits for before that task, and all that it
@@ -26,15 +26,15 @@ use crate::world::{Clock, Pause, Stepping, Timeline, drive_on};
 
 /// A handle to a run. Clones are handles to the same run; all live in one thread.
 #[derive(Clone)]
-pub struct Simulation {
+pub struct Handle {
     shared: Rc<RefCell<Shared>>,
     clock: Clock,
     end: Time,
 }
 
-impl std::fmt::Debug for Simulation {
+impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulation")
+        f.debug_struct("Handle")
             .field("now", &self.now())
             .field("end", &self.end)
             .finish_non_exhaustive()
@@ -63,7 +63,7 @@ struct Shared {
     driver: Option<Waker>,
 }
 
-impl Simulation {
+impl Handle {
     /// A run at time 0, its first nodes booted. `has_job`: other tasks will use it.
     pub(crate) fn start(mut engine: Engine, has_job: bool) -> Self {
         if has_job {
@@ -250,7 +250,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| NO_CRASH.to_owned())
 }
 
-impl Timeline for &Simulation {
+impl Timeline for &Handle {
     fn next_due(&self) -> Option<u64> {
         let shared = self.shared.borrow();
         let due = shared
@@ -310,11 +310,11 @@ impl Timeline for &Simulation {
     }
 }
 
-/// [`Simulation::run_until`].
+/// [`Handle::run_until`].
 #[must_use = "nothing waits unless it is awaited"]
 #[derive(Debug)]
 pub struct RunUntil {
-    simulation: Simulation,
+    simulation: Handle,
     instant: Time,
     place: Option<u64>,
 }
@@ -363,7 +363,7 @@ impl Drop for RunUntil {
 /// The stops of nodes, in order, none left out.
 #[derive(Debug)]
 pub struct Stops {
-    simulation: Simulation,
+    simulation: Handle,
     number: u64,
     seen: usize,
 }

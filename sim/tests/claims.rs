@@ -14,7 +14,7 @@ use hublab_sim::claims::claims_met;
 use hublab_sim::generate::{self, generate};
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve;
-use hublab_sim::watch::oracle;
+use hublab_sim::watch::oracle::OracleEntry;
 
 use seeds::seeds;
 
@@ -44,7 +44,8 @@ fn one(seed: u64, strategy: &str, catalog: &Catalog) -> Outcome {
     let mut claimed: Vec<&str> = met.iter().map(|claim| claim.oracle).collect();
     claimed.sort_unstable();
     claimed.dedup();
-    let oracles = claimed.iter().filter_map(|name| oracle::by_name(name));
+    let oracles = claimed.iter().filter_map(|name| catalog.oracle(name));
+    let oracles = oracles.map(OracleEntry::make);
     let options = Options {
         oracles: oracles.collect(),
         budget: 1_000_000,

@@ -8,11 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use buggy::around::{Around, Twist};
+use hublab_sim::anomaly::Shown;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::processhub::anomaly::{self, Shown};
-use hublab_sim::processhub::{Classifier, of_run};
+use hublab_sim::classify::of_run;
+use hublab_sim::processhub::{Classifier, anomaly};
+use hublab_sim::report::Report;
 use hublab_sim::run::failure::Signature;
-use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve::resolve;
 use hublab_sim::scenario::{Claim, Scenario, load};
@@ -151,7 +153,10 @@ fn what_an_oracle_reports_in_the_scenario_of_an_anomaly_is_that_anomaly() {
                 "{} under {strategy}: {signature}",
                 scenario.name
             );
-            let listed = anomaly::by_id(id).expect("an id of the list").seen_by;
+            let listed = catalog
+                .anomaly(strategy, id)
+                .expect("an id of the list")
+                .seen_by;
             assert!(
                 listed.contains(&violation.oracle.as_str()),
                 "{id}: {signature}"
@@ -251,6 +256,35 @@ fn a_bug_that_is_none_of_the_anomalies_gets_no_name() {
         &Catalog::default(),
     );
     assert!(report.converged_us.is_some(), "without a bug it converges");
+}
+
+/// PubSub, step for step, under another name.
+struct Renamed;
+
+impl Twist for Renamed {
+    const NAME: &'static str = "renamed";
+    const SUMMARY: &'static str = "PubSub under another name";
+}
+
+#[test]
+fn a_strategy_without_known_anomalies_gets_no_name_whatever_it_does() {
+    let catalog = Catalog::default().with::<Around<Renamed>>();
+    let mut scenario = anomalies()
+        .into_iter()
+        .find(|scenario| id_of(scenario) == "A2")
+        .expect("the scenario of A2");
+    scenario.run.strategies.push(Renamed::NAME.to_owned());
+    let params = scenario.strategies.get("pubsub").cloned();
+    let params = params.map(|params| (Renamed::NAME.to_owned(), params));
+    scenario.strategies.extend(params);
+    let named = |strategy: &str| {
+        let (report, _) = traced(&scenario, strategy, &catalog);
+        let violation = report.violations.first().expect("it brings a ghost back");
+        let signature = Signature::of(strategy, violation);
+        of_run(&scenario, strategy, scenario.run.seed, &signature, &catalog)
+    };
+    assert_eq!(named("pubsub"), Some("A2"));
+    assert_eq!(named(Renamed::NAME), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::trace::{Event, EventId, Payload};
 use hublab_sim::world::Stepping;
 use proptest::prelude::*;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hublab_sim::capsule::judge::judge;
 use hublab_sim::capsule::twice::record;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::shape::{EXPECT, LATENCY, REQUEST, STEP, Shape};
 use hublab_sim::scenario::{

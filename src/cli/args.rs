@@ -10,7 +10,6 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::Family;
 use hublab_sim::scenario::{parse_override, parse_seeds};
-use hublab_sim::watch::oracle::NAMES;
 use hublab_strategies::time::parse_duration;
 
 use super::report::{self, Export, Format};
@@ -60,7 +59,14 @@ impl Cli {
                 arg.value_parser(PossibleValuesParser::new(names))
             })
         };
+        let oracles: Vec<&str> = catalog.oracle_names().chain([ALL]).collect();
+        let oracle = |command: clap::Command| {
+            command.mut_arg("oracles", |arg| {
+                arg.value_parser(PossibleValuesParser::new(oracles))
+            })
+        };
         let command = Self::command()
+            .mut_subcommand("judge", oracle)
             .mut_subcommand("run", strategy)
             .mut_subcommand("explain", strategy)
             .mut_subcommand("fuzz", strategy)
@@ -296,7 +302,7 @@ pub(super) struct Judge {
     #[arg(value_name = "CAPSULE")]
     pub(super) capsule: PathBuf,
     /// Hold the run to this oracle, too, or to all of them; can be given several times
-    #[arg(long = "oracle", value_name = "NAME", value_delimiter = ',', value_parser = oracle())]
+    #[arg(long = "oracle", value_name = "NAME", value_delimiter = ',')]
     pub(super) oracles: Vec<String>,
     /// How to print the report
     #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report::run_format())]
@@ -437,11 +443,6 @@ pub(super) struct Capsule {
 /// Seeds end where TOML's integers do: a seed can always be written into a file.
 fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs())
-}
-
-/// An oracle, or `all`.
-fn oracle() -> impl clap::builder::TypedValueParser<Value = String> {
-    PossibleValuesParser::new(NAMES.iter().copied().chain([ALL]))
 }
 
 /// A family of what generated scenarios may contain.

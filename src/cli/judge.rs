@@ -2,7 +2,6 @@
 
 use hublab_sim::campaign::record::Record;
 use hublab_sim::capsule::judge::{JudgeError, judge as judge_again};
-use hublab_sim::watch::oracle::NAMES;
 
 use super::args::{ALL, Judge};
 use super::capsules;
@@ -15,7 +14,8 @@ pub(super) fn judge(args: &Judge, context: &Context) -> Result<Exit, Stop> {
     let output = &context.output;
     let mut capsule = capsules::open(&args.capsule, args.size)?;
     let oracles = if args.oracles.iter().any(|name| name == ALL) {
-        NAMES.iter().map(|&name| name.to_owned()).collect()
+        let names = context.catalog.oracle_names();
+        names.map(str::to_owned).collect()
     } else {
         args.oracles.clone()
     };

@@ -1,10 +1,10 @@
 //! `hublab list`: what there is, one line each.
 
+use hublab_sim::anomaly::{Anomaly, Shown};
 use hublab_sim::catalog::CatalogEntry;
-use hublab_sim::metric;
-use hublab_sim::processhub::anomaly;
+use hublab_sim::metric::Metric;
 use hublab_sim::scenario::{Part, lines, reference};
-use hublab_sim::watch::oracle;
+use hublab_sim::watch::oracle::OracleEntry;
 
 use super::args::{List, ListFormat, What};
 use super::exit::Exit;
@@ -24,8 +24,13 @@ pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
         What::Claims => owned(lines(Part::Claims)),
         What::Laws => owned(lines(Part::Laws)),
         What::Oracles => return oracles(context),
-        What::Metrics => metric::LIST.iter().map(metric_line).collect(),
-        What::Anomalies => anomaly::LIST.iter().map(anomaly_line).collect(),
+        What::Metrics => context.catalog.metrics().iter().map(metric_line).collect(),
+        What::Anomalies => context
+            .catalog
+            .anomalies()
+            .into_iter()
+            .map(anomaly_line)
+            .collect(),
     };
     print(&listed, context)
 }
@@ -63,7 +68,8 @@ fn print(lines: &[(String, String)], context: &Context) -> Result<Exit, Stop> {
 
 /// Every oracle, and then what each strategy promises of it.
 fn oracles(context: &Context) -> Result<Exit, Stop> {
-    let listed = oracle::LIST.iter().map(|entry| (entry.name, entry.summary));
+    let listed = context.catalog.oracles();
+    let listed = listed.iter().map(|entry| (entry.name, entry.summary));
     print(&owned(listed), context)?;
     for entry in context.catalog.entries() {
         context.output.line(format_args!(""))?;
@@ -71,11 +77,11 @@ fn oracles(context: &Context) -> Result<Exit, Stop> {
         context
             .output
             .line(format_args!("{}", style::bold(&title)))?;
-        let line = |oracle: &oracle::OracleEntry| {
+        let line = |oracle: &OracleEntry| {
             let promise = promise(entry, oracle.name);
             (format!("  {}", oracle.name), promise)
         };
-        let lines: Vec<(String, String)> = oracle::LIST.iter().map(line).collect();
+        let lines: Vec<(String, String)> = context.catalog.oracles().iter().map(line).collect();
         print(&lines, context)?;
     }
     Ok(Exit::Held)
@@ -103,8 +109,8 @@ fn owned<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, St
         .collect()
 }
 
-fn metric_line(metric: &metric::Metric) -> (String, String) {
-    let kinds = if metric::is_per_kind(metric.name) {
+fn metric_line(metric: &Metric) -> (String, String) {
+    let kinds = if metric.is_per_kind() {
         "; NAME.KIND for one kind of message"
     } else {
         ""
@@ -115,10 +121,10 @@ fn metric_line(metric: &metric::Metric) -> (String, String) {
     )
 }
 
-fn anomaly_line(anomaly: &anomaly::Anomaly) -> (String, String) {
+fn anomaly_line(anomaly: &Anomaly) -> (String, String) {
     let shown = match anomaly.shown {
-        anomaly::Shown::By(scenario) => format!("[{scenario}]"),
-        anomaly::Shown::Never(why) => format!("[no scenario: {why}]"),
+        Shown::By(scenario) => format!("[{scenario}]"),
+        Shown::Never(why) => format!("[no scenario: {why}]"),
     };
     let seen_by = match anomaly.seen_by {
         [] => String::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::watch::judge::Verdict;
 use serde::Serialize;
@@ -88,7 +88,7 @@ async fn run_all(
     let (mut exit, mut repeat) = (Exit::Held, None);
     for strategy in strategies {
         let interrupted = std::sync::atomic::AtomicBool::new(false);
-        let ended = live::run(prepared, strategy, args.scale, async {
+        let ended = live::run(prepared, strategy, args.scale, &context.catalog, async {
             bell.notified().await;
             interrupted.store(true, std::sync::atomic::Ordering::Relaxed);
         });

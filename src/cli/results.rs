@@ -1,11 +1,12 @@
 //! The results of `run`: printed as they come, and added up.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::summary::Summary as CampaignSummary;
-use hublab_sim::run::report::{self, Messages, Report};
+use hublab_sim::report::{self, Messages, Report};
 use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::time::format_duration;
 
@@ -83,7 +84,7 @@ impl<'a> Results<'a> {
             overdue: 0,
             tally: Tally::default(),
             repeat: None,
-            summaries: with_table.then(|| vec![Summary::default(); plan.groups.len()]),
+            summaries: with_table.then(|| vec![Summary::new(&context.catalog); plan.groups.len()]),
         })
     }
 
@@ -186,6 +187,7 @@ impl<'a> Results<'a> {
             messages: Messages::default(),
             converged_us: None,
             rows: 0,
+            metrics: BTreeMap::new(),
             expectations: Vec::new(),
             violations: Vec::new(),
             violations_suppressed: 0,

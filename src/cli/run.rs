@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use hublab_sim::capsule::{Capsule, FileRecording, Header, Limits as CapsuleLimits};
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run as simulate};
 use tempfile::TempDir;
 

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hublab_sim::capsule::Header;
-use hublab_sim::processhub;
+use hublab_sim::classify;
 use hublab_sim::run::failure::Signature;
 use hublab_sim::scenario::{Claim, Scenario};
 use hublab_sim::shrink::{
     self, Budget, Ended, Progress as Step, ShrinkError, Shrunk, Target, Watcher, findings,
 };
 use hublab_sim::watch::judge::Verdict;
-use hublab_sim::watch::oracle;
 
 use super::args::Size;
 use super::args::shrink::Shrink;
@@ -65,7 +64,7 @@ fn choose(
 ) -> Result<Option<Signature>, Stop> {
     let asked = args.oracle.as_deref();
     if let Some(name) = asked {
-        check_name(name, scenario)?;
+        check_name(name, scenario, context)?;
     }
     let (strategy, seed) = (&header.strategy, header.seed);
     let oracles: Vec<&str> = asked.into_iter().collect();
@@ -84,17 +83,18 @@ fn choose(
     Ok(first)
 }
 
-fn check_name(name: &str, scenario: &Scenario) -> Result<(), Stop> {
+fn check_name(name: &str, scenario: &Scenario, context: &Context) -> Result<(), Stop> {
+    let catalog = &context.catalog;
     let claims = scenario
         .expectations
         .iter()
         .map(|expectation| &expectation.claim);
-    if oracle::NAMES.contains(&name) || claims.map(Claim::name).any(|claim| claim == name) {
+    if catalog.oracle(name).is_some() || claims.map(Claim::name).any(|claim| claim == name) {
         return Ok(());
     }
     Err(Stop::Usage(format!(
         "`{name}` is neither an oracle nor the kind of an expectation of this scenario; oracles are {}",
-        oracle::NAMES.join(", ")
+        catalog.oracle_names().collect::<Vec<_>>().join(", ")
     )))
 }
 
@@ -145,7 +145,7 @@ fn search(
     );
     let stronger = args.stronger;
     let work = move |mut watcher: Clock, _| {
-        let anomaly = processhub::of_run(&scenario, &strategy, seed, &signature, &catalog);
+        let anomaly = classify::of_run(&scenario, &strategy, seed, &signature, &catalog);
         let target = Target {
             stronger,
             ..Target::new(&scenario, &strategy, seed, &signature).named(anomaly)

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::model::script::planned;
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::scenario::{Action, Scenario, resolve, scaled};
 use hublab_sim::witness::{Witness, unwitnessed};
 use hublab_strategies::hub::HubConfig;
@@ -136,17 +136,17 @@ pub async fn run(
     scenario: &Scenario,
     strategy: &str,
     scale: f64,
+    catalog: &Catalog,
     interrupted: impl Future<Output = ()>,
 ) -> Result<Played, String> {
     let refused = refusals(scenario, strategy);
     if !refused.is_empty() {
         return Err(refused.join("; "));
     }
-    let catalog = hublab_sim::catalog::Catalog::default();
     let entry = catalog
         .get(strategy)
         .ok_or_else(|| format!("there is no strategy `{strategy}`"))?;
-    let witness = Witness::new(scenario, entry);
+    let witness = Witness::new(scenario, entry, catalog);
     let stage = Arc::new(Stage::new(witness, &scenario.cluster.nodes));
     let mut cast = Cast::new(scenario, strategy, config(scale), Arc::clone(&stage));
     let pulse = Pulse::start(Arc::clone(&stage));

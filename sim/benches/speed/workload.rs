@@ -7,7 +7,7 @@ use std::time::Duration;
 use cpu_time::ProcessTime;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::model::{Action, Audience, RawRequest, RawRow, Step, When};
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Payload, Sink};

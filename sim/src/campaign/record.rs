@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Scenario;
+use crate::report::Report;
 use crate::run::failure::{Failure, failures};
-use crate::run::report::Report;
 use crate::watch::judge::Verdict;
 
 /// The version of the record's shape.

@@ -15,8 +15,8 @@ use super::trial::Case;
 use crate::catalog::CatalogEntry;
 use crate::claims::claims_met;
 use crate::model::Scenario;
+use crate::report::Report;
 use crate::run::failure::Signature;
-use crate::run::report::Report;
 use crate::shrink::{Size, Watcher};
 
 /// Whether and what to shrink.

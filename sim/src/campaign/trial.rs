@@ -11,10 +11,10 @@ use crate::catalog::Catalog;
 use crate::claims::claims_met;
 use crate::generate::{self, Generated, generate};
 use crate::model::Scenario;
-use crate::run::report::Report;
+use crate::report::Report;
 use crate::run::{EVENT_BUDGET, Options, RunError, run};
 use crate::scenario::{Problems, resolve};
-use crate::watch::oracle;
+use crate::watch::oracle::OracleEntry;
 
 /// The most events of a generated run; more make it inconclusive.
 pub const GENERATED_EVENTS: u64 = 1_000_000;
@@ -136,14 +136,15 @@ pub fn trial(
         budget,
     } = &prepared;
     let claimed = claimed(scenario, strategy, catalog);
-    let names = oracles.names(&claimed);
+    let names = oracles.names(&claimed, catalog);
     let counter = Counter::default();
     let options = Options {
         budget: *budget,
         sinks: vec![counter.sink(scenario)],
         oracles: names
             .iter()
-            .filter_map(|name| oracle::by_name(name))
+            .filter_map(|name| catalog.oracle(name))
+            .map(OracleEntry::make)
             .collect(),
         ..Options::default()
     };

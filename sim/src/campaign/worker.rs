@@ -15,7 +15,7 @@ use super::shrinking::{KeepsClaim, ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Source, trial};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, Task};
 use crate::catalog::Catalog;
-use crate::processhub;
+use crate::classify;
 use crate::run::failure::Signature;
 use crate::shrink::{Budget, Target, Watcher, shrink};
 
@@ -158,7 +158,7 @@ impl<'a> Bench<'a> {
             *named += 1;
             names.push(if *named <= NAMED {
                 let (strategy, seed) = (&case.strategy, case.seed);
-                processhub::of_run(&scenario, strategy, seed, &finding.signature, self.catalog)
+                classify::of_run(&scenario, strategy, seed, &finding.signature, self.catalog)
                     .map(str::to_owned)
             } else {
                 None
@@ -193,7 +193,7 @@ impl<'a> Bench<'a> {
         };
         let shrunk = shrink(&target, self.catalog, Budget::default(), watcher);
         let shrunk = shrunk.map_err(|error| words(&error))?;
-        let named = processhub::of_run(
+        let named = classify::of_run(
             &shrunk.scenario,
             strategy,
             shrunk.seed,

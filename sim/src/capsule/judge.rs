@@ -12,8 +12,9 @@ use hublab_strategies::Time;
 use super::{Capsule, CapsuleError};
 use crate::catalog::Catalog;
 use crate::engine::Finished;
+use crate::metric::Measures;
 use crate::model::{Claim, Expectation, NodeIx};
-use crate::run::report::Report;
+use crate::report::Report;
 use crate::run::{RunError, judge_clock_independence, make};
 use crate::scenario::{Problems, Scenario};
 use crate::trace::event::{Event, Payload, WORLD};
@@ -69,7 +70,10 @@ pub fn judge<R: Read + Seek>(
     let entry = catalog
         .get(&header.strategy)
         .ok_or_else(|| RunError::UnknownStrategy(header.strategy.clone()))?;
-    let mut observers = Observers::new(&scenario, entry, Vec::new());
+    let watching = catalog.watching(&scenario, &header.strategy, Vec::new());
+    let mut observers = Observers::new(&scenario, &entry.facts(&scenario), watching);
+    let measures = Measures::new(catalog.metrics());
+    let mut sink = measures.sink();
     let nodes = NodeIx::try_from(scenario.cluster.nodes.len()).unwrap_or(NodeIx::MAX);
     for event in capsule.events() {
         let event = event?;
@@ -77,6 +81,9 @@ pub fn judge<R: Read + Seek>(
             return Err(JudgeError::Event(event.id));
         }
         observers.event(&event);
+        if let Some(sink) = &mut sink {
+            sink.event(&event);
+        }
     }
     let (now, stopped_early) = (Time(recorded.virtual_us), recorded.ended_early);
     let mut outcome = observers.finish(now, stopped_early);
@@ -97,7 +104,16 @@ pub fn judge<R: Read + Seek>(
         digest: capsule.footer().digest.clone(),
     };
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let mut report = make(&scenario, &header.strategy, header.seed, finished, wall_us).report;
+    let strategy = &header.strategy;
+    let run = make(
+        &scenario,
+        strategy,
+        header.seed,
+        &measures,
+        finished,
+        wall_us,
+    );
+    let mut report = run.report;
     // The lines of the file that was run, not of its text in the capsule.
     for (judged, recorded) in report.expectations.iter_mut().zip(&recorded.expectations) {
         judged.line = recorded.line;

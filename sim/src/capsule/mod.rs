@@ -46,8 +46,8 @@ pub use why::{Why, WhyError, why};
 pub use write::{CapsuleWriter, FileRecording, Recording};
 
 use crate::catalog::Catalog;
+use crate::report::Report;
 use crate::run::EVENT_BUDGET;
-use crate::run::report::Report;
 use crate::scenario::Scenario;
 use crate::scenario::render::{Style, render};
 use crate::scenario::resolve::resolve;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::capsule::diff::{AROUND, Comparer, Divergence};
 use crate::capsule::{Build, Capsule, CapsuleError};
 use crate::catalog::Catalog;
-use crate::run::report::Report;
+use crate::report::Report;
 use crate::run::{Options, Run, RunError, run};
 use crate::scenario::{Problems, Scenario};
 use crate::trace::event::Event;

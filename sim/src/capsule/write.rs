@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::codec::{self, BLOCK_FULL, BlockHead, DIRECTORY_AT, Directory, Packer};
 use super::{CHECKPOINT, CapsuleError, Footer, Header, Limits};
-use crate::run::report::Report;
+use crate::report::Report;
 use crate::trace::digest::Digester;
 use crate::trace::event::{Event, Payload};
 use crate::trace::recorder::Sink;

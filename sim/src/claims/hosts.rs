@@ -17,7 +17,7 @@ pub(super) fn features(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSe
     for step in &scenario.steps {
         hosts.follow(Time(micros(step.at.first())), &step.action);
     }
-    let interval = Facts::new(scenario, entry).times.sync;
+    let interval = Facts::new(scenario, &entry.facts(scenario)).times.sync;
     hosts.features(scenario, interval)
 }
 

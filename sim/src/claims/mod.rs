@@ -243,9 +243,9 @@ mod tests {
                 "{oracles:?}"
             );
             for (oracle, anomalies) in told {
-                assert!(crate::watch::oracle::NAMES.contains(&oracle), "{oracle}");
+                assert!(catalog.oracle(oracle).is_some(), "{oracle}");
                 for id in anomalies {
-                    assert!(crate::processhub::anomaly::by_id(id).is_some(), "{id}");
+                    assert!(catalog.anomaly(entry.name(), id).is_some(), "{id}");
                 }
             }
             for claim in entry.claims() {

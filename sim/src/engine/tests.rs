@@ -25,7 +25,7 @@ fn engine(text: &str, factory: Option<NodeFactory>) -> Engine {
     Engine::new(
         &scenario,
         factory.unwrap_or_else(hubs),
-        Observers::new(&scenario, entry, Vec::new()),
+        Observers::new(&scenario, &entry.facts(&scenario), Vec::new()),
         Recorder::new(Vec::new()),
         u64::MAX,
     )

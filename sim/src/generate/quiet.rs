@@ -15,7 +15,7 @@ use crate::watch::facts::Facts;
 pub(super) fn length(scenario: &Scenario, entry: &dyn CatalogEntry) -> Duration {
     /// One more than must be seen, because the first begins with the phase.
     const INTERVALS: u64 = 7;
-    let times = Facts::new(scenario, entry).times;
+    let times = Facts::new(scenario, &entry.facts(scenario)).times;
     // An end behind a cut is noticed by silence alone.
     let is_cut = |step: &Step| matches!(step.action, Action::Partition { .. } | Action::Cut { .. });
     let silence = if scenario.steps.iter().any(is_cut) {

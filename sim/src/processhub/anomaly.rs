@@ -4,29 +4,7 @@
 //! The two ports are faithful, so they have these faults too. A scenario under
 //! `scenarios/anomalies/` is the smallest that makes one of them happen.
 
-/// One anomaly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Anomaly {
-    /// `A1` to `A17` concern PubSub or both strategies, `G1` to `G12` Gossip, `M1` to `M4` membership.
-    pub id: &'static str,
-    /// Its name.
-    pub title: &'static str,
-    /// How it comes about.
-    pub summary: &'static str,
-    /// Where it can be seen.
-    pub shown: Shown,
-    /// The oracles that report it, in campaigns or in its scenario; none for what no view shows.
-    pub seen_by: &'static [&'static str],
-}
-
-/// Where an anomaly can be seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// In the scenario of this name, under `scenarios/anomalies/`.
-    By(&'static str),
-    /// In no scenario, for this reason.
-    Never(&'static str),
-}
+use crate::anomaly::{Anomaly, Shown};
 
 const fn shown(
     id: &'static str,
@@ -59,7 +37,8 @@ const fn never(
     }
 }
 
-/// Every anomaly, in the order of ids.
+/// Every anomaly, in the order of ids: `A1` to `A17` concern PubSub or both strategies, `G1` to `G12`
+/// Gossip, `M1` to `M4` membership.
 pub const LIST: &[Anomaly] = &[
     shown(
         "A1",
@@ -302,12 +281,6 @@ pub const LIST: &[Anomaly] = &[
     ),
 ];
 
-/// The anomaly of an id.
-#[must_use]
-pub fn by_id(id: &str) -> Option<&'static Anomaly> {
-    LIST.iter().find(|anomaly| anomaly.id == id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,20 +302,11 @@ mod tests {
         for anomaly in LIST {
             for name in anomaly.seen_by {
                 assert!(
-                    crate::watch::oracle::NAMES.contains(name),
+                    crate::catalog::Catalog::empty().oracle(name).is_some(),
                     "{}: {name}",
                     anomaly.id
                 );
             }
         }
-    }
-
-    #[test]
-    fn an_anomaly_is_found_by_its_id() {
-        assert_eq!(
-            by_id("G8").map(|anomaly| anomaly.title),
-            Some("empty initiator blocks all rounds")
-        );
-        assert_eq!(by_id("Z1"), None);
     }
 }

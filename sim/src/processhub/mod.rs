@@ -1,4 +1,5 @@
-//! Failures by name: which anomaly of [`crate::processhub::anomaly::LIST`] a run shows.
+//! ProcessHub's two strategies in [`Catalog::default`], and their failures by name: which anomaly of
+//! [`anomaly::LIST`] a run shows.
 //!
 //! A failure is an oracle's complaint about a node's view at an instant. Its *cases* are the
 //! entries of that view, or the lack of them, that differ from the truth. Each anomaly has a
@@ -23,28 +24,19 @@ mod members;
 mod messages;
 mod rounds;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use hublab_strategies::gossip::Gossip;
+use hublab_strategies::pubsub::PubSub;
+use hublab_strategies::{ChildId, NodeId};
 
-use hublab_strategies::{ChildId, NodeId, Time};
-
+use crate::anomaly::{Anomaly, Classify};
 use crate::catalog::Catalog;
 use crate::model::{NodeIx, Scenario};
-use crate::run::failure::{Signature, always, failures};
-use crate::run::report::Report;
-use crate::run::{Options, run};
-use crate::scenario::resolve::resolve;
 use crate::trace::event::{Event, Payload};
-use crate::trace::recorder::Sink;
 use crate::watch::facts::raw_children;
-use crate::watch::judge::LATE;
 use crate::watch::oracle::{CLOCK_INDEPENDENCE, Violation};
 
 use case::{Case, Defect};
 use log::Log;
-
-/// The most events of a run that is looked at; a longer one gets no name. Looking takes longer than
-/// the run: at this size a second or two, well within the wall-clock limit of a campaign's run.
-pub const EVENTS_MAX: usize = 200_000;
 
 /// The most cases of one failure that are looked at.
 const CASES_MAX: usize = 64;
@@ -182,91 +174,33 @@ impl<'a> Classifier<'a> {
     }
 }
 
-/// The id of the anomaly behind one failure of a run; `None` if no predicate holds.
-///
-/// `scenario` is resolved, `trace` the whole trace of its run, and `violation` one of the
-/// violations in its report.
-#[must_use]
-pub fn classify(
-    scenario: &Scenario,
-    strategy: &str,
-    violation: &Violation,
-    trace: &[Event],
-) -> Option<&'static str> {
-    let named = Classifier::new(scenario, strategy, trace)?.name(violation)?;
-    Some(named.id)
-}
+/// The anomalies of ProcessHub, for the ports.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessHub;
 
-/// Runs a scenario again and classifies its first failure of that signature; `None` as well if
-/// there is none, or if the run has more than [`EVENTS_MAX`] events.
-///
-/// It costs one run with a trace in memory, and about as much again to read it.
-#[must_use]
-pub fn of_run(
-    scenario: &Scenario,
-    strategy: &str,
-    seed: u64,
-    signature: &Signature,
-    catalog: &Catalog,
-) -> Option<&'static str> {
-    let mut scenario = resolve(scenario, seed, catalog);
-    if !signature.is_of_claim() {
-        scenario.expectations.push(always(&signature.oracle));
+impl Classify for ProcessHub {
+    fn anomalies(&self) -> &'static [Anomaly] {
+        anomaly::LIST
     }
-    let (report, trace) = trace_of(&scenario, strategy, seed, catalog)?;
-    let violation = violation(&scenario, &report, signature)?;
-    classify(&scenario, strategy, &violation, &trace)
-}
 
-/// What a signature's failure complains of. That of an expectation about views stands for what is
-/// wrong at its node at the instant when it was broken; that of another one for nothing.
-fn violation(scenario: &Scenario, report: &Report, signature: &Signature) -> Option<Violation> {
-    let all = failures(scenario, report);
-    let same = all.iter().find(|one| one.signature == *signature);
-    // A shrunk scenario has one expectation, whose text may have changed.
-    let like = || all.iter().find(|one| one.signature.is_like(signature));
-    let failure = same.or_else(like)?;
-    if signature.is_of_claim() && !signature.is_of_view() {
-        return None;
+    fn classify(
+        &self,
+        scenario: &Scenario,
+        strategy: &str,
+        violation: &Violation,
+        trace: &[Event],
+    ) -> Option<&'static str> {
+        let named = Classifier::new(scenario, strategy, trace)?.name(violation)?;
+        Some(named.id)
     }
-    let Signature {
-        oracle,
-        defect,
-        cause,
-        ..
-    } = &failure.signature;
-    let at = Time(failure.at_us);
-    let violation = Violation::new(oracle, at, &failure.node, failure.detail.clone());
-    let kind = defect.strip_prefix(LATE).unwrap_or(defect);
-    Some(violation.with_defect(kind).with_cause(cause.clone()))
 }
 
-/// One run with its trace; `None` if it cannot be run, or has more than [`EVENTS_MAX`] events.
-fn trace_of(
-    scenario: &Scenario,
-    strategy: &str,
-    seed: u64,
-    catalog: &Catalog,
-) -> Option<(Report, Vec<Event>)> {
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let options = Options {
-        sinks: vec![Box::new(Collector(Arc::clone(&events)))],
-        ..Options::default()
-    };
-    let report = run(scenario, strategy, seed, catalog, options).ok()?.report;
-    let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
-    (events.len() <= EVENTS_MAX).then_some((report, events))
-}
-
-/// Keeps the trace, up to one event more than are looked at.
-struct Collector(Arc<Mutex<Vec<Event>>>);
-
-impl Sink for Collector {
-    fn event(&mut self, event: &Event) {
-        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() <= EVENTS_MAX {
-            events.push(event.clone());
-        }
+impl Default for Catalog {
+    /// The two ports, with ProcessHub's anomalies.
+    fn default() -> Self {
+        Self::empty()
+            .with_classified::<PubSub>(&ProcessHub)
+            .with_classified::<Gossip>(&ProcessHub)
     }
 }
 

@@ -12,7 +12,7 @@ use hublab_strategies::time::micros;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{After, Claim, Expectation, NodeIx, Scenario};
-use crate::run::report::Report;
+use crate::report::Report;
 use crate::scenario::resolve::default_claim;
 use crate::watch::defect::Kind;
 use crate::watch::judge::{Judgement, LATE, Verdict, applying};

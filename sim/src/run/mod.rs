@@ -1,10 +1,13 @@
 //! One run: a scenario, a strategy and a seed in; a report out.
 
+mod builder;
 pub mod failure;
-pub mod report;
 mod twin;
 
+pub use builder::Simulation;
+
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::{Future, Ready};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,16 +19,18 @@ use madsim::task::{JoinHandle, spawn_local};
 
 use crate::catalog::Catalog;
 use crate::engine::{Engine, Finished};
+use crate::metric::Measures;
 use crate::model::Scenario;
-use crate::run::report::{Messages, Report};
+pub use crate::report;
+use crate::report::{Messages, Report};
 pub(crate) use crate::run::twin::judge_clock_independence;
 use crate::run::twin::twin;
 use crate::scenario::resolve::resolve;
-use crate::simulation::Simulation;
+use crate::simulation::Handle;
 use crate::trace::recorder::{Recorder, Sink};
 use crate::watch::Observers;
 use crate::watch::findings::ClockTwin;
-use crate::watch::judge::Verdict;
+use crate::watch::judge::{self, Verdict};
 use crate::watch::oracle::Oracle;
 use crate::world::{Stepping, with_runtime};
 
@@ -93,7 +98,7 @@ pub struct Run {
     pub report: Report,
 }
 
-/// Runs a scenario with a strategy of the catalog and a seed.
+/// One run, as [`Simulation`] makes it.
 ///
 /// # Errors
 /// The strategy is unknown or refuses its parameters; nothing has run.
@@ -107,64 +112,8 @@ pub fn run(
     catalog: &Catalog,
     options: Options,
 ) -> Result<Run, RunError> {
-    let no_job = None::<fn(Simulation) -> Ready<()>>;
+    let no_job = None::<fn(Handle) -> Ready<()>>;
     launch(scenario, strategy, seed, catalog, options, no_job).map(|(run, _)| run)
-}
-
-/// [`run`], with a job that runs beside it in the same world: it may wait for instants, put
-/// commands into nodes, learn of nodes that stop, and spawn tasks of its own. The run goes on to
-/// its end whenever the job ends; the second value is the job's, if it ended by then.
-///
-/// The job begins when the nodes of `start` have booted, before anything else has happened. It
-/// and its tasks must not wait on anything outside madsim's world. What a run with a job comes to
-/// depends on the job, too: its replay needs the job again.
-///
-/// ```
-/// use hublab_sim::catalog::Catalog;
-/// use hublab_sim::run::{Options, simulate};
-/// use hublab_sim::scenario::Scenario;
-/// use hublab_strategies::hub::Command;
-/// use hublab_strategies::{NodeId, Time};
-///
-/// let text = "
-///     schema = 1
-///     [cluster]
-///     nodes = 3
-///     [[step]]
-///     at = '20s'
-///     crash = { nodes = ['n2'] }
-/// ";
-/// let catalog = Catalog::default();
-/// let scenario = Scenario::read("example.toml", text.as_bytes(), &catalog).expect("a scenario");
-/// let (run, stop) = simulate(&scenario, "pubsub", 7, &catalog, Options::default(), async |simulation| {
-///     simulation.run_until(Time(5_000_000)).await;
-///     let child = Command::RestartChild("nobody".into());
-///     simulation.inject(&NodeId::from("n1"), child).expect("n1 runs at 5 s");
-///     simulation.stopped(&NodeId::from("n2")).await
-/// })?;
-/// assert_eq!(stop.flatten().map(|stop| stop.at), Some(Time(20_000_000)));
-/// assert_eq!(run.report.virtual_us, 60_000_000);
-/// # Ok::<(), hublab_sim::run::RunError>(())
-/// ```
-///
-/// # Errors
-/// The strategy is unknown or refuses its parameters; nothing has run.
-///
-/// # Panics
-/// If the job or a task of it panics, and for a bug of the simulator itself.
-pub fn simulate<T, F>(
-    scenario: &Scenario,
-    strategy: &str,
-    seed: u64,
-    catalog: &Catalog,
-    options: Options,
-    job: impl FnOnce(Simulation) -> F + Send + 'static,
-) -> Result<(Run, Option<T>), RunError>
-where
-    F: Future<Output = T> + 'static,
-    T: Send + 'static,
-{
-    launch(scenario, strategy, seed, catalog, options, Some(job))
 }
 
 fn launch<T, F>(
@@ -173,7 +122,7 @@ fn launch<T, F>(
     seed: u64,
     catalog: &Catalog,
     options: Options,
-    job: Option<impl FnOnce(Simulation) -> F + Send + 'static>,
+    job: Option<impl FnOnce(Handle) -> F + Send + 'static>,
 ) -> Result<(Run, Option<T>), RunError>
 where
     F: Future<Output = T> + 'static,
@@ -199,18 +148,21 @@ where
     let Options {
         stepping,
         budget,
-        sinks,
+        mut sinks,
         oracles,
         stop,
     } = options;
-    let observers = Observers::new(&resolved, entry, oracles);
+    let measures = Measures::new(catalog.metrics());
+    sinks.extend(measures.sink());
+    let oracles = catalog.watching(&resolved, strategy, oracles);
+    let observers = Observers::new(&resolved, &entry.facts(&resolved), oracles);
     let has_job = job.is_some();
     let (finished, value) = with_runtime(seed, |runtime| {
         let simulation = runtime.block_on(async {
             let recorder = Recorder::new(sinks);
             let mut engine = Engine::new(&resolved, factory, observers, recorder, budget);
             engine.stop_when(stop.clone());
-            Simulation::start(engine, job.is_some())
+            Handle::start(engine, job.is_some())
         });
         let job = job.map(|job| Job::begin(runtime, job(simulation.clone())));
         let finished = simulation.run_to_end(runtime, stepping);
@@ -232,7 +184,8 @@ where
         judge_clock_independence(&mut finished.outcome, twin, &resolved, strategy);
     }
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok((make(&resolved, strategy, seed, finished, wall_us), value))
+    let run = make(&resolved, strategy, seed, &measures, finished, wall_us);
+    Ok((run, value))
 }
 
 /// A task beside a run, and what it comes to.
@@ -272,6 +225,7 @@ pub(crate) fn make(
     scenario: &Scenario,
     strategy: &str,
     seed: u64,
+    measures: &Measures,
     finished: Finished,
     wall_us: u64,
 ) -> Run {
@@ -296,6 +250,7 @@ pub(crate) fn make(
         messages: Messages::new(outcome.counts.kinds()),
         converged_us: outcome.converged_since.map(|at| at.0),
         rows: outcome.rows,
+        metrics: BTreeMap::new(),
         expectations: outcome.judgements,
         violations: outcome.findings.violations,
         violations_suppressed: outcome.findings.suppressed,
@@ -307,6 +262,8 @@ pub(crate) fn make(
         ended_early: stopped_early,
         clock_twin: outcome.clock_twin,
     };
+    report.metrics = measures.of(&report);
+    measures.judge(&mut report, judge::applying(scenario, strategy));
     report.verdict = failure::verdict(scenario, &report, is_whole);
     Run { report }
 }

@@ -27,6 +27,7 @@ mod text;
 mod warning;
 
 pub use crate::model::*;
+pub use crate::report::Note;
 pub use diagnostic::{Problem, Problems};
 pub use estimate::{Estimate, StrategyEstimate, estimate, wants_big};
 pub use load::LoadError;
@@ -40,7 +41,7 @@ pub use scale::scaled;
 pub use schema::json_schema;
 pub use set::{SetError, apply_overrides, parse_override};
 pub use text::Text;
-pub use warning::{Note, Warning, Warnings};
+pub use warning::{Warning, Warnings};
 
 use crate::catalog::Catalog;
 

@@ -5,8 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::read::NODES_MAX;
 use super::shape::{FILE, Kind, Shape};
 use crate::catalog::Catalog;
-use crate::metric;
-use crate::watch::oracle;
+use crate::metric::Metric;
 
 const DURATION: &str = r"[0-9]+(\.[0-9]+)?(us|ms|s|m|h)";
 
@@ -126,8 +125,8 @@ fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
         Kind::NodesOr(_, words) => json!({ "anyOf": [{ "enum": words }, nodes()] }),
         Kind::Groups => json!({ "type": "array", "items": nodes(), "minItems": 1 }),
         Kind::Word(_, words) => json!({ "enum": words }),
-        Kind::Oracle => json!({ "enum": oracle::NAMES }),
-        Kind::Metric => metric(),
+        Kind::Oracle => json!({ "enum": catalog.oracle_names().collect::<Vec<_>>() }),
+        Kind::Metric => metric(catalog.metrics()),
         Kind::Strategy => json!({ "enum": catalog.names() }),
         Kind::Strategies => {
             json!({ "type": "array", "items": { "enum": catalog.names() }, "minItems": 1, "uniqueItems": true })
@@ -145,14 +144,12 @@ fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
     })
 }
 
-fn metric() -> Json {
-    let per_kind: Vec<&str> = metric::NAMES
-        .iter()
-        .copied()
-        .filter(|name| metric::is_per_kind(name))
-        .collect();
+fn metric(metrics: &[Metric]) -> Json {
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.name).collect();
+    let per_kind = metrics.iter().filter(|metric| metric.is_per_kind());
+    let per_kind: Vec<&str> = per_kind.map(|metric| metric.name).collect();
     let pattern = format!(r"^({})\..+$", per_kind.join("|"));
-    json!({ "anyOf": [{ "enum": metric::NAMES }, { "type": "string", "pattern": pattern }] })
+    json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": pattern }] })
 }
 
 /// The tables of parameters, as the catalog declares them: each a schema of its own, so that it

@@ -4,9 +4,9 @@
 //! Every variant has a golden file in `tests/diagnostics/`, named after its code.
 
 use miette::{Diagnostic, Severity, SourceCode, SourceSpan};
-use serde::{Deserialize, Serialize};
 
 use super::text::Text;
+use crate::report::Note;
 
 /// Something that a scenario says to no effect. Its code is `scenario::` and the variant's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]
@@ -116,24 +116,6 @@ pub enum Warning {
         #[label("contradicts an `always`")]
         at: SourceSpan,
     },
-}
-
-/// A warning as data for programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Note {
-    /// The file, as it was named.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1.
-    pub column: u32,
-    /// The kind of warning, like `scenario::unknown_child`.
-    pub code: String,
-    /// What it says.
-    pub message: String,
-    /// What to do, if something can be said.
-    pub help: Option<String>,
 }
 
 /// The warnings of one scenario file, in the order of the file, with its text.

@@ -3,7 +3,6 @@
 use hublab_strategies::Time;
 
 use super::{Ended, Shrunk};
-use crate::processhub::anomaly;
 use crate::scenario::render::{Style, render};
 
 /// The width of the comment.
@@ -19,8 +18,9 @@ impl Shrunk {
             "" => String::new(),
             node => format!(" on {node}"),
         };
-        let name = self.finding.anomaly.as_deref().and_then(anomaly::by_id);
-        let name = name.map_or_else(String::new, |one| format!("{}, {}: ", one.id, one.title));
+        let name = self
+            .anomaly
+            .map_or_else(String::new, |one| format!("{}, {}: ", one.id, one.title));
         let said = format!(
             "{name}{signature} fails at {}{place}: {}",
             Time(self.finding.at_us),

@@ -33,15 +33,15 @@ mod search;
 
 use serde::{Deserialize, Serialize};
 
+use crate::anomaly::Anomaly;
 use crate::catalog::Catalog;
+use crate::classify;
 use crate::model::Scenario;
-use crate::processhub;
+use crate::report::Report;
 use crate::run::failure::{Failure, Signature, always, claim_of, failures};
-use crate::run::report::Report;
 use crate::run::{Options, RunError, run};
 use crate::scenario::resolve::resolve;
 use crate::watch::judge::applying;
-use crate::watch::oracle;
 use search::{Search, failure_like, forget_defaults};
 
 /// A failure to be shrunk.
@@ -176,6 +176,8 @@ pub struct Shrunk {
     pub found_with: u64,
     /// What fails in it, and the anomaly that it is, if it has a name.
     pub finding: Failure,
+    /// The anomaly that it is, if it has a name.
+    pub anomaly: Option<&'static Anomaly>,
     /// How large the scenario was.
     pub before: Size,
     /// How large it is.
@@ -247,7 +249,7 @@ pub fn shrink(
     while passes::all(&mut search) {}
     let (runs, ended) = (search.runs, search.ended.unwrap_or(Ended::Smallest));
     let best = search.best;
-    let named = processhub::of_run(
+    let named = classify::of_run(
         &best.scenario,
         target.strategy,
         best.scenario.run.seed,
@@ -258,6 +260,7 @@ pub fn shrink(
     Ok(Shrunk {
         seed: best.scenario.run.seed,
         found_with: target.seed,
+        anomaly: named.and_then(|id| catalog.anomaly(target.strategy, id)),
         finding: Failure {
             // The claim is the one that was to be shrunk, whatever its text has become.
             signature: target.signature.clone(),
@@ -287,7 +290,7 @@ pub fn findings(
     catalog: &Catalog,
 ) -> Result<Vec<Signature>, ShrinkError> {
     let mut watched = resolve(scenario, seed, catalog);
-    let known = oracles.iter().filter(|name| oracle::NAMES.contains(name));
+    let known = oracles.iter().filter(|name| catalog.oracle(name).is_some());
     watched.expectations.extend(known.map(|name| always(name)));
     let report = run(&watched, strategy, seed, catalog, Options::default())?.report;
     let found = failures(&watched, &report);

@@ -10,10 +10,10 @@ use super::cost::Cost;
 use super::mend::mend;
 use super::{Budget, Ended, Progress, Size, Target, Watcher};
 use crate::catalog::Catalog;
+use crate::classify;
 use crate::model::Scenario;
-use crate::processhub;
+use crate::report::Report;
 use crate::run::failure::{Failure, Signature, failures};
-use crate::run::report::Report;
 use crate::run::{Options, run};
 use crate::scenario::render::{Style, render};
 
@@ -159,7 +159,7 @@ impl<'a> Search<'a> {
             ..
         } = *self.target;
         let named = || {
-            processhub::of_run(
+            classify::of_run(
                 scenario,
                 strategy,
                 scenario.run.seed,

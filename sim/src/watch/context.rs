@@ -6,10 +6,9 @@ use hublab_strategies::{ChildId, NodeId, Pid, Row, Time};
 
 use super::causes::Causes;
 use super::convergence::Convergence;
-use super::facts::Facts;
+use super::facts::{Facts, StrategyFacts};
 use super::history::History;
 use super::rows::Rows;
-use crate::catalog::CatalogEntry;
 use crate::model::{Action, NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
@@ -62,11 +61,11 @@ impl ObserverContext {
     /// The state before the first event.
     pub(super) fn new(
         scenario: &Scenario,
-        entry: &dyn CatalogEntry,
+        strategy: &StrategyFacts,
         rows: Rows,
         has_oracles: bool,
     ) -> Self {
-        let facts = Facts::new(scenario, entry);
+        let facts = Facts::new(scenario, strategy);
         let names = &scenario.cluster.nodes;
         let is_compared = has_oracles && !facts.raw().is_empty();
         let compared = is_compared.then(|| Convergence::new(names.len(), facts.raw().clone()));

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use hublab_strategies::name::NameHasher;
-use hublab_strategies::strategy::{Conditions, DEFAULT_ROUND_INTERVAL};
+use hublab_strategies::strategy::{Bounds, Conditions, DEFAULT_ROUND_INTERVAL};
 use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, NodeId, Time};
 
-use crate::catalog::CatalogEntry;
 use crate::model::{Action, NodeIx, RawRequest, Scenario};
 use crate::network::latency::Law;
 
@@ -30,6 +29,54 @@ pub struct Facts {
     pub has_clock_steps: bool,
     /// The length of the run, in microseconds.
     pub duration_us: u64,
+}
+
+/// A strategy in a scenario, as far as the observers must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StrategyFacts {
+    /// Its name.
+    pub name: String,
+    /// The time between two rounds of a node; `None` if it has none.
+    pub round_interval: Option<Duration>,
+    /// Its bounds.
+    pub bounds: Bounds,
+}
+
+impl StrategyFacts {
+    /// Those of a strategy with its parameters in a scenario, its bounds under its [`conditions`].
+    #[must_use]
+    pub fn new(name: &str, round_interval: Option<Duration>, bounds: Bounds) -> Self {
+        Self {
+            name: name.to_owned(),
+            round_interval,
+            bounds,
+        }
+    }
+}
+
+/// What a strategy's bounds may depend on in a scenario.
+#[must_use]
+pub fn conditions(scenario: &Scenario) -> Conditions {
+    let latency = Duration::from_micros(longest_latency(scenario));
+    Conditions::new(scenario.cluster.nodes.len(), latency).with_loss(worst_loss(scenario))
+}
+
+/// What all but one in 10,000 messages stay within, over any link at any time of the script.
+fn longest_latency(scenario: &Scenario) -> u64 {
+    let links = scenario.network.links.iter();
+    let changed = scenario.steps.iter().filter_map(|step| {
+        if let Action::Link(change) = &step.action {
+            Some(change)
+        } else {
+            None
+        }
+    });
+    let laws = links.chain(changed).filter_map(|change| change.latency);
+    laws.chain([scenario.network.base.latency])
+        .map(|latency| Law::new(&latency).bound())
+        .max()
+        .unwrap_or(0)
 }
 
 /// The times that bounds are made of, in microseconds.
@@ -57,8 +104,8 @@ pub struct Times {
 impl Facts {
     /// Those of a resolved scenario under one strategy.
     #[must_use]
-    pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry) -> Self {
-        let (times, rounds_text) = Times::new(scenario, entry);
+    pub fn new(scenario: &Scenario, strategy: &StrategyFacts) -> Self {
+        let times = Times::new(scenario, strategy);
         let names = scenario.cluster.nodes.clone();
         let is_clock = |action: &Action| matches!(action, Action::Clock { .. });
         Self {
@@ -69,7 +116,7 @@ impl Facts {
             names,
             raw: raw_children(scenario),
             times,
-            rounds_text,
+            rounds_text: strategy.bounds.text.clone(),
             service_us: micros(scenario.network.service_time),
             has_clock_steps: scenario.steps.iter().any(|step| is_clock(&step.action)),
             duration_us: micros(scenario.run.duration),
@@ -113,40 +160,18 @@ impl Facts {
 }
 
 impl Times {
-    /// The times, and the terms of [`Self::rounds`].
-    fn new(scenario: &Scenario, entry: &dyn CatalogEntry) -> (Self, String) {
+    fn new(scenario: &Scenario, strategy: &StrategyFacts) -> Self {
         let cluster = &scenario.cluster;
-        let links = scenario.network.links.iter();
-        let changed = scenario.steps.iter().filter_map(|step| {
-            if let Action::Link(change) = &step.action {
-                Some(change)
-            } else {
-                None
-            }
-        });
-        let laws = links.chain(changed).filter_map(|change| change.latency);
-        let latency = laws
-            .chain([scenario.network.base.latency])
-            .map(|latency| Law::new(&latency).bound())
-            .max()
-            .unwrap_or(0);
-        let params = scenario.strategies.get(entry.name());
-        let params = params.cloned().unwrap_or_default();
-        let interval = entry.round_interval(&params);
-        let conditions = Conditions::new(cluster.nodes.len(), Duration::from_micros(latency))
-            .with_loss(worst_loss(scenario));
-        let bounds = entry.bounds(&params, &conditions);
-        let times = Self {
+        Self {
             discovery: micros(cluster.discovery_interval),
             debounce: micros(cluster.join_debounce),
-            latency,
+            latency: longest_latency(scenario),
             crash: micros(cluster.crash_detected_after),
             silence: stretched(micros(cluster.down_after), cluster.down_spread.max(0.25)),
-            sync: micros(interval.unwrap_or(DEFAULT_ROUND_INTERVAL)),
-            rounds: micros(bounds.repair),
-            join: micros(bounds.join),
-        };
-        (times, bounds.text)
+            sync: micros(strategy.round_interval.unwrap_or(DEFAULT_ROUND_INTERVAL)),
+            rounds: micros(strategy.bounds.repair),
+            join: micros(strategy.bounds.join),
+        }
     }
 
     /// How long membership may take to agree: discovery + debounce + latency.

@@ -11,7 +11,6 @@ use super::defect::{Defect, Kind};
 use super::findings::Findings;
 use crate::model::{After, Claim, Expectation, NodeIx, Scenario};
 use crate::node::Child;
-use crate::trace::counts::{Counts, MessageCounts};
 use crate::trace::event::EventId;
 
 /// The verdict of an expectation, or of a run as a whole.
@@ -64,7 +63,7 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    pub(super) fn new(verdict: Verdict, detail: String) -> Self {
+    pub(crate) fn new(verdict: Verdict, detail: String) -> Self {
         Self {
             verdict,
             detail,
@@ -75,7 +74,7 @@ impl Judged {
         }
     }
 
-    pub(super) fn at(self, at: Time) -> Self {
+    pub(crate) fn at(self, at: Time) -> Self {
         let at = Some(at);
         Self { at, ..self }
     }
@@ -248,11 +247,8 @@ impl Judge {
         self,
         cx: &ObserverContext,
         findings: &Findings,
-        measures: &Measures<'_>,
+        (end, stopped_early): (Time, bool),
     ) -> Vec<Judgement> {
-        let Measures {
-            end, stopped_early, ..
-        } = *measures;
         let judge = |Case { claim, line, state }| {
             let judged = match state {
                 CaseState::Converged(mut stretch) => {
@@ -265,7 +261,7 @@ impl Judge {
                 }
                 CaseState::Instant(Some(judged)) => judged,
                 CaseState::Instant(None) => open(end),
-                CaseState::AtEnd => at_end(&claim, findings, measures),
+                CaseState::AtEnd => at_end(&claim, findings, (end, stopped_early)),
             };
             judged.of(&claim, line)
         };
@@ -625,19 +621,7 @@ fn check_entry(child: &ChildId, wanted: &WantedEntry<'_>, truth: &Truth<'_>) -> 
     found
 }
 
-/// The values that metrics are taken from.
-pub(super) struct Measures<'a> {
-    pub(super) counts: &'a Counts,
-    pub(super) rows: u64,
-    pub(super) converged_since: Option<Time>,
-    pub(super) end: Time,
-    pub(super) stopped_early: bool,
-}
-
-fn at_end(claim: &Claim, findings: &Findings, measures: &Measures<'_>) -> Judged {
-    let Measures {
-        end, stopped_early, ..
-    } = *measures;
+fn at_end(claim: &Claim, findings: &Findings, (end, stopped_early): (Time, bool)) -> Judged {
     match claim {
         Claim::Always(oracle) | Claim::Violates(oracle) => {
             if stopped_early && !findings.has(oracle) {
@@ -648,63 +632,10 @@ fn at_end(claim: &Claim, findings: &Findings, measures: &Measures<'_>) -> Judged
                 findings.violates(oracle)
             }
         }
-        Claim::Metric { name, min, max } => {
-            // What is counted never becomes less: a bound that is exceeded stays so.
-            let is_settled = |value: u64| {
-                let only_grows = !matches!(name.as_str(), "rows" | "converged_us");
-                only_grows && max.is_some_and(|max| value > max)
-            };
-            let value = measure(name, measures);
-            if stopped_early && !value.is_some_and(is_settled) {
-                return open(end);
-            }
-            let (verdict, detail) = match value {
-                None => (
-                    Verdict::Fail,
-                    format!("{name} has no value: the views did not converge"),
-                ),
-                Some(value) if min.is_some_and(|min| value < min) => (
-                    Verdict::Fail,
-                    format!("{name} is {value}, less than {}", min.unwrap_or_default()),
-                ),
-                Some(value) if max.is_some_and(|max| value > max) => (
-                    Verdict::Fail,
-                    format!("{name} is {value}, more than {}", max.unwrap_or_default()),
-                ),
-                Some(value) => (Verdict::Pass, format!("{name} is {value}")),
-            };
-            Judged::new(verdict, detail).at(end)
-        }
+        // Judged once there is a report to measure: `metric::Measures::judge`.
+        Claim::Metric { .. } => open(end),
         Claim::Converged { .. } | Claim::Registry { .. } | Claim::Entry { .. } => {
             Judged::new(Verdict::Pass, String::new())
         }
-    }
-}
-
-fn measure(name: &str, measures: &Measures<'_>) -> Option<u64> {
-    match name {
-        "events" => return Some(measures.counts.events()),
-        "rows" => return Some(measures.rows),
-        "converged_us" => return measures.converged_since.map(|at| at.0),
-        _ => {}
-    }
-    let (metric, kind) = name
-        .split_once('.')
-        .map_or((name, None), |(metric, kind)| (metric, Some(kind)));
-    let mut total = MessageCounts::default();
-    for (_, counts) in measures
-        .counts
-        .kinds()
-        .filter(|(name, _)| kind.is_none_or(|kind| kind == *name))
-    {
-        total.add(counts);
-    }
-    match metric {
-        "messages_sent" => Some(total.sent),
-        "messages_delivered" => Some(total.delivered),
-        "messages_dropped" => Some(total.dropped),
-        "messages_duplicated" => Some(total.duplicated),
-        "bytes_sent" => Some(total.bytes),
-        _ => None,
     }
 }

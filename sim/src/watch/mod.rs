@@ -31,17 +31,16 @@ pub mod timeline;
 use hublab_strategies::{ChildId, Row, Time};
 use smallvec::SmallVec;
 
-use crate::catalog::CatalogEntry;
-use crate::model::{Claim, NodeIx, Scenario};
+use crate::model::{NodeIx, Scenario};
 use crate::trace::counts::Counts;
 use crate::trace::event::{Event, Payload};
 use crate::watch::oracle::{Conclusion, NO_CRASH, Oracle, Violation};
 
 use changed::Changed;
 pub use context::ObserverContext;
-pub use facts::Facts;
+pub use facts::{Facts, StrategyFacts};
 use findings::{ClockTwin, Findings, Inconclusive};
-use judge::{Judge, Judgement, Measures};
+use judge::{Judge, Judgement};
 use rows::{Rows, Wanted};
 use timeline::{Segment, Timeline};
 
@@ -90,20 +89,14 @@ pub struct Outcome {
 }
 
 impl Observers {
-    /// The observers of a resolved scenario under one strategy; `extra` oracles watch beside
-    /// those that the file's expectations name.
+    /// The observers of a resolved scenario under one strategy, with these oracles.
     #[must_use]
-    pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry, extra: Vec<Box<dyn Oracle>>) -> Self {
-        let judge = Judge::new(scenario, entry.name());
-        let mut oracles = extra;
-        for claim in judge.claims() {
-            if let Claim::Always(name) | Claim::Violates(name) = claim
-                && !oracles.iter().any(|oracle| oracle.name() == name)
-                && let Some(oracle) = oracle::by_name(name)
-            {
-                oracles.push(oracle);
-            }
-        }
+    pub fn new(
+        scenario: &Scenario,
+        strategy: &StrategyFacts,
+        oracles: Vec<Box<dyn Oracle>>,
+    ) -> Self {
+        let judge = Judge::new(scenario, &strategy.name);
         let wanted = if oracles.iter().any(|oracle| oracle.reads_rows()) {
             Wanted::All
         } else {
@@ -111,7 +104,7 @@ impl Observers {
         };
         let rows = Rows::new(scenario.cluster.nodes.len(), wanted);
         Self {
-            cx: ObserverContext::new(scenario, entry, rows, !oracles.is_empty()),
+            cx: ObserverContext::new(scenario, strategy, rows, !oracles.is_empty()),
             judge,
             timeline: Timeline::new(),
             counts: Counts::default(),
@@ -253,19 +246,14 @@ impl Observers {
             self.settle(Time(end.0.saturating_add(1)));
         }
         self.conclude(end, stopped_early);
-        let measures = Measures {
-            counts: &self.counts,
-            rows: self.cx.row_count(),
-            converged_since: self.cx.views().converged_since(),
-            end,
-            stopped_early,
-        };
-        let judgements = self.judge.finish(&self.cx, &self.findings, &measures);
+        let judgements = self
+            .judge
+            .finish(&self.cx, &self.findings, (end, stopped_early));
         Outcome {
             judgements,
             findings: self.findings,
-            converged_since: measures.converged_since,
-            rows: measures.rows,
+            converged_since: self.cx.views().converged_since(),
+            rows: self.cx.row_count(),
             counts: self.counts,
             timeline: self.timeline.finish(),
             has_panicked: self.has_panicked,

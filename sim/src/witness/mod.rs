@@ -20,14 +20,15 @@ use std::collections::BTreeMap;
 
 use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row, Time};
 
-use crate::catalog::CatalogEntry;
+use crate::catalog::{Catalog, CatalogEntry};
 use crate::engine::Finished;
+use crate::metric::Measures;
 use crate::model::script::Planned;
 use crate::model::{Action, Claim, InFlight, NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
+use crate::report::Report;
 use crate::run;
-use crate::run::report::Report;
 use crate::trace::event::{EventId, Payload, StopReason, WORLD};
 use crate::trace::recorder::Recorder;
 use crate::watch::Observers;
@@ -59,6 +60,7 @@ pub struct Witness {
     nodes: Vec<WitnessedNode>,
     network: Network,
     observers: Observers,
+    measures: Measures,
     recorder: Recorder,
     connections: Connections,
     flights: Flights,
@@ -103,15 +105,19 @@ pub fn unwitnessed(scenario: &Scenario) -> Vec<String> {
 impl Witness {
     /// The witness of a resolved scenario, at time 0, with no node up.
     #[must_use]
-    pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry) -> Self {
+    pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry, catalog: &Catalog) -> Self {
         let names = &scenario.cluster.nodes;
+        let oracles = catalog.watching(scenario, entry.name(), Vec::new());
+        let measures = Measures::new(catalog.metrics());
+        let sinks = measures.sink().into_iter().collect();
         Self {
             now: Time::ZERO,
             strategy: entry.name().to_owned(),
             nodes: names.iter().map(|_| WitnessedNode::default()).collect(),
             network: Network::new(&scenario.network, names, scenario.run.seed),
-            observers: Observers::new(scenario, entry, Vec::new()),
-            recorder: Recorder::new(Vec::new()),
+            observers: Observers::new(scenario, &entry.facts(scenario), oracles),
+            measures,
+            recorder: Recorder::new(sinks),
             connections: Connections::default(),
             flights: Flights::new(),
             cuts: Vec::new(),
@@ -377,7 +383,14 @@ impl Witness {
             digest: self.recorder.digest().to_hex().to_string(),
         };
         let seed = self.scenario.run.seed;
-        let run = run::make(&self.scenario, &self.strategy, seed, finished, wall_us);
+        let run = run::make(
+            &self.scenario,
+            &self.strategy,
+            seed,
+            &self.measures,
+            finished,
+            wall_us,
+        );
         Report {
             digest: None,
             ..run.report

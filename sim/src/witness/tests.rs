@@ -20,7 +20,8 @@ fn pubsub(catalog: &Catalog) -> &dyn CatalogEntry {
 
 /// Two nodes of three that run and are connected, at 1 s.
 fn pair(rest: &str) -> Witness {
-    let mut witness = Witness::new(&scenario(rest), pubsub(&Catalog::default()));
+    let catalog = Catalog::default();
+    let mut witness = Witness::new(&scenario(rest), pubsub(&catalog), &catalog);
     witness.booted(0);
     witness.booted(1);
     witness.connect(&[0, 1]);

@@ -1,7 +1,7 @@
 //! PubSub with a bug of its own, under its own name.
 
 #[path = "../around/mod.rs"]
-mod around;
+pub(crate) mod around;
 
 use hublab_sim::catalog::Catalog;
 use hublab_strategies::strategy::Claim;

@@ -1,7 +1,7 @@
 //! Expectations: what each claim means, at which instant, and until when.
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::watch::judge::Verdict::{Fail, Inconclusive, Pass};

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use hublab_sim::catalog::Catalog;
 use hublab_sim::engine::inject::Injection;
 use hublab_sim::model::Scenario;
-use hublab_sim::run::report::Report;
-use hublab_sim::run::{Options, Run, run, simulate};
-use hublab_sim::simulation::Simulation;
+use hublab_sim::report::Report;
+use hublab_sim::run::Simulation;
+use hublab_sim::simulation::Handle;
 use hublab_sim::trace::event::{DropReason, Event, EventId, Payload};
 use hublab_sim::trace::recorder::Sink;
 use hublab_sim::watch::judge::Verdict;
@@ -129,49 +129,39 @@ impl Lab {
 
     /// Runs a scenario in place of this lab's own, under its strategy and seed.
     pub(crate) fn run_scenario(&self, scenario: &Scenario) -> Past {
-        let (tape, options) = self.options();
-        let run = run(
-            scenario,
-            &self.strategy,
-            self.seed,
-            &Catalog::default(),
-            options,
-        )
-        .expect("a run");
-        Past::new(run, &tape, scenario)
+        let (tape, catalog) = (Tape::default(), Catalog::default());
+        let run = self.simulation(scenario, &catalog, &tape);
+        Past::new(run.run().expect("a run"), &tape, scenario)
     }
 
     /// Runs the scenario with a job beside it; answers what the job did.
     pub(crate) fn run_with<T, F>(
         &self,
-        job: impl FnOnce(Simulation) -> F + Send + 'static,
+        job: impl FnOnce(Handle) -> F + Send + 'static,
     ) -> (Past, Option<T>)
     where
         F: Future<Output = T> + 'static,
         T: Send + 'static,
     {
-        let (tape, options) = self.options();
+        let (tape, catalog) = (Tape::default(), Catalog::default());
         let scenario = self.scenario();
-        let (run, value) = simulate(
-            &scenario,
-            &self.strategy,
-            self.seed,
-            &Catalog::default(),
-            options,
-            job,
-        )
-        .expect("a run");
-        (Past::new(run, &tape, &scenario), value)
+        let run = self.simulation(&scenario, &catalog, &tape);
+        let (report, value) = run.run_with(job).expect("a run");
+        (Past::new(report, &tape, &scenario), value)
     }
 
-    fn options(&self) -> (Tape, Options) {
-        let tape = Tape::default();
-        let options = Options {
-            stepping: self.stepping,
-            sinks: vec![Box::new(tape.clone())],
-            ..Options::default()
-        };
-        (tape, options)
+    fn simulation<'a>(
+        &'a self,
+        scenario: &'a Scenario,
+        catalog: &'a Catalog,
+        tape: &Tape,
+    ) -> Simulation<'a> {
+        Simulation::new(scenario, catalog)
+            .strategy(&self.strategy)
+            .expect("a strategy of the catalog")
+            .seed(self.seed)
+            .stepping(self.stepping)
+            .sink(tape.clone())
     }
 }
 
@@ -231,10 +221,10 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    fn new(run: Run, tape: &Tape, scenario: &Scenario) -> Self {
+    fn new(report: Report, tape: &Tape, scenario: &Scenario) -> Self {
         let events = std::mem::take(&mut *tape.0.lock().expect("one thread"));
         let mut past = Self {
-            report: run.report,
+            report,
             events: Vec::new(),
             names: scenario
                 .cluster

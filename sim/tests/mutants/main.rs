@@ -27,7 +27,7 @@ use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
-use hublab_sim::watch::oracle::{self, Oracle};
+use hublab_sim::watch::oracle::{self, Oracle, OracleEntry};
 
 use flaws::LIST;
 use patient::{Base, Mutant};
@@ -102,19 +102,22 @@ fn reporting(mutant: &Mutant, scenario: &Scenario) -> BTreeSet<String> {
 
 /// Whether an oracle reports a mutant in a scenario when no other is on.
 fn reports_alone(name: &str, mutant: &Mutant, scenario: &Scenario) -> bool {
-    let alone = oracle::by_name(name).into_iter().collect();
+    let catalog = Base::catalog();
+    let alone = catalog.oracle(name).map(OracleEntry::make);
+    let alone = alone.into_iter().collect();
     violated(scenario, mutant.base.name(), &mutant.catalog(), alone).contains(name)
 }
 
 #[test]
 fn every_oracle_has_two_mutants_aimed_at_it() {
-    for name in oracle::NAMES {
-        let aimed = LIST.iter().filter(|mutant| mutant.aim == *name).count();
+    let catalog = Base::catalog();
+    for name in catalog.oracle_names() {
+        let aimed = LIST.iter().filter(|mutant| mutant.aim == name).count();
         assert!(aimed >= 2, "{name} has {aimed}");
     }
     let aims: BTreeSet<&str> = LIST.iter().map(|mutant| mutant.aim).collect();
     assert!(
-        aims.iter().all(|aim| oracle::NAMES.contains(aim)),
+        aims.iter().all(|aim| catalog.oracle(aim).is_some()),
         "{aims:?}"
     );
 }
@@ -145,12 +148,12 @@ fn column(mutant: &Mutant, scenarios_each: usize) -> BTreeSet<String> {
 /// The row of each oracle: the mutants that it reports.
 fn matrix(scenarios_each: usize) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let columns = parallel::each(LIST, |mutant| column(mutant, scenarios_each));
-    let row = |name: &&'static str| {
+    let row = |name: &'static str| {
         let columns = LIST.iter().zip(&columns);
-        let hit = columns.filter(|(_, column)| column.contains(*name));
-        (*name, hit.map(|(mutant, _)| mutant.name).collect())
+        let hit = columns.filter(|(_, column)| column.contains(name));
+        (name, hit.map(|(mutant, _)| mutant.name).collect())
     };
-    oracle::NAMES.iter().map(row).collect()
+    Base::catalog().oracle_names().map(row).collect()
 }
 
 #[test]

@@ -13,17 +13,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hublab_sim::catalog::Catalog;
+use hublab_sim::classify;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::processhub;
+use hublab_sim::report::Report;
 use hublab_sim::run::failure::Signature;
-use hublab_sim::run::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::{Action, Audience, Scenario, Style, render};
 use hublab_sim::shrink::{
     Budget, Ended, Progress, ShrinkError, Shrunk, Target, Watcher, findings, shrink,
 };
 use hublab_sim::watch::judge::Verdict;
-use hublab_sim::watch::oracle;
 
 use fragile::Fragile;
 use noise::noisy;
@@ -119,7 +118,7 @@ fn noise_around_an_anomaly_vanishes() {
         let before = scenario.steps.len();
         assert!(before > 10);
         let signature = first_finding(&scenario, strategy, 1, oracle, &catalog);
-        let anomaly = processhub::of_run(&scenario, strategy, 1, &signature, &catalog);
+        let anomaly = classify::of_run(&scenario, strategy, 1, &signature, &catalog);
         let failure = Target::new(&scenario, strategy, 1, &signature).named(anomaly);
         let shrunk = smallest(&failure, &catalog);
         assert_small(&shrunk, 5, 3);
@@ -153,13 +152,13 @@ fn generated_failures(
     catalog: &Catalog,
 ) -> Vec<(u64, Signature, Option<&'static str>)> {
     let entry = catalog.get(strategy).expect("a known strategy");
+    let oracles: Vec<&str> = catalog.oracle_names().collect();
     let mut seen = BTreeMap::new();
     for seed in 0..seeds(25) {
         let scenario = generate(seed, entry, &generate::Options::default()).scenario;
-        let found =
-            findings(&scenario, strategy, seed, oracle::NAMES, catalog).expect("it can be run");
+        let found = findings(&scenario, strategy, seed, &oracles, catalog).expect("it can be run");
         for signature in found {
-            let anomaly = processhub::of_run(&scenario, strategy, seed, &signature, catalog);
+            let anomaly = classify::of_run(&scenario, strategy, seed, &signature, catalog);
             seen.entry((signature, anomaly)).or_insert(seed);
         }
     }
@@ -186,7 +185,7 @@ fn generated_failures_shrink_to_a_few_steps_that_fail_the_same_way() {
             if let Some(anomaly) = anomaly {
                 let seed = shrunk.seed;
                 let named =
-                    processhub::of_run(&shrunk.scenario, strategy, seed, &signature, &catalog);
+                    classify::of_run(&shrunk.scenario, strategy, seed, &signature, &catalog);
                 assert_eq!(named, Some(anomaly));
                 let size = (shrunk.after.steps, shrunk.after.nodes);
                 sizes.entry(anomaly).or_default().push(size);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Sink};

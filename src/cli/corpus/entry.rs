@@ -14,8 +14,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use hublab_sim::report::Report;
 use hublab_sim::run::failure::{Signature, always};
-use hublab_sim::run::report::Report;
 use hublab_sim::scenario::{Claim, Scenario, Style, render};
 use hublab_sim::watch::oracle::NO_CRASH;
 use tempfile::NamedTempFile;

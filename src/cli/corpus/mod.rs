@@ -12,11 +12,10 @@ use std::thread;
 use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::summary::Summary;
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::run::{Options, run as simulate};
 use hublab_sim::scenario::{Scenario, load};
 use hublab_sim::watch::judge::Verdict;
-use hublab_sim::watch::oracle;
 use hublab_strategies::time::micros;
 
 use self::entry::{Entry, New, failures};
@@ -85,8 +84,12 @@ fn run_all(
 
 fn add(args: &Add, context: &Context) -> Result<Exit, Stop> {
     for name in &args.oracles {
-        if !oracle::NAMES.contains(&name.as_str()) {
-            let known = oracle::NAMES.join(", ");
+        if context.catalog.oracle(name).is_none() {
+            let known = context
+                .catalog
+                .oracle_names()
+                .collect::<Vec<_>>()
+                .join(", ");
             let reason = format!("there is no oracle `{name}`; oracles are {known}");
             return Err(Stop::Usage(reason));
         }

@@ -34,13 +34,15 @@ impl Request {
     /// Reads files and environment.
     ///
     /// # Errors
-    /// A file is not good, the environment has half of a shard, files that are run together do not
-    /// agree on seeds, or known failures cannot be read.
+    /// An oracle is unknown, a file is not good, the environment has half of a shard, files that are
+    /// run together do not agree on seeds, or known failures cannot be read.
     pub(super) fn new(args: &Fuzz, context: &Context) -> Result<Self, Stop> {
         let told = args.shard.is_none();
         let own = args.shard.map(Some);
         let shard = own.map_or_else(|| shard::from_vars(|name| env::var(name).ok()), Ok);
         let shard = shard.map_err(|error| Stop::Usage(error.to_string()))?;
+        let checked = args.oracles.check(&context.catalog);
+        checked.map_err(|error| Stop::Usage(error.to_string()))?;
         let files = read(args, context)?;
         let seeds = match &args.seeds {
             Some(seeds) => seeds.clone(),

@@ -1,6 +1,6 @@
 //! A report for people: what happened, what was expected, what it cost, and how to see it again.
 
-use hublab_sim::run::report::{KindCounts, Report};
+use hublab_sim::report::{KindCounts, Report};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::text::printable;
 use hublab_sim::watch::judge::Verdict;

@@ -1,26 +1,56 @@
 //! Runs as lines of comma-separated values.
 
+use std::sync::Arc;
+
 use hublab_sim::campaign::record::Record;
-use hublab_sim::run::report::Report;
+use hublab_sim::catalog::Catalog;
+use hublab_sim::metric;
+use hublab_sim::report::Report;
 use hublab_sim::watch::judge::Verdict;
 
 use super::{Reporter, Run, Setting, Target};
 use crate::cli::{Context, Stop};
 
-#[derive(Default)]
 struct Csv {
+    catalog: Arc<Catalog>,
     has_header: bool,
 }
 
-pub(super) fn make(_setting: Setting, _context: &Context) -> Box<dyn Reporter> {
-    Box::<Csv>::default()
+pub(super) fn make(_setting: Setting, context: &Context) -> Box<dyn Reporter> {
+    Box::new(Csv {
+        catalog: Arc::clone(&context.catalog),
+        has_header: false,
+    })
+}
+
+impl Csv {
+    /// The metrics that the catalog adds to those of all catalogs: columns behind the others.
+    fn added(&self) -> impl Iterator<Item = &'static str> {
+        let names = self.catalog.metrics().iter().map(|metric| metric.name);
+        names.filter(|name| !metric::LIST.iter().any(|known| known.name == *name))
+    }
+
+    fn header(&self) -> String {
+        let names = std::iter::once(HEADER).chain(self.added());
+        names.collect::<Vec<_>>().join(",")
+    }
+
+    fn line(&self, report: &Report) -> String {
+        let value = |name| {
+            report
+                .metric(name)
+                .map_or_else(String::new, |value| value.to_string())
+        };
+        let values = std::iter::once(line(report)).chain(self.added().map(value));
+        values.collect::<Vec<_>>().join(",")
+    }
 }
 
 impl Reporter for Csv {
     fn run(&mut self, run: &Run<'_>, to: &mut Target) -> Result<(), Stop> {
         let (header, line) = match run.details {
-            Some((report, _)) => (HEADER, line(report)),
-            None => (RECORD_HEADER, record_line(run.record)),
+            Some((report, _)) => (self.header(), self.line(report)),
+            None => (RECORD_HEADER.to_owned(), record_line(run.record)),
         };
         if !std::mem::replace(&mut self.has_header, true) {
             to.line(header)?;

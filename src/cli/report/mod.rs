@@ -21,7 +21,7 @@ use std::time::Duration;
 use anstream::adapter::strip_str;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use hublab_sim::campaign::record::Record;
-use hublab_sim::run::report::Report;
+use hublab_sim::report::Report;
 use hublab_sim::scenario::Scenario;
 
 use super::campaign::account::Account;

@@ -8,12 +8,11 @@ use toml::de::{DeTable, DeValue};
 use super::syntax::Value;
 use super::walk::{Spots, model};
 use super::{Reader, STEPS_MAX};
-use crate::metric;
+use crate::metric::Metric;
 use crate::model::{Expectation, Scenario, Step};
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::shape::{CLUSTER, EXPECT, FILE, Kind, NETWORK, NODES as LIFE, RUN, STEP};
 use crate::scenario::suggest;
-use crate::watch::oracle;
 
 /// The only schema.
 const SCHEMA: i64 = 1;
@@ -158,11 +157,11 @@ impl<'t> Reader<'_> {
 
     pub(super) fn oracle(&mut self, value: &'t Value<'t>) -> Option<&'t str> {
         let name = self.text_as(value, "the name of an oracle")?;
-        if oracle::NAMES.contains(&name) {
+        if self.catalog.oracle(name).is_some() {
             return Some(name);
         }
         let at = self.label(value.span());
-        let help = suggest::help(name, oracle::NAMES.iter().copied());
+        let help = suggest::help(name, self.catalog.oracle_names());
         self.report(Problem::UnknownOracle {
             name: suggest::shown(name),
             at,
@@ -179,17 +178,18 @@ impl<'t> Reader<'_> {
         let (base, kind) = name
             .split_once('.')
             .map_or((name.as_ref(), None), |(base, kind)| (base, Some(kind)));
-        let known = metric::NAMES.contains(&base)
-            && kind.is_none_or(|kind| !kind.is_empty() && metric::is_per_kind(base));
-        if known {
+        let metric = self.catalog.metric(base);
+        let is_known = self.catalog.metric(name).is_some()
+            || kind.is_some_and(|kind| !kind.is_empty() && metric.is_some_and(Metric::is_per_kind));
+        if is_known {
             return Some(name);
         }
         let at = self.label(value.span());
-        let help = match kind {
-            Some(_) if metric::NAMES.contains(&base) => {
-                Some(format!("`{base}` does not exist per kind of message"))
-            }
-            Some(_) | None => suggest::help(base, metric::NAMES.iter().copied()),
+        let help = if metric.is_some() {
+            Some(format!("`{base}` does not exist per kind of message"))
+        } else {
+            let metrics = self.catalog.metrics().iter();
+            suggest::help(base, metrics.map(|metric| metric.name))
         };
         self.report(Problem::UnknownMetric {
             name: suggest::shown(name),

@@ -17,6 +17,7 @@
 mod bounded_state;
 mod clock_independence;
 mod convergence;
+mod invariant;
 mod membership_containment;
 mod metadata_agreement;
 mod no_crash;
@@ -43,6 +44,7 @@ use crate::watch::changed::Changed;
 
 pub use clock_independence::NAME as CLOCK_INDEPENDENCE;
 pub use convergence::NAME as CONVERGENCE;
+pub use invariant::invariant;
 pub use no_crash::NAME as NO_CRASH;
 
 /// A rule that runs are held to.
@@ -189,9 +191,11 @@ impl Violation {
 }
 
 /// Makes an oracle for one run.
-type Make = fn() -> Box<dyn Oracle>;
+pub type MakeOracle = fn() -> Box<dyn Oracle>;
 
-/// One oracle of the list.
+/// One oracle as a catalog knows it.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct OracleEntry {
     /// Its name in scenario files.
     pub name: &'static str,
@@ -199,7 +203,7 @@ pub struct OracleEntry {
     pub summary: &'static str,
     /// True if it is judged in the quiet phase, and may be inconclusive.
     pub is_liveness: bool,
-    make: Make,
+    make: MakeOracle,
 }
 
 impl std::fmt::Debug for OracleEntry {
@@ -208,131 +212,115 @@ impl std::fmt::Debug for OracleEntry {
     }
 }
 
-const fn safety(name: &'static str, summary: &'static str, make: Make) -> OracleEntry {
-    OracleEntry {
-        name,
-        summary,
-        is_liveness: false,
-        make,
+impl OracleEntry {
+    /// An oracle that holds at every instant.
+    #[must_use]
+    pub const fn safety(name: &'static str, summary: &'static str, make: MakeOracle) -> Self {
+        Self {
+            name,
+            summary,
+            is_liveness: false,
+            make,
+        }
+    }
+
+    /// An oracle that is judged in the quiet phase.
+    #[must_use]
+    pub const fn liveness(name: &'static str, summary: &'static str, make: MakeOracle) -> Self {
+        Self {
+            is_liveness: true,
+            ..Self::safety(name, summary, make)
+        }
+    }
+
+    /// The oracle, new, for one run.
+    #[must_use]
+    pub fn make(&self) -> Box<dyn Oracle> {
+        (self.make)()
     }
 }
 
-const fn liveness(name: &'static str, summary: &'static str, make: Make) -> OracleEntry {
-    OracleEntry {
-        name,
-        summary,
-        is_liveness: true,
-        make,
-    }
-}
-
-/// Every oracle: safety first, then liveness.
+/// The oracles of every catalog: safety first, then liveness.
 pub const LIST: &[OracleEntry] = &[
-    safety(
+    OracleEntry::safety(
         own_truth::NAME,
         "a child running on a node stands in that node's own registry with its pid",
         || Box::<own_truth::OwnTruth>::default(),
     ),
-    safety(
+    OracleEntry::safety(
         single_writer::NAME,
         "no message from another node, hub.children excepted, touches the receiver's own entries",
         || Box::<single_writer::SingleWriter>::default(),
     ),
-    safety(
+    OracleEntry::safety(
         no_invention::NAME,
         "every entry in a view was once true at its owner, with that pid",
         || Box::<no_invention::NoInvention>::default(),
     ),
-    safety(
+    OracleEntry::safety(
         metadata_agreement::NAME,
         "every entry in a view carries metadata that its owner gave that child",
         || Box::<metadata_agreement::MetadataAgreement>::default(),
     ),
-    safety(
+    OracleEntry::safety(
         no_resurrection::NAME,
         "a dead pid that a view has lost or replaced does not come back there",
         || Box::<no_resurrection::NoResurrection>::default(),
     ),
-    safety(
+    OracleEntry::safety(
         no_false_absence::NAME,
         "a true entry is not removed while observer and owner are connected",
         || Box::<no_false_absence::NoFalseAbsence>::default(),
     ),
-    safety(
+    OracleEntry::safety(
         membership_containment::NAME,
         "a view holds no entry of a node that has long been outside the cluster view",
         || Box::<membership_containment::MembershipContainment>::default(),
     ),
-    safety(
+    OracleEntry::safety(
         unique_entry::NAME,
         "a view has at most one entry per child and node",
         || Box::<unique_entry::UniqueEntry>::default(),
     ),
-    safety(
+    OracleEntry::safety(
         bounded_state::NAME,
         "rows, tombstones, references and queues stay below a bound computed from the workload",
         || Box::<bounded_state::BoundedState>::default(),
     ),
-    safety(no_crash::NAME, "no step panics; always counts", || {
+    OracleEntry::safety(no_crash::NAME, "no step panics; always counts", || {
         Box::new(no_crash::NoCrash)
     }),
-    liveness(
+    OracleEntry::liveness(
         convergence::NAME,
         "within the bound, every live view equals the truth it can reach, and stays so",
         || Box::<convergence::Convergence>::default(),
     ),
-    liveness(
+    OracleEntry::liveness(
         no_permanent_ghost::NAME,
         "entries of nodes that are gone for good are gone within detection + bound",
         || Box::<no_permanent_ghost::NoPermanentGhost>::default(),
     ),
-    liveness(
+    OracleEntry::liveness(
         repair_progress::NAME,
         "a silent member does not keep new children from reaching the others",
         || Box::<repair_progress::RepairProgress>::default(),
     ),
-    liveness(
+    OracleEntry::liveness(
         stability::NAME,
         "queues of busy receivers do not grow from one interval to the next under constant load",
         || Box::<stability::Stability>::default(),
     ),
-    liveness(
+    OracleEntry::liveness(
         clock_independence::NAME,
         "if the same run without clock steps converges, this one does",
         || Box::<clock_independence::ClockIndependence>::default(),
     ),
 ];
 
-/// Every oracle, by the name that scenario files use.
-pub const NAMES: &[&str] = &[
-    own_truth::NAME,
-    single_writer::NAME,
-    no_invention::NAME,
-    metadata_agreement::NAME,
-    no_resurrection::NAME,
-    no_false_absence::NAME,
-    membership_containment::NAME,
-    unique_entry::NAME,
-    bounded_state::NAME,
-    no_crash::NAME,
-    convergence::NAME,
-    no_permanent_ghost::NAME,
-    repair_progress::NAME,
-    stability::NAME,
-    clock_independence::NAME,
-];
-
-/// The oracle of a name, new, for one run; `None` for an unknown name.
-#[must_use]
-pub fn by_name(name: &str) -> Option<Box<dyn Oracle>> {
-    let entry = LIST.iter().find(|entry| entry.name == name)?;
-    Some((entry.make)())
-}
-
-/// Every oracle, new, for one run.
+/// Every oracle of [`LIST`], new, for one run.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Oracle>> {
-    LIST.iter().map(|entry| (entry.make)()).collect()
+    LIST.iter().map(OracleEntry::make).collect()
 }
 
 #[cfg(test)]
@@ -340,10 +328,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_are_those_of_the_list_and_of_the_oracles() {
+    fn the_names_of_the_list_are_those_of_the_oracles() {
         let listed: Vec<_> = LIST.iter().map(|entry| entry.name).collect();
-        assert_eq!(NAMES, listed);
         let made: Vec<_> = all().iter().map(|oracle| oracle.name()).collect();
-        assert_eq!(NAMES, made);
+        assert_eq!(listed, made);
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::Note;
 use crate::trace::counts::MessageCounts;
 use crate::watch::findings::{ClockTwin, Inconclusive};
 use crate::watch::judge::{Judgement, Verdict};
@@ -41,6 +40,10 @@ pub struct Report {
     pub converged_us: Option<u64>,
     /// Rows at the end, over all running nodes.
     pub rows: u64,
+    /// Every metric of the catalog by name; without a value if the run has none. Those of single
+    /// kinds of messages are in `messages`.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, Option<u64>>,
     /// The verdict of each expectation, in file order.
     pub expectations: Vec<Judgement>,
     /// What oracles found.
@@ -135,4 +138,22 @@ impl Messages {
             by_kind,
         }
     }
+}
+
+/// A warning as data for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Note {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+    /// The kind of warning, like `scenario::unknown_child`.
+    pub code: String,
+    /// What it says.
+    pub message: String,
+    /// What to do, if something can be said.
+    pub help: Option<String>,
 }

@@ -1,0 +1,98 @@
+//! Failures by name: runs a scenario again, with its trace, and asks the [`Classify`] that the
+//! strategy's catalog entry names.
+//!
+//! [`Classify`]: crate::anomaly::Classify
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hublab_strategies::Time;
+
+use crate::catalog::Catalog;
+use crate::model::Scenario;
+use crate::report::Report;
+use crate::run::failure::{Signature, always, failures};
+use crate::run::{Options, run};
+use crate::scenario::resolve::resolve;
+use crate::trace::event::Event;
+use crate::trace::recorder::Sink;
+use crate::watch::judge::LATE;
+use crate::watch::oracle::Violation;
+
+/// The most events of a run that is looked at; a longer one gets no name. Looking takes longer than
+/// the run: at this size a second or two, well within the wall-clock limit of a campaign's run.
+pub const EVENTS_MAX: usize = 200_000;
+
+/// Runs a scenario again and classifies its first failure of that signature; `None` as well if
+/// there is none, if the strategy has no known anomalies, or if the run has more than [`EVENTS_MAX`]
+/// events.
+///
+/// It costs one run with a trace in memory, and about as much again to read it.
+#[must_use]
+pub fn of_run(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    signature: &Signature,
+    catalog: &Catalog,
+) -> Option<&'static str> {
+    let mut scenario = resolve(scenario, seed, catalog);
+    if !signature.is_of_claim() {
+        scenario.expectations.push(always(&signature.oracle));
+    }
+    let anomalies = catalog.get(strategy)?.anomalies()?;
+    let (report, trace) = trace_of(&scenario, strategy, seed, catalog)?;
+    let violation = violation(&scenario, &report, signature)?;
+    anomalies.classify(&scenario, strategy, &violation, &trace)
+}
+
+/// What a signature's failure complains of. That of an expectation about views stands for what is
+/// wrong at its node at the instant when it was broken; that of another one for nothing.
+fn violation(scenario: &Scenario, report: &Report, signature: &Signature) -> Option<Violation> {
+    let all = failures(scenario, report);
+    let same = all.iter().find(|one| one.signature == *signature);
+    // A shrunk scenario has one expectation, whose text may have changed.
+    let like = || all.iter().find(|one| one.signature.is_like(signature));
+    let failure = same.or_else(like)?;
+    if signature.is_of_claim() && !signature.is_of_view() {
+        return None;
+    }
+    let Signature {
+        oracle,
+        defect,
+        cause,
+        ..
+    } = &failure.signature;
+    let at = Time(failure.at_us);
+    let violation = Violation::new(oracle, at, &failure.node, failure.detail.clone());
+    let kind = defect.strip_prefix(LATE).unwrap_or(defect);
+    Some(violation.with_defect(kind).with_cause(cause.clone()))
+}
+
+/// One run with its trace; `None` if it cannot be run, or has more than [`EVENTS_MAX`] events.
+fn trace_of(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    catalog: &Catalog,
+) -> Option<(Report, Vec<Event>)> {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let options = Options {
+        sinks: vec![Box::new(Collector(Arc::clone(&events)))],
+        ..Options::default()
+    };
+    let report = run(scenario, strategy, seed, catalog, options).ok()?.report;
+    let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
+    (events.len() <= EVENTS_MAX).then_some((report, events))
+}
+
+/// Keeps the trace, up to one event more than are looked at.
+struct Collector(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Collector {
+    fn event(&mut self, event: &Event) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() <= EVENTS_MAX {
+            events.push(event.clone());
+        }
+    }
+}
