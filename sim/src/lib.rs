@@ -70,7 +70,7 @@
 //! let catalog = Catalog::default();
 //! let scenario = Scenario::read("crash.toml", text.as_bytes(), &catalog).expect("a good file");
 //! for strategy in catalog.names() {
-//!     let report = run(&scenario, strategy, 7, &catalog, Options::default()).expect("a known name").report;
+//!     let report = Simulation::new(&scenario, &catalog).strategy(strategy)?.seed(7).run()?;
 //!     println!("{strategy}: {:?}, {} messages", report.verdict, report.messages.sent);
 //! #   assert_eq!(report.verdict, hublab_sim::watch::judge::Verdict::Pass, "{report:#?}");
 //! }
