@@ -112,10 +112,41 @@ fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() 
     fs::write(template.join("Cargo.toml"), moved).unwrap();
 
     let tests = output_of(&mut cargo(template, "test"));
-    assert!(tests.contains("1 passed"), "{tests}");
+    assert!(tests.contains("2 passed"), "{tests}");
 
     let run = ["run", "scenarios/one.toml", "--strategy", "mine"];
     let run = [&run[..], &["--format", "json"]].concat();
     let json = output_of(cargo(template, "run").arg("--").args(run));
     assert_passes(&json, "mine");
+    for (what, name) in [
+        ("oracles", "no_empty_pid"),
+        ("metrics", "bytes_per_message"),
+    ] {
+        let list = output_of(cargo(template, "run").args(["--", "list", what]));
+        assert!(list.contains(name), "{list}");
+        let schema = output_of(cargo(template, "run").args(["--", "schema"]));
+        assert!(schema.contains(name), "{name}");
+    }
+    let csv = [
+        "run",
+        "scenarios/one.toml",
+        "--strategy",
+        "mine",
+        "--format",
+        "csv",
+    ];
+    let csv = output_of(cargo(template, "run").arg("--").args(csv));
+    let heads = csv.lines().next().unwrap_or_default();
+    assert!(heads.ends_with(",rows,bytes_per_message"), "{heads}");
+    let fuzz = [
+        "fuzz",
+        "--strategy",
+        "mine",
+        "--seeds",
+        "0..2",
+        "--oracles",
+        "no_empty_pid",
+    ];
+    let fuzz = output_of(cargo(template, "run").arg("--").args(fuzz));
+    assert!(fuzz.contains("oracles no_empty_pid"), "{fuzz}");
 }

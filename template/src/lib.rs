@@ -1,8 +1,11 @@
 //! A synchronization strategy to start from: [`Mine`] tells everybody everything, and repeats
 //! itself in periodic rounds. Change it; [`EventStrategy`] says what each method is for.
 
+pub mod rules;
+
 use std::time::Duration;
 
+use hublab::Catalog;
 use hublab::strategies::strategy::{Claim, Condition, ConfigError, Feature};
 use hublab::strategies::time::duration_text;
 use hublab::strategies::{
@@ -132,4 +135,17 @@ impl Strategy for Mine {
             },
         ]
     }
+}
+
+/// All that scenario files can name: hublab's, and what this package adds.
+#[must_use]
+pub fn catalog() -> Catalog {
+    Catalog::default()
+        .with::<Mine>()
+        .with_oracle(
+            rules::NO_EMPTY_PID,
+            "no entry of a registry has an empty pid",
+            rules::no_empty_pid,
+        )
+        .with_metric(rules::BYTES_PER_MESSAGE)
 }

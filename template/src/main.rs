@@ -1,10 +1,7 @@
-//! The `hublab` command line with one strategy more.
+//! The `hublab` command line with one strategy, one oracle and one metric more.
 
 use std::process::ExitCode;
 
-use hublab::Catalog;
-use my_strategy::Mine;
-
 fn main() -> ExitCode {
-    hublab::cli::main(Catalog::default().with::<Mine>())
+    hublab::cli::main(my_strategy::catalog())
 }
