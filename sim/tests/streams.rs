@@ -16,7 +16,7 @@ use tape::{read, record};
 const HEAD: &str = r#"
 schema = 1
 [run]
-duration = "60s"
+duration = "70s"
 [cluster]
 names = [{names}]
 start = ["n1", "n2", "n3", "n4"{start}]
@@ -156,7 +156,7 @@ fn assert_same_draws(left: &Scenario, right: &Scenario, what: &str) {
                 }
             }
             assert!(
-                common * 2 > left.len().min(right.len()) && common > 150,
+                common * 2 > left.len().min(right.len()) && common > 200,
                 "{what}: only {common} of {} and {} draws in common under {strategy}",
                 left.len(),
                 right.len()

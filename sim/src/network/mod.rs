@@ -305,8 +305,8 @@ impl Network {
         changes.chain([self.base.loss]).any(|loss| loss > 0.0)
     }
 
-    /// Whether a link loses messages.
+    /// True if a link loses messages; a node's link to itself never does.
     pub(crate) fn loses(&self, from: NodeIx, to: NodeIx) -> bool {
-        self.look_up(from, to).loss > 0.0
+        from != to && self.look_up(from, to).loss > 0.0
     }
 }

@@ -132,6 +132,7 @@ pub(crate) const LIST: &[Mutant] = &[
             {
                 let mut row = other.row.clone();
                 row.metadata = Metadata::from_iter([("forged", "yes")]);
+                row.entry_metadata = Default::default();
                 case.put(row);
             }
         },
@@ -152,6 +153,7 @@ pub(crate) const LIST: &[Mutant] = &[
                 row.metadata = more
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))
                     .collect();
+                row.entry_metadata = Default::default();
                 case.put(row);
             }
         },

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct PuppetConfig {
+    /// The time between two rounds. Bounds of oracles ask the strategy for it, so its name is free.
     #[serde(with = "duration_text")]
     #[schemars(schema_with = "duration_text::schema")]
-    sync_interval: Duration,
+    every: Duration,
     /// `MILLISECONDS NODE ACT...`; the acts are those of [`Puppet::act`].
     acts: Vec<String>,
     /// Messages to each other member in every round.
@@ -29,7 +30,7 @@ pub(crate) struct PuppetConfig {
 impl Default for PuppetConfig {
     fn default() -> Self {
         Self {
-            sync_interval: Duration::from_secs(2),
+            every: Duration::from_secs(2),
             acts: Vec::new(),
             burst: 0,
         }
@@ -141,7 +142,7 @@ impl EventStrategy for Puppet {
     fn propagate(&mut self, _cx: &mut Cx<'_>, _requests: Requests, _members: &Members) {}
 
     fn round_interval(&self) -> Option<Duration> {
-        Some(self.config.sync_interval)
+        Some(self.config.every)
     }
 
     fn refs(&self) -> usize {

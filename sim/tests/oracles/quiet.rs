@@ -82,6 +82,19 @@ fn without_a_quiet_phase_liveness_is_inconclusive() {
 }
 
 #[test]
+fn loss_that_a_step_takes_away_leaves_a_quiet_phase() {
+    let lossless = "link = { from = ['n1..n3'], to = ['n1..n3'], loss = 0.0 }";
+    let stage = hosting().acts(TOLD).network("loss = 0.2");
+    let reason = "the link from n1 to n2 loses messages to the end";
+    assert_eq!(stage.open("convergence").as_deref(), Some(reason));
+    let stage = stage.step("2s", lossless);
+    assert_eq!(stage.open("convergence"), None);
+    assert_eq!(stage.finds("convergence"), NOTHING);
+    let lost = stage.acts("15000 n2 drop a n1");
+    assert_eq!(lost.finds("convergence").len(), 1);
+}
+
+#[test]
 fn no_permanent_ghost_is_about_nodes_that_are_gone_for_good() {
     let stage = Stage::default()
         .step("1s", "start_children = { on = 'n3', ids = ['a'] }")
@@ -142,7 +155,7 @@ fn stability_wants_a_busy_receiver_to_keep_up() {
     let busy = |burst: usize| {
         hosting()
             .network("service_time = '10ms'")
-            .puppet(&format!("burst = {burst}\nsync_interval = '1s'"))
+            .puppet(&format!("burst = {burst}\nevery = '1s'"))
     };
     let overloaded = busy(150).finds("stability");
     assert!(!overloaded.is_empty(), "1.5 s of work per second");
@@ -151,7 +164,7 @@ fn stability_wants_a_busy_receiver_to_keep_up() {
     assert_eq!(busy(50).open("stability"), None);
     let short = busy(50).step("15s", "sync = { on = 'n1' }");
     assert!(short.open("stability").is_some());
-    let instant = hosting().puppet("burst = 150\nsync_interval = '1s'");
+    let instant = hosting().puppet("burst = 150\nevery = '1s'");
     assert_eq!(instant.finds("stability"), NOTHING, "nobody is ever busy");
 }
 

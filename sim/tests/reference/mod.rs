@@ -2,8 +2,9 @@
 //!
 //! Nothing of it depends on messages: a node writes down at once what runs on it, and looks every
 //! few milliseconds at what runs on the nodes it is connected to. Its members are its connected
-//! peers. Whatever is done to such a cluster, its views are right as soon as they can be, so an
-//! oracle that complains of it cries wolf.
+//! peers. Metadata are those of entries, so that replicas may have different ones. Whatever is done
+//! to such a cluster, its views are right as soon as they can be: what an oracle finds is a false
+//! alarm.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -136,7 +137,7 @@ impl Told {
                     None => ghosts.push(key),
                     Some(running)
                         if entry.pid.as_ref() == Some(&running.pid)
-                            && *row.metadata == running.metadata =>
+                            && *row.metadata_on(&entry.node) == running.metadata =>
                     {
                         known.insert(key);
                     }
@@ -148,7 +149,7 @@ impl Told {
             cx.remove(child, node);
         }
         for (key, running) in right.iter().filter(|(key, _)| !known.contains(key)) {
-            cx.upsert(&running.spec, &key.1, Some(&running.pid), &running.metadata);
+            cx.upsert_entry(&running.spec, &key.1, Some(&running.pid), &running.metadata);
         }
     }
 }
