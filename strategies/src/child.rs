@@ -1,4 +1,4 @@
-//! What a registry says about a child: its specification, its metadata, its rows.
+//! The data of a child in a registry: its specification, its metadata, its rows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::name::{ChildId, NodeId, Pid};
 use crate::time::Time;
 use crate::wire;
 
-/// How to start a child: its id, the kind of program, and arguments. Shared and immutable.
+/// The specification of a child: its id, the kind of program, and arguments. Shared and immutable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChildSpec(Arc<SpecFields>);
@@ -51,7 +51,7 @@ impl ChildSpec {
         &self.0.id
     }
 
-    /// Whether the two are one in memory: a quick yes.
+    /// True if both share their memory, and so are equal without being compared.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -106,7 +106,7 @@ impl Metadata {
         pairs_len(self.len(), self.iter())
     }
 
-    /// Whether there are no pairs.
+    /// True if there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
@@ -184,7 +184,7 @@ impl EntryMetadata {
         self.0.iter().flat_map(|own| own.iter())
     }
 
-    /// Whether no entry has metadata of its own.
+    /// True if no entry has metadata of its own.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
@@ -231,7 +231,7 @@ pub(crate) fn read_entries<'de, D: Deserializer<'de>>(reader: D) -> Result<Entri
 /// A row of the registry: what one node believes about one child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// How to start the child; its id is the row's key.
+    /// The child's specification; its id is the row's key.
     pub spec: ChildSpec,
     /// Where it runs, in the order that the protocol's operations leave behind.
     #[serde(deserialize_with = "read_entries")]
@@ -245,7 +245,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the row has no entries: a tombstone, or a row registered with an empty list.
+    /// True if the row has no entries: a tombstone, or a row registered with an empty list.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -1,4 +1,4 @@
-//! What a strategy promises: claims, their conditions, and the features of a scenario that void
+//! The promises of a strategy: claims, their conditions, and the features of a scenario that void
 //! them.
 //!
 //! A claim names an oracle by its text; an oracle that the catalog does not know is never checked.
@@ -78,7 +78,7 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// What a scenario has, as in "no ...".
+    /// The feature in words, as in "no ...".
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -77,7 +77,7 @@ impl<'a, M> Context<'a, M> {
         self.state.connected()
     }
 
-    /// Whether the connection to a peer is up.
+    /// True if the connection to a peer is up.
     #[must_use]
     pub fn is_connected(&self, node: &NodeId) -> bool {
         self.state.is_connected(node)
@@ -92,7 +92,7 @@ impl<'a, M> Context<'a, M> {
         self.state.incarnation_of(node)
     }
 
-    /// Whether the cluster view holds a node.
+    /// True if the cluster view has a node.
     #[must_use]
     pub fn is_member(&self, node: &NodeId) -> bool {
         self.state.is_member(node)
@@ -104,7 +104,7 @@ impl<'a, M> Context<'a, M> {
         self.state.registry()
     }
 
-    /// Adds what `node` says it hosts: [`Registry::append_data`] of one node.
+    /// Adds the children of a snapshot of `node`: [`Registry::append_data`] of one node.
     pub fn append_data(&mut self, node: &NodeId, data: &Snapshot) {
         self.mutate(|registry, sink| registry.append_data(&[(node, data)], sink));
     }
@@ -115,7 +115,8 @@ impl<'a, M> Context<'a, M> {
         self.mutate(|registry, sink| registry.add_missing(node, data, sink));
     }
 
-    /// Removes what `node` no longer says it hosts: [`Registry::detach_data`] of one node.
+    /// Removes the children that a snapshot of `node` no longer lists: [`Registry::detach_data`] of
+    /// one node.
     pub fn detach_data(&mut self, node: &NodeId, data: &Snapshot) {
         self.mutate(|registry, sink| registry.detach_data(&[(node, data)], sink));
     }

@@ -21,12 +21,12 @@ pub struct Fact {
     pub change: Change,
 }
 
-/// What happened to a child on its node.
+/// A change of a child on its node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// It runs now.
     Started {
-        /// How it was started.
+        /// Its specification.
         spec: ChildSpec,
         /// Its pid.
         pid: Pid,

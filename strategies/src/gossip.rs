@@ -1,4 +1,4 @@
-//! [`Gossip`]: nodes pass on what they hear, with lists of who has heard it.
+//! [`Gossip`]: nodes pass messages on, each with the list of the nodes that have handled it.
 //!
 //! Source: docs/protocol.md section 5 (ProcessHub's `Synchronization.Gossip`), self-sends and dropped
 //! acknowledgements included.
@@ -64,10 +64,10 @@ pub struct GossipConfig {
     #[serde(with = "duration_text")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
     pub sync_interval: Duration,
-    /// How many nodes a propagation is passed on to, and a round's first hop; at least 1.
+    /// The number of nodes that a propagation, and a round's first hop, go to; at least 1.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub recipients: u32,
-    /// Whether only the node with the lowest name of the view starts rounds.
+    /// True if only the node with the lowest name of the view starts rounds.
     pub restricted_init: bool,
     /// The state of the original whose rules are followed.
     pub profile: Profile,
@@ -84,7 +84,7 @@ impl Default for GossipConfig {
     }
 }
 
-/// What a node remembers under a reference.
+/// The state that a node keeps of a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Memory {
     /// A propagation: who handled it.
@@ -140,7 +140,7 @@ impl Gossip {
         self.timestamps = timestamps;
     }
 
-    /// What is remembered under a reference, expired or not.
+    /// The state kept of a reference, expired or not.
     #[must_use]
     pub fn memory(&self, reference: &Reference) -> Option<&Memory> {
         self.memory.get(reference).map(|(memory, _)| memory)
@@ -419,12 +419,12 @@ impl Synchronization for Gossip {
     }
 }
 
-/// Nobody hands it requests or rows that the truth knows nothing of.
+/// No requests or rows come from outside.
 const NOT_RAW: Condition = Condition {
     without: &[Feature::RawRequests, Feature::RawRows],
 };
 
-/// What it needs to converge: see the anomalies that narrow it.
+/// The conditions under which it converges: see the anomalies that narrow them.
 const SETTLED: Condition = Condition {
     without: &[
         Feature::RawRequests,

@@ -1,14 +1,14 @@
 //! Synchronization strategies of a distributed process registry.
 //!
 //! A process registry says, on every node of a cluster, which child process runs where. This crate
-//! is one node of it, without any input or output of its own: a [`HubCore`] takes one input, changes
-//! its state, and asks its [`Runtime`] for effects. The same hub runs in a unit test, under a simulated
-//! network, and on sockets.
+//! is one node of it, without any input or output of its own: a [`HubCore`] takes one input,
+//! changes its state, and asks its [`Runtime`] for effects. The same hub runs in a unit test, under
+//! a simulated network, and on sockets.
 //!
 //! # Promises
 //!
 //! - No clock, entropy, thread or hash order is used: everything that happens is a function of the
-//!   inputs and of what the runtime answers.
+//!   inputs and of the runtime's replies.
 //! - One input is one atomic step. It ends; its effects are listed in the order of their calls.
 //! - Bytes from a peer never panic, and bytes that are no message change nothing.
 //! - The rules of the ports are those of ProcessHub (docs/protocol.md), list order included; golden
@@ -19,7 +19,7 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | [`hub`] | one node as a state machine: inputs, periodic work, children, messages between hubs |
-//! | [`strategy`] | what a hub runs, events in and effects out; what a catalog knows of it |
+//! | [`strategy`] | the traits that a hub runs, events in and effects out, and a catalog lists |
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
 //! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
@@ -39,15 +39,14 @@
 //! use hublab_strategies::hub::{Command, Input};
 //! use hublab_strategies::{Discovery, Effect, HubConfig, HubCore, PubSub, Recorder};
 //!
-//! let mut hub = HubCore::new("n1".into(), 1, PubSub::default(), Discovery::default(), HubConfig::default());
-//! let mut recorder = Recorder::default();
-//! hub.handle(Input::Start, &mut recorder);
-//! assert!(matches!(recorder.take()[0], Effect::Announce { .. }));
+//! let mut hub = HubCore::new("n1".into(), 1, PubSub::default(), Discovery::default(),
+//! HubConfig::default()); let mut recorder = Recorder::default(); hub.handle(Input::Start, &mut
+//! recorder); assert!(matches!(recorder.take()[0], Effect::Announce { .. }));
 //!
 //! hub.handle(Input::Command(Command::SetView(vec!["n1".into(), "n2".into()])), &mut recorder);
 //! hub.handle(Input::Command(Command::Sync), &mut recorder);
 //! let sends = recorder.take().iter().filter(|effect| matches!(effect, Effect::Send { .. })).count();
-//! assert_eq!(sends, 0, "a node that never hosted a child says nothing");
+//! assert_eq!(sends, 0, "a node that never hosted a child sends nothing");
 //! ```
 #![cfg_attr(
     feature = "tokio",

@@ -1,7 +1,7 @@
 //! [`Membership`]: who is in the cluster; and [`Discovery`], the way of the original.
 //!
 //! A membership decides, the hub applies: it broadcasts join data, changes the view, cleans up
-//! after nodes that left, and tells the strategy.
+//! after nodes that left, and notifies the strategy.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::wire;
 
 /// A way to decide who is a member of the cluster.
 pub trait Membership: Send + 'static {
-    /// What it sends.
+    /// Its messages.
     type Message: Message;
 
     /// The node boots.
@@ -57,13 +57,13 @@ pub trait Membership: Send + 'static {
     /// A peer said good-bye.
     fn leave(&mut self, cx: &mut MembershipContext<'_, Self::Message>, node: &NodeId);
 
-    /// How many joins and downs wait for a decision.
+    /// The number of joins and downs that wait for a decision.
     fn pending(&self) -> usize {
         0
     }
 }
 
-/// What a membership decided.
+/// A decision of a membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// These enter the view together, in this order.
@@ -72,7 +72,7 @@ pub enum Decision {
     Downs(Vec<(NodeId, DownReason)>),
 }
 
-/// What a membership sees of its node, and all it can do there.
+/// A membership's access to its node.
 pub struct MembershipContext<'a, M> {
     state: &'a NodeState,
     runtime: &'a mut (dyn Runtime<M> + 'a),
@@ -89,7 +89,7 @@ impl<'a, M> MembershipContext<'a, M> {
         }
     }
 
-    /// What was decided, in order.
+    /// The decisions, in order.
     #[must_use]
     pub fn into_decisions(self) -> Vec<Decision> {
         self.decisions
@@ -119,13 +119,13 @@ impl<'a, M> MembershipContext<'a, M> {
         self.state.view()
     }
 
-    /// Whether the view holds a node.
+    /// True if the view has a node.
     #[must_use]
     pub fn is_member(&self, node: &NodeId) -> bool {
         self.state.is_member(node)
     }
 
-    /// Whether the connection to a peer is up.
+    /// True if the connection to a peer is up.
     #[must_use]
     pub fn is_connected(&self, node: &NodeId) -> bool {
         self.state.is_connected(node)
@@ -137,7 +137,7 @@ impl<'a, M> MembershipContext<'a, M> {
         self.runtime.random()
     }
 
-    /// Sends one message to every other node that the runtime knows how to reach.
+    /// Sends one message to every other node that the runtime can reach.
     pub fn announce(&mut self, channel: Channel, message: M) {
         self.runtime.announce(channel, message);
     }

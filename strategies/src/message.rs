@@ -1,4 +1,4 @@
-//! What strategies and membership send: messages, and the channels that carry them.
+//! The messages that strategies and membership send, and the channels that carry them.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct Channel {
     pub id: u8,
     /// The name in traces.
     pub name: &'static str,
-    /// Whether a `fifo` network keeps the order of its messages.
+    /// True if a `fifo` network keeps the order of its messages.
     pub ordered: bool,
 }
 
@@ -80,7 +80,7 @@ impl SizeModel {
     }
 }
 
-/// What travels between nodes.
+/// A message between nodes.
 pub trait Message: Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// Every kind that [`Self::kind`] may return.
     const KINDS: &'static [&'static str];

@@ -33,7 +33,7 @@ impl Profile {
         }
     }
 
-    /// Whether a node that never hosted a child is silent.
+    /// True if a node that never hosted a child sends no snapshots.
     pub(crate) fn has_guard(self) -> bool {
         match self {
             Self::V041 | Self::V05E1 => false,
@@ -41,7 +41,7 @@ impl Profile {
         }
     }
 
-    /// Whether a row without entries is a row like any other.
+    /// True if a row without entries is treated like any other.
     pub(crate) fn keeps_empty_rows(self) -> bool {
         match self {
             Self::V041 => true,

@@ -1,4 +1,4 @@
-//! [`PubSub`]: every node tells every other node, directly.
+//! [`PubSub`]: every node sends to every other node, directly.
 //!
 //! Source: docs/protocol.md section 4 (ProcessHub's `Synchronization.PubSub`).
 //!
@@ -15,7 +15,7 @@
 //!
 //! Claims: see [`PubSub::claims`](Strategy::claims). What it does not promise is in docs/protocol.md
 //! section 8: nothing repairs a row of a node that is gone (A5), metadata of replicas may differ for
-//! ever (A9), and a node that comes back empty does not say so (A8).
+//! ever (A9), and a node that comes back empty sends nothing (A8).
 
 #[cfg(test)]
 mod tests;
@@ -60,7 +60,7 @@ impl Default for PubSubConfig {
     }
 }
 
-/// What [`PubSub`] sends.
+/// The messages of [`PubSub`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PubSubMessage {
     /// Requests to handle.
@@ -71,7 +71,7 @@ pub enum PubSubMessage {
     Join(JoinData),
 }
 
-/// What a node sends to nodes about to join its view.
+/// The data that a node sends to nodes about to join its view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinData {
     /// Its snapshot.
@@ -247,12 +247,12 @@ impl Synchronization for PubSub {
     }
 }
 
-/// Nobody hands it requests or rows that the truth knows nothing of.
+/// No requests or rows come from outside.
 const NOT_RAW: Condition = Condition {
     without: &[Feature::RawRequests, Feature::RawRows],
 };
 
-/// What it needs to converge: see the anomalies that narrow it.
+/// The conditions under which it converges: see the anomalies that narrow them.
 const SETTLED: Condition = Condition {
     without: &[
         Feature::WrongView,

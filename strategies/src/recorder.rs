@@ -19,7 +19,7 @@ pub enum Effect<M> {
         channel: Channel,
         /// The message.
         message: M,
-        /// Whether it may connect: `false` for [`Runtime::send_connected`].
+        /// True if it may connect: `false` for [`Runtime::send_connected`].
         connects: bool,
     },
     /// [`Runtime::announce`].
@@ -35,7 +35,7 @@ pub enum Effect<M> {
     CancelTimer(TimerKey),
     /// [`Runtime::start_child`].
     StartChild {
-        /// How to start it.
+        /// The child's specification.
         spec: ChildSpec,
         /// The pid it gets.
         pid: Pid,
@@ -52,11 +52,11 @@ pub enum Effect<M> {
 /// which lists effects in call order.
 #[derive(Debug)]
 pub struct Recorder<M> {
-    /// What [`Runtime::now`] answers.
+    /// The value of [`Runtime::now`].
     pub now: Time,
-    /// What [`Runtime::wall_clock`] answers.
+    /// The value of [`Runtime::wall_clock`].
     pub wall_clock: WallTime,
-    /// How many random numbers were drawn.
+    /// The number of random numbers drawn so far.
     pub draws: u64,
     seed: u64,
     effects: Vec<Effect<M>>,

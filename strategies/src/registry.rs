@@ -32,7 +32,7 @@ pub type Sink<'a> = &'a mut dyn FnMut(RowChange);
 /// A row, borrowed from the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowRef<'a> {
-    /// How to start the child; its id is the row's key.
+    /// The child's specification; its id is the row's key.
     pub spec: &'a ChildSpec,
     /// Where it runs, in stored order; empty for a tombstone.
     pub entries: &'a [Entry],
@@ -125,7 +125,7 @@ impl Registry {
         self.rows.len()
     }
 
-    /// Whether there is no row at all.
+    /// True if there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.len() == 0
@@ -253,14 +253,14 @@ impl Registry {
         }
     }
 
-    /// Whether a pid update of this child would end the coordinator of the original: the row is
+    /// True if a pid update of this child would end the coordinator of the original: the row is
     /// absent, in `v041`.
     pub(crate) fn refuses_pid_update(&self, child: &ChildId) -> bool {
         self.profile == Profile::V041 && self.row(child).is_none()
     }
 
-    /// Adds what nodes say they host (docs/protocol.md section 3), in the order of `data`, which should
-    /// be ascending by node.
+    /// Adds the children that nodes' snapshots list (docs/protocol.md section 3), in the order of
+    /// `data`, which should be ascending by node.
     ///
     /// An absent row is inserted. In a present one the node's entry takes the new pid and moves to
     /// the front if the pid differs (no entry counts as no pid); specification and metadata stay, but
@@ -290,7 +290,7 @@ impl Registry {
             if rewrites && (child.spec != *row.spec || child.metadata != *row.metadata) {
                 return false;
             }
-            // What is shared is told to be the same without being read.
+            // Parts that share their memory are equal without being compared.
             (child.spec.is_same(row.spec) || child.spec.id() == *id)
                 && row.pid_on(node) == Some(child.pid.as_ref())
         };
@@ -371,15 +371,17 @@ impl Registry {
         }
     }
 
-    /// Removes what nodes no longer say they host (docs/protocol.md section 3): the entries of each
-    /// node of `data` in rows whose child its snapshot lacks. Rows left empty are deleted.
+    /// Removes the children that nodes' snapshots no longer list (docs/protocol.md section 3): the
+    /// entries of each node of `data` in rows whose child its snapshot lacks. Rows left empty are
+    /// deleted.
     ///
     /// Given several nodes it keeps the original's fault (anomaly R3): each removal starts from the
     /// row as it was, so of several removals in one row only that of the last entry counts.
     pub fn detach_data(&mut self, data: &[(&NodeId, &Snapshot)], sink: Sink<'_>) {
         let mut gone: BTreeMap<ChildId, Vec<&NodeId>> = BTreeMap::new();
         for (node, snapshot) in data {
-            // The steady case: the snapshot of a well-behaved node is ordered and lists exactly these.
+            // The steady case: the snapshot of a well-behaved node is ordered and lists exactly
+            // these.
             let children = snapshot.children();
             if children.len() == self.by_node.count(node)
                 && children.len() == self.unchanged(node, children)
@@ -642,7 +644,7 @@ fn without(entries: &[Entry], gone: impl Fn(&NodeId) -> bool) -> Entries {
         .collect()
 }
 
-/// Whether two lists hold the same entries, equally often, in any order.
+/// True if two lists hold the same entries, equally often, in any order.
 fn same_entries(a: &[Entry], b: &[Entry]) -> bool {
     let sorted = |entries: &[Entry]| {
         let mut list = entries.to_vec();

@@ -33,7 +33,7 @@ pub enum Request {
 /// One row of a [`Request::Register`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    /// How to start the child, with its id.
+    /// The child's specification, with its id.
     pub spec: ChildSpec,
     /// Where it runs.
     #[serde(deserialize_with = "read_entries")]
@@ -85,7 +85,7 @@ pub enum Members {
 }
 
 impl Members {
-    /// Whether the node that propagates is addressed itself.
+    /// True if the node that propagates is addressed itself.
     #[must_use]
     pub fn include_sender(&self, sender: &NodeId) -> bool {
         match self {

@@ -47,7 +47,7 @@ pub trait Runtime<M> {
     /// and a node that is not connected is left out, uncounted.
     fn send_connected(&mut self, to: &[NodeId], channel: Channel, message: M);
 
-    /// Sends one message to every other node that the runtime knows how to reach.
+    /// Sends one message to every other node that the runtime can reach.
     fn announce(&mut self, channel: Channel, message: M);
 
     /// Sets a timer to fire once after `delay`, replacing the one of that key.
@@ -66,7 +66,7 @@ pub trait Runtime<M> {
     fn emit(&mut self, event: Event);
 }
 
-/// What a hub reports of itself.
+/// A hub's reports of its own state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A row of the registry changed.
@@ -79,7 +79,7 @@ pub enum Event {
     Answer {
         /// The ticket of the command.
         ticket: u64,
-        /// Who answers.
+        /// The node whose children they are.
         node: NodeId,
         /// The outcome of each child, in the order of the request.
         results: Vec<ChildResult>,
@@ -88,14 +88,14 @@ pub enum Event {
     Skipped {
         /// The child.
         child: ChildId,
-        /// What was asked: `stop` or `restart`.
+        /// The request: `stop` or `restart`.
         action: &'static str,
     },
     /// A branch of a strategy worth counting: `gossip.round_finished`.
     Mark(&'static str),
 }
 
-/// What became of one child of a start or stop request.
+/// The result for one child of a start or stop request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildResult {
     /// The child.

@@ -1,4 +1,4 @@
-//! A node's local synchronization data: what it says it hosts.
+//! A node's local synchronization data: the children that it hosts.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +12,7 @@ use crate::wire;
 /// One child of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalChild {
-    /// How to start it, with its id.
+    /// Its specification, with its id.
     pub spec: ChildSpec,
     /// Its pid on the node that took the snapshot; absent only in hand-made data.
     pub pid: Option<Pid>,
@@ -75,7 +75,7 @@ impl Snapshot {
         &self.0.children
     }
 
-    /// Whether the node hosts nothing.
+    /// True if the node hosts nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.children.is_empty()

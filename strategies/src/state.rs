@@ -57,7 +57,7 @@ impl NodeState {
         self.incarnation
     }
 
-    /// How long unregistered rows stay.
+    /// The time that unregistered rows stay.
     #[must_use]
     pub fn tombstone_ttl(&self) -> Duration {
         self.tombstone_ttl
@@ -86,7 +86,7 @@ impl NodeState {
         Arc::clone(&self.view)
     }
 
-    /// Whether the view holds a node.
+    /// True if the view has a node.
     #[must_use]
     pub fn is_member(&self, node: &NodeId) -> bool {
         self.view.position(node).is_some()
@@ -115,7 +115,7 @@ impl NodeState {
         &self.connected
     }
 
-    /// Whether the connection to a peer is up.
+    /// True if the connection to a peer is up.
     #[must_use]
     pub fn is_connected(&self, node: &NodeId) -> bool {
         self.connected.binary_search(node).is_ok()
@@ -169,7 +169,7 @@ impl NodeState {
         });
     }
 
-    /// What this node hosts, by its own registry.
+    /// The children that this node hosts, by its own registry.
     #[must_use]
     pub fn local_data(&mut self) -> Snapshot {
         self.local

@@ -1,4 +1,4 @@
-//! [`EventStrategy`], what a hub runs, and [`Strategy`], what a catalog knows of it.
+//! [`EventStrategy`], which a hub runs, and [`Strategy`], its entry in a catalog.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ use crate::time::{Time, micros};
 /// already. A timer that sets itself with no delay stops virtual time: the run ends at its limit of
 /// events.
 pub trait EventStrategy: Send + 'static {
-    /// What it sends.
+    /// Its messages.
     type Message: Message;
 
     /// The node boots.
@@ -83,7 +83,7 @@ pub trait EventStrategy: Send + 'static {
         message: &Self::Message,
     );
 
-    /// What runs on this node changed. Called for every change, announced or not.
+    /// A child of this node started, restarted or stopped. Called for every change, announced or not.
     fn local_change(&mut self, _cx: &mut Context<'_, Self::Message>, _fact: &Fact) {}
 
     /// Requests are to reach `members`: changes of children that run here, or those of a
@@ -165,7 +165,7 @@ pub trait EventStrategy: Send + 'static {
     }
 }
 
-/// What a catalog knows of a strategy beside its behaviour. The scenario parser, the schema,
+/// A strategy's entry in a catalog, beside its behaviour. The scenario parser, the schema,
 /// `explain` and `list` know `[strategy.NAME]` only through this.
 pub trait Strategy: EventStrategy + Sized {
     /// The name in scenario files.
@@ -181,7 +181,7 @@ pub trait Strategy: EventStrategy + Sized {
     /// A parameter is outside its range; the text names it.
     fn new(config: &Self::Config) -> Result<Self, ConfigError>;
 
-    /// What it promises, and under which condition.
+    /// Its promises, with their conditions.
     fn claims() -> &'static [Claim];
 
     /// The oracles that it is known to violate, for `list oracles`; default: none.
@@ -194,7 +194,7 @@ pub trait Strategy: EventStrategy + Sized {
         Limits::default()
     }
 
-    /// How long repairs may take under its parameters. The default has two rounds and eight
+    /// The time that repairs may take under its parameters. The default has two rounds and eight
     /// messages one after the other: [`Bounds::of_rounds`].
     fn bounds(&self, conditions: &Conditions) -> Bounds {
         let interval = self.round_interval().unwrap_or(DEFAULT_ROUND_INTERVAL);
@@ -205,13 +205,13 @@ pub trait Strategy: EventStrategy + Sized {
 /// The interval that the default bounds of a strategy without rounds are made of: PubSub's.
 pub const DEFAULT_ROUND_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What the bounds of a strategy may depend on beside its parameters.
+/// The conditions that bounds of a strategy may depend on, beside its parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Conditions {
     /// The nodes of the cluster.
     pub nodes: usize,
-    /// What all but a few of a message's latencies stay within, one way.
+    /// The latency that all but a few messages stay within, one way.
     pub latency: Duration,
     /// The share of messages that is lost while the bound runs, 0 to 1.
     pub loss: f64,
@@ -236,7 +236,7 @@ impl Conditions {
     }
 }
 
-/// How long repairs may take among members that know each other, over connections that stay up.
+/// The time that repairs may take among members that know each other, over connections that stay up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
@@ -266,7 +266,7 @@ impl Bounds {
     }
 }
 
-/// What the parameters of a strategy must be able to do. Implemented for every type that can; with
+/// The bounds on the parameters of a strategy. Implemented for every type that can; with
 /// the feature `schema` that includes a JSON Schema.
 #[cfg(feature = "schema")]
 pub trait Parameters:
@@ -287,7 +287,7 @@ impl<T> Parameters for T where
 {
 }
 
-/// What the parameters of a strategy must be able to do. Implemented for every type that can; with
+/// The bounds on the parameters of a strategy. Implemented for every type that can; with
 /// the feature `schema` that includes a JSON Schema.
 #[cfg(not(feature = "schema"))]
 pub trait Parameters:
@@ -307,7 +307,7 @@ impl<T> Parameters for T where
 pub struct ConfigError {
     /// The parameter.
     pub key: &'static str,
-    /// What is wrong with it.
+    /// The problem with it.
     pub reason: String,
 }
 

@@ -22,11 +22,11 @@ use crate::time::Time;
 /// | `nodes_joining` | `broadcast_local_data` with those data, if it has any |
 /// | `handle_message` | `handle_message`, which hands on to `handle_synchronization` or `handle_node_join_data` |
 pub trait Synchronization: Send + 'static {
-    /// What it sends.
+    /// Its messages.
     type Message: Message;
-    /// What [`Self::handle_synchronization`] takes.
+    /// The data of a round, which [`Self::handle_synchronization`] takes.
     type SyncData;
-    /// What [`Self::handle_node_join_data`] takes.
+    /// The data for a joiner, which [`Self::handle_node_join_data`] takes.
     type JoinData;
 
     /// Called once, when the hub starts.

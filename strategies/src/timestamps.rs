@@ -11,7 +11,7 @@ use crate::time::WallTime;
 pub struct Timestamps(BTreeMap<NodeId, WallTime>);
 
 impl Timestamps {
-    /// Whether data of `node` stamped `at` are newer than what was applied: strictly, so that
+    /// True if data of `node` stamped `at` are newer than those applied: strictly, so that
     /// nothing is applied twice.
     #[must_use]
     pub fn is_newer(&self, node: &NodeId, at: WallTime) -> bool {

@@ -99,12 +99,12 @@ impl Deref for View {
     }
 }
 
-/// A set of names that knows which of a view are in it: a bit for each, and the unknown.
+/// A set of names: a bit for each name of a view, and a list of the names outside it.
 pub(crate) struct NodeBitSet<'a> {
     view: &'a View,
     bits: SmallVec<[u64; 16]>,
     unknown: HashSet<&'a NodeId, NameHasher>,
-    /// How many bits are set.
+    /// The number of bits that are set.
     known: usize,
 }
 
@@ -127,7 +127,7 @@ impl<'a> NodeBitSet<'a> {
         }
     }
 
-    /// Adds a name; answers whether it was new.
+    /// Adds a name, and returns true if it was new.
     pub(crate) fn insert(&mut self, node: &'a NodeId) -> bool {
         let Some(at) = self.view.position(node) else {
             return self.unknown.insert(node);

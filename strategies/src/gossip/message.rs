@@ -1,5 +1,5 @@
-//! What Gossip sends. Every part that many messages repeat is shared and knows its encoded length:
-//! one round ships one snapshot thousands of times.
+//! The messages of Gossip. Every part that many messages repeat is shared and knows its encoded
+//! length: one round ships one snapshot thousands of times.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::time::WallTime;
 use crate::wire;
 
-/// What Gossip sends.
+/// The messages of Gossip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GossipMessage {
     /// Requests on their way through the cluster.
@@ -30,7 +30,7 @@ pub enum GossipMessage {
 pub struct Propagation {
     /// Names the propagation.
     pub reference: Reference,
-    /// Who handled it, as far as the sender knows.
+    /// The nodes that handled it, as far as the sender knows.
     pub acks: Acks,
     /// The requests.
     pub requests: SharedRequests,
@@ -43,7 +43,7 @@ pub struct Round {
     pub reference: Reference,
     /// The data of each node known so far.
     pub data: NodesData,
-    /// Who applied them, as far as the sender knows.
+    /// The nodes that applied them, as far as the sender knows.
     pub acks: Acks,
 }
 
@@ -105,7 +105,7 @@ impl Reference {
     }
 }
 
-/// What a round knows of one node.
+/// The data of one node in a round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimestampedSnapshot {
     /// Its snapshot; `None` if it suppressed it, because it never hosted a child.

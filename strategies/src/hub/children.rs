@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::child::{ChildSpec, Metadata};
 use crate::name::{ChildId, NameHasher, NodeId, Pid};
 
-/// How far a child's process is.
+/// The state of a child's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Part `index` of start request `batch`, which is not finished.
@@ -27,7 +27,7 @@ pub(super) struct Local {
     pub(super) phase: Phase,
 }
 
-/// Who gets the answer to a request, and under which ticket.
+/// The requester, and the ticket of its request.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
     /// `None`: this node itself.
@@ -42,7 +42,7 @@ pub(super) struct Batch {
     pub(super) announce: bool,
     pub(super) metadata: Metadata,
     pub(super) items: Vec<Item>,
-    /// How many outcomes are not known.
+    /// The number of outcomes that are not known.
     open: usize,
 }
 
@@ -81,7 +81,7 @@ impl Children {
             .map(|(child, local)| (child, &local.pid, &local.metadata))
     }
 
-    /// How many outcomes are awaited.
+    /// The number of outcomes that are awaited.
     pub(super) fn open(&self) -> usize {
         self.batches.values().map(|batch| batch.open).sum()
     }
@@ -152,7 +152,7 @@ impl Children {
         self.last_batch
     }
 
-    /// Adds an item to a request; answers its place there.
+    /// Adds an item to a request, and returns its position there.
     pub(super) fn add_item(&mut self, batch: u64, spec: ChildSpec, pid: Pid) -> usize {
         self.batches.get_mut(&batch).map_or(0, |batch| {
             batch.items.push(Item {

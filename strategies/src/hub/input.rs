@@ -1,4 +1,4 @@
-//! What goes into a hub: one input, one atomic step.
+//! The inputs of a hub: one input, one atomic step.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub enum Input<'a, S, M> {
     },
     /// Somebody in charge of this node wants something.
     Command(Command),
-    /// What became of children, in the order in which it happened.
+    /// Reports of child processes, in the order in which they happened.
     Children(Vec<ChildEvent>),
 }
 
@@ -55,7 +55,7 @@ pub enum Input<'a, S, M> {
 pub enum Command {
     /// Start children, as the originator.
     StartChildren {
-        /// Comes back in the answers.
+        /// Repeated in the replies.
         ticket: u64,
         /// The children, in order.
         specs: Vec<ChildSpec>,
@@ -63,12 +63,12 @@ pub enum Command {
         metadata: Metadata,
         /// The nodes that shall run them, in order; each runs all of them.
         targets: Vec<NodeId>,
-        /// Whether the targets propagate the registration.
+        /// True if the targets propagate the registration.
         announce: bool,
     },
     /// Stop children, as the originator.
     StopChildren {
-        /// Comes back in the answers.
+        /// Repeated in the replies.
         ticket: u64,
         /// The children, in order.
         children: Vec<ChildId>,
@@ -96,7 +96,7 @@ pub enum Command {
     Leave,
 }
 
-/// What became of a child process of this node.
+/// A report of a child process of this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChildEvent {
     /// It runs.
@@ -121,7 +121,7 @@ pub enum Envelope<S, M> {
     Membership(M),
     /// The sender leaves the cluster.
     Leave,
-    /// Start and stop requests, and their answers.
+    /// Start and stop requests, and their replies.
     Children(ChildrenMessage),
     /// Of the strategy.
     Strategy(S),
@@ -138,7 +138,7 @@ pub enum ChildrenMessage {
         specs: Vec<ChildSpec>,
         /// The metadata of each of them.
         metadata: Metadata,
-        /// Whether to propagate the registration.
+        /// True to propagate the registration.
         announce: bool,
     },
     /// Stop these.
@@ -148,7 +148,7 @@ pub enum ChildrenMessage {
         /// The children, in order.
         children: Vec<ChildId>,
     },
-    /// What became of a request.
+    /// The results of a request.
     Answer {
         /// The originator's ticket.
         ticket: u64,

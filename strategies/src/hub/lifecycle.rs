@@ -1,7 +1,7 @@
-//! Starting, stopping and restarting children, for oneself and for others (docs/protocol.md section 2,
-//! `StartChildren` and `StopChildren`).
+//! Starting, stopping and restarting children, for oneself and for others (docs/protocol.md section
+//! 2, `StartChildren` and `StopChildren`).
 //!
-//! The originator of a request keeps no record of it: an answer is passed on as it arrives, and
+//! The originator of a request keeps no record of it: a reply is passed on as it arrives, and
 //! whoever waits for it keeps the time. So a lost request or a target that goes down leaves nothing
 //! behind in the hub.
 
@@ -170,7 +170,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
         Some(local.pid)
     }
 
-    /// What a child's end means beside its process: the fact, or the failed start.
+    /// The consequence of a child's end: the fact, or the failed start.
     fn forget(&mut self, local: &Local, reason: &str, runtime: &mut Out<'_, S, M>) {
         let pid = match &local.phase {
             Phase::Starting { batch, index } => {
@@ -183,7 +183,8 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
         self.stamp(local.spec.id(), Change::Stopped { pid }, runtime);
     }
 
-    /// Registers, answers and propagates a start request, if all its outcomes are known.
+    /// Registers and propagates the children of a start request and replies to it, once all
+    /// outcomes are known.
     fn finish_start(&mut self, batch: u64, runtime: &mut Out<'_, S, M>) {
         let Some(batch) = self.children.take_finished(batch) else {
             return;
@@ -254,7 +255,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
         self.propagate_unregistration(&stale, Members::Global, runtime);
     }
 
-    /// Stops children on this node, answers, and propagates.
+    /// Stops children on this node, replies to the request, and propagates.
     fn stop_children(
         &mut self,
         origin: &Origin,
@@ -293,7 +294,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
         self.propagate_unregistration(&ids, Members::External, runtime);
     }
 
-    /// Stops everything, tells nobody: the node leaves, and its peers know.
+    /// Stops all children without propagating it: peers remove the rows of a node that leaves.
     pub(super) fn stop_all_children(&mut self, runtime: &mut Out<'_, S, M>) {
         for child in self.children.ids() {
             let Some(local) = self.children.remove(&child) else {
@@ -301,7 +302,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
             };
             runtime.stop_child(&local.pid);
             match &local.phase {
-                // Nobody is left to answer.
+                // There is no requester to reply to.
                 Phase::Starting { .. } => {}
                 Phase::Running | Phase::Restarting { .. } => self.forget(&local, "", runtime),
             }
@@ -337,7 +338,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
         });
     }
 
-    /// What became of processes. Those replaced or stopped meanwhile are of no interest.
+    /// Handles reports of processes. Those of processes replaced or stopped meanwhile are ignored.
     pub(super) fn handle_children(&mut self, events: Vec<ChildEvent>, runtime: &mut Out<'_, S, M>) {
         for event in events {
             match event {
@@ -391,7 +392,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
         };
         self.forget(&local, reason, runtime);
         match local.phase {
-            // Never registered: the answer to the request says it all.
+            // Never registered: the reply to the request has the result.
             Phase::Starting { .. } => {}
             Phase::Running | Phase::Restarting { .. } => {
                 self.propagate_unregistration(&[child], Members::Global, runtime);

@@ -34,12 +34,12 @@ use children::Children;
 type Out<'a, S, M> =
     dyn Runtime<Envelope<<S as EventStrategy>::Message, <M as Membership>::Message>> + 'a;
 
-/// What a hub needs to know beside its strategy and its membership.
+/// The settings of a hub beside its strategy and its membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HubConfig {
     /// The time between two purges of what expired. Default 15 s, `storage_purge_interval`.
     pub janitor_interval: Duration,
-    /// How long an unregistered row stays. Default 30 s.
+    /// The time that an unregistered row stays. Default 30 s.
     pub tombstone_ttl: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Default for HubConfig {
     }
 }
 
-/// How much a hub holds, for checks of boundedness.
+/// The size of a hub's state, for checks of boundedness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sizes {
     /// Rows of the registry, those without entries included.
@@ -139,7 +139,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
         &self.strategy
     }
 
-    /// How much it holds.
+    /// The size of its state.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         Sizes {
@@ -336,7 +336,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
         runtime.emit(Event::View(self.view().to_vec()));
     }
 
-    /// New members: the strategy hears of them before the view has them.
+    /// New members: the strategy is notified before they are in the view.
     fn join(&mut self, mut nodes: Vec<NodeId>, runtime: &mut Out<'_, S, M>) {
         nodes.retain(|node| node != self.state.node() && !self.state.is_member(node));
         if nodes.is_empty() {

@@ -12,7 +12,7 @@ struct Node {
     state: NodeState,
     strategy: PubSub,
     recorder: Recorder<PubSubMessage>,
-    /// Whether the last message that was sent may connect.
+    /// True if the last message that was sent may connect.
     connects: bool,
 }
 

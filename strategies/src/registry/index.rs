@@ -1,4 +1,4 @@
-//! Which rows have an entry of which node.
+//! The index from nodes to the rows that have an entry of them.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ impl NodeIndex {
             .map(|(child, at)| (child, *at))
     }
 
-    /// How many children `node` has.
+    /// The number of children of `node`.
     pub(super) fn count(&self, node: &NodeId) -> usize {
         self.0.get(node).map_or(0, BTreeMap::len)
     }

@@ -79,7 +79,7 @@ pub(super) struct Rows {
     table: HashTable<Key>,
 }
 
-/// What the table stores: enough of the child's hash to compare it and to grow without looking
+/// A slot of the table: enough of the child's hash to compare it and to grow without looking
 /// at the row, and the row's place.
 #[derive(Debug, Clone, Copy)]
 struct Key {
@@ -143,7 +143,7 @@ impl Rows {
         self.slots.0.iter().flatten().flatten()
     }
 
-    /// Makes room for those of these children that have no row, and says how many they are: one
+    /// Makes room for those of these children that have no row, and returns their number: one
     /// look at all of them first, so that memory is asked for their places at once and not one
     /// after the other.
     pub(super) fn make_room<'a>(&mut self, children: impl Iterator<Item = &'a ChildId>) -> usize {

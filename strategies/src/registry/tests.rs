@@ -377,7 +377,7 @@ fn replay(mirror: &mut BTreeMap<ChildId, Row>, change: RowChange) {
     );
 }
 
-/// What the registry counts and indexes must follow from its rows.
+/// Counts and indices of the registry must follow from its rows.
 fn check_indices(registry: &Registry) {
     let rows: Vec<_> = registry.rows().collect();
     assert_eq!(registry.len(), rows.len());
