@@ -45,7 +45,7 @@ use crate::watch::oracle::{self, MakeOracle, Oracle, OracleEntry};
 /// The parameters of a strategy as a scenario file gives them.
 pub type Params = Map<String, Value>;
 
-/// What every node of a run is built with.
+/// The settings that every node of a run is built with.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
     /// Time between announcements.
@@ -70,10 +70,10 @@ pub trait CatalogEntry: Send + Sync {
     fn summary(&self) -> &'static str;
     /// Every parameter with its default.
     fn defaults(&self) -> Params;
-    /// Whether one parameter has the right type and range on its own.
+    /// True if one parameter has the right type and range on its own.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problem with it.
     fn check_key(&self, key: &str, value: &Value) -> Result<(), String>;
     /// Makes the nodes of a run with these parameters; absent ones take their default.
     ///
@@ -82,9 +82,9 @@ pub trait CatalogEntry: Send + Sync {
     fn configure(&self, params: &Params) -> Result<NodeFactory, Refused>;
     /// The JSON Schema of the parameters.
     fn config_schema(&self) -> Value;
-    /// What it promises.
+    /// Its promises.
     fn claims(&self) -> &'static [Promise];
-    /// What it is known to violate; default: nothing.
+    /// Its known violations; default: none.
     fn broken(&self) -> &'static [Broken] {
         &[]
     }
@@ -92,7 +92,7 @@ pub trait CatalogEntry: Send + Sync {
     fn anomalies(&self) -> Option<&'static dyn Classify> {
         None
     }
-    /// What observers of a scenario must know of it.
+    /// The facts about it that observers of a scenario need.
     fn facts(&self, scenario: &Scenario) -> StrategyFacts {
         let params = scenario.strategies.get(self.name());
         let params = params.cloned().unwrap_or_default();
@@ -118,7 +118,7 @@ pub trait CatalogEntry: Send + Sync {
     }
 }
 
-/// What scenario files can name.
+/// The names that scenario files can use.
 pub struct Catalog {
     entries: BTreeMap<&'static str, Box<dyn CatalogEntry>>,
     oracles: Vec<OracleEntry>,

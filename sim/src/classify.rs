@@ -45,7 +45,7 @@ pub fn of_run(
     anomalies.classify(&scenario, strategy, &violation, &trace)
 }
 
-/// What a signature's failure complains of. That of an expectation about views stands for what is
+/// The subject of a signature's failure. That of an expectation about views stands for what is
 /// wrong at its node at the instant when it was broken; that of another one for nothing.
 fn violation(scenario: &Scenario, report: &Report, signature: &Signature) -> Option<Violation> {
     let all = failures(scenario, report);

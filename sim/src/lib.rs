@@ -16,7 +16,7 @@
 //! - Observers and oracles watch; nothing that they do changes a run.
 //! - No file makes a panic or a run without end. A panic of a strategy is a verdict.
 //!
-//! What it does not do: print, read arguments, or write files, but for capsules that it is asked
+//! It does not print, read arguments, or write files, except for capsules that it is asked
 //! for. It models time, order, loss and failure; it does not model CPU, disks or memory.
 //!
 //! # Map
@@ -119,7 +119,7 @@ pub use run::Simulation;
 pub use scenario::Scenario;
 pub use watch::oracle::Oracle;
 
-/// What the benchmark of this crate measures by itself. No part of the interface.
+/// Parts that the benchmark of this crate measures by themselves. No part of the interface.
 #[doc(hidden)]
 pub mod bench {
     pub use crate::engine::queue::{Pending, Queue};

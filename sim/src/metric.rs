@@ -14,7 +14,7 @@ use crate::report::{KindCounts, Report};
 use crate::trace::{Event, Sink};
 use crate::watch::judge::{Judged, Verdict};
 
-/// What kind of quantity a metric is.
+/// The kind of quantity that a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Measure {
@@ -63,15 +63,15 @@ pub struct Metric {
     pub name: &'static str,
     /// Its unit.
     pub unit: &'static str,
-    /// What it counts, in one line.
+    /// Its description, in one line.
     pub summary: &'static str,
-    /// What kind of quantity it is.
+    /// The kind of quantity that it is.
     pub measure: Measure,
     /// Which of two values is the better one.
     pub better: Better,
-    /// What it means that a run has no value; empty if every run has one.
+    /// The meaning of a run without a value; empty if every run has one.
     pub missing: &'static str,
-    /// Whether it never becomes less in a run: a bound that is exceeded before the end stays so.
+    /// True if it never becomes less in a run: a bound that is exceeded before the end stays so.
     pub only_grows: bool,
     source: Source,
 }
@@ -153,7 +153,7 @@ impl Metric {
         self
     }
 
-    /// Whether `NAME.KIND` is its value for one kind of message.
+    /// True if `NAME.KIND` is its value for one kind of message.
     #[must_use]
     pub const fn is_per_kind(&self) -> bool {
         matches!(self.source, Source::Kinds(_))
@@ -220,7 +220,7 @@ impl Measures {
         }
     }
 
-    /// What hands the trace to the folds; `None` if there are none.
+    /// The sink that passes the trace to the folds; `None` if there are none.
     pub(crate) fn sink(&self) -> Option<Box<dyn Sink>> {
         let has_folds = lock(&self.folds).iter().any(Option::is_some);
         has_folds.then(|| Box::new(FoldSink(Arc::clone(&self.folds))) as Box<dyn Sink>)
@@ -262,7 +262,7 @@ impl Measures {
         }
     }
 
-    /// Whether a bound that is exceeded stays so, whatever would have come.
+    /// True if a bound that is exceeded stays so, whatever would have come.
     fn only_grows(&self, name: &str) -> bool {
         let base = name.split_once('.').map_or(name, |(base, _)| base);
         let mut metrics = self.metrics.iter();

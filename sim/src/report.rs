@@ -13,7 +13,7 @@ use crate::watch::timeline::Segment;
 /// The version of the report's shape.
 pub const SCHEMA: u32 = 1;
 
-/// What one run came to.
+/// Result of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA`].
@@ -24,7 +24,7 @@ pub struct Report {
     pub strategy: String,
     /// The seed.
     pub seed: u64,
-    /// What became of the run as a whole.
+    /// The verdict of the run as a whole.
     pub verdict: Verdict,
     /// BLAKE3 over the events, in hexadecimal; absent if the verdict depended on the wall clock.
     pub digest: Option<String>,
@@ -34,7 +34,7 @@ pub struct Report {
     pub virtual_us: u64,
     /// How long it took, in microseconds of real time.
     pub wall_us: u64,
-    /// What was sent, and what became of it.
+    /// Counters of messages, by their fate.
     pub messages: Messages,
     /// Since when views have equalled the truth, in microseconds.
     pub converged_us: Option<u64>,
@@ -46,24 +46,24 @@ pub struct Report {
     pub metrics: BTreeMap<String, Option<u64>>,
     /// The verdict of each expectation, in file order.
     pub expectations: Vec<Judgement>,
-    /// What oracles found.
+    /// The findings of oracles.
     pub violations: Vec<Violation>,
     /// Violations beyond the first 100 of an oracle.
     pub violations_suppressed: u64,
     /// Oracles that could not judge, and why.
     #[serde(default)]
     pub inconclusive: Vec<Inconclusive>,
-    /// What happened, step by step.
+    /// The timeline, step by step.
     pub timeline: Vec<Segment>,
-    /// What the scenario's file says to no effect, if it was read from one.
+    /// The warnings of the scenario's file, if it was read from one.
     #[serde(default)]
     pub warnings: Vec<Note>,
     /// The command that repeats the run.
     pub replay: String,
-    /// Whether the run was ended before its time: by its event budget, or by a panic of a node.
+    /// True if the run was ended before its time: by its event budget, or by a panic of a node.
     #[serde(default)]
     pub ended_early: bool,
-    /// What the run without clock steps says of this one, if `clock_independence` asked for it.
+    /// The verdict of the run without clock steps, if `clock_independence` needed it.
     #[serde(default)]
     pub clock_twin: Option<ClockTwin>,
     /// Why the run did not come to its end; absent if it did, or a step panicked.
@@ -152,8 +152,8 @@ pub struct Note {
     pub column: u32,
     /// The kind of warning, like `scenario::unknown_child`.
     pub code: String,
-    /// What it says.
+    /// Its text.
     pub message: String,
-    /// What to do, if something can be said.
+    /// A hint, if there is one.
     pub help: Option<String>,
 }

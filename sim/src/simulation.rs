@@ -153,7 +153,7 @@ impl Handle {
         let shared = &mut *self.shared.borrow_mut();
         let mut result = Err(InjectError::Over);
         shared.guard(|engine| result = engine.inject(now, node, injection.into()));
-        // What it leads to may be due at this very instant.
+        // Its effects may be due at this very instant.
         shared.reached = shared.reached.min(now.0.checked_sub(1).map(Time));
         shared.change();
         result

@@ -19,7 +19,7 @@ pub fn key(seed: u64, purpose: Purpose, names: &[&str]) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// What a stream is for. The numbers are part of what makes a seed reproducible.
+/// The purpose of a stream. The numbers are part of what makes a seed reproducible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A directed link: latency, loss, duplication. Names: from and to, each hashed by itself

@@ -29,7 +29,7 @@ pub(super) struct Sources {
     pub(super) good: Vec<Source>,
     /// The files that are not.
     bad: Vec<PathBuf>,
-    /// Whether files with warnings are bad, too.
+    /// True if files with warnings are bad, too.
     strict: bool,
     pub(super) exit: Exit,
 }

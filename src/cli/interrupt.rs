@@ -40,7 +40,7 @@ fn interrupted() {
     }
 }
 
-/// Whether a signal is in one of this process's sets, as the system tells them; not if it does
+/// True if a signal is in one of this process's sets, as the system tells them; not if it does
 /// not tell.
 fn holds(set: &str, signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

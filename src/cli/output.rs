@@ -121,7 +121,7 @@ fn known_width() -> Option<usize> {
     known.map(|width| width.max(NARROWEST))
 }
 
-/// Whether standard error is a terminal, where a progress bar can be drawn.
+/// True if standard error is a terminal, where a progress bar can be drawn.
 pub(super) fn has_terminal() -> bool {
     io::stderr().is_terminal()
 }

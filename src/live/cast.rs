@@ -38,7 +38,7 @@ const BEATS: u32 = 10;
 /// The time for a hub to end after it was told to.
 const END: Duration = Duration::from_secs(1);
 
-/// Whether a strategy has a live form.
+/// True if a strategy has a live form.
 pub(super) fn is_known(strategy: &str) -> bool {
     [PubSub::NAME, Gossip::NAME].contains(&strategy)
 }

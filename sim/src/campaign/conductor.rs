@@ -54,7 +54,7 @@ pub(super) enum Job {
         place: u64,
         /// The run.
         case: Case,
-        /// What it came to the first time.
+        /// The first result.
         first: Box<Record>,
         /// The anomalies that its findings look like.
         hints: Vec<Option<String>>,
@@ -119,7 +119,7 @@ pub(super) struct Conductor<'a, O> {
     parked: BTreeMap<u64, (Case, Record, Vec<Option<String>>)>,
     /// Runs that failed, those whose record waits included.
     failures: u64,
-    /// Whether all runs have been begun.
+    /// True if all runs have been begun.
     drained: bool,
     /// Why no further run is begun, and since when.
     end: Option<(End, Instant)>,
@@ -277,7 +277,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
         self.drained || self.end.is_some() || shrinking < self.limits.jobs / 2
     }
 
-    /// Who gets the next run; `None` if everybody has enough.
+    /// The worker for the next run; `None` if all have enough.
     fn room(&mut self) -> Result<Option<WorkerId>, CampaignError> {
         let lasting = self.workers.iter().filter(|(_, slot)| !slot.fresh);
         let least = lasting

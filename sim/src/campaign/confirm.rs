@@ -1,4 +1,4 @@
-//! Whether a run is made again in a fresh process, and what the two runs say together.
+//! Runs made again in a fresh process, and the result of the two.
 //!
 //! The rule: the first [`Confirm::per_signature`] runs with a signature are each made again before
 //! they count, and so are runs whose worker died or was killed. Once that many runs of a signature
@@ -31,7 +31,7 @@ impl Default for Confirm {
 }
 
 impl Confirm {
-    /// Whether a run is of the share that is made twice. A function of its arguments alone.
+    /// True if a run is of the share that is made twice. A function of its arguments alone.
     fn chooses(self, strategy: &str, seed: u64) -> bool {
         let name = blake3::hash(strategy.as_bytes());
         let mut key = [0; 8];
@@ -40,7 +40,7 @@ impl Confirm {
     }
 }
 
-/// What was confirmed so far.
+/// Runs that have been confirmed so far.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed {
     signatures: BTreeMap<Signature, u64>,
@@ -48,7 +48,7 @@ pub(super) struct Confirmed {
 }
 
 impl Confirmed {
-    /// Whether a run is to be made again before it counts.
+    /// True if a run is to be made again before it counts.
     pub(super) fn wants(&self, record: &Record, rule: Confirm) -> bool {
         let open = |count: Option<&u64>| count.is_none_or(|count| *count < rule.per_signature);
         let doubtful = match record.verdict {
@@ -66,7 +66,7 @@ impl Confirmed {
         doubtful || record.verdict != Ending::Bug && rule.chooses(&record.strategy, record.seed)
     }
 
-    /// What a run is that was made twice, the second time alone in a fresh process.
+    /// Status of a run that was made twice, the second time alone in a fresh process.
     pub(super) fn judge(&mut self, mut first: Record, second: Record) -> Record {
         match compare(&first, &second) {
             Compared::Same => {
@@ -89,7 +89,7 @@ impl Confirmed {
     }
 }
 
-/// What two runs of the same say together.
+/// Result of two runs of the same scenario.
 enum Compared {
     /// The same.
     Same,
@@ -132,7 +132,7 @@ fn compare(first: &Record, second: &Record) -> Compared {
     }
 }
 
-/// What to call two runs that differ: a failure that is not found again has a word of its own.
+/// Status of two runs that differ: a failure that is not found again has one of its own.
 fn unlike(first: &Record, second: &Record) -> Ending {
     let again = |signature: &Signature| {
         let mut found = second.findings.iter().map(|finding| &finding.signature);

@@ -1,4 +1,4 @@
-//! What makes two shrunk failures one: the group that campaigns count them in.
+//! The key by which campaigns group shrunk failures.
 
 use std::fmt;
 

@@ -30,13 +30,13 @@ impl Known {
         Self(all.reduce(|some, more| &some & &more).unwrap_or_default())
     }
 
-    /// Whether nothing is known.
+    /// True if nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a failure is.
+    /// True if a failure is.
     #[must_use]
     pub fn has(&self, fingerprint: &str) -> bool {
         self.0.contains(fingerprint)

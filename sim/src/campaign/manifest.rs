@@ -18,14 +18,14 @@ use crate::scenario::render::{Style, render};
 /// The version of the file's shape.
 const SCHEMA: u32 = 1;
 
-/// What `campaign.json` holds.
+/// Contents of `campaign.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     schema: u32,
     /// The share of the campaign that is in this directory.
     pub shard: Shard,
-    /// Whether it went on to its end: through all of its runs, or to what `--budget` or
+    /// True if it went on to its end: through all of its runs, or to what `--budget` or
     /// `--max-failures` allow. Not while it runs, and not after it was interrupted or killed.
     #[serde(default)]
     pub ended: bool,
@@ -33,7 +33,7 @@ pub struct Manifest {
     /// it.
     #[serde(default, skip_serializing_if = "Known::is_empty")]
     pub known: Known,
-    /// What its runs depend on.
+    /// The settings that its runs depend on.
     pub campaign: Parameters,
 }
 
@@ -50,11 +50,11 @@ pub struct Parameters {
     pub strategies: Vec<String>,
     /// The seeds, all shards together.
     pub seeds: Range<u64>,
-    /// What runs are held to, as it was given.
+    /// The oracles that runs must hold, as given.
     pub oracles: String,
     /// The fault families that are switched off.
     pub without: Vec<String>,
-    /// What is changed in the files, as `key=value`.
+    /// Changes to the files, as `key=value`.
     pub set: Vec<String>,
     /// The share of runs that is made twice, in percent.
     pub twice_percent: u8,

@@ -123,7 +123,7 @@ pub enum CampaignError {
     Refused(String),
 }
 
-/// What does not say which runs there are.
+/// Options that do not change the set of runs.
 struct Limits {
     oracles: OracleSet,
     jobs: usize,
@@ -141,7 +141,7 @@ pub struct Campaign {
     catalog: Arc<Catalog>,
     sources: Vec<Source>,
     strategies: Vec<String>,
-    /// Whether files run with the strategies that they list themselves.
+    /// True if files run with the strategies that they list themselves.
     own_strategies: bool,
     seeds: Range<u64>,
     shard: Shard,
@@ -241,7 +241,7 @@ impl Campaign {
         self
     }
 
-    /// What runs are held to; default: what each strategy claims.
+    /// The oracles that runs must hold; default: those that each strategy claims.
     #[must_use]
     pub fn oracles(mut self, oracles: OracleSet) -> Self {
         self.limits.oracles = oracles;
@@ -290,7 +290,7 @@ impl Campaign {
         self
     }
 
-    /// Whether workers are replaced after a panic, and once they have grown; default: yes.
+    /// True if workers are replaced after a panic, and once they have grown; default: yes.
     #[must_use]
     pub fn recycle(mut self, recycle: bool) -> Self {
         self.limits.recycle = recycle;

@@ -13,7 +13,7 @@ use crate::catalog::Catalog;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum OracleSet {
-    /// What the strategy claims, in each run whose scenario meets the claim's condition.
+    /// Those that the strategy claims, in each run whose scenario meets the claim's condition.
     #[default]
     Claims,
     /// Every oracle there is.

@@ -52,7 +52,7 @@ impl Plan {
         seeds.saturating_mul(self.runs_per_seed())
     }
 
-    /// Whether there is nothing to run.
+    /// True if there is nothing to run.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 /// Names a worker among all that a campaign ever had.
 pub(super) type WorkerId = u64;
 
-/// What a worker does that its campaign must know.
+/// An event of a worker.
 #[derive(Debug)]
 pub(super) enum WorkerEvent {
     /// It replied.

@@ -1,4 +1,4 @@
-//! What a run exercised: counters over its events.
+//! Counters of what a run exercised, over its events.
 //!
 //! A campaign that injects faults which never touch anything proves nothing. So a fault counts
 //! here when it really dropped, delayed or repeated something, not when the script asked for it.
@@ -26,7 +26,7 @@ pub type Reach = BTreeMap<String, u64>;
 pub struct Counter(Arc<Mutex<Reach>>);
 
 impl Counter {
-    /// What listens to the run of a resolved scenario.
+    /// The sink for the run of a resolved scenario.
     #[must_use]
     pub fn sink(&self, scenario: &Scenario) -> Box<dyn Sink> {
         Box::new(Listener {
@@ -40,7 +40,7 @@ impl Counter {
         })
     }
 
-    /// What was counted. Empty while the run goes on.
+    /// The counters. Empty while the run goes on.
     #[must_use]
     pub fn take(self) -> Reach {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -127,7 +127,7 @@ impl Delays {
         }
     }
 
-    /// Whether a message that takes so long is late for another reason than chance.
+    /// True if a message that takes so long is late for another reason than chance.
     fn is_late(&self, link: LinkKey, takes_us: u64) -> bool {
         let slows = |change: &LinkChange| {
             change.latency.is_some() || change.bytes_per_second.is_some_and(|limit| limit > 0)

@@ -12,7 +12,7 @@ use crate::watch::judge::Verdict;
 /// The version of the record's shape.
 pub const SCHEMA: u32 = 1;
 
-/// What one run of a campaign came to. Everything but `wall_us` is a function of scenario,
+/// Result of one run of a campaign. Everything but `wall_us` is a function of scenario,
 /// strategy, seed and oracles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -24,7 +24,7 @@ pub struct Record {
     pub strategy: String,
     /// The seed.
     pub seed: u64,
-    /// What became of it.
+    /// Its result.
     pub verdict: Ending,
     /// BLAKE3 over the events, in hexadecimal; absent if the run did not come to its end.
     pub digest: Option<String>,
@@ -36,16 +36,16 @@ pub struct Record {
     pub wall_us: u64,
     /// Since when views have equalled the truth, in microseconds.
     pub converged_us: Option<u64>,
-    /// What failed, each signature once.
+    /// The failures, each signature once.
     pub findings: Vec<Failure>,
-    /// What the run exercised: counters by name (`step.crash`, `fault.loss`, `kind.pubsub.sync`,
+    /// Counters of what the run exercised, by name (`step.crash`, `fault.loss`, `kind.pubsub.sync`,
     /// `mark.gossip.invalidated`, ...).
     pub reach: BTreeMap<String, u64>,
     /// The fault families that the generator had switched on; empty for files.
     pub families: Vec<String>,
     /// Oracles whose claim's condition the scenario meets.
     pub claimed: Vec<String>,
-    /// What else there is to say: why it is inconclusive, what a worker said when it died, both
+    /// Further details: the reason of an inconclusive run, the last output of a worker that died, both
     /// digests of a mismatch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -109,7 +109,7 @@ fn why_open(report: &Report) -> Option<String> {
     why.map(|why| format!("{why}, after {} events", report.events))
 }
 
-/// What became of a run of a campaign.
+/// Status of a run of a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {

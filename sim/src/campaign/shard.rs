@@ -62,7 +62,7 @@ pub enum ShardError {
     NoNumber {
         /// The variable.
         name: &'static str,
-        /// What it holds.
+        /// Its contents.
         value: String,
     },
     /// The tasks of a Slurm array are not one step apart.
@@ -70,7 +70,7 @@ pub enum ShardError {
         "the Slurm array does not have one step between its tasks ({what}): which shard this is cannot be told; use --array=0-{last} or {HELP}"
     )]
     Grid {
-        /// What the variables say.
+        /// The values of the variables.
         what: String,
         /// The index of the last shard.
         last: u64,
@@ -214,7 +214,7 @@ impl Shard {
         self.count
     }
 
-    /// Whether a seed is its own, of a campaign over `seeds`.
+    /// True if a seed is its own, of a campaign over `seeds`.
     #[must_use]
     pub fn has(self, seed: u64, seeds: &Range<u64>) -> bool {
         seeds.contains(&seed) && (seed - seeds.start) % self.count == self.index

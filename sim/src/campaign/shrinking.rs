@@ -19,7 +19,7 @@ use crate::report::Report;
 use crate::run::failure::Signature;
 use crate::shrink::{Size, Watcher};
 
-/// Whether and what to shrink.
+/// The failures to shrink, if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shrinking {
     /// How many failures that look alike are shrunk; default 2.
@@ -78,7 +78,7 @@ struct Held {
     waits_for: BTreeSet<Signature>,
 }
 
-/// What is to be shrunk.
+/// The failure to shrink.
 #[derive(Debug, Default)]
 pub(super) struct ShrinkQueue {
     /// How many of each look were chosen.

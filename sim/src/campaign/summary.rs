@@ -1,4 +1,4 @@
-//! What a campaign came to: its records added up.
+//! Summary of a campaign: its records added up.
 //!
 //! The order of the records does not matter: of each group the failure with the lowest seed stands
 //! for all.
@@ -27,7 +27,7 @@ pub enum End {
     Stopped,
 }
 
-/// What a campaign's records say together, in whichever order they came.
+/// Sums over a campaign's records, whatever their order.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Summary {
@@ -35,7 +35,7 @@ pub struct Summary {
     chunk: u64,
     /// The runs by strategy and scenario.
     pub suites: BTreeMap<(String, String), Suite>,
-    /// What was run, by strategy.
+    /// Runs by strategy.
     pub strategies: BTreeMap<String, Work>,
     /// The counters of all runs, added up.
     pub reach: Reach,
@@ -56,7 +56,7 @@ pub struct Summary {
     pub growth: u64,
 }
 
-/// What was run of a strategy.
+/// Runs of a strategy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {
     /// Runs.
@@ -69,7 +69,7 @@ pub struct Work {
     pub wall_us: u64,
 }
 
-/// What a fault family did.
+/// Effects of a fault family.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FamilyReach {
     /// Runs in which it was switched on.
@@ -118,18 +118,18 @@ impl Suite {
     }
 }
 
-/// What makes two failures of a campaign one.
+/// Key by which failures of a campaign are grouped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKey {
     /// The strategy.
     pub strategy: String,
     /// `generated`, or the path of the scenario file.
     pub scenario: String,
-    /// What they have in common.
+    /// Their common key.
     pub what: What,
 }
 
-/// What a group of failures has in common.
+/// The key of a group of failures.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// These were shrunk, and have this fingerprint.
@@ -141,7 +141,7 @@ pub enum What {
 }
 
 impl What {
-    /// What fails, where an oracle or an expectation says so.
+    /// Kind and identity of the claim that fails, if it is an oracle or an expectation.
     #[must_use]
     pub fn signature(&self) -> Option<&Signature> {
         match self {
@@ -167,16 +167,16 @@ pub struct Group {
     pub runs: u64,
     /// The lowest of their seeds.
     pub seed: u64,
-    /// What was found there; `None` for an ending.
+    /// The kind of defect; `None` for a run that ended otherwise.
     pub finding: Option<Failure>,
 }
 
 /// What failed.
 #[derive(Debug)]
 pub struct Groups<'a> {
-    /// What fails the campaign.
+    /// Failures that fail the campaign.
     pub news: Vec<(&'a GroupKey, &'a Group)>,
-    /// What does not: it was known before.
+    /// Known failures, which do not.
     pub known: Vec<(&'a GroupKey, &'a Group)>,
 }
 
@@ -189,7 +189,7 @@ pub struct Odd {
     pub strategy: String,
     /// The seed.
     pub seed: u64,
-    /// What there is to say.
+    /// The text.
     pub note: String,
 }
 

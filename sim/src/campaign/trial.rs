@@ -19,7 +19,7 @@ use crate::watch::oracle::OracleEntry;
 /// The most events of a generated run; more make it inconclusive.
 pub const GENERATED_EVENTS: u64 = 1_000_000;
 
-/// What [`Record::scenario`] says of a generated scenario.
+/// [`Record::scenario`] of a generated scenario.
 pub const GENERATED: &str = "generated";
 
 /// Where the scenarios of a campaign come from.
@@ -33,7 +33,7 @@ pub enum Source {
         path: String,
         /// Its text.
         text: String,
-        /// What it says.
+        /// Its text.
         scenario: Box<Scenario>,
     },
 }
@@ -74,7 +74,7 @@ impl Source {
         })
     }
 
-    /// What [`Record::scenario`] says.
+    /// [`Record::scenario`].
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -151,7 +151,7 @@ pub fn trial(
     let report = run(scenario, strategy, seed, catalog, options)?.report;
     let mut record = Record::of_run(source.name(), scenario, &report);
     if matches!(source, Source::Generated(_)) {
-        // What a generated scenario expects by default is not what the campaign was asked for.
+        // The default expectations of a generated scenario are not those that the campaign is about.
         record
             .findings
             .retain(|finding| !finding.signature.is_of_claim());

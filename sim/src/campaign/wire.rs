@@ -1,4 +1,4 @@
-//! What the process of a campaign and its workers say to each other: one JSON object per line.
+//! Messages between the process of a campaign and its workers: one JSON object per line.
 //!
 //! To a worker: one [`Setup`], then [`Order`]s. From it: a [`Reply`] per order, in their order,
 //! each on a line that begins with [`MARK`], and [`READY`] as the number of the first one, to the
@@ -57,7 +57,7 @@ pub enum SourceText {
 }
 
 impl SourceText {
-    /// What is to be sent of a source.
+    /// The part of a source that is still to be sent.
     #[must_use]
     pub fn new(source: &Source) -> Self {
         match source {
@@ -99,13 +99,13 @@ impl SourceText {
 /// A line to a worker: something to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// What its reply is to be numbered; above [`READY`].
+    /// Number of its reply; above [`READY`].
     pub number: u64,
-    /// What to do.
+    /// The task.
     pub task: Task,
 }
 
-/// What a worker can do.
+/// A task of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
@@ -122,11 +122,11 @@ pub struct Reply {
     pub number: u64,
     /// The memory that the worker occupies, in bytes; absent if it cannot tell.
     pub memory: Option<u64>,
-    /// What came of it.
+    /// Its result.
     pub answer: Answer,
 }
 
-/// What came of an order.
+/// Result of an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -134,7 +134,7 @@ pub enum Answer {
     Ready,
     /// The run was made.
     Record {
-        /// What it came to.
+        /// Its result.
         record: Box<Record>,
         /// The anomalies that its findings look like, in their order; shorter where nobody looked.
         hints: Vec<Option<String>>,

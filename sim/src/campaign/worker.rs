@@ -19,7 +19,7 @@ use crate::classify;
 use crate::run::failure::Signature;
 use crate::shrink::{Budget, Target, Watcher, shrink};
 
-/// What a worker asks of the program that it is in.
+/// The program's side of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Host {
     /// The memory that the process occupies, in bytes; `None` if that cannot be told.
@@ -88,7 +88,7 @@ pub fn serve(
 /// How many failures of a signature a worker looks up the name of: it costs two runs more.
 const NAMED: u64 = 300;
 
-/// What the orders of a campaign have in common.
+/// Settings that all orders of a campaign share.
 struct Bench<'a> {
     setup: Setup,
     sources: Vec<Source>,
@@ -146,7 +146,7 @@ impl<'a> Bench<'a> {
         source.ok_or_else(|| format!("there is no source {}", case.source))
     }
 
-    /// What the findings of a run look like, while their signatures are not common.
+    /// Keys of a run's findings, while their signatures are not common.
     fn names(&mut self, case: &Case, record: &Record) -> Result<Vec<Option<String>>, String> {
         let prepared = self
             .source(case)?

@@ -170,7 +170,7 @@ pub(super) fn decode_section<T: DeserializeOwned>(
     Ok((value, begins + bytes))
 }
 
-/// What a block says of itself before its events.
+/// Header of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHead {
     /// The number of its first event.
@@ -219,7 +219,7 @@ impl BlockHead {
         head().expect("the fields of a head add up to its length")
     }
 
-    /// What is wrong with it on its own, if anything is.
+    /// The problem with it on its own, if there is one.
     pub(super) fn fault(&self) -> Option<&'static str> {
         let (raw, packed) = (u64::from(self.raw), u64::from(self.packed));
         if self.count == 0 || u64::from(self.count) > super::CHECKPOINT {

@@ -235,10 +235,10 @@ fn header_differences(left: &Header, right: &Header) -> Vec<HeaderDifference> {
     found
 }
 
-/// What comparing two capsules found.
+/// Result of comparing two capsules.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// What their headers say differently; none of it alone makes traces differ.
+    /// Differences between their headers; none of them alone makes traces differ.
     pub headers: Vec<HeaderDifference>,
     /// Where their traces part; `None` if they are the same.
     pub divergence: Option<Divergence>,

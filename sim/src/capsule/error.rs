@@ -1,4 +1,4 @@
-//! What can be wrong with a capsule.
+//! Errors of reading a capsule.
 
 /// Why a capsule cannot be written or read. Reading changes nothing; what was read before the
 /// error is sound.
@@ -34,7 +34,7 @@ pub enum CapsuleError {
     Corrupt {
         /// Where the faulty part begins.
         at: u64,
-        /// What is wrong with it.
+        /// The problem with it.
         what: &'static str,
     },
     /// The trace is longer than is wanted.

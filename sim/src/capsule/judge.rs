@@ -21,7 +21,7 @@ use crate::trace::event::{Event, Payload, WORLD};
 use crate::watch::Observers;
 use crate::watch::findings::ClockTwin;
 
-/// What the judging of a capsule came to.
+/// Result of judging a capsule again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rejudged {
@@ -139,7 +139,7 @@ fn claim(scenario: &mut Scenario, strategy: &str, oracles: &[String]) {
     }
 }
 
-/// Whether an event is about nodes that there are.
+/// True if an event is about nodes that there are.
 fn fits(event: &Event, nodes: NodeIx) -> bool {
     let is_of_world = matches!(event.payload, Payload::Step { .. } | Payload::Kind { .. });
     let is_known = event.node < nodes || (is_of_world && event.node == WORLD);

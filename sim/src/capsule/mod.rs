@@ -58,7 +58,7 @@ pub const VERSION: u32 = 2;
 /// A block ends at every so many events, with the digest so far.
 pub const CHECKPOINT: u64 = 1_024;
 
-/// What a reader accepts and a writer makes.
+/// The format version, for reader and writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The most bytes of trace, decompressed.
@@ -116,7 +116,7 @@ impl std::fmt::Display for Build {
     }
 }
 
-/// What a capsule says before its events.
+/// Header of a capsule, before its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The scenario's name.
@@ -131,7 +131,7 @@ pub struct Header {
     pub budget: u64,
     /// The names of the nodes, by their number in events.
     pub nodes: Vec<NodeId>,
-    /// What made it.
+    /// The program that made it.
     pub build: Build,
 }
 
@@ -152,13 +152,13 @@ impl Header {
     }
 }
 
-/// Whether bytes are the beginning of a capsule, sound or not.
+/// True if bytes are the beginning of a capsule, sound or not.
 #[must_use]
 pub fn is_capsule(bytes: &[u8]) -> bool {
     bytes.starts_with(&codec::MAGIC)
 }
 
-/// What a capsule says behind its events.
+/// Trailer of a capsule, behind its events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Footer {
     /// BLAKE3 over the events, in hexadecimal.
@@ -167,6 +167,6 @@ pub struct Footer {
     pub events: u64,
     /// The kinds of messages, by their number in events.
     pub kinds: Vec<String>,
-    /// What the run came to.
+    /// Report of the run.
     pub report: Report,
 }

@@ -126,13 +126,13 @@ impl<R: Read + Seek> Capsule<R> {
         Names::new(self.header.nodes.clone(), self.footer.kinds.clone())
     }
 
-    /// What it says before its events.
+    /// The header, which stands before the events.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What it says behind its events.
+    /// The trailer, which stands behind the events.
     #[must_use]
     pub fn footer(&self) -> &Footer {
         &self.footer
@@ -225,7 +225,7 @@ fn scan(
 pub(crate) struct Cursor {
     /// The next block to read.
     block: usize,
-    /// What is left of the block before it.
+    /// The rest of the block before it.
     events: std::vec::IntoIter<Event>,
     /// The digest so far; absent if reading began in the middle.
     digester: Option<Digester>,

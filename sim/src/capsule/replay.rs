@@ -12,14 +12,14 @@ use crate::scenario::{Problems, Scenario};
 use crate::trace::event::Event;
 use crate::trace::recorder::Sink;
 
-/// What a replay came to.
+/// Result of a replay.
 #[derive(Debug)]
 pub struct Replay {
     /// The new run.
     pub run: Run,
-    /// What the capsule says of the run it is of.
+    /// The capsule's header.
     pub recorded: Report,
-    /// What made the capsule, if it was another program than this one.
+    /// The program that made the capsule, if it was another one than this.
     pub other_build: Option<Build>,
     /// Where the new run (right) parts from the capsule (left); `None` if it never does.
     pub divergence: Option<Divergence>,

@@ -1,6 +1,6 @@
 //! The determinism check: a run, another one, and the first one again, compared event by event.
 //!
-//! What a strategy draws from outside its [`Context`](hublab_strategies::Context) shows here: state
+//! This finds what a strategy draws from outside its [`Context`](hublab_strategies::Context): state
 //! that outlives a run, entropy that is not the seed's. The simulator keeps clocks, hash seeds and
 //! `getrandom` under the seed, so those are not found but harmless. What is the same within one
 //! process and differs between two is found by a second process only; the command line starts one.
@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::run::{Options, Run, RunError, run};
 use crate::scenario::Scenario;
 
-/// What the check came to.
+/// Result of the check.
 #[derive(Debug)]
 pub struct Twice {
     /// The first run.

@@ -44,15 +44,15 @@ pub struct Why {
 /// One change of the row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// What it did to the row.
+    /// Its effect on the row.
     pub effect: Effect,
-    /// What led to it, the first cause first; the last event is the change itself.
+    /// The events that led to it, the first cause first; the last one is the change itself.
     pub chain: Vec<Event>,
-    /// Whether the beginning of the chain was left out.
+    /// True if the beginning of the chain was left out.
     pub cut: bool,
 }
 
-/// What a change does to a row.
+/// Effect of a change on a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// There was none, or one without entries.

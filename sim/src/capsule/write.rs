@@ -40,7 +40,7 @@ impl<W: Write + Seek> CapsuleWriter<W> {
         out.seek(SeekFrom::Start(0))?;
         out.write_all(&codec::prelude())?;
         out.write_all(&header)?;
-        // What a killed run leaves behind shall at least say whose it is.
+        // So that the file of a killed run names its run at least.
         out.flush()?;
         Ok(Self {
             out,
@@ -133,7 +133,7 @@ impl<W> std::fmt::Debug for CapsuleWriter<W> {
     }
 }
 
-/// What has become of a capsule so far: an error ends it, and is told at the end.
+/// State of a capsule that is being written: an error ends it, and is returned at the end.
 type Progress<W> = Result<CapsuleWriter<W>, CapsuleError>;
 
 /// A capsule that a run writes into while its maker waits: [`Self::sink`] goes into the run's

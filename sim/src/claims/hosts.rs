@@ -23,7 +23,7 @@ pub(super) fn features(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSe
 
 #[derive(Debug, Default)]
 struct Host {
-    /// What it runs for sure.
+    /// The children that it runs for sure.
     running: BTreeSet<ChildId>,
     /// Anything was ever started on it.
     ever: bool,

@@ -78,7 +78,7 @@ fn links(change: &LinkChange, found: &mut BTreeSet<Feature>) {
     note(found, Feature::Reorder, change.order == Some(Order::Any));
 }
 
-/// What a step alone says.
+/// The features of a step alone.
 fn feature(action: &Action) -> Option<Feature> {
     match action {
         Action::Join(_) | Action::Leave(_) | Action::Crash(_) | Action::Restart(_) => {

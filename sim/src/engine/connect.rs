@@ -36,7 +36,7 @@ impl Engine {
         nodes.map(|node| self.nodes[node as usize].incarnation)
     }
 
-    /// Whether a message from a running node may be sent over a link, connecting the pair if that
+    /// True if a message from a running node may be sent over a link, connecting the pair if that
     /// is the message's kind and the network lets it.
     pub(super) fn access(
         &mut self,
@@ -378,7 +378,7 @@ impl Engine {
         }
     }
 
-    /// What no cut holds any more goes on: these messages arrive when they are due, or now, each
+    /// Messages that no cut holds any more go on: these arrive when they are due, or now, each
     /// link's in the order of sending; notices arrive now.
     fn release(&mut self, held: Vec<u32>) {
         let mut last_due: BTreeMap<LinkKey, u64> = BTreeMap::new();

@@ -62,7 +62,7 @@ impl Flight {
         (self.from, self.to)
     }
 
-    /// Whether it outlives the end of its connection.
+    /// True if it outlives the end of its connection.
     pub(crate) fn outlives_down(&self) -> bool {
         self.farewell || self.spared
     }

@@ -1,4 +1,4 @@
-//! What comes from outside the script: other tasks of the same world.
+//! Inputs from outside the script: from other tasks of the same world.
 
 use hublab_strategies::hub::{ChildEvent, Command};
 use hublab_strategies::{NodeId, Pid, Time};
@@ -9,7 +9,7 @@ use crate::model::NodeIx;
 use crate::node::NodeInput;
 use crate::trace::event::{EventId, Payload, StopReason};
 
-/// What a task may put into a node.
+/// An input that a task may give a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Injection {
     /// A command. A paused node gets it when it goes on, but for [`Command::PutRows`],
@@ -151,7 +151,7 @@ impl Engine {
         self.stops.get_or_insert_default();
     }
 
-    /// Who has stopped since [`Self::watch_stops`], in order.
+    /// The nodes that have stopped since [`Self::watch_stops`], in order.
     pub(crate) fn stops(&self) -> &[Stop] {
         self.stops.as_deref().unwrap_or_default()
     }

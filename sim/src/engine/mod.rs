@@ -91,7 +91,7 @@ pub struct Engine {
     second: u64,
     /// The stops of nodes, if a task may wait for them.
     stops: Option<Vec<Stop>>,
-    /// Whether a node has stopped since time last ran.
+    /// True if a node has stopped since time last ran.
     has_stopped: bool,
     /// How often the silence of a pair was looked at.
     #[cfg(test)]
@@ -101,7 +101,7 @@ pub struct Engine {
 /// A second of virtual time, in microseconds: how often the sizes of a node are looked at.
 const SECOND: u64 = 1_000_000;
 
-/// What is wrong with a strategy whose kinds of messages have no number left.
+/// The error of a strategy with more kinds of messages than there are numbers.
 pub(crate) const TOO_MANY_KINDS: &str = "it sends more than 256 kinds of messages";
 
 /// An input that follows from something else in the same instant.
@@ -195,13 +195,13 @@ impl Engine {
         self.end
     }
 
-    /// Whether the event budget is used up, or the run was told to stop.
+    /// True if the event budget is used up, or the run was told to stop.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.recorder.events() >= self.budget || self.is_told_to_stop()
     }
 
-    /// Whether the run was told to stop from outside.
+    /// True if the run was told to stop from outside.
     pub(crate) fn is_told_to_stop(&self) -> bool {
         let stop = self.stop.as_ref();
         stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
@@ -525,16 +525,16 @@ impl Engine {
     }
 }
 
-/// What is left of a world when its run is over.
+/// Result of a run of the engine.
 #[derive(Debug)]
 pub struct Finished {
     /// The instant it came to.
     pub now: Time,
-    /// Whether something was still to happen before the end of the run.
+    /// True if something was still to happen before the end of the run.
     pub stopped_early: bool,
-    /// Whether it was told to stop from outside: then the wall clock decided how far it came.
+    /// True if it was told to stop from outside: then the wall clock decided how far it came.
     pub is_told_to_stop: bool,
-    /// What the observers found.
+    /// The findings of the observers.
     pub outcome: crate::watch::Outcome,
     /// BLAKE3 over the events, in hexadecimal.
     pub digest: String,

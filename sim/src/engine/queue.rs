@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use dary_heap::QuaternaryHeap;
 
-/// What will happen; the number leads to the details.
+/// The kind of a queued event; the number leads to the details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pending {
     /// A message arrives.
@@ -127,7 +127,7 @@ impl Queue {
         self.heap.len() + self.in_buckets
     }
 
-    /// Whether nothing waits.
+    /// True if nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -13,7 +13,7 @@ use crate::network::cut::{CutId, Reach};
 use crate::node::NodeInput;
 use crate::trace::event::{EventId, Payload, WORLD};
 
-/// What is still to be done.
+/// The steps that are still to be done.
 #[derive(Debug)]
 pub(super) struct Script {
     steps: Arc<[Step]>,

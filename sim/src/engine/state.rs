@@ -1,4 +1,4 @@
-//! What the engine knows of each node.
+//! The engine's state of each node.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,17 +21,17 @@ pub struct NodeState {
     pub(crate) stream: Stream,
     /// How often it has booted.
     pub(crate) incarnation: u32,
-    /// Whether it is stopped by a `pause`.
+    /// True if it is stopped by a `pause`.
     pub(crate) paused: bool,
-    /// Whether it goes on after a pause, and has not handled all that waited yet.
+    /// True if it goes on after a pause, and has not handled all that waited yet.
     pub(crate) resuming: bool,
     /// Its wall clock.
     pub(crate) clock: WallClock,
-    /// What came due during the pause, in that order.
+    /// The inputs that came due during the pause, in that order.
     pub(crate) waiting: VecDeque<Waiting>,
     /// Its timers, by their place in [`Timers`].
     pub(crate) timers: BTreeMap<TimerKey, u32>,
-    /// What really runs on it.
+    /// The children that run on it.
     pub(crate) children: BTreeMap<ChildId, Child>,
     /// Which child has a pid.
     pub(crate) pids: BTreeMap<Pid, ChildId>,
@@ -67,7 +67,7 @@ impl NodeState {
         }
     }
 
-    /// Whether it runs; a paused node does.
+    /// True if it runs; a paused node does.
     pub(crate) fn is_running(&self) -> bool {
         self.node.is_some()
     }
@@ -147,7 +147,7 @@ impl Timers {
         self.forgotten = self.forgotten.saturating_sub(1);
     }
 
-    /// Whether a queue of so many events is worth sweeping: that looks at each of them.
+    /// True if a queue of so many events is worth sweeping: that looks at each of them.
     pub(crate) fn is_wasteful(&self, queued: usize) -> bool {
         self.forgotten > SWEEP_AT && self.forgotten > queued / 2
     }

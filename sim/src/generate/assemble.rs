@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 
 use super::family::Family;
-use super::plan::{Deed, Delay, Event, Fall, Plan, Start, Stumble};
+use super::plan::{Delay, Event, FaultKind, NodeFault, Plan, PlanAction, Start};
 use super::quiet;
 use super::script::{Draft, Walk};
-use super::setting::{Clockwork, cluster, ms, network, parameters};
+use super::setting::{Timings, cluster, ms, network, parameters};
 use crate::catalog::CatalogEntry;
 use crate::model::{Claim, Expectation, NodeIx, Run, Scenario};
 use crate::watch::oracle::NO_CRASH;
 
 /// The scenario that a plan stands for.
 pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scenario {
-    let clockwork = Clockwork::of(plan);
-    let joins = joins(plan, clockwork);
+    let timings = Timings::of(plan);
+    let joins = joins(plan, timings);
     let late: Vec<NodeIx> = joins.keys().copied().collect();
-    let mut walk = Walk::new(plan, clockwork, &late);
-    for (at, draft) in drafts(plan, clockwork, &joins) {
+    let mut walk = Walk::new(plan, timings, &late);
+    for (at, draft) in drafts(plan, timings, &joins) {
         walk.take(at, draft);
     }
     let steps = walk.finish();
@@ -35,7 +35,7 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
             seeds: seed..seed.saturating_add(1),
             strategies: vec![entry.name().to_owned()],
         },
-        cluster: cluster(plan, clockwork, &late),
+        cluster: cluster(plan, timings, &late),
         strategies: parameters(plan, entry),
         network: network(plan),
         steps,
@@ -67,13 +67,13 @@ fn summary(plan: &Plan) -> String {
 }
 
 /// Which nodes boot late, and when. At least two, or the only one, are up from the start.
-fn joins(plan: &Plan, clockwork: Clockwork) -> BTreeMap<NodeIx, u64> {
+fn joins(plan: &Plan, timings: Timings) -> BTreeMap<NodeIx, u64> {
     let mut joins = BTreeMap::new();
     for event in events_of(plan, Family::LateJoin) {
-        if let Deed::Join(node) = event.deed
+        if let PlanAction::Join(node) = event.action
             && joins.len() + 2 < plan.nodes
         {
-            let at = clockwork.instant(event.at, &plan.anchors);
+            let at = timings.instant(event.at, &plan.anchors);
             joins.entry(ix(plan, node)).or_insert(at);
         }
     }
@@ -83,37 +83,37 @@ fn joins(plan: &Plan, clockwork: Clockwork) -> BTreeMap<NodeIx, u64> {
 fn events_of(plan: &Plan, family: Family) -> impl Iterator<Item = &Event> {
     let on = plan.families.contains(&family);
     let of_family = plan
-        .trouble
+        .faults
         .iter()
         .filter(move |(of, _)| on && *of == family);
     of_family.map(|(_, event)| event)
 }
 
 /// The node that a number of the plan stands for.
-pub(super) fn ix(plan: &Plan, seat: u8) -> NodeIx {
-    NodeIx::try_from(usize::from(seat) % plan.nodes).unwrap_or_default()
+pub(super) fn ix(plan: &Plan, index: u8) -> NodeIx {
+    NodeIx::try_from(usize::from(index) % plan.nodes).unwrap_or_default()
 }
 
-/// Everything that is to happen in the active phase, in the order of time; what a trouble undoes
+/// Everything that is to happen in the active phase, in the order of time; what a fault undoes
 /// of itself after its end is left to the quiet phase.
-fn drafts(plan: &Plan, clockwork: Clockwork, joins: &BTreeMap<NodeIx, u64>) -> Vec<(u64, Draft)> {
+fn drafts(plan: &Plan, timings: Timings, joins: &BTreeMap<NodeIx, u64>) -> Vec<(u64, Draft)> {
     let mut drafts: Vec<(u64, Draft)> = Vec::new();
     for (node, at) in joins {
         drafts.push((*at, Draft::Join(*node)));
     }
     drafts.extend(hosting(plan, joins));
-    let trouble = plan
-        .trouble
+    let faults = plan
+        .faults
         .iter()
         .filter(|(family, _)| plan.families.contains(family));
-    for event in plan.load.iter().chain(trouble.map(|(_, event)| event)) {
-        let at = clockwork.instant(event.at, &plan.anchors);
-        if let Some((back, undo)) = undo(plan, clockwork, &event.deed) {
+    for event in plan.load.iter().chain(faults.map(|(_, event)| event)) {
+        let at = timings.instant(event.at, &plan.anchors);
+        if let Some((back, undo)) = undo(plan, timings, &event.action) {
             drafts.push((at + back, undo));
         }
-        drafts.push((at, Draft::Deed(event.deed.clone())));
+        drafts.push((at, Draft::Planned(event.action.clone())));
     }
-    drafts.retain(|(at, _)| *at < clockwork.active);
+    drafts.retain(|(at, _)| *at < timings.active);
     drafts.sort_by_key(|(at, _)| *at);
     drafts
 }
@@ -139,34 +139,34 @@ fn hosting(plan: &Plan, joins: &BTreeMap<NodeIx, u64>) -> Vec<(u64, Draft)> {
     (0..).take(plan.nodes).map(first).collect()
 }
 
-/// What ends a trouble, and after how many milliseconds.
-fn undo(plan: &Plan, clockwork: Clockwork, deed: &Deed) -> Option<(u64, Draft)> {
-    let (back, draft) = match deed {
-        Deed::Stumble(Stumble { node, how, back }) => {
+/// The end of a fault, and after how many milliseconds.
+fn undo(plan: &Plan, timings: Timings, action: &PlanAction) -> Option<(u64, Draft)> {
+    let (back, draft) = match action {
+        PlanAction::NodeFault(NodeFault { node, how, back }) => {
             let node = ix(plan, *node);
             let draft = match how {
-                Fall::Crash | Fall::Leave => Draft::Restart(node),
-                Fall::Pause => Draft::Resume(node),
+                FaultKind::Crash | FaultKind::Leave => Draft::Restart(node),
+                FaultKind::Pause => Draft::Resume(node),
             };
             ((*back)?, draft)
         }
-        Deed::Links(links) => (links.back, Draft::Restore(links.which)),
-        Deed::Cut(cut) => (cut.back.filter(|back| heals_all(*back))?, Draft::Heal),
-        Deed::Start(_)
-        | Deed::Stop { .. }
-        | Deed::RestartChild { .. }
-        | Deed::Sync(_)
-        | Deed::Broadcast { .. }
-        | Deed::Propagate { .. }
-        | Deed::Rows { .. }
-        | Deed::View { .. }
-        | Deed::Join(_)
-        | Deed::Clock { .. } => return None,
+        PlanAction::Links(links) => (links.back, Draft::Restore(links.which)),
+        PlanAction::Cut(cut) => (cut.back.filter(|back| heals_all(*back))?, Draft::Heal),
+        PlanAction::Start(_)
+        | PlanAction::Stop { .. }
+        | PlanAction::RestartChild { .. }
+        | PlanAction::Sync(_)
+        | PlanAction::Broadcast { .. }
+        | PlanAction::Propagate { .. }
+        | PlanAction::Rows { .. }
+        | PlanAction::View { .. }
+        | PlanAction::Join(_)
+        | PlanAction::Clock { .. } => return None,
     };
-    Some((clockwork.length(back), draft))
+    Some((timings.length(back), draft))
 }
 
-/// Whether a cut ends with a `heal` of everything, and not by its own `heal_after`.
+/// True if a cut ends with a `heal` of everything, and not by its own `heal_after`.
 pub(super) fn heals_all(back: Delay) -> bool {
     back.share.is_multiple_of(4)
 }

@@ -9,30 +9,35 @@ use proptest::prelude::*;
 
 use super::family::{Family, swarm};
 use super::plan::{
-    Anchor, Change, Cut, Deed, Delay, Event, Fall, Knobs, Links, Listeners, Moment, Net, Plan,
-    Reach, Row, Shape, Start, Stumble, Times, Which, Wish,
+    Anchor, Change, Cut, Delay, Event, FaultKind, Links, Moment, Net, NodeFault, Parameters, Plan,
+    PlanAction, PlanRequest, Reach, Recipients, Row, Shape, Start, Times, Which,
 };
 use crate::model::{ClockChange, InFlight, Latency, Order};
 
 /// Every plan for clusters of at most `max_nodes`.
 pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
-    let cluster = (nodes(max_nodes), times(), net(), knobs());
-    let script = (vec(anchor(), 1..=4), load(), trouble());
+    let cluster = (nodes(max_nodes), times(), net(), parameters());
+    let script = (vec(anchor(), 1..=4), load(), faults());
     let hosts = prop_oneof![1 => Just(None), 9 => (0..100_u64).prop_map(Some)];
     let gaps = (hosts, prop_oneof![Just(0), ms(1, 600)]);
     (swarm(), cluster, gaps, script).prop_map(
-        |(families, (nodes, times, net, knobs), (hosts, back_gap), (anchors, load, trouble))| {
+        |(
+            families,
+            (nodes, times, net, parameters),
+            (hosts, back_gap),
+            (anchors, load, faults),
+        )| {
             Plan {
                 families,
                 nodes,
                 times,
                 net,
-                knobs,
+                parameters,
                 hosts,
                 back_gap,
                 anchors,
                 load,
-                trouble,
+                faults,
             }
         },
     )
@@ -148,9 +153,9 @@ fn latency() -> impl Strategy<Value = Latency> {
     ]
 }
 
-fn knobs() -> impl Strategy<Value = Knobs> {
+fn parameters() -> impl Strategy<Value = Parameters> {
     let restricted = prop_oneof![4 => Just(true), 1 => Just(false)];
-    (1..=4_u64, restricted).prop_map(|(recipients, restricted_init)| Knobs {
+    (1..=4_u64, restricted).prop_map(|(recipients, restricted_init)| Parameters {
         recipients,
         restricted_init,
     })
@@ -187,11 +192,11 @@ fn moment() -> impl Strategy<Value = Moment> {
     })
 }
 
-fn event(deed: impl Strategy<Value = Deed>) -> impl Strategy<Value = Event> {
-    (moment(), deed).prop_map(|(at, deed)| Event { at, deed })
+fn event(action: impl Strategy<Value = PlanAction>) -> impl Strategy<Value = Event> {
+    (moment(), action).prop_map(|(at, action)| Event { at, action })
 }
 
-fn seat() -> impl Strategy<Value = u8> {
+fn index() -> impl Strategy<Value = u8> {
     0..60_u8
 }
 
@@ -200,12 +205,12 @@ fn version() -> impl Strategy<Value = Option<u8>> {
 }
 
 fn load() -> impl Strategy<Value = Vec<Event>> {
-    let via = || option::weighted(0.15, seat());
+    let via = || option::weighted(0.15, index());
     let announce = prop_oneof![5 => Just(true), 1 => Just(false)];
     let count = prop_oneof![9 => Just(1_u32), 1 => 2..6_u32];
     let start = (
-        seat(),
-        seat(),
+        index(),
+        index(),
         count,
         version(),
         any::<u32>(),
@@ -213,7 +218,7 @@ fn load() -> impl Strategy<Value = Vec<Event>> {
         via(),
     )
         .prop_map(|(on, child, count, version, replicas, announce, via)| {
-            Deed::Start(Start {
+            PlanAction::Start(Start {
                 on,
                 child,
                 count,
@@ -223,18 +228,18 @@ fn load() -> impl Strategy<Value = Vec<Event>> {
                 via,
             })
         });
-    let deed = prop_oneof![
+    let action = prop_oneof![
         8 => start,
-        4 => (seat(), seat(), via()).prop_map(|(on, child, via)| Deed::Stop { on, child, via }),
-        2 => (seat(), seat()).prop_map(|(on, child)| Deed::RestartChild { on, child }),
-        1 => seat().prop_map(Deed::Sync),
-        1 => (seat(), any::<u32>()).prop_map(|(on, to)| Deed::Broadcast { on, to }),
+        4 => (index(), index(), via()).prop_map(|(on, child, via)| PlanAction::Stop { on, child, via }),
+        2 => (index(), index()).prop_map(|(on, child)| PlanAction::RestartChild { on, child }),
+        1 => index().prop_map(PlanAction::Sync),
+        1 => (index(), any::<u32>()).prop_map(|(on, to)| PlanAction::Broadcast { on, to }),
     ];
-    vec(event(deed), 1..=14)
+    vec(event(action), 1..=14)
 }
 
 fn row() -> impl Strategy<Value = Row> {
-    (seat(), any::<u32>(), 1..4_u8, version()).prop_map(|(child, nodes, pid, version)| Row {
+    (index(), any::<u32>(), 1..4_u8, version()).prop_map(|(child, nodes, pid, version)| Row {
         child,
         nodes,
         pid,
@@ -242,20 +247,20 @@ fn row() -> impl Strategy<Value = Row> {
     })
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn request() -> impl Strategy<Value = PlanRequest> {
     prop_oneof![
-        2 => vec(row(), 1..3).prop_map(Wish::Register),
-        1 => (seat(), any::<u32>()).prop_map(|(child, nodes)| Wish::Unregister { child, nodes }),
-        1 => (seat(), seat(), 1..4_u8).prop_map(|(child, node, pid)| Wish::PidUpdate { child, node, pid }),
+        2 => vec(row(), 1..3).prop_map(PlanRequest::Register),
+        1 => (index(), any::<u32>()).prop_map(|(child, nodes)| PlanRequest::Unregister { child, nodes }),
+        1 => (index(), index(), 1..4_u8).prop_map(|(child, node, pid)| PlanRequest::PidUpdate { child, node, pid }),
     ]
 }
 
-fn listeners() -> impl Strategy<Value = Listeners> {
+fn recipients() -> impl Strategy<Value = Recipients> {
     prop_oneof![
-        3 => Just(Listeners::Global),
-        1 => Just(Listeners::Local),
-        1 => Just(Listeners::External),
-        1 => any::<u32>().prop_map(Listeners::Some),
+        3 => Just(Recipients::Global),
+        1 => Just(Recipients::Local),
+        1 => Just(Recipients::External),
+        1 => any::<u32>().prop_map(Recipients::Some),
     ]
 }
 
@@ -281,11 +286,11 @@ fn soon() -> impl Strategy<Value = Delay> {
 }
 
 /// One event of each family, or two; those that are off are left out later.
-fn trouble() -> impl Strategy<Value = Vec<(Family, Event)>> {
-    let families = Family::ALL.map(|family| match deed(family) {
-        Some(deed) => {
+fn faults() -> impl Strategy<Value = Vec<(Family, Event)>> {
+    let families = Family::ALL.map(|family| match action(family) {
+        Some(action) => {
             let count = prop_oneof![2 => Just(1_usize), 1 => Just(2)];
-            let events = vec(event(deed).prop_map(move |event| (family, event)), 2);
+            let events = vec(event(action).prop_map(move |event| (family, event)), 2);
             (events, count)
                 .prop_map(|(mut events, count)| {
                     events.truncate(count);
@@ -298,8 +303,8 @@ fn trouble() -> impl Strategy<Value = Vec<(Family, Event)>> {
     families.to_vec().prop_map(|lists| lists.concat())
 }
 
-/// What a family does; `None` for those that are a matter of the network or of the load.
-fn deed(family: Family) -> Option<BoxedStrategy<Deed>> {
+/// The actions of a family; `None` for those that are a matter of the network or of the load.
+fn action(family: Family) -> Option<BoxedStrategy<PlanAction>> {
     Some(match family {
         Family::Loss => links(chance().prop_map(Change::Loss)),
         Family::Duplication => links(chance().prop_map(Change::Duplicate)),
@@ -311,25 +316,25 @@ fn deed(family: Family) -> Option<BoxedStrategy<Deed>> {
         Family::OneWayCut => {
             cut((any::<u32>(), any::<u32>()).prop_map(|(from, to)| Shape::OneWay { from, to }))
         }
-        Family::Isolate => cut(seat().prop_map(Shape::Isolate)),
-        Family::Pause => stumble(Fall::Pause, option::weighted(0.7, silence())),
-        Family::Crash => stumble(Fall::Crash, delay().prop_map(Some)),
-        Family::FastReturn => stumble(Fall::Crash, soon().prop_map(Some)),
-        Family::Leave => stumble(Fall::Leave, option::weighted(0.4, delay())),
-        Family::LateJoin => seat().prop_map(Deed::Join).boxed(),
+        Family::Isolate => cut(index().prop_map(Shape::Isolate)),
+        Family::Pause => node_fault(FaultKind::Pause, option::weighted(0.7, silence())),
+        Family::Crash => node_fault(FaultKind::Crash, delay().prop_map(Some)),
+        Family::FastReturn => node_fault(FaultKind::Crash, soon().prop_map(Some)),
+        Family::Leave => node_fault(FaultKind::Leave, option::weighted(0.4, delay())),
+        Family::LateJoin => index().prop_map(PlanAction::Join).boxed(),
         Family::ClockStep => clock().boxed(),
-        Family::WrongView => (seat(), any::<u32>(), seat())
-            .prop_map(|(on, members, turn)| Deed::View { on, members, turn })
+        Family::WrongView => (index(), any::<u32>(), index())
+            .prop_map(|(on, members, turn)| PlanAction::View { on, members, turn })
             .boxed(),
-        Family::RawRequests => (seat(), listeners(), vec(wish(), 1..3))
-            .prop_map(|(from, audience, requests)| Deed::Propagate {
+        Family::RawRequests => (index(), recipients(), vec(request(), 1..3))
+            .prop_map(|(from, audience, requests)| PlanAction::Propagate {
                 from,
                 audience,
                 requests,
             })
             .boxed(),
-        Family::RawRows => (seat(), vec(row(), 1..3))
-            .prop_map(|(on, rows)| Deed::Rows { on, rows })
+        Family::RawRows => (index(), vec(row(), 1..3))
+            .prop_map(|(on, rows)| PlanAction::Rows { on, rows })
             .boxed(),
         Family::SendGap
         | Family::ServiceTime
@@ -343,11 +348,11 @@ fn chance() -> impl Strategy<Value = f64> {
     (20..=100_u8).prop_map(|percent| f64::from(percent) / 100.0)
 }
 
-fn links(change: impl Strategy<Value = Change> + 'static) -> BoxedStrategy<Deed> {
+fn links(change: impl Strategy<Value = Change> + 'static) -> BoxedStrategy<PlanAction> {
     (any::<u32>(), any::<u32>(), change, delay())
         .prop_map(|(from, to, change, back)| {
             let which = Which::Between { from, to };
-            Deed::Links(Links {
+            PlanAction::Links(Links {
                 which,
                 change,
                 back,
@@ -357,13 +362,13 @@ fn links(change: impl Strategy<Value = Change> + 'static) -> BoxedStrategy<Deed>
 }
 
 /// A node that is slow in the measure of a round.
-fn slow_node() -> impl Strategy<Value = Deed> {
-    (seat(), any::<u8>(), delay()).prop_map(|(node, share, back)| {
+fn slow_node() -> impl Strategy<Value = PlanAction> {
+    (index(), any::<u8>(), delay()).prop_map(|(node, share, back)| {
         let change = Change::Slow(Delay {
             reach: Reach::Sync,
             share,
         });
-        Deed::Links(Links {
+        PlanAction::Links(Links {
             which: Which::Of(node),
             change,
             back,
@@ -371,24 +376,27 @@ fn slow_node() -> impl Strategy<Value = Deed> {
     })
 }
 
-fn cut(shape: impl Strategy<Value = Shape> + 'static) -> BoxedStrategy<Deed> {
+fn cut(shape: impl Strategy<Value = Shape> + 'static) -> BoxedStrategy<PlanAction> {
     (shape, fate(), option::weighted(0.7, silence()))
-        .prop_map(|(shape, fate, back)| Deed::Cut(Cut { shape, fate, back }))
+        .prop_map(|(shape, fate, back)| PlanAction::Cut(Cut { shape, fate, back }))
         .boxed()
 }
 
-fn stumble(how: Fall, back: impl Strategy<Value = Option<Delay>> + 'static) -> BoxedStrategy<Deed> {
-    (seat(), back)
-        .prop_map(move |(node, back)| Deed::Stumble(Stumble { node, how, back }))
+fn node_fault(
+    how: FaultKind,
+    back: impl Strategy<Value = Option<Delay>> + 'static,
+) -> BoxedStrategy<PlanAction> {
+    (index(), back)
+        .prop_map(move |(node, back)| PlanAction::NodeFault(NodeFault { node, how, back }))
         .boxed()
 }
 
-fn clock() -> impl Strategy<Value = Deed> {
+fn clock() -> impl Strategy<Value = PlanAction> {
     let jump = (any::<bool>(), ms(10, 3_600_000)).prop_map(|(back, ms)| {
         let us = i64::try_from(ms * 1_000).unwrap_or(i64::MAX);
         ClockChange::Jump(if back { -us } else { us })
     });
     let drift = (-100_000..100_000_i64).prop_map(ClockChange::RatePpm);
-    (seat(), prop_oneof![3 => jump, 1 => drift])
-        .prop_map(|(node, change)| Deed::Clock { node, change })
+    (index(), prop_oneof![3 => jump, 1 => drift])
+        .prop_map(|(node, change)| PlanAction::Clock { node, change })
 }

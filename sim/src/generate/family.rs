@@ -7,7 +7,7 @@ use std::fmt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// One kind of trouble, or of unusual load, that a seed has or has not.
+/// One kind of faults, or of unusual load, that a seed has or has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// Messages are lost: everywhere, or on some links for a while.
@@ -122,7 +122,7 @@ impl Family {
         Self::ALL.into_iter().find(|family| family.name() == name)
     }
 
-    /// Whether every node lives through it with its memory, its clock and its view: what a
+    /// True if every node lives through it with its memory, its clock and its view: what a
     /// network does to anybody. Two seeds of three have no other families, so that strategies
     /// which promise little are still held to it often.
     fn is_gentle(self) -> bool {

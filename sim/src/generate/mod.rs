@@ -1,19 +1,19 @@
 //! Generated scenarios: a seed in, a scenario out, the same for ever.
 //!
 //! A scenario has two phases. In the *active* one, children start, stop and move on a cluster of a
-//! few nodes, and whatever trouble the seed has switched on ([`Family`]) happens around the same
+//! few nodes, and the faults that the seed has switched on ([`Family`]) happen around the same
 //! instants: within latencies, debounces and intervals of each other, where things interleave. In
 //! the *quiet* one everything heals, every node that did not leave runs again, and nothing happens
 //! for longer than any oracle needs to call the outcome.
 //!
 //! The generator knows no anomaly and has no sequence of steps that belong together, beyond a
-//! trouble and its end. proptest strategies draw a plan whose parts shrink and vanish one by one
+//! fault and its end. proptest strategies draw a plan whose parts shrink and vanish one by one
 //! ([`scenarios`]); a plan becomes a scenario by a walk over it that leaves out what cannot be
 //! done (a crash of a node that is down).
 //!
 //! The scenario names one strategy, whose limits and parameters it was made for; strategies with
-//! equal limits get the same scenario, but for that. Its only expectation is `no_crash`: whatever else is to hold is the business of
-//! those who run it.
+//! equal limits get the same scenario, but for that. Its only expectation is `no_crash`: whoever runs
+//! it adds more.
 //!
 //! ```
 //! use hublab_sim::catalog::Catalog;
@@ -55,7 +55,7 @@ pub struct Options {
     pub without: BTreeSet<Family>,
 }
 
-/// What a seed makes.
+/// The scenario of a seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generated {
     /// The scenario; its name is `generated-` and the seed, and its run has that seed.

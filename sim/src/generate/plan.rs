@@ -26,7 +26,7 @@ pub(super) struct Delay {
 /// A time that matters in a cluster: what happens within it meets what else does.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reach {
-    /// What a message takes.
+    /// The latency of a message.
     Latency,
     /// From a crash to the end of the debounce.
     Debounce,
@@ -53,12 +53,12 @@ pub(super) enum Anchor {
 #[derive(Debug, Clone)]
 pub(super) struct Event {
     pub(super) at: Moment,
-    pub(super) deed: Deed,
+    pub(super) action: PlanAction,
 }
 
-/// What happens. Nodes are numbers modulo those there are, sets of nodes are masks.
+/// A planned action. Nodes are numbers modulo their count, sets of nodes are masks.
 #[derive(Debug, Clone)]
-pub(super) enum Deed {
+pub(super) enum PlanAction {
     Start(Start),
     Stop {
         on: u8,
@@ -76,8 +76,8 @@ pub(super) enum Deed {
     },
     Propagate {
         from: u8,
-        audience: Listeners,
-        requests: Vec<Wish>,
+        audience: Recipients,
+        requests: Vec<PlanRequest>,
     },
     Rows {
         on: u8,
@@ -90,7 +90,7 @@ pub(super) enum Deed {
     },
     /// The node boots; decided before the walk, so that nothing happens on it before.
     Join(u8),
-    Stumble(Stumble),
+    NodeFault(NodeFault),
     Cut(Cut),
     Links(Links),
     Clock {
@@ -101,15 +101,15 @@ pub(super) enum Deed {
 
 /// A node stops, for good or for a while.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stumble {
+pub(super) struct NodeFault {
     pub(super) node: u8,
-    pub(super) how: Fall,
+    pub(super) how: FaultKind,
     pub(super) back: Option<Delay>,
 }
 
 /// How a node stops.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Fall {
+pub(super) enum FaultKind {
     Crash,
     Leave,
     Pause,
@@ -153,7 +153,7 @@ pub(super) enum Which {
     Of(u8),
 }
 
-/// What becomes of links.
+/// A change of links.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Change {
     /// Latencies up to this.
@@ -178,9 +178,9 @@ pub(super) struct Start {
     pub(super) via: Option<u8>,
 }
 
-/// Whom raw requests address.
+/// The nodes that raw requests address.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Listeners {
+pub(super) enum Recipients {
     Global,
     Local,
     External,
@@ -189,7 +189,7 @@ pub(super) enum Listeners {
 
 /// A raw request.
 #[derive(Debug, Clone)]
-pub(super) enum Wish {
+pub(super) enum PlanRequest {
     Register(Vec<Row>),
     Unregister { child: u8, nodes: u32 },
     PidUpdate { child: u8, node: u8, pid: u8 },
@@ -233,7 +233,7 @@ pub(super) struct Net {
 
 /// Parameters that strategies may have.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Knobs {
+pub(super) struct Parameters {
     pub(super) recipients: u64,
     pub(super) restricted_init: bool,
 }
@@ -245,7 +245,7 @@ pub(super) struct Plan {
     pub(super) nodes: usize,
     pub(super) times: Times,
     pub(super) net: Net,
-    pub(super) knobs: Knobs,
+    pub(super) parameters: Parameters,
     /// Every node gets a child soon after its first boot, one node later than another by this many
     /// milliseconds.
     pub(super) hosts: Option<u64>,
@@ -254,6 +254,6 @@ pub(super) struct Plan {
     pub(super) anchors: Vec<Anchor>,
     /// The load, whatever the families.
     pub(super) load: Vec<Event>,
-    /// The trouble, each with the family it belongs to.
-    pub(super) trouble: Vec<(Family, Event)>,
+    /// The faults, each with the family it belongs to.
+    pub(super) faults: Vec<(Family, Event)>,
 }

@@ -3,7 +3,7 @@
 use hublab_strategies::{ChildId, Entry, NodeId, Pid};
 
 use super::assemble::ix;
-use super::plan::{Listeners, Row, Wish};
+use super::plan::{PlanRequest, Recipients, Row};
 use super::script::{Walk, metadata};
 use crate::model::{Action, Audience, NodeIx, RawRequest, RawRow};
 
@@ -11,23 +11,23 @@ impl Walk<'_> {
     pub(super) fn propagate(
         &self,
         from: u8,
-        audience: Listeners,
-        requests: &[Wish],
+        audience: Recipients,
+        requests: &[PlanRequest],
     ) -> Option<Action> {
         let from = self.runner(from)?;
         let members = match audience {
-            Listeners::Global => Audience::Global,
-            Listeners::Local => Audience::Local,
-            Listeners::External => Audience::External,
-            Listeners::Some(mask) => Audience::Nodes(self.some(mask)),
+            Recipients::Global => Audience::Global,
+            Recipients::Local => Audience::Local,
+            Recipients::External => Audience::External,
+            Recipients::Some(mask) => Audience::Nodes(self.some(mask)),
         };
-        let request = |wish: &Wish| match wish {
-            Wish::Register(rows) => RawRequest::Register(self.rows(rows)),
-            Wish::Unregister { child, nodes } => {
+        let request = |request: &PlanRequest| match request {
+            PlanRequest::Register(rows) => RawRequest::Register(self.rows(rows)),
+            PlanRequest::Unregister { child, nodes } => {
                 let nodes = self.some(*nodes).into_iter().map(name).collect();
                 RawRequest::Unregister(vec![(self.raw_id(*child), nodes)])
             }
-            Wish::PidUpdate { child, node, pid } => RawRequest::PidUpdate {
+            PlanRequest::PidUpdate { child, node, pid } => RawRequest::PidUpdate {
                 child: self.raw_id(*child),
                 node: name(ix(self.plan, *node)),
                 pid: raw_pid(*pid),

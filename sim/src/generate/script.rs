@@ -4,8 +4,10 @@ use hublab_strategies::{ChildId, Metadata};
 
 use super::assemble::{heals_all, ix};
 use super::family::Family;
-use super::plan::{Change, Cut, Deed, Delay, Fall, Plan, Shape, Start, Stumble, Which};
-use super::setting::{Clockwork, ms, network};
+use super::plan::{
+    Change, Cut, Delay, FaultKind, NodeFault, Plan, PlanAction, Shape, Start, Which,
+};
+use super::setting::{Timings, ms, network};
 use crate::model::{
     Action, Children, Latency, Lifecycle, LinkChange, NodeIx, Order, Step, Transition, When,
 };
@@ -16,7 +18,7 @@ const LETTERS: [char; 3] = ['a', 'b', 'c'];
 /// Something to become a step.
 #[derive(Debug, Clone)]
 pub(super) enum Draft {
-    Deed(Deed),
+    Planned(PlanAction),
     /// A node's first child.
     Host(Start),
     Join(NodeIx),
@@ -31,9 +33,9 @@ pub(super) enum Draft {
 #[derive(Debug)]
 pub(super) struct Walk<'p> {
     pub(super) plan: &'p Plan,
-    clockwork: Clockwork,
+    timings: Timings,
     states: Vec<Lifecycle>,
-    /// What was started where and not stopped since, in the order of the starts.
+    /// The children started and not stopped since, in the order of the starts.
     running: Vec<(NodeIx, Children)>,
     /// A cut or a changed link may be left.
     broken: bool,
@@ -41,14 +43,14 @@ pub(super) struct Walk<'p> {
 }
 
 impl<'p> Walk<'p> {
-    pub(super) fn new(plan: &'p Plan, clockwork: Clockwork, late: &[NodeIx]) -> Self {
+    pub(super) fn new(plan: &'p Plan, timings: Timings, late: &[NodeIx]) -> Self {
         let mut states = vec![Lifecycle::Up; plan.nodes];
         for node in late {
             states[*node as usize] = Lifecycle::Never;
         }
         Self {
             plan,
-            clockwork,
+            timings,
             states,
             running: Vec::new(),
             broken: false,
@@ -59,7 +61,7 @@ impl<'p> Walk<'p> {
     /// Adds the step of a draft; drafts come in the order of time.
     pub(super) fn take(&mut self, at: u64, draft: Draft) {
         let action = match draft {
-            Draft::Deed(deed) => self.deed(at, &deed),
+            Draft::Planned(action) => self.action(at, &action),
             Draft::Host(start) => {
                 let on = ix(self.plan, start.on);
                 self.runs(on).then(|| self.start(on, &start))
@@ -78,7 +80,7 @@ impl<'p> Walk<'p> {
 
     /// Heals everything, ends loss and duplication, and lets every node run that did not leave.
     pub(super) fn finish(mut self) -> Vec<Step> {
-        let mut at = self.clockwork.active;
+        let mut at = self.timings.active;
         if self.broken {
             self.push(at, Some(Action::Heal));
         }
@@ -126,42 +128,42 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn deed(&mut self, at: u64, deed: &Deed) -> Option<Action> {
-        match deed {
-            Deed::Start(start) => {
+    fn action(&mut self, at: u64, action: &PlanAction) -> Option<Action> {
+        match action {
+            PlanAction::Start(start) => {
                 let on = self.runner(start.on)?;
                 Some(self.start(on, start))
             }
-            Deed::Stop { on, child, via } => self.stop(*on, *child, *via),
-            Deed::RestartChild { on, child } => {
+            PlanAction::Stop { on, child, via } => self.stop(*on, *child, *via),
+            PlanAction::RestartChild { on, child } => {
                 let on = self.runner(*on)?;
                 let child = self.one_of(on, *child).ids().into_iter().next()?;
                 Some(Action::RestartChild { on, child })
             }
-            Deed::Sync(on) => self.runner(*on).map(Action::Sync),
-            Deed::Broadcast { on, to } => Some(Action::Broadcast {
+            PlanAction::Sync(on) => self.runner(*on).map(Action::Sync),
+            PlanAction::Broadcast { on, to } => Some(Action::Broadcast {
                 on: self.runner(*on)?,
                 to: self.some(*to),
             }),
-            Deed::Propagate {
+            PlanAction::Propagate {
                 from,
                 audience,
                 requests,
             } => self.propagate(*from, *audience, requests),
-            Deed::Rows { on, rows } => {
+            PlanAction::Rows { on, rows } => {
                 let on = self.runner(*on)?;
                 Some(Action::Rows {
                     on,
                     rows: self.rows(rows),
                 })
             }
-            Deed::View { on, members, turn } => self.view(*on, *members, *turn),
+            PlanAction::View { on, members, turn } => self.view(*on, *members, *turn),
             // When a node joins is decided before the walk: until then nothing happens on it.
-            Deed::Join(_) => None,
-            Deed::Stumble(stumble) => self.stumble(*stumble),
-            Deed::Cut(cut) => self.cut(at, *cut),
-            Deed::Links(links) => Some(self.links(links.which, Some(links.change))),
-            Deed::Clock { node, change } => Some(Action::Clock {
+            PlanAction::Join(_) => None,
+            PlanAction::NodeFault(node_fault) => self.node_fault(*node_fault),
+            PlanAction::Cut(cut) => self.cut(at, *cut),
+            PlanAction::Links(links) => Some(self.links(links.which, Some(links.change))),
+            PlanAction::Clock { node, change } => Some(Action::Clock {
                 nodes: vec![ix(self.plan, *node)],
                 change: *change,
             }),
@@ -177,14 +179,14 @@ impl<'p> Walk<'p> {
     }
 
     /// One of the nodes that run.
-    pub(super) fn runner(&self, seat: u8) -> Option<NodeIx> {
+    pub(super) fn runner(&self, index: u8) -> Option<NodeIx> {
         let running: Vec<NodeIx> = self
             .all()
             .into_iter()
             .filter(|node| self.runs(*node))
             .collect();
         running
-            .get(usize::from(seat) % running.len().max(1))
+            .get(usize::from(index) % running.len().max(1))
             .copied()
     }
 
@@ -223,16 +225,16 @@ impl<'p> Walk<'p> {
     }
 
     /// A crash, a leave or a pause; one node always stays.
-    fn stumble(&mut self, stumble: Stumble) -> Option<Action> {
+    fn node_fault(&mut self, node_fault: NodeFault) -> Option<Action> {
         let up = |state: &&Lifecycle| **state == Lifecycle::Up;
         if self.states.iter().filter(up).count() < 2 {
             return None;
         }
-        let node = ix(self.plan, stumble.node);
-        let transition = match stumble.how {
-            Fall::Crash => Transition::Crash,
-            Fall::Leave => Transition::Leave,
-            Fall::Pause => Transition::Pause,
+        let node = ix(self.plan, node_fault.node);
+        let transition = match node_fault.how {
+            FaultKind::Crash => Transition::Crash,
+            FaultKind::Leave => Transition::Leave,
+            FaultKind::Pause => Transition::Pause,
         };
         let action = self.change(node, transition)?;
         if !self.runs(node) {
@@ -297,7 +299,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// What was started on a node, or, at times, what was not.
+    /// A child that was started on a node, or, at times, one that was not.
     fn one_of(&self, on: NodeIx, child: u8) -> Children {
         let here: Vec<&Children> = self
             .running
@@ -372,10 +374,8 @@ impl<'p> Walk<'p> {
 
     /// When a cut heals by itself; later than the active phase, the quiet phase does it.
     fn heal_after(&self, at: u64, back: Option<Delay>) -> Option<When> {
-        let length = self
-            .clockwork
-            .length(back.filter(|back| !heals_all(*back))?);
-        (at + length < self.clockwork.active).then(|| When::Fixed(ms(length)))
+        let length = self.timings.length(back.filter(|back| !heals_all(*back))?);
+        (at + length < self.timings.active).then(|| When::Fixed(ms(length)))
     }
 
     /// Changes links, or gives them back what the network has.
@@ -409,7 +409,7 @@ impl<'p> Walk<'p> {
 
     fn slow(&self, delay: Delay) -> Latency {
         // Bounds are multiples of what a message takes: a slower one would only make runs longer.
-        let most = self.clockwork.length(delay).clamp(2, self.clockwork.sync);
+        let most = self.timings.length(delay).clamp(2, self.timings.sync);
         Latency::Uniform(ms(most / 2), ms(most))
     }
 }

@@ -18,8 +18,8 @@ const SPREAD_PERCENT: u64 = 25;
 
 /// The times of a plan that stay the same throughout, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clockwork {
-    /// What nearly every message takes at most, with the network's own latency law.
+pub(super) struct Timings {
+    /// The latency of nearly every message at most, with the network's own law.
     pub(super) latency: u64,
     pub(super) debounce: u64,
     pub(super) sync: u64,
@@ -31,7 +31,7 @@ pub(super) struct Clockwork {
     pub(super) active: u64,
 }
 
-impl Clockwork {
+impl Timings {
     pub(super) fn of(plan: &Plan) -> Self {
         let times = plan.times;
         let percent = if plan.families.contains(&Family::LongDebounce) {
@@ -84,7 +84,7 @@ impl Clockwork {
     }
 }
 
-/// What 99 of 100 messages take at most, in milliseconds, at least 1.
+/// The latency of 99 of 100 messages at most, in milliseconds, at least 1.
 fn longest(latency: Latency) -> u64 {
     let longest = match latency {
         Latency::Constant(at) => at,
@@ -105,18 +105,18 @@ pub(super) const fn ms(number: u64) -> Duration {
 }
 
 /// `[cluster]`; `late` nodes are not up at time 0.
-pub(super) fn cluster(plan: &Plan, clockwork: Clockwork, late: &[NodeIx]) -> Cluster {
+pub(super) fn cluster(plan: &Plan, timings: Timings, late: &[NodeIx]) -> Cluster {
     let all = (0..).take(plan.nodes);
     Cluster {
         nodes: (1..=plan.nodes)
             .map(|number| NodeId::from(format!("n{number}")))
             .collect(),
         start: all.filter(|node| !late.contains(node)).collect(),
-        discovery_interval: ms(clockwork.discovery),
-        join_debounce: ms(clockwork.debounce),
+        discovery_interval: ms(timings.discovery),
+        join_debounce: ms(timings.debounce),
         down_after: ms(plan.times.down),
         down_spread: if plan.times.exact_down { 0.0 } else { 0.25 },
-        crash_detected_after: ms(clockwork.crash),
+        crash_detected_after: ms(timings.crash),
     }
 }
 
@@ -161,8 +161,11 @@ pub(super) fn parameters(plan: &Plan, entry: &dyn CatalogEntry) -> BTreeMap<Stri
             "sync_interval",
             Value::from(format_duration(ms(plan.times.sync))),
         ),
-        ("recipients", Value::from(plan.knobs.recipients)),
-        ("restricted_init", Value::from(plan.knobs.restricted_init)),
+        ("recipients", Value::from(plan.parameters.recipients)),
+        (
+            "restricted_init",
+            Value::from(plan.parameters.restricted_init),
+        ),
     ];
     let given: Map<String, Value> = known
         .into_iter()

@@ -35,7 +35,7 @@ pub enum Transition {
 }
 
 impl Lifecycle {
-    /// Whether the node runs; a paused one does.
+    /// True if the node runs; a paused one does.
     #[must_use]
     pub fn runs(self) -> bool {
         match self {

@@ -116,7 +116,7 @@ pub struct Network {
     pub links: Vec<LinkChange>,
 }
 
-/// What a directed link is like.
+/// Parameters of a directed link.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LinkParams {
     /// The latency law.
@@ -125,7 +125,7 @@ pub struct LinkParams {
     pub loss: f64,
     /// Probability of duplication per message.
     pub duplicate: f64,
-    /// Whether ordered channels keep their order.
+    /// The order of ordered channels.
     pub order: Order,
     /// Bandwidth; 0 is unlimited.
     pub bytes_per_second: u64,
@@ -173,7 +173,7 @@ pub enum Latency {
     },
 }
 
-/// Whether an ordered channel of a link keeps its order.
+/// True if an ordered channel of a link keeps its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
@@ -259,7 +259,7 @@ impl When {
     }
 }
 
-/// What happens to messages on the way over a link that is cut.
+/// Treatment of messages on the way over a link that is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InFlight {
@@ -293,7 +293,7 @@ pub enum Action {
     Partition {
         /// The groups; no message crosses them.
         groups: Vec<Vec<NodeIx>>,
-        /// What becomes of messages on the way.
+        /// Treatment of messages on the way.
         in_flight: InFlight,
         /// Heal just this one after that time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -305,7 +305,7 @@ pub enum Action {
         from: Vec<NodeIx>,
         /// The receivers.
         to: Vec<NodeIx>,
-        /// What becomes of messages on the way.
+        /// Treatment of messages on the way.
         in_flight: InFlight,
         /// Heal just this one after that time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -334,7 +334,7 @@ pub enum Action {
         /// Further nodes that run them.
         #[serde(default, skip_serializing_if = "is_default")]
         replicas: Vec<NodeIx>,
-        /// Whether the registration is propagated.
+        /// True if the registration is propagated.
         announce: bool,
         /// The originator, if not `on`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -362,7 +362,7 @@ pub enum Action {
     Propagate {
         /// The node whose strategy gets them.
         from: NodeIx,
-        /// Whom they address.
+        /// The nodes that they address.
         members: Audience,
         /// The requests, in file order.
         requests: Vec<RawRequest>,
@@ -465,7 +465,7 @@ impl Children {
         }
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -545,7 +545,7 @@ pub struct Expectation {
     /// Only for this strategy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
-    /// What must hold.
+    /// The claim.
     pub claim: Claim,
     /// The line of its header in its file, from 1; 0 if it was not read from one.
     #[serde(skip)]
@@ -571,7 +571,7 @@ pub enum Claim {
     Registry {
         /// When.
         at: Time,
-        /// Whose registry.
+        /// The node whose registry it is about.
         on: NodeIx,
         /// Children with a row that has entries.
         #[serde(default, skip_serializing_if = "is_default")]
@@ -584,7 +584,7 @@ pub enum Claim {
     Entry {
         /// When.
         at: Time,
-        /// Whose registry.
+        /// The node whose registry it is about.
         on: NodeIx,
         /// Which row.
         child: ChildId,

@@ -19,7 +19,7 @@ pub struct Planned {
     pub at: Time,
     /// The position of the step in the file, from 0.
     pub step: u32,
-    /// Whether it is the step's `heal_after`.
+    /// True if it is the step's `heal_after`.
     pub healing: bool,
 }
 

@@ -116,7 +116,7 @@ impl Reach {
             .chain(directed.into_iter().flatten())
     }
 
-    /// Whether it holds a link. A node's link to itself is never held.
+    /// True if it holds a link. A node's link to itself is never held.
     pub(crate) fn holds(&self, from: NodeIx, to: NodeIx) -> bool {
         match self {
             Self::Groups(group_of) => {

@@ -1,4 +1,4 @@
-//! What the network does to a message: the one place that decides it, for simulated runs and for
+//! The network's verdict on a message: the one place that decides it, for simulated runs and for
 //! live ones.
 
 use hublab_strategies::Channel;
@@ -22,14 +22,14 @@ pub(crate) struct Outgoing {
     pub(crate) refused: Option<DropReason>,
 }
 
-/// What the network does to a message.
+/// The network's verdict on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Judgement {
     /// The number of the message on its link and channel: its position in their streams.
     pub(crate) number: u32,
     /// When its last byte leaves the sender.
     pub(crate) out: u64,
-    /// Whether it keeps its place among the messages of its link and channel.
+    /// True if it keeps its place among the messages of its link and channel.
     pub(crate) ordered: bool,
     pub(crate) verdict: Verdict,
 }

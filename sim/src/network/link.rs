@@ -1,17 +1,17 @@
-//! What a message needs of its directed link: the draws of its streams, and its order.
+//! A directed link, as messages use it: the draws of its streams, and its order.
 
 use super::LinkKey;
 use crate::stream::{draw, sub_key};
 
-/// What a draw of a message decides. Each purpose has a stream of its own; the numbers are part of
+/// The purpose of a draw for a message. Each has a stream of its own; the numbers are part of
 /// what makes a seed reproducible.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Draw {
     /// Its latency.
     Latency = 0,
-    /// Whether it is lost.
+    /// True if it is lost.
     Loss = 1,
-    /// Whether it is duplicated.
+    /// True if it is duplicated.
     Duplicate = 2,
     /// The latency of its copy.
     CopyLatency = 3,

@@ -158,7 +158,7 @@ impl Network {
         &mut self.lanes[at]
     }
 
-    /// Whether two nodes are connected, both of them as they run now; a node always is with
+    /// True if two nodes are connected, both of them as they run now; a node always is with
     /// itself.
     pub(crate) fn is_connected(&self, from: NodeIx, to: NodeIx) -> bool {
         from == to || self.connected[from as usize].has(to)
@@ -175,7 +175,7 @@ impl Network {
         stream::pair_key(self.keys[from as usize], self.keys[to as usize])
     }
 
-    /// What a link is like now.
+    /// The parameters of a link now.
     pub(crate) fn params(&mut self, (from, to): LinkKey) -> Prepared {
         if self.overrides.is_empty() || from == to {
             return self.plain[usize::from(from == to)];
@@ -286,7 +286,7 @@ impl Network {
         self.cut_counts.fill(Box::default());
     }
 
-    /// Whether a link is held by any cut.
+    /// True if a link is held by any cut.
     pub(crate) fn is_cut(&self, from: NodeIx, to: NodeIx) -> bool {
         !self.cuts.is_empty()
             && self.cut_counts[from as usize]
@@ -294,12 +294,12 @@ impl Network {
                 .is_some_and(|count| *count > 0)
     }
 
-    /// Whether any cut is in force.
+    /// True if any cut is in force.
     pub(crate) fn has_cuts(&self) -> bool {
         !self.cuts.is_empty()
     }
 
-    /// Whether any link may lose messages; a quick look that may be wrong.
+    /// True if any link may lose messages; a quick look that may be wrong.
     pub(crate) fn may_lose(&self) -> bool {
         let changes = self.overrides.all().filter_map(|change| change.loss);
         changes.chain([self.base.loss]).any(|loss| loss > 0.0)

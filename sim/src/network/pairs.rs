@@ -14,7 +14,7 @@ pub(crate) struct PairIx(pub(crate) u32);
 pub(crate) struct Pair {
     /// The nodes, the lower position first.
     pub(crate) nodes: [NodeIx; 2],
-    /// Whether the two are connected, as far as at least one of them knows.
+    /// True if the two are connected, as far as at least one of them knows.
     pub(crate) up: bool,
     /// The incarnations that connected.
     pub(crate) incarnations: [u32; 2],

@@ -44,7 +44,7 @@ pub enum Effect {
 /// The buffers of a step, kept from step to step.
 #[derive(Debug, Default)]
 pub struct EffectBuffers {
-    /// What it asks for, in call order.
+    /// The effects, in the order of the calls.
     pub effects: Vec<Effect>,
     /// The recipients of all sends, one list behind the other; `None` for a name that no node of
     /// the file has.

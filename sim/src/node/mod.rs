@@ -27,7 +27,7 @@ pub struct Packet {
     pub hops: u32,
     /// Its lane.
     pub channel: Channel,
-    /// Whether sending it to a node that is not connected connects.
+    /// True if sending it to a node that is not connected connects.
     pub connects: bool,
     /// The message itself.
     pub payload: Box<dyn Any + Send + Sync>,
@@ -99,7 +99,7 @@ pub enum NodeInput<'a> {
     Suspect(&'a NodeId),
     /// The script, or whoever injects, wants something.
     Command(Command),
-    /// What became of children.
+    /// Reports of child processes.
     Children(Vec<ChildEvent>),
 }
 

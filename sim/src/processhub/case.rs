@@ -27,15 +27,15 @@ pub(super) struct Case<'a> {
     pub(super) log: &'a Log<'a>,
     /// The event after which it is looked at.
     pub(super) at: EventId,
-    /// Whose view it is.
+    /// The node whose view it is.
     pub(super) observer: NodeIx,
     /// The node that the entry is about.
     pub(super) owner: NodeIx,
     pub(super) child: &'a ChildId,
     pub(super) defect: Defect,
-    /// What the observer shows; `None` if nothing.
+    /// The entry that the observer shows; `None` if there is none.
     pub(super) shown: Option<Shown<'a>>,
-    /// What runs there; `None` if nothing.
+    /// The process that runs there; `None` if there is none.
     pub(super) life: Option<Life<'a>>,
     /// The process of the shown pid, if it ever ran there.
     pub(super) dead: Option<Life<'a>>,
@@ -154,7 +154,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Whether rounds of the owner could not have been expected to cure this: it had none due, or
+    /// True if rounds of the owner could not have been expected to cure this: it had none due, or
     /// they went elsewhere, or were lost. Only PubSub's rounds are looked at: a round of its that
     /// was due and not sent, or handled and without effect, is no known anomaly.
     pub(super) fn lacks_rounds_of_owner(&self) -> bool {
@@ -189,7 +189,7 @@ impl<'a> Case<'a> {
         (message.from == self.owner && kinds.contains(&message.kind)).then_some(message)
     }
 
-    /// Whether the entry says what was true of the owner after `then`, and no longer is.
+    /// True if the entry says what was true of the owner after `then`, and no longer is.
     pub(super) fn was_true_at(&self, then: EventId) -> bool {
         match self.defect {
             // Not running yet, or not registered yet.
@@ -209,12 +209,12 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether the entry was made after the truth had changed: what made it was late.
+    /// True if the entry was made after the truth had changed: what made it was late.
     pub(super) fn is_made_late(&self) -> bool {
         self.made.is_some_and(|made| made > self.truth_since())
     }
 
-    /// Whether the observer has handled requests that the owner sent because of an event, between
+    /// True if the observer has handled requests that the owner sent because of an event, between
     /// two events.
     pub(super) fn has_heard(&self, cause: EventId, before: EventId) -> bool {
         let window = (cause, before);
@@ -226,12 +226,12 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Whether both nodes run when it is looked at.
+    /// True if both nodes run when it is looked at.
     pub(super) fn is_owner_running(&self) -> bool {
         self.log.boot_at(self.owner, self.at).is_some()
     }
 
-    /// Whether the observer has the owner in its view when it is looked at.
+    /// True if the observer has the owner in its view when it is looked at.
     pub(super) fn is_member(&self) -> bool {
         self.log.is_member(self.observer, self.owner, self.at)
     }
@@ -241,7 +241,7 @@ impl<'a> Case<'a> {
         Some(self.log.boot_at(self.owner, self.at)?.from)
     }
 
-    /// Whether the shown pid is of an incarnation of the owner that is over.
+    /// True if the shown pid is of an incarnation of the owner that is over.
     pub(super) fn is_of_former_life(&self) -> bool {
         let ended = self.dead.and_then(|life| life.ended);
         ended.is_some_and(|ended| {
@@ -251,12 +251,12 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Whether messages of a kind carry requests.
+/// True if messages of a kind carry requests.
 pub(super) fn is_request(kind: &str) -> bool {
     matches!(kind, "pubsub.requests" | "gossip.propagate")
 }
 
-/// Whether messages of a kind belong to a round of Gossip.
+/// True if messages of a kind belong to a round of Gossip.
 pub(super) fn is_round(kind: &str) -> bool {
     matches!(kind, "gossip.sync" | "gossip.join")
 }

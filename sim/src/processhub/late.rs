@@ -34,7 +34,7 @@ pub(super) fn a3(case: &Case<'_>) -> bool {
             .is_some_and(|message| case.was_true_at(message.sent))
 }
 
-/// Whether the observer showed the running process before an event.
+/// True if the observer showed the running process before an event.
 fn had_newer(case: &Case<'_>, life: Life<'_>, before: EventId) -> bool {
     let changes = case.log.changes(case.observer, case.child, before).iter();
     let shown = |change| {

@@ -51,7 +51,7 @@ pub(super) struct Message<'a> {
     pub(super) root: EventId,
 }
 
-/// What became of a message and its copies.
+/// The fate of a message and its copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// At least one was handled.
@@ -64,7 +64,7 @@ pub(super) enum Fate {
     OnTheWay,
 }
 
-/// What one entry of a row says.
+/// One entry of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shown<'a> {
     pub(super) pid: Option<&'a Pid>,
@@ -207,7 +207,7 @@ impl<'a> Log<'a> {
         self.events.get(place)
     }
 
-    /// What an event was caused by.
+    /// The cause of an event.
     pub(super) fn cause(&self, id: EventId) -> EventId {
         self.event(id).map_or(0, |event| event.cause)
     }
@@ -283,7 +283,7 @@ impl<'a> Log<'a> {
         self.lives.get(&(node, child)).map_or(&[], Vec::as_slice)
     }
 
-    /// What runs under an id on a node right after an event.
+    /// The process under an id on a node right after an event.
     pub(super) fn life_at(
         &self,
         node: NodeIx,
@@ -307,7 +307,7 @@ impl<'a> Log<'a> {
         changes.get(from..to).unwrap_or(&[])
     }
 
-    /// What may change whether a node is right about a child of another one, after an event: changes
+    /// The events after which a node may be right or wrong about a child of another one: changes
     /// of the row or of the view, starts and ends of the child, the end of the node. In order.
     pub(super) fn turns(
         &self,
@@ -337,7 +337,7 @@ impl<'a> Log<'a> {
         after.as_deref()
     }
 
-    /// What a node's registry says of a child on `owner`, right after an event.
+    /// The entry of a child on `owner` in a node's registry, right after an event.
     pub(super) fn shown_at(
         &self,
         node: NodeIx,
@@ -349,7 +349,7 @@ impl<'a> Log<'a> {
         shown(row, self.name(owner))
     }
 
-    /// What the snapshot of a node says of a child of its own, if it is taken while an event is
+    /// The entry of a child of its own in a node's snapshot, if it is taken while an event is
     /// handled.
     pub(super) fn snapshot_at(
         &self,
@@ -389,12 +389,12 @@ impl<'a> Log<'a> {
         last.max(boot)
     }
 
-    /// Whether a node has another one in its view right after an event.
+    /// True if a node has another one in its view right after an event.
     pub(super) fn is_member(&self, of: NodeIx, node: NodeIx, id: EventId) -> bool {
         of == node || self.view_at(of, id).contains(self.name(node))
     }
 
-    /// Whether a node's view held another one all the time between two events.
+    /// True if a node's view held another one all the time between two events.
     pub(super) fn stayed_member(
         &self,
         of: NodeIx,
@@ -409,7 +409,7 @@ impl<'a> Log<'a> {
                 .all(|view| self.is_member(of, node, *view))
     }
 
-    /// Whether a node's view held another one at some time between two events.
+    /// True if a node's view held another one at some time between two events.
     pub(super) fn was_member(&self, of: NodeIx, node: NodeIx, from: EventId, to: EventId) -> bool {
         let views = self.views[of as usize].iter();
         self.is_member(of, node, from)
@@ -418,7 +418,7 @@ impl<'a> Log<'a> {
                 .any(|view| self.is_member(of, node, *view))
     }
 
-    /// Whether a node believes that the connection to another one is up, right after an event.
+    /// True if a node believes that the connection to another one is up, right after an event.
     pub(super) fn is_connected(&self, node: NodeIx, peer: NodeIx, id: EventId) -> bool {
         let Some(boot) = self.boot_at(node, id) else {
             return false;
@@ -433,7 +433,7 @@ impl<'a> Log<'a> {
             .is_some_and(|event| matches!(event.payload, Payload::PeerUp { .. }))
     }
 
-    /// What a node learned of its connection to another one between two events.
+    /// The changes of a node's connection to another one between two events.
     pub(super) fn connection_news(
         &self,
         node: NodeIx,
@@ -446,7 +446,7 @@ impl<'a> Log<'a> {
             .filter_map(|id| self.event(*id))
     }
 
-    /// Whether an event started a process of a child on a node.
+    /// True if an event started a process of a child on a node.
     pub(super) fn starts(&self, cause: EventId, node: NodeIx, child: &'a ChildId) -> bool {
         let lives = self.lives(node, child).iter();
         lives
@@ -454,7 +454,7 @@ impl<'a> Log<'a> {
             .any(|life| self.cause(life.started) == cause)
     }
 
-    /// Whether a node looked at its own data, to send them, while it had some: since its boot, up to
+    /// True if a node looked at its own data, to send them, while it had some: since its boot, up to
     /// an event. As long as it has not, it sends none.
     pub(super) fn has_latched(&self, node: NodeIx, id: EventId) -> bool {
         let Some(boot) = self.boot_at(node, id) else {
@@ -489,7 +489,7 @@ impl<'a> Log<'a> {
         keys.map(|(_, child)| *child)
     }
 
-    /// What a node's wall clock showed at an event.
+    /// A node's wall clock at an event.
     pub(super) fn wall_clock(&self, node: NodeIx, id: EventId) -> u64 {
         let mut clock = WallClock::default();
         let Some(event) = self.event(id) else {
@@ -530,7 +530,7 @@ impl<'a> Log<'a> {
     }
 }
 
-/// What a row says of a child on a node.
+/// The entry of a row for a child on a node.
 pub(super) fn shown<'a>(row: &'a Row, owner: &NodeId) -> Option<Shown<'a>> {
     let entry = row.entries.iter().find(|entry| entry.node == *owner)?;
     Some(Shown {

@@ -92,7 +92,7 @@ impl<'a> Log<'a> {
         self.roots.get(place(sent)).copied().unwrap_or(0)
     }
 
-    /// What had become of a message by an event.
+    /// The fate of a message up to an event.
     pub(super) fn fate(&self, sent: &Event, by: EventId) -> Fate {
         let effects = self.effects(sent.id).filter(|effect| effect.id <= by);
         let mut fate = None;
@@ -112,7 +112,7 @@ impl<'a> Log<'a> {
         })
     }
 
-    /// Whether the handling of an event set a mark.
+    /// True if the handling of an event set a mark.
     pub(super) fn is_marked(&self, handled: EventId, mark: &str) -> bool {
         self.effects(handled)
             .any(|effect| matches!(&effect.payload, Payload::Mark(other) if other == mark))

@@ -43,7 +43,7 @@ const CASES_MAX: usize = 64;
 
 type Rule = (&'static str, fn(&Case<'_>) -> bool);
 
-/// What one message did to a row. In the order in which they are asked.
+/// The effect of one message on a row. In the order in which they are looked for.
 const MADE: &[Rule] = &[
     ("G6", late::g6),
     ("G5", late::g5),
@@ -59,7 +59,7 @@ const MADE: &[Rule] = &[
     ("A9", members::a9),
 ];
 
-/// What keeps a view wrong. What came and was refused goes before what never came.
+/// The reason why a view stays wrong. Messages that came and were refused go before those that never came.
 const KEPT: &[Rule] = &[
     ("A8", members::a8),
     ("M3", members::m3),
@@ -127,7 +127,7 @@ impl Scope {
 pub struct Named {
     /// The id of the anomaly.
     pub id: &'static str,
-    /// Whose view shows it.
+    /// The node whose view shows it.
     pub observer: NodeIx,
     /// The node that the entry is about.
     pub owner: NodeIx,
@@ -279,7 +279,7 @@ fn changed<'a>(log: &'a Log<'a>, observer: NodeIx, violation: &Violation, all: &
     }
 }
 
-/// What is wrong at a node at the end of the instant of a failure.
+/// The defect at a node at the end of the instant of a failure.
 fn standing<'a>(
     log: &'a Log<'a>,
     observer: NodeIx,
@@ -292,7 +292,7 @@ fn standing<'a>(
     }
     for child in log.children() {
         for owner in log.nodes() {
-            // What an expectation calls a ghost may well be true, of a node that cannot be reached.
+            // The ghost of an expectation may be a running child of a node that cannot be reached.
             let is_suspect = violation.oracle == "membership_containment"
                 || violation.oracle == "converged" && violation.defect == "ghost";
             let is_foreign = is_suspect
@@ -313,14 +313,14 @@ fn standing<'a>(
     }
 }
 
-/// Whether a case is of the kind that the failure is about.
+/// True if a case is of the kind that the failure is about.
 fn is_meant(case: &Case<'_>, violation: &Violation) -> bool {
     let oracle = violation.oracle.as_str();
     if oracle == "membership_containment" {
         return case.defect == Defect::Foreign;
     }
     match (violation.defect.as_str(), case.defect) {
-        // What was replaced by something else is gone as well.
+        // An entry that was replaced by another one is gone as well.
         ("absent", defect) => matches!(defect, Defect::Absent | Defect::Pid),
         ("ghost", defect) => matches!(defect, Defect::Ghost | Defect::Foreign | Defect::Pid),
         ("wrong", defect) => matches!(defect, Defect::Pid | Defect::Foreign),

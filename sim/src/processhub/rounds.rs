@@ -8,7 +8,7 @@ use super::members::lost_news;
 use crate::model::NodeIx;
 use crate::trace::event::{DropReason, Event, EventId};
 
-/// What `gossip` marks when it takes a round's data in.
+/// The mark that `gossip` sets when it applies a round's data.
 const APPLIED: &str = "gossip.round_applied";
 
 impl<'a> Case<'a> {
@@ -101,7 +101,7 @@ fn fresh_join_data<'a>(case: &Case<'a>) -> Option<(Message<'a>, EventId)> {
     let message = handled.rfind(|message| {
         message.kind == "pubsub.join" && message.from == case.owner && message.sent > truth
     })?;
-    // What join data do not list, they would not have removed anyway.
+    // Join data never remove the children that they do not list.
     (case.defect != Defect::Ghost).then_some((message, message.sent))
 }
 

@@ -1,4 +1,4 @@
-//! What failed in a run: the one answer that every command gives.
+//! The failures of a run: one function that every command uses.
 //!
 //! [`failures`] is a function of a scenario and the report of its run. `run` takes its verdict from
 //! it; campaigns, shrinking, the corpus and the classification of anomalies take what they work on.
@@ -18,7 +18,7 @@ use crate::watch::defect::Kind;
 use crate::watch::judge::{Judgement, LATE, Verdict, applying};
 use crate::watch::oracle::Violation;
 
-/// What fails, without where and when: shrinking keeps it, and campaigns group by it.
+/// The kind of a failure, without place and time: shrinking keeps it, and campaigns group by it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Signature {
     /// The strategy.
@@ -59,13 +59,13 @@ impl Signature {
         all
     }
 
-    /// Whether this is the failure of an expectation, and not of an oracle.
+    /// True if this is the failure of an expectation, and not of an oracle.
     #[must_use]
     pub fn is_of_claim(&self) -> bool {
         !self.claim.is_empty()
     }
 
-    /// Whether a view differs from the truth, and that is what fails. An expectation can also contradict
+    /// True if a view differs from the truth, and that is what fails. An expectation can also contradict
     /// the truth, and views be right.
     #[must_use]
     pub fn is_of_view(&self) -> bool {
@@ -74,14 +74,14 @@ impl Signature {
         KINDS.iter().any(|one| one.as_str() == kind)
     }
 
-    /// Whether it is a view that does not become right by the end of the run, where it was to.
+    /// True if it is a view that does not become right by the end of the run, where it was to.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         let is_converged = self.is_of_claim() && self.oracle == "converged";
         is_converged && self.is_of_view() && !self.defect.starts_with(LATE)
     }
 
-    /// Whether two signatures differ in nothing but which expectation they are of: in a scenario
+    /// True if two signatures differ in nothing but which expectation they are of: in a scenario
     /// with a single expectation, whose text a shrink may have changed, they are the same failure.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {

@@ -43,7 +43,7 @@ pub struct Options {
     pub stepping: Stepping,
     /// The most events; default [`EVENT_BUDGET`].
     pub budget: u64,
-    /// Who listens to the trace beside the digest and the books.
+    /// Sinks of the trace beside the digest and the observers.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Oracles beside those that the file names.
     pub oracles: Vec<Box<dyn Oracle>>,
@@ -85,7 +85,7 @@ pub enum RunError {
         strategy: String,
         /// The parameter.
         key: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
 }
@@ -94,7 +94,7 @@ pub enum RunError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Run {
-    /// What it came to.
+    /// Its result.
     pub report: Report,
 }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a scenario file: one variant of [`Problem`] per kind of mistake, and
+//! The problems of a scenario file: one variant of [`Problem`] per kind of mistake, and
 //! [`Problems`], all mistakes of one file with its text.
 //!
 //! This module computes; it prints nothing. Any `miette` handler renders a [`Problems`].
@@ -363,7 +363,7 @@ pub enum Problem {
         at: SourceSpan,
     },
 
-    // What happens when.
+    // Times.
     #[error("the step's time {time} lies after the end of the run at {end}")]
     #[diagnostic(
         code(scenario::after_the_end),

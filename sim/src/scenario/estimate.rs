@@ -8,7 +8,7 @@ use crate::model::{Action, Scenario};
 /// More nodes than this want `--big`.
 const NODES_WITHOUT_BIG: usize = 2_000;
 
-/// What a (node, row) pair, a directed pair of nodes, and a node take, in bytes.
+/// The memory of a (node, row) pair, a directed pair of nodes, and a node, in bytes.
 const ROW_BYTES: u64 = 100;
 const PAIR_BYTES: u64 = 64;
 const NODE_BYTES: u64 = 4_096;
@@ -34,7 +34,7 @@ pub struct Estimate {
     pub children: u64,
     /// One line per strategy of the run.
     pub strategies: Vec<StrategyEstimate>,
-    /// Whether `run` wants `--big`.
+    /// True if `run` needs `--big`.
     pub wants_big: bool,
 }
 

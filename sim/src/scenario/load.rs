@@ -28,7 +28,7 @@ pub enum LoadError {
     Unreadable {
         /// The path.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         reason: io::Error,
     },
     /// A directory without a single `*.toml` in it or below it.
@@ -110,7 +110,7 @@ fn read_from(mut source: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether it is a named pipe, or what a shell makes of `<(command)`.
+/// True if it is a named pipe, or what a shell makes of `<(command)`.
 #[cfg(unix)]
 fn is_pipe(kind: &fs::Metadata) -> bool {
     std::os::unix::fs::FileTypeExt::is_fifo(&kind.file_type())

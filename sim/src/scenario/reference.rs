@@ -158,7 +158,7 @@ fn entry(out: &mut String, key: &'static Key, head: &str) {
     }
 }
 
-/// What must be chosen between.
+/// The alternatives.
 fn choice_of(out: &mut String, shape: &Shape) {
     let listed = |keys: &[&str], by: &str| {
         let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();

@@ -59,7 +59,7 @@ pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
     resolved
 }
 
-/// What a scenario without expectations is held to: convergence after its last step, within 60 s
+/// The expectation of a scenario that has none: convergence after its last step, within 60 s
 /// or the rest of the run.
 pub(crate) fn default_claim(scenario: &Scenario) -> Claim {
     let rest = scenario.run.duration.saturating_sub(scenario.last_step());

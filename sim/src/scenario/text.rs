@@ -10,7 +10,7 @@ const LABEL_MAX: usize = 120;
 /// The longest excerpt that is shown as it stands, in bytes; of a longer one, only the
 /// surroundings of the label are shown.
 const EXCERPT_MAX: usize = 2_000;
-/// What is shown on each side of a label in a line that is too long, in bytes.
+/// The length shown on each side of a label in a line that is too long, in bytes.
 const SURROUNDINGS: usize = 60;
 
 /// A scenario file's name and text.
@@ -106,7 +106,7 @@ impl Text {
         self.shown.floor_char_boundary(offset)
     }
 
-    /// What is shown of a span with some lines around it.
+    /// The excerpt of a span with some lines around it.
     fn excerpt(&self, span: Range<usize>, before: usize, after: usize) -> Range<usize> {
         let (first, last) = (self.line_index(span.start), self.line_index(span.end));
         let last_shown = (last + after).min(self.lines.len() - 1);

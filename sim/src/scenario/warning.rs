@@ -1,4 +1,4 @@
-//! What a scenario file says to no effect: one variant of [`Warning`] per kind, and [`Warnings`], those
+//! Parts of a scenario file without effect: one variant of [`Warning`] per kind, and [`Warnings`], those
 //! of one file with its text. A warning stops nothing, unless somebody asks for strictness.
 //!
 //! Every variant has a golden file in `tests/diagnostics/`, named after its code.
@@ -141,7 +141,7 @@ impl Warnings {
         &self.warnings
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.warnings.is_empty()

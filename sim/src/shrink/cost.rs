@@ -1,4 +1,4 @@
-//! What makes one scenario simpler than another. Every accepted candidate costs less than the one
+//! The cost by which one scenario is simpler than another. Every accepted candidate costs less than the one
 //! before, so the search ends.
 
 use super::search::total_time;
@@ -9,7 +9,7 @@ use crate::model::{Action, Latency, LinkParams, Scenario};
 pub(super) struct Cost {
     steps: usize,
     nodes: usize,
-    /// What is left to chance: such a file tells less.
+    /// Parts that are left to chance: such a file is harder to read.
     chance: usize,
     /// The length of the file, which counts children, requests, settings and digits alike.
     length: usize,
@@ -70,7 +70,7 @@ fn is_drawn(latency: Latency) -> bool {
     }
 }
 
-/// Whether an event of this probability may happen or not.
+/// True if an event of this probability may happen and may not.
 fn is_open(probability: f64) -> bool {
     probability > 0.0 && probability < 1.0
 }

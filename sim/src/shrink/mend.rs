@@ -27,7 +27,7 @@ pub(super) fn mend(scenario: &mut Scenario) {
     });
 }
 
-/// What would heal behind the end does not heal.
+/// Faults that would heal behind the end do not heal.
 fn clip(step: &mut Step, end: Duration) {
     let at = step.at.first();
     if let Action::Partition { heal_after, .. } | Action::Cut { heal_after, .. } = &mut step.action
@@ -118,7 +118,7 @@ mod tests {
     use crate::scenario::render::{Style, render};
     use crate::stream;
 
-    /// Whether one of the things that go in this attempt is that one.
+    /// True if one of the things that go in this attempt is that one.
     fn goes(key: u64, number: usize, of: u64) -> bool {
         stream::draw(key, number as u64).is_multiple_of(of)
     }

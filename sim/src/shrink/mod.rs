@@ -59,7 +59,7 @@ pub struct Target<'a> {
     /// The anomaly that the failure is, as `A5`, if it has a name that is to be kept: one signature
     /// can have several causes, and the simplest of them would take the place of all others.
     pub anomaly: Option<&'a str>,
-    /// Whether faults may also become stronger, where that makes the scenario simpler; default: no.
+    /// True if faults may also become stronger, where that makes the scenario simpler; default: no.
     pub stronger: bool,
 }
 
@@ -107,9 +107,9 @@ impl Default for Budget {
     }
 }
 
-/// Who is asked while a failure shrinks. `()` lets everything pass.
+/// Decides on candidates while a failure shrinks. `()` accepts all.
 pub trait Watcher {
-    /// Whether a candidate that fails with the signature counts. A campaign asks here whether the
+    /// True if a candidate that fails with the signature counts. A campaign checks here that the
     /// condition of a violated claim is still met.
     fn accepts(&mut self, _scenario: &Scenario, _report: &Report) -> bool {
         true
@@ -174,7 +174,7 @@ pub struct Shrunk {
     pub seed: u64,
     /// The seed that the failure was found with.
     pub found_with: u64,
-    /// What fails in it, and the anomaly that it is, if it has a name.
+    /// The failure in it, and the anomaly that it is, if it has a name.
     pub finding: Failure,
     /// The anomaly that it is, if it has a name.
     pub anomaly: Option<&'static Anomaly>,
@@ -197,9 +197,9 @@ pub enum ShrinkError {
     /// The failure is not there when the scenario is run with this program.
     #[error("the run does not fail with: {wanted}")]
     NotThere {
-        /// What was to be shrunk.
+        /// The failure that was to be shrunk.
         wanted: Box<Signature>,
-        /// What fails instead.
+        /// The failure found instead.
         found: Vec<Signature>,
     },
 }

@@ -151,7 +151,7 @@ pub(super) fn expected_nodes(scenario: &Scenario) -> BTreeSet<NodeIx> {
 }
 
 /// Takes nodes out, wherever they are mentioned but in expectations, and numbers the others anew.
-/// What is left of a step may be nothing: see [`super::mend`].
+/// Nothing may be left of a step: see [`super::mend`].
 pub(super) fn drop_nodes(scenario: &mut Scenario, gone: &BTreeSet<NodeIx>) {
     let mut next = 0..;
     let map: Vec<Option<NodeIx>> = (0..)
@@ -178,7 +178,7 @@ pub(super) fn drop_nodes(scenario: &mut Scenario, gone: &BTreeSet<NodeIx>) {
     }
 }
 
-/// Whether the step still has its subject.
+/// True if the step still has its subject.
 fn drop_nodes_of_step(
     action: &mut Action,
     map: &impl Fn(NodeIx) -> Option<NodeIx>,

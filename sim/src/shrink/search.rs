@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether faults may become stronger than they were.
+    /// True if faults may become stronger than they were.
     pub(super) fn may_strengthen(&self) -> bool {
         self.target.stronger
     }
@@ -150,7 +150,7 @@ impl<'a> Search<'a> {
         fails.then_some(report)
     }
 
-    /// Whether a candidate is still the anomaly that it has to be.
+    /// True if a candidate is still the anomaly that it has to be.
     fn is_named(&self, scenario: &Scenario) -> bool {
         let Target {
             strategy,
@@ -170,7 +170,7 @@ impl<'a> Search<'a> {
         anomaly.is_none_or(|anomaly| named() == Some(anomaly))
     }
 
-    /// Whether nothing may be tried any more.
+    /// True if nothing may be tried any more.
     pub(super) fn is_over(&mut self) -> bool {
         let Budget { runs, events } = self.budget;
         if self.runs >= runs

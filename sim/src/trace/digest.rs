@@ -106,7 +106,7 @@ impl Encoder<'_> {
         self.0.extend_from_slice(&numbers.bytes[..numbers.len]);
     }
 
-    /// What every event begins with, and the number of its kind.
+    /// The first bytes of every event, with the number of its kind.
     fn tag(&mut self, head: Numbers<'_>, tag: u8) {
         self.numbers(&head.byte(tag));
     }

@@ -45,7 +45,7 @@ pub enum Payload {
     Step {
         /// Its position in the file, from 0.
         index: u32,
-        /// Whether this is its `heal_after`.
+        /// True if this is its `heal_after`.
         healing: bool,
         /// The action's name.
         action: Cow<'static, str>,
@@ -88,7 +88,7 @@ pub enum Payload {
     Sent {
         /// To whom.
         to: NodeIx,
-        /// What kind.
+        /// The kind of message.
         kind: KindIx,
         /// The channel's id.
         channel: u8,
@@ -105,7 +105,7 @@ pub enum Payload {
     Duplicated {
         /// To whom.
         to: NodeIx,
-        /// What kind.
+        /// The kind of message.
         kind: KindIx,
         /// The number of the message.
         number: u64,
@@ -116,7 +116,7 @@ pub enum Payload {
     Delivered {
         /// From whom.
         from: NodeIx,
-        /// What kind.
+        /// The kind of message.
         kind: KindIx,
         /// The number of the message.
         number: u64,
@@ -125,7 +125,7 @@ pub enum Payload {
     Dropped {
         /// From whom.
         from: NodeIx,
-        /// What kind.
+        /// The kind of message.
         kind: KindIx,
         /// The number of the message.
         number: u64,
@@ -136,7 +136,7 @@ pub enum Payload {
     Timer(TimerKey),
     /// A row of the node's registry changed.
     Row {
-        /// Whose row.
+        /// The child of the row.
         child: ChildId,
         /// The row before; `None` if there was none.
         before: Option<Box<Row>>,
@@ -174,7 +174,7 @@ pub enum Payload {
     Skipped {
         /// Which.
         child: ChildId,
-        /// What was asked.
+        /// The request.
         action: Cow<'static, str>,
     },
     /// A branch that the strategy marks.
@@ -197,7 +197,7 @@ pub enum Payload {
     Queued {
         /// From whom.
         from: NodeIx,
-        /// What kind.
+        /// The kind of message.
         kind: KindIx,
         /// The number of the message.
         number: u64,
@@ -274,7 +274,7 @@ impl Payload {
         }
     }
 
-    /// Whether this is an input with which a step of a node, or of the script, begins. The step is
+    /// True if this is an input with which a step of a node, or of the script, begins. The step is
     /// over, with all that follows from it, when the next one begins or time moves. That a peer is
     /// up, or was replaced, may be learned in the middle of a step, and begins none.
     #[must_use]

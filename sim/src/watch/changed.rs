@@ -29,7 +29,7 @@ pub struct Changed<'a> {
     pub at: Time,
     /// Where.
     pub node: NodeIx,
-    /// Whose row.
+    /// The child of the row.
     pub child: &'a ChildId,
     /// The row before; `None` if there was none.
     pub before: Option<&'a Row>,

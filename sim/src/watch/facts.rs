@@ -55,14 +55,14 @@ impl StrategyFacts {
     }
 }
 
-/// What a strategy's bounds may depend on in a scenario.
+/// Conditions of a scenario that a strategy's bounds may depend on.
 #[must_use]
 pub fn conditions(scenario: &Scenario) -> Conditions {
     let latency = Duration::from_micros(longest_latency(scenario));
     Conditions::new(scenario.cluster.nodes.len(), latency).with_loss(worst_loss(scenario))
 }
 
-/// What all but one in 10,000 messages stay within, over any link at any time of the script.
+/// Latency that all but one in 10,000 messages stay within, over any link at any time of the script.
 fn longest_latency(scenario: &Scenario) -> u64 {
     let links = scenario.network.links.iter();
     let changed = scenario.steps.iter().filter_map(|step| {

@@ -13,7 +13,7 @@ pub struct Inconclusive {
     pub oracle: String,
     /// Why not.
     pub reason: String,
-    /// What does not hold so far; absent if nothing is known to be wrong.
+    /// The first defect so far; absent if none is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<String>,
 }

@@ -12,7 +12,7 @@ use crate::trace::event::{Event, Payload};
 /// One process of a child: from its start to its stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Life {
-    /// Whose process it is.
+    /// The child whose process it is.
     pub child: ChildId,
     /// The metadata it was started with.
     pub metadata: Metadata,

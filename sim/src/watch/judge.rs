@@ -46,7 +46,7 @@ pub struct Judgement {
     /// The node whose view broke it; empty if it holds or is not about one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub node: String,
-    /// What is wrong there, in a word: `absent`, `ghost`, `wrong`, ...; empty as above.
+    /// The kind of defect, in a word: `absent`, `ghost`, `wrong`, ...; empty as above.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub defect: String,
 }
@@ -150,7 +150,7 @@ struct Stretch {
     since: Time,
     /// Since when it had been converged when it held.
     held_since: Option<Time>,
-    /// What was wrong when the deadline passed.
+    /// The defect when the deadline passed.
     at_deadline: Option<Vec<Defect>>,
 }
 
@@ -444,7 +444,7 @@ fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Judged {
     }
 }
 
-/// What a node could know to be true: what runs on the nodes that it can reach.
+/// The children that run on the nodes that a node can reach.
 struct Truth<'a> {
     on: NodeIx,
     cx: &'a ObserverContext,
@@ -470,7 +470,7 @@ impl<'a> Truth<'a> {
             .any(|(node, _)| owner.is_none_or(|owner| self.cx.name(node) == owner))
     }
 
-    /// What is wrong where a child is not shown.
+    /// The defect where a child is not shown.
     fn lack(&self, child: &ChildId, owner: Option<&NodeId>) -> &'static str {
         if self.runs(child, owner) {
             Kind::Absent.as_str()
@@ -479,7 +479,7 @@ impl<'a> Truth<'a> {
         }
     }
 
-    /// What is wrong where a child is shown.
+    /// The defect where a child is shown.
     fn excess(&self, child: &ChildId, owner: Option<&NodeId>) -> &'static str {
         if self.runs(child, owner) {
             PRESENT
@@ -488,7 +488,7 @@ impl<'a> Truth<'a> {
         }
     }
 
-    /// What is wrong where a process is shown as it should not be.
+    /// The defect where a process is shown that should not be.
     fn mistake(
         &self,
         child: &ChildId,

@@ -80,11 +80,11 @@ pub struct Outcome {
     pub rows: u64,
     /// The messages, by kind.
     pub counts: Counts,
-    /// What happened, step by step.
+    /// The timeline, step by step.
     pub timeline: Vec<Segment>,
     /// True if the code of a node panicked.
     pub has_panicked: bool,
-    /// What the run without clock steps says, once it has been asked.
+    /// The verdict of the run without clock steps, once it has been made.
     pub clock_twin: Option<ClockTwin>,
 }
 

@@ -1,4 +1,4 @@
-//! Who is connected, who is to be, and how long a silence lasts.
+//! Connections between nodes, those being made, and the length of silences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ pub(super) struct Connections {
     up: BTreeSet<(NodeIx, NodeIx)>,
     /// The first of these has seen the end of a connection that the second has not yet.
     ended: BTreeSet<(NodeIx, NodeIx)>,
-    /// What somebody sent is to connect these.
+    /// The nodes that a message is to connect.
     wanted: BTreeSet<Pair>,
     /// The pairs that a cut or a pause keeps silent.
     silent: BTreeSet<Pair>,
@@ -32,12 +32,12 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Whether the sender of a message has seen the end of the connection that it came over.
+    /// True if the sender of a message has seen the end of the connection that it came over.
     pub(super) fn has_ended(&self, from: NodeIx, to: NodeIx) -> bool {
         self.ended.contains(&(from, to))
     }
 
-    /// Whether a node knows of a connection.
+    /// True if a node knows of a connection.
     pub(super) fn is_up(&self, node: NodeIx, peer: NodeIx) -> bool {
         self.up.contains(&(node, peer))
     }
@@ -71,7 +71,7 @@ impl Witness {
         }
     }
 
-    /// Whether a message that connects, sent now to a node that is not connected, waits for its
+    /// True if a message that connects, sent now to a node that is not connected, waits for its
     /// connection, which may be made from now on; if not, it is lost.
     pub fn connects(&mut self, from: NodeIx, to: NodeIx) -> bool {
         let open = self.is_running(to)
@@ -84,7 +84,7 @@ impl Witness {
         open
     }
 
-    /// Whom an announcement made now addresses: every other running node, unless the link to it is
+    /// The nodes that an announcement made now addresses: every other running node, unless the link to it is
     /// cut, or they are not connected and the link back is cut.
     #[must_use]
     pub fn audience(&self, from: NodeIx) -> Vec<NodeIx> {
@@ -96,7 +96,7 @@ impl Witness {
         self.others(from).filter(is_addressed).collect()
     }
 
-    /// Whether heartbeats and greetings do not pass from one node to another: a cut bars them, or
+    /// True if heartbeats and greetings do not pass from one node to another: a cut bars them, or
     /// the sender is paused, or the two are not connected and nobody wants them to be.
     #[must_use]
     pub fn is_barred(&self, from: NodeIx, to: NodeIx) -> bool {

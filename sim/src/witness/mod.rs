@@ -3,7 +3,7 @@
 //! a message. Convergence, oracles and expectations are judged by the code that judges simulated
 //! runs, and the report has the same shape.
 //!
-//! What cannot be told from outside is missing: timers, commands as causes, and the state of nodes
+//! The parts that cannot be observed from outside are missing: timers, commands as causes, and the state of nodes
 //! beside registry and view. All that observers get is the trace that the witness makes.
 //!
 //! | module | owns |
@@ -40,7 +40,7 @@ use traffic::{Flights, PastCut};
 /// Oracles that go by what cannot be told from outside.
 const BLIND: [&str; 1] = ["bounded_state"];
 
-/// What is known of one node.
+/// The state of one node.
 #[derive(Debug, Default)]
 struct WitnessedNode {
     is_running: bool,
@@ -251,13 +251,13 @@ impl Witness {
         }
     }
 
-    /// Whether a node runs.
+    /// True if a node runs.
     #[must_use]
     pub fn is_running(&self, node: NodeIx) -> bool {
         self.nodes[node as usize].is_running
     }
 
-    /// Whether a node runs in this incarnation.
+    /// True if a node runs in this incarnation.
     #[must_use]
     pub fn runs(&self, node: NodeIx, incarnation: u32) -> bool {
         self.is_running(node) && self.nodes[node as usize].incarnation == incarnation

@@ -1,4 +1,4 @@
-//! What the network does to messages, and what becomes of them.
+//! Messages of a live run: the network's verdict on them, and their fate.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +11,7 @@ use crate::network::cut::Reach;
 use crate::network::judge::{Outgoing, Verdict};
 use crate::trace::event::{DropReason, KindIx, Payload};
 
-/// What the network does to a message.
+/// The network's verdict on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is lost.
@@ -22,12 +22,12 @@ pub enum Fate {
         after: u64,
         /// That of a copy, if there is one.
         again: Option<u64>,
-        /// Whether it keeps its place among those of its channel.
+        /// True if it keeps its place among those of its channel.
         ordered: bool,
     },
 }
 
-/// What becomes of a message at the end of its way.
+/// The fate of a message at the end of its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reception {
     /// It is handled.
@@ -144,7 +144,7 @@ impl Witness {
         }
     }
 
-    /// Whether a cut in force, begun at `since` or later, holds messages of this link back.
+    /// True if a cut in force, begun at `since` or later, holds messages of this link back.
     fn holds(&self, from: NodeIx, to: NodeIx, since: Time) -> bool {
         self.struck(from, to, since)
             .any(|cut| !cut.is_mended && cut.in_flight == InFlight::Hold)
@@ -158,7 +158,7 @@ impl Witness {
             .filter(move |cut| from != to && cut.reach.holds(from, to))
     }
 
-    /// What the network does to a message that is sent now to a connected node.
+    /// The network's verdict on a message that is sent now to a connected node.
     pub fn fate(
         &mut self,
         from: NodeIx,

@@ -38,9 +38,9 @@ pub(in crate::cli) struct Partial {
     pub(in crate::cli) runs: u64,
     /// How many its shard has.
     pub(in crate::cli) of: u64,
-    /// Whether it stopped where it had been told to.
+    /// True if it stopped where it had been told to.
     pub(in crate::cli) ended: bool,
-    /// Whether its last line was being written when its process died.
+    /// True if its last line was being written when its process died.
     pub(in crate::cli) torn: bool,
 }
 
@@ -135,7 +135,7 @@ impl Joined {
         manifest
     }
 
-    /// Whether runs are not there that should be: then nobody knows whether all would have held.
+    /// True if runs are not there that should be: then nobody knows whether all would have held.
     /// Runs that `--budget` or `--max-failures` left out are no holes.
     pub(in crate::cli) fn has_holes(&self) -> bool {
         !self.missing.is_empty() || self.partial.iter().any(|part| !part.ended)

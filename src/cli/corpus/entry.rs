@@ -51,7 +51,7 @@ impl Entry {
         }
     }
 
-    /// Whether a run of it fails as it was saved.
+    /// True if a run of it fails as it was saved.
     pub(super) fn fails_as_saved(&self, now: &BTreeSet<String>) -> bool {
         let is_one = |saved: &String| now.iter().any(|now| is_same(saved, now));
         self.signatures.is_empty() || self.signatures.iter().any(is_one)
@@ -76,7 +76,7 @@ fn signatures(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether a saved signature is that of a failure. Files of earlier versions name an expectation by its
+/// True if a saved signature is that of a failure. Files of earlier versions name an expectation by its
 /// strategy and kind alone.
 fn is_same(saved: &str, now: &str) -> bool {
     let kind = |text: &str| {

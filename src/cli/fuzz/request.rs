@@ -26,7 +26,7 @@ const SEEDS: Range<u64> = 0..1_000;
 pub(super) struct Request {
     pub(super) campaign: Campaign,
     pub(super) manifest: Manifest,
-    /// Whether the environment told the shard.
+    /// True if the environment told the shard.
     pub(super) sharded_by_environment: bool,
 }
 
@@ -139,7 +139,7 @@ fn common<T: PartialEq>(
     }
 }
 
-/// Whether files list other strategies than one another: then each runs with its own.
+/// True if files list other strategies than one another: then each runs with its own.
 fn differ(files: &[files::Source]) -> bool {
     let mut lists = files.iter().map(|file| &file.scenario.run.strategies);
     let first = lists.next();

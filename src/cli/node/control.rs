@@ -337,7 +337,7 @@ impl Client {
         tracing::info!(target: "hublab::audit", who = self.who, what, result, "control");
     }
 
-    /// Whether the client has closed its connection; one that only sends no more has not.
+    /// True if the client has closed its connection; one that only sends no more has not.
     async fn has_gone(&self) -> bool {
         let ready = self.replies.get_ref().ready(Interest::WRITABLE).await;
         ready.is_ok_and(|ready| ready.is_write_closed())

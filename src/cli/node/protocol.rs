@@ -49,7 +49,7 @@ pub(in crate::cli) enum Request {
 }
 
 impl Request {
-    /// Whether it changes anything.
+    /// True if it changes anything.
     pub(in crate::cli) fn changes(&self) -> bool {
         match self {
             Self::Start { .. } | Self::Stop { .. } | Self::ReloadSecrets {} | Self::Leave {} => {

@@ -49,7 +49,7 @@ pub(super) trait Reporter {
         Ok(())
     }
 
-    /// Whether it needs each run, and not only what they add up to.
+    /// True if it needs each run, and not only what they add up to.
     fn wants_runs(&self) -> bool {
         false
     }
@@ -130,12 +130,12 @@ impl Format {
             .map(Self)
     }
 
-    /// Whether there is room for words beside the results: otherwise, they go to standard error.
+    /// True if there is room for words beside the results: otherwise, they go to standard error.
     pub(super) fn has_room_for_words(self) -> bool {
         matches!(FORMATS[self.0].0, Self::HUMAN | "github")
     }
 
-    /// Whether it is the one for people.
+    /// True if it is the one for people.
     pub(super) fn is_human(self) -> bool {
         FORMATS[self.0].0 == Self::HUMAN
     }
@@ -296,7 +296,7 @@ impl Reporters {
         Ok(reporters)
     }
 
-    /// Whether any of them needs each run.
+    /// True if any of them needs each run.
     pub(super) fn want_runs(&self) -> bool {
         self.all.iter().any(|(reporter, _)| reporter.wants_runs())
     }

@@ -397,7 +397,7 @@ fn boot_incarnation() -> Result<u64, BuildError> {
     Ok((wall_clock() << RANDOM_BITS) | u64::from(chance))
 }
 
-/// Whether the monotonic clock moves by itself. That of a simulation does not: it moves only when
+/// True if the monotonic clock moves by itself. That of a simulation does not: it moves only when
 /// all tasks wait.
 fn clock_moves() -> bool {
     const READINGS: usize = 100_000;

@@ -21,9 +21,9 @@ pub(super) struct Sending<T> {
     pub(super) to: Vec<NodeId>,
     pub(super) channel: Channel,
     pub(super) message: Arc<T>,
-    /// Whether it may connect to those that are not connected.
+    /// True if it may connect to those that are not connected.
     pub(super) connects: bool,
-    /// Whether it may take long to encode.
+    /// True if it may take long to encode.
     pub(super) long: bool,
 }
 
@@ -97,7 +97,7 @@ impl<T: Serialize + Send + Sync + 'static> Encoder<T> {
         ready
     }
 
-    /// Whether everything has left.
+    /// True if everything has left.
     pub(super) fn is_empty(&self) -> bool {
         self.lanes.is_empty()
     }

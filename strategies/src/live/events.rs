@@ -219,7 +219,7 @@ impl Fanout {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether anybody reads.
+    /// True if anybody reads.
     ///
     /// The hub's task writes a row and then asks this; a new watcher is counted and then reads the
     /// row. One of the two must see the other's write, so both are sequentially consistent.

@@ -139,7 +139,7 @@ impl StartOptions {
         self
     }
 
-    /// Whether the registration is propagated at once; if not, periodic rounds spread it.
+    /// True if the registration is propagated at once; if not, periodic rounds spread it.
     #[must_use]
     pub fn announce(mut self, announce: bool) -> Self {
         self.announce = announce;
@@ -319,7 +319,7 @@ impl Hub {
         self.shared.ends.get(&ChildId::new(child))
     }
 
-    /// Whether the hub has stopped.
+    /// True if the hub has stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.orders.is_closed()

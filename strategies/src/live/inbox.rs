@@ -193,7 +193,7 @@ impl<T: Message> Inbox<T> {
 }
 
 impl Peer {
-    /// Whether something must wait: for what is decoded of its channel or, if it is no payload, of
+    /// True if something must wait: for what is decoded of its channel or, if it is no payload, of
     /// any; or for something that waits, if the two may not change places.
     fn holds_up(&self, what: &Waiting) -> bool {
         let Waiting::Payload(payload) = what else {

@@ -32,7 +32,7 @@ pub(super) fn resume_panic(error: JoinError) {
     }
 }
 
-/// Whether a step may be long. `bytes` is the length of the message, if it is one, and `all` how
+/// True if a step may be long. `bytes` is the length of the message, if it is one, and `all` how
 /// many rows the hub holds.
 pub(super) fn is_long<S, M>(input: &Input<'_, S, M>, bytes: usize, all: usize) -> bool {
     let rows = match input {

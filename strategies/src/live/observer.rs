@@ -24,7 +24,7 @@ pub trait Observer: Send + Sync {
     /// Whom an announcement made now addresses, connected or not.
     fn audience(&self) -> Vec<NodeId>;
 
-    /// Whether a message to a node that is not connected waits, for a second at most, until it is;
+    /// True if a message to a node that is not connected waits, for a second at most, until it is;
     /// the node is dialled then. If not, the message is lost.
     fn waits(&self, to: &NodeId) -> bool;
 
@@ -46,7 +46,7 @@ pub enum Arrival {
     Hold,
 }
 
-/// Whether a hub goes on: what the other end of a [`watch`] channel sets.
+/// True if a hub goes on: what the other end of a [`watch`] channel sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     /// It does.
@@ -76,7 +76,7 @@ impl<M: Message> Experiment<M> {
         }
     }
 
-    /// Whether the flow has just been set; never, if nobody sets it.
+    /// True if the flow has just been set; never, if nobody sets it.
     pub(super) async fn changed(&mut self) {
         if let Some(flow) = &mut self.flow
             && flow.changed().await.is_ok()
@@ -88,7 +88,7 @@ impl<M: Message> Experiment<M> {
         std::future::pending().await
     }
 
-    /// Whether the hub is to stand still.
+    /// True if the hub is to stand still.
     pub(super) fn is_paused(&self) -> bool {
         let flow = self.flow.as_ref();
         flow.is_some_and(|flow| *flow.borrow() == Flow::Pause)

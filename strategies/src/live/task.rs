@@ -71,7 +71,7 @@ pub struct LeaveReport {
 }
 
 impl LeaveReport {
-    /// Whether every peer has read everything that was queued for it, the good-bye last.
+    /// True if every peer has read everything that was queued for it, the good-bye last.
     #[must_use]
     pub fn flushed(&self) -> bool {
         self.peers.iter().all(|peer| peer.arrived)

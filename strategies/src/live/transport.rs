@@ -196,7 +196,7 @@ pub trait Transport: Send + Sync + 'static {
     /// The connected nodes, by name.
     fn connected(&self) -> Vec<NodeId>;
 
-    /// Whether a node is connected, though the hub may not have been told yet.
+    /// True if a node is connected, though the hub may not have been told yet.
     fn is_connected(&self, node: &NodeId) -> bool {
         self.connected().contains(node)
     }

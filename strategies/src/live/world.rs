@@ -59,7 +59,7 @@ pub(super) struct World<M> {
     pub(super) supervisor: Supervisor,
     pub(super) requests: Requests,
     observer: Option<Arc<dyn Observer>>,
-    /// Whether the step under way may be long.
+    /// True if the step under way may be long.
     pub(super) long: bool,
     pub(super) encoder: Encoder<Envelope<M, Announcement>>,
     /// The peers whose connection is up, as the hub knows it.
@@ -127,7 +127,7 @@ impl<M: Message> World<M> {
         &self.transport
     }
 
-    /// Whether a node is this one or a connected peer.
+    /// True if a node is this one or a connected peer.
     pub(super) fn reaches(&self, node: &NodeId) -> bool {
         *node == self.node || self.up.contains(node)
     }

@@ -1,4 +1,4 @@
-//! Whether each expectation can be judged within the run.
+//! The check that each expectation can be judged within the run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What must be right about a scenario as a whole before anything runs: times, who runs when,
+//! The checks of a scenario as a whole before anything runs: times, the life of each node,
 //! and whether each expectation can be judged.
 //!
 //! A range is taken for all of its instants: a file is accepted only if it can run with every
@@ -114,7 +114,7 @@ fn times(step: &Step, sites: &Spots, end: Duration, report: Sink<'_>) {
     }
 }
 
-/// Whether the nodes that a step acts on run when it comes. Boots and stops are part of the
+/// True if the nodes that a step acts on run when it comes. Boots and stops are part of the
 /// timeline and were checked with it.
 fn needs(
     scenario: &Scenario,
@@ -158,7 +158,7 @@ fn order_problem(
     }
 }
 
-/// Whether every node that runs when a partition comes is in one of its groups.
+/// True if every node that runs when a partition comes is in one of its groups.
 fn coverage(
     scenario: &Scenario,
     timeline: &Timeline,

@@ -1,4 +1,4 @@
-//! Who runs when: each node's boots, stops and pauses in the order of time.
+//! The timeline of each node: its boots, stops and pauses in the order of time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,13 +24,13 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// Whether it comes before a step with this time and position, with every seed.
+    /// True if it comes before a step with this time and position, with every seed.
     fn before(&self, when: When, order: usize) -> bool {
         let (last, first) = (self.when.last(), when.first());
         last < first || (last == first && self.order < order)
     }
 
-    /// Whether it comes after a step with this time and position, with every seed.
+    /// True if it comes after a step with this time and position, with every seed.
     fn after(&self, when: When, order: usize) -> bool {
         let (first, last) = (self.when.first(), when.last());
         first > last || (first == last && self.order > order)
@@ -45,7 +45,7 @@ pub(super) struct Standing<'t> {
 }
 
 impl Standing<'_> {
-    /// Whether the node runs, be it paused.
+    /// True if the node runs, be it paused.
     pub(super) fn runs(self) -> bool {
         self.state.runs()
     }
@@ -59,7 +59,7 @@ impl Standing<'_> {
 /// The history of every node.
 #[derive(Debug)]
 pub(super) struct Timeline {
-    /// Whether each node is up at time 0.
+    /// True if each node is up at time 0.
     started: Vec<bool>,
     /// The changes of each node, in the order of time.
     events: Vec<Vec<Event>>,
@@ -182,7 +182,7 @@ impl Timeline {
         });
     }
 
-    /// Whether the history of a node is what the file says, no name in it guessed.
+    /// True if the history of a node is what the file says, no name in it guessed.
     pub(super) fn knows(&self, node: NodeIx) -> bool {
         !self.guessed.contains(&node)
     }
@@ -198,7 +198,7 @@ impl Timeline {
     /// The state of a node when a step comes; of two that differ only in a pause, the earlier.
     ///
     /// # Errors
-    /// Whether it runs depends on the seed: the place of the step that may come before or after.
+    /// True if it runs depends on the seed: the place of the step that may come before or after.
     pub(super) fn state(
         &self,
         node: NodeIx,
@@ -225,7 +225,7 @@ impl Timeline {
         })
     }
 
-    /// Whether a node can run at some time from then on.
+    /// True if a node can run at some time from then on.
     pub(super) fn runs_after(&self, node: NodeIx, from: Duration) -> bool {
         let events = &self.events[node as usize];
         let past = events.partition_point(|event| event.when.last() <= from);

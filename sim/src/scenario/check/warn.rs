@@ -1,4 +1,4 @@
-//! What a scenario says to no effect: names that nobody gives, faults that can do nothing, and
+//! Warnings of a scenario: names that do not exist, faults without effect, and
 //! expectations that cannot fail.
 
 #![expect(

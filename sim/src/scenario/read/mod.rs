@@ -75,7 +75,7 @@ pub(super) fn read(
     }
 }
 
-/// Whether a problem of the tree is no mere consequence of a syntax error: it is on another line,
+/// True if a problem of the tree is no mere consequence of a syntax error: it is on another line,
 /// and not about something that is absent, for it may be lost in the broken part.
 fn stands_alone(problem: &Problem, syntax_errors: &[Problem], text: &Text) -> bool {
     let line = |problem: &Problem| text.line(problem.offset());
@@ -130,7 +130,7 @@ pub(super) struct Sites {
     pub(super) expectations: Vec<Spots>,
     /// Nodes that stand for a misspelled name: nobody knows whether they run.
     pub(super) guessed: BTreeSet<NodeIx>,
-    /// Whether a step that may boot or stop nodes could not be read: then nobody knows who runs.
+    /// True if a step that may boot or stop nodes could not be read: then nobody knows who runs.
     pub(super) unread: bool,
 }
 

@@ -121,7 +121,7 @@ impl<'t> Reader<'_> {
             return Some(*node);
         }
         if self.nodes.names.is_empty() {
-            return None; // What is wrong with [cluster] is reported already.
+            return None; // The problem of [cluster] is reported already.
         }
         let names = self.nodes.names.iter().map(NodeId::as_str);
         let help = suggest::help(name, names.clone());

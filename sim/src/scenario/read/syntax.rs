@@ -131,7 +131,7 @@ impl EventReceiver for KeyCount {
 struct Mistake {
     message: String,
     span: Range<usize>,
-    /// Whether the tree is worth building despite it: not if the nesting is too deep.
+    /// True if the tree is worth building despite it: not if the nesting is too deep.
     recoverable: bool,
 }
 

@@ -20,12 +20,12 @@ pub(super) struct Table<'t> {
     entries: &'t DeTable<'t>,
     span: Range<usize>,
     misspelled: Vec<(&'static str, &'t Value<'t>)>,
-    /// Whether it has keys of which nobody knows what was meant.
+    /// True if it has unknown keys.
     obscure: bool,
 }
 
 impl<'t> Table<'t> {
-    /// What stands at `key`.
+    /// The value at `key`.
     pub(super) fn get(&self, key: &str) -> Option<&'t Value<'t>> {
         let meant = || {
             self.misspelled
@@ -36,7 +36,7 @@ impl<'t> Table<'t> {
         self.entries.get(key).or_else(meant)
     }
 
-    /// Whether it has keys of which nobody knows what was meant.
+    /// True if it has unknown keys.
     pub(super) fn is_obscure(&self) -> bool {
         self.obscure
     }
@@ -139,7 +139,7 @@ impl<'t> Reader<'_> {
         });
     }
 
-    /// What stands at a key that must be there.
+    /// The value at a key that must be there.
     pub(super) fn required(
         &mut self,
         table: &Table<'t>,

@@ -23,7 +23,7 @@ use crate::scenario::text::Text;
 #[derive(Debug, Clone)]
 pub(in crate::scenario) struct Spot {
     name: &'static str,
-    /// Whether the step acts on the nodes that are named here.
+    /// True if the step acts on the nodes that are named here.
     acts: bool,
     pub(in crate::scenario) key: SourceSpan,
     pub(in crate::scenario) value: SourceSpan,
@@ -198,7 +198,7 @@ impl<'t> Reader<'_> {
         }
     }
 
-    /// What a key stands for that is not there.
+    /// The value of a key that is absent.
     pub(super) fn default_of(&mut self, key: &'static Key) -> Option<Json> {
         let text = key.default?;
         let address = std::ptr::from_ref(key).addr();
@@ -353,7 +353,7 @@ pub(in crate::scenario) fn default_tree(shape: &'static Shape) -> Map<String, Js
     Reader::new(&text, &catalog).section(None, shape)
 }
 
-/// Whether a value is what the absence of its key means.
+/// True if a value is what the absence of its key means.
 pub(in crate::scenario) fn is_default(key: &'static Key, value: &Json) -> bool {
     /// The defaults of keys by their address; the same in every run.
     static KNOWN: Mutex<BTreeMap<usize, Json>> = Mutex::new(BTreeMap::new());

@@ -1,8 +1,8 @@
-//! What can stand behind a key.
+//! The kinds of values of a key.
 
 use super::Shape;
 
-/// What can stand behind a key.
+/// The kind of a key's value.
 #[derive(Debug)]
 pub enum Kind {
     /// The version of the format: `1`.
@@ -120,7 +120,7 @@ impl Kind {
         }
     }
 
-    /// What it is, with its range and words, for people.
+    /// The kind in words, with its range and the words that it takes.
     #[must_use]
     pub fn words(&self) -> String {
         let listed = |words: &[&str]| {

@@ -24,7 +24,7 @@ pub(in crate::scenario) use tree::{NODES as NODES_FIELD, TIME as TIME_FIELD};
 /// A table of the format.
 #[derive(Debug)]
 pub struct Shape {
-    /// What messages call it.
+    /// Its name in messages.
     pub name: &'static str,
     /// Its keys, in the order in which people write them.
     pub keys: &'static [Key],
@@ -46,9 +46,9 @@ pub struct Shape {
 pub struct Key {
     /// The key.
     pub name: &'static str,
-    /// What stands there.
+    /// The value there.
     pub kind: Kind,
-    /// Whether it must be there; keys of a choice are not marked.
+    /// True if it must be there; keys of a choice are not marked.
     pub required: bool,
     /// The default as TOML text, if there is a fixed one.
     pub default: Option<&'static str>,
@@ -56,7 +56,7 @@ pub struct Key {
     pub doc: &'static str,
     /// An example as TOML text, if that of the kind is not good enough.
     example: Option<&'static str>,
-    /// Whether the step acts on these nodes, so that they must run (`join`, `restart`: not run).
+    /// True if the step acts on these nodes, so that they must run (`join`, `restart`: not run).
     pub acts: bool,
 }
 

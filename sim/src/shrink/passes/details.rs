@@ -105,7 +105,7 @@ fn of_links(scenario: &Scenario) -> Vec<Edit> {
     edits
 }
 
-/// What an action may go without.
+/// The parts of an action that may be left out.
 fn of_step(place: usize, action: &Action, weakening: &'static [Change]) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     for option in OPTIONS.iter().chain(weakening) {

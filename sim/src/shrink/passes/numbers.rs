@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What durations are rounded to, the coarsest first.
+/// The units that durations are rounded to, the coarsest first.
 const UNITS: &[Duration] = &[
     Duration::from_secs(10),
     Duration::from_secs(1),

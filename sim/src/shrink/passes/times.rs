@@ -6,7 +6,7 @@ use super::numbers::{down, rounded, rounded_above_zero, up};
 use crate::model::{Action, ClockChange, Scenario, When};
 use crate::shrink::search::{Edit, Search};
 
-/// What all times are rounded to at once, before each is on its own.
+/// The units that all times are rounded to at once, before each is on its own.
 const GRIDS: &[Duration] = &[
     Duration::from_secs(1),
     Duration::from_millis(100),
@@ -117,7 +117,7 @@ fn values(scenario: &Scenario, stronger: bool) -> Vec<Edit> {
     edits
 }
 
-/// Whether a clock is less wrong with one change than with another.
+/// True if a clock is less wrong with one change than with another.
 fn is_weaker(one: ClockChange, other: ClockChange) -> bool {
     let size = |change: ClockChange| match change {
         ClockChange::Jump(by) | ClockChange::RatePpm(by) => by.unsigned_abs(),

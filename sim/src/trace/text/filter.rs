@@ -21,7 +21,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether the event is to be shown.
+    /// True if the event is to be shown.
     #[must_use]
     pub fn allows(&self, event: &Event, names: &Names) -> bool {
         let is_listed = |list: &[String], name: &str| list.iter().any(|listed| listed == name);
@@ -39,14 +39,14 @@ impl Filter {
             && (self.children.is_empty() || concerns(event, &self.children))
     }
 
-    /// Whether no later event can be shown.
+    /// True if no later event can be shown.
     #[must_use]
     pub fn is_over(&self, event: &Event) -> bool {
         self.to.is_some_and(|to| to < event.at)
     }
 }
 
-/// Whether an event is about one of these children.
+/// True if an event is about one of these children.
 #[must_use]
 pub fn concerns<C: AsRef<str>>(event: &Event, children: &[C]) -> bool {
     let is_listed = |child: &ChildId| {

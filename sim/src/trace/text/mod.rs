@@ -80,7 +80,7 @@ pub fn kind_of(event: &Event) -> &'static str {
     }
 }
 
-/// What the numbers in events stand for.
+/// Names for the numbers in events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     nodes: Vec<NodeId>,

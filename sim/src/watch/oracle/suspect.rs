@@ -1,4 +1,4 @@
-//! What is noted when a row changes and judged when its step is over: the truth may change in the
+//! Suspects, which are noted when a row changes and judged when its step is over: the truth may change in the
 //! same step.
 
 use hublab_strategies::{ChildId, Time};

@@ -35,7 +35,7 @@ impl Oracle for UniqueEntry {
     }
 
     fn row(&mut self, changed: &Changed<'_>, cx: &ObserverContext) {
-        // What only loses entries, or has one, repeats none that was not repeated before.
+        // A row that only loses entries, or has one, repeats none that was not repeated before.
         let Some(after) = changed.after.filter(|row| row.entries.len() > 1) else {
             return;
         };

@@ -153,7 +153,7 @@ impl AddressBook {
         Some(self.insert(address, Some(name), Source::Direct(0), parent))
     }
 
-    /// Whether an address is configured.
+    /// True if an address is configured.
     pub(super) fn is_configured(&self, address: &str) -> bool {
         let entry = self.entries.get(address);
         entry.is_some_and(|entry| entry.source == Source::Configured)

@@ -173,7 +173,7 @@ pub enum FilterVerdict {
         first: Duration,
         /// The delay of its copy, if there is one.
         second: Option<Duration>,
-        /// Whether the two keep the order of their channel; if not, what is ready earlier
+        /// True if the two keep the order of their channel; if not, what is ready earlier
         /// overtakes.
         ordered: bool,
     },

@@ -110,7 +110,7 @@ pub(super) enum Denial {
 }
 
 impl Greeting {
-    /// Whether all texts are of a proper length.
+    /// True if all texts are of a proper length.
     pub(super) fn is_proper(&self) -> bool {
         let name = self.name.as_str().len();
         (1..=TEXT_BYTES_MAX).contains(&name)

@@ -129,7 +129,7 @@ impl Secret {
 }
 
 impl PartialEq for Secret {
-    /// Whether the keys are the same.
+    /// True if the keys are the same.
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
@@ -232,7 +232,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     Ok(bytes)
 }
 
-/// Whether a text may be base64 of random bytes: it has letters of both cases and digits, and nothing
+/// True if a text may be base64 of random bytes: it has letters of both cases and digits, and nothing
 /// else than base64 has.
 fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
@@ -244,7 +244,7 @@ fn is_base64(text: &str) -> bool {
         && body.bytes().all(of_alphabet)
 }
 
-/// Whether bytes plainly hold fewer than 128 random bits: they are few different ones, or words.
+/// True if bytes plainly hold fewer than 128 random bits: they are few different ones, or words.
 fn is_weak(bytes: &[u8]) -> bool {
     let mut different: Vec<u8> = bytes.to_vec();
     different.sort_unstable();

@@ -77,7 +77,7 @@ pub(super) struct Departure {
     pub(super) first: Option<Instant>,
     /// When a copy of it may be, if one is wanted.
     pub(super) second: Option<Instant>,
-    /// Whether they keep their places in the channel.
+    /// True if they keep their places in the channel.
     pub(super) ordered: bool,
 }
 
@@ -354,7 +354,7 @@ fn place(peer: &Peer, is_near: bool) -> Option<Place> {
     })
 }
 
-/// Whether an address may lead to another node: an unspecified one never does, a loopback one only
+/// True if an address may lead to another node: an unspecified one never does, a loopback one only
 /// on the same machine.
 fn is_reachable(address: &str, is_near: bool) -> bool {
     match address.parse::<SocketAddr>() {

@@ -28,7 +28,7 @@ pub(super) struct Peer {
     pub(super) advertised: String,
     /// Where it can be dialled, as seen from here.
     pub(super) address: String,
-    /// Whether it is connected over loopback.
+    /// True if it is connected over loopback.
     pub(super) is_near: bool,
     /// The secret that both sides have proved.
     pub(super) secret: Secret,
@@ -94,12 +94,12 @@ impl Peer {
         self.frames.load(Ordering::Relaxed)
     }
 
-    /// Whether a connection of the same boot has taken its place.
+    /// True if a connection of the same boot has taken its place.
     pub(super) fn is_superseded(&self) -> bool {
         self.superseded.load(Ordering::Acquire)
     }
 
-    /// Whether what is queued still goes over this connection, though another takes its place.
+    /// True if what is queued still goes over this connection, though another takes its place.
     pub(super) fn hands_over(&self) -> bool {
         self.hands_over.load(Ordering::Acquire)
     }
