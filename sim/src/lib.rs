@@ -44,6 +44,7 @@
 //! | [`node`] | what the engine runs, and what that asks for |
 //! | [`network`] | latency, bandwidth, loss, cuts: the state of each link |
 //! | [`world`] | the madsim runtime around a run, and its clock |
+//! | [`statistics`] | intervals, tests and verdicts over many runs |
 //! | [`stream`] | random draws by purpose |
 //! | [`model`] | a scenario as data: [`model::Scenario`], its steps and claims |
 //!
@@ -103,6 +104,7 @@ pub mod run;
 pub mod scenario;
 pub mod shrink;
 pub mod simulation;
+pub mod statistics;
 pub mod stream;
 pub mod trace;
 pub mod watch;

@@ -11,6 +11,7 @@ use hublab_strategies::Time;
 
 use crate::model::{Claim, Expectation};
 use crate::report::{KindCounts, Report};
+pub use crate::statistics::Better;
 use crate::trace::{Event, Sink};
 use crate::watch::judge::{Judged, Verdict};
 
@@ -24,18 +25,6 @@ pub enum Measure {
     Time,
     /// A share of a whole.
     Share,
-}
-
-/// Which of two values is the better one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Better {
-    /// The lower one.
-    Low,
-    /// The higher one.
-    High,
-    /// Neither: the metric describes a run.
-    Neither,
 }
 
 /// The value of a metric as a fold over the trace of one run.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The top-level modules from the bottom up, those of one layer in one line. The order within a layer
 /// is free as long as there is no circle.
 const LAYERS: &[&[&str]] = &[
-    &["model", "stream"],
+    &["model", "stream", "statistics"],
     &["network", "node", "trace", "world"],
     &["watch"],
     &["report", "metric", "anomaly"],

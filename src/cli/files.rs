@@ -106,6 +106,18 @@ pub(super) fn read_one(
         .map_err(|_| Stop::Told(Exit::Usage))
 }
 
+/// A name for a file: characters that file systems dislike become `_`.
+pub(super) fn safe_name(name: &str) -> String {
+    let safe = |c: char| {
+        if c.is_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    name.chars().map(safe).collect()
+}
+
 impl Sources {
     /// Says how to see the problems of a bad file again.
     pub(super) fn print_repetition(&self, overrides: &Overrides, context: &Context) {

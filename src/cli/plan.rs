@@ -9,7 +9,7 @@ use hublab_strategies::time::micros;
 
 use super::args::{Overrides, Run};
 use super::exit::Exit;
-use super::files::Source;
+use super::files::{Source, safe_name};
 use super::output::quoted;
 use super::render::number::{bytes, counted};
 use super::render::style;
@@ -151,6 +151,11 @@ impl Plan {
         &self.groups[task.group]
     }
 
+    /// The values that were changed in every file.
+    pub(super) fn overrides(&self) -> &[(String, String)] {
+        &self.overrides.values
+    }
+
     /// The command that repeats one run.
     pub(super) fn replay(&self, task: Task) -> String {
         let group = self.group(task);
@@ -253,16 +258,9 @@ fn settings(overrides: &Overrides) -> String {
     }
 }
 
-/// The first part of a capsule's name: characters that file systems dislike become `_`.
+/// The first part of a capsule's name.
 fn file_name(scenario: &str, strategy: &str) -> String {
-    let safe = |c: char| {
-        if c.is_alphanumeric() || "-_.".contains(c) {
-            c
-        } else {
-            '_'
-        }
-    };
-    format!("{scenario}-{strategy}").chars().map(safe).collect()
+    safe_name(&format!("{scenario}-{strategy}"))
 }
 
 #[cfg(test)]

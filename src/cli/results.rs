@@ -71,6 +71,7 @@ impl<'a> Results<'a> {
             runs: plan.count(),
             names: longest(&mut names.into_iter()),
             strategies: longest(&mut strategies.into_iter()),
+            overrides: plan.overrides().to_vec(),
         };
         Ok(Self {
             plan,
@@ -84,7 +85,12 @@ impl<'a> Results<'a> {
             overdue: 0,
             tally: Tally::default(),
             repeat: None,
-            summaries: with_table.then(|| vec![Summary::new(&context.catalog); plan.groups.len()]),
+            summaries: with_table.then(|| {
+                let sources = plan.groups.iter().map(|group| plan.source(group));
+                sources
+                    .map(|source| Summary::new(&context.catalog, source.scenario.run.duration))
+                    .collect()
+            }),
         })
     }
 

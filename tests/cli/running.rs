@@ -195,15 +195,22 @@ fn a_range_of_seeds_is_summed_up_in_a_table_of_metrics() {
         "{}",
         ran.out
     );
+    assert!(
+        ran.out
+            .contains("20 of 20 passed: 100.0 % (95 %: 83.9 to 100.0 %)"),
+        "{}",
+        ran.out
+    );
     let line = |name: &str| {
         let line = ran
             .out
             .lines()
             .find(|line| line.trim_start().starts_with(&format!("{name} ")));
         let line = line.unwrap_or_else(|| panic!("no {name} in:\n{}", ran.out));
-        let cells: Vec<u64> = line
+        let cells: Vec<f64> = line
             .split_whitespace()
             .skip(1)
+            .filter(|cell| *cell != "+-")
             .map(|cell| cell.replace(',', "").parse().unwrap())
             .collect();
         cells
@@ -217,11 +224,82 @@ fn a_range_of_seeds_is_summed_up_in_a_table_of_metrics() {
         "rows",
     ] {
         let cells = line(metric);
-        let [median, low, high] = cells[..] else {
+        let [n, mean, half, median, low, high, least, greatest] = cells[..] else {
             panic!("{metric}: {cells:?}")
         };
-        assert!(low <= median && median <= high, "{metric}: {cells:?}");
+        assert_eq!(n, 20.0, "{metric}");
+        assert!(
+            least <= mean && mean <= greatest && half >= 0.0,
+            "{cells:?}"
+        );
+        let sorted = [least, low, median, high, greatest];
+        assert!(sorted.is_sorted(), "{metric}: {cells:?}");
     }
+}
+
+#[test]
+fn runs_without_a_value_are_told_and_leave_no_mean() {
+    // Whether the loss is overcome by the end depends on the seed.
+    let ran = hublab(&[
+        "run",
+        "tests/data/seldom-converges.toml",
+        "--seeds",
+        "0..20",
+        "--format",
+        "csv",
+    ]);
+    let missing = ran.out.lines().skip(1).filter(|line| {
+        let cells: Vec<&str> = line.split(',').collect();
+        cells[14].is_empty()
+    });
+    let missing = missing.count();
+    assert!((1..20).contains(&missing), "{missing}:\n{}", ran.out);
+    let ran = hublab(&[
+        "run",
+        "tests/data/seldom-converges.toml",
+        "--seeds",
+        "0..20",
+    ]);
+    let line = ran.out.lines().find(|line| line.contains("converged_us"));
+    let line = line.unwrap_or_else(|| panic!("{}", ran.out));
+    assert!(
+        line.contains(&format!(
+            "> 20s in {missing} of 20: the views did not converge"
+        )),
+        "{line}"
+    );
+    let cells: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(cells[1..4], [(20 - missing).to_string().as_str(), "-", "-"]);
+    let rate = format!("  {} of 20 passed", 20 - missing);
+    assert!(ran.out.contains(&rate), "{}", ran.out);
+}
+
+#[test]
+fn changed_values_are_columns() {
+    let ran = hublab(&[
+        "run",
+        FIRST_JOIN,
+        "--seeds",
+        "0..2",
+        "--format",
+        "csv",
+        "--set",
+        "network.loss=0.01",
+        "--set",
+        "run.duration=70s",
+    ])
+    .expect(0);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(
+        lines[0].ends_with(",reason,network.loss,run.duration"),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1..].iter().all(|line| line.ends_with(",,0.01,70s")),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]

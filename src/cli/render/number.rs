@@ -14,6 +14,21 @@ pub(in crate::cli) fn grouped(number: u64) -> String {
     text
 }
 
+/// `1234.56` as `1,234.6`, with so many places; rounded half to even, as printed by Rust.
+pub(in crate::cli) fn decimal(number: f64, places: usize) -> String {
+    let text = format!("{number:.places$}");
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.as_str()),
+    };
+    let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    match whole.parse() {
+        Ok(whole) => format!("{sign}{}{fraction}", grouped(whole)),
+        // Infinite, or beyond what is ever measured.
+        Err(_) => text,
+    }
+}
+
 /// A number and its thing, in the plural where it is one: `1 node`, `5 nodes`.
 pub(in crate::cli) fn counted(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -71,6 +86,9 @@ mod tests {
         for (number, text) in cases {
             assert_eq!(grouped(number), text);
         }
+        assert_eq!(decimal(1_234.56, 1), "1,234.6");
+        assert_eq!(decimal(-1_234_567.0, 0), "-1,234,567");
+        assert_eq!(decimal(f64::INFINITY, 2), "inf");
         assert_eq!(counted(1, "node"), "1 node");
         assert_eq!(counted(2_000, "node"), "2,000 nodes");
     }

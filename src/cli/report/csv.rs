@@ -13,12 +13,15 @@ use crate::cli::{Context, Stop};
 
 struct Csv {
     catalog: Arc<Catalog>,
+    /// The values that were changed in every file.
+    overrides: Vec<(String, String)>,
     has_header: bool,
 }
 
-pub(super) fn make(_setting: Setting, context: &Context) -> Box<dyn Reporter> {
+pub(super) fn make(setting: Setting, context: &Context) -> Box<dyn Reporter> {
     Box::new(Csv {
         catalog: Arc::clone(&context.catalog),
+        overrides: setting.overrides,
         has_header: false,
     })
 }
@@ -31,8 +34,10 @@ impl Csv {
     }
 
     fn header(&self) -> String {
-        let names = std::iter::once(HEADER).chain(self.added());
-        names.collect::<Vec<_>>().join(",")
+        let added = self.added().map(str::to_owned);
+        let changed = self.overrides.iter().map(|(key, _)| field(key));
+        let names = std::iter::once(HEADER.to_owned()).chain(added);
+        names.chain(changed).collect::<Vec<_>>().join(",")
     }
 
     fn line(&self, report: &Report) -> String {
@@ -42,7 +47,8 @@ impl Csv {
                 .map_or_else(String::new, |value| value.to_string())
         };
         let values = std::iter::once(line(report)).chain(self.added().map(value));
-        values.collect::<Vec<_>>().join(",")
+        let changed = self.overrides.iter().map(|(_, value)| field(value));
+        values.chain(changed).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -131,7 +137,7 @@ fn record_line(record: &Record) -> String {
 }
 
 /// A text, in quotes if it has to be (RFC 4180).
-fn field(text: &str) -> String {
+pub(in crate::cli) fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -34,6 +34,7 @@ impl Reporter for Human {
             runs,
             names,
             strategies,
+            ..
         } = self.setting;
         let is_first = std::mem::replace(&mut self.is_first, false);
         let many = runs >= MANY;

@@ -89,7 +89,7 @@ pub(super) struct Series<'a> {
 }
 
 /// What is known before the first run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Setting {
     /// How many runs there will be.
     pub(super) runs: u64,
@@ -97,6 +97,8 @@ pub(super) struct Setting {
     pub(super) names: usize,
     /// The longest name of a strategy.
     pub(super) strategies: usize,
+    /// The values that were changed in every file.
+    pub(super) overrides: Vec<(String, String)>,
 }
 
 type Make = fn(Setting, &Context) -> Box<dyn Reporter>;
@@ -273,7 +275,7 @@ impl Reporters {
         setting: Setting,
         context: &Context,
     ) -> Result<Self, Stop> {
-        let make = |format: Format| FORMATS[format.0].2(setting, context);
+        let make = |format: Format| FORMATS[format.0].2(setting.clone(), context);
         let stdout = Target::Output(Arc::clone(&context.output));
         let mut all = vec![(make(format), stdout)];
         for Export { format, path } in exports {
