@@ -26,6 +26,7 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | [`campaign`] | many seeds: records, signatures, workers |
+//! | [`compare`] | strategies on the same seeds: cells, tests, verdicts |
 //! | [`processhub`] | the original's two strategies in the catalog, and their known faults |
 //! | [`shrink`] | the smallest scenario that fails the same way |
 //! | [`classify`] | failures by the name that the strategy's entry has for them |
@@ -90,6 +91,7 @@ pub mod capsule;
 pub mod catalog;
 pub mod claims;
 pub mod classify;
+pub mod compare;
 #[doc(hidden)]
 pub mod engine;
 pub mod generate;

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["simulation", "run", "witness"],
     &["capsule"],
     &["generate", "classify", "processhub"],
-    &["shrink", "campaign"],
+    &["shrink", "campaign", "compare"],
 ];
 
 /// What is still to be mended: the list may only become shorter.

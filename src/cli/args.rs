@@ -14,6 +14,7 @@ use hublab_strategies::time::parse_duration;
 
 use super::report::{self, Export, Format};
 
+pub(super) mod compare;
 pub(super) mod corpus;
 pub(super) mod fuzz;
 pub(super) mod live;
@@ -68,6 +69,7 @@ impl Cli {
         let command = Self::command()
             .mut_subcommand("judge", oracle)
             .mut_subcommand("run", strategy)
+            .mut_subcommand("compare", strategy)
             .mut_subcommand("explain", strategy)
             .mut_subcommand("fuzz", strategy)
             .mut_subcommand("live", strategy);
@@ -95,6 +97,18 @@ pub(super) enum Command {
         hublab run scenarios/lossy-wan.toml --seeds 0..200 --set network.loss=0.02 --format csv\n  \
         hublab run scenarios --export junit=junit.xml --export csv=runs.csv")]
     Run(Run),
+    /// Compare strategies on the same seeds, and tell which differences may be claimed
+    #[command(
+        after_help = "Every combination of scenario and values of --vary is a cell. In each, every strategy runs with\n\
+        every seed; runs of one seed have the same network and workload. Verdicts are equal, better, worse\n\
+        or unclear; p is adjusted by Holm over all cells and endpoints. Exit code 3: runs did not end.\n\nExamples:\n  \
+        hublab compare scenarios/lossy-wan.toml --strategy pubsub --strategy gossip --vary network.loss=0,0.05\n  \
+        hublab compare plan.toml --out results\n  hublab compare plan.toml --out results --resume"
+    )]
+    Compare(compare::Compare),
+    /// Run a comparison's directory again, and compare every digest and number
+    #[command(after_help = "Example: hublab reproduce results")]
+    Reproduce(compare::Reproduce),
     /// Read and check scenario files without running them, and estimate their size
     #[command(after_help = "Example: hublab check scenarios")]
     Check(Check),

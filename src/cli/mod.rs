@@ -11,6 +11,7 @@
 //! | `files`, `plan` | what the arguments of `run` mean: scenarios, strategies, seeds |
 //! | `results` | what becomes of the runs of `run` |
 //! | `pool`, `interrupt`, `panics` | jobs on threads, and how they can end early |
+//! | `compare` | strategies on the same seeds |
 //! | `campaign` | what campaigns leave behind: directories, shards, JUnit, GitHub |
 //! | `report` | a reporter per format: for people, JSON, CSV, JUnit, GitHub, Markdown |
 //! | `render` | words and tables |
@@ -29,6 +30,7 @@ mod args;
 mod campaign;
 mod capsules;
 mod check;
+mod compare;
 mod corpus;
 mod ctl;
 mod diff;
@@ -140,6 +142,8 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
     match command {
         Command::Run(args) => run::run(args, context),
         Command::Check(args) => check::check(&args, context),
+        Command::Compare(args) => compare::compare(&args, context),
+        Command::Reproduce(args) => compare::reproduce(&args, context),
         Command::Explain(args) => explain::explain(&args, context),
         Command::Replay(args) => replay::replay(&args, context),
         Command::Judge(args) => judge::judge(&args, context),

@@ -1,6 +1,7 @@
 //! The program as a whole: what it prints, where, and with which number it ends.
 
 mod commands;
+mod compare;
 mod ends;
 mod refusals;
 mod reports;

@@ -9,6 +9,7 @@
 //! file never meets serde.
 
 mod lifecycle;
+pub mod plan;
 pub mod script;
 mod tree;
 

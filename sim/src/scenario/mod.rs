@@ -32,10 +32,11 @@ pub use diagnostic::{Problem, Problems};
 pub use estimate::{Estimate, StrategyEstimate, estimate, wants_big};
 pub use load::LoadError;
 pub use read::{
-    CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, RESOLVED_BYTES_MAX, STEPS_MAX, parse_seeds,
+    CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, PLAN_SEEDS, RESOLVED_BYTES_MAX, STEPS_MAX,
+    default_endpoints, is_plan, parse_seeds,
 };
 pub use reference::{Part, lines, reference};
-pub use render::{Style, render};
+pub use render::{Style, render, render_plan};
 pub use resolve::resolve;
 pub use scale::scaled;
 pub use schema::json_schema;
@@ -44,6 +45,7 @@ pub use text::Text;
 pub use warning::{Warning, Warnings};
 
 use crate::catalog::Catalog;
+use crate::model::plan::Plan;
 
 impl Scenario {
     /// Reads and checks a scenario file; `name` is its path as messages show it, and its stem
@@ -65,5 +67,16 @@ impl Scenario {
         catalog: &Catalog,
     ) -> Result<(Self, Warnings), Problems> {
         read::read(name, bytes, catalog)
+    }
+}
+
+impl Plan {
+    /// Reads and checks the plan of a comparison; `name` is its path as messages show it. Its
+    /// scenarios are not read.
+    ///
+    /// # Errors
+    /// Every problem of the plan.
+    pub fn read(name: &str, bytes: &[u8], catalog: &Catalog) -> Result<Self, Problems> {
+        read::read_plan(name, bytes, catalog)
     }
 }

@@ -135,6 +135,9 @@ fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
         Kind::Durations => {
             json!({ "type": "array", "items": duration(), "minItems": 2, "maxItems": 2 })
         }
+        Kind::Paths => {
+            json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "uniqueItems": true })
+        }
         Kind::Texts | Kind::NodeTexts => texts(),
         Kind::Table(table) => return shape(table, catalog),
         Kind::Tables(table) => json!({ "type": "array", "items": shape(table, catalog) }),

@@ -29,7 +29,7 @@ use super::output::Output;
 use super::render::human::Tally;
 use super::{Context, Stop};
 
-pub(super) use csv::verdict;
+pub(super) use csv::{field, verdict};
 
 /// Folds the results of a command into one output.
 pub(super) trait Reporter {

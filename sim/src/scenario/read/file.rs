@@ -112,7 +112,7 @@ impl<'t> Reader<'_> {
     }
 
     /// `"0..200"`.
-    pub(super) fn seeds(&mut self, value: &'t Value<'t>) -> Option<Json> {
+    pub(super) fn seeds(&mut self, value: &'t Value<'t>) -> Option<Range<u64>> {
         let text = self.text_as(value, "a range of seeds like \"0..200\"")?;
         let seeds = parse_seeds(text);
         if seeds.is_none() {
@@ -122,7 +122,7 @@ impl<'t> Reader<'_> {
                 at,
             });
         }
-        seeds.map(|seeds| json!(seeds))
+        seeds
     }
 
     pub(super) fn strategies(&mut self, value: &'t Value<'t>) -> Option<Json> {
@@ -229,7 +229,11 @@ impl<'t> Reader<'_> {
     }
 
     /// One `[strategy.NAME]`: each key on its own, then all of them together.
-    fn parameters_of(&mut self, name: &str, value: &'t Value<'t>) -> Option<Map<String, Json>> {
+    pub(super) fn parameters_of(
+        &mut self,
+        name: &str,
+        value: &'t Value<'t>,
+    ) -> Option<Map<String, Json>> {
         let DeValue::Table(entries) = value.get_ref() else {
             self.wrong_type(value, "a table of parameters", None);
             return None;

@@ -8,6 +8,7 @@
 
 mod file;
 mod nodes;
+mod plan;
 mod syntax;
 mod table;
 mod value;
@@ -21,6 +22,8 @@ use serde_json::Value as Json;
 
 pub use file::parse_seeds;
 pub use nodes::{NAMED_MAX, NODES_MAX};
+pub(super) use plan::read_plan;
+pub use plan::{PLAN_SEEDS, default_endpoints, is_plan};
 pub(super) use syntax::bytes_max;
 pub use syntax::{FILE_BYTES_MAX, RESOLVED_BYTES_MAX};
 pub(super) use value::{numbered, shown_duration};

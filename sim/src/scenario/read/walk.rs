@@ -274,7 +274,7 @@ impl<'t> Reader<'_> {
             Kind::Jump => self.jump(value)?.into(),
             Kind::DurationOr(what, words) => return self.duration_or(value, what, words),
             Kind::Durations => self.durations(value)?,
-            Kind::Seeds => return self.seeds(value),
+            Kind::Seeds => json!(self.seeds(value)?),
             Kind::NodeCount => self.declare_count(value)?.into(),
             Kind::NodeList => return self.declare_names(value),
             Kind::Node => {
@@ -307,6 +307,7 @@ impl<'t> Reader<'_> {
             Kind::Strategy => self.strategy(value)?.into(),
             Kind::Strategies => return self.strategies(value),
             Kind::Parameters => return self.parameters(value),
+            Kind::Paths => json!(self.paths(value)?),
             Kind::Texts => self.texts(value)?,
             Kind::NodeTexts => self.node_texts(value)?,
             Kind::Table(shape) => {

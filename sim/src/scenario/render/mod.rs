@@ -1,6 +1,7 @@
 //! Scenarios as text: files that a person could have written, and that read back as what they
 //! were written from.
 
+mod plan;
 mod toml;
 
 use std::time::Duration;
@@ -16,6 +17,8 @@ use super::shape::{
     CLUSTER, EXPECT, Key, Kind, NETWORK, NODES_FIELD, RUN, STEP, Shape, TIME_FIELD,
 };
 use crate::model::{NodeIx, Scenario};
+
+pub use plan::render_plan;
 
 /// How much a rendered file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,7 +240,9 @@ impl Renderer<'_> {
                     .iter()
                     .map(|group| self.nodes(elements(group))),
             ),
-            Kind::Parameters | Kind::Texts | Kind::NodeTexts => plain(value).unwrap_or_default(),
+            Kind::Parameters | Kind::Paths | Kind::Texts | Kind::NodeTexts => {
+                plain(value).unwrap_or_default()
+            }
             Kind::Table(shape) => self.pairs(value.clone(), shape).inline(),
             Kind::Tables(shape) | Kind::SomeTables(_, shape) => {
                 let tables = elements(value).iter();

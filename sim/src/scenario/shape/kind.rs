@@ -73,6 +73,8 @@ pub enum Kind {
     Strategies,
     /// The table with a table of parameters for each strategy.
     Parameters,
+    /// A list of paths, not empty.
+    Paths,
     /// A table of texts.
     Texts,
     /// A table from node to text.
@@ -114,6 +116,7 @@ impl Kind {
             Self::Strategy => "\"gossip\"",
             Self::Strategies => "[\"gossip\"]",
             Self::Parameters => "{ gossip = { recipients = 2 } }",
+            Self::Paths => "[\"steady.toml\"]",
             Self::Texts => "{ team = \"blue\" }",
             Self::NodeTexts => "{ n1 = \"p1\" }",
             Self::Table(_) | Self::Tables(_) | Self::SomeTables(..) => "",
@@ -160,6 +163,7 @@ impl Kind {
             Self::Strategy => "name of a strategy".to_owned(),
             Self::Strategies => "list of strategies".to_owned(),
             Self::Parameters => "a table of parameters for each strategy".to_owned(),
+            Self::Paths => "list of paths".to_owned(),
             Self::Texts => "table of texts".to_owned(),
             Self::NodeTexts => "table from node to pid".to_owned(),
             Self::Table(shape) => format!("table: {}", shape.name),

@@ -9,12 +9,14 @@
 mod expect;
 mod kind;
 mod network;
+mod plan;
 mod step;
 mod tree;
 
 pub use expect::{CONVERGED, ENTRY, EXPECT, METRIC, REGISTRY};
 pub use kind::Kind;
 pub use network::{BIMODAL, EXPONENTIAL, LATENCY, LINK, LOGNORMAL, NETWORK};
+pub use plan::{CONTESTANT, ENDPOINT, PLAN, SET, VARY};
 pub use step::{
     BROADCAST, CLOCK, CUT, NODES, PARTITION, PID_UPDATE, PROPAGATE, REQUEST, RESTART_CHILD, ROW,
     ROWS, START_CHILDREN, STEP, STOP_CHILDREN, SYNC, UNREGISTER, VIEW,

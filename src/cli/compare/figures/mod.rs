@@ -1,0 +1,148 @@
+//! The figures of a comparison: SVG for a paper, each with its numbers as CSV beside it.
+
+mod heat;
+mod lines;
+mod scale;
+mod svg;
+
+use hublab_sim::compare::describe;
+use hublab_sim::metric::Better;
+
+use self::heat::Heat;
+use self::lines::{Lines, Panel, Point};
+use super::render::Report;
+use crate::cli::files::safe_name;
+use crate::cli::report::field;
+
+/// The directory of the figures.
+pub(super) const DIRECTORY: &str = "figures";
+
+/// Every figure and its numbers, by file name: values over each varied key, and the verdicts.
+pub(super) fn figures(report: &Report<'_>) -> Vec<(String, String)> {
+    let plan = &report.comparison.plan;
+    let mut files = Vec::new();
+    let mut put = |name: &str, svg: String, csv: String| {
+        files.push((format!("{DIRECTORY}/{name}.svg"), svg));
+        files.push((format!("{DIRECTORY}/{name}.csv"), csv));
+    };
+    let heat = heat(report);
+    put("verdicts", heat.svg(), heat.csv(field));
+    for (endpoint, declared) in plan.endpoints.iter().enumerate() {
+        for (key, vary) in plan.vary.iter().enumerate() {
+            if vary.values.len() > 1 {
+                let lines = lines(report, endpoint, key);
+                let name = safe_name(&format!("{}-over-{}", declared.metric, vary.key));
+                put(&name, lines.svg(), lines.csv(field));
+            }
+        }
+    }
+    files
+}
+
+fn heat(report: &Report<'_>) -> Heat {
+    let plan = &report.comparison.plan;
+    let columns = plan
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.metric.clone());
+    let mut rows = Vec::new();
+    for cell in 0..report.comparison.cells.len() {
+        for (contestant, declared) in plan.contestants.iter().enumerate() {
+            let of_both =
+                |row: &&hublab_sim::compare::Row| row.cell == cell && row.contestant == contestant;
+            let words: Vec<String> = report
+                .analysis
+                .rows
+                .iter()
+                .filter(of_both)
+                .map(|row| match &row.result {
+                    Ok(test) => test.verdict.word().to_owned(),
+                    Err(_) => "not compared".to_owned(),
+                })
+                .collect();
+            if !words.is_empty() {
+                rows.push((
+                    format!("{}: {}", title(report, cell, None), declared.name),
+                    words,
+                ));
+            }
+        }
+    }
+    Heat {
+        columns: columns.collect(),
+        rows,
+    }
+}
+
+/// A cell in words; without one of the varied keys if a figure varies it.
+fn title(report: &Report<'_>, cell: usize, without: Option<usize>) -> String {
+    let (plan, cell) = (&report.comparison.plan, &report.comparison.cells[cell]);
+    let mut words = vec![report.comparison.files[cell.scenario].0.clone()];
+    for (key, (vary, scalar)) in plan.vary.iter().zip(cell.scalars(plan)).enumerate() {
+        if Some(key) != without {
+            words.push(format!("{}={}", vary.key, scalar.shown));
+        }
+    }
+    words.join(", ")
+}
+
+fn lines(report: &Report<'_>, endpoint: usize, key: usize) -> Lines {
+    let comparison = report.comparison;
+    let (plan, vary) = (&comparison.plan, &comparison.plan.vary[key]);
+    let name = &plan.endpoints[endpoint].metric;
+    let metric = report.catalog.metric(name);
+    let better = metric.map_or(Better::Neither, |metric| metric.better);
+    let point = |cell: usize, contestant: usize| {
+        let outcomes = comparison.of(report.outcomes, cell, contestant);
+        let median = describe(outcomes, name, better)?.median;
+        let interval = median.interval;
+        let missing = if median.value.is_finite() {
+            median.value
+        } else {
+            f64::INFINITY
+        };
+        Some(Point {
+            value: missing,
+            low: interval.map_or(missing, |ends| ends.low),
+            high: interval.map_or(missing, |ends| ends.high),
+        })
+    };
+    let mut panels = Vec::new();
+    let first = comparison
+        .cells
+        .iter()
+        .enumerate()
+        .filter(|(_, cell)| cell.values[key] == 0);
+    for (first, begun) in first {
+        let same = |value: usize| {
+            comparison.cells.iter().position(|cell| {
+                let mut values = begun.values.clone();
+                values[key] = value;
+                cell.scenario == begun.scenario && cell.values == values
+            })
+        };
+        let points = |contestant: usize| {
+            let places = (0..vary.values.len()).map(same);
+            places.map(|cell| point(cell?, contestant)).collect()
+        };
+        panels.push(Panel {
+            title: title(report, first, Some(key)),
+            points: (0..plan.contestants.len()).map(points).collect(),
+        });
+    }
+    Lines {
+        key: vary.key.clone(),
+        values: vary
+            .values
+            .iter()
+            .map(|value| value.shown.clone())
+            .collect(),
+        measure: format!("{name} ({})", metric.map_or("", |metric| metric.unit)),
+        strategies: plan
+            .contestants
+            .iter()
+            .map(|one| one.name.clone())
+            .collect(),
+        panels,
+    }
+}

@@ -1,0 +1,120 @@
+//! `hublab reproduce`: runs the comparison of a directory again, and compares every digest and number.
+
+use std::fs;
+
+use hublab_sim::compare::analyze;
+
+use super::render::Report;
+use super::runs;
+use super::setup::Comparison;
+use crate::cli::args::compare::Reproduce;
+use crate::cli::exit::Exit;
+use crate::cli::pool::End;
+use crate::cli::render::number::counted;
+use crate::cli::render::style;
+use crate::cli::{Context, Stop};
+
+/// Differences that are told of one file.
+const TOLD_MAX: usize = 5;
+
+pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<Exit, Stop> {
+    let comparison = Comparison::of_directory(&args.directory, args.runs.big, context)?;
+    let (end, outcomes) = runs::make(&comparison, Vec::new(), args.runs, context, |_| Ok(()))?;
+    if end == End::Interrupted {
+        runs::print_interrupted(outcomes.len(), &comparison, false, context);
+        return Ok(Exit::Interrupted);
+    }
+    if outcomes.iter().any(|outcome| outcome.digest.is_none()) {
+        let reason = "a run took longer than --wall-limit: nothing was compared";
+        context.output.note(reason);
+        return Ok(Exit::Inconclusive);
+    }
+    let analysis = analyze(
+        &comparison.plan,
+        &comparison.cells,
+        &context.catalog,
+        |cell, contestant| comparison.of(&outcomes, cell, contestant),
+    );
+    let report = Report {
+        comparison: &comparison,
+        analysis: &analysis,
+        outcomes: &outcomes,
+        catalog: &context.catalog,
+    };
+    let mut exit = Exit::Held;
+    for (name, text) in report.files() {
+        let path = args.directory.join(&name);
+        let kept = fs::read_to_string(&path)
+            .map_err(|error| Stop::Usage(format!("{}: {error}", path.display())))?;
+        let differences = differences(&kept, &text);
+        if differences.is_empty() {
+            let same = format!("{} {}: the same", style::pass("ok"), path.display());
+            context.output.line(same)?;
+            continue;
+        }
+        exit = Exit::Mismatch;
+        let count = counted(differences.len() as u64, "line");
+        let head = format!(
+            "{} {}: {count} not the same",
+            style::error("mismatch"),
+            path.display()
+        );
+        context.output.line(head)?;
+        for difference in differences.iter().take(TOLD_MAX) {
+            context.output.line(difference)?;
+        }
+    }
+    let runs = counted(outcomes.len() as u64, "run");
+    match exit {
+        Exit::Held => context.output.line(format_args!(
+            "{runs} made again: every digest and number is the same"
+        ))?,
+        _ => context
+            .output
+            .line(format_args!("{runs} made again: not the same"))?,
+    }
+    Ok(exit)
+}
+
+/// The lines that differ, with both sides.
+fn differences(kept: &str, made: &str) -> Vec<String> {
+    if kept == made {
+        return Vec::new();
+    }
+    let (mut left, mut right) = (kept.lines(), made.lines());
+    let mut all = Vec::new();
+    for number in 1.. {
+        match (left.next(), right.next()) {
+            (None, None) => break,
+            (one, other) if one == other => {}
+            (one, other) => all.push(format!(
+                "  line {number}: was {}\n  {:1$} is  {2}",
+                one.unwrap_or("absent"),
+                format!("line {number}:").len() - 1,
+                other.unwrap_or("absent")
+            )),
+        }
+    }
+    if all.is_empty() {
+        all.push("  only their line ends differ".to_owned());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_differ_are_told_with_both_sides() {
+        assert!(differences("a\nb\n", "a\nb\n").is_empty());
+        let told = differences("a\nb\n", "a\nc\nd\n");
+        assert_eq!(told.len(), 2);
+        assert!(
+            told[0].contains("was b") && told[0].contains("is  c"),
+            "{told:?}"
+        );
+        assert!(told[1].contains("was absent"), "{told:?}");
+        assert_eq!(differences("a\n", "a").len(), 1);
+    }
+}

@@ -1,0 +1,385 @@
+//! From arguments or a plan file to a comparison whose scenarios are all read and checked, each with
+//! the values of its cell. Whatever is wrong is told before anything runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hublab_sim::compare::{Cell, Outcome, cells};
+use hublab_sim::metric::Better;
+use hublab_sim::model::plan::{Contestant, Plan};
+use hublab_sim::scenario::{
+    PLAN_SEEDS, Scenario, apply_overrides, default_endpoints, estimate, is_plan, load, render_plan,
+};
+
+use crate::cli::args::Overrides;
+use crate::cli::args::compare::Compare;
+use crate::cli::exit::Exit;
+use crate::cli::files::{self, Source};
+use crate::cli::render::number::{counted, grouped};
+use crate::cli::{Context, Stop};
+
+/// The most scenarios that a comparison reads: cells times strategies.
+const VARIANTS_MAX: usize = 20_000;
+
+/// A comparison that can be run.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// Its scenarios are `scenarios/NAME.toml`, see [`Comparison::files`].
+    pub(super) plan: Plan,
+    pub(super) cells: Vec<Cell>,
+    /// The scenario files as they run, by [`Cell::scenario`]: name and text.
+    pub(super) files: Vec<(String, String)>,
+    /// What runs, by cell and contestant.
+    variants: Vec<Arc<Scenario>>,
+}
+
+/// One run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Task {
+    pub(super) cell: usize,
+    pub(super) contestant: usize,
+    pub(super) seed: u64,
+}
+
+impl Comparison {
+    /// Reads what the arguments name.
+    ///
+    /// # Errors
+    /// It cannot be run; what is wrong with files has been told.
+    pub(super) fn of_arguments(args: &Compare, context: &Context) -> Result<Self, Stop> {
+        let (mut plan, paths) = match &args.paths[..] {
+            [path] => match read_plan(path, context)? {
+                Some(plan) => plan_of_file(plan, path, args)?,
+                None => plan_of_arguments(args, context)?,
+            },
+            _ => plan_of_arguments(args, context)?,
+        };
+        if let Some(name) = &args.baseline {
+            plan.baseline = place_of(name, &plan.contestants)?;
+        }
+        if let Some(seeds) = &args.seeds {
+            plan.seeds = seeds.clone();
+        }
+        Self::new(plan, &paths, &args.overrides, args.runs.big, context)
+    }
+
+    /// Reads the comparison that a directory holds.
+    ///
+    /// # Errors
+    /// As for [`Self::of_arguments`].
+    pub(super) fn of_directory(
+        directory: &Path,
+        big: bool,
+        context: &Context,
+    ) -> Result<Self, Stop> {
+        let path = directory.join(super::store::PLAN);
+        let plan = read_plan(&path, context)?.ok_or_else(|| {
+            Stop::Usage(format!(
+                "{}: this is no plan of a comparison",
+                path.display()
+            ))
+        })?;
+        let paths = beside(&path, &plan);
+        Self::new(plan, &paths, &Overrides::default(), big, context)
+    }
+
+    fn new(
+        mut plan: Plan,
+        paths: &[PathBuf],
+        overrides: &Overrides,
+        big: bool,
+        context: &Context,
+    ) -> Result<Self, Stop> {
+        if plan.contestants.len() < 2 {
+            return Err(Stop::Usage("a comparison needs two strategies".to_owned()));
+        }
+        let sources = files::read_all(paths, overrides, false, context);
+        if sources.exit != Exit::Held {
+            sources.print_repetition(overrides, context);
+            return Err(Stop::Told(sources.exit));
+        }
+        let files = named(&sources.good)?;
+        let cells = cells(&plan, sources.good.len());
+        let count = cells.len().saturating_mul(plan.contestants.len());
+        if count > VARIANTS_MAX {
+            return Err(Stop::Usage(format!(
+                "{} with {} strategies are too many: a comparison reads at most {} scenarios",
+                counted(cells.len() as u64, "cell"),
+                plan.contestants.len(),
+                grouped(VARIANTS_MAX as u64)
+            )));
+        }
+        let variants = variants(&plan, &cells, &sources.good, big, context)?;
+        plan.scenarios = files
+            .iter()
+            .map(|(name, _)| format!("scenarios/{name}.toml"))
+            .collect();
+        Ok(Self {
+            plan,
+            cells,
+            files,
+            variants,
+        })
+    }
+
+    /// How many runs there are.
+    pub(super) fn count(&self) -> usize {
+        self.variants.len() * self.seeds()
+    }
+
+    fn seeds(&self) -> usize {
+        usize::try_from(self.plan.seeds.end - self.plan.seeds.start).unwrap_or(usize::MAX)
+    }
+
+    /// A run by its number, in the order of cells, contestants and seeds.
+    pub(super) fn task(&self, number: usize) -> Task {
+        let (variant, seed) = (number / self.seeds(), number % self.seeds());
+        let contestants = self.plan.contestants.len();
+        Task {
+            cell: variant / contestants,
+            contestant: variant % contestants,
+            seed: self.plan.seeds.start + seed as u64,
+        }
+    }
+
+    pub(super) fn scenario(&self, task: Task) -> &Arc<Scenario> {
+        &self.variants[task.cell * self.plan.contestants.len() + task.contestant]
+    }
+
+    /// The outcomes of a cell and a contestant, of all that are there.
+    pub(super) fn of<'o>(
+        &self,
+        outcomes: &'o [Outcome],
+        cell: usize,
+        contestant: usize,
+    ) -> &'o [Outcome] {
+        let first = (cell * self.plan.contestants.len() + contestant) * self.seeds();
+        outcomes
+            .get(first..first + self.seeds())
+            .unwrap_or_default()
+    }
+
+    /// What two comparisons must have in common to be the same.
+    pub(super) fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut part = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        part(env!("CARGO_PKG_VERSION"));
+        part(&render_plan(&self.plan));
+        for (name, text) in &self.files {
+            part(name);
+            part(text);
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// The plan of a file; `None` if it is meant as a scenario, or is no file.
+fn read_plan(path: &Path, context: &Context) -> Result<Option<Plan>, Stop> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let told = |problem: &dyn miette::Diagnostic| {
+        context.output.diagnostic(problem);
+        Stop::Told(Exit::Usage)
+    };
+    let bytes = load::read_bytes(path).map_err(|error| told(&error))?;
+    if !is_plan(&bytes) {
+        return Ok(None);
+    }
+    let plan = Plan::read(&path.to_string_lossy(), &bytes, &context.catalog);
+    plan.map(Some).map_err(|problems| told(&problems))
+}
+
+/// The scenarios of a plan, from its own directory.
+fn beside(path: &Path, plan: &Plan) -> Vec<PathBuf> {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    plan.scenarios
+        .iter()
+        .map(|scenario| directory.join(scenario))
+        .collect()
+}
+
+fn plan_of_file(plan: Plan, path: &Path, args: &Compare) -> Result<(Plan, Vec<PathBuf>), Stop> {
+    let said = [
+        ("--strategy", args.strategies.is_empty()),
+        ("--vary", args.vary.is_empty()),
+        ("--endpoint", args.endpoints.is_empty()),
+    ];
+    if let Some((flag, _)) = said.iter().find(|(_, absent)| !absent) {
+        return Err(Stop::Usage(format!(
+            "{flag} does not go with a plan: write it into {}",
+            path.display()
+        )));
+    }
+    let paths = beside(path, &plan);
+    Ok((plan, paths))
+}
+
+fn plan_of_arguments(args: &Compare, context: &Context) -> Result<(Plan, Vec<PathBuf>), Stop> {
+    let catalog = &context.catalog;
+    let mut contestants: Vec<Contestant> = Vec::new();
+    let names: Vec<&str> = if args.strategies.is_empty() {
+        catalog.names()
+    } else {
+        args.strategies.iter().map(String::as_str).collect()
+    };
+    for name in names {
+        if !contestants.iter().any(|known| known.name == name) {
+            contestants.push(Contestant::plain(name));
+        }
+    }
+    for (place, vary) in args.vary.iter().enumerate() {
+        if args.vary[..place].iter().any(|known| known.key == vary.key) {
+            return Err(Stop::Usage(format!("--vary {} is there twice", vary.key)));
+        }
+    }
+    for (place, endpoint) in args.endpoints.iter().enumerate() {
+        let name = &endpoint.metric;
+        match catalog.metric(name).map(|metric| metric.better) {
+            None => {
+                let all: Vec<&str> = catalog.metrics().iter().map(|metric| metric.name).collect();
+                return Err(Stop::Usage(format!(
+                    "--endpoint {name}: unknown metric; there are {}",
+                    all.join(", ")
+                )));
+            }
+            Some(Better::Neither) => {
+                return Err(Stop::Usage(format!(
+                    "--endpoint {name}: neither less nor more of it is better"
+                )));
+            }
+            Some(Better::Low | Better::High) => {}
+        }
+        if args.endpoints[..place]
+            .iter()
+            .any(|known| known.metric == *name)
+        {
+            return Err(Stop::Usage(format!("--endpoint {name} is there twice")));
+        }
+    }
+    let plan = Plan {
+        name: "comparison".to_owned(),
+        scenarios: Vec::new(),
+        seeds: PLAN_SEEDS,
+        contestants,
+        baseline: 0,
+        vary: args.vary.clone(),
+        endpoints: if args.endpoints.is_empty() {
+            default_endpoints(catalog)
+        } else {
+            args.endpoints.clone()
+        },
+    };
+    Ok((plan, args.paths.clone()))
+}
+
+fn place_of(name: &str, contestants: &[Contestant]) -> Result<usize, Stop> {
+    let place = contestants
+        .iter()
+        .position(|contestant| contestant.name == name);
+    place.ok_or_else(|| {
+        let all: Vec<&str> = contestants.iter().map(|one| one.name.as_str()).collect();
+        Stop::Usage(format!(
+            "--baseline {name}: the strategies of the comparison are {}",
+            all.join(", ")
+        ))
+    })
+}
+
+/// The scenarios' names and texts; the names are those of files to be.
+fn named(sources: &[Source]) -> Result<Vec<(String, String)>, Stop> {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for source in sources {
+        let name = files::safe_name(&source.scenario.name);
+        if files.iter().any(|(known, _)| *known == name) {
+            return Err(Stop::Usage(format!(
+                "two files hold a scenario `{name}`: their results could not be told apart"
+            )));
+        }
+        files.push((name, source.text.clone()));
+    }
+    Ok(files)
+}
+
+/// The scenario of each cell and contestant. Of a file that is wrong in several cells, the first
+/// is told.
+fn variants(
+    plan: &Plan,
+    cells: &[Cell],
+    sources: &[Source],
+    big: bool,
+    context: &Context,
+) -> Result<Vec<Arc<Scenario>>, Stop> {
+    let mut variants = Vec::with_capacity(cells.len() * plan.contestants.len());
+    let mut told: Vec<usize> = Vec::new();
+    for cell in cells {
+        for contestant in &plan.contestants {
+            let source = &sources[cell.scenario];
+            let overrides = cell.overrides(plan, contestant);
+            match variant(source, &overrides, big, context) {
+                Ok(scenario) => variants.push(Arc::new(scenario)),
+                Err(_) if told.contains(&cell.scenario) => {}
+                Err(tell) => {
+                    told.push(cell.scenario);
+                    tell.tell(context);
+                }
+            }
+        }
+    }
+    if told.is_empty() {
+        Ok(variants)
+    } else {
+        Err(Stop::Told(Exit::Usage))
+    }
+}
+
+/// Why a scenario cannot run with the values of a cell.
+enum Refusal {
+    Problem(Box<dyn miette::Diagnostic>, String),
+    TooLarge(String),
+}
+
+impl Refusal {
+    fn tell(&self, context: &Context) {
+        match self {
+            Self::Problem(problem, name) => {
+                context.output.note(format_args!("{name}:"));
+                context.output.diagnostic(problem.as_ref());
+            }
+            Self::TooLarge(reason) => {
+                let error = crate::cli::render::style::error("error:");
+                context.output.note(format_args!("{error} {reason}"));
+            }
+        }
+    }
+}
+
+fn variant(
+    source: &Source,
+    overrides: &[(String, String)],
+    big: bool,
+    context: &Context,
+) -> Result<Scenario, Refusal> {
+    let values: Vec<String> = overrides
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let name = match values.is_empty() {
+        true => source.path.display().to_string(),
+        false => format!("{} with {}", source.path.display(), values.join(", ")),
+    };
+    let text = apply_overrides(&source.text, overrides)
+        .map_err(|error| Refusal::Problem(Box::new(error), name.clone()))?;
+    let path = source.path.to_string_lossy();
+    let scenario = Scenario::read(&path, text.as_bytes(), &context.catalog)
+        .map_err(|problems| Refusal::Problem(Box::new(problems), name.clone()))?;
+    if !big && estimate(&scenario, &context.catalog).wants_big {
+        return Err(Refusal::TooLarge(format!(
+            "{name}: more than 2,000 nodes need --big"
+        )));
+    }
+    Ok(scenario)
+}
