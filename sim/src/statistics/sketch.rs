@@ -11,7 +11,7 @@ const HALF: u64 = 1 << (BITS - 1);
 /// Counts of whole numbers, for quantiles: exact up to 1,000,000 of them; beyond, in buckets whose
 /// middle is at most 1/256 away from each of their numbers. Order does not matter, and to merge
 /// parts is to count their numbers together. Buckets are linear within each doubling, after
-/// HdrHistogram (Tene), so that whole numbers suffice.
+/// `HdrHistogram` (Tene), so that whole numbers suffice.
 #[derive(Debug, Clone, Default)]
 pub struct Sketch {
     /// All numbers, as long as there are few.

@@ -4,7 +4,7 @@
 /// needs O(sqrt(max(a, b))).
 const TERMS_MAX: u32 = 100_000;
 
-/// The regularized incomplete beta function I_x(a, b), for a, b > 0 and x in 0..=1.
+/// The regularized incomplete beta function `I_x(a, b)`, for a, b > 0 and x in 0..=1.
 ///
 /// Lentz's evaluation of the continued fraction (Press et al., *Numerical Recipes*, 3rd edition,
 /// section 6.4; Abramowitz and Stegun, 26.5.8).
