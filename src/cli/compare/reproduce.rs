@@ -65,14 +65,14 @@ pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<E
         }
     }
     let runs = counted(outcomes.len() as u64, "run");
-    match exit {
-        Exit::Held => context.output.line(format_args!(
-            "{runs} made again: every digest and number is the same"
-        ))?,
-        _ => context
-            .output
-            .line(format_args!("{runs} made again: not the same"))?,
-    }
+    let finding = if exit == Exit::Held {
+        "every digest and number is the same"
+    } else {
+        "not the same"
+    };
+    context
+        .output
+        .line(format_args!("{runs} made again: {finding}"))?;
     Ok(exit)
 }
 

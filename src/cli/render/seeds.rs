@@ -163,9 +163,10 @@ fn row(
 ) -> ([String; 9], String) {
     let count = values.sketch.count();
     let missing = runs - count;
-    let beyond = match metric.measure {
-        Measure::Time => format!("> {}", format_duration(duration)),
-        _ => "none".to_owned(),
+    let beyond = if metric.measure == Measure::Time {
+        format!("> {}", format_duration(duration))
+    } else {
+        "none".to_owned()
     };
     let missing_first = metric.better == Better::High;
     let mut at = |rank: u64| {
