@@ -27,20 +27,30 @@ const RUNS: usize = 5;
 
 pub(crate) fn measure(table: &mut Table) {
     for (nodes, limit) in [(100, 4.0), (1_000, 6.0)] {
-        if !table.wants(&format!("flood of {nodes} nodes")) {
+        let name = |what: &str| format!("flood of {nodes} nodes: {what}");
+        let (queues, engine) = (name("queue in madsim"), name("whole engine"));
+        if !table.wants(&queues) && !table.wants(&engine) {
             continue;
         }
         let plain = per_message(|| plain(nodes));
-        let slice = per_message(|| queue(nodes, Stepping::Slice));
-        let exact = per_message(|| queue(nodes, Stepping::Exact));
-        let engine = whole_engine(nodes);
-        let name = |what: &str| format!("flood of {nodes} nodes: {what}");
         table.note(&name("plain heap loop"), plain, "ns/msg");
-        table.note(&name("queue in madsim, slice"), slice, "ns/msg");
-        table.at_most(&name("slice / plain"), slice / plain, 1.5, "x");
-        table.at_most(&name("exact / plain"), exact / plain, 12.0, "x");
-        table.note(&name("whole engine"), engine, "ns/msg");
-        table.at_most(&name("whole engine / plain"), engine / plain, limit, "x");
+        if table.wants(&queues) {
+            let slice = per_message(|| queue(nodes, Stepping::Slice));
+            let exact = per_message(|| queue(nodes, Stepping::Exact));
+            table.note(&format!("{queues}, slice"), slice, "ns/msg");
+            table.at_most(&format!("{queues}, slice / plain"), slice / plain, 1.5, "x");
+            table.at_most(
+                &format!("{queues}, exact / plain"),
+                exact / plain,
+                12.0,
+                "x",
+            );
+        }
+        if table.wants(&engine) {
+            let time = whole_engine(nodes);
+            table.note(&engine, time, "ns/msg");
+            table.at_most(&format!("{engine} / plain"), time / plain, limit, "x");
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod flood;
 mod oracles;
+mod sizes;
 mod table;
 mod workload;
 
@@ -23,5 +24,6 @@ fn main() {
     workload::measure(&mut table);
     flood::measure(&mut table);
     oracles::measure(&mut table);
+    sizes::measure(&mut table);
     table.finish();
 }

@@ -1,10 +1,9 @@
-//! Messages on their way, from the send until they are handled or lost; those of a link are chained.
+//! Messages on their way, from the send until they are handled or lost, findable by their link.
 
 use std::rc::Rc;
 
 use crate::model::NodeIx;
 use crate::network::LinkKey;
-use crate::network::link::place;
 use crate::node::Packet;
 use crate::stream::mix;
 use crate::trace::event::{EventId, KindIx};
@@ -43,11 +42,11 @@ pub(crate) struct Flight {
     pub(crate) spared: bool,
     /// The sender has left: what it had sent is delivered all the same.
     pub(crate) farewell: bool,
-    /// Its neighbours among the messages of its link; 0 for none.
+    /// Its neighbours in its chain; 0 for none.
     pub(crate) chain: Chain,
 }
 
-/// The slots of the messages of a link that were sent last before one, and first after it.
+/// The slots of the messages that came into a chain last before one, and first after it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Chain {
     older: u32,
@@ -69,44 +68,67 @@ impl Flight {
 }
 
 /// All messages on their way.
+///
+/// The messages of a link are in one chain. There are about as many chains as messages, a power of
+/// two, so links share some; a head for each link would be a table that no cache holds.
 #[derive(Debug)]
 pub(crate) struct Flights {
     /// Slot 0 is never used: it stands for none.
     slots: Vec<Option<Flight>>,
     free: Vec<u32>,
-    /// By sender, then by receiver: the slot of the newest message. A row is made when its sender
-    /// first sends.
-    newest: Vec<Box<[u32]>>,
+    /// By chain: the slot of the newest message.
+    newest: Vec<u32>,
     /// How many messages were looked at to find some.
     #[cfg(test)]
     pub(super) looked_at: std::cell::Cell<u64>,
 }
 
-impl Flights {
-    pub(crate) fn new(nodes: usize) -> Self {
+impl Default for Flights {
+    fn default() -> Self {
         Self {
             slots: vec![None],
             free: Vec::new(),
-            newest: vec![Box::default(); nodes],
+            newest: vec![0],
             #[cfg(test)]
             looked_at: std::cell::Cell::default(),
         }
     }
+}
 
-    /// Takes in a message, which is now the newest of its link.
-    pub(crate) fn insert(&mut self, mut flight: Flight) -> u32 {
+impl Flights {
+    /// The chain of a link; those of one sender lie side by side.
+    fn chain_of(&self, (from, to): LinkKey) -> usize {
+        let number = from.wrapping_mul(0x9e37_79b1).wrapping_add(to);
+        number as usize & (self.newest.len() - 1)
+    }
+
+    /// Takes in a message.
+    pub(crate) fn insert(&mut self, flight: Flight) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 messages on the way")
         });
-        let newest = place(&mut self.newest, flight.link());
-        let older = std::mem::replace(newest, slot);
-        flight.chain = Chain { older, newer: 0 };
+        self.slots[slot as usize] = Some(flight);
+        if self.slots.len() > self.newest.len() {
+            self.newest = vec![0; self.slots.len().next_power_of_two()];
+            (1..=slot).for_each(|slot| self.enchain(slot));
+        } else {
+            self.enchain(slot);
+        }
+        slot
+    }
+
+    /// Puts a message into the chain of its link, as the newest.
+    fn enchain(&mut self, slot: u32) {
+        let Some(flight) = &self.slots[slot as usize] else {
+            return;
+        };
+        let chain = self.chain_of(flight.link());
+        let older = std::mem::replace(&mut self.newest[chain], slot);
+        self.at(slot).chain = Chain { older, newer: 0 };
         if older != 0 {
             self.at(older).chain.newer = slot;
         }
-        self.slots[slot as usize] = Some(flight);
-        slot
     }
 
     /// The message that the queue's event `seq` stands for; `None` if the event is forgotten.
@@ -139,24 +161,23 @@ impl Flights {
         if newer != 0 {
             self.at(newer).chain.older = older;
         } else {
-            *place(&mut self.newest, flight.link()) = older;
+            let chain = self.chain_of(flight.link());
+            self.newest[chain] = older;
         }
         flight
     }
 
-    /// The messages of a link with their slots, the newest first.
-    pub(crate) fn on(&self, (from, to): LinkKey) -> impl Iterator<Item = (u32, &Flight)> {
+    /// The messages of a link with their slots, in no order that means anything.
+    pub(crate) fn on(&self, link: LinkKey) -> impl Iterator<Item = (u32, &Flight)> {
         let flight_in = |slot: u32| {
             let flight = self.slots[slot as usize].as_ref()?;
             #[cfg(test)]
             self.looked_at.set(self.looked_at.get() + 1);
             Some((slot, flight))
         };
-        let newest = self.newest[from as usize].get(to as usize);
-        std::iter::successors(
-            flight_in(newest.copied().unwrap_or(0)),
-            move |(_, flight)| flight_in(flight.chain.older),
-        )
+        let newest = flight_in(self.newest[self.chain_of(link)]);
+        let chain = std::iter::successors(newest, move |(_, flight)| flight_in(flight.chain.older));
+        chain.filter(move |(_, flight)| flight.link() == link)
     }
 
     /// All messages with their slots, in no order that means anything.

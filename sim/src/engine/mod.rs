@@ -42,7 +42,7 @@ use crate::network::Network;
 use crate::network::pairs::PairIx;
 use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
 use crate::node::{Node, NodeInput};
-use crate::trace::event::{EventId, KindIx, NodeSizes, Payload};
+use crate::trace::event::{EventId, KindIx, NodeSizes, Payload, WORLD};
 use crate::trace::recorder::Recorder;
 use crate::watch::Observers;
 use crate::world::Timeline;
@@ -160,7 +160,7 @@ impl Engine {
             config,
             factory,
             seed,
-            flights: Flights::new(cluster.nodes.len()),
+            flights: Flights::default(),
             ledger: Ledger::default(),
             timers: Timers::default(),
             notices: Slots::default(),
@@ -222,9 +222,9 @@ impl Engine {
     }
 
     fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
-        let id = self.recorder.record(self.now, node, cause, payload);
-        self.show_last();
-        id
+        let event = self.recorder.record(self.now, node, cause, payload);
+        self.observers.event(&event);
+        event.id
     }
 
     /// The number of a kind of message that a step of a node sends; its first use is an event like
@@ -233,23 +233,17 @@ impl Engine {
     /// # Panics
     /// At the 257th kind, as if the step itself had panicked: the verdict is the strategy's.
     fn kind(&mut self, name: &'static str, node: NodeIx, cause: EventId) -> KindIx {
-        let before = self.recorder.events();
-        let Some(kind) = self.recorder.kind(self.now, name) else {
+        if let Some(kind) = self.recorder.kind(name) {
+            return kind;
+        }
+        let Some(kind) = self.recorder.add_kind(name) else {
             self.handling = Some((node, cause));
             // Not `panic!`: the panic hook is for bugs.
             resume_unwind(Box::new(TOO_MANY_KINDS));
         };
-        if self.recorder.events() > before {
-            self.show_last();
-        }
+        let name = name.to_owned();
+        self.record(WORLD, 0, Payload::Kind { kind, name });
         kind
-    }
-
-    /// Shows the event recorded last to the observers.
-    fn show_last(&mut self) {
-        if let Some(event) = self.recorder.last() {
-            self.observers.event(event);
-        }
     }
 
     /// Moves time to `instant`.

@@ -25,6 +25,8 @@ pub struct NodeState {
     pub(crate) paused: bool,
     /// True if it goes on after a pause, and has not handled all that waited yet.
     pub(crate) resuming: bool,
+    /// The second of its last step; `None` before the first.
+    pub(crate) active_in: Option<u64>,
     /// Its wall clock.
     pub(crate) clock: WallClock,
     /// The inputs that came due during the pause, in that order.
@@ -35,8 +37,6 @@ pub struct NodeState {
     pub(crate) children: BTreeMap<ChildId, Child>,
     /// Which child has a pid.
     pub(crate) pids: BTreeMap<Pid, ChildId>,
-    /// The second of its last step; `None` before the first.
-    pub(crate) active_in: Option<u64>,
     /// Its sizes as they were recorded last.
     pub(crate) sizes: Option<NodeSizes>,
 }

@@ -18,7 +18,6 @@ pub struct Recorder {
     next: EventId,
     digest: Digester,
     kinds: Vec<&'static str>,
-    last: Option<Event>,
     sinks: Vec<Box<dyn Sink>>,
 }
 
@@ -28,59 +27,50 @@ impl Recorder {
             next: 1,
             digest: Digester::default(),
             kinds: Vec::new(),
-            last: None,
             sinks,
         }
     }
 
-    /// Records one event and returns its number.
+    /// Records one event and returns it.
     pub(crate) fn record(
         &mut self,
         at: Time,
         node: NodeIx,
         cause: EventId,
         payload: Payload,
-    ) -> EventId {
-        let id = self.next;
-        self.next += 1;
+    ) -> Event {
         let event = Event {
-            id,
+            id: self.next,
             at,
             node,
             cause,
             payload,
         };
+        self.next += 1;
         self.digest.event(&event);
         for sink in &mut self.sinks {
             sink.event(&event);
         }
-        self.last = Some(event);
-        id
+        event
     }
 
-    /// The number of a kind of message; its first use is an event. `None` at the 257th kind: a
-    /// strategy makes up kinds without end.
-    pub(crate) fn kind(&mut self, at: Time, name: &'static str) -> Option<KindIx> {
-        let known = self
-            .kinds
-            .iter()
-            .position(|kind| std::ptr::eq(*kind, name) || *kind == name);
-        let kind = KindIx::try_from(known.unwrap_or(self.kinds.len())).ok()?;
-        if known.is_none() {
-            self.kinds.push(name);
-            let payload = Payload::Kind {
-                kind,
-                name: name.to_owned(),
-            };
-            self.record(at, super::event::WORLD, 0, payload);
-        }
+    /// The number of a kind of message that is known.
+    pub(crate) fn kind(&self, name: &'static str) -> Option<KindIx> {
+        // Almost always the address decides.
+        let is_same = |kind: &&str| std::ptr::eq(*kind, name);
+        let mut kinds = self.kinds.iter();
+        let known = kinds
+            .position(is_same)
+            .or_else(|| self.kinds.iter().position(|kind| *kind == name));
+        known.and_then(|at| KindIx::try_from(at).ok())
+    }
+
+    /// Gives a new kind of message its number, which an event then tells. `None` at the 257th kind:
+    /// a strategy makes up kinds without end.
+    pub(crate) fn add_kind(&mut self, name: &'static str) -> Option<KindIx> {
+        let kind = KindIx::try_from(self.kinds.len()).ok()?;
+        self.kinds.push(name);
         Some(kind)
-    }
-
-    /// The event recorded last.
-    #[must_use]
-    pub fn last(&self) -> Option<&Event> {
-        self.last.as_ref()
     }
 
     /// How many events there were.

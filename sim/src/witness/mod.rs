@@ -128,9 +128,9 @@ impl Witness {
     }
 
     fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
-        let id = self.recorder.record(self.now, node, cause, payload);
-        self.show_last();
-        id
+        let event = self.recorder.record(self.now, node, cause, payload);
+        self.observers.event(&event);
+        event.id
     }
 
     /// Records what a node is about to handle.
@@ -141,12 +141,6 @@ impl Witness {
     /// Records what comes of what a node handles.
     fn effect(&mut self, node: NodeIx, payload: Payload) {
         self.record(node, self.causes[node as usize], payload);
-    }
-
-    fn show_last(&mut self) {
-        if let Some(event) = self.recorder.last() {
-            self.observers.event(event);
-        }
     }
 
     /// Moves the clock. It never goes back.

@@ -9,7 +9,7 @@ use crate::engine::TOO_MANY_KINDS;
 use crate::model::{InFlight, NodeIx};
 use crate::network::cut::Reach;
 use crate::network::judge::{Outgoing, Verdict};
-use crate::trace::event::{DropReason, KindIx, Payload};
+use crate::trace::event::{DropReason, KindIx, Payload, WORLD};
 
 /// The network's verdict on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +57,14 @@ impl Witness {
     /// The number of a kind of message that a node sends. One kind too many is the node's fault: the
     /// run fails, and its messages are not counted.
     fn kind(&mut self, name: &'static str, node: NodeIx) -> Option<KindIx> {
-        let before = self.recorder.events();
-        let kind = self.recorder.kind(self.now, name);
-        if self.recorder.events() > before {
-            self.show_last();
-        } else if kind.is_none() && !self.has_failed {
+        if let Some(kind) = self.recorder.kind(name) {
+            return Some(kind);
+        }
+        let kind = self.recorder.add_kind(name);
+        if let Some(kind) = kind {
+            let name = name.to_owned();
+            self.record(WORLD, 0, Payload::Kind { kind, name });
+        } else if !self.has_failed {
             self.has_failed = true;
             self.record(node, 0, Payload::Panicked(TOO_MANY_KINDS.to_owned()));
         }
