@@ -46,6 +46,11 @@ pub(crate) struct Flight {
     pub(crate) chain: Chain,
 }
 
+/// The number of a slot.
+fn number(slot: usize) -> u32 {
+    u32::try_from(slot).expect("fewer than 2^32 messages on the way")
+}
+
 /// The slots of the messages that came into a chain last before one, and first after it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Chain {
@@ -102,33 +107,39 @@ impl Flights {
         number as usize & (self.newest.len() - 1)
     }
 
-    /// Takes in a message.
-    pub(crate) fn insert(&mut self, flight: Flight) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 messages on the way")
-        });
-        self.slots[slot as usize] = Some(flight);
-        if self.slots.len() > self.newest.len() {
-            self.newest = vec![0; self.slots.len().next_power_of_two()];
-            (1..=slot).for_each(|slot| self.enchain(slot));
-        } else {
-            self.enchain(slot);
-        }
+    /// Takes in a message that `make` makes, given its place in its chain. It is made where it
+    /// stays.
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, link: LinkKey, make: impl FnOnce(Chain) -> Flight) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
+        let older = self.enchain(slot, link);
+        self.slots[slot as usize] = Some(make(Chain { older, newer: 0 }));
         slot
     }
 
-    /// Puts a message into the chain of its link, as the newest.
-    fn enchain(&mut self, slot: u32) {
-        let Some(flight) = &self.slots[slot as usize] else {
-            return;
-        };
-        let chain = self.chain_of(flight.link());
+    fn add_slot(&mut self) -> u32 {
+        let slot = self.slots.len();
+        self.slots.push(None);
+        if self.slots.len() > self.newest.len() {
+            self.newest = vec![0; self.slots.len().next_power_of_two()];
+            for slot in 1..slot {
+                let link = self.slots[slot].as_ref().map(Flight::link);
+                let (slot, link) = (number(slot), link.expect("no slot is free"));
+                let older = self.enchain(slot, link);
+                self.at(slot).chain = Chain { older, newer: 0 };
+            }
+        }
+        number(slot)
+    }
+
+    /// Puts a message into the chain of its link, as the newest. Returns the one before it.
+    fn enchain(&mut self, slot: u32, link: LinkKey) -> u32 {
+        let chain = self.chain_of(link);
         let older = std::mem::replace(&mut self.newest[chain], slot);
-        self.at(slot).chain = Chain { older, newer: 0 };
         if older != 0 {
             self.at(older).chain.newer = slot;
         }
+        older
     }
 
     /// The message that the queue's event `seq` stands for; `None` if the event is forgotten.

@@ -42,7 +42,7 @@ use crate::network::Network;
 use crate::network::pairs::PairIx;
 use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
 use crate::node::{Node, NodeInput};
-use crate::trace::event::{EventId, KindIx, NodeSizes, Payload, WORLD};
+use crate::trace::event::{Event, EventId, KindIx, NodeSizes, Payload, WORLD};
 use crate::trace::recorder::Recorder;
 use crate::watch::Observers;
 use crate::world::Timeline;
@@ -100,6 +100,9 @@ pub struct Engine {
 
 /// A second of virtual time, in microseconds: how often the sizes of a node are looked at.
 const SECOND: u64 = 1_000_000;
+
+/// The mark of a message to a name that no node of the scenario has.
+const UNKNOWN_RECIPIENT: &str = "net.unknown_recipient";
 
 /// The error of a strategy with more kinds of messages than there are numbers.
 pub(crate) const TOO_MANY_KINDS: &str = "it sends more than 256 kinds of messages";
@@ -221,8 +224,18 @@ impl Engine {
         &self.names[node as usize]
     }
 
+    /// Records an event, and shows it to the observers. Inlined, like [`Self::step`]: what is built
+    /// field by field and copied at once waits for the processor's writes.
+    #[inline(always)]
     fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
-        let event = self.recorder.record(self.now, node, cause, payload);
+        let event = Event {
+            id: self.recorder.next_id(),
+            at: self.now,
+            node,
+            cause,
+            payload,
+        };
+        self.recorder.record(&event);
         self.observers.event(&event);
         event.id
     }
@@ -257,6 +270,9 @@ impl Engine {
 
     /// Records the sizes of nodes that have made their first step of this second in this instant.
     fn record_sizes(&mut self) {
+        if self.active.is_empty() {
+            return;
+        }
         let mut active = std::mem::take(&mut self.active);
         for node in active.drain(..) {
             self.record_sizes_of(node);
@@ -354,6 +370,7 @@ impl Engine {
     }
 
     /// One atomic step of a node, and what it wants done.
+    #[inline(always)]
     fn step(&mut self, ix: NodeIx, cause: EventId, hops: u32, input: NodeInput<'_>) {
         let state = &mut self.nodes[ix as usize];
         let Some(node) = state.node.as_mut() else {
@@ -379,36 +396,40 @@ impl Engine {
     }
 
     fn perform(&mut self, ix: NodeIx, cause: EventId) {
-        let mut buffers = std::mem::take(&mut self.buffers);
         let mut outcomes = Vec::new();
-        for effect in buffers.effects.drain(..) {
-            match effect {
-                Effect::Send { start, end, packet } => {
-                    for to in &buffers.recipients[start as usize..end as usize] {
-                        match to {
-                            Some(to) => self.send(ix, *to, &packet, cause),
-                            // The scenario has no node of that name.
-                            None => drop(self.record(
-                                ix,
-                                cause,
-                                Payload::Mark("net.unknown_recipient".into()),
-                            )),
+        for at in 0..self.buffers.effects.len() {
+            // By far the most effects are sends: they stay where they are.
+            let effect = &mut self.buffers.effects[at];
+            if let Some(Effect::Send { start, end, packet }) = effect {
+                let (recipients, packet) = (*start..*end, Rc::clone(packet));
+                for at in recipients {
+                    match self.buffers.recipients[at as usize] {
+                        Some(to) => self.send(ix, to, &packet, cause),
+                        // The scenario has no node of that name.
+                        None => {
+                            self.record(ix, cause, Payload::Mark(UNKNOWN_RECIPIENT.into()));
                         }
                     }
                 }
-                Effect::Announce(packet) => self.announce(ix, &packet, cause),
-                Effect::SetTimer(key, delay) => self.set_timer(ix, key, self.now.after(delay)),
-                Effect::CancelTimer(key) => self.cancel_timer(ix, key),
-                Effect::StartChild(spec, pid, metadata) => {
+                continue;
+            }
+            match effect.take() {
+                Some(Effect::Send { .. }) | None => {}
+                Some(Effect::Announce(packet)) => self.announce(ix, &packet, cause),
+                Some(Effect::SetTimer(key, delay)) => {
+                    self.set_timer(ix, key, self.now.after(delay));
+                }
+                Some(Effect::CancelTimer(key)) => self.cancel_timer(ix, key),
+                Some(Effect::StartChild(spec, pid, metadata)) => {
                     outcomes.push(ChildEvent::Started(pid.clone()));
                     self.start_child(ix, cause, spec.id(), pid, metadata);
                 }
-                Effect::StopChild(pid) => self.stop_child(ix, cause, &pid),
-                Effect::Emit(event) => self.emit(ix, cause, event),
+                Some(Effect::StopChild(pid)) => self.stop_child(ix, cause, &pid),
+                Some(Effect::Emit(event)) => self.emit(ix, cause, event),
             }
         }
-        buffers.recipients.clear();
-        self.buffers = buffers;
+        self.buffers.effects.clear();
+        self.buffers.recipients.clear();
         if !outcomes.is_empty() {
             self.immediate
                 .push_back((ix, cause, Immediate::Children(outcomes)));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use hublab_strategies::Time;
 
 use super::Engine;
-use super::flight::{Chain, Flight, Place};
+use super::flight::{Flight, Place};
 use super::queue::Pending;
 use super::state::Waiting;
 use crate::model::NodeIx;
@@ -113,8 +113,9 @@ impl Engine {
         self.dispatch(mail, due);
     }
 
+    #[inline(always)]
     fn dispatch(&mut self, mail: &Mail<'_>, due: u64) {
-        let slot = self.flights.insert(Flight {
+        let slot = self.flights.insert((mail.from, mail.to), |chain| Flight {
             seq: 0,
             due,
             out: mail.out,
@@ -127,7 +128,7 @@ impl Engine {
             place: Place::OnTheWay,
             spared: false,
             farewell: false,
-            chain: Chain::default(),
+            chain,
         });
         self.flights.at(slot).seq = self.queue.push(due, Pending::Arrival(slot));
     }

@@ -44,8 +44,8 @@ pub enum Effect {
 /// The buffers of a step, kept from step to step.
 #[derive(Debug, Default)]
 pub struct EffectBuffers {
-    /// The effects, in the order of the calls.
-    pub effects: Vec<Effect>,
+    /// The effects, in the order of the calls; `None` for one that is performed.
+    pub effects: Vec<Option<Effect>>,
     /// The recipients of all sends, one list behind the other; `None` for a name that no node of
     /// the file has.
     pub recipients: Vec<Option<NodeIx>>,
@@ -101,14 +101,16 @@ impl<'a> Effects<'a> {
         self.buffers.recipients.extend(positions);
         let end = index(self.buffers.recipients.len());
         let packet = Packet::new(channel, message, connects, self.hops + 1);
-        self.buffers
-            .effects
-            .push(Effect::Send { start, end, packet });
+        self.push(Effect::Send { start, end, packet });
+    }
+
+    fn push(&mut self, effect: Effect) {
+        self.buffers.effects.push(Some(effect));
     }
 
     /// Records a branch worth counting.
     pub fn mark(&mut self, name: &'static str) {
-        self.buffers.effects.push(Effect::Emit(Event::Mark(name)));
+        self.push(Effect::Emit(Event::Mark(name)));
     }
 }
 
@@ -135,19 +137,19 @@ impl<M: Message> Runtime<M> for Effects<'_> {
 
     fn announce(&mut self, channel: Channel, message: M) {
         let packet = Packet::new(channel, message, true, self.hops + 1);
-        self.buffers.effects.push(Effect::Announce(packet));
+        self.push(Effect::Announce(packet));
     }
 
     fn set_timer(&mut self, key: TimerKey, delay: Duration) {
-        self.buffers.effects.push(Effect::SetTimer(key, delay));
+        self.push(Effect::SetTimer(key, delay));
     }
 
     fn cancel_timer(&mut self, key: TimerKey) {
-        self.buffers.effects.push(Effect::CancelTimer(key));
+        self.push(Effect::CancelTimer(key));
     }
 
     fn start_child(&mut self, spec: &ChildSpec, pid: &Pid, metadata: &Metadata) {
-        self.buffers.effects.push(Effect::StartChild(
+        self.push(Effect::StartChild(
             spec.clone(),
             pid.clone(),
             metadata.clone(),
@@ -155,10 +157,10 @@ impl<M: Message> Runtime<M> for Effects<'_> {
     }
 
     fn stop_child(&mut self, pid: &Pid) {
-        self.buffers.effects.push(Effect::StopChild(pid.clone()));
+        self.push(Effect::StopChild(pid.clone()));
     }
 
     fn emit(&mut self, event: Event) {
-        self.buffers.effects.push(Effect::Emit(event));
+        self.push(Effect::Emit(event));
     }
 }

@@ -42,21 +42,26 @@ pub struct Counts {
 
 impl Counts {
     /// Takes in the next event.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a fold looks at the events that concern it"
+    )]
     pub fn event(&mut self, event: &Event) {
         self.events += 1;
-        if let Payload::Sent { kind, bytes, .. } = &event.payload {
-            let counts = self.of(*kind);
-            counts.sent += 1;
-            counts.bytes += bytes;
-        } else if let Payload::Delivered { kind, .. } = &event.payload {
-            self.of(*kind).delivered += 1;
-        } else if let Payload::Dropped { kind, .. } = &event.payload {
-            self.of(*kind).dropped += 1;
-        } else if let Payload::Duplicated { kind, .. } = &event.payload {
-            self.of(*kind).duplicated += 1;
-        } else if let Payload::Kind { kind, name } = &event.payload {
-            self.of(*kind);
-            self.kinds[usize::from(*kind)].0.clone_from(name);
+        match &event.payload {
+            Payload::Sent { kind, bytes, .. } => {
+                let counts = self.of(*kind);
+                counts.sent += 1;
+                counts.bytes += bytes;
+            }
+            Payload::Delivered { kind, .. } => self.of(*kind).delivered += 1,
+            Payload::Dropped { kind, .. } => self.of(*kind).dropped += 1,
+            Payload::Duplicated { kind, .. } => self.of(*kind).duplicated += 1,
+            Payload::Kind { kind, name } => {
+                self.of(*kind);
+                self.kinds[usize::from(*kind)].0.clone_from(name);
+            }
+            _ => {}
         }
     }
 

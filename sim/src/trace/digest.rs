@@ -9,14 +9,23 @@ use hublab_strategies::{Change, ChildSpec, DownReason, Fact, Metadata, Row, Time
 
 use super::event::{DropReason, Event, NodeSizes, Payload, StopReason};
 
-/// Bytes collected before they are hashed: long runs use BLAKE3's wide instructions.
-const CHUNK: usize = 64 * 1024;
+/// Bytes that are hashed at once: as many as BLAKE3's widest instructions take.
+const CHUNK: usize = 16 * 1024;
+
+/// Room for the numbers of an event, ten bytes for the longest.
+const MOST: usize = 80;
+
+/// Room for what an event adds to a chunk that is almost full; longer texts take it up piece by
+/// piece.
+const ROOM: usize = 1024;
 
 /// Hashes a trace as it is made.
 #[derive(Debug, Clone)]
 pub struct Digester {
     hasher: blake3::Hasher,
-    pending: Vec<u8>,
+    /// The bytes that are not hashed yet, and room for more.
+    pending: Box<[u8]>,
+    len: usize,
     /// The instant of the last event.
     at: u64,
 }
@@ -25,29 +34,10 @@ impl Default for Digester {
     fn default() -> Self {
         Self {
             hasher: blake3::Hasher::new(),
-            pending: Vec::with_capacity(CHUNK + 1024),
+            pending: vec![0; CHUNK + ROOM].into(),
+            len: 0,
             at: 0,
         }
-    }
-}
-
-impl Digester {
-    /// Takes in the next event.
-    pub fn event(&mut self, event: &Event) {
-        Encoder(&mut self.pending).event(event, self.at);
-        self.at = event.at.0;
-        if self.pending.len() >= CHUNK {
-            self.hasher.update(&self.pending);
-            self.pending.clear();
-        }
-    }
-
-    /// The digest of the events so far.
-    #[must_use]
-    pub fn current(&self) -> blake3::Hash {
-        let mut hasher = self.hasher.clone();
-        hasher.update(&self.pending);
-        hasher.finalize()
     }
 }
 
@@ -57,9 +47,6 @@ struct Numbers<'a> {
     bytes: &'a mut [u8; MOST],
     len: usize,
 }
-
-/// Room for the numbers of an event, ten bytes for the longest.
-const MOST: usize = 80;
 
 impl Numbers<'_> {
     #[inline(always)]
@@ -83,11 +70,93 @@ fn low_byte(value: u64) -> u8 {
     value.to_le_bytes()[0]
 }
 
-struct Encoder<'a>(&'a mut Vec<u8>);
+impl Digester {
+    /// Takes in the next event.
+    ///
+    /// # Panics
+    /// Never: a chunk that is full was hashed by the event that filled it.
+    pub fn event(&mut self, event: &Event) {
+        let at = event.at.0;
+        let bytes = self.pending[self.len..].first_chunk_mut();
+        let head = Numbers {
+            bytes: bytes.expect("a chunk that is not full"),
+            len: 0,
+        };
+        let head = head
+            .u64(at.wrapping_sub(self.at))
+            .u64(event.node.wrapping_add(1).into())
+            .u64(match event.cause {
+                0 => 0,
+                cause => event.id.wrapping_sub(cause),
+            })
+            .byte(tag(&event.payload));
+        let numbers = if let Payload::Sent {
+            to,
+            kind,
+            channel,
+            number,
+            bytes,
+            hops,
+            due,
+        } = &event.payload
+        {
+            let sent = head
+                .u64((*to).into())
+                .byte(*kind)
+                .byte(*channel)
+                .u64(*number)
+                .u64(*bytes)
+                .u64((*hops).into());
+            match due {
+                None => sent.byte(0),
+                Some(due) => sent.byte(1).u64(due.0.wrapping_sub(at)),
+            }
+        } else if let Payload::Delivered { from, kind, number } = &event.payload {
+            head.u64((*from).into()).byte(*kind).u64(*number)
+        } else {
+            head
+        };
+        self.len += numbers.len;
+        self.payload(&event.payload, at);
+        self.at = at;
+        if self.len >= CHUNK {
+            self.flush();
+        }
+    }
 
-impl Encoder<'_> {
+    /// The digest of the events so far.
+    #[must_use]
+    pub fn current(&self) -> blake3::Hash {
+        let mut hasher = self.hasher.clone();
+        hasher.update(&self.pending[..self.len]);
+        hasher.finalize()
+    }
+
+    /// Hashes a chunk that is full. What goes beyond it begins the next.
+    fn flush(&mut self) {
+        self.hasher.update(&self.pending[..CHUNK]);
+        self.pending.copy_within(CHUNK..self.len, 0);
+        self.len -= CHUNK;
+    }
+
+    fn bytes(&mut self, mut bytes: &[u8]) {
+        loop {
+            let room = &mut self.pending[self.len..];
+            if let Some(room) = room.get_mut(..bytes.len()) {
+                room.copy_from_slice(bytes);
+                self.len += bytes.len();
+                return;
+            }
+            let (first, rest) = bytes.split_at(room.len());
+            room.copy_from_slice(first);
+            self.len += first.len();
+            self.flush();
+            bytes = rest;
+        }
+    }
+
     fn byte(&mut self, value: u8) {
-        self.0.push(value);
+        self.bytes(&[value]);
     }
 
     fn u32(&mut self, value: u32) {
@@ -102,18 +171,9 @@ impl Encoder<'_> {
         self.byte(low_byte(value));
     }
 
-    fn numbers(&mut self, numbers: &Numbers<'_>) {
-        self.0.extend_from_slice(&numbers.bytes[..numbers.len]);
-    }
-
-    /// The first bytes of every event, with the number of its kind.
-    fn tag(&mut self, head: Numbers<'_>, tag: u8) {
-        self.numbers(&head.byte(tag));
-    }
-
     fn text(&mut self, text: &str) {
         self.u64(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
     }
 
     fn option<T>(&mut self, value: Option<T>, encode: impl FnOnce(&mut Self, T)) {
@@ -126,87 +186,41 @@ impl Encoder<'_> {
         }
     }
 
-    fn event(&mut self, event: &Event, last: u64) {
-        let mut bytes = [0; MOST];
-        let head = Numbers {
-            bytes: &mut bytes,
-            len: 0,
-        };
-        let head = head
-            .u64(event.at.0.wrapping_sub(last))
-            .u64(event.node.wrapping_add(1).into())
-            .u64(match event.cause {
-                0 => 0,
-                cause => event.id.wrapping_sub(cause),
-            });
-        self.payload(head, &event.payload, event.at.0);
-    }
-
     #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
-    fn payload(&mut self, head: Numbers<'_>, payload: &Payload, at: u64) {
+    fn payload(&mut self, payload: &Payload, at: u64) {
         match payload {
-            Payload::Sent {
-                to,
-                kind,
-                channel,
-                number,
-                bytes,
-                hops,
-                due,
-            } => {
-                let sent = head
-                    .byte(8)
-                    .u64((*to).into())
-                    .byte(*kind)
-                    .byte(*channel)
-                    .u64(*number)
-                    .u64(*bytes)
-                    .u64((*hops).into());
-                self.numbers(&match due {
-                    None => sent.byte(0),
-                    Some(due) => sent.byte(1).u64(due.0.wrapping_sub(at)),
-                });
-            }
-            Payload::Delivered { from, kind, number } => {
-                let delivered = head.byte(10).u64((*from).into()).byte(*kind).u64(*number);
-                self.numbers(&delivered);
-            }
+            Payload::Sent { .. }
+            | Payload::Delivered { .. }
+            | Payload::Paused
+            | Payload::Resumed => {}
             Payload::Step {
                 index,
                 healing,
                 action,
             } => {
-                self.tag(head, 0);
                 self.u32(*index);
                 self.byte(u8::from(*healing));
                 self.text(action);
             }
             Payload::Kind { kind, name } => {
-                self.tag(head, 1);
                 self.byte(*kind);
                 self.text(name);
             }
             Payload::Booted { name, incarnation } => {
-                self.tag(head, 2);
                 self.text(name.as_str());
                 self.u64(*incarnation);
             }
             Payload::Stopped(reason) => {
-                self.tag(head, 3);
                 self.byte(match reason {
                     StopReason::Crash => 0,
                     StopReason::Leave => 1,
                 });
             }
-            Payload::Paused => self.tag(head, 4),
-            Payload::Resumed => self.tag(head, 5),
             Payload::PeerUp { peer, incarnation } => {
-                self.tag(head, 6);
                 self.u32(*peer);
                 self.u64(*incarnation);
             }
             Payload::PeerDown { peer, reason } => {
-                self.tag(head, 7);
                 self.u32(*peer);
                 self.byte(match reason {
                     DownReason::Closed => 0,
@@ -221,7 +235,6 @@ impl Encoder<'_> {
                 number,
                 due,
             } => {
-                self.tag(head, 9);
                 self.u32(*to);
                 self.byte(*kind);
                 self.u64(*number);
@@ -233,28 +246,22 @@ impl Encoder<'_> {
                 number,
                 reason,
             } => {
-                self.tag(head, 11);
                 self.u32(*from);
                 self.byte(*kind);
                 self.u64(*number);
                 self.drop_reason(*reason);
             }
-            Payload::Timer(key) => {
-                self.tag(head, 12);
-                self.timer(*key);
-            }
+            Payload::Timer(key) => self.timer(*key),
             // The row before is what the last change of that row left behind.
             Payload::Row {
                 child,
                 before: _,
                 after,
             } => {
-                self.tag(head, 13);
                 self.text(child.as_str());
                 self.option(after.as_deref(), Self::row);
             }
             Payload::View(nodes) => {
-                self.tag(head, 14);
                 self.u64(nodes.len() as u64);
                 for node in nodes {
                     self.text(node.as_str());
@@ -265,22 +272,16 @@ impl Encoder<'_> {
                 pid,
                 metadata,
             } => {
-                self.tag(head, 15);
                 self.text(child.as_str());
                 self.text(pid.as_str());
                 self.metadata(metadata);
             }
             Payload::ChildStopped { child, pid } => {
-                self.tag(head, 16);
                 self.text(child.as_str());
                 self.text(pid.as_str());
             }
-            Payload::Fact(fact) => {
-                self.tag(head, 17);
-                self.fact(fact);
-            }
+            Payload::Fact(fact) => self.fact(fact),
             Payload::Answered { by, results } => {
-                self.tag(head, 18);
                 self.text(by.as_str());
                 self.u64(results.len() as u64);
                 for (child, outcome) in results {
@@ -293,33 +294,18 @@ impl Encoder<'_> {
                 }
             }
             Payload::Skipped { child, action } => {
-                self.tag(head, 19);
                 self.text(child.as_str());
                 self.text(action);
             }
-            Payload::Mark(name) => {
-                self.tag(head, 20);
-                self.text(name);
-            }
-            Payload::Panicked(message) => {
-                self.tag(head, 21);
-                self.text(message);
-            }
-            Payload::Connected { peer } => {
-                self.tag(head, 22);
-                self.u32(*peer);
-            }
-            Payload::Disconnected { peer } => {
-                self.tag(head, 23);
-                self.u32(*peer);
-            }
+            Payload::Mark(text) => self.text(text),
+            Payload::Panicked(text) => self.text(text),
+            Payload::Connected { peer } | Payload::Disconnected { peer } => self.u32(*peer),
             Payload::Queued {
                 from,
                 kind,
                 number,
                 until,
             } => {
-                self.tag(head, 24);
                 self.u32(*from);
                 self.byte(*kind);
                 self.u64(*number);
@@ -331,15 +317,11 @@ impl Encoder<'_> {
                 refs,
                 queue,
             }) => {
-                self.tag(head, 25);
                 for size in [rows, tombstones, refs, queue] {
                     self.u64(*size);
                 }
             }
-            Payload::Injected { action } => {
-                self.tag(head, 26);
-                self.text(action);
-            }
+            Payload::Injected { action } => self.text(action),
         }
     }
 
@@ -433,5 +415,38 @@ impl Encoder<'_> {
                 self.text(pid.as_str());
             }
         }
+    }
+}
+
+/// The number of a kind of event.
+fn tag(payload: &Payload) -> u8 {
+    match payload {
+        Payload::Step { .. } => 0,
+        Payload::Kind { .. } => 1,
+        Payload::Booted { .. } => 2,
+        Payload::Stopped(_) => 3,
+        Payload::Paused => 4,
+        Payload::Resumed => 5,
+        Payload::PeerUp { .. } => 6,
+        Payload::PeerDown { .. } => 7,
+        Payload::Sent { .. } => 8,
+        Payload::Duplicated { .. } => 9,
+        Payload::Delivered { .. } => 10,
+        Payload::Dropped { .. } => 11,
+        Payload::Timer(_) => 12,
+        Payload::Row { .. } => 13,
+        Payload::View(_) => 14,
+        Payload::ChildStarted { .. } => 15,
+        Payload::ChildStopped { .. } => 16,
+        Payload::Fact(_) => 17,
+        Payload::Answered { .. } => 18,
+        Payload::Skipped { .. } => 19,
+        Payload::Mark(_) => 20,
+        Payload::Panicked(_) => 21,
+        Payload::Connected { .. } => 22,
+        Payload::Disconnected { .. } => 23,
+        Payload::Queued { .. } => 24,
+        Payload::Sizes(_) => 25,
+        Payload::Injected { .. } => 26,
     }
 }

@@ -1,11 +1,8 @@
 //! The recorder: numbers events and hands each to the digest and whatever else listens. Nothing
 //! keeps the trace.
 
-use hublab_strategies::Time;
-
 use super::digest::Digester;
-use super::event::{Event, EventId, KindIx, Payload};
-use crate::model::NodeIx;
+use super::event::{Event, EventId, KindIx};
 
 /// Listens to a trace.
 pub trait Sink: Send {
@@ -31,27 +28,19 @@ impl Recorder {
         }
     }
 
-    /// Records one event and returns it.
-    pub(crate) fn record(
-        &mut self,
-        at: Time,
-        node: NodeIx,
-        cause: EventId,
-        payload: Payload,
-    ) -> Event {
-        let event = Event {
-            id: self.next,
-            at,
-            node,
-            cause,
-            payload,
-        };
+    /// The number of the next event.
+    pub(crate) fn next_id(&self) -> EventId {
+        self.next
+    }
+
+    /// Records the next event.
+    pub(crate) fn record(&mut self, event: &Event) {
+        debug_assert_eq!(event.id, self.next, "events are numbered in their order");
         self.next += 1;
-        self.digest.event(&event);
+        self.digest.event(event);
         for sink in &mut self.sinks {
-            sink.event(&event);
+            sink.event(event);
         }
-        event
     }
 
     /// The number of a kind of message that is known.

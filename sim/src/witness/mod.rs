@@ -29,7 +29,7 @@ use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
 use crate::report::Report;
 use crate::run;
-use crate::trace::event::{EventId, Payload, StopReason, WORLD};
+use crate::trace::event::{Event, EventId, Payload, StopReason, WORLD};
 use crate::trace::recorder::Recorder;
 use crate::watch::Observers;
 
@@ -128,7 +128,14 @@ impl Witness {
     }
 
     fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
-        let event = self.recorder.record(self.now, node, cause, payload);
+        let event = Event {
+            id: self.recorder.next_id(),
+            at: self.now,
+            node,
+            cause,
+            payload,
+        };
+        self.recorder.record(&event);
         self.observers.event(&event);
         event.id
     }
