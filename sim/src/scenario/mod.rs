@@ -14,6 +14,7 @@ mod defaults;
 pub mod diagnostic;
 mod estimate;
 pub mod load;
+pub(crate) mod parts;
 mod read;
 mod reference;
 pub mod render;

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
-use super::parts;
-use crate::model::{Action, Lifecycle, LinkChange, NodeIx, Scenario, Step, Transition};
+use serde_json::Value as Json;
+
+use crate::model::{Action, Lifecycle, NodeIx, Scenario, Step, Transition};
+use crate::scenario::parts;
 
 /// Sorts the steps by time and takes out what cannot be: steps behind the end, on nodes that do
 /// not run, with nothing to act on.
@@ -23,7 +25,7 @@ pub(super) fn mend(scenario: &mut Scenario) {
     }
     scenario.steps.retain_mut(|step| {
         clip(step, end);
-        step.at.first() <= end && fits(&mut step.action, &mut states)
+        step.at.first() <= end && fits(step, &mut states)
     });
 }
 
@@ -37,46 +39,27 @@ fn clip(step: &mut Step, end: Duration) {
 }
 
 /// Reduces an action to what is possible, and does it; `false` if nothing is left.
-fn fits(action: &mut Action, states: &mut [Lifecycle]) -> bool {
+fn fits(step: &mut Step, states: &mut [Lifecycle]) -> bool {
+    let action = &mut step.action;
     if let Some((transition, nodes)) = action.transition_mut() {
         return change(nodes, states, transition);
     }
-    match action {
-        Action::Join(_)
-        | Action::Leave(_)
-        | Action::Crash(_)
-        | Action::Restart(_)
-        | Action::Pause(_)
-        | Action::Resume(_)
-        | Action::Heal => true,
-        Action::Partition { groups, .. } => cover(groups, states),
-        Action::Cut { from, to, .. } | Action::Link(LinkChange { from, to, .. }) => {
-            !from.is_empty() && !to.is_empty()
+    if let Action::Partition { groups, .. } = action {
+        return cover(groups, states);
+    }
+    let runs = |node: &Json| {
+        let node = node.as_u64().and_then(|node| usize::try_from(node).ok());
+        node.is_some_and(|node| states[node].runs())
+    };
+    parts::retain(step, &mut |key, value| {
+        if !key.acts {
+            Some(value)
+        } else if let Json::Array(nodes) = value {
+            Some(nodes.into_iter().filter(runs).collect())
+        } else {
+            runs(&value).then_some(value)
         }
-        Action::Clock { nodes, .. } => !nodes.is_empty(),
-        Action::StartChildren { .. }
-        | Action::StopChildren { .. }
-        | Action::RestartChild { .. }
-        | Action::Propagate { .. }
-        | Action::Sync(_)
-        | Action::Broadcast { .. }
-        | Action::Rows { .. }
-        | Action::View { .. } => command_fits(action, states),
-    }
-}
-
-/// A command to a node needs it running, and needs something to say.
-fn command_fits(action: &mut Action, states: &[Lifecycle]) -> bool {
-    let runs = |node: NodeIx| states[node as usize].runs();
-    if let Action::StartChildren { replicas, .. } = action {
-        replicas.retain(|node| runs(*node));
-    }
-    if let Some(via) = parts::originator(action) {
-        *via = via.filter(|via| runs(*via));
-    }
-    let says = parts::children(action).is_none_or(|children| !children.is_empty())
-        && parts::requests(action).is_none_or(|requests| !requests.is_empty());
-    says && parts::subject(action).is_none_or(|node| runs(*node))
+    })
 }
 
 /// Keeps the nodes that can make the transition, and lets them.
@@ -116,6 +99,7 @@ mod tests {
     use crate::catalog::Catalog;
     use crate::generate::{Options, generate};
     use crate::scenario::render::{Style, render};
+    use crate::shrink::parts;
     use crate::stream;
 
     /// True if one of the things that go in this attempt is that one.

@@ -1,80 +1,14 @@
-//! The parts that the steps of a scenario have in common, whatever they do: where nodes, children
-//! and raw rows stand in them; and scenarios without some nodes or children.
+//! Nodes and children of a scenario: which there are, and scenarios without some of them.
 
 use std::collections::BTreeSet;
 
 use hublab_strategies::{ChildId, NodeId};
 
-use crate::model::{
-    Action, Audience, Children, Claim, LinkChange, NodeIx, RawRequest, RawRow, Scenario,
-};
+use serde_json::Value as Json;
 
-/// The lists of nodes of an action.
-pub(super) fn lists(action: &mut Action) -> Vec<&mut Vec<NodeIx>> {
-    match action {
-        Action::Join(nodes)
-        | Action::Leave(nodes)
-        | Action::Crash(nodes)
-        | Action::Restart(nodes)
-        | Action::Pause(nodes)
-        | Action::Resume(nodes)
-        | Action::Clock { nodes, .. }
-        | Action::Broadcast { to: nodes, .. }
-        | Action::View { nodes, .. }
-        | Action::StartChildren {
-            replicas: nodes, ..
-        }
-        | Action::Propagate {
-            members: Audience::Nodes(nodes),
-            ..
-        } => vec![nodes],
-        Action::Cut { from, to, .. } | Action::Link(LinkChange { from, to, .. }) => vec![from, to],
-        Action::Partition { groups, .. } => groups.iter_mut().collect(),
-        Action::Heal
-        | Action::StopChildren { .. }
-        | Action::RestartChild { .. }
-        | Action::Propagate {
-            members: Audience::Global | Audience::Local | Audience::External,
-            ..
-        }
-        | Action::Sync(_)
-        | Action::Rows { .. } => Vec::new(),
-    }
-}
-
-/// The node without which an action makes no sense.
-pub(super) fn subject(action: &mut Action) -> Option<&mut NodeIx> {
-    match action {
-        Action::StartChildren { on, .. }
-        | Action::StopChildren { on, .. }
-        | Action::RestartChild { on, .. }
-        | Action::Propagate { from: on, .. }
-        | Action::Sync(on)
-        | Action::Broadcast { on, .. }
-        | Action::Rows { on, .. }
-        | Action::View { on, .. } => Some(on),
-        Action::Join(_)
-        | Action::Leave(_)
-        | Action::Crash(_)
-        | Action::Restart(_)
-        | Action::Pause(_)
-        | Action::Resume(_)
-        | Action::Partition { .. }
-        | Action::Cut { .. }
-        | Action::Heal
-        | Action::Link(_)
-        | Action::Clock { .. } => None,
-    }
-}
-
-/// The originator of an action that can have another than its subject.
-pub(super) fn originator(action: &mut Action) -> Option<&mut Option<NodeIx>> {
-    if let Action::StartChildren { via, .. } | Action::StopChildren { via, .. } = action {
-        Some(via)
-    } else {
-        None
-    }
-}
+use crate::model::{Action, Children, Claim, NodeIx, Scenario, Step};
+use crate::scenario::parts;
+use crate::scenario::shape::Kind;
 
 /// The children that an action starts or stops.
 pub(super) fn children(action: &mut Action) -> Option<&mut Children> {
@@ -82,34 +16,6 @@ pub(super) fn children(action: &mut Action) -> Option<&mut Children> {
         Some(children)
     } else {
         None
-    }
-}
-
-/// The raw requests of an action.
-pub(super) fn requests(action: &mut Action) -> Option<&mut Vec<RawRequest>> {
-    if let Action::Propagate { requests, .. } = action {
-        Some(requests)
-    } else {
-        None
-    }
-}
-
-/// The lists of raw rows of an action.
-pub(super) fn rows(action: &mut Action) -> Vec<&mut Vec<RawRow>> {
-    if let Action::Rows { rows, .. } = action {
-        return vec![rows];
-    }
-    requests(action)
-        .into_iter()
-        .flatten()
-        .filter_map(registered)
-        .collect()
-}
-
-fn registered(request: &mut RawRequest) -> Option<&mut Vec<RawRow>> {
-    match request {
-        RawRequest::Register(rows) => Some(rows),
-        RawRequest::Unregister(_) | RawRequest::PidUpdate { .. } => None,
     }
 }
 
@@ -172,50 +78,70 @@ pub(super) fn drop_nodes(scenario: &mut Scenario, gone: &BTreeSet<NodeIx>) {
     }
     scenario
         .steps
-        .retain_mut(|step| drop_nodes_of_step(&mut step.action, &map, &names));
+        .retain_mut(|step| drop_nodes_of_step(step, &map, &names));
     for expectation in &mut scenario.expectations {
         renumber_claim(&mut expectation.claim, &map);
     }
 }
 
-/// True if the step still has its subject.
+/// True if the step still has what it needs.
 fn drop_nodes_of_step(
-    action: &mut Action,
+    step: &mut Step,
     map: &impl Fn(NodeIx) -> Option<NodeIx>,
     names: &BTreeSet<NodeId>,
 ) -> bool {
-    lists(action)
-        .into_iter()
-        .for_each(|list| renumber(list, map));
-    if let Some(via) = originator(action) {
-        *via = via.and_then(map);
+    let is_gone = |name: &str| names.contains(&NodeId::from(name));
+    parts::retain(step, &mut |key, value| match (&key.kind, value) {
+        (
+            Kind::Node
+            | Kind::Nodes
+            | Kind::SomeNodes
+            | Kind::Observers
+            | Kind::NodesOr(..)
+            | Kind::Groups,
+            value,
+        ) => renumbered(value, map),
+        (Kind::NodeName | Kind::NodeNames | Kind::NodeTexts, value) => without(value, &is_gone),
+        (_, value) => Some(value),
+    })
+}
+
+/// Nodes with their new numbers, without those that are gone.
+fn renumbered(value: Json, map: &impl Fn(NodeIx) -> Option<NodeIx>) -> Option<Json> {
+    match value {
+        Json::Number(node) => {
+            let node = node.as_u64().and_then(|node| NodeIx::try_from(node).ok())?;
+            map(node).map(Json::from)
+        }
+        Json::Array(list) => Some(
+            list.into_iter()
+                .filter_map(|node| renumbered(node, map))
+                .collect(),
+        ),
+        Json::Object(table) => {
+            let fields = table.into_iter();
+            let kept = fields.filter_map(|(name, value)| Some((name, renumbered(value, map)?)));
+            Some(Json::Object(kept.collect()))
+        }
+        Json::Null | Json::Bool(_) | Json::String(_) => Some(value),
     }
-    for rows in rows(action) {
-        rows.retain_mut(|row| {
-            let had = row.entries.len();
-            row.entries.retain(|entry| !names.contains(&entry.node));
-            had == 0 || !row.entries.is_empty()
-        });
+}
+
+/// A name, a list of names, or a table by names, without those that are gone.
+fn without(value: Json, is_gone: &impl Fn(&str) -> bool) -> Option<Json> {
+    match value {
+        Json::String(name) => (!is_gone(&name)).then_some(Json::String(name)),
+        Json::Array(list) => Some(
+            list.into_iter()
+                .filter_map(|name| without(name, is_gone))
+                .collect(),
+        ),
+        Json::Object(table) => {
+            let kept = table.into_iter().filter(|(name, _)| !is_gone(name));
+            Some(Json::Object(kept.collect()))
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => Some(value),
     }
-    if let Some(requests) = requests(action) {
-        requests.retain_mut(|request| match request {
-            RawRequest::Register(rows) => !rows.is_empty(),
-            RawRequest::Unregister(children) => {
-                children.retain_mut(|(_, nodes)| {
-                    nodes.retain(|node| !names.contains(node));
-                    !nodes.is_empty()
-                });
-                !children.is_empty()
-            }
-            RawRequest::PidUpdate { node, .. } => !names.contains(node),
-        });
-    }
-    let Some(subject) = subject(action) else {
-        return true;
-    };
-    let kept = map(*subject);
-    *subject = kept.unwrap_or_default();
-    kept.is_some()
 }
 
 fn renumber(list: &mut Vec<NodeIx>, map: &impl Fn(NodeIx) -> Option<NodeIx>) {
@@ -239,19 +165,12 @@ pub(super) fn child_ids(scenario: &Scenario) -> Vec<ChildId> {
     let mut seen = BTreeSet::new();
     let mut ids = Vec::new();
     for step in &scenario.steps {
-        let mut action = step.action.clone();
-        let mut add = |id: ChildId| {
+        change_children(&mut step.clone(), &mut |id| {
             if seen.insert(id.clone()) {
-                ids.push(id);
+                ids.push(id.clone());
             }
-        };
-        if let Some(Children::Ids(listed)) = children(&mut action) {
-            listed.iter().cloned().for_each(&mut add);
-        }
-        if let Action::RestartChild { child, .. } = &action {
-            add(child.clone());
-        }
-        each_raw_child(&mut action, &mut |id| add(id.clone()));
+            id
+        });
     }
     ids
 }
@@ -274,40 +193,28 @@ pub(super) fn expected_children(scenario: &Scenario) -> BTreeSet<ChildId> {
 
 /// Takes children out, wherever they are mentioned but in expectations; counted ones stay.
 pub(super) fn drop_children(scenario: &mut Scenario, gone: &BTreeSet<ChildId>) {
+    let is_gone = |child: &str| gone.contains(&ChildId::from(child));
     scenario.steps.retain_mut(|step| {
-        let action = &mut step.action;
-        if let Some(Children::Ids(ids)) = children(action) {
-            ids.retain(|id| !gone.contains(id));
-        }
-        for rows in rows(action) {
-            rows.retain(|row| !gone.contains(&row.child));
-        }
-        if let Some(requests) = requests(action) {
-            requests.retain_mut(|request| match request {
-                RawRequest::Register(rows) => !rows.is_empty(),
-                RawRequest::Unregister(children) => {
-                    children.retain(|(child, _)| !gone.contains(child));
-                    !children.is_empty()
-                }
-                RawRequest::PidUpdate { child, .. } => !gone.contains(child),
-            });
-        }
-        !matches!(action, Action::RestartChild { child, .. } if gone.contains(child))
+        parts::retain(step, &mut |key, value| match (&key.kind, value) {
+            (Kind::Children | Kind::SomeChildren, value) => without(value, &is_gone),
+            // Not a prefix of ids.
+            (Kind::Child, value) if key.required => without(value, &is_gone),
+            (_, value) => Some(value),
+        })
     });
 }
 
-/// Every child that a raw request or row names.
-pub(super) fn each_raw_child(action: &mut Action, job: &mut impl FnMut(&mut ChildId)) {
-    for rows in rows(action) {
-        rows.iter_mut().for_each(|row| job(&mut row.child));
-    }
-    for request in requests(action).into_iter().flatten() {
-        match request {
-            RawRequest::Register(_) => {}
-            RawRequest::Unregister(children) => {
-                children.iter_mut().for_each(|(child, _)| job(child));
-            }
-            RawRequest::PidUpdate { child, .. } => job(child),
+/// Changes every child that a step names.
+pub(super) fn change_children(step: &mut Step, change: &mut impl FnMut(ChildId) -> ChildId) {
+    let mut text = |value: Json| match value.as_str() {
+        Some(id) => Json::from(change(ChildId::from(id)).as_str()),
+        None => value,
+    };
+    parts::change(step, &mut |key, value| match (&key.kind, value) {
+        (Kind::Children | Kind::SomeChildren, Json::Array(ids)) => {
+            ids.into_iter().map(&mut text).collect()
         }
-    }
+        (Kind::Child, id) if key.required => text(id),
+        (_, value) => value,
+    });
 }

@@ -27,7 +27,7 @@ pub use plan::{PLAN_SEEDS, default_endpoints, is_plan};
 pub(super) use syntax::bytes_max;
 pub use syntax::{FILE_BYTES_MAX, RESOLVED_BYTES_MAX};
 pub(super) use value::{numbered, shown_duration};
-pub(super) use walk::{Spots, default_tree, is_default, model};
+pub(super) use walk::{Spots, default_of, default_tree, is_default, model};
 
 use super::check;
 use super::diagnostic::{PROBLEMS_MAX, Problem, Problems};

@@ -356,11 +356,14 @@ pub(in crate::scenario) fn default_tree(shape: &'static Shape) -> Map<String, Js
 
 /// True if a value is what the absence of its key means.
 pub(in crate::scenario) fn is_default(key: &'static Key, value: &Json) -> bool {
+    default_of(key).is_some_and(|default| default == *value)
+}
+
+/// The value of a key that is absent; `None` if its absence is a value of its own.
+pub(in crate::scenario) fn default_of(key: &'static Key) -> Option<Json> {
     /// The defaults of keys by their address; the same in every run.
     static KNOWN: Mutex<BTreeMap<usize, Json>> = Mutex::new(BTreeMap::new());
-    if key.default.is_none() {
-        return false;
-    }
+    key.default?;
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let default = known
         .entry(std::ptr::from_ref(key).addr())
@@ -370,5 +373,5 @@ pub(in crate::scenario) fn is_default(key: &'static Key, value: &Json) -> bool {
             let default = Reader::new(&text, &catalog).default_of(key);
             default.unwrap_or_default()
         });
-    default == value
+    Some(default.clone())
 }

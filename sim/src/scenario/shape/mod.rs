@@ -60,6 +60,8 @@ pub struct Key {
     example: Option<&'static str>,
     /// True if the step acts on these nodes, so that they must run (`join`, `restart`: not run).
     pub acts: bool,
+    /// True if a fault does less with it than without.
+    pub(crate) weakens: bool,
 }
 
 impl Shape {
@@ -128,6 +130,11 @@ impl Key {
         self.acts = true;
         self
     }
+
+    const fn weakens(mut self) -> Self {
+        self.weakens = true;
+        self
+    }
 }
 
 const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
@@ -139,6 +146,7 @@ const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
         doc,
         example: None,
         acts: false,
+        weakens: false,
     }
 }
 

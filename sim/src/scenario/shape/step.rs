@@ -67,14 +67,16 @@ const IN_FLIGHT: Key = optional(
     Kind::Word("fate of messages", &["drop", "deliver", "hold"]),
     "What becomes of messages on the way: dropped, delivered, or held until healing.",
 )
-.default("\"drop\"");
+.default("\"drop\"")
+.weakens();
 
 const HEAL_AFTER: Key = optional(
     "heal_after",
     Kind::When,
     "Heal just this one after that time.",
 )
-.eg("\"20s\"");
+.eg("\"20s\"")
+.weakens();
 
 /// `partition`.
 pub static PARTITION: Shape = table(

@@ -98,6 +98,45 @@ impl Shape {
         (fields, chosen)
     }
 
+    /// The tree with what `keep` leaves of each value that is no table; `None` if it needs a value
+    /// that is gone. A list that must not be empty goes with its last element. An element of a list
+    /// goes when one of its own lists has lost its last element.
+    pub(in crate::scenario) fn retain(
+        &self,
+        tree: Json,
+        is_element: bool,
+        keep: &mut dyn FnMut(&Key, Json) -> Option<Json>,
+    ) -> Option<Json> {
+        let (mut fields, chosen) = self.flat(tree);
+        for key in self.keys {
+            let Some(value) = fields.get_mut(key.name) else {
+                continue;
+            };
+            let old = value.take();
+            let was_empty = is_empty(&old);
+            let new = match (&key.kind, old) {
+                (Kind::Table(shape), old) => shape.retain(old, false, keep),
+                (Kind::Tables(shape) | Kind::SomeTables(_, shape), Json::Array(tables)) => {
+                    let kept = tables.into_iter();
+                    Some(kept.filter_map(|it| shape.retain(it, true, keep)).collect())
+                }
+                (_, old) => keep(key, old),
+            };
+            let must_be_some = matches!(
+                key.kind,
+                Kind::SomeNodes | Kind::SomeChildren | Kind::SomeTables(..)
+            );
+            match new {
+                Some(new) if !is_empty(&new) => *value = new,
+                Some(_) if must_be_some || is_element && !was_empty => return None,
+                Some(new) => *value = new,
+                None if key.required || chosen.contains(&key.name) => return None,
+                None => drop(fields.shift_remove(key.name)),
+            }
+        }
+        Some(self.nest(fields, chosen))
+    }
+
     /// The tree with every value that is no table changed.
     pub(in crate::scenario) fn map(
         &self,
@@ -119,6 +158,14 @@ impl Shape {
             }
         }
         self.nest(fields, chosen)
+    }
+}
+
+fn is_empty(value: &Json) -> bool {
+    match value {
+        Json::Array(list) => list.is_empty(),
+        Json::Object(table) => table.is_empty(),
+        _ => false,
     }
 }
 

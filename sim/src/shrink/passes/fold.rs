@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::model::{Action, Children, Scenario, Step, When};
-use crate::shrink::parts;
 use crate::shrink::search::{Edit, Search};
 
 /// With more steps than this, only neighbours are joined.
@@ -40,31 +39,16 @@ fn from_the_start(scenario: &mut Scenario, place: usize, stronger: bool) {
     let Some(step) = scenario.steps.get(place) else {
         return;
     };
-    match step.action.clone() {
-        Action::Join(nodes) => {
-            scenario.cluster.start.extend(nodes);
-            scenario.cluster.start.sort_unstable();
-            scenario.cluster.start.dedup();
-        }
-        Action::Link(change) if stronger => scenario.network.links.push(change),
-        Action::Link(_)
-        | Action::Leave(_)
-        | Action::Crash(_)
-        | Action::Restart(_)
-        | Action::Pause(_)
-        | Action::Resume(_)
-        | Action::Partition { .. }
-        | Action::Cut { .. }
-        | Action::Heal
-        | Action::Clock { .. }
-        | Action::StartChildren { .. }
-        | Action::StopChildren { .. }
-        | Action::RestartChild { .. }
-        | Action::Propagate { .. }
-        | Action::Sync(_)
-        | Action::Broadcast { .. }
-        | Action::Rows { .. }
-        | Action::View { .. } => return,
+    if let Action::Join(nodes) = step.action.clone() {
+        scenario.cluster.start.extend(nodes);
+        scenario.cluster.start.sort_unstable();
+        scenario.cluster.start.dedup();
+    } else if let Action::Link(change) = step.action.clone()
+        && stronger
+    {
+        scenario.network.links.push(change);
+    } else {
+        return;
     }
     scenario.steps.remove(place);
 }
@@ -122,26 +106,28 @@ fn absorb(one: &mut Action, other: &Action, apart: Duration) -> bool {
 
 /// The same done to more nodes.
 fn absorb_nodes(one: &mut Action, other: &Action) -> bool {
-    let more = match (&*one, other) {
-        (Action::Join(_), Action::Join(more))
-        | (Action::Leave(_), Action::Leave(more))
-        | (Action::Crash(_), Action::Crash(more))
-        | (Action::Restart(_), Action::Restart(more))
-        | (Action::Pause(_), Action::Pause(more))
-        | (Action::Resume(_), Action::Resume(more)) => more,
-        (
-            Action::Clock { change, .. },
-            Action::Clock {
-                nodes: more,
-                change: same,
-            },
-        ) if change == same => more,
-        _ => return false,
+    let mut other = other.clone();
+    if let (
+        Action::Clock { nodes, change },
+        Action::Clock {
+            nodes: more,
+            change: same,
+        },
+    ) = (&mut *one, &other)
+        && change == same
+    {
+        add(nodes, more);
+        return true;
+    }
+    let (Some((transition, nodes)), Some((same, more))) =
+        (one.transition_mut(), other.transition_mut())
+    else {
+        return false;
     };
-    parts::lists(one)
-        .into_iter()
-        .for_each(|nodes| add(nodes, more));
-    true
+    if transition == same {
+        add(nodes, more);
+    }
+    transition == same
 }
 
 /// Starts of other children on the same nodes, or of the same children on another node.

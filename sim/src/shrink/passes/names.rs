@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hublab_strategies::{ChildId, NodeId, Pid};
+use hublab_strategies::{ChildId, NodeId};
+use serde_json::Value as Json;
 
-use crate::model::{Action, Children, RawRequest, Scenario};
+use crate::model::Scenario;
+use crate::scenario::{self, shape::Kind};
 use crate::shrink::parts;
 use crate::shrink::search::{Edit, Search};
 
@@ -39,43 +41,36 @@ fn rename_nodes(scenario: &mut Scenario) {
         .zip(&scenario.cluster.nodes)
         .map(|(number, old)| (old.clone(), NodeId::from(format!("n{number}"))))
         .collect();
-    let rename = |node: &mut NodeId| {
-        if let Some(new) = names.get(node) {
-            *node = new.clone();
-        }
+    let renamed = |node: &str| {
+        let new = names.get(&NodeId::from(node));
+        new.map_or(node, NodeId::as_str).to_owned()
     };
     // A pid that looks like one of a node's goes with that node.
-    let rename_pid = |pid: &mut Pid| {
-        if let Some((node, rest)) = pid.as_str().split_once('.')
-            && let Some(new) = names.get(&NodeId::from(node))
-        {
-            *pid = Pid::from(format!("{new}.{rest}"));
-        }
+    let renamed_pid = |pid: &str| match pid.split_once('.') {
+        Some((node, rest)) => format!("{}.{rest}", renamed(node)),
+        None => pid.to_owned(),
     };
     for step in &mut scenario.steps {
-        for row in parts::rows(&mut step.action).into_iter().flatten() {
-            for entry in &mut row.entries {
-                rename(&mut entry.node);
-                entry.pid.iter_mut().for_each(rename_pid);
+        scenario::parts::change(step, &mut |key, value| match (&key.kind, value) {
+            (Kind::NodeName, Json::String(node)) => renamed(&node).into(),
+            (Kind::Name, Json::String(pid)) => renamed_pid(&pid).into(),
+            (Kind::NodeNames, Json::Array(nodes)) => {
+                let nodes = nodes.iter().filter_map(Json::as_str);
+                nodes.map(|node| Json::from(renamed(node))).collect()
             }
-        }
-        for request in parts::requests(&mut step.action).into_iter().flatten() {
-            match request {
-                RawRequest::Register(_) => {}
-                RawRequest::Unregister(children) => {
-                    children
-                        .iter_mut()
-                        .flat_map(|(_, nodes)| nodes)
-                        .for_each(rename);
-                }
-                RawRequest::PidUpdate { node, pid, .. } => {
-                    rename(node);
-                    rename_pid(pid);
-                }
+            (Kind::NodeTexts, Json::Object(pids)) => {
+                let pids = pids.iter();
+                let pids = pids.filter_map(|(node, pid)| {
+                    Some((renamed(node), renamed_pid(pid.as_str()?).into()))
+                });
+                Json::Object(pids.collect())
             }
-        }
+            (_, value) => value,
+        });
     }
-    scenario.cluster.nodes.iter_mut().for_each(rename);
+    for node in &mut scenario.cluster.nodes {
+        *node = NodeId::from(renamed(node.as_str()));
+    }
 }
 
 /// `a`, `b`, ... in the order of their first mention.
@@ -86,19 +81,9 @@ fn rename_children(scenario: &mut Scenario) {
         .zip('a'..='z')
         .map(|(old, letter)| (old, ChildId::from(letter.to_string())))
         .collect();
-    let rename = |child: &mut ChildId| {
-        if let Some(new) = names.get(child) {
-            *child = new.clone();
-        }
-    };
     for step in &mut scenario.steps {
-        let action = &mut step.action;
-        if let Some(Children::Ids(ids)) = parts::children(action) {
-            ids.iter_mut().for_each(rename);
-        }
-        if let Action::RestartChild { child, .. } = action {
-            rename(child);
-        }
-        parts::each_raw_child(action, &mut |child| rename(child));
+        parts::change_children(step, &mut |child| {
+            names.get(&child).cloned().unwrap_or(child)
+        });
     }
 }
