@@ -83,6 +83,13 @@ enum Stop {
     Told(Exit),
 }
 
+impl From<std::io::Error> for Stop {
+    /// The system grants no thread.
+    fn from(error: std::io::Error) -> Self {
+        Self::Usage(format!("the system grants no thread: {error}"))
+    }
+}
+
 /// The whole program, with the strategies of a catalog. Reads the arguments, the environment and
 /// the files they name; changes the process's panic hook and interrupt handler.
 ///

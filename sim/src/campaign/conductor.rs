@@ -1,27 +1,24 @@
-//! The campaign's process: which worker makes which run, and what becomes of workers that are
-//! late, lost or grown. It runs no strategy itself.
+//! The campaign's process: which worker makes which run, and what follows where one is late, lost or
+//! grown. It runs no strategy itself: its [executor](super::executor) does.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::confirm::Confirmed;
+use super::executor::{Executor, Happened, WorkerId};
 use super::plan::Plan;
-use super::pool::{WorkerEvent, WorkerHandle, WorkerId, WorkerPool};
+use super::pool::CampaignCrew;
 use super::record::{Ending, Record};
 use super::shrinking::{ShrinkJob, ShrinkQueue};
 use super::summary::{End, Summary};
 use super::trial::Case;
-use super::wire::{self, Answer, Order, READY, Reply, Setup, SourceText, Task};
+use super::wire::{self, Answer, Setup, SourceText, Task};
 use super::{CampaignError, Limits, Observer};
 use crate::watch::oracle::NO_CRASH;
 
 /// How many orders a worker has: one is under way, and the next is there when that is done.
 const AHEAD: usize = 2;
-
-/// How long a worker may take to say that it is ready.
-const STARTUP: Duration = Duration::from_secs(60);
 
 /// How far runs may be ahead of one that is not done: what bounds the failures that wait for it.
 const WINDOW: u64 = 10_000;
@@ -31,9 +28,6 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How much a worker's memory may grow before it is replaced, in bytes.
 const GROWTH: u64 = 256 << 20;
-
-/// How long one failure may be shrunk: the search counts its runs and events, and is much faster.
-const SHRINKING: Duration = Duration::from_secs(120);
 
 /// How long shrinking may go on where the campaign ends before its last run.
 const AFTERWARDS: Duration = Duration::from_secs(60);
@@ -71,7 +65,7 @@ impl Job {
         }
     }
 
-    fn task(&self) -> Task {
+    pub(super) fn task(&self) -> Task {
         match self {
             Self::Trial { case, .. } | Self::Again { case, .. } => Task::Trial(case.clone()),
             Self::Shrink(job) => Task::Shrink(job.clone()),
@@ -79,38 +73,19 @@ impl Job {
     }
 }
 
-/// A worker, and what it has to do.
-struct Worker {
-    worker: WorkerHandle,
-    /// It gets one job, and was started for it.
-    fresh: bool,
-    ready: bool,
-    /// The oldest first, with the number of its order.
-    jobs: VecDeque<(u64, Job)>,
-    /// Since when it has been at the oldest.
-    since: Instant,
-    /// The memory that it had after its first job.
-    memory: Option<u64>,
-}
-
 /// A campaign under way.
 pub(super) struct Conductor<'a, O> {
     plan: &'a Plan,
-    pool: &'a WorkerPool,
     limits: &'a Limits,
-    setup: String,
+    executor: Executor<'a, CampaignCrew<'a>>,
     observer: &'a mut O,
     summary: Summary,
     confirmed: Confirmed,
     shrinking: ShrinkQueue,
-    workers: BTreeMap<WorkerId, Worker>,
-    events: (Sender<WorkerEvent>, Receiver<WorkerEvent>),
     /// Jobs for fresh workers.
     fresh: VecDeque<Job>,
     /// Runs whose worker died before it came to them.
     returned: VecDeque<(u64, Case)>,
-    last_number: u64,
-    last_worker: WorkerId,
     since: Instant,
     /// Places whose run was begun and is not done.
     begun: BTreeSet<u64>,
@@ -128,33 +103,22 @@ pub(super) struct Conductor<'a, O> {
 impl<'a, O: Observer> Conductor<'a, O> {
     pub(super) fn new(
         plan: &'a Plan,
-        pool: &'a WorkerPool,
+        crew: &'a CampaignCrew<'a>,
         limits: &'a Limits,
         summary: Summary,
         observer: &'a mut O,
     ) -> Self {
-        let setup = Setup {
-            version: wire::VERSION,
-            sources: plan.sources.iter().map(SourceText::new).collect(),
-            oracles: limits.oracles.clone(),
-            directory: limits.shrinking.as_ref().map(|one| one.directory.clone()),
-        };
         Self {
             plan,
-            pool,
             limits,
-            setup: wire::line(&setup),
+            executor: Executor::new(crew, limits.jobs, AHEAD),
             observer,
             failures: summary.failures(),
             summary,
             confirmed: Confirmed::default(),
             shrinking: ShrinkQueue::default(),
-            workers: BTreeMap::new(),
-            events: mpsc::channel(),
             fresh: VecDeque::new(),
             returned: VecDeque::new(),
-            last_number: READY,
-            last_worker: 0,
             since: Instant::now(),
             begun: BTreeSet::new(),
             parked: BTreeMap::new(),
@@ -180,25 +144,17 @@ impl<'a, O: Observer> Conductor<'a, O> {
             }
             self.end_shrinking();
             self.assign(&mut open)?;
-            if self.workers.values().all(|slot| slot.jobs.is_empty()) {
+            if self.executor.busy() == 0 {
                 let end = self.end.map_or(End::Complete, |(end, _)| end);
                 return Ok((self.summary, end));
             }
-            match self.events.1.recv_timeout(LOOK) {
-                Ok(WorkerEvent::Reply(worker, reply)) => self.reply(worker, *reply)?,
-                Ok(WorkerEvent::Gone(worker)) => self.gone(worker)?,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            if let Some(happened) = self.executor.wait(LOOK) {
+                self.happened(happened)?;
             }
-            self.end_overdue()?;
             if matches!(self.end, Some((End::Stopped, _))) {
                 return Ok((self.summary, End::Stopped));
             }
         }
-    }
-
-    fn busy(&self) -> usize {
-        let busy = |slot: &&Worker| !slot.jobs.is_empty();
-        self.workers.values().filter(busy).count()
     }
 
     /// Begins no further run.
@@ -232,22 +188,21 @@ impl<'a, O: Observer> Conductor<'a, O> {
         while !self.wants_fresh()
             && let Some((place, case)) = self.next_run(open)
         {
-            let Some(worker) = self.room()? else {
+            let Some(worker) = self.executor.room()? else {
                 self.returned.push_front((place, case));
                 return Ok(());
             };
-            self.give(worker, Job::Trial { place, case });
+            self.executor.give(worker, Job::Trial { place, case });
         }
         // Where there is no run left, everybody may shrink.
         self.assign_fresh()
     }
 
     fn assign_fresh(&mut self) -> Result<(), CampaignError> {
-        while self.busy() < self.limits.jobs
+        while self.executor.may_begin()
             && let Some(job) = self.next_fresh()
         {
-            let worker = self.start(true)?;
-            self.give(worker, job);
+            self.executor.give_fresh(job)?;
         }
         Ok(())
     }
@@ -268,28 +223,8 @@ impl<'a, O: Observer> Conductor<'a, O> {
 
     /// While there are runs to be made, at most half of the workers shrink.
     fn may_shrink(&self) -> bool {
-        let shrinks = |slot: &&Worker| {
-            slot.jobs
-                .iter()
-                .any(|(_, job)| matches!(job, Job::Shrink(_)))
-        };
-        let shrinking = self.workers.values().filter(shrinks).count();
+        let shrinking = self.executor.count(|job| matches!(job, Job::Shrink(_)));
         self.drained || self.end.is_some() || shrinking < self.limits.jobs / 2
-    }
-
-    /// The worker for the next run; `None` if all have enough.
-    fn room(&mut self) -> Result<Option<WorkerId>, CampaignError> {
-        let lasting = self.workers.iter().filter(|(_, slot)| !slot.fresh);
-        let least = lasting
-            .map(|(worker, slot)| (slot.jobs.len(), *worker))
-            .min();
-        let may_begin = self.busy() < self.limits.jobs;
-        match least {
-            Some((0, worker)) if may_begin => Ok(Some(worker)),
-            Some(_) | None if may_begin => self.start(false).map(Some),
-            Some((jobs, worker)) if (1..AHEAD).contains(&jobs) => Ok(Some(worker)),
-            Some(_) | None => Ok(None),
-        }
     }
 
     /// The next run to be made.
@@ -311,87 +246,44 @@ impl<'a, O: Observer> Conductor<'a, O> {
         Some((place, self.plan.case(place)))
     }
 
-    fn start(&mut self, fresh: bool) -> Result<WorkerId, CampaignError> {
-        self.last_worker += 1;
-        let id = self.last_worker;
-        let worker = self.pool.start(id, &self.setup, &self.events.0)?;
-        let slot = Worker {
-            worker,
-            fresh,
-            ready: false,
-            jobs: VecDeque::new(),
-            since: Instant::now(),
-            memory: None,
-        };
-        self.workers.insert(id, slot);
-        Ok(id)
-    }
-
-    fn give(&mut self, worker: WorkerId, job: Job) {
-        self.last_number += 1;
-        let number = self.last_number;
-        let order = Order {
-            number,
-            task: job.task(),
-        };
-        if let Some(slot) = self.workers.get_mut(&worker) {
-            if slot.jobs.is_empty() && slot.ready {
-                slot.since = Instant::now();
-            }
-            slot.worker.say(wire::line(&order));
-            slot.jobs.push_back((number, job));
-        }
-    }
-
-    fn reply(&mut self, worker: WorkerId, reply: Reply) -> Result<(), CampaignError> {
-        // One that was given up may still have said something.
-        let Some(slot) = self.workers.get_mut(&worker) else {
-            return Ok(());
-        };
-        slot.since = Instant::now();
-        if reply.number == READY {
-            slot.ready = true;
-            return match reply.answer {
-                Answer::Refused(reason) => Err(CampaignError::Refused(reason)),
-                Answer::Ready | Answer::Record { .. } | Answer::Shrunk(_) | Answer::Bug(_) => {
-                    Ok(())
+    /// Takes what came of a job, or of a worker.
+    fn happened(&mut self, happened: Happened<Job, Answer>) -> Result<(), CampaignError> {
+        match happened {
+            Happened::Done {
+                worker,
+                job,
+                answer,
+                growth,
+            } => {
+                self.summary.growth = self.summary.growth.max(growth.unwrap_or(0));
+                let grown = growth.is_some_and(|growth| growth > GROWTH);
+                if self.limits.recycle && (grown || is_dirty(&answer)) {
+                    self.dismiss(worker);
                 }
-            };
-        }
-        if slot
-            .jobs
-            .front()
-            .is_none_or(|(number, _)| *number != reply.number)
-        {
-            return Ok(());
-        }
-        let Some((_, job)) = slot.jobs.pop_front() else {
-            return Ok(());
-        };
-        let grown = match (slot.memory, reply.memory) {
-            (Some(first), Some(now)) => {
-                let growth = now.saturating_sub(first);
-                self.summary.growth = self.summary.growth.max(growth);
-                growth > GROWTH
+                self.take(job, answer)?;
             }
-            (None, Some(now)) => {
-                slot.memory = Some(now);
-                false
+            Happened::Died {
+                job,
+                took,
+                how,
+                rest,
+            } => {
+                self.return_all(rest);
+                if let Some(job) = job {
+                    let note = format!("its worker died: {how}");
+                    self.lost(job, Ending::WorkerLost, &note, took);
+                }
             }
-            (_, None) => false,
-        };
-        let dirty = match &reply.answer {
-            Answer::Record { record, .. } => {
-                let mut findings = record.findings.iter();
-                findings.any(|finding| finding.signature.oracle == NO_CRASH)
+            Happened::Overdue { job, took, rest } => {
+                self.return_all(rest);
+                let note = format!("it took longer than {:?}", self.limits.wall);
+                self.lost(job, Ending::TimedOut, &note, took);
             }
-            Answer::Bug(_) => true,
-            Answer::Ready | Answer::Shrunk(_) | Answer::Refused(_) => false,
-        };
-        if slot.fresh || (dirty || grown) && self.limits.recycle {
-            self.dismiss(worker);
+            Happened::Refused(reason) => return Err(CampaignError::Refused(reason)),
+            Happened::Unusable(how) => return Err(CampaignError::Worker(how)),
+            Happened::Interrupted => {}
         }
-        self.take(job, reply.answer)
+        Ok(())
     }
 
     /// A job came to this.
@@ -412,10 +304,13 @@ impl<'a, O: Observer> Conductor<'a, O> {
 
     /// Ends a worker. What it has not come to is for others.
     fn dismiss(&mut self, worker: WorkerId) {
-        let Some(slot) = self.workers.remove(&worker) else {
-            return;
-        };
-        for (_, job) in slot.jobs {
+        let rest = self.executor.dismiss(worker);
+        self.return_all(rest);
+    }
+
+    /// Takes back the jobs that a worker has not come to.
+    fn return_all(&mut self, jobs: Vec<Job>) {
+        for job in jobs {
             match job {
                 Job::Trial { place, case } if self.end.is_none() => {
                     self.returned.push_back((place, case));
@@ -426,59 +321,13 @@ impl<'a, O: Observer> Conductor<'a, O> {
         }
     }
 
-    /// A worker says nothing more.
-    fn gone(&mut self, worker: WorkerId) -> Result<(), CampaignError> {
-        // One that was dismissed is not missed.
-        let Some(slot) = self.workers.get_mut(&worker) else {
-            return Ok(());
-        };
-        let how = slot.worker.exit_status();
-        if !slot.ready {
-            return Err(CampaignError::Worker(how));
-        }
-        self.lost(
-            worker,
-            Ending::WorkerLost,
-            &format!("its worker died: {how}"),
-        );
-        Ok(())
-    }
-
-    /// Gives up workers that are late.
-    fn end_overdue(&mut self) -> Result<(), CampaignError> {
-        let limit = |slot: &Worker| match slot.jobs.front() {
-            _ if !slot.ready => STARTUP,
-            Some((_, Job::Shrink(_))) => SHRINKING.max(self.limits.wall),
-            Some((_, Job::Trial { .. } | Job::Again { .. })) | None => self.limits.wall,
-        };
-        let late = self.workers.iter().filter(|(_, slot)| {
-            let waits = !slot.jobs.is_empty() || !slot.ready;
-            waits && slot.since.elapsed() > limit(slot)
-        });
-        let late: Vec<WorkerId> = late.map(|(worker, _)| *worker).collect();
-        for worker in late {
-            if !self.workers[&worker].ready {
-                let silent = format!("it said nothing for {STARTUP:?}");
-                return Err(CampaignError::Worker(silent));
-            }
-            let note = format!("it took longer than {:?}", self.limits.wall);
-            self.lost(worker, Ending::TimedOut, &note);
-        }
-        Ok(())
-    }
-
-    /// A worker is lost, and with it the run that it was at.
-    fn lost(&mut self, worker: WorkerId, how: Ending, note: &str) {
-        let slot = self.workers.get_mut(&worker);
-        let job = slot.and_then(|slot| Some((slot.jobs.pop_front()?.1, slot.since.elapsed())));
-        self.dismiss(worker);
-        match job {
-            Some((Job::Shrink(job), _)) => self.shrunk(&job, Answer::Bug(note.to_owned())),
-            Some((job, took)) => {
-                let record = without_end(self.plan, job.case(), how, note, took);
-                self.done(job, record, Vec::new());
-            }
-            None => {}
+    /// A worker is lost at a job.
+    fn lost(&mut self, job: Job, how: Ending, note: &str, took: Duration) {
+        if let Job::Shrink(job) = job {
+            self.shrunk(&job, Answer::Bug(note.to_owned()));
+        } else {
+            let record = without_end(self.plan, job.case(), how, note, took);
+            self.done(job, record, Vec::new());
         }
     }
 
@@ -565,6 +414,28 @@ impl<'a, O: Observer> Conductor<'a, O> {
             self.end = Some((End::Stopped, Instant::now()));
         }
     }
+}
+
+/// Whether a worker is to be replaced after an answer: something panicked in it.
+fn is_dirty(answer: &Answer) -> bool {
+    match answer {
+        Answer::Record { record, .. } => {
+            let mut findings = record.findings.iter();
+            findings.any(|finding| finding.signature.oracle == NO_CRASH)
+        }
+        Answer::Bug(_) => true,
+        Answer::Ready | Answer::Shrunk(_) | Answer::Refused(_) => false,
+    }
+}
+
+/// The first line to each worker of a campaign.
+pub(super) fn setup(plan: &Plan, limits: &Limits) -> String {
+    wire::line(&Setup {
+        version: wire::VERSION,
+        sources: plan.sources.iter().map(SourceText::new).collect(),
+        oracles: limits.oracles.clone(),
+        directory: limits.shrinking.as_ref().map(|one| one.directory.clone()),
+    })
 }
 
 /// The record of a run that came to no end.

@@ -11,7 +11,8 @@
 //! | [`fingerprint`] | which shrunk failures are the same |
 //! | [`plan`], [`shard`] | which runs there are, in which order; which share of them is a process's own |
 //! | [`manifest`], [`known`] | what a campaign was asked for; failures that are no news |
-//! | `conductor`, `pool` | which worker makes which; workers as processes or threads |
+//! | [`executor`] | jobs on threads or worker processes: limits, ends, results in order |
+//! | `conductor`, `pool` | which worker makes which run; workers as processes or threads |
 //! | [`worker`], [`wire`] | the other end, and what both say to each other |
 //! | [`shrinking`] | which failures are shrunk |
 //! | [`confirm`] | which runs are made again in a fresh process, and what that tells |
@@ -48,6 +49,7 @@
 
 mod conductor;
 pub mod confirm;
+pub mod executor;
 pub mod fingerprint;
 pub mod known;
 pub mod manifest;
@@ -77,7 +79,7 @@ use confirm::Confirm;
 use known::Known;
 use oracles::OracleSet;
 use plan::Plan;
-use pool::WorkerPool;
+use pool::{CampaignCrew, WorkerPool};
 use record::Record;
 use shard::Shard;
 use shrinking::{Shrinking, ShrunkFailure};
@@ -391,6 +393,11 @@ impl Planned<'_> {
         } = self.campaign;
         let threads = WorkerPool::Threads(catalog.clone());
         let pool = pool.as_ref().unwrap_or(&threads);
-        Conductor::new(&self.plan, pool, limits, self.summary, observer).conduct()
+        let crew = CampaignCrew {
+            pool,
+            setup: conductor::setup(&self.plan, limits),
+            wall: limits.wall,
+        };
+        Conductor::new(&self.plan, &crew, limits, self.summary, observer).conduct()
     }
 }

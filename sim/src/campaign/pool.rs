@@ -12,21 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::wire::{self, Reply};
+use super::conductor::Job;
+use super::executor::{Crew, Worker, WorkerEvent, WorkerId};
+use super::wire::{self, Answer, Order, READY};
 use super::worker::{Host, serve};
 use crate::catalog::Catalog;
-
-/// Names a worker among all that a campaign ever had.
-pub(super) type WorkerId = u64;
-
-/// An event of a worker.
-#[derive(Debug)]
-pub(super) enum WorkerEvent {
-    /// It replied.
-    Reply(WorkerId, Box<Reply>),
-    /// It says nothing more.
-    Gone(WorkerId),
-}
 
 /// Makes the command that starts a worker process.
 pub(super) type Launch = Box<dyn Fn() -> Command + Send + Sync>;
@@ -45,6 +35,9 @@ const THREAD: &str = "hublab-worker";
 /// How long the end of a process may lag behind the end of its output.
 const LAG: Duration = Duration::from_millis(500);
 
+/// How long one failure may be shrunk: the search counts its runs and events, and is much faster.
+const SHRINKING: Duration = Duration::from_secs(120);
+
 /// The last bytes of what a process wrote to standard error that are kept.
 const STDERR_TAIL: usize = 2_048;
 
@@ -62,31 +55,41 @@ struct Process {
     stderr_tail: Arc<Mutex<VecDeque<u8>>>,
 }
 
-impl WorkerPool {
-    /// Starts a worker, and says `setup` to it.
-    ///
-    /// # Errors
-    /// The system grants no process, thread or pipe.
-    pub(super) fn start(
-        &self,
-        id: WorkerId,
-        setup: &str,
-        events: &Sender<WorkerEvent>,
-    ) -> io::Result<WorkerHandle> {
-        let worker = match self {
-            Self::Processes(command) => process(command(), id, events)?,
-            Self::Threads(catalog) => in_thread(catalog.clone(), id, events)?,
+/// The workers of one campaign.
+pub(super) struct CampaignCrew<'a> {
+    pub(super) pool: &'a WorkerPool,
+    /// The first line to each.
+    pub(super) setup: String,
+    /// The time for one run.
+    pub(super) wall: Duration,
+}
+
+impl Crew for CampaignCrew<'_> {
+    type Job = Job;
+    type Answer = Answer;
+    type Worker = WorkerHandle;
+
+    fn start(&self, id: WorkerId, events: &Events) -> io::Result<WorkerHandle> {
+        let worker = match self.pool {
+            WorkerPool::Processes(command) => process(command(), id, events)?,
+            WorkerPool::Threads(catalog) => in_thread(catalog.clone(), id, events)?,
         };
-        worker.say(setup.to_owned());
+        worker.say(self.setup.clone());
         Ok(worker)
+    }
+
+    fn limit(&self, job: &Job) -> Duration {
+        match job {
+            Job::Trial { .. } | Job::Again { .. } => self.wall,
+            Job::Shrink(_) => SHRINKING.max(self.wall),
+        }
     }
 }
 
-fn process(
-    mut command: Command,
-    id: WorkerId,
-    events: &Sender<WorkerEvent>,
-) -> io::Result<WorkerHandle> {
+/// Where workers tell what they do.
+type Events = Sender<WorkerEvent<Answer>>;
+
+fn process(mut command: Command, id: WorkerId, events: &Events) -> io::Result<WorkerHandle> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -113,11 +116,7 @@ fn process(
     Ok(worker)
 }
 
-fn in_thread(
-    catalog: Arc<Catalog>,
-    id: WorkerId,
-    events: &Sender<WorkerEvent>,
-) -> io::Result<WorkerHandle> {
+fn in_thread(catalog: Arc<Catalog>, id: WorkerId, events: &Events) -> io::Result<WorkerHandle> {
     let (from_worker, to_campaign): (PipeReader, PipeWriter) = io::pipe()?;
     let (orders, queue) = mpsc::channel::<String>();
     listen(from_worker, id, events)?;
@@ -150,19 +149,17 @@ fn write_lines(mut to: impl Write, lines: &Receiver<String>) {
     }
 }
 
-fn listen(
-    from: impl Read + Send + 'static,
-    id: WorkerId,
-    events: &Sender<WorkerEvent>,
-) -> io::Result<()> {
+fn listen(from: impl Read + Send + 'static, id: WorkerId, events: &Events) -> io::Result<()> {
     let events = events.clone();
     spawn(move || {
         let mut from = BufReader::new(from);
         while let Some(reply) = wire::next_reply(&mut from) {
-            if events
-                .send(WorkerEvent::Reply(id, Box::new(reply)))
-                .is_err()
-            {
+            let event = match (reply.number, reply.answer) {
+                (READY, Answer::Refused(reason)) => WorkerEvent::Refused(id, reason),
+                (READY, _) => WorkerEvent::Ready(id),
+                (number, answer) => WorkerEvent::Done(id, number, answer, reply.memory),
+            };
+            if events.send(event).is_err() {
                 return;
             }
         }
@@ -188,13 +185,20 @@ fn keep_tail(from: impl Read, words: &Mutex<VecDeque<u8>>) {
 
 impl WorkerHandle {
     /// Gives it a line.
-    pub(super) fn say(&self, line: String) {
+    fn say(&self, line: String) {
         // One that has ended is told of by its events.
         drop(self.orders.send(line));
     }
+}
 
-    /// How it ended, in words, once it says nothing more: its status and its last words.
-    pub(super) fn exit_status(&mut self) -> String {
+impl Worker<Job> for WorkerHandle {
+    fn give(&mut self, number: u64, job: &Job) {
+        let task = job.task();
+        self.say(wire::line(&Order { number, task }));
+    }
+
+    /// Its status, and the last words of a process.
+    fn exit_status(&mut self) -> String {
         let Some(process) = &mut self.process else {
             return "its thread ended".to_owned();
         };
