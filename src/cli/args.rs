@@ -278,6 +278,18 @@ pub(super) struct Check {
     /// Refuse files that have warnings
     #[arg(long)]
     pub(super) strict: bool,
+    /// How to print the sizes
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human, value_name = "FORMAT")]
+    pub(super) format: CheckFormat,
+}
+
+/// How `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckFormat {
+    /// A line per file, and one per strategy.
+    Human,
+    /// One JSON object per file and line.
+    Json,
 }
 
 #[derive(Debug, Args)]

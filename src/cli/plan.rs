@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hublab_sim::scenario::{estimate, wants_big};
+use hublab_sim::run::estimate::{cluster_bytes, size};
 use hublab_strategies::time::micros;
 
 use super::args::{Overrides, Run};
@@ -219,24 +219,18 @@ impl Plan {
     }
 }
 
-/// Returns whether the file may run, and prints why if not. The strategies are asked for figures only
-/// then: a strategy that panics at it must not end the command.
+/// Returns whether the file may run, and prints why if not. No strategy is asked: one that panics must
+/// not end the command.
 fn may_run(source: &Source, big: bool, context: &Context) -> bool {
-    if big || !wants_big(&source.scenario) {
+    let size = size(&source.scenario);
+    if big || !size.wants_big {
         return true;
     }
-    let size = estimate(&source.scenario, &context.catalog);
     let (path, nodes) = (source.path.display(), counted(size.nodes as u64, "node"));
-    let memory = size
-        .strategies
-        .iter()
-        .map(|one| one.memory_bytes)
-        .max()
-        .unwrap_or(0);
+    let memory = bytes(cluster_bytes(&source.scenario));
     let error = style::error("error:");
     context.output.note(format_args!(
-        "{error} {path}: {nodes}, about {} of memory: more than 2,000 nodes need --big",
-        bytes(memory)
+        "{error} {path}: {nodes}, about {memory} of memory: more than 2,000 nodes need --big"
     ));
     false
 }

@@ -99,7 +99,7 @@ fn a_large_cluster_is_estimated_and_wants_big() {
     assert!(checked.out.contains("needs --big"), "{}", checked.out);
     let ran = hublab(&["run", text(&path)]).expect(2);
     assert!(
-        ran.err.contains("10,000 nodes, about 1.0 TB of memory"),
+        ran.err.contains("10,000 nodes, about 2.0 TB of memory"),
         "{}",
         ran.err
     );

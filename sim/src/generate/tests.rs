@@ -1,6 +1,7 @@
 use super::*;
 use crate::catalog::Catalog;
-use crate::scenario::{Style, estimate, render, resolve};
+use crate::run::estimate::size;
+use crate::scenario::{Style, render, resolve};
 
 fn seeds() -> std::ops::Range<u64> {
     0..300
@@ -19,7 +20,7 @@ fn every_seed_makes_a_file_that_is_accepted_and_reads_back_equal() {
             again.steps.iter_mut().for_each(|step| step.line = 0);
             again.expectations.iter_mut().for_each(|one| one.line = 0);
             assert_eq!(again, resolve(&scenario, seed, &catalog), "{text}");
-            let size = estimate(&scenario, &catalog);
+            let size = size(&scenario);
             assert!(!size.wants_big && size.nodes <= entry.limits().max_nodes);
         }
     }

@@ -12,7 +12,6 @@ mod canonical;
 mod check;
 mod defaults;
 pub mod diagnostic;
-mod estimate;
 pub mod load;
 pub(crate) mod parts;
 mod read;
@@ -30,7 +29,6 @@ mod warning;
 pub use crate::model::*;
 pub use crate::report::Note;
 pub use diagnostic::{Problem, Problems};
-pub use estimate::{Estimate, StrategyEstimate, estimate, wants_big};
 pub use load::LoadError;
 pub use read::{
     CHILDREN_MAX, FILE_BYTES_MAX, NAMED_MAX, NODES_MAX, PLAN_SEEDS, RESOLVED_BYTES_MAX, STEPS_MAX,

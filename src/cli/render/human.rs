@@ -393,7 +393,7 @@ fn figures(report: &Report) -> String {
 }
 
 /// A text in lines of that width, broken between words; a longer word has a line of its own.
-fn broken(text: &str, width: usize) -> Vec<String> {
+pub(in crate::cli) fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
