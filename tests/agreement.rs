@@ -120,6 +120,7 @@ fn all_agree_about_generated_scenarios() {
             within: Duration::from_millis(1),
             after: After::LastStep,
             nodes: None,
+            whole: false,
         },
         Claim::Always("no_false_absence".to_owned()),
         Claim::Violates("no_resurrection".to_owned()),

@@ -56,6 +56,28 @@ fn a_scenario_on_real_sockets_ends_in_the_report_of_a_run_without_a_digest() {
 }
 
 #[test]
+fn results_are_exported_in_every_format() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let path = |format: &str| place.path().join(format);
+    let formats = ["human", "json", "csv", "junit", "github", "markdown"];
+    let exports = formats.map(|format| format!("--export={format}={}", path(format).display()));
+    let mut arguments = vec!["--scale", "0.1"];
+    arguments.extend(exports.iter().map(String::as_str));
+    let output = live(TWO_NODES, &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let read = |format: &str| fs::read_to_string(path(format)).expect("a file");
+    assert_eq!(read("human").as_bytes(), output.stdout);
+    let ends = read("human");
+    assert!(ends.contains("\n2 passed in "), "{ends}");
+    assert!(ends.contains("\nhublab live "), "{ends}");
+    assert_eq!(read("json").lines().count(), 2);
+    assert!(read("json").contains("\"runtime\":\"tokio\""));
+    assert_eq!(read("csv").lines().count(), 3);
+    assert!(read("junit").contains("<testsuites name=\"hublab live\" tests=\"2\""));
+    assert!(read("markdown").contains("2 runs"), "{}", read("markdown"));
+}
+
+#[test]
 fn what_only_a_simulator_can_do_is_refused_before_anything_starts() {
     for step in [
         "clock = { nodes = ['n1'], jump = '-1s' }",

@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use hublab::Catalog;
 use hublab::live;
+use hublab::sim::capsule::judge::judge;
+use hublab::sim::capsule::{Capsule, FileRecording, Header, Limits};
 use hublab::sim::model::script::planned;
 use hublab::sim::report::Report;
+use hublab::sim::run::failure::failures;
 use hublab::sim::run::{Options, run};
-use hublab::sim::scenario::{Action, Claim, Network, Scenario, load, resolve};
+use hublab::sim::scenario::{Action, Network, Scenario, load, resolve};
+use hublab::sim::trace::recorder::Sink;
 use tokio::sync::Semaphore;
 
 const SCALE: f64 = 0.1;
@@ -46,9 +50,7 @@ fn is_apart(scenario: &Scenario, catalog: &Catalog) -> bool {
     let resolved = resolve(scenario, scenario.run.seed, catalog);
     let mut instants: BTreeSet<u64> = planned(&resolved).iter().map(|entry| entry.at.0).collect();
     for expectation in &resolved.expectations {
-        if let Claim::Registry { at, .. } | Claim::Entry { at, .. } = &expectation.claim {
-            instants.insert(at.0);
-        }
+        instants.extend(expectation.claim.instant().map(|at| at.0));
     }
     let gaps = instants.iter().zip(instants.iter().skip(1));
     gaps.map(|(a, b)| Duration::from_micros(b - a))
@@ -111,16 +113,11 @@ fn simulated(scenario: &Scenario, strategy: &str, seed: u64) -> Report {
     run.expect("a known strategy").report
 }
 
-async fn live_run(scenario: &Scenario, strategy: &str) -> live::Played {
+async fn live_run(scenario: &Scenario, strategy: &str, sinks: Vec<Box<dyn Sink>>) -> live::Played {
     let prepared = live::prepared(scenario, scenario.run.seed, SCALE, &Catalog::default());
-    let played = live::run(
-        &prepared,
-        strategy,
-        SCALE,
-        &Catalog::default(),
-        std::future::pending(),
-    )
-    .await;
+    let catalog = Catalog::default();
+    let forever = std::future::pending();
+    let played = live::run(&prepared, strategy, SCALE, &catalog, sinks, forever).await;
     played.unwrap_or_else(|error| panic!("{} {strategy}: {error}", scenario.name))
 }
 
@@ -151,7 +148,7 @@ async fn difference((scenario, strategy): Pair) -> Option<String> {
     let simulated = simulated(&scenario, &strategy, scenario.run.seed);
     let mut told = None;
     for _ in 0..ATTEMPTS {
-        let live::Played { report, late } = live_run(&scenario, &strategy).await;
+        let live::Played { report, late } = live_run(&scenario, &strategy, Vec::new()).await;
         told = told_apart(&report, &simulated).map(|what| format!("{what}\n  {late:?} late"));
         if told.is_none() || late < LATE {
             break;
@@ -227,9 +224,60 @@ async fn live_counts(pairs: &[Pair], runs: u64) -> Vec<Vec<u64>> {
         .iter()
         .flat_map(|pair| (0..runs).map(|_| pair.clone()));
     let sent = each(all.collect(), |(scenario, strategy)| async move {
-        live_run(&scenario, &strategy).await.report.messages.sent
+        let played = live_run(&scenario, &strategy, Vec::new());
+        played.await.report.messages.sent
     });
     let sent = sent.await;
     let runs = usize::try_from(runs).expect("a small number");
     sent.chunks(runs).map(<[u64]>::to_vec).collect()
+}
+
+/// What the recorded trace of a live run says of it, where that is not what the run's report says.
+async fn disagreement((scenario, strategy): Pair) -> Option<String> {
+    let catalog = Catalog::default();
+    let prepared = live::prepared(&scenario, scenario.run.seed, SCALE, &catalog);
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("live.capsule");
+    let header = Header::new(&prepared, &strategy, prepared.run.seed, &catalog);
+    let recording = FileRecording::create(&path, &header, Limits::default()).expect("a file");
+    let sinks: Vec<Box<dyn Sink>> = vec![recording.sink()];
+    let report = live_run(&scenario, &strategy, sinks).await.report;
+    recording.finish(&report).expect("a capsule");
+    let mut capsule = Capsule::open(&path, Limits::default()).expect("a capsule");
+    let judged = judge(&mut capsule, &catalog, &[]).expect("its trace can be judged");
+    let told = failures(&prepared, &report);
+    let recorded = failures(&judged.scenario, &judged.report);
+    let same = told == recorded
+        && report.verdict == judged.report.verdict
+        && report.expectations == judged.report.expectations;
+    let name = &scenario.name;
+    (!same).then(|| format!("{name} {strategy}: {:?}\n{:?}", report, judged.report))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn what_failed_in_a_live_run_is_what_its_recorded_trace_says() {
+    let catalog = Catalog::default();
+    let can_run = |(scenario, strategy): &Pair| {
+        let prepared = live::prepared(scenario, scenario.run.seed, SCALE, &catalog);
+        is_met_in_time(scenario) && live::refusals(&prepared, strategy).is_empty()
+    };
+    let all = shipped(&catalog).into_iter().flat_map(|scenario| {
+        let strategies = scenario.run.strategies.clone().into_iter();
+        strategies.map(move |name| (scenario.clone(), name))
+    });
+    let mut pairs: Vec<Pair> = all.filter(can_run).collect();
+    // Something fails in this one.
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("tests/data/reports/r02-two-claims.toml");
+    let bytes = std::fs::read(&path).expect("a file");
+    let failing = Scenario::read("r02", &bytes, &catalog).expect("a good file");
+    pairs.push((failing, "pubsub".to_owned()));
+    let count = pairs.len();
+    assert!(count > 40, "{count}");
+    let disagreements: Vec<String> = each(pairs, disagreement)
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
 }

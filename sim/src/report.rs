@@ -66,6 +66,9 @@ pub struct Report {
     /// The verdict of the run without clock steps, if `clock_independence` needed it.
     #[serde(default)]
     pub clock_twin: Option<ClockTwin>,
+    /// The runtime, of a run of real hubs; absent of simulated ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
     /// Why the run did not come to its end; absent if it did, or a step panicked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

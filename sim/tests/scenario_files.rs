@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{
-    Action, After, Claim, Latency, Problem, Scenario, Style, When, estimate, json_schema, load,
-    parse_seeds, render, resolve,
+    Action, After, Claim, Latency, Problem, Scenario, Style, When, json_schema, load, parse_seeds,
+    render, resolve,
 };
 use hublab_strategies::Time;
 
@@ -126,7 +126,8 @@ fn a_scenario_without_expectations_gets_convergence_within_the_rest_of_the_run()
         Claim::Converged {
             within: rest,
             after: After::LastStep,
-            nodes: None
+            nodes: None,
+            whole: false,
         }
     );
     let long = read("schema = 1\n[run]\nduration = \"10m\"\n[cluster]\nnodes = 2\n").unwrap();
@@ -135,6 +136,7 @@ fn a_scenario_without_expectations_gets_convergence_within_the_rest_of_the_run()
         within,
         after: After::LastStep,
         nodes: None,
+        whole: false,
     };
     assert_eq!(
         resolve(&long, 1, &Catalog::default()).expectations[0].claim,
@@ -493,7 +495,7 @@ fn every_step_and_claim_of_the_format_is_in_the_file_of_everything() {
         );
     }
     assert_eq!(
-        estimate(&scenario, &Catalog::default()).children,
+        hublab_sim::run::estimate::size(&scenario).children,
         2 * 3 + 3 + 3
     );
 }

@@ -7,7 +7,7 @@ use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{
     Action, After, Audience, Children, Claim, ClockChange, Cluster, Expectation, InFlight, Latency,
     LinkChange, LinkParams, Network, NodeIx, Order, RawRequest, RawRow, Run, Scenario, Step, Style,
-    When, apply_overrides, estimate, render, resolve,
+    When, apply_overrides, render, resolve,
 };
 use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
 use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler};
@@ -264,13 +264,16 @@ fn claim(names: Vec<NodeId>) -> BoxedStrategy<Claim> {
         (
             micros(END_US / 2),
             micros(END_US / 2),
-            option::of(nodes(size, 1))
+            option::of(nodes(size, 1)),
+            proptest::bool::ANY,
         )
-            .prop_map(|(within, after, nodes)| Claim::Converged {
+            .prop_map(|(within, after, nodes, whole)| Claim::Converged {
                 within,
                 after: After::Time(after),
-                nodes
+                nodes,
+                whole,
             }),
+        (time(), option::of(nodes(size, 1))).prop_map(|(at, nodes)| Claim::Connected { at, nodes }),
         (time(), node(size), ids("h"), ids("l")).prop_map(|(at, on, has, lacks)| Claim::Registry {
             at,
             on,
@@ -369,7 +372,10 @@ fn exercise(bytes: &[u8]) {
     let catalog = Catalog::default();
     match Scenario::read("any.toml", bytes, &catalog) {
         Ok(scenario) => {
-            assert_eq!(estimate(&scenario, &catalog).steps, scenario.steps.len());
+            assert_eq!(
+                hublab_sim::run::estimate::size(&scenario).steps,
+                scenario.steps.len()
+            );
             let resolved = resolve(&scenario, 3, &catalog);
             for (scenario, style) in [(&scenario, Style::Brief), (&resolved, Style::Full)] {
                 let text = render(scenario, style);

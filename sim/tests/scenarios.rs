@@ -230,6 +230,7 @@ fn every_oracle_of_safety_is_asked_somewhere() {
             Claim::Converged { .. }
             | Claim::Registry { .. }
             | Claim::Entry { .. }
+            | Claim::Connected { .. }
             | Claim::Metric { .. } => None,
         })
         .collect();
@@ -324,15 +325,8 @@ fn instants(scenario: &Scenario) -> BTreeSet<Duration> {
     let claims = scenario
         .expectations
         .iter()
-        .filter_map(|expectation| match &expectation.claim {
-            Claim::Registry { at, .. } | Claim::Entry { at, .. } => {
-                Some(Duration::from_micros(at.0))
-            }
-            Claim::Converged { .. }
-            | Claim::Always(_)
-            | Claim::Violates(_)
-            | Claim::Metric { .. } => None,
-        });
+        .filter_map(|expectation| expectation.claim.instant())
+        .map(|at| Duration::from_micros(at.0));
     steps.chain(claims).collect()
 }
 

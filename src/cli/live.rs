@@ -1,33 +1,29 @@
 //! `hublab live`: a scenario file on real hubs, one strategy after the other.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use hublab_sim::report::Report;
+use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::shard::Shard;
+use hublab_sim::campaign::summary::Summary;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::watch::judge::Verdict;
-use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-use super::args::live::{Live, LiveFormat};
+use super::args::live::Live;
+use super::campaign::account::{Account, Source};
 use super::exit::Exit;
 use super::interrupt::Listening;
-use super::output::{self, quoted};
-use super::render::human;
+use super::output::quoted;
+use super::render::human::Tally;
+use super::report::{Reporters, Run, Series, Setting, Totals};
 use super::{Context, Stop, files};
 use crate::live;
 
 /// The time for what is left of the hubs when all runs are over.
 const WIND_DOWN: Duration = Duration::from_secs(1);
-
-/// A report as `--format json` prints it.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    report: &'a Report,
-    runtime: &'static str,
-}
 
 pub(super) fn live(args: &Live, context: &Context) -> Result<Exit, Stop> {
     let scenario = files::read_one(&args.file, &args.overrides, context)?;
@@ -82,52 +78,70 @@ async fn run_all(
     strategies: &[String],
     context: &Context,
 ) -> Result<Exit, Stop> {
+    let longest = strategies.iter().map(|name| name.chars().count()).max();
+    let setting = Setting {
+        runs: strategies.len() as u64,
+        names: prepared.name.chars().count(),
+        strategies: longest.unwrap_or(0),
+    };
+    let (format, exports) = (args.report.format, &args.report.exports);
+    let mut reporters = Reporters::new(format, exports, setting, context)?;
     let bell = Arc::new(Notify::new());
     let ring = Arc::clone(&bell);
     let _listening = Listening::new(move || ring.notify_one());
+    let path = args.file.to_string_lossy();
+    let begun = Instant::now();
     let (mut exit, mut repeat) = (Exit::Held, None);
+    let (mut summary, mut tally) = (Summary::default(), Tally::default());
     for strategy in strategies {
-        let interrupted = std::sync::atomic::AtomicBool::new(false);
-        let ended = live::run(prepared, strategy, args.scale, &context.catalog, async {
+        let interrupted = AtomicBool::new(false);
+        let (scale, catalog) = (args.scale, &context.catalog);
+        let ended = live::run(prepared, strategy, scale, catalog, Vec::new(), async {
             bell.notified().await;
-            interrupted.store(true, std::sync::atomic::Ordering::Relaxed);
+            interrupted.store(true, Ordering::Relaxed);
         });
-        let mut report = ended.await.map_err(Stop::Usage)?.report;
+        let ended = ended.await.map_err(|error| Stop::Usage(error.to_string()));
+        let mut report = ended?.report;
         report.replay = replay(args, strategy, report.seed);
         exit = exit.max(report.verdict.into());
+        tally.add(report.verdict);
         if report.verdict != Verdict::Pass {
             repeat.get_or_insert_with(|| report.replay.clone());
         }
-        print(args, &report, prepared, context)?;
+        let record = Record::of_run(&path, prepared, &report);
+        summary.add(&record);
+        reporters.run(&Run {
+            record: &record,
+            details: Some((&report, prepared)),
+        })?;
         if interrupted.into_inner() {
             exit = exit.max(Exit::Interrupted);
             break;
         }
     }
-    if let Some(command) = repeat {
-        match args.format {
-            LiveFormat::Human if strategies.len() > 1 => context.output.line(command)?,
-            // The block ends with it.
-            LiveFormat::Human => {}
-            LiveFormat::Json => context.output.note(command),
-        }
+    let command = |_: &str, strategy: &str, seed: u64| replay(args, strategy, seed);
+    reporters.close(&Totals {
+        account: Account {
+            title: "hublab live",
+            source: Source::Runs(&command),
+            shard: Shard::WHOLE,
+            summary: &summary,
+            folder: None,
+        },
+        series: Some(Series {
+            tally,
+            took: begun.elapsed(),
+            tables: None,
+            repeat: repeat.as_deref(),
+        }),
+        reach: "",
+    })?;
+    if !format.is_human() {
+        repeat
+            .iter()
+            .for_each(|command| context.output.note(command));
     }
     Ok(exit)
-}
-
-fn print(args: &Live, report: &Report, prepared: &Scenario, context: &Context) -> Result<(), Stop> {
-    match args.format {
-        LiveFormat::Human => {
-            let block = human::block(report, prepared, output::columns());
-            context.output.line(format_args!("{block}\n"))
-        }
-        LiveFormat::Json => {
-            let runtime = "tokio";
-            let line = serde_json::to_string(&Line { report, runtime })
-                .map_err(|error| Stop::Usage(error.to_string()))?;
-            context.output.line(line)
-        }
-    }
 }
 
 /// The command that repeats one run.

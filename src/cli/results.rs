@@ -203,6 +203,7 @@ impl<'a> Results<'a> {
             clock_twin: None,
             warnings: self.plan.source(group).warnings.clone(),
             replay: self.plan.replay(task),
+            runtime: None,
             reason: Some(self.too_long()),
         }
     }

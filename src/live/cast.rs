@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::LiveError;
 use super::stage::{Stage, Tap};
 
 /// The time between two dials of one address. Hubs dial when they send something that connects; this
@@ -97,13 +98,13 @@ impl<'a> Cast<'a> {
 
     /// Has hubs of nodes that do not run stand ready: they listen, all know each other's addresses,
     /// and nothing else happens until they boot.
-    pub(super) async fn prepare(&mut self, nodes: &[NodeIx]) -> Result<(), String> {
+    pub(super) async fn prepare(&mut self, nodes: &[NodeIx]) -> Result<(), LiveError> {
         for node in nodes {
             if self.actors[*node as usize].is_none() {
                 let actor = match self.strategy {
                     PubSub::NAME => self.start::<PubSub>(*node).await,
                     Gossip::NAME => self.start::<Gossip>(*node).await,
-                    other => Err(format!("the strategy `{other}` has no live form")),
+                    other => Err(LiveError::UnknownStrategy(other.to_owned())),
                 }?;
                 for other in self.actors.iter().flatten() {
                     introduce(&actor.hub, &other.hub);
@@ -116,7 +117,7 @@ impl<'a> Cast<'a> {
     }
 
     /// Boots nodes that do not run, all before the first of them says a word.
-    pub(super) async fn boot(&mut self, nodes: &[NodeIx]) -> Result<(), String> {
+    pub(super) async fn boot(&mut self, nodes: &[NodeIx]) -> Result<(), LiveError> {
         self.prepare(nodes).await?;
         for node in nodes {
             if let Some(actor) = &mut self.actors[*node as usize]
@@ -131,7 +132,7 @@ impl<'a> Cast<'a> {
     }
 
     /// Connects the nodes of the start, as they are at time 0.
-    pub(super) async fn connect(&self, nodes: &[NodeIx]) -> Result<(), String> {
+    pub(super) async fn connect(&self, nodes: &[NodeIx]) -> Result<(), LiveError> {
         self.stage.between(|witness| witness.connect(nodes));
         let hubs: Vec<&Hub> = self.actors.iter().flatten().map(|it| &it.hub).collect();
         let connected = async {
@@ -142,13 +143,13 @@ impl<'a> Cast<'a> {
             }
         };
         let connected = timeout(CONNECT, connected).await;
-        connected.map_err(|_| "the hubs of the start do not connect".to_owned())
+        connected.map_err(|_| LiveError::Unconnected)
     }
 
-    async fn start<S: Strategy>(&self, node: NodeIx) -> Result<Actor, String> {
+    async fn start<S: Strategy>(&self, node: NodeIx) -> Result<Actor, LiveError> {
         let cluster = &self.scenario.cluster;
         let incarnation = self.stage.between(|witness| witness.next_incarnation(node));
-        let incarnation = incarnation.ok_or("the run is over")?;
+        let incarnation = incarnation.ok_or(LiveError::Over)?;
         let heartbeat = cluster.down_after / BEATS;
         let stage = Arc::clone(&self.stage);
         let tap = Arc::new(Tap::new(stage, node, incarnation, heartbeat));
@@ -176,7 +177,10 @@ impl<'a> Cast<'a> {
             .flow(receiver)
             .start()
             .await
-            .map_err(|error| format!("{}: {error}", self.name(node)))?;
+            .map_err(|error| LiveError::Start {
+                node: self.name(node).clone(),
+                error,
+            })?;
         Ok(Actor {
             hub,
             flow,
@@ -184,16 +188,19 @@ impl<'a> Cast<'a> {
         })
     }
 
-    fn configured<S: Strategy>(&self) -> Result<S, String> {
+    fn configured<S: Strategy>(&self) -> Result<S, LiveError> {
         let params = self.scenario.strategies.get(S::NAME);
         let params = Value::Object(params.cloned().unwrap_or_default());
-        let refused = |error: &dyn std::fmt::Display| format!("strategy.{}: {error}", S::NAME);
+        let refused = |error: &dyn std::fmt::Display| LiveError::Parameters {
+            strategy: S::NAME.to_owned(),
+            reason: error.to_string(),
+        };
         let config = serde_json::from_value(params).map_err(|error| refused(&error))?;
         S::new(&config).map_err(|error| refused(&error))
     }
 
     /// Carries out a step that the witness knows of.
-    pub(super) async fn act(&mut self, number: u32, action: &Action) -> Result<(), String> {
+    pub(super) async fn act(&mut self, number: u32, action: &Action) -> Result<(), LiveError> {
         match action {
             Action::Join(nodes) | Action::Restart(nodes) => self.boot(nodes).await?,
             Action::Leave(nodes) => {

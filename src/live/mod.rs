@@ -16,6 +16,7 @@
 //! | `cast` | the hubs: boots, stops, requests |
 
 mod cast;
+mod error;
 mod pulse;
 mod stage;
 
@@ -27,17 +28,22 @@ use hublab_sim::catalog::Catalog;
 use hublab_sim::model::script::planned;
 use hublab_sim::report::Report;
 use hublab_sim::scenario::{Action, Scenario, resolve, scaled};
+use hublab_sim::trace::recorder::Sink;
 use hublab_sim::witness::{Witness, unwitnessed};
 use hublab_strategies::hub::HubConfig;
 use hublab_strategies::time::micros;
 use tokio::time::{Instant, sleep_until};
 
 use cast::Cast;
+pub use error::LiveError;
 use pulse::Pulse;
 use stage::Stage;
 
 /// The most nodes: each pair takes two sockets.
 pub const NODES_MAX: usize = 64;
+
+/// What reports call the runtime of these runs.
+const RUNTIME: &str = "tokio";
 
 /// A connection that closes is noticed at once; what the file says must not be far from that.
 const CRASH_DETECTED_AFTER_MAX: Duration = Duration::from_millis(100);
@@ -127,26 +133,27 @@ pub struct Played {
 }
 
 /// Plays a scenario, [`prepared`] with this scale, with real hubs in real time. Must run in a tokio
-/// runtime that has its timers and its network enabled. When `interrupted` ends first, so does the
-/// run, and what it was to show is inconclusive.
+/// runtime that has its timers and its network enabled. The trace goes to `sinks`. When `interrupted`
+/// ends first, so does the run, and what it was to show is inconclusive.
 ///
 /// # Errors
-/// The scenario is refused (see [`refusals`]), or a hub could not start; in words.
+/// The scenario is refused (see [`refusals`]), or a hub could not start.
 pub async fn run(
     scenario: &Scenario,
     strategy: &str,
     scale: f64,
     catalog: &Catalog,
+    sinks: Vec<Box<dyn Sink>>,
     interrupted: impl Future<Output = ()>,
-) -> Result<Played, String> {
+) -> Result<Played, LiveError> {
     let refused = refusals(scenario, strategy);
     if !refused.is_empty() {
-        return Err(refused.join("; "));
+        return Err(LiveError::Refused(refused));
     }
     let entry = catalog
         .get(strategy)
-        .ok_or_else(|| format!("there is no strategy `{strategy}`"))?;
-    let witness = Witness::new(scenario, entry, catalog);
+        .ok_or_else(|| LiveError::UnknownStrategy(strategy.to_owned()))?;
+    let witness = Witness::new(scenario, entry, catalog, sinks);
     let stage = Arc::new(Stage::new(witness, &scenario.cluster.nodes));
     let mut cast = Cast::new(scenario, strategy, config(scale), Arc::clone(&stage));
     let pulse = Pulse::start(Arc::clone(&stage));
@@ -159,18 +166,23 @@ pub async fn run(
     let wall_us = micros(stage.begin().elapsed());
     cast.end().await;
     let is_whole = played?;
-    let witness = witness.ok_or_else(|| "the run has no witness".to_owned())?;
-    let report = witness.finish(is_whole, wall_us);
+    let witness = witness.ok_or(LiveError::Over)?;
+    let report = Report {
+        runtime: Some(RUNTIME.to_owned()),
+        ..witness.finish(is_whole, wall_us)
+    };
     Ok(Played { report, late })
 }
 
-async fn play(scenario: &Scenario, cast: &mut Cast<'_>, stage: &Stage) -> Result<(), String> {
+async fn play(scenario: &Scenario, cast: &mut Cast<'_>, stage: &Stage) -> Result<(), LiveError> {
     let mut start = scenario.cluster.start.clone();
     start.sort_unstable();
     cast.prepare(&start).await?;
     cast.connect(&start).await?;
     let epoch = Instant::from_std(stage.begin());
     cast.boot(&start).await?;
+    // What is expected after the last step has its time, however late that took place.
+    let mut late = Duration::ZERO;
     for entry in planned(scenario) {
         let step = scenario.steps.get(entry.step as usize);
         let action = step.filter(|_| !entry.healing).map(|step| &step.action);
@@ -179,11 +191,12 @@ async fn play(scenario: &Scenario, cast: &mut Cast<'_>, stage: &Stage) -> Result
         }
         sleep_until(epoch + Duration::from_micros(entry.at.0)).await;
         stage.between(|witness| witness.step(entry));
+        late = Duration::from_micros(stage.now().since(entry.at));
         if let Some(action) = action {
             cast.act(entry.step, action).await?;
         }
         cast.network_changed();
     }
-    sleep_until(epoch + scenario.run.duration).await;
+    sleep_until(epoch + scenario.run.duration + late).await;
     Ok(())
 }

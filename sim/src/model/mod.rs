@@ -567,6 +567,9 @@ pub enum Claim {
         /// The observers; `None` is all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         nodes: Option<Vec<NodeIx>>,
+        /// True if all pairs of running nodes must be connected, too.
+        #[serde(default, skip_serializing_if = "is_default")]
+        whole: bool,
     },
     /// `registry`.
     Registry {
@@ -606,6 +609,14 @@ pub enum Claim {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         first: Option<NodeId>,
     },
+    /// `connected`: each pair of these nodes is connected.
+    Connected {
+        /// When.
+        at: Time,
+        /// Which nodes; `None` is all that run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nodes: Option<Vec<NodeIx>>,
+    },
     /// `always`: the named oracle holds.
     Always(String),
     /// `violates`: the named oracle is violated.
@@ -631,9 +642,23 @@ impl Claim {
             Self::Converged { .. } => "converged",
             Self::Registry { .. } => "registry",
             Self::Entry { .. } => "entry",
+            Self::Connected { .. } => "connected",
             Self::Always(_) => "always",
             Self::Violates(_) => "violates",
             Self::Metric { .. } => "metric",
+        }
+    }
+
+    /// The instant that the claim is about; `None` if it is about a stretch of the run or all of it.
+    #[must_use]
+    pub fn instant(&self) -> Option<Time> {
+        match self {
+            Self::Registry { at, .. } | Self::Entry { at, .. } | Self::Connected { at, .. } => {
+                Some(*at)
+            }
+            Self::Converged { .. } | Self::Always(_) | Self::Violates(_) | Self::Metric { .. } => {
+                None
+            }
         }
     }
 }

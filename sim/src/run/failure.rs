@@ -70,6 +70,7 @@ impl Signature {
     #[must_use]
     pub fn is_of_view(&self) -> bool {
         const KINDS: [Kind; 4] = [Kind::Absent, Kind::Ghost, Kind::Wrong, Kind::Metadata];
+        // Nodes that are apart are no view.
         let kind = self.defect.strip_prefix(LATE).unwrap_or(&self.defect);
         KINDS.iter().any(|one| one.as_str() == kind)
     }
@@ -194,6 +195,7 @@ pub fn failures(scenario: &Scenario, report: &Report) -> Vec<Failure> {
             Claim::Converged { .. }
             | Claim::Registry { .. }
             | Claim::Entry { .. }
+            | Claim::Connected { .. }
             | Claim::Metric { .. } => {}
         }
     }
@@ -275,6 +277,7 @@ fn written(claim: &Claim, nodes: &[NodeId]) -> Vec<String> {
             within,
             after,
             nodes,
+            whole,
         } => {
             let after = match after {
                 After::LastStep => "last_step".to_owned(),
@@ -283,6 +286,15 @@ fn written(claim: &Claim, nodes: &[NodeId]) -> Vec<String> {
             };
             put("within", &mut [micros(*within).to_string()].into_iter());
             put("after", &mut [after].into_iter());
+            if let Some(nodes) = nodes {
+                put("nodes", &mut nodes.iter().map(|node| name(*node)));
+            }
+            if *whole {
+                put("whole", &mut std::iter::empty());
+            }
+        }
+        Claim::Connected { at, nodes } => {
+            put("at", &mut [at.0.to_string()].into_iter());
             if let Some(nodes) = nodes {
                 put("nodes", &mut nodes.iter().map(|node| name(*node)));
             }

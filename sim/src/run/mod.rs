@@ -1,6 +1,7 @@
 //! One run: a scenario, a strategy and a seed in; a report out.
 
 mod builder;
+pub mod estimate;
 pub mod failure;
 mod twin;
 
@@ -258,6 +259,7 @@ pub(crate) fn make(
         timeline: outcome.timeline,
         warnings: Vec::new(),
         replay: String::new(),
+        runtime: None,
         reason: (!is_whole).then(|| format!("the run was ended at {now}, before its time")),
         ended_early: stopped_early,
         clock_twin: outcome.clock_twin,

@@ -61,6 +61,7 @@ pub(crate) fn judge_clock_independence(
             | Claim::Converged { .. }
             | Claim::Registry { .. }
             | Claim::Entry { .. }
+            | Claim::Connected { .. }
             | Claim::Metric { .. } => continue,
         };
         judgement.replace(verdict);

@@ -67,6 +67,7 @@ pub(crate) fn default_claim(scenario: &Scenario) -> Claim {
         within: DEFAULT_WITHIN.min(rest),
         after: After::LastStep,
         nodes: None,
+        whole: false,
     }
 }
 

@@ -25,7 +25,9 @@ pub(super) fn expected_nodes(scenario: &Scenario) -> BTreeSet<NodeIx> {
         .expectations
         .iter()
         .flat_map(|expectation| match &expectation.claim {
-            Claim::Converged { nodes, .. } => nodes.clone().unwrap_or_default(),
+            Claim::Converged { nodes, .. } | Claim::Connected { nodes, .. } => {
+                nodes.clone().unwrap_or_default()
+            }
             Claim::Registry { on, .. } | Claim::Entry { on, .. } => vec![*on],
             Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => Vec::new(),
         });
@@ -42,6 +44,7 @@ pub(super) fn expected_nodes(scenario: &Scenario) -> BTreeSet<NodeIx> {
             }
             Claim::Converged { .. }
             | Claim::Registry { .. }
+            | Claim::Connected { .. }
             | Claim::Always(_)
             | Claim::Violates(_)
             | Claim::Metric { .. } => Vec::new(),
@@ -150,7 +153,7 @@ fn renumber(list: &mut Vec<NodeIx>, map: &impl Fn(NodeIx) -> Option<NodeIx>) {
 
 fn renumber_claim(claim: &mut Claim, map: &impl Fn(NodeIx) -> Option<NodeIx>) {
     match claim {
-        Claim::Converged { nodes, .. } => {
+        Claim::Converged { nodes, .. } | Claim::Connected { nodes, .. } => {
             if let Some(nodes) = nodes {
                 renumber(nodes, map);
             }
@@ -180,9 +183,11 @@ pub(super) fn expected_children(scenario: &Scenario) -> BTreeSet<ChildId> {
     let of_claim = |claim: &Claim| match claim {
         Claim::Registry { has, lacks, .. } => has.iter().chain(lacks).cloned().collect(),
         Claim::Entry { child, .. } => vec![child.clone()],
-        Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
-            Vec::new()
-        }
+        Claim::Converged { .. }
+        | Claim::Connected { .. }
+        | Claim::Always(_)
+        | Claim::Violates(_)
+        | Claim::Metric { .. } => Vec::new(),
     };
     let claims = scenario
         .expectations

@@ -88,6 +88,9 @@ pub struct Convergence {
     flipped: Vec<NodeIx>,
     /// Live observers that are not in order.
     disordered: usize,
+    /// Live observers, and pairs of them that are connected.
+    live: usize,
+    connected: usize,
     since: Option<Time>,
     /// Children that are not looked at.
     outside: BTreeSet<ChildId>,
@@ -108,6 +111,8 @@ impl Convergence {
             touched: Vec::new(),
             flipped: Vec::new(),
             disordered: 0,
+            live: 0,
+            connected: 0,
             since: Some(Time::ZERO),
         }
     }
@@ -450,7 +455,10 @@ impl Convergence {
     /// Replaces what is known of an observer; whether it was in order is judged when the instant
     /// is over.
     fn reset(&mut self, node: NodeIx, live: bool, cells: Vec<Cell>) {
+        let peers = (0..).take(self.observers.len());
+        self.connected -= peers.filter(|peer| self.is_up(node, *peer)).count();
         let observer = &mut self.observers[node as usize];
+        self.live = self.live + usize::from(live) - usize::from(observer.live);
         let settled = observer.settled;
         let before = std::mem::replace(
             observer,
@@ -473,12 +481,40 @@ impl Convergence {
     }
 
     pub(crate) fn pair_changed(&mut self, [a, b]: [NodeIx; 2], up: bool) {
+        let was = self.is_up(a, b);
         for (node, peer) in [(a, b), (b, a)] {
             if let Some(cell) = self.observers[node as usize].cells.get_mut(peer as usize) {
                 cell.up = up;
                 self.refresh(node, peer);
             }
         }
+        self.connected = self.connected + usize::from(self.is_up(a, b)) - usize::from(was);
+    }
+
+    /// True if two live observers are connected.
+    fn is_up(&self, a: NodeIx, b: NodeIx) -> bool {
+        let has = |node: NodeIx, peer: NodeIx| {
+            let cell = self.observers[node as usize].cells.get(peer as usize);
+            cell.is_some_and(|cell| cell.up)
+        };
+        a != b && has(a, b) && has(b, a)
+    }
+
+    /// The number of pairs of live observers that are not connected.
+    #[must_use]
+    pub fn pairs_down(&self) -> usize {
+        let pairs = self.live * self.live.saturating_sub(1) / 2;
+        pairs.saturating_sub(self.connected)
+    }
+
+    /// The pairs of live observers that are not connected, in the order of their nodes.
+    pub fn down_pairs(&self) -> impl Iterator<Item = (NodeIx, NodeIx)> {
+        let live = || {
+            let observers = (0..).zip(&self.observers);
+            observers.filter_map(|(node, observer): (NodeIx, _)| observer.live.then_some(node))
+        };
+        let pairs = live().flat_map(move |a| live().filter(move |b| a < *b).map(move |b| (a, b)));
+        pairs.filter(|(a, b)| !self.is_up(*a, *b))
     }
 
     fn refresh_around(&mut self, owner: NodeIx) {

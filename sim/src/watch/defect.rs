@@ -17,6 +17,8 @@ pub enum Kind {
     Wrong,
     /// In view with the right pid and other metadata.
     Metadata,
+    /// Two nodes that run are not connected.
+    Apart,
 }
 
 impl Kind {
@@ -28,11 +30,12 @@ impl Kind {
             Self::Ghost => "ghost",
             Self::Wrong => "wrong",
             Self::Metadata => "wrong metadata",
+            Self::Apart => "apart",
         }
     }
 }
 
-/// One entry that is not as it should be at one observer.
+/// One thing that is not as it should be at one observer: an entry, or a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
     /// Where it is seen.
@@ -64,6 +67,18 @@ impl Defect {
             kind,
             text,
             event,
+        }
+    }
+
+    pub(super) fn apart((one, other): (NodeIx, NodeIx), cx: &ObserverContext) -> Self {
+        let (name, peer) = (cx.name(one), cx.name(other));
+        Self {
+            observer: one,
+            owner: Some(other),
+            child: None,
+            kind: Kind::Apart,
+            text: format!("{name} and {peer} are not connected"),
+            event: None,
         }
     }
 

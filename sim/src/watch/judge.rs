@@ -1,6 +1,7 @@
 //! The judge: the file's expectations, each with its verdict and the reason.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Time};
@@ -9,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::ObserverContext;
 use super::defect::{Defect, Kind};
 use super::findings::Findings;
-use crate::model::{After, Claim, Expectation, NodeIx, Scenario};
+use crate::model::script::{Planned, planned};
+use crate::model::{Action, After, Claim, Expectation, NodeIx, Scenario};
 use crate::node::Child;
-use crate::trace::event::EventId;
+use crate::trace::event::{Event, EventId, Payload};
 
 /// The verdict of an expectation, or of a run as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -142,14 +144,23 @@ enum CaseState {
 /// time.
 #[derive(Debug)]
 struct Stretch {
-    from: Time,
-    deadline: Time,
+    /// The step that it begins with: its index, and whether it is its healing; `None` if it begins at
+    /// an instant.
+    first: Option<(u32, bool)>,
+    /// When it begins; `None` until its step has taken place, which in a run of real hubs is later
+    /// than the file has it.
+    from: Option<Time>,
+    within: Duration,
     observers: Vec<NodeIx>,
+    /// True if all pairs of running nodes must be connected, too.
+    whole: bool,
     /// Observers out of order at the end of the last instant.
     disordered: usize,
+    /// The same with the pairs that are down, if it must be whole.
+    out: usize,
     since: Time,
-    /// Since when it had been converged when it held.
-    held_since: Option<Time>,
+    /// Since when it had been converged when it held, and the pairs that were down then.
+    held: Option<(Time, Option<String>)>,
     /// The defect when the deadline passed.
     at_deadline: Option<Vec<Defect>>,
 }
@@ -193,7 +204,7 @@ impl Judge {
         let places = || cases.iter().enumerate();
         let is_stretch = |case: &Case| matches!(case.state, CaseState::Converged(_));
         let mut instants: Vec<(Time, usize)> = places()
-            .filter_map(|(at, case)| Some((instant(&case.claim)?, at)))
+            .filter_map(|(at, case)| Some((case.claim.instant()?, at)))
             .collect();
         instants.sort_unstable_by(|a, b| b.cmp(a));
         Self {
@@ -223,10 +234,18 @@ impl Judge {
         rows
     }
 
-    pub(super) fn step_begins(&mut self, now: Time) {
+    /// A step of the script, or an injection, begins.
+    pub(super) fn step_begins(&mut self, event: &Event, cx: &ObserverContext) {
+        let mut step = None;
+        if let Payload::Step { index, healing, .. } = event.payload {
+            step = Some((index, healing));
+        }
         for at in &self.stretches {
             if let CaseState::Converged(stretch) = &mut self.cases[*at].state {
-                stretch.close(now);
+                stretch.close(event.at, cx);
+                if stretch.first.is_some() && stretch.first == step {
+                    stretch.from = Some(event.at);
+                }
             }
         }
     }
@@ -255,8 +274,8 @@ impl Judge {
                     if stopped_early && !stretch.is_decided(end) {
                         open(end)
                     } else {
-                        stretch.close(Time(end.0.saturating_add(1)));
-                        stretch.verdict(cx)
+                        stretch.close(Time(end.0.saturating_add(1)), cx);
+                        stretch.verdict(end, cx)
                     }
                 }
                 CaseState::Instant(Some(judged)) => judged,
@@ -282,92 +301,134 @@ impl CaseState {
                 within,
                 after,
                 nodes,
+                whole,
             } => {
-                let from = origin(*after, scenario);
+                let (first, from) = origin(*after, scenario);
                 let count = NodeIx::try_from(scenario.cluster.nodes.len()).unwrap_or(NodeIx::MAX);
                 Self::Converged(Stretch {
+                    first,
                     from,
-                    deadline: from.after(*within),
+                    within: *within,
                     observers: nodes.clone().unwrap_or_else(|| (0..count).collect()),
+                    whole: *whole,
                     disordered: 0,
+                    out: 0,
                     since: Time::ZERO,
-                    held_since: None,
+                    held: None,
                     at_deadline: None,
                 })
             }
-            Claim::Registry { .. } | Claim::Entry { .. } => Self::Instant(None),
+            Claim::Registry { .. } | Claim::Entry { .. } | Claim::Connected { .. } => {
+                Self::Instant(None)
+            }
             Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => Self::AtEnd,
         }
     }
 }
 
-/// The instant that `after` names.
-fn origin(after: After, scenario: &Scenario) -> Time {
-    Time(micros(match after {
-        After::Time(at) => at,
-        After::LastStep => scenario.last_step(),
-        After::Heal => scenario.last_heal().unwrap_or_default(),
-    }))
+/// The step that `after` names, or the instant.
+fn origin(after: After, scenario: &Scenario) -> (Option<(u32, bool)>, Option<Time>) {
+    let heals = |entry: &Planned| {
+        let step = scenario.steps.get(entry.step as usize);
+        entry.healing || step.is_some_and(|step| step.action == Action::Heal)
+    };
+    let last = match after {
+        After::Time(at) => return (None, Some(Time(micros(at)))),
+        After::LastStep => planned(scenario).pop(),
+        After::Heal => planned(scenario).into_iter().rfind(heals),
+    };
+    match last {
+        Some(Planned { step, healing, .. }) => (Some((step, healing)), None),
+        None => (None, Some(Time::ZERO)),
+    }
 }
 
 impl Stretch {
     fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext) {
         let convergence = cx.views();
         if !convergence.flipped().is_empty() {
-            let was = self.disordered;
             self.disordered = self
                 .observers
                 .iter()
                 .filter(|node| !convergence.is_in_order(**node))
                 .count();
-            if was > 0 && self.disordered == 0 {
-                self.since = now;
-            }
+        }
+        let pairs = if self.whole {
+            convergence.pairs_down()
+        } else {
+            0
+        };
+        let was = std::mem::replace(&mut self.out, self.disordered + pairs);
+        if was > 0 && self.out == 0 {
+            self.since = now;
         }
         if self.at_deadline.is_none()
-            && next > self.deadline
-            && self.held_since.is_none()
-            && self.disordered > 0
+            && self.deadline().is_some_and(|deadline| next > deadline)
+            && self.held.is_none()
+            && self.out > 0
         {
-            self.at_deadline = Some(convergence.pending(&self.observers, cx, NAMED));
+            self.at_deadline = Some(self.pending(cx));
         }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.from.map(|from| from.after(self.within))
+    }
+
+    /// What is not as it should be.
+    fn pending(&self, cx: &ObserverContext) -> Vec<Defect> {
+        let mut found = cx.views().pending(&self.observers, cx, NAMED);
+        if self.whole {
+            let apart = cx.views().down_pairs().take(NAMED - found.len());
+            found.extend(apart.map(|pair| Defect::apart(pair, cx)));
+        }
+        found
     }
 
     /// True if nothing that happens at `end` or later changes the verdict.
     fn is_decided(&self, end: Time) -> bool {
-        let is_late = self.disordered > 0 || self.since > self.deadline;
-        self.held_since.is_some() || self.at_deadline.is_some() || (end > self.deadline && is_late)
+        let is_missed = |deadline| end > deadline && (self.out > 0 || self.since > deadline);
+        self.held.is_some() || self.at_deadline.is_some() || self.deadline().is_some_and(is_missed)
     }
 
     /// A stretch without steps ends just before `end`.
-    fn close(&mut self, end: Time) {
-        let since = self.since.max(self.from);
-        if self.disordered == 0 && since <= self.deadline && since < end {
-            self.held_since.get_or_insert(since);
+    fn close(&mut self, end: Time, cx: &ObserverContext) {
+        let Some((from, deadline)) = self.from.zip(self.deadline()) else {
+            return;
+        };
+        let since = self.since.max(from);
+        if self.out == 0 && since <= deadline && since < end && self.held.is_none() {
+            self.held = Some((since, pairs_down(cx)));
         }
     }
 
-    fn verdict(self, cx: &ObserverContext) -> Judged {
-        if let Some(since) = self.held_since {
-            let took = Time(since.since(self.from));
-            let detail = format!("converged at {since}, {took} after {}", self.from);
+    fn verdict(self, end: Time, cx: &ObserverContext) -> Judged {
+        let Some((from, deadline)) = self.from.zip(self.deadline()) else {
+            let detail = "the step that it is to come after has not taken place".to_owned();
+            return Judged::new(Verdict::Inconclusive, detail).at(end);
+        };
+        if let Some((since, down)) = self.held {
+            let took = Time(since.since(from));
+            let down = down.map_or_else(String::new, |pairs| format!("; {pairs}"));
+            let detail = format!("converged at {since}, {took} after {from}{down}");
             return Judged::new(Verdict::Pass, detail).at(since);
         }
-        let is_late = self.disordered == 0;
+        let is_late = self.out == 0;
         let late = if is_late {
             format!(
                 "; converged at {}, {} too late",
                 self.since,
-                Time(self.since.since(self.deadline))
+                Time(self.since.since(deadline))
             )
         } else {
             String::new()
         };
-        let pending = self
-            .at_deadline
-            .unwrap_or_else(|| cx.views().pending(&self.observers, cx, NAMED));
-        let detail = format!("at {}: {}{late}", self.deadline, list(&pending));
-        let judged = Judged::new(Verdict::Fail, detail).at(self.deadline);
+        let pending = match self.at_deadline {
+            Some(ref pending) => pending.clone(),
+            None => self.pending(cx),
+        };
+        let detail = format!("at {deadline}: {}{late}", list(&pending));
+        let judged = Judged::new(Verdict::Fail, detail).at(deadline);
         let Some(first) = pending.first() else {
             return judged;
         };
@@ -394,13 +455,21 @@ fn list(defects: &[Defect]) -> String {
     }
 }
 
-fn instant(claim: &Claim) -> Option<Time> {
-    match claim {
-        Claim::Registry { at, .. } | Claim::Entry { at, .. } => Some(*at),
-        Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
-            None
-        }
-    }
+/// The pairs of running nodes that are not connected, in words; `None` if all are.
+fn pairs_down(cx: &ObserverContext) -> Option<String> {
+    const SHOWN: usize = 4;
+    let count = cx.views().pairs_down();
+    let pairs = cx.views().down_pairs().take(SHOWN);
+    let pairs: Vec<String> = pairs
+        .map(|(a, b)| format!("{}-{}", cx.name(a), cx.name(b)))
+        .collect();
+    let verb = match count {
+        0 => return None,
+        1 => "1 pair is",
+        _ => &format!("{count} pairs are"),
+    };
+    let more = if count > SHOWN { ", ..." } else { "" };
+    Some(format!("{verb} not connected: {}{more}", pairs.join(", ")))
 }
 
 /// Judges a claim about the instant that is just over.
@@ -426,6 +495,7 @@ fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Judged {
             };
             (*on, check_entry(child, &wanted, &Truth { on: *on, cx }))
         }
+        Claim::Connected { nodes, .. } => check_connected(nodes.as_deref(), cx),
         Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
             return Judged::new(Verdict::Pass, String::new());
         }
@@ -504,6 +574,31 @@ impl<'a> Truth<'a> {
             kind.as_str()
         }
     }
+}
+
+/// Each pair of the nodes that is not connected, and the first node of the first one.
+fn check_connected(nodes: Option<&[NodeIx]>, cx: &ObserverContext) -> (NodeIx, Vec<Fault>) {
+    let running = || cx.positions().filter(|node| cx.is_running(*node)).collect();
+    let nodes = nodes.map_or_else(running, <[NodeIx]>::to_vec);
+    if let Some(stopped) = nodes.iter().find(|node| !cx.is_running(**node)) {
+        return (*stopped, not_running(cx.name(*stopped)));
+    }
+    let pairs = nodes.iter().enumerate().flat_map(|(place, a)| {
+        let rest = nodes[place + 1..].iter();
+        rest.map(move |b| (*a, *b))
+    });
+    let apart = pairs.filter(|(a, b)| a != b && !cx.is_connected(*a, *b));
+    let apart: Vec<_> = apart.take(NAMED).collect();
+    let on = apart.first().map_or(0, |(a, _)| *a);
+    let faults = apart.into_iter().map(|pair| {
+        let Defect { kind, text, .. } = Defect::apart(pair, cx);
+        Fault {
+            defect: kind.as_str(),
+            text,
+            event: None,
+        }
+    });
+    (on, faults.collect())
 }
 
 /// A node without a registry has neither what it should nor what it should not.
@@ -634,8 +729,9 @@ fn at_end(claim: &Claim, findings: &Findings, (end, stopped_early): (Time, bool)
         }
         // Judged once there is a report to measure: `metric::Measures::judge`.
         Claim::Metric { .. } => open(end),
-        Claim::Converged { .. } | Claim::Registry { .. } | Claim::Entry { .. } => {
-            Judged::new(Verdict::Pass, String::new())
-        }
+        Claim::Converged { .. }
+        | Claim::Registry { .. }
+        | Claim::Entry { .. }
+        | Claim::Connected { .. } => Judged::new(Verdict::Pass, String::new()),
     }
 }

@@ -142,7 +142,7 @@ impl Observers {
             Payload::Step { .. } | Payload::Injected { .. }
         );
         if is_act {
-            self.step_begins(event.at);
+            self.step_begins(event);
         }
         self.cx.event(event);
         for oracle in &mut self.oracles {
@@ -183,8 +183,9 @@ impl Observers {
     }
 
     /// A step of the script, or an injection, begins: quiet stretches end here.
-    fn step_begins(&mut self, now: Time) {
-        self.judge.step_begins(now);
+    fn step_begins(&mut self, event: &Event) {
+        let now = event.at;
+        self.judge.step_begins(event, &self.cx);
         self.cx.step_begins(now);
         for oracle in &mut self.oracles {
             oracle.step_begins(now);

@@ -30,7 +30,7 @@ use crate::network::cut::{CutId, Reach};
 use crate::report::Report;
 use crate::run;
 use crate::trace::event::{Event, EventId, Payload, StopReason, WORLD};
-use crate::trace::recorder::Recorder;
+use crate::trace::recorder::{Recorder, Sink};
 use crate::watch::Observers;
 
 use connections::Connections;
@@ -97,19 +97,26 @@ pub fn unwitnessed(scenario: &Scenario) -> Vec<String> {
             | Claim::Metric { .. }
             | Claim::Converged { .. }
             | Claim::Registry { .. }
-            | Claim::Entry { .. } => None,
+            | Claim::Entry { .. }
+            | Claim::Connected { .. } => None,
         })
         .collect()
 }
 
 impl Witness {
     /// The witness of a resolved scenario, at time 0, with no node up.
+    /// The trace goes to `sinks`, too.
     #[must_use]
-    pub fn new(scenario: &Scenario, entry: &dyn CatalogEntry, catalog: &Catalog) -> Self {
+    pub fn new(
+        scenario: &Scenario,
+        entry: &dyn CatalogEntry,
+        catalog: &Catalog,
+        mut sinks: Vec<Box<dyn Sink>>,
+    ) -> Self {
         let names = &scenario.cluster.nodes;
         let oracles = catalog.watching(scenario, entry.name(), Vec::new());
         let measures = Measures::new(catalog.metrics());
-        let sinks = measures.sink().into_iter().collect();
+        sinks.extend(measures.sink());
         Self {
             now: Time::ZERO,
             strategy: entry.name().to_owned(),
@@ -368,12 +375,13 @@ impl Witness {
         }
     }
 
-    /// The run is over: what it came to, if it came to its end; `wall_us` is how long it took.
+    /// The run is over: returns its report. `is_whole` says that it came to its end, which is that of
+    /// the file or later; `wall_us` is how long it took.
     #[must_use]
     pub fn finish(mut self, is_whole: bool, wall_us: u64) -> Report {
         let end = Time(hublab_strategies::time::micros(self.scenario.run.duration));
         if is_whole {
-            self.now = end;
+            self.now = self.now.max(end);
         }
         let outcome = self.observers.finish(self.now, !is_whole);
         let finished = Finished {

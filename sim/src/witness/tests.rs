@@ -21,7 +21,7 @@ fn pubsub(catalog: &Catalog) -> &dyn CatalogEntry {
 /// Two nodes of three that run and are connected, at 1 s.
 fn pair(rest: &str) -> Witness {
     let catalog = Catalog::default();
-    let mut witness = Witness::new(&scenario(rest), pubsub(&catalog), &catalog);
+    let mut witness = Witness::new(&scenario(rest), pubsub(&catalog), &catalog, Vec::new());
     witness.booted(0);
     witness.booted(1);
     witness.connect(&[0, 1]);
@@ -185,4 +185,44 @@ fn a_foreign_message_that_empties_an_own_row_is_seen() {
     assert_eq!(report.expectations[0].verdict, Verdict::Pass);
     assert_eq!(report.messages.delivered, 1);
     assert_eq!(report.messages.in_flight, 0);
+}
+
+/// Two nodes whose views agree from 1 s on; the step of 2 s takes place at 5 s, and `n2` learns of
+/// what it starts at this instant.
+fn late_step(learns_at: u64) -> Report {
+    let text = "[[step]]\nat = '2s'\nstart_children = { on = 'n1', ids = ['a'] }\n\
+                [[expect]]\nconverged = { within = '4s', nodes = ['n1', 'n2'] }\n";
+    let mut witness = pair(text);
+    witness.advance(Time(5_000_000));
+    script(&mut witness, 0, false);
+    let row = Row {
+        spec: hublab_strategies::ChildSpec::new("a", "child"),
+        entries: [Entry {
+            node: "n1".into(),
+            pid: Some(Pid::new("p1")),
+        }]
+        .into_iter()
+        .collect(),
+        metadata: Metadata::default(),
+        entry_metadata: Default::default(),
+        expires_at: None,
+    };
+    witness.child_started(0, &"a".into(), Pid::new("p1"), Metadata::default());
+    witness.row(0, row.clone());
+    witness.step_done(0);
+    witness.advance(Time(learns_at));
+    witness.row(1, row);
+    witness.step_done(1);
+    witness.advance(Time(60_000_000));
+    witness.finish(true, 0)
+}
+
+#[test]
+fn convergence_after_a_step_counts_from_when_the_step_took_place() {
+    let in_time = &late_step(8_000_000).expectations[0];
+    assert_eq!(in_time.verdict, Verdict::Pass, "{}", in_time.detail);
+    assert_eq!(in_time.detail, "converged at 8s, 3s after 5s");
+    let late = &late_step(9_500_000).expectations[0];
+    assert_eq!(late.verdict, Verdict::Fail, "{}", late.detail);
+    assert_eq!(late.at_us, Some(9_000_000));
 }

@@ -382,3 +382,79 @@ fn an_end_that_a_cut_hides_is_noticed_by_silence() {
         assert!(report.expectations[1].detail.contains("silence"));
     }
 }
+
+/// Two halves that nothing connects again before the end, after 20 s of a partition.
+fn split() -> Lab {
+    Lab::of(4)
+        .set("cluster.down_after = '3s'")
+        .set("cluster.discovery_interval = '1h'")
+        .step(
+            "10s",
+            "partition = { groups = [['n1', 'n2'], ['n3', 'n4']], heal_after = '10s' }",
+        )
+}
+
+#[test]
+fn convergence_names_the_pairs_that_are_not_connected() {
+    let past = split()
+        .expect("converged = { within = '20s', after = 'heal' }")
+        .expect("converged = { within = '20s', after = 'heal', whole = true }")
+        .expect("converged = { within = '5s', after = '1s', whole = true }")
+        .run();
+    assert_eq!(past.verdicts(), [Pass, Fail, Pass], "{:?}", past.details());
+    let details = past.details();
+    let named = "4 pairs are not connected: n1-n3, n1-n4, n2-n3, n2-n4";
+    assert_eq!(
+        details[0],
+        format!("converged at 20s, 0s after 20s; {named}")
+    );
+    assert!(
+        details[1].contains("at 40s: n1 and n3 are not connected"),
+        "{details:?}"
+    );
+    assert_eq!(past.report.expectations[1].defect, "apart");
+    assert_eq!(details[2], "converged at 1s, 0s after 1s");
+}
+
+#[test]
+fn a_whole_cluster_is_converged_once_its_pairs_are_connected_again() {
+    let past = Lab::of(4)
+        .set("cluster.down_after = '3s'")
+        .set("cluster.discovery_interval = '6s'")
+        .step(
+            "10s",
+            "partition = { groups = [['n1', 'n2'], ['n3', 'n4']], heal_after = '10s' }",
+        )
+        .expect("converged = { within = '5s', after = 'heal', whole = true }")
+        .expect("converged = { within = '2s', after = 'heal', whole = true }")
+        .run();
+    assert_eq!(past.verdicts(), [Pass, Fail], "{:?}", past.details());
+    assert!(
+        past.details()[0].contains("after 20s"),
+        "{:?}",
+        past.details()
+    );
+    assert!(
+        past.details()[1].contains("too late"),
+        "{:?}",
+        past.details()
+    );
+}
+
+#[test]
+fn connected_is_about_each_pair_at_one_instant() {
+    let past = split()
+        .expect("at = '9s'\nconnected = {}")
+        .expect("at = '15s'\nconnected = {}")
+        .expect("at = '15s'\nconnected = { nodes = ['n1', 'n2'] }")
+        .expect("at = '15s'\nconnected = { nodes = ['n1', 'n4'] }")
+        .run();
+    assert_eq!(
+        past.verdicts(),
+        [Pass, Fail, Pass, Fail],
+        "{:?}",
+        past.details()
+    );
+    assert_eq!(past.details()[3], "n1 and n4 are not connected");
+    assert_eq!(past.report.expectations[3].node, "n1");
+}

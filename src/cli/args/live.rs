@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::Overrides;
+use super::{Overrides, ReportAs};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Live {
@@ -22,18 +22,8 @@ pub(in crate::cli) struct Live {
     pub(in crate::cli) seed: Option<u64>,
     #[command(flatten)]
     pub(in crate::cli) overrides: Overrides,
-    /// How to print the results
-    #[arg(long, value_enum, default_value_t = LiveFormat::Human, value_name = "FORMAT")]
-    pub(in crate::cli) format: LiveFormat,
-}
-
-/// How `live` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum LiveFormat {
-    /// A summary for people.
-    Human,
-    /// One JSON object per run and line.
-    Json,
+    #[command(flatten)]
+    pub(in crate::cli) report: ReportAs,
 }
 
 fn scale(text: &str) -> Result<f64, String> {

@@ -28,6 +28,7 @@ fn expectation(scenario: &Scenario, strategy: &str, oracle: &str) -> Option<u32>
         Claim::Converged { .. }
         | Claim::Registry { .. }
         | Claim::Entry { .. }
+        | Claim::Connected { .. }
         | Claim::Violates(_)
         | Claim::Metric { .. } => claim.name() == oracle,
     };

@@ -27,10 +27,10 @@ pub(super) fn deadlines(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) 
                     continue;
                 }
             },
-            Claim::Registry { at, .. } | Claim::Entry { at, .. } => {
-                (Duration::from_micros(at.0), sites.value("at"))
-            }
-            Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => continue,
+            claim => match claim.instant() {
+                Some(at) => (Duration::from_micros(at.0), sites.value("at")),
+                None => continue,
+            },
         };
         if deadline > end {
             let (deadline, end) = (shown_duration(deadline), shown_duration(end));
@@ -100,10 +100,25 @@ pub(super) fn subjects(
     for (expectation, sites) in scenario.expectations.iter().zip(sites) {
         match &expectation.claim {
             Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. } if timeline.knows(*on) => {
-                subject(scenario, timeline, (*at, *on), sites, report);
+                subject(scenario, timeline, (*at, *on), sites.value("on"), report);
+            }
+            Claim::Connected {
+                at,
+                nodes: Some(nodes),
+            } => {
+                for node in nodes.iter().filter(|node| timeline.knows(**node)) {
+                    subject(
+                        scenario,
+                        timeline,
+                        (*at, *node),
+                        sites.value("nodes"),
+                        report,
+                    );
+                }
             }
             Claim::Registry { .. }
             | Claim::Entry { .. }
+            | Claim::Connected { .. }
             | Claim::Converged { .. }
             | Claim::Always(_)
             | Claim::Violates(_)
@@ -116,7 +131,7 @@ fn subject(
     scenario: &Scenario,
     timeline: &Timeline,
     (time, node): (Time, NodeIx),
-    sites: &Spots,
+    spot: miette::SourceSpan,
     report: Sink<'_>,
 ) {
     let when = Duration::from_micros(time.0);
@@ -135,10 +150,10 @@ fn subject(
                 node,
                 time,
                 state,
-                at: sites.value("on"),
+                at: spot,
                 since,
             });
         }
-        Err(other) => report(order_problem(scenario, node, other, sites.value("on"))),
+        Err(other) => report(order_problem(scenario, node, other, spot)),
     }
 }

@@ -196,6 +196,17 @@ fn claim(
             }
         }
         Claim::Entry { child, .. } => known.one(child, spots.value("child"), to),
+        Claim::Connected { nodes, .. } => {
+            let count = nodes
+                .as_ref()
+                .map_or(scenario.cluster.nodes.len(), Vec::len);
+            if count < 2 {
+                to(Warning::CannotFail {
+                    why: "one node has nobody to connect to".to_owned(),
+                    at: spots.key("connected"),
+                });
+            }
+        }
         Claim::Metric { name, min, max } => {
             let no_least = min.is_none_or(|min| min == 0);
             let no_most = max.is_none_or(|max| max >= i64::MAX.unsigned_abs());

@@ -9,7 +9,7 @@ pub static EXPECT: Shape = table(
         optional(
             "at",
             Kind::Duration,
-            "When a `registry` or `entry` claim is judged.",
+            "When a `registry`, `entry` or `connected` claim is judged.",
         )
         .eg("\"30s\""),
         optional(
@@ -30,6 +30,12 @@ pub static EXPECT: Shape = table(
             "What the row of a child says at an instant.",
         )
         .eg("{ on = \"n1\", child = \"web-1\", nodes = [\"n1\"], first = \"n1\" }"),
+        optional(
+            "connected",
+            Kind::Table(&CONNECTED),
+            "Each pair of these nodes is connected at an instant.",
+        )
+        .eg("{ nodes = [\"n1..n3\"] }"),
         optional("always", Kind::Oracle, "That oracle holds."),
         optional(
             "violates",
@@ -51,6 +57,7 @@ pub static EXPECT: Shape = table(
         &["converged"],
         &["registry", "at"],
         &["entry", "at"],
+        &["connected", "at"],
         &["always"],
         &["violates"],
         &["metric"],
@@ -75,6 +82,13 @@ pub static CONVERGED: Shape = table(
         optional("nodes", Kind::Observers, "The observers.")
             .default("\"all\"")
             .eg("[\"n1..n3\"]"),
+        optional(
+            "whole",
+            Kind::Bool,
+            "Whether all pairs of running nodes must be connected, too.",
+        )
+        .default("false")
+        .eg("true"),
     ],
 );
 
@@ -104,6 +118,18 @@ pub static ENTRY: Shape = table(
         optional("metadata", Kind::Texts, "Exactly this metadata."),
         optional("first", Kind::NodeName, "The node that stands first."),
     ],
+);
+
+/// `connected`.
+pub static CONNECTED: Shape = table(
+    "`connected`",
+    &[optional(
+        "nodes",
+        Kind::Observers,
+        "The nodes; `\"all\"`: those that run.",
+    )
+    .default("\"all\"")
+    .eg("[\"n1..n3\"]")],
 );
 
 /// `metric`.

@@ -13,7 +13,7 @@ mod plan;
 mod step;
 mod tree;
 
-pub use expect::{CONVERGED, ENTRY, EXPECT, METRIC, REGISTRY};
+pub use expect::{CONNECTED, CONVERGED, ENTRY, EXPECT, METRIC, REGISTRY};
 pub use kind::Kind;
 pub use network::{BIMODAL, EXPONENTIAL, LATENCY, LINK, LOGNORMAL, NETWORK};
 pub use plan::{CONTESTANT, ENDPOINT, PLAN, SET, VARY};
