@@ -84,21 +84,18 @@ fn print(
     match format {
         CheckFormat::Human => {
             let width = output::columns().sentences;
-            let head = format!("{}: {}", source.path.display(), words(source, &size));
-            let mut lines = broken(&head, width.saturating_sub(3));
-            if let Some(first) = lines.first_mut() {
-                *first = format!("{} {first}", style::pass("ok"));
-            }
+            let mut text = format!("{}: {}", source.path.display(), words(source, &size));
             for (strategy, estimate) in told {
-                let line = format!("{strategy}: {}", figures(source, estimate.as_ref()));
-                let indented = |line: String| format!("   {line}");
-                lines.extend(
-                    broken(&line, width.saturating_sub(3))
-                        .into_iter()
-                        .map(indented),
-                );
+                text.push_str(&format!(
+                    "; {strategy} {}",
+                    figures(source, estimate.as_ref())
+                ));
             }
-            context.output.line(lines.join("\n"))?;
+            // Below one another where a width is known, as for a terminal.
+            let lines = broken(&text, width.saturating_sub(3)).join("\n   ");
+            context
+                .output
+                .line(format_args!("{} {lines}", style::pass("ok")))?;
         }
         CheckFormat::Json => context.output.line(object(source, &size, told))?,
     }
@@ -130,12 +127,11 @@ fn words(source: &Source, size: &Size) -> String {
 
 fn figures(source: &Source, estimate: Option<&Estimate>) -> String {
     let Some(estimate) = estimate else {
-        return "no estimate: its code does not come to an end".to_owned();
+        return "has no estimate: its code does not come to an end".to_owned();
     };
     let seconds = source.scenario.run.duration.as_secs().max(1);
     format!(
-        "{}{}, {} ({}/s), {} sent, {} of memory at most",
-        if estimate.is_exact { "" } else { "about " },
+        "about {}, {} ({}/s), {} sent, {} of memory at most",
         counted(estimate.events, "event"),
         counted(estimate.messages, "message"),
         grouped(estimate.messages / seconds),

@@ -562,7 +562,7 @@ mod tests {
     #[test]
     fn the_rest_of_a_long_run_goes_on_as_it_went() {
         let scenario = read(
-            "[run]\nduration = \"3000s\"\n[cluster]\nnodes = 40\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", count = 10, prefix = \"x\" }\n",
+            "[run]\nduration = \"6000s\"\n[cluster]\nnodes = 40\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", count = 10, prefix = \"x\" }\n",
         );
         let catalog = Catalog::default();
         let told = estimate(&scenario, "pubsub", &catalog);
