@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::Family;
 use hublab_sim::scenario::{parse_override, parse_seeds};
-use hublab_strategies::time::parse_duration;
+use hublab_strategies::time::{DurationError, parse_duration};
 
 use super::report::{self, Export, Format};
 
@@ -478,17 +478,29 @@ fn family() -> impl clap::builder::TypedValueParser<Value = Family> {
         .map(|name| Family::by_name(&name).expect("one of the possible values"))
 }
 
-fn seeds(text: &str) -> Result<Range<u64>, String> {
-    parse_seeds(text)
-        .ok_or_else(|| "write the first and the end, which is not included: 0..200".to_owned())
+/// What to write in place of an argument.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadArgument {
+    /// A form like this one.
+    #[error("write {0}")]
+    Write(&'static str),
+    /// A format that there is.
+    #[error("no format `{0}`; formats are {1}")]
+    Format(String, String),
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
+fn seeds(text: &str) -> Result<Range<u64>, BadArgument> {
+    let form = "the first and the end, which is not included: 0..200";
+    parse_seeds(text).ok_or(BadArgument::Write(form))
 }
 
-fn overriding(text: &str) -> Result<(String, String), String> {
-    parse_override(text).ok_or_else(|| "write a key and a value: network.loss=0.02".to_owned())
+fn duration(text: &str) -> Result<Duration, DurationError> {
+    parse_duration(text)
+}
+
+fn overriding(text: &str) -> Result<(String, String), BadArgument> {
+    let form = "a key and a value: network.loss=0.02";
+    parse_override(text).ok_or(BadArgument::Write(form))
 }
 
 #[cfg(test)]

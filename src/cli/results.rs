@@ -21,7 +21,7 @@ use super::render::number::counted;
 use super::render::seeds::Summary;
 use super::render::style;
 use super::report::{Format, Reporters, Run, Series, Setting, Totals};
-use super::run::Done;
+use super::run::{Done, Trouble};
 use super::{Context, Stop, print_bug};
 
 /// Prints results as they come, and remembers what they add up to.
@@ -102,7 +102,7 @@ impl<'a> Results<'a> {
     pub(super) fn take(
         &mut self,
         number: usize,
-        ended: Ended<Result<Done, String>>,
+        ended: Ended<Result<Done, Trouble>>,
         reached: &Reached,
     ) -> Result<(), Stop> {
         let task = self.plan.task(number as u64);
@@ -161,7 +161,7 @@ impl<'a> Results<'a> {
     }
 
     /// Something beside the run itself went wrong.
-    fn trouble(&mut self, task: Task, what: &str) {
+    fn trouble(&mut self, task: Task, what: &Trouble) {
         self.exit = self.exit.max(Exit::Usage);
         let command = self.plan.replay(task);
         self.context

@@ -3,14 +3,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use hublab_sim::capsule::{Capsule, FileRecording, Header, Limits as CapsuleLimits};
+use hublab_sim::capsule::{Capsule, CapsuleError, FileRecording, Header, Limits as CapsuleLimits};
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, run as simulate};
+use hublab_sim::run::{Options, RunError, run as simulate};
 use tempfile::TempDir;
 
 use super::args::Run;
@@ -93,7 +94,32 @@ pub(super) struct Done {
     /// Where a second run differed.
     pub(super) difference: Option<String>,
     /// What else went wrong: a capsule that could not be written.
-    pub(super) trouble: Option<String>,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Why a run, or something beside it, came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// The run could not begin.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Its capsule cannot be written.
+    #[error("{}: {error}", path.display())]
+    Capsule {
+        path: PathBuf,
+        #[source]
+        error: CapsuleError,
+    },
+    /// Its capsule cannot be moved to its place.
+    #[error("{}: {error}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    /// It could not be compared with another.
+    #[error("--twice: {0}")]
+    Twice(#[from] twice::TwiceError),
 }
 
 /// A directory for capsules that are not finished or only compared: gone at the end, also of runs
@@ -123,7 +149,7 @@ struct Bench {
 
 impl Bench {
     /// Makes one run, with all that was asked for beside it.
-    fn perform(&self, task: Task, meter: Meter, stop: &StopFlag) -> Result<Done, String> {
+    fn perform(&self, task: Task, meter: Meter, stop: &StopFlag) -> Result<Done, Trouble> {
         let Some(scratch) = &self.scratch else {
             let report = self.simulate(task, meter, None, stop)?;
             return Ok(Done {
@@ -133,12 +159,14 @@ impl Bench {
             });
         };
         let path = scratch.join(format!("{}-{}.capsule", task.group, task.seed));
-        let refused = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let refused = |error| Trouble::Capsule {
+            path: path.clone(),
+            error,
+        };
         let group = self.plan.group(task);
         let scenario = &self.plan.source(group).scenario;
         let header = Header::new(scenario, &group.strategy, task.seed, &self.context.catalog);
-        let recording = FileRecording::create(&path, &header, self.limits())
-            .map_err(|error| refused(&error))?;
+        let recording = FileRecording::create(&path, &header, self.limits()).map_err(refused)?;
         let report = self.simulate(task, meter, Some(&recording), stop)?;
         if stop.load(Ordering::Relaxed) {
             // A capsule is of a whole run: the other would not be the same again.
@@ -152,7 +180,7 @@ impl Bench {
         }
         let judged = match recording.finish(&report) {
             Ok(()) => self.compare_and_keep(task, &path),
-            Err(error) => Err(refused(&error)),
+            Err(error) => Err(refused(error)),
         };
         let (difference, trouble) = match judged {
             Ok(difference) => (difference, None),
@@ -171,7 +199,7 @@ impl Bench {
         meter: Meter,
         recording: Option<&FileRecording>,
         stop: &StopFlag,
-    ) -> Result<Report, String> {
+    ) -> Result<Report, RunError> {
         let group = self.plan.group(task);
         let source = self.plan.source(group);
         let scenario = &source.scenario;
@@ -188,7 +216,7 @@ impl Bench {
             &self.context.catalog,
             options,
         );
-        let mut report = run.map_err(|error| error.to_string())?.report;
+        let mut report = run?.report;
         report.replay = self.plan.replay(task);
         report.warnings.clone_from(&source.warnings);
         Ok(report)
@@ -196,9 +224,10 @@ impl Bench {
 
     /// Compares the run with two more if that is asked for; then the capsule goes to its place,
     /// or away.
-    fn compare_and_keep(&self, task: Task, capsule: &Path) -> Result<Option<String>, String> {
+    fn compare_and_keep(&self, task: Task, capsule: &Path) -> Result<Option<String>, Trouble> {
         let compared = if self.plan.twice {
-            twice::check(&self.plan, task, capsule, self.limits(), &self.context)
+            let compared = twice::check(&self.plan, task, capsule, self.limits(), &self.context);
+            compared.map_err(Trouble::from)
         } else {
             Ok(None)
         };
@@ -210,7 +239,7 @@ impl Bench {
             None => (fs::remove_file(capsule), capsule.to_owned()),
         };
         let difference = compared?;
-        moved.map_err(|error| format!("{}: {error}", to.display()))?;
+        moved.map_err(|error| Trouble::File { path: to, error })?;
         Ok(difference)
     }
 

@@ -6,12 +6,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{self, Command, Stdio};
+use std::process::{self, Command, ExitStatus, Stdio};
 use std::thread;
 
 use hublab_sim::capsule::diff::{AROUND, diff};
 use hublab_sim::capsule::twice::check_again;
-use hublab_sim::capsule::{Capsule as Recorded, FileRecording, Header, Limits};
+use hublab_sim::capsule::{
+    Capsule as Recorded, CapsuleError, FileRecording, Header, Limits, ReplayError,
+};
 use hublab_sim::run::{Options, run as simulate};
 
 use super::args::Capsule;
@@ -19,6 +21,39 @@ use super::exit::Exit;
 use super::files;
 use super::plan::{Plan, Task};
 use super::{Context, Stop};
+
+/// Why a run was not compared with two more of the same.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TwiceError {
+    /// A capsule cannot be read.
+    #[error(transparent)]
+    Capsule(#[from] CapsuleError),
+    /// The run cannot be made again.
+    #[error(transparent)]
+    Again(#[from] ReplayError),
+    /// A capsule cannot be removed.
+    #[error(transparent)]
+    File(io::Error),
+    /// The fresh process made no capsule.
+    #[error(transparent)]
+    Elsewhere(#[from] ElsewhereError),
+}
+
+/// Why a fresh process made no capsule.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ElsewhereError {
+    /// It cannot be started.
+    #[error("no fresh process: {0}")]
+    Start(#[from] io::Error),
+    /// It failed.
+    #[error("the fresh process failed ({status}): {said}")]
+    Failed {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote to standard error.
+        said: String,
+    },
+}
 
 /// Compares a recorded run with two more of the same; `first` is its capsule.
 ///
@@ -30,42 +65,34 @@ pub(super) fn check(
     first: &Path,
     limits: Limits,
     context: &Context,
-) -> Result<Option<String>, String> {
-    let words = |error: &dyn std::fmt::Display| format!("--twice: {error}");
-    let open = || Recorded::open(first, limits).map_err(|error| words(&error));
+) -> Result<Option<String>, TwiceError> {
+    let open = || Recorded::open(first, limits);
     let scenario = &plan.source(plan.group(task)).scenario;
-    let again = check_again(open()?, scenario, &context.catalog).map_err(|error| words(&error))?;
-    if let Some(divergence) = again {
+    if let Some(divergence) = check_again(open()?, scenario, &context.catalog)? {
         return Ok(Some(format!(
             "after another run in the same process, {divergence}"
         )));
     }
     let second = first.with_extension("second");
-    run_elsewhere(plan, task, &second)?;
-    let fresh = Recorded::open(&second, limits).map_err(|error| words(&error))?;
-    let compared = diff(open()?, fresh, AROUND).map_err(|error| words(&error))?;
-    fs::remove_file(&second).map_err(|error| words(&error))?;
+    start_elsewhere(plan.arguments_of_capsule(task, &second))?;
+    let fresh = Recorded::open(&second, limits)?;
+    let compared = diff(open()?, fresh, AROUND)?;
+    fs::remove_file(&second).map_err(TwiceError::File)?;
     Ok(compared
         .divergence
         .map(|divergence| format!("in a fresh process, {divergence}")))
 }
 
-/// Makes the run in a fresh process of this very program.
-fn run_elsewhere(plan: &Plan, task: Task, capsule: &Path) -> Result<(), String> {
-    start_elsewhere(plan.arguments_of_capsule(task, capsule))
-        .map_err(|reason| format!("--twice: {reason}"))
-}
-
 /// Runs a scenario file in a fresh process of this very program, which writes the capsule.
 ///
 /// # Errors
-/// The process cannot be started, or fails; the reason is in words.
+/// The process cannot be started, or fails.
 pub(super) fn capsule_elsewhere(
     file: &Path,
     strategy: &str,
     seed: u64,
     capsule: &Path,
-) -> Result<(), String> {
+) -> Result<(), ElsewhereError> {
     let seed = seed.to_string();
     let words = [
         "__capsule",
@@ -80,29 +107,26 @@ pub(super) fn capsule_elsewhere(
     start_elsewhere(arguments)
 }
 
-fn start_elsewhere(arguments: Vec<OsString>) -> Result<(), String> {
-    let refused = |error: std::io::Error| format!("no fresh process: {error}");
-    let program = env::current_exe().map_err(refused)?;
+fn start_elsewhere(arguments: Vec<OsString>) -> Result<(), ElsewhereError> {
+    let program = env::current_exe()?;
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()
-        .map_err(refused)?;
+        .spawn()?;
     // Held while this process lives: when it ends early, so does the other.
     let leash = child.stdin.take();
-    let ended = child.wait_with_output().map_err(refused)?;
+    let ended = child.wait_with_output()?;
     drop(leash);
     if ended.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&ended.stderr);
-    Err(format!(
-        "the fresh process failed ({}): {}",
-        ended.status,
-        said.trim()
-    ))
+    Err(ElsewhereError::Failed {
+        status: ended.status,
+        said: said.trim().to_owned(),
+    })
 }
 
 /// `hublab __capsule`: what the fresh process does.

@@ -92,6 +92,21 @@ impl FileOf {
     }
 }
 
+/// Why a text is no manifest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// It is no JSON, or lacks something.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("it has schema {0}, and this version reads {SCHEMA}")]
+    Schema(u32),
+    /// It is of a campaign without seeds.
+    #[error("it has no seeds: {}..{}", .0.start, .0.end)]
+    NoSeeds(Range<u64>),
+}
+
 impl Manifest {
     /// That of a campaign, or of a shard of it, before its first run.
     #[must_use]
@@ -119,25 +134,22 @@ impl Manifest {
     /// Reads the file's content.
     ///
     /// # Errors
-    /// It is none, or of another version; the reason is in words.
-    pub fn from_json(text: &str) -> Result<Self, String> {
+    /// It is none, or of another version.
+    pub fn from_json(text: &str) -> Result<Self, ManifestError> {
         #[derive(Deserialize)]
         struct Versioned {
             schema: u32,
         }
-        let version: Versioned = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let version: Versioned = serde_json::from_str(text)?;
         if version.schema != SCHEMA {
-            return Err(format!(
-                "it has schema {}, and this version reads {SCHEMA}",
-                version.schema
-            ));
+            return Err(ManifestError::Schema(version.schema));
         }
-        let manifest: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Range { start, end } = manifest.campaign.seeds;
-        if start < end {
-            Ok(manifest)
+        let manifest: Self = serde_json::from_str(text)?;
+        let seeds = manifest.campaign.seeds.clone();
+        if seeds.is_empty() {
+            Err(ManifestError::NoSeeds(seeds))
         } else {
-            Err(format!("it has no seeds: {start}..{end}"))
+            Ok(manifest)
         }
     }
 
@@ -239,7 +251,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let manifest = Manifest::new(parameters(0..10), shard("1/4"));
-        assert_eq!(Manifest::from_json(&manifest.to_json()), Ok(manifest));
+        let read = Manifest::from_json(&manifest.to_json()).expect("a manifest");
+        assert_eq!(read, manifest);
     }
 
     #[test]
@@ -253,7 +266,7 @@ mod tests {
         ] {
             assert!(written.contains(from), "{written}");
             let error = Manifest::from_json(&written.replace(from, to)).expect_err("changed");
-            assert!(error.contains(word), "{error}");
+            assert!(error.to_string().contains(word), "{error}");
         }
     }
 

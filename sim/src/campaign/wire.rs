@@ -15,6 +15,7 @@ use super::shrinking::{ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Source};
 use crate::catalog::Catalog;
 use crate::generate::{Family, Options};
+use crate::scenario::Problems;
 
 /// The version of what is said. Both ends are the same program, or else this differs.
 pub const VERSION: u32 = 1;
@@ -39,6 +40,18 @@ pub struct Setup {
     pub oracles: OracleSet,
     /// The directory that shrunk scenarios are for; absent if nothing is shrunk.
     pub directory: Option<String>,
+}
+
+/// Why a text gives no [`Source`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// There is no such family of faults.
+    #[error("there is no family `{0}`")]
+    UnknownFamily(String),
+    /// The catalog does not accept the file.
+    #[error(transparent)]
+    File(Box<Problems>),
 }
 
 /// A [`Source`] as text.
@@ -79,18 +92,19 @@ impl SourceText {
     ///
     /// # Errors
     /// The catalog does not accept the file.
-    pub fn read(self, catalog: &Catalog) -> Result<Source, String> {
+    pub fn read(self, catalog: &Catalog) -> Result<Source, SourceError> {
         match self {
             Self::Generated(without) => {
                 let families = without.iter().map(|name| {
-                    Family::by_name(name).ok_or_else(|| format!("there is no family `{name}`"))
+                    Family::by_name(name).ok_or_else(|| SourceError::UnknownFamily(name.clone()))
                 });
                 Ok(Source::Generated(Options {
                     without: families.collect::<Result<_, _>>()?,
                 }))
             }
             Self::File { path, text } => {
-                Source::file(&path, text, catalog).map_err(|problems| problems.to_string())
+                let read = Source::file(&path, text, catalog);
+                read.map_err(|problems| SourceError::File(Box::new(problems)))
             }
         }
     }

@@ -13,11 +13,12 @@ use super::oracles::OracleSet;
 use super::record::Record;
 use super::shrinking::{KeepsClaim, ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Source, trial};
-use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, Task};
+use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, SourceError, Task};
 use crate::catalog::Catalog;
 use crate::classify;
+use crate::run::RunError;
 use crate::run::failure::Signature;
-use crate::shrink::{Budget, Target, Watcher, shrink};
+use crate::shrink::{Budget, ShrinkError, Target, Watcher, shrink};
 
 /// The program's side of a worker.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +73,7 @@ pub fn serve(
             say(READY, Answer::Ready)?;
             bench
         }
-        Err(reason) => return say(READY, Answer::Refused(reason)),
+        Err(refusal) => return say(READY, Answer::Refused(refusal.to_string())),
     };
     for line in lines {
         let Ok(order) = wire::read::<Order>(&line) else {
@@ -88,6 +89,35 @@ pub fn serve(
 /// How many failures of a signature a worker looks up the name of: it costs two runs more.
 const NAMED: u64 = 300;
 
+/// Why a worker does not do what it is told to.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    /// The first line is none.
+    #[error("no setup: {0}")]
+    Setup(#[from] serde_json::Error),
+    /// The other end is another version of the program.
+    #[error(
+        "the worker is another version of this program: it speaks {own}, not {asked}",
+        own = wire::VERSION
+    )]
+    Version {
+        /// The version that it was asked for.
+        asked: u32,
+    },
+    /// A source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// An order names a source that there is not.
+    #[error("there is no source {0}")]
+    NoSource(usize),
+    /// A run cannot be made.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A failure cannot be shrunk.
+    #[error(transparent)]
+    Shrink(#[from] ShrinkError),
+}
+
 /// Settings that all orders of a campaign share.
 struct Bench<'a> {
     setup: Setup,
@@ -98,14 +128,12 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(line: &str, catalog: &'a Catalog) -> Result<Self, String> {
-        let mut setup: Setup = wire::read(line).map_err(|error| format!("no setup: {error}"))?;
+    fn new(line: &str, catalog: &'a Catalog) -> Result<Self, Refusal> {
+        let mut setup: Setup = wire::read(line)?;
         if setup.version != wire::VERSION {
-            return Err(format!(
-                "the worker is another version of this program: it speaks {}, not {}",
-                wire::VERSION,
-                setup.version
-            ));
+            return Err(Refusal::Version {
+                asked: setup.version,
+            });
         }
         let sources = std::mem::take(&mut setup.sources);
         let sources = sources.into_iter().map(|text| text.read(catalog));
@@ -122,14 +150,14 @@ impl<'a> Bench<'a> {
             Task::Trial(case) => self.trial(case),
             Task::Shrink(job) => self.shrink(job),
         };
-        done.unwrap_or_else(Answer::Refused)
+        done.unwrap_or_else(|refusal: Refusal| Answer::Refused(refusal.to_string()))
     }
 
-    fn trial(&mut self, case: &Case) -> Result<Answer, String> {
+    fn trial(&mut self, case: &Case) -> Result<Answer, Refusal> {
         let oracles = &self.setup.oracles;
         let source = self.source(case)?;
         let made = trial(source, &case.strategy, case.seed, oracles, self.catalog);
-        let (record, _) = made.map_err(|error| error.to_string())?;
+        let (record, _) = made?;
         let hints = if self.setup.directory.is_some() && !record.findings.is_empty() {
             self.names(case, &record)?
         } else {
@@ -141,17 +169,17 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn source(&self, case: &Case) -> Result<&Source, String> {
+    fn source(&self, case: &Case) -> Result<&Source, Refusal> {
         let source = self.sources.get(case.source);
-        source.ok_or_else(|| format!("there is no source {}", case.source))
+        source.ok_or(Refusal::NoSource(case.source))
     }
 
     /// Keys of a run's findings, while their signatures are not common.
-    fn names(&mut self, case: &Case, record: &Record) -> Result<Vec<Option<String>>, String> {
+    fn names(&mut self, case: &Case, record: &Record) -> Result<Vec<Option<String>>, Refusal> {
         let prepared = self
             .source(case)?
             .prepare(&case.strategy, case.seed, self.catalog);
-        let scenario = prepared.map_err(|error| error.to_string())?.scenario;
+        let scenario = prepared?.scenario;
         let mut names = Vec::new();
         for finding in &record.findings {
             let named = self.named.entry(finding.signature.clone()).or_default();
@@ -167,17 +195,16 @@ impl<'a> Bench<'a> {
         Ok(names)
     }
 
-    fn shrink(&self, job: &ShrinkJob) -> Result<Answer, String> {
+    fn shrink(&self, job: &ShrinkJob) -> Result<Answer, Refusal> {
         let ShrinkJob {
             case: Case { strategy, seed, .. },
             signature,
             anomaly,
         } = job;
-        let words = |error: &dyn std::fmt::Display| error.to_string();
         let prepared = self
             .source(&job.case)?
             .prepare(strategy, *seed, self.catalog);
-        let scenario = prepared.map_err(|error| words(&error))?.scenario;
+        let scenario = prepared?.scenario;
         let target = Target::new(&scenario, strategy, *seed, signature).named(anomaly.as_deref());
         let entry = self.catalog.get(strategy);
         let mut claim = entry
@@ -192,7 +219,7 @@ impl<'a> Bench<'a> {
             Some(_) | None => &mut nobody,
         };
         let shrunk = shrink(&target, self.catalog, Budget::default(), watcher);
-        let shrunk = shrunk.map_err(|error| words(&error))?;
+        let shrunk = shrunk?;
         let named = classify::of_run(
             &shrunk.scenario,
             strategy,

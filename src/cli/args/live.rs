@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Overrides, ReportAs};
+use super::{BadArgument, Overrides, ReportAs};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Live {
@@ -26,10 +26,10 @@ pub(in crate::cli) struct Live {
     pub(in crate::cli) report: ReportAs,
 }
 
-fn scale(text: &str) -> Result<f64, String> {
+fn scale(text: &str) -> Result<f64, BadArgument> {
     let range = 0.001..=10.0;
     let factor: Option<f64> = text.parse().ok();
     factor
         .filter(|factor| range.contains(factor))
-        .ok_or_else(|| "write a factor from 0.001 to 10".to_owned())
+        .ok_or(BadArgument::Write("a factor from 0.001 to 10"))
 }

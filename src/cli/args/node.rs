@@ -195,10 +195,10 @@ pub(in crate::cli) struct CtlStop {
     pub(in crate::cli) nodes: Vec<String>,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+fn pair(text: &str) -> Result<(String, String), super::BadArgument> {
     text.split_once('=')
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| "write a key and a value: after=3s".to_owned())
+        .ok_or(super::BadArgument::Write("a key and a value: after=3s"))
 }
 
 /// Pairs as a table; of two with one key the later counts.

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use hublab_sim::campaign::manifest::Manifest;
+use hublab_sim::campaign::manifest::{Manifest, ManifestError};
 use hublab_sim::campaign::record::{Record, SCHEMA};
 
 /// What was asked for.
@@ -40,13 +40,30 @@ pub(in crate::cli) enum FolderError {
     #[error("{}: {reason}", .path.display())]
     Unreadable { path: PathBuf, reason: io::Error },
     #[error("{}: this is no campaign: {reason}", .path.display())]
-    Manifest { path: PathBuf, reason: String },
+    Manifest {
+        path: PathBuf,
+        reason: ManifestError,
+    },
     #[error("{}:{line}: this is no record of a run: {reason}", .path.display())]
     Line {
         path: PathBuf,
         line: u64,
-        reason: String,
+        reason: LineError,
     },
+}
+
+/// Why a line is no record of a campaign.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum LineError {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("it has schema {0}, and this version reads {SCHEMA}")]
+    Schema(u32),
+    #[error("the line is longer than {LINE_BYTES_MAX} bytes")]
+    Long,
+    /// It is of a run that the campaign does not have.
+    #[error("{0}")]
+    Foreign(String),
 }
 
 /// Where a record's line is in its file.
@@ -87,7 +104,7 @@ impl Folder {
     /// The file cannot be read, or has a whole line that is no record, or one that `take` refuses.
     pub(in crate::cli) fn records(
         &self,
-        mut take: impl FnMut(Record, Place) -> Result<(), String>,
+        mut take: impl FnMut(Record, Place) -> Result<(), LineError>,
     ) -> Result<bool, FolderError> {
         let path = self.path.join(RESULTS);
         let file = match open(&path) {
@@ -118,7 +135,7 @@ impl Folder {
             let taken = if whole {
                 parse(&text).and_then(|record| take(record, place))
             } else {
-                Err(format!("the line is longer than {LINE_BYTES_MAX} bytes"))
+                Err(LineError::Long)
             };
             taken.map_err(|reason| FolderError::Line {
                 path: path.clone(),
@@ -178,15 +195,12 @@ impl Lines {
     }
 }
 
-fn parse(line: &[u8]) -> Result<Record, String> {
-    let record: Record = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+fn parse(line: &[u8]) -> Result<Record, LineError> {
+    let record: Record = serde_json::from_slice(line)?;
     if record.schema == SCHEMA {
         Ok(record)
     } else {
-        Err(format!(
-            "it has schema {}, and this version reads {SCHEMA}",
-            record.schema
-        ))
+        Err(LineError::Schema(record.schema))
     }
 }
 

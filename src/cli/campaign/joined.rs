@@ -11,7 +11,7 @@ use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::summary::Summary;
 
-use super::folder::{FAILURES, Folder, FolderError, Lines, Place};
+use super::folder::{FAILURES, Folder, FolderError, LineError, Lines, Place};
 use crate::cli::Stop;
 
 /// The shards of a campaign that were found.
@@ -154,7 +154,7 @@ impl Joined {
                 ..
             } = &record;
             if let Some(reason) = manifest.refuses(scenario, strategy, *seed) {
-                return Err(reason);
+                return Err(LineError::Foreign(reason));
             }
             summary.add(&record);
             for finding in &record.findings {

@@ -13,7 +13,7 @@ use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::summary::Summary;
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, run as simulate};
+use hublab_sim::run::{Options, RunError, run as simulate};
 use hublab_sim::scenario::{Scenario, load};
 use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::time::micros;
@@ -53,7 +53,7 @@ fn run_all(
     jobs: Vec<(Scenario, String)>,
     limits: Limits,
     context: &Context,
-    take: impl FnMut(usize, Ended<Result<Report, String>>) -> Result<(), Stop>,
+    take: impl FnMut(usize, Ended<Result<Report, RunError>>) -> Result<(), Stop>,
 ) -> Result<End, Stop> {
     let length = |scenario: &Scenario| micros(scenario.run.duration);
     let all = jobs.iter().map(|(scenario, _)| length(scenario));
@@ -73,7 +73,7 @@ fn run_all(
         options.sinks.push(Box::new(job.meter));
         let seed = job.scenario.run.seed;
         let run = simulate(&job.scenario, &job.strategy, seed, &catalog, options);
-        run.map(|run| run.report).map_err(|error| error.to_string())
+        run.map(|run| run.report)
     };
     let mut take = take;
     pool::run(jobs, limits, work, |number, ended| {
@@ -368,7 +368,7 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
 fn judge(
     entry: &Entry,
     strategy: &str,
-    ended: Ended<Result<Report, String>>,
+    ended: Ended<Result<Report, RunError>>,
     context: &Context,
 ) -> (Exit, String) {
     let name = format!("{} ({strategy})", entry.name());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hublab_strategies::live::{Events, Hub, StartOptions};
+use hublab_strategies::live::{Events, Hub, SecretError, SecretsError, StartOptions};
 use hublab_strategies::{ChildSpec, Metadata};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -171,7 +171,21 @@ fn clear(path: &Path) -> io::Result<()> {
 }
 
 /// Reads the secret files of the node anew. Returns how many secrets there are.
-pub(super) type Reload = Arc<dyn Fn() -> Result<usize, String> + Send + Sync>;
+pub(super) type Reload = Arc<dyn Fn() -> Result<usize, ReloadError> + Send + Sync>;
+
+/// Why the secrets of a node stay as they were.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReloadError {
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] SecretError),
+    /// The hub refuses them.
+    #[error(transparent)]
+    Hub(#[from] SecretsError),
+    /// The hub has stopped.
+    #[error("the hub has stopped")]
+    Stopped,
+}
 
 /// What a client may do, and the place that it takes.
 struct Access {
@@ -299,7 +313,7 @@ impl Client {
                 let reloaded = (self.access.reload)();
                 let told = match &reloaded {
                     Ok(secrets) => format!("{secrets} secrets"),
-                    Err(error) => error.clone(),
+                    Err(error) => error.to_string(),
                 };
                 self.audit(&audited, &told);
                 return match reloaded {
@@ -307,7 +321,7 @@ impl Client {
                         self.item(Item::Secrets { secrets }).await?;
                         self.end(Reply::End {}).await
                     }
-                    Err(error) => self.end(Reply::Error(error)).await,
+                    Err(error) => self.end(Reply::Error(error.to_string())).await,
                 };
             }
             Request::Leave {} => return self.leave(&hub).await,

@@ -5,10 +5,25 @@ use std::time::Duration;
 
 use hublab_strategies::ChildSpec;
 use hublab_strategies::live::{ChildContext, Tasks};
-use hublab_strategies::time::parse_duration;
+use hublab_strategies::time::{DurationError, parse_duration};
 use tokio::time::sleep;
 
 use super::lossy::Lossy;
+
+/// Why a child ends by itself.
+#[derive(Debug, thiserror::Error)]
+enum Crash {
+    /// It was told to.
+    #[error("crashed after {0:?}, as it was told to")]
+    Told(Duration),
+    /// An argument is no time.
+    #[error("{argument}: {error}")]
+    Argument {
+        argument: &'static str,
+        #[source]
+        error: DurationError,
+    },
+}
 
 /// `sleep`, `crash-after` and `echo`.
 pub(super) fn tasks() -> Tasks {
@@ -19,7 +34,7 @@ pub(super) fn tasks() -> Tasks {
 }
 
 /// Does nothing, until it is stopped or the time `for` is over.
-async fn doze(spec: ChildContext) -> Result<(), String> {
+async fn doze(spec: ChildContext) -> Result<(), Crash> {
     match time(&spec, "for")? {
         Some(time) => sleep(time).await,
         None => pending().await,
@@ -28,14 +43,14 @@ async fn doze(spec: ChildContext) -> Result<(), String> {
 }
 
 /// Fails after the time `after`, 1 s by default.
-async fn crash_after(spec: ChildContext) -> Result<(), String> {
+async fn crash_after(spec: ChildContext) -> Result<(), Crash> {
     let after = time(&spec, "after")?.unwrap_or(Duration::from_secs(1));
     sleep(after).await;
-    Err(format!("crashed after {after:?}, as it was told to"))
+    Err(Crash::Told(after))
 }
 
 /// Writes `text`, by default its id, to the node's standard output whenever it starts; then sleeps.
-async fn echo(spec: ChildContext) -> Result<(), String> {
+async fn echo(spec: ChildContext) -> Result<(), Crash> {
     let text = spec
         .args()
         .get("text")
@@ -44,9 +59,9 @@ async fn echo(spec: ChildContext) -> Result<(), String> {
     pending().await
 }
 
-fn time(spec: &ChildSpec, argument: &str) -> Result<Option<Duration>, String> {
+fn time(spec: &ChildSpec, argument: &'static str) -> Result<Option<Duration>, Crash> {
     let text = spec.args().get(argument);
-    let read =
-        text.map(|text| parse_duration(text).map_err(|error| format!("{argument}: {error}")));
+    let read = text.map(|text| parse_duration(text));
     read.transpose()
+        .map_err(|error| Crash::Argument { argument, error })
 }

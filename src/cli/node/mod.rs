@@ -21,7 +21,7 @@ use super::exit::Exit;
 use super::interrupt::Listening;
 use super::{Context, Stop};
 
-use control::{Control, Reload, Rights};
+use control::{Control, Reload, ReloadError, Rights};
 use lossy::Lossy;
 use metrics::Metrics;
 
@@ -89,13 +89,10 @@ async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
         let (files, hub) = (args.secrets.clone(), hub.downgrade());
         Arc::new(move || {
             let read = files.iter().map(Secret::from_file);
-            let secrets: Vec<Secret> = read
-                .collect::<Result<_, _>>()
-                .map_err(|error| error.to_string())?;
+            let secrets: Vec<Secret> = read.collect::<Result<_, _>>()?;
             let count = secrets.len();
-            let hub = hub.upgrade().ok_or("the hub has stopped")?;
-            hub.set_secrets(secrets)
-                .map_err(|error| error.to_string())?;
+            let hub = hub.upgrade().ok_or(ReloadError::Stopped)?;
+            hub.set_secrets(secrets)?;
             Ok(count)
         })
     };

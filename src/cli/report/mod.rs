@@ -24,6 +24,7 @@ use hublab_sim::campaign::record::Record;
 use hublab_sim::report::Report;
 use hublab_sim::scenario::Scenario;
 
+use super::args::BadArgument;
 use super::campaign::account::Account;
 use super::output::Output;
 use super::render::human::Tally;
@@ -172,15 +173,15 @@ pub(super) struct Export {
 /// Reads the value of `--export`.
 ///
 /// # Errors
-/// It is not a format, `=`, and a path; the reason is in words.
-pub(super) fn export(text: &str) -> Result<Export, String> {
+/// It is not a format, `=`, and a path.
+pub(super) fn export(text: &str) -> Result<Export, BadArgument> {
     let names: Vec<&str> = FORMATS.iter().map(|(name, ..)| *name).collect();
     let (name, path) = text
         .split_once('=')
         .filter(|(_, path)| !path.is_empty())
-        .ok_or_else(|| "write a format and a path: junit=results.xml".to_owned())?;
+        .ok_or(BadArgument::Write("a format and a path: junit=results.xml"))?;
     let format = Format::by_name(name)
-        .ok_or_else(|| format!("no format `{name}`; formats are {}", names.join(", ")))?;
+        .ok_or_else(|| BadArgument::Format(name.to_owned(), names.join(", ")))?;
     Ok(Export {
         format,
         path: path.into(),
@@ -356,7 +357,7 @@ mod tests {
             ("csv=", "junit="),
             ("cvs=x", "no format `cvs`"),
         ] {
-            let error = export(text).expect_err("none");
+            let error = export(text).expect_err("none").to_string();
             assert!(error.contains(word), "{error}");
         }
     }

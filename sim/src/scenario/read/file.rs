@@ -261,6 +261,7 @@ impl<'t> Reader<'_> {
                 continue;
             }
             let checked = json(value.get_ref(), PARAMETER_DEPTH_MAX)
+                .map_err(|error| error.to_string())
                 .and_then(|json| entry.check_key(key_text, &json).map(|()| json));
             match checked {
                 Ok(json) => drop(parameters.insert(key_text.to_owned(), json)),
@@ -305,27 +306,28 @@ pub fn parse_seeds(text: &str) -> Option<Range<u64>> {
     (!seeds.is_empty() && seeds.end <= END_MAX).then_some(seeds)
 }
 
+/// Why a TOML value has no JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NoJson(&'static str);
+
 /// A TOML value as JSON.
-fn json(value: &DeValue<'_>, depth: usize) -> Result<Json, String> {
-    let deeper = || {
-        depth
-            .checked_sub(1)
-            .ok_or_else(|| "it is nested too deep".to_owned())
-    };
+fn json(value: &DeValue<'_>, depth: usize) -> Result<Json, NoJson> {
+    let deeper = || depth.checked_sub(1).ok_or(NoJson("it is nested too deep"));
     match value {
         DeValue::String(text) => Ok(Json::String(text.clone().into_owned())),
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
             .map(Json::from)
-            .map_err(|_| "the integer is too large".to_owned()),
+            .map_err(|_| NoJson("the integer is too large")),
         DeValue::Float(float) => float
             .as_str()
             .parse()
             .ok()
             .and_then(Number::from_f64)
             .map(Json::Number)
-            .ok_or_else(|| "it is not a finite number".to_owned()),
+            .ok_or(NoJson("it is not a finite number")),
         DeValue::Boolean(boolean) => Ok(Json::Bool(*boolean)),
-        DeValue::Datetime(_) => Err("no parameter is a date; put it in quotes".to_owned()),
+        DeValue::Datetime(_) => Err(NoJson("no parameter is a date; put it in quotes")),
         DeValue::Array(elements) => {
             let depth = deeper()?;
             elements
