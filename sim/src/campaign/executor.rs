@@ -136,6 +136,9 @@ struct Slot<C: Crew> {
     memory: Option<u64>,
 }
 
+/// Both ends of what workers tell.
+type Events<A> = (Sender<WorkerEvent<A>>, Receiver<WorkerEvent<A>>);
+
 /// Workers, and the jobs that they have.
 pub struct Executor<'c, C: Crew> {
     crew: &'c C,
@@ -144,10 +147,7 @@ pub struct Executor<'c, C: Crew> {
     /// How many jobs a worker may have.
     ahead: usize,
     slots: BTreeMap<WorkerId, Slot<C>>,
-    events: (
-        Sender<WorkerEvent<C::Answer>>,
-        Receiver<WorkerEvent<C::Answer>>,
-    ),
+    events: Events<C::Answer>,
     last_number: OrderNumber,
     last_worker: WorkerId,
 }
@@ -450,10 +450,13 @@ impl<J, R> Threads<J, R> {
     }
 }
 
+/// What a thread is given: a job with the number of its order, and how it is told to stop.
+type ThreadOrder<J> = (OrderNumber, Arc<Mutex<Option<J>>>, StopFlag);
+
 /// A thread that takes jobs.
 #[derive(Debug)]
 pub struct ThreadWorker<J> {
-    jobs: Sender<(OrderNumber, Arc<Mutex<Option<J>>>, StopFlag)>,
+    jobs: Sender<ThreadOrder<J>>,
     /// Of the job that it was given last: it has one at a time.
     stop: StopFlag,
 }
@@ -485,7 +488,7 @@ impl<J: Send + 'static, R: Send + 'static> Crew for Threads<J, R> {
         id: WorkerId,
         events: &Sender<WorkerEvent<Ended<R>>>,
     ) -> io::Result<ThreadWorker<J>> {
-        let (jobs, queue) = mpsc::channel::<(OrderNumber, Arc<Mutex<Option<J>>>, StopFlag)>();
+        let (jobs, queue) = mpsc::channel::<ThreadOrder<J>>();
         // A thread has nothing to prepare.
         let ready = events.send(WorkerEvent::Ready(id));
         let (work, describe, events) = (Arc::clone(&self.work), self.describe, events.clone());

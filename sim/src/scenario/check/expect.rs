@@ -27,10 +27,10 @@ pub(super) fn deadlines(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) 
                     continue;
                 }
             },
-            claim => match claim.instant() {
-                Some(at) => (Duration::from_micros(at.0), sites.value("at")),
-                None => continue,
-            },
+            Claim::Registry { at, .. } | Claim::Entry { at, .. } | Claim::Connected { at, .. } => {
+                (Duration::from_micros(at.0), sites.value("at"))
+            }
+            Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => continue,
         };
         if deadline > end {
             let (deadline, end) = (shown_duration(deadline), shown_duration(end));
