@@ -184,8 +184,13 @@ fn read(
     };
     let name = path.to_string_lossy();
     let (scenario, warnings) = Scenario::read_with_warnings(&name, &bytes, &context.catalog)
-        .map_err(|problems| output.diagnostic(&problems))
-        .map_err(|()| Refused::Problems)?;
+        .map_err(|problems| {
+            output.diagnostic(&problems);
+            if !overrides.values.is_empty() {
+                output.note("the lines are those of the file with what --set changes");
+            }
+            Refused::Problems
+        })?;
     // A scenario that could be read was UTF-8.
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok((scenario, text, warnings))

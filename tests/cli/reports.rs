@@ -291,6 +291,18 @@ fn files_that_are_no_scenario_or_look_like_a_flag_are_told_apart() {
 }
 
 #[test]
+fn a_slip_in_a_setting_is_told_with_its_place_and_the_nearest_key() {
+    let ran = hublab(&["run", FIRST_JOIN, "--set", "network.los=0.1"]).expect(2);
+    for word in [
+        "unknown key `los` in [network]",
+        "did you mean `loss`?",
+        "the lines are those of the file with what --set changes",
+    ] {
+        assert!(ran.err.contains(word), "{word}: {}", ran.err);
+    }
+}
+
+#[test]
 fn what_no_capsule_can_answer_is_an_error() {
     let directory = files(&[]);
     let out = directory.path().join("out");
