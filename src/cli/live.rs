@@ -83,6 +83,7 @@ async fn run_all(
         runs: strategies.len() as u64,
         names: prepared.name.chars().count(),
         strategies: longest.unwrap_or(0),
+        overrides: args.overrides.values.clone(),
     };
     let (format, exports) = (args.report.format, &args.report.exports);
     let mut reporters = Reporters::new(format, exports, setting, context)?;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use hublab_sim::compare::{Cell, Outcome, cells};
 use hublab_sim::metric::Better;
 use hublab_sim::model::plan::{Contestant, Plan};
+use hublab_sim::run::estimate::size;
 use hublab_sim::scenario::{
-    PLAN_SEEDS, Scenario, apply_overrides, default_endpoints, estimate, is_plan, load, render_plan,
+    PLAN_SEEDS, Scenario, apply_overrides, default_endpoints, is_plan, load, render_plan,
 };
 
 use crate::cli::args::Overrides;
@@ -376,7 +377,7 @@ fn variant(
     let path = source.path.to_string_lossy();
     let scenario = Scenario::read(&path, text.as_bytes(), &context.catalog)
         .map_err(|problems| Refusal::Problem(Box::new(problems), name.clone()))?;
-    if !big && estimate(&scenario, &context.catalog).wants_big {
+    if !big && size(&scenario).wants_big {
         return Err(Refusal::TooLarge(format!(
             "{name}: more than 2,000 nodes need --big"
         )));
