@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use super::children::{BACKOFF_MAX, Supervisor, Tasks};
+use super::children::Tasks;
 use super::error::BuildError;
 use super::handle::{Hub, WeakHub};
 use super::inbox::Inbox;
 use super::observer::{Experiment, Flow, Observer};
 use super::shared::{ChildSizes, Shared};
+use super::supervisor::{BACKOFF_MAX, Supervisor};
 use super::task::NodeTask;
 use super::tcp::{SystemResolver, TcpConfig, TcpTransport};
 use super::transport::{LocalNode, Transport};

@@ -40,6 +40,7 @@ mod observer;
 mod requests;
 mod shared;
 mod stats;
+mod supervisor;
 mod task;
 mod tcp;
 mod transport;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::children::{Exit, ExitAction, StopReason};
+use super::children::StopReason;
 use super::error::{ChildError, ChildOutcome};
 use super::events::HubEvent;
 use super::inbox::{Inbound, Inbox};
 use super::long::{self, LONG};
 use super::observer::Experiment;
 use super::requests::Reply;
+use super::supervisor::{Exit, ExitAction};
 use super::transport::PeerLeave;
 use super::world::World;
 use crate::child::{ChildSpec, Metadata};

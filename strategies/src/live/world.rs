@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::children::{StopReason, Supervisor};
+use super::children::StopReason;
 use super::encoder::{Encoder, Sending};
 use super::error::ChildError;
 use super::events::HubEvent;
@@ -17,6 +17,7 @@ use super::observer::Observer;
 use super::requests::Requests;
 use super::shared::Shared;
 use super::stats::Tally;
+use super::supervisor::Supervisor;
 use super::transport::Transport;
 use crate::child::{ChildSpec, Metadata, RowChange};
 use crate::fact::{Change, Fact};
