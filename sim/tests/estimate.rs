@@ -149,6 +149,10 @@ fn peak(text: &str, strategy: &str) -> u64 {
     bytes.trim().parse().expect("a number")
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "the process that started this one reads it"
+)]
 fn tell_peak(file: &str, strategy: &str) {
     let catalog = Catalog::default();
     let scenario = read(file, &fs::read_to_string(file).expect("a file"));
