@@ -44,14 +44,18 @@ margin = 0.1
 /// Every file of a directory and its text, but for times of the wall clock.
 fn contents(directory: &Path) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         if path.is_dir() {
             let inner = contents(&path).into_iter();
             all.extend(inner.map(|(file, text)| (format!("{name}/{file}"), text)));
         } else if name != "timing.csv" {
-            all.insert(name, fs::read_to_string(&path).unwrap());
+            all.insert(name, fs::read_to_string(&path).expect("a file"));
         }
     }
     all
