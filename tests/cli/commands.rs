@@ -151,11 +151,38 @@ fn a_file_that_is_no_sound_capsule_is_told_so() {
 #[test]
 fn check_estimates_good_files_and_tells_every_problem_of_bad_ones() {
     let ran = hublab(&["check", FIRST_JOIN, FAILING]).expect(0);
-    let lines: Vec<&str> = ran.out.lines().collect();
-    assert_eq!(lines.len(), 2);
-    assert!(lines[0].starts_with(
-        "ok tests/data/first-join.toml: 4 nodes, 3 steps, 5 children over 1m; gossip about "
-    ));
+    // A line per file, broken where the terminal ends.
+    let heads = ran.out.lines().filter(|line| line.starts_with("ok "));
+    assert_eq!(heads.count(), 2, "{}", ran.out);
+    assert!(ran.out.lines().all(|line| line.chars().count() <= 100));
+    let words: Vec<&str> = ran.out.split_whitespace().collect();
+    let words = words.join(" ");
+    for part in [
+        "ok tests/data/first-join.toml: 4 nodes, 3 steps, 5 children over 1m; gossip about ",
+        " events, ",
+        " messages (",
+        " sent, ",
+        " of memory at most; pubsub about ",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
+    let told = hublab(&["check", FIRST_JOIN, "--format", "json"])
+        .expect(0)
+        .json();
+    let run = hublab(&["run", FIRST_JOIN, "--format", "json"])
+        .expect(0)
+        .json();
+    for (estimate, run) in told[0]["estimates"]
+        .as_array()
+        .expect("two")
+        .iter()
+        .zip(&run)
+    {
+        assert_eq!(estimate["strategy"], run["strategy"]);
+        assert_eq!(estimate["events"], run["events"]);
+        assert_eq!(estimate["messages"], run["messages"]["sent"]);
+        assert_eq!(estimate["bytes"], run["messages"]["bytes"]);
+    }
     let bad = b"schema = 1\nspeed = 9\n[cluster]\nnodes = 3\n[[step]]\nat = \"1s\"\ncrash = { nodes = [\"n9\"] }\n";
     let directory = files(&[("bad.toml", bad)]);
     let path = directory.path().join("bad.toml");
