@@ -30,6 +30,7 @@ use hublab_strategies::membership::Announcement;
 use hublab_strategies::membership::Discovery;
 use hublab_strategies::strategy::{
     Bounds, Broken, Claim as Promise, Conditions, DEFAULT_ROUND_INTERVAL, EventStrategy, Limits,
+    Variation,
 };
 use hublab_strategies::{Message, NodeId, Strategy};
 use serde_json::{Map, Value};
@@ -101,6 +102,11 @@ pub trait CatalogEntry: Send + Sync {
     }
     /// The largest cluster worth generating.
     fn limits(&self) -> Limits;
+    /// The parameters that a generated scenario sets; default: none.
+    fn varied(&self, by: &Variation) -> Params {
+        let _ = by;
+        Params::new()
+    }
     /// Every kind of message that its nodes may send, sorted; default: unknown, and files may name any.
     fn kinds(&self) -> Option<Vec<&'static str>> {
         None
@@ -304,6 +310,13 @@ impl<S: Strategy> Entry<S> {
         serde_json::from_value(Value::Object(params.clone())).map_err(|error| error.to_string())
     }
 
+    fn written(config: &S::Config) -> Params {
+        match serde_json::to_value(config) {
+            Ok(Value::Object(map)) => map,
+            _ => Params::new(),
+        }
+    }
+
     /// An instance with these parameters; `None` if they are refused.
     fn instance(params: &Params) -> Option<S> {
         S::new(&Self::read(params).ok()?).ok()
@@ -320,10 +333,7 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
     }
 
     fn defaults(&self) -> Params {
-        match serde_json::to_value(S::Config::default()) {
-            Ok(Value::Object(map)) => map,
-            _ => Params::new(),
-        }
+        Self::written(&S::Config::default())
     }
 
     fn check_key(&self, key: &str, value: &Value) -> Result<(), String> {
@@ -362,6 +372,16 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
 
     fn limits(&self) -> Limits {
         S::limits()
+    }
+
+    fn varied(&self, by: &Variation) -> Params {
+        let mut config = S::Config::default();
+        let keys = S::vary(&mut config, by);
+        let mut params = Self::written(&config);
+        params.retain(|key, value| {
+            keys.contains(&key.as_str()) && self.check_key(key, value).is_ok()
+        });
+        params
     }
 
     fn kinds(&self) -> Option<Vec<&'static str>> {

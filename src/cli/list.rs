@@ -46,7 +46,7 @@ fn markdown(what: What, context: &Context) -> Result<Exit, Stop> {
             ));
         }
     };
-    let text = reference(part);
+    let text = reference(part, &context.catalog);
     context.output.write(|out| out.write_all(text.as_bytes()))?;
     Ok(Exit::Held)
 }

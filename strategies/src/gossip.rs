@@ -49,7 +49,7 @@ use crate::profile::Profile;
 use crate::request::{Members, Requests};
 use crate::snapshot::Snapshot;
 use crate::strategy::{
-    Broken, Claim, Condition, ConfigError, Feature, Limits, Strategy, Synchronization,
+    Broken, Claim, Condition, ConfigError, Feature, Limits, Strategy, Synchronization, Variation,
 };
 use crate::time::{Time, duration_text};
 use crate::timestamps::Timestamps;
@@ -544,5 +544,12 @@ impl Strategy for Gossip {
     fn limits() -> Limits {
         // A round costs about 1,000 messages at 7 nodes and over 100,000 at 20.
         Limits { max_nodes: 7 }
+    }
+
+    fn vary(config: &mut GossipConfig, by: &Variation) -> &'static [&'static str] {
+        config.sync_interval = by.round_interval;
+        config.recipients = by.count;
+        config.restricted_init = by.flag;
+        &["sync_interval", "recipients", "restricted_init"]
     }
 }

@@ -33,7 +33,9 @@ use crate::name::{ChildId, NodeId};
 use crate::profile::Profile;
 use crate::request::{Members, Requests, requests_size};
 use crate::snapshot::Snapshot;
-use crate::strategy::{Broken, Claim, Condition, ConfigError, Feature, Strategy, Synchronization};
+use crate::strategy::{
+    Broken, Claim, Condition, ConfigError, Feature, Strategy, Synchronization, Variation,
+};
 use crate::time::{WallTime, duration_text};
 use crate::timestamps::Timestamps;
 use crate::wire;
@@ -353,5 +355,10 @@ impl Strategy for PubSub {
 
     fn broken() -> &'static [Broken] {
         BROKEN
+    }
+
+    fn vary(config: &mut PubSubConfig, by: &Variation) -> &'static [&'static str] {
+        config.sync_interval = by.round_interval;
+        &["sync_interval"]
     }
 }

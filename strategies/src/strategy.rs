@@ -194,6 +194,12 @@ pub trait Strategy: EventStrategy + Sized {
         Limits::default()
     }
 
+    /// Sets the parameters that generated scenarios vary, and returns their keys; default: none.
+    /// A value that [`Self::new`] refuses is left out of the scenario.
+    fn vary(_config: &mut Self::Config, _by: &Variation) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The time that repairs may take under its parameters. The default has two rounds and eight
     /// messages one after the other: [`Bounds::of_rounds`].
     fn bounds(&self, conditions: &Conditions) -> Bounds {
@@ -204,6 +210,30 @@ pub trait Strategy: EventStrategy + Sized {
 
 /// The interval that the default bounds of a strategy without rounds are made of: PubSub's.
 pub const DEFAULT_ROUND_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What a generated scenario has for the parameters of a strategy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Variation {
+    /// The time between two rounds that goes with the other times of the scenario.
+    pub round_interval: Duration,
+    /// A small number, 1 to 4.
+    pub count: u32,
+    /// True in four of five scenarios.
+    pub flag: bool,
+}
+
+impl Variation {
+    /// A variation with these values.
+    #[must_use]
+    pub fn new(round_interval: Duration, count: u32, flag: bool) -> Self {
+        Self {
+            round_interval,
+            count,
+            flag,
+        }
+    }
+}
 
 /// The conditions that bounds of a strategy may depend on, beside its parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]

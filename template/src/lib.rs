@@ -6,7 +6,7 @@ pub mod rules;
 use std::time::Duration;
 
 use hublab::Catalog;
-use hublab::strategies::strategy::{Claim, Condition, ConfigError, Feature};
+use hublab::strategies::strategy::{Claim, Condition, ConfigError, Feature, Variation};
 use hublab::strategies::time::duration_text;
 use hublab::strategies::{
     Channel, Context, EventStrategy, Members, Message, NodeId, Requests, Snapshot, Strategy,
@@ -117,6 +117,11 @@ impl Strategy for Mine {
         Ok(Self {
             config: config.clone(),
         })
+    }
+
+    fn vary(config: &mut Config, by: &Variation) -> &'static [&'static str] {
+        config.sync_interval = by.round_interval;
+        &["sync_interval"]
     }
 
     fn claims() -> &'static [Claim] {

@@ -401,9 +401,9 @@ impl Engine {
             // By far the most effects are sends: they stay where they are.
             let effect = &mut self.buffers.effects[at];
             if let Some(Effect::Send { start, end, packet }) = effect {
-                let (recipients, packet) = (*start..*end, Rc::clone(packet));
-                for at in recipients {
-                    match self.buffers.recipients[at as usize] {
+                let (receivers, packet) = (*start..*end, Rc::clone(packet));
+                for at in receivers {
+                    match self.buffers.receivers[at as usize] {
                         Some(to) => self.send(ix, to, &packet, cause),
                         // The scenario has no node of that name.
                         None => {
@@ -429,7 +429,7 @@ impl Engine {
             }
         }
         self.buffers.effects.clear();
-        self.buffers.recipients.clear();
+        self.buffers.receivers.clear();
         if !outcomes.is_empty() {
             self.immediate
                 .push_back((ix, cause, Immediate::Children(outcomes)));

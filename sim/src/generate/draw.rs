@@ -154,10 +154,10 @@ fn latency() -> impl Strategy<Value = Latency> {
 }
 
 fn parameters() -> impl Strategy<Value = Parameters> {
-    let restricted = prop_oneof![4 => Just(true), 1 => Just(false)];
-    (1..=4_u64, restricted).prop_map(|(recipients, restricted_init)| Parameters {
-        recipients,
-        restricted_init,
+    let flag = prop_oneof![4 => Just(true), 1 => Just(false)];
+    (1..=4_u64, flag).prop_map(|(count, flag)| Parameters {
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+        flag,
     })
 }
 

@@ -231,11 +231,11 @@ pub(super) struct Net {
     pub(super) service_time_us: u64,
 }
 
-/// Parameters that strategies may have.
+/// What a strategy may vary its parameters by, beside the time between rounds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parameters {
-    pub(super) recipients: u64,
-    pub(super) restricted_init: bool,
+    pub(super) count: u32,
+    pub(super) flag: bool,
 }
 
 /// All that is drawn for a seed.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hublab_strategies::NodeId;
-use hublab_strategies::time::format_duration;
-use serde_json::{Map, Value};
+use hublab_strategies::strategy::Variation;
 
 use super::family::Family;
 use super::plan::{Anchor, Delay, Moment, Plan, Reach};
@@ -152,26 +151,13 @@ pub(super) fn network(plan: &Plan) -> Network {
     }
 }
 
-/// `[strategy.NAME]`: the parameters that this strategy has, of those that the generator knows.
-/// A value that the strategy refuses is left out.
+/// `[strategy.NAME]`: the parameters that this strategy varies.
 pub(super) fn parameters(plan: &Plan, entry: &dyn CatalogEntry) -> BTreeMap<String, Params> {
-    let defaults = entry.defaults();
-    let known = [
-        (
-            "sync_interval",
-            Value::from(format_duration(ms(plan.times.sync))),
-        ),
-        ("recipients", Value::from(plan.parameters.recipients)),
-        (
-            "restricted_init",
-            Value::from(plan.parameters.restricted_init),
-        ),
-    ];
-    let given: Map<String, Value> = known
-        .into_iter()
-        .filter(|(key, value)| defaults.contains_key(*key) && entry.check_key(key, value).is_ok())
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
+    let given = entry.varied(&Variation::new(
+        ms(plan.times.sync),
+        plan.parameters.count,
+        plan.parameters.flag,
+    ));
     if given.is_empty() {
         return BTreeMap::new();
     }

@@ -18,9 +18,9 @@ use crate::stream::Stream;
 /// One thing that a node asks for in a step.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send to the recipients `start..end` of [`EffectBuffers::recipients`].
+    /// Send to the receivers `start..end` of [`EffectBuffers::receivers`].
     Send {
-        /// First recipient.
+        /// First receiver.
         start: u32,
         /// Behind the last one.
         end: u32,
@@ -46,9 +46,9 @@ pub enum Effect {
 pub struct EffectBuffers {
     /// The effects, in the order of the calls; `None` for one that is performed.
     pub effects: Vec<Option<Effect>>,
-    /// The recipients of all sends, one list behind the other; `None` for a name that no node of
+    /// The receivers of all sends, one list behind the other; `None` for a name that no node of
     /// the file has.
-    pub recipients: Vec<Option<NodeIx>>,
+    pub receivers: Vec<Option<NodeIx>>,
 }
 
 /// The runtime that a node sees during one step.
@@ -96,10 +96,10 @@ impl<'a> Effects<'a> {
             return;
         }
         let index = |len: usize| u32::try_from(len).expect("a step sends to fewer than 2^32 nodes");
-        let start = index(self.buffers.recipients.len());
+        let start = index(self.buffers.receivers.len());
         let positions = to.iter().map(|node| self.positions.get(node).copied());
-        self.buffers.recipients.extend(positions);
-        let end = index(self.buffers.recipients.len());
+        self.buffers.receivers.extend(positions);
+        let end = index(self.buffers.receivers.len());
         let packet = Packet::new(channel, message, connects, self.hops + 1);
         self.push(Effect::Send { start, end, packet });
     }

@@ -8,6 +8,8 @@
     )
 )]
 
+use crate::catalog::{Catalog, CatalogEntry};
+
 use super::shape::{
     BIMODAL, CLUSTER, EXPECT, EXPONENTIAL, FILE, Key, Kind, LATENCY, LINK, LOGNORMAL, NETWORK,
     PID_UPDATE, REQUEST, ROW, RUN, STEP, Shape, UNREGISTER,
@@ -27,9 +29,9 @@ pub enum Part {
     Laws,
 }
 
-/// A part of the reference, as Markdown.
+/// A part of the reference, as Markdown; its examples name a strategy of the catalog.
 #[must_use]
-pub fn reference(part: Part) -> String {
+pub fn reference(part: Part, catalog: &Catalog) -> String {
     let mut out = String::new();
     match part {
         Part::All => {
@@ -43,7 +45,18 @@ pub fn reference(part: Part) -> String {
         Part::Claims => claims(&mut out),
         Part::Laws => laws(&mut out),
     }
-    out
+    named(&out, catalog)
+}
+
+/// A text with the examples' strategy and parameter: the first that the catalog has.
+fn named(text: &str, catalog: &Catalog) -> String {
+    let entry = catalog.entries().next();
+    let name = entry.map_or("name", CatalogEntry::name);
+    let defaults = entry.map(CatalogEntry::defaults).unwrap_or_default();
+    let parameter = defaults.iter().next();
+    let parameter = parameter.map(|(key, value)| format!("{key} = {value}"));
+    text.replace("<strategy>", name)
+        .replace("<parameter>", &parameter.unwrap_or_default())
 }
 
 /// The keys of a choice with the line that each has in `list`.
@@ -244,13 +257,12 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::catalog::Catalog;
     use crate::scenario::Scenario;
 
     #[test]
     fn the_reference_in_the_repository_is_that_of_the_format() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scenarios.md");
-        expect_test::expect_file![path].assert_eq(&reference(Part::All));
+        expect_test::expect_file![path].assert_eq(&reference(Part::All, &Catalog::default()));
     }
 
     /// A cluster in which every example of a step is possible at 10 s.
@@ -273,7 +285,9 @@ pause = { nodes = ["n3"] }
 "#;
 
     fn accept(file: &str) {
-        let read = Scenario::read("example.toml", file.as_bytes(), &Catalog::default());
+        let catalog = Catalog::default();
+        let file = named(file, &catalog);
+        let read = Scenario::read("example.toml", file.as_bytes(), &catalog);
         if let Err(problems) = read {
             panic!("{file}\n{:?}", problems.problems());
         }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use hublab_strategies::pubsub::{JoinData, PubSub, PubSubConfig, PubSubMessage};
-use hublab_strategies::strategy::{Claim, ConfigError};
+use hublab_strategies::strategy::{Claim, ConfigError, Variation};
 use hublab_strategies::{Context, Members, NodeId, Requests, Snapshot, Strategy, Synchronization};
 
 pub(crate) type Cx<'a> = Context<'a, PubSubMessage>;
@@ -96,5 +96,9 @@ impl<T: Twist> Strategy for Around<T> {
 
     fn claims() -> &'static [Claim] {
         T::claims()
+    }
+
+    fn vary(config: &mut PubSubConfig, by: &Variation) -> &'static [&'static str] {
+        PubSub::vary(config, by)
     }
 }

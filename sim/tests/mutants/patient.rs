@@ -10,7 +10,7 @@ use hublab_sim::node::{Node, NodeInput};
 use hublab_sim::scenario::Scenario;
 use hublab_strategies::hub::{Command, Sizes};
 use hublab_strategies::message::SizeModel;
-use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits};
+use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits, Variation};
 use hublab_strategies::{
     ChildId, Entry, Message, NodeId, Pid, PubSub, Registry, Row, RowRef, Runtime, Strategy, Time,
     WallTime,
@@ -140,6 +140,10 @@ impl CatalogEntry for Ill {
 
     fn limits(&self) -> Limits {
         self.ask(|base| base.limits())
+    }
+
+    fn varied(&self, by: &Variation) -> Params {
+        self.ask(|base| base.varied(by))
     }
 
     fn kinds(&self) -> Option<Vec<&'static str>> {

@@ -17,8 +17,8 @@ use hublab_strategies::fact::{Change, Fact};
 use hublab_strategies::hub::HubCore;
 use hublab_strategies::membership::{Announcement, Decision, Membership, MembershipContext};
 use hublab_strategies::message::SizeModel;
-use hublab_strategies::strategy::{Claim, Limits};
-use hublab_strategies::time::{duration_text, parse_duration};
+use hublab_strategies::strategy::{Claim, Limits, Variation};
+use hublab_strategies::time::{duration_text, format_duration, parse_duration};
 use hublab_strategies::{
     Channel, ChildId, ChildSpec, DownReason, EventStrategy, Members, Message, Metadata, NodeId,
     Pid, Requests, TimerKey,
@@ -309,5 +309,10 @@ impl CatalogEntry for Reference {
 
     fn limits(&self) -> Limits {
         Limits::default()
+    }
+
+    fn varied(&self, by: &Variation) -> Params {
+        let interval = Value::from(format_duration(by.round_interval));
+        Params::from_iter([("sync_interval".to_owned(), interval)])
     }
 }

@@ -88,7 +88,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// An example, as TOML text.
+    /// An example, as TOML text; see [`Key::example`](super::Key::example).
     pub(super) fn example(&self) -> &'static str {
         match self {
             Self::Schema | Self::Integer(..) => "1",
@@ -113,9 +113,9 @@ impl Kind {
             Self::Word(_, words) => words.first().copied().unwrap_or_default(),
             Self::Oracle => "\"no_resurrection\"",
             Self::Metric => "\"messages_sent\"",
-            Self::Strategy => "\"gossip\"",
-            Self::Strategies => "[\"gossip\"]",
-            Self::Parameters => "{ gossip = { recipients = 2 } }",
+            Self::Strategy => "\"<strategy>\"",
+            Self::Strategies => "[\"<strategy>\"]",
+            Self::Parameters => "{ <strategy> = { <parameter> } }",
             Self::Paths => "[\"steady.toml\"]",
             Self::Texts => "{ team = \"blue\" }",
             Self::NodeTexts => "{ n1 = \"p1\" }",

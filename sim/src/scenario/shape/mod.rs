@@ -108,7 +108,8 @@ impl Shape {
 }
 
 impl Key {
-    /// An example, as TOML text.
+    /// An example, as TOML text. `<strategy>` and `<parameter>` in it stand for a name of a catalog, and
+    /// for a parameter with its value.
     #[must_use]
     pub fn example(&self) -> &'static str {
         self.example
