@@ -252,10 +252,8 @@ impl Sink for Listener {
             | Payload::Injected { .. } => {}
         }
     }
-}
 
-impl Drop for Listener {
-    fn drop(&mut self) {
+    fn finish(&mut self) {
         let mut reach = Reach::new();
         let named = |prefix: &'static str| {
             move |(name, count): (String, u64)| (format!("{prefix}.{name}"), count)

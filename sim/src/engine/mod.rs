@@ -530,6 +530,7 @@ impl Engine {
         self.flights.audit(&self.ledger);
         let is_told_to_stop = stopped_early && !crashed && self.is_told_to_stop();
         let outcome = self.observers.finish(self.now, stopped_early);
+        self.recorder.finish();
         Finished {
             now: self.now,
             stopped_early,

@@ -8,6 +8,9 @@ use super::event::{Event, EventId, KindIx};
 pub trait Sink: Send {
     /// The next event.
     fn event(&mut self, event: &Event);
+
+    /// The run is over: no event follows. Called once.
+    fn finish(&mut self) {}
 }
 
 /// Numbers the events of one run and passes them on.
@@ -62,6 +65,13 @@ impl Recorder {
         Some(kind)
     }
 
+    /// Ends the trace for all sinks.
+    pub(crate) fn finish(&mut self) {
+        for sink in &mut self.sinks {
+            sink.finish();
+        }
+    }
+
     /// How many events there were.
     #[must_use]
     pub fn events(&self) -> u64 {
@@ -80,5 +90,36 @@ impl std::fmt::Debug for Recorder {
         f.debug_struct("Recorder")
             .field("events", &self.events())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::trace::event::WORLD;
+
+    /// Notes the number of each event, and 0 at the end.
+    struct Notes(Arc<Mutex<Vec<EventId>>>);
+
+    impl Sink for Notes {
+        fn event(&mut self, event: &Event) {
+            self.0.lock().unwrap().push(event.id);
+        }
+
+        fn finish(&mut self) {
+            self.0.lock().unwrap().push(0);
+        }
+    }
+
+    #[test]
+    fn listeners_get_each_event_and_then_the_end() {
+        let notes = Arc::default();
+        let mut recorder = Recorder::new(vec![Box::new(Notes(Arc::clone(&notes)))]);
+        recorder.record(Time::ZERO, WORLD, 0, Payload::Mark("a".into()));
+        recorder.record(Time(1), WORLD, 0, Payload::Mark("b".into()));
+        recorder.finish();
+        assert_eq!(*notes.lock().unwrap(), [1, 2, 0]);
     }
 }

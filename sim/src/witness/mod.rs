@@ -384,6 +384,7 @@ impl Witness {
             self.now = self.now.max(end);
         }
         let outcome = self.observers.finish(self.now, !is_whole);
+        self.recorder.finish();
         let finished = Finished {
             now: self.now,
             stopped_early: !is_whole,
