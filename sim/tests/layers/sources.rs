@@ -4,17 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One source file.
-pub struct Source {
+pub(crate) struct Source {
     /// Its path below `sim/src`.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The top-level module that it belongs to.
-    pub module: String,
+    pub(crate) module: String,
     /// Its text.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// Every file of `sim/src` but `lib.rs` and those of tests, in the order of paths.
-pub fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = Vec::new();
     for file in files(&root) {
@@ -46,12 +46,12 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// The text without comments and without the tests at its end.
-pub fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     reduced(text, true)
 }
 
 /// [`code`] without the contents of string literals.
-pub fn code_without_strings(text: &str) -> String {
+pub(crate) fn code_without_strings(text: &str) -> String {
     reduced(text, false)
 }
 
@@ -61,7 +61,7 @@ fn reduced(text: &str, with_strings: bool) -> String {
     while let Some(first) = rest.chars().next() {
         if rest.starts_with("//") {
             rest = rest.find('\n').map_or("", |end| &rest[end..]);
-        } else if rest.starts_with("#[cfg(test)]\nmod ") && !is_declaration(rest) {
+        } else if begins_tests(rest) {
             break;
         } else if first == '"' {
             let after = after_literal(rest);
@@ -79,10 +79,15 @@ fn reduced(text: &str, with_strings: bool) -> String {
     code
 }
 
-/// True if the test module at the beginning of the text lies in a file of its own: code may follow.
-fn is_declaration(text: &str) -> bool {
-    let line = text.lines().nth(1).unwrap_or_default();
-    line.ends_with(';')
+/// True if the text begins with a test module; one in a file of its own may have code behind it.
+fn begins_tests(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("#[cfg(test)]\n") else {
+        return false;
+    };
+    let line = rest.lines().next().unwrap_or_default();
+    let item = line.trim_start_matches("pub(crate) ");
+    let item = item.trim_start_matches("pub(super) ");
+    item.starts_with("mod ") && !line.ends_with(';')
 }
 
 fn after_literal(text: &str) -> &str {

@@ -2,8 +2,6 @@
 //! catalog, of a parameter or of a message kind stands in `sim/src` outside of `processhub`, in code or
 //! in strings. Comments and tests do not count.
 
-mod sources;
-
 use std::collections::BTreeSet;
 
 use hublab_sim::Catalog;
@@ -11,7 +9,7 @@ use hublab_strategies::Message;
 use hublab_strategies::hub::HUB_KINDS;
 use hublab_strategies::membership::Announcement;
 
-use sources::{code, sources};
+use crate::sources::{code, sources};
 
 /// The names that belong to the strategies of a catalog alone. The kinds of the hub are those of
 /// every strategy.
