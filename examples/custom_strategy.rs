@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hublab::sim::run::{Options, run};
+use hublab::sim::run::Simulation;
 use hublab::sim::scenario::{Scenario, load};
 use hublab::strategies::strategy::{Claim, Condition, ConfigError, EventStrategy, Strategy};
 use hublab::strategies::time::duration_text;
@@ -134,7 +134,12 @@ fn main() -> miette::Result<std::process::ExitCode> {
     }
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/first-join.toml");
     let scenario = Scenario::read(file, &load::read_bytes(file.as_ref())?, &catalog)?;
-    let run = run(&scenario, Latest::NAME, 7, &catalog, Options::default()).into_diagnostic()?;
-    println!("{:#}", serde_json::json!(run.report));
+    let report = Simulation::new(&scenario, &catalog)
+        .strategy(Latest::NAME)
+        .into_diagnostic()?
+        .seed(7)
+        .run()
+        .into_diagnostic()?;
+    println!("{:#}", serde_json::json!(report));
     Ok(std::process::ExitCode::SUCCESS)
 }

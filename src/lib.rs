@@ -17,8 +17,7 @@
 //! ```
 //! use hublab::Catalog;
 //! use hublab::sim::watch::judge::Verdict;
-//! use hublab::sim::run::{Options, run};
-//! use hublab::sim::scenario::Scenario;
+//! use hublab::sim::{Scenario, Simulation};
 //!
 //! let file = r#"
 //! schema = 1
@@ -30,8 +29,9 @@
 //! "#;
 //! let catalog = Catalog::default();
 //! let scenario = Scenario::read("first.toml", file.as_bytes(), &catalog).expect("a good file");
-//! let report = run(&scenario, "pubsub", 7, &catalog, Options::default()).expect("a known strategy").report;
+//! let report = Simulation::new(&scenario, &catalog).strategy("pubsub")?.seed(7).run()?;
 //! assert_eq!(report.verdict, Verdict::Pass);
+//! # Ok::<(), hublab::sim::run::RunError>(())
 //! ```
 //!
 //! # A command line with a strategy of one's own

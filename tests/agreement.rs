@@ -17,8 +17,8 @@ use hublab::sim::campaign::record::Ending;
 use hublab::sim::campaign::summary::Summary;
 use hublab::sim::campaign::trial::{Source, trial};
 use hublab::sim::generate::{self, generate};
+use hublab::sim::run::Simulation;
 use hublab::sim::run::failure::Signature;
-use hublab::sim::run::{Options, run};
 use hublab::sim::scenario::{After, Claim, Expectation, Scenario, Style, load, render, resolve};
 use hublab::sim::shrink::findings;
 use hublab::sim::watch::judge::Verdict;
@@ -43,9 +43,12 @@ fn agreed(path: &str, text: &str, strategy: &str, seed: u64, catalog: &Catalog) 
             .unwrap_or_else(|problems| panic!("{path}: {problems:?}"))
     };
     let scenario = read(text);
-    let report = run(&scenario, strategy, seed, catalog, Options::default())
+    let report = Simulation::new(&scenario, catalog)
+        .strategy(strategy)
         .expect("a known strategy")
-        .report;
+        .seed(seed)
+        .run()
+        .expect("a known strategy");
     let all = Signature::all(&scenario, &report);
     let place = format!("{path}, {strategy}, seed {seed}");
     assert_eq!(report.verdict == Verdict::Fail, !all.is_empty(), "{place}");

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{Options, generate};
-use hublab_sim::run::{self, run};
+use hublab_sim::run::Simulation;
 
 fn hublab(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hublab"));
@@ -38,14 +38,10 @@ fn the_file_of_a_seed_passes_check_and_runs_to_the_digest_of_a_campaign() {
                 seed.parse().expect("a number"),
             );
             let generated = generate(seed, entry, &Options::default());
-            let ran = run(
-                &generated.scenario,
-                strategy,
-                seed,
-                &catalog,
-                run::Options::default(),
-            );
-            let digest = ran.expect("it runs").report.digest;
+            let ran = Simulation::new(&generated.scenario, &catalog)
+                .strategy(strategy)
+                .and_then(|run| run.seed(seed).run());
+            let digest = ran.expect("it runs").digest;
             assert_eq!(
                 line["digest"].as_str(),
                 digest.as_deref(),

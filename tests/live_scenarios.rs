@@ -14,8 +14,8 @@ use hublab::sim::capsule::judge::judge;
 use hublab::sim::capsule::{Capsule, FileRecording, Header, Limits};
 use hublab::sim::model::script::planned;
 use hublab::sim::report::Report;
+use hublab::sim::run::Simulation;
 use hublab::sim::run::failure::failures;
-use hublab::sim::run::{Options, run};
 use hublab::sim::scenario::{Action, Network, Scenario, load, resolve};
 use hublab::sim::trace::recorder::Sink;
 use tokio::sync::Semaphore;
@@ -109,8 +109,10 @@ fn quiet(catalog: &Catalog) -> Vec<Pair> {
 
 fn simulated(scenario: &Scenario, strategy: &str, seed: u64) -> Report {
     let catalog = Catalog::default();
-    let run = run(scenario, strategy, seed, &catalog, Options::default());
-    run.expect("a known strategy").report
+    let run = Simulation::new(scenario, &catalog)
+        .strategy(strategy)
+        .and_then(|run| run.seed(seed).run());
+    run.expect("a known strategy")
 }
 
 async fn live_run(scenario: &Scenario, strategy: &str, sinks: Vec<Box<dyn Sink>>) -> live::Played {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hublab::Catalog;
-use hublab::sim::run::{Options, run};
+use hublab::sim::run::Simulation;
 use hublab::sim::scenario::{Scenario, load};
 
 /// Digests by scenario, strategy and seed.
@@ -34,9 +34,12 @@ fn in_this_process(seeds: u64) -> Digests {
     for scenario in files.iter().map(|path| read(path, &catalog)) {
         for strategy in &scenario.run.strategies {
             for seed in 1..=seeds {
-                let report = run(&scenario, strategy, seed, &catalog, Options::default())
+                let report = Simulation::new(&scenario, &catalog)
+                    .strategy(strategy)
                     .expect("a known strategy")
-                    .report;
+                    .seed(seed)
+                    .run()
+                    .expect("a known strategy");
                 let digest = report.digest.expect("no wall clock ended the run");
                 let before =
                     digests.insert((report.scenario, report.strategy, report.seed), digest);

@@ -26,8 +26,8 @@ use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
 use hublab_sim::processhub::{Classifier, anomaly};
 use hublab_sim::report::Report;
+use hublab_sim::run::Simulation;
 use hublab_sim::run::failure::Signature;
-use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve::resolve;
 use hublab_sim::scenario::{Claim, Scenario, load};
 use hublab_sim::trace::{Event, Sink};
@@ -68,13 +68,13 @@ fn traced(
     catalog: &Catalog,
 ) -> Outcome<(Report, Vec<Event>)> {
     let events = Arc::new(Mutex::new(Vec::new()));
-    let options = Options {
-        budget: 1_000_000,
-        sinks: vec![Box::new(Collector(Arc::clone(&events)))],
-        oracles,
-        ..Options::default()
-    };
-    let report = run(scenario, strategy, scenario.run.seed, catalog, options)?.report;
+    let report = Simulation::new(scenario, catalog)
+        .strategy(strategy)?
+        .seed(scenario.run.seed)
+        .budget(1_000_000)
+        .sink(Collector(Arc::clone(&events)))
+        .oracles(oracles)
+        .run()?;
     let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((report, events))
 }
@@ -267,8 +267,10 @@ fn traffic(seeds: Range<u64>) -> Outcome<()> {
                     ("gossip", [(0, "gossip.propagate"), (2, "gossip.sync")]),
                     ("pubsub", [(1, "pubsub.requests"), (3, "pubsub.sync")]),
                 ] {
-                    let report =
-                        run(&scenario, strategy, seed, &catalog, Options::default())?.report;
+                    let report = Simulation::new(&scenario, &catalog)
+                        .strategy(strategy)?
+                        .seed(seed)
+                        .run()?;
                     for (column, kind) in kinds {
                         let counts = report.messages.by_kind.get(kind);
                         columns[column].push(counts.map_or(0, |counts| counts.sent));

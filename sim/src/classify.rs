@@ -10,8 +10,8 @@ use hublab_strategies::Time;
 use crate::catalog::Catalog;
 use crate::model::Scenario;
 use crate::report::Report;
+use crate::run::Simulation;
 use crate::run::failure::{Signature, always, failures};
-use crate::run::{Options, run};
 use crate::scenario::resolve::resolve;
 use crate::trace::event::Event;
 use crate::trace::recorder::Sink;
@@ -76,11 +76,10 @@ fn trace_of(
     catalog: &Catalog,
 ) -> Option<(Report, Vec<Event>)> {
     let events = Arc::new(Mutex::new(Vec::new()));
-    let options = Options {
-        sinks: vec![Box::new(Collector(Arc::clone(&events)))],
-        ..Options::default()
-    };
-    let report = run(scenario, strategy, seed, catalog, options).ok()?.report;
+    let report = Simulation::new(scenario, catalog)
+        .strategy(strategy)
+        .and_then(|run| run.seed(seed).sink(Collector(Arc::clone(&events))).run())
+        .ok()?;
     let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
     (events.len() <= EVENTS_MAX).then_some((report, events))
 }

@@ -358,16 +358,19 @@ pub const LIST: &[Metric] = &[
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
-    use crate::run::{Options, run};
+    use crate::run::Simulation;
     use crate::scenario::Scenario;
 
     fn report(catalog: &Catalog) -> Report {
         let file = "schema = 1\n[cluster]\nnodes = 3\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n";
         let scenario = Scenario::read("metrics.toml", file.as_bytes(), catalog).unwrap();
         let strategy = &scenario.run.strategies[0];
-        run(&scenario, strategy, 1, catalog, Options::default())
+        Simulation::new(&scenario, catalog)
+            .strategy(strategy)
             .unwrap()
-            .report
+            .seed(1)
+            .run()
+            .unwrap()
     }
 
     #[test]
@@ -435,10 +438,12 @@ mod tests {
             );
             let scenario = Scenario::read("bound.toml", text.as_bytes(), &catalog).unwrap();
             let strategy = &scenario.run.strategies[0];
-            let options = Options::default();
-            run(&scenario, strategy, 1, &catalog, options)
+            Simulation::new(&scenario, &catalog)
+                .strategy(strategy)
                 .unwrap()
-                .report
+                .seed(1)
+                .run()
+                .unwrap()
         };
         let details = [3, 2].map(|max| bound(max).expectations[0].detail.clone());
         assert_eq!(details, ["boots is 3", "boots is 3, more than 2"]);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::claims::claims_met;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::resolve;
 use hublab_sim::watch::oracle::OracleEntry;
 
@@ -46,14 +46,14 @@ fn one(seed: u64, strategy: &str, catalog: &Catalog) -> Outcome {
     claimed.dedup();
     let oracles = claimed.iter().filter_map(|name| catalog.oracle(name));
     let oracles = oracles.map(OracleEntry::make);
-    let options = Options {
-        oracles: oracles.collect(),
-        budget: 1_000_000,
-        ..Options::default()
-    };
-    let report = run(&resolved, strategy, seed, catalog, options)
+    let report = Simulation::new(&resolved, catalog)
+        .strategy(strategy)
         .expect("it runs")
-        .report;
+        .seed(seed)
+        .oracles(oracles)
+        .budget(1_000_000)
+        .run()
+        .expect("it runs");
     let is_open = |name| report.inconclusive.iter().any(|one| one.oracle == name);
     let first = report.violations.first();
     Outcome {

@@ -14,8 +14,8 @@ use hublab_sim::catalog::Catalog;
 use hublab_sim::classify::of_run;
 use hublab_sim::processhub::{Classifier, anomaly};
 use hublab_sim::report::Report;
+use hublab_sim::run::Simulation;
 use hublab_sim::run::failure::Signature;
-use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::resolve::resolve;
 use hublab_sim::scenario::{Claim, Scenario, load};
 use hublab_sim::trace::{Event, Sink};
@@ -47,14 +47,15 @@ impl Sink for Collector {
 /// The run of a scenario, with its whole trace.
 fn traced(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> (Report, Vec<Event>) {
     let events = Arc::new(Mutex::new(Vec::new()));
-    let options = Options {
-        sinks: vec![Box::new(Collector(Arc::clone(&events)))],
-        ..Options::default()
-    };
-    let run = run(scenario, strategy, scenario.run.seed, catalog, options)
+    let run = Simulation::new(scenario, catalog)
+        .strategy(strategy)
+        .expect("a strategy of the catalog")
+        .seed(scenario.run.seed)
+        .sink(Collector(Arc::clone(&events)))
+        .run()
         .expect("a strategy of the catalog");
     let events = std::mem::take(&mut *events.lock().expect("nobody panics with it"));
-    (run.report, events)
+    (run, events)
 }
 
 fn read(name: &str, text: &str, catalog: &Catalog) -> Scenario {

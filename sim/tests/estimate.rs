@@ -12,8 +12,8 @@ use std::process::Command;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
+use hublab_sim::run::Simulation;
 use hublab_sim::run::estimate::{PROGRAM_BYTES, estimate};
-use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::{Scenario, Style, load, render};
 
 /// Set for a process that makes one run and prints what memory it had at most: the file.
@@ -94,9 +94,8 @@ fn events_and_bytes_are_within_a_factor_of_two() {
     for (name, text, strategy) in cases {
         let scenario = read(&name, &text);
         let told = estimate(&scenario, &strategy, &catalog);
-        let seed = scenario.run.seed;
-        let run = run(&scenario, &strategy, seed, &catalog, Options::default());
-        let report = run.expect("a known strategy").report;
+        let run = Simulation::new(&scenario, &catalog).strategy(&strategy);
+        let report = run.and_then(Simulation::run).expect("a known strategy");
         let place = format!("{name} {strategy}: {told:?}, {} events", report.events);
         assert!(is_near(told.events, report.events), "{place}");
         assert!(is_near(told.messages, report.messages.sent), "{place}");
@@ -156,8 +155,8 @@ fn peak(text: &str, strategy: &str) -> u64 {
 fn tell_peak(file: &str, strategy: &str) {
     let catalog = Catalog::default();
     let scenario = read(file, &fs::read_to_string(file).expect("a file"));
-    let seed = scenario.run.seed;
-    run(&scenario, strategy, seed, &catalog, Options::default()).expect("a known strategy");
+    let run = Simulation::new(&scenario, &catalog).strategy(strategy);
+    run.and_then(Simulation::run).expect("a known strategy");
     let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = peak.and_then(|peak| peak.split_whitespace().next());

@@ -10,7 +10,7 @@ mod seeds;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::watch::judge::Verdict;
 use hublab_sim::watch::oracle;
@@ -28,14 +28,14 @@ struct Outcome {
 fn one(seed: u64, catalog: &Catalog) -> Outcome {
     let entry = catalog.get(NAME).expect("it is in this catalog");
     let scenario = generate(seed, entry, &generate::Options::default()).scenario;
-    let options = Options {
-        oracles: oracle::all(),
-        budget: 1_000_000,
-        ..Options::default()
-    };
-    let report = run(&scenario, NAME, seed, catalog, options)
+    let report = Simulation::new(&scenario, catalog)
+        .strategy(NAME)
         .expect("it runs")
-        .report;
+        .seed(seed)
+        .oracles(oracle::all())
+        .budget(1_000_000)
+        .run()
+        .expect("it runs");
     let first = report.violations.first();
     Outcome {
         events: report.events,
@@ -76,13 +76,13 @@ fn replicas_with_different_metadata_are_right_where_entries_keep_their_own() {
     let text = include_str!("reports/c02-replica-metadata.toml");
     let scenario = Scenario::read("c02.toml", text.as_bytes(), &catalog).expect("it is right");
     let verdicts = |strategy: &str| -> Vec<Verdict> {
-        let options = Options {
-            oracles: oracle::all(),
-            ..Options::default()
-        };
-        let report = run(&scenario, strategy, 0, &catalog, options)
+        let report = Simulation::new(&scenario, &catalog)
+            .strategy(strategy)
             .expect("it runs")
-            .report;
+            .seed(0)
+            .oracles(oracle::all())
+            .run()
+            .expect("it runs");
         let judged = report.expectations.iter();
         judged.map(|expectation| expectation.verdict).collect()
     };

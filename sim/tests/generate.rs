@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{Family, Generated, Options, generate, scenarios, together};
-use hublab_sim::run::{self, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::{Scenario, Style, render};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -63,13 +63,13 @@ fn runs_of_generated_scenarios_stay_far_below_the_event_budget() {
         let (mut events, mut most) = (0, 0);
         for seed in 0..count {
             let scenario = generated(seed, strategy, &Options::default()).scenario;
-            let options = run::Options {
-                budget: BUDGET,
-                ..run::Options::default()
-            };
-            let report = run(&scenario, strategy, seed, &catalog, options)
+            let report = Simulation::new(&scenario, &catalog)
+                .strategy(strategy)
                 .expect("it runs")
-                .report;
+                .seed(seed)
+                .budget(BUDGET)
+                .run()
+                .expect("it runs");
             events += report.events;
             most = most.max(report.events);
         }

@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 
 /// Runs before the first look: thread stacks, allocator pools and process globals are there.
@@ -55,9 +55,12 @@ fn a_thousand_runs_leave_nothing_behind() {
         Scenario::read("memory.toml", SCENARIO.as_bytes(), &catalog).expect("a good file");
     let make_runs = |seeds: std::ops::Range<u64>| {
         for seed in seeds {
-            let report = run(&scenario, "pubsub", seed, &catalog, Options::default())
+            let report = Simulation::new(&scenario, &catalog)
+                .strategy("pubsub")
                 .expect("a known strategy")
-                .report;
+                .seed(seed)
+                .run()
+                .expect("a known strategy");
             assert!(
                 report.messages.delivered > 100,
                 "something happens in a run"

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use hublab_sim::capsule::Divergence;
 use hublab_sim::capsule::twice::check_twice;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Payload};
 use hublab_strategies::{NodeId, PubSub, Synchronization, TimerKey};
@@ -151,9 +151,12 @@ fn still(catalog: &Catalog) -> Scenario {
 }
 
 fn digest(catalog: &Catalog, strategy: &str, seed: u64) -> String {
-    run(&still(catalog), strategy, seed, catalog, Options::default())
+    Simulation::new(&still(catalog), catalog)
+        .strategy(strategy)
         .unwrap()
-        .report
+        .seed(seed)
+        .run()
+        .unwrap()
         .digest
         .unwrap()
 }

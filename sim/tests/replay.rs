@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::{Latency, Scenario, load};
 use hublab_sim::world::Stepping;
 use tracing::field::{Field, Visit};
@@ -44,14 +44,14 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn digest(&self, catalog: &Catalog, stepping: Stepping) -> String {
-        let options = Options {
-            stepping,
-            ..Options::default()
-        };
-        let run = run(self.scenario, self.strategy, self.seed, catalog, options)
+        let run = Simulation::new(self.scenario, catalog)
+            .strategy(self.strategy)
+            .expect("a known strategy")
+            .seed(self.seed)
+            .stepping(stepping)
+            .run()
             .expect("a known strategy");
-        run.report
-            .digest
+        run.digest
             .expect("a digest where no wall clock ended the run")
     }
 

@@ -13,7 +13,7 @@ use hublab_sim::capsule::judge::judge;
 use hublab_sim::capsule::twice::record;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::shape::{EXPECT, LATENCY, REQUEST, STEP, Shape};
 use hublab_sim::scenario::{
     Action, Claim, InFlight, Latency, Order, RawRequest, Scenario, When, load,
@@ -47,13 +47,13 @@ impl Shipped {
     }
 
     fn run(&self, strategy: &str, seed: u64, stepping: Stepping) -> Report {
-        let options = Options {
-            stepping,
-            ..Options::default()
-        };
-        run(&self.scenario, strategy, seed, &Catalog::default(), options)
+        Simulation::new(&self.scenario, &Catalog::default())
+            .strategy(strategy)
             .expect("a strategy of the catalog")
-            .report
+            .seed(seed)
+            .stepping(stepping)
+            .run()
+            .expect("a strategy of the catalog")
     }
 }
 
@@ -145,7 +145,7 @@ fn a_recorded_run_is_judged_as_the_run_was() {
             let (run, mut capsule) =
                 record(&file.scenario, strategy, seed, &catalog).expect("a run");
             let judged = judge(&mut capsule, &catalog, &[]).expect("a sound capsule");
-            let (was, is) = (run.report, judged.report);
+            let (was, is) = (run, judged.report);
             let run = format!("{} {strategy}", file.stem());
             assert_eq!(is.expectations, was.expectations, "{run}");
             assert_eq!(is.violations, was.violations, "{run}");

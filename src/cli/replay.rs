@@ -35,7 +35,7 @@ pub(super) fn replay(args: &Replay, context: &Context) -> Result<Exit, Stop> {
             "the capsule is from another build, {build}; compared all the same"
         ));
     }
-    let report = &replayed.run.report;
+    let report = &replayed.report;
     let run = format!(
         "{}  {}  seed {}",
         report.scenario, report.strategy, report.seed

@@ -11,7 +11,7 @@ use std::thread;
 
 use hublab_sim::capsule::{Capsule, CapsuleError, FileRecording, Header, Limits as CapsuleLimits};
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, RunError, run as simulate};
+use hublab_sim::run::{RunError, Simulation};
 use tempfile::TempDir;
 
 use super::args::Run;
@@ -203,20 +203,11 @@ impl Bench {
         let group = self.plan.group(task);
         let source = self.plan.source(group);
         let scenario = &source.scenario;
-        let mut options = Options {
-            stop: Some(stop.clone()),
-            ..Options::default()
-        };
-        options.sinks.push(Box::new(meter));
-        options.sinks.extend(recording.map(FileRecording::sink));
-        let run = simulate(
-            scenario,
-            &group.strategy,
-            task.seed,
-            &self.context.catalog,
-            options,
-        );
-        let mut report = run?.report;
+        let run = Simulation::new(scenario, &self.context.catalog)
+            .strategy(&group.strategy)
+            .map(|run| run.seed(task.seed).sink(meter).stop_when(stop.clone()))
+            .and_then(|run| run.sinks(recording.map(FileRecording::sink)).run());
+        let mut report = run?;
         report.replay = self.plan.replay(task);
         report.warnings.clone_from(&source.warnings);
         Ok(report)

@@ -14,7 +14,7 @@ use hublab_sim::capsule::twice::check_again;
 use hublab_sim::capsule::{
     Capsule as Recorded, CapsuleError, FileRecording, Header, Limits, ReplayError,
 };
-use hublab_sim::run::{Options, run as simulate};
+use hublab_sim::run::Simulation;
 
 use super::args::Capsule;
 use super::exit::Exit;
@@ -137,21 +137,14 @@ pub(super) fn capsule(args: &Capsule, context: &Context) -> Result<Exit, Stop> {
     let header = Header::new(&scenario, &args.strategy, args.seed, &context.catalog);
     let recording = FileRecording::create(&args.capsule, &header, Limits::BIG)
         .map_err(|error| usage(&error))?;
-    let options = Options {
-        sinks: vec![recording.sink()],
-        ..Options::default()
-    };
-    let run = simulate(
-        &scenario,
-        &args.strategy,
-        args.seed,
-        &context.catalog,
-        options,
-    )
-    .map_err(|error| usage(&error))?;
-    recording
-        .finish(&run.report)
+    let report = Simulation::new(&scenario, &context.catalog)
+        .strategy(&args.strategy)
+        .map_err(|error| usage(&error))?
+        .seed(args.seed)
+        .sinks([recording.sink()])
+        .run()
         .map_err(|error| usage(&error))?;
+    recording.finish(&report).map_err(|error| usage(&error))?;
     Ok(Exit::Held)
 }
 

@@ -16,7 +16,7 @@ fn the_scenario_passes_on_every_seed_and_comes_out_the_same_again() {
     let scenario = Scenario::read("one.toml", file, &catalog).unwrap();
     for seed in 0..SEEDS {
         let twice = check_twice(&scenario, Mine::NAME, seed, &catalog).unwrap();
-        let report = twice.run.report;
+        let report = twice.report;
         assert_eq!(
             report.verdict,
             Verdict::Pass,
@@ -35,7 +35,7 @@ fn the_rule_and_the_figure_of_this_package_are_judged() {
     let file = include_bytes!("../scenarios/one.toml");
     let scenario = Scenario::read("one.toml", file, &catalog).unwrap();
     let twice = check_twice(&scenario, Mine::NAME, 1, &catalog).unwrap();
-    let report = twice.run.report;
+    let report = twice.report;
     let said = |start: &str| {
         let mut judged = report.expectations.iter();
         judged.any(|one| one.verdict == Verdict::Pass && one.detail.starts_with(start))

@@ -10,7 +10,7 @@ use hublab_sim::bench::{Pending, Queue, Timeline, drive, in_world};
 use hublab_sim::catalog::{Catalog, CatalogEntry, NodeConfig, NodeFactory, Params, Refused};
 use hublab_sim::node::effects::Effects;
 use hublab_sim::node::{Node, NodeInput};
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::stream::{below, draw};
 use hublab_sim::world::Stepping;
@@ -61,9 +61,13 @@ fn whole_engine(nodes: u64) -> f64 {
         let (scenario, catalog) = (scenario(nodes, messages), catalog());
         let mut delivered = 0;
         let time = least_us(RUNS, || {
-            let done =
-                run(&scenario, "flood", 1, &catalog, Options::default()).expect("the flood runs");
-            delivered = done.report.messages.delivered;
+            let done = Simulation::new(&scenario, &catalog)
+                .strategy("flood")
+                .expect("the flood runs")
+                .seed(1)
+                .run()
+                .expect("the flood runs");
+            delivered = done.messages.delivered;
         });
         (time, float(delivered))
     };

@@ -1,6 +1,6 @@
 //! The speed of the simulator, as ratios and rates within one run: `cargo bench`.
 //!
-//! Every row goes the way of `hublab run`: `hublab_sim::run::run`, digest and books included. The
+//! Every row goes the way of `hublab run`: `hublab_sim::Simulation`, digest and books included. The
 //! two floods compare it with a plain loop over a `BinaryHeap` that does nothing else.
 //! `cargo bench -- NAME` runs the rows whose name contains NAME.
 

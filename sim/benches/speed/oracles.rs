@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::watch::oracle;
 
@@ -32,13 +32,15 @@ fn cost(scenarios: &[Scenario], strategy: &str, with_oracles: bool) -> (f64, u64
             } else {
                 Vec::new()
             };
-            let options = Options {
-                oracles,
-                budget: 1_000_000,
-                ..Options::default()
-            };
-            let run = run(scenario, strategy, scenario.run.seed, &catalog, options);
-            events += run.expect("a known strategy").report.events;
+            let run = Simulation::new(scenario, &catalog)
+                .strategy(strategy)
+                .and_then(|run| {
+                    run.seed(scenario.run.seed)
+                        .oracles(oracles)
+                        .budget(1_000_000)
+                        .run()
+                });
+            events += run.expect("a known strategy").events;
         }
     });
     (time, events)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 
 use crate::table::{Table, least_us};
@@ -47,7 +47,9 @@ fn row(table: &mut Table, what: &str, limit: f64, text: impl Fn() -> String) {
         let catalog = Catalog::default();
         let read = Scenario::read("size.toml", text.as_bytes(), &catalog);
         let scenario = read.expect("a valid scenario");
-        run(&scenario, "pubsub", 1, &catalog, Options::default()).expect("a known strategy");
+        let run = Simulation::new(&scenario, &catalog).strategy("pubsub");
+        let run = run.and_then(|run| run.seed(1).run());
+        run.expect("a known strategy");
     });
     table.at_most(&name, time / 1e6, limit, "s");
 }

@@ -8,7 +8,7 @@ use cpu_time::ProcessTime;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::model::{Action, Audience, RawRequest, RawRow, Step, When};
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Payload, Sink};
 use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
@@ -20,15 +20,12 @@ fn read(text: &str) -> Scenario {
 }
 
 fn once(scenario: &Scenario, strategy: &str) -> Report {
-    run(
-        scenario,
-        strategy,
-        1,
-        &Catalog::default(),
-        Options::default(),
-    )
-    .expect("a known strategy")
-    .report
+    Simulation::new(scenario, &Catalog::default())
+        .strategy(strategy)
+        .expect("a known strategy")
+        .seed(1)
+        .run()
+        .expect("a known strategy")
 }
 
 /// The least processor time of three runs in microseconds, and the report.
@@ -157,14 +154,12 @@ fn small_runs(table: &mut Table) {
     let runs = 2_000;
     let time = least_us(3, || {
         for seed in 0..runs {
-            run(
-                &scenario,
-                "pubsub",
-                seed,
-                &Catalog::default(),
-                Options::default(),
-            )
-            .expect("a known strategy");
+            Simulation::new(&scenario, &Catalog::default())
+                .strategy("pubsub")
+                .expect("a known strategy")
+                .seed(seed)
+                .run()
+                .expect("a known strategy");
         }
     });
     table.note("small runs: messages each", float(messages), "");
@@ -248,16 +243,18 @@ fn rounds(table: &mut Table, nodes: u32, children: u32, first: f64, steady: f64)
         let _ = writeln!(text, "[[step]]\nat = \"{at}s\"\nheal = true");
     }
     let (note, notes) = mpsc::channel();
-    let options = Options {
-        sinks: vec![Box::new(Laps { note, last: None })],
-        ..Options::default()
-    };
     // Inside a run every clock is the run's: the time is taken out here.
     let clock = std::thread::spawn(move || -> Vec<f64> {
         let read = |()| ProcessTime::now().as_duration().as_secs_f64();
         notes.into_iter().map(read).collect()
     });
-    run(&read(&text), "pubsub", 1, &Catalog::default(), options).expect("a known strategy");
+    Simulation::new(&read(&text), &Catalog::default())
+        .strategy("pubsub")
+        .expect("a known strategy")
+        .seed(1)
+        .sink(Laps { note, last: None })
+        .run()
+        .expect("a known strategy");
     let laps = clock.join().expect("the clock only reads");
     let laps = &laps[laps.len() - marks.len()..];
     table.at_most(

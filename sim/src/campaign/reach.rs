@@ -284,18 +284,20 @@ impl Sink for Listener {
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
-    use crate::run::{Options, run};
+    use crate::run::Simulation;
     use crate::scenario::resolve;
 
     fn reach(text: &str) -> Reach {
         let catalog = Catalog::default();
         let scenario = Scenario::read("reach.toml", text.as_bytes(), &catalog).expect("a scenario");
         let counter = Counter::default();
-        let options = Options {
-            sinks: vec![counter.sink(&resolve(&scenario, 1, &catalog))],
-            ..Options::default()
-        };
-        run(&scenario, "pubsub", 1, &catalog, options).expect("a known strategy");
+        Simulation::new(&scenario, &catalog)
+            .strategy("pubsub")
+            .expect("a known strategy")
+            .seed(1)
+            .sinks([counter.sink(&resolve(&scenario, 1, &catalog))])
+            .run()
+            .expect("a known strategy");
         counter.take()
     }
 

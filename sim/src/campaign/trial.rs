@@ -12,7 +12,7 @@ use crate::claims::claims_met;
 use crate::generate::{self, Generated, generate};
 use crate::model::Scenario;
 use crate::report::Report;
-use crate::run::{EVENT_BUDGET, Options, RunError, run};
+use crate::run::{EVENT_BUDGET, RunError, Simulation};
 use crate::scenario::{Problems, resolve};
 use crate::watch::oracle::OracleEntry;
 
@@ -138,17 +138,18 @@ pub fn trial(
     let claimed = claimed(scenario, strategy, catalog);
     let names = oracles.names(&claimed, catalog);
     let counter = Counter::default();
-    let options = Options {
-        budget: *budget,
-        sinks: vec![counter.sink(scenario)],
-        oracles: names
-            .iter()
-            .filter_map(|name| catalog.oracle(name))
-            .map(OracleEntry::make)
-            .collect(),
-        ..Options::default()
-    };
-    let report = run(scenario, strategy, seed, catalog, options)?.report;
+    let report = Simulation::new(scenario, catalog)
+        .strategy(strategy)?
+        .seed(seed)
+        .budget(*budget)
+        .sinks([counter.sink(scenario)])
+        .oracles(
+            names
+                .iter()
+                .filter_map(|name| catalog.oracle(name))
+                .map(OracleEntry::make),
+        )
+        .run()?;
     let mut record = Record::of_run(source.name(), scenario, &report);
     if matches!(source, Source::Generated(_)) {
         // The default expectations of a generated scenario are not those that the campaign is about.

@@ -15,7 +15,7 @@ use crate::engine::Finished;
 use crate::metric::Measures;
 use crate::model::{Claim, Expectation, NodeIx};
 use crate::report::Report;
-use crate::run::{RunError, judge_clock_independence, make};
+use crate::run::{RunError, judge_clock_independence, report_of};
 use crate::scenario::{Problems, Scenario};
 use crate::trace::event::{Event, Payload, WORLD};
 use crate::watch::Observers;
@@ -105,7 +105,7 @@ pub fn judge<R: Read + Seek>(
     };
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let strategy = &header.strategy;
-    let run = make(
+    let mut report = report_of(
         &scenario,
         strategy,
         header.seed,
@@ -113,7 +113,6 @@ pub fn judge<R: Read + Seek>(
         finished,
         wall_us,
     );
-    let mut report = run.report;
     // The lines of the file that was run, not of its text in the capsule.
     for (judged, recorded) in report.expectations.iter_mut().zip(&recorded.expectations) {
         judged.line = recorded.line;

@@ -7,7 +7,7 @@ use crate::capsule::diff::{AROUND, Comparer, Divergence};
 use crate::capsule::{Build, Capsule, CapsuleError};
 use crate::catalog::Catalog;
 use crate::report::Report;
-use crate::run::{Options, Run, RunError, run};
+use crate::run::{RunError, Simulation};
 use crate::scenario::{Problems, Scenario};
 use crate::trace::event::Event;
 use crate::trace::recorder::Sink;
@@ -15,9 +15,9 @@ use crate::trace::recorder::Sink;
 /// Result of a replay.
 #[derive(Debug)]
 pub struct Replay {
-    /// The new run.
-    pub run: Run,
-    /// The capsule's header.
+    /// The report of the new run.
+    pub report: Report,
+    /// The report in the capsule.
     pub recorded: Report,
     /// The program that made the capsule, if it was another one than this.
     pub other_build: Option<Build>,
@@ -70,12 +70,12 @@ where
     // A run that goes on behind the end of the trace has parted from it, and need not go far.
     let enough = capsule.footer().events.saturating_add(AROUND as u64 + 1);
     let comparison = Arc::new(Mutex::new(Some(Comparer::new(capsule, AROUND))));
-    let options = Options {
-        budget: header.budget.min(enough),
-        sinks: vec![Box::new(ComparingSink(Arc::clone(&comparison)))],
-        ..Options::default()
-    };
-    let run = run(scenario, &header.strategy, header.seed, catalog, options)?;
+    let report = Simulation::new(scenario, catalog)
+        .strategy(&header.strategy)?
+        .seed(header.seed)
+        .budget(header.budget.min(enough))
+        .sink(ComparingSink(Arc::clone(&comparison)))
+        .run()?;
     let comparer = comparison
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -86,7 +86,7 @@ where
     };
     let other_build = (header.build != Build::current()).then_some(header.build);
     Ok(Replay {
-        run,
+        report,
         recorded,
         other_build,
         divergence,

@@ -11,14 +11,15 @@ use crate::capsule::diff::Divergence;
 use crate::capsule::replay::{ReplayError, replay_scenario};
 use crate::capsule::{Capsule, Header, Limits, MemoryCapsule, Recording};
 use crate::catalog::Catalog;
-use crate::run::{Options, Run, RunError, run};
+use crate::report::Report;
+use crate::run::{RunError, Simulation};
 use crate::scenario::Scenario;
 
 /// Result of the check.
 #[derive(Debug)]
 pub struct Twice {
-    /// The first run.
-    pub run: Run,
+    /// The report of the first run.
+    pub report: Report,
     /// Where the second run (right) parts from the first (left); `None` if it never does.
     pub divergence: Option<Divergence>,
 }
@@ -33,12 +34,9 @@ pub fn check_twice(
     seed: u64,
     catalog: &Catalog,
 ) -> Result<Twice, ReplayError> {
-    let (first, capsule) = record(scenario, strategy, seed, catalog)?;
+    let (report, capsule) = record(scenario, strategy, seed, catalog)?;
     let divergence = check_again(capsule, scenario, catalog)?;
-    Ok(Twice {
-        run: first,
-        divergence,
-    })
+    Ok(Twice { report, divergence })
 }
 
 /// The second half of the check, for a run that was recorded: a run of another seed, then the
@@ -55,17 +53,14 @@ where
     R: Read + Seek + Send + 'static,
 {
     let (strategy, seed) = (&capsule.header().strategy, capsule.header().seed);
-    run(
-        scenario,
-        strategy,
-        seed.wrapping_add(1),
-        catalog,
-        Options::default(),
-    )?;
+    Simulation::new(scenario, catalog)
+        .strategy(strategy)?
+        .seed(seed.wrapping_add(1))
+        .run()?;
     Ok(replay_scenario(capsule, scenario, catalog)?.divergence)
 }
 
-/// A run, and its capsule in memory.
+/// The report of a run, and its capsule in memory.
 ///
 /// # Errors
 /// The scenario cannot be run with this catalog, or its trace is over 1 GiB.
@@ -74,17 +69,14 @@ pub fn record(
     strategy: &str,
     seed: u64,
     catalog: &Catalog,
-) -> Result<(Run, MemoryCapsule), ReplayError> {
+) -> Result<(Report, MemoryCapsule), ReplayError> {
     if catalog.get(strategy).is_none() {
         return Err(RunError::UnknownStrategy(strategy.to_owned()).into());
     }
     let limits = Limits::default();
     let recording = Recording::in_memory(&Header::new(scenario, strategy, seed, catalog), limits)?;
-    let options = Options {
-        sinks: vec![recording.sink()],
-        ..Options::default()
-    };
-    let run = run(scenario, strategy, seed, catalog, options)?;
-    let bytes = recording.finish(&run.report)?.into_inner();
-    Ok((run, Capsule::from_bytes(bytes, limits)?))
+    let run = Simulation::new(scenario, catalog).strategy(strategy)?;
+    let report = run.seed(seed).sinks([recording.sink()]).run()?;
+    let bytes = recording.finish(&report)?.into_inner();
+    Ok((report, Capsule::from_bytes(bytes, limits)?))
 }

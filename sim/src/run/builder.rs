@@ -1,6 +1,8 @@
 //! [`Simulation`]: everything that one run is made from.
 
 use std::future::{Future, Ready};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::{Options, RunError, launch};
 use crate::catalog::Catalog;
@@ -52,6 +54,20 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    /// A run of a scenario with its seed.
+    pub(super) fn with_options(
+        scenario: &'a Scenario,
+        strategy: &'a str,
+        catalog: &'a Catalog,
+        options: Options,
+    ) -> Self {
+        Self {
+            strategy,
+            options,
+            ..Self::new(scenario, catalog)
+        }
+    }
+
     /// With this strategy of the catalog.
     ///
     /// # Errors
@@ -77,6 +93,13 @@ impl<'a> Simulation<'a> {
     /// With this stepping of madsim's clock.
     pub fn stepping(mut self, stepping: Stepping) -> Self {
         self.options.stepping = stepping;
+        self
+    }
+
+    /// Ends the run soon after `stop` becomes true. The report says what it had come to by then, and
+    /// has no digest.
+    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.options.stop = Some(stop);
         self
     }
 
@@ -174,14 +197,13 @@ impl<'a> Simulation<'a> {
         F: Future<Output = T> + 'static,
         T: Send + 'static,
     {
-        let (run, value) = launch(
+        launch(
             self.scenario,
             self.strategy,
             self.seed,
             self.catalog,
             self.options,
             job,
-        )?;
-        Ok((run.report, value))
+        )
     }
 }

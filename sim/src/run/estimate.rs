@@ -14,7 +14,7 @@ use std::time::Duration;
 use hublab_strategies::Time;
 use hublab_strategies::time::micros;
 
-use super::{Options, run};
+use super::Simulation;
 use crate::catalog::Catalog;
 use crate::model::{Action, Children, NodeIx, Scenario, Step, When};
 use crate::trace::event::{Event, Payload};
@@ -359,21 +359,16 @@ fn probe(
     unjudged.expectations.clear();
     let probe = Arc::new(Mutex::new(Probe::default()));
     let stop = Arc::new(AtomicBool::new(false));
-    let options = Options {
-        budget,
-        sinks: vec![Box::new(Feeler {
-            probe: Arc::clone(&probe),
-            period_us: micros(periods.longest).max(1),
-            stop: Arc::clone(&stop),
-        })],
-        stop: Some(stop),
-        ..Options::default()
+    let feeler = Feeler {
+        probe: Arc::clone(&probe),
+        period_us: micros(periods.longest).max(1),
+        stop: Arc::clone(&stop),
     };
-    let seed = scenario.run.seed;
-    let made = run(&unjudged, strategy, seed, catalog, options);
+    let run = Simulation::new(&unjudged, catalog).strategy(strategy);
+    let made = run.and_then(|run| run.budget(budget).sink(feeler).stop_when(stop).run());
     let mut probe = probe.lock().unwrap_or_else(PoisonError::into_inner).clone();
     // One that a panic ended is over, too.
-    probe.is_whole = made.map_or(true, |run| run.report.reason.is_none());
+    probe.is_whole = made.map_or(true, |report| report.reason.is_none());
     probe
 }
 
@@ -546,10 +541,8 @@ mod tests {
         for strategy in ["pubsub", "gossip"] {
             let catalog = Catalog::default();
             let told = estimate(&scenario, strategy, &catalog);
-            let options = Options::default();
-            let report = run(&scenario, strategy, 1, &catalog, options)
-                .expect("a port")
-                .report;
+            let run = Simulation::new(&scenario, &catalog).strategy(strategy);
+            let report = run.and_then(|run| run.seed(1).run()).expect("a port");
             assert!(told.is_exact);
             assert_eq!(told.events, report.events);
             assert_eq!(
@@ -566,10 +559,8 @@ mod tests {
         );
         let catalog = Catalog::default();
         let told = estimate(&scenario, "pubsub", &catalog);
-        let options = Options::default();
-        let report = run(&scenario, "pubsub", 1, &catalog, options)
-            .expect("a port")
-            .report;
+        let run = Simulation::new(&scenario, &catalog).strategy("pubsub");
+        let report = run.and_then(|run| run.seed(1).run()).expect("a port");
         assert!(
             !told.is_exact && is_near(told.events, report.events),
             "{told:?} {report:?}"

@@ -360,7 +360,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::Catalog;
-    use crate::run::{Options, run};
+    use crate::run::{EVENT_BUDGET, Simulation};
     use crate::scenario::resolve::resolve;
 
     fn read(text: &str) -> Scenario {
@@ -370,14 +370,14 @@ mod tests {
     }
 
     fn report(scenario: &Scenario) -> Report {
-        let run = run(
-            scenario,
-            "pubsub",
-            1,
-            &Catalog::default(),
-            Options::default(),
-        );
-        run.expect("a known strategy").report
+        ended(scenario, 1, EVENT_BUDGET)
+    }
+
+    fn ended(scenario: &Scenario, seed: u64, budget: u64) -> Report {
+        let catalog = Catalog::default();
+        let run = Simulation::new(scenario, &catalog).strategy("pubsub");
+        let run = run.and_then(|run| run.seed(seed).budget(budget).run());
+        run.expect("a known strategy")
     }
 
     const TWO: &str = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 3\n\
@@ -409,12 +409,7 @@ mod tests {
         let all = report(&scenario).events;
         let mut seen = BTreeSet::new();
         for budget in (1..all).step_by(3) {
-            let options = Options {
-                budget,
-                ..Options::default()
-            };
-            let run = run(&scenario, "pubsub", 1, &Catalog::default(), options);
-            let report = run.expect("a known strategy").report;
+            let report = ended(&scenario, 1, budget);
             assert!(report.reason.is_some());
             let verdicts: Vec<Verdict> =
                 report.expectations.iter().map(|one| one.verdict).collect();
@@ -474,8 +469,7 @@ mod tests {
         let mut claims = BTreeSet::new();
         for seed in 0..3 {
             let resolved = resolve(&scenario, seed, &catalog);
-            let run = run(&scenario, "pubsub", seed, &catalog, Options::default());
-            let report = run.expect("a known strategy").report;
+            let report = ended(&scenario, seed, EVENT_BUDGET);
             for of in [&scenario, &resolved] {
                 let found = failures(of, &report);
                 assert_eq!(found.len(), 1, "{report:#?}");

@@ -9,7 +9,7 @@ pub use builder::Simulation;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::future::{Future, Ready};
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -39,17 +39,12 @@ use crate::world::{Stepping, with_runtime};
 pub const EVENT_BUDGET: u64 = 50_000_000;
 
 /// How to run.
-pub struct Options {
-    /// How madsim's clock follows the run's; the trace is the same.
-    pub stepping: Stepping,
-    /// The most events; default [`EVENT_BUDGET`].
-    pub budget: u64,
-    /// Sinks of the trace beside the digest and the observers.
-    pub sinks: Vec<Box<dyn Sink>>,
-    /// Oracles beside those that the file names.
-    pub oracles: Vec<Box<dyn Oracle>>,
-    /// Ends the run, with what it has come to by then, soon after this becomes `true`.
-    pub stop: Option<Arc<AtomicBool>>,
+struct Options {
+    stepping: Stepping,
+    budget: u64,
+    sinks: Vec<Box<dyn Sink>>,
+    oracles: Vec<Box<dyn Oracle>>,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Options {
@@ -91,32 +86,6 @@ pub enum RunError {
     },
 }
 
-/// A finished run.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Run {
-    /// Its result.
-    pub report: Report,
-}
-
-/// One run, as [`Simulation`] makes it.
-///
-/// # Errors
-/// The strategy is unknown or refuses its parameters; nothing has run.
-///
-/// # Panics
-/// Only for a bug of the simulator itself. A panic of a strategy is a verdict.
-pub fn run(
-    scenario: &Scenario,
-    strategy: &str,
-    seed: u64,
-    catalog: &Catalog,
-    options: Options,
-) -> Result<Run, RunError> {
-    let no_job = None::<fn(Handle) -> Ready<()>>;
-    launch(scenario, strategy, seed, catalog, options, no_job).map(|(run, _)| run)
-}
-
 fn launch<T, F>(
     scenario: &Scenario,
     strategy: &str,
@@ -124,7 +93,7 @@ fn launch<T, F>(
     catalog: &Catalog,
     options: Options,
     job: Option<impl FnOnce(Handle) -> F + Send + 'static>,
-) -> Result<(Run, Option<T>), RunError>
+) -> Result<(Report, Option<T>), RunError>
 where
     F: Future<Output = T> + 'static,
     T: Send + 'static,
@@ -185,8 +154,8 @@ where
         judge_clock_independence(&mut finished.outcome, twin, &resolved, strategy);
     }
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let run = make(&resolved, strategy, seed, &measures, finished, wall_us);
-    Ok((run, value))
+    let report = report_of(&resolved, strategy, seed, &measures, finished, wall_us);
+    Ok((report, value))
 }
 
 /// A task beside a run, and what it comes to.
@@ -222,14 +191,14 @@ impl<T: 'static> Job<T> {
     }
 }
 
-pub(crate) fn make(
+pub(crate) fn report_of(
     scenario: &Scenario,
     strategy: &str,
     seed: u64,
     measures: &Measures,
     finished: Finished,
     wall_us: u64,
-) -> Run {
+) -> Report {
     let Finished {
         now,
         stopped_early,
@@ -267,5 +236,5 @@ pub(crate) fn make(
     report.metrics = measures.of(&report);
     measures.judge(&mut report, judge::applying(scenario, strategy));
     report.verdict = failure::verdict(scenario, &report, is_whole);
-    Run { report }
+    report
 }

@@ -2,13 +2,13 @@
 
 use crate::catalog::Catalog;
 use crate::model::{Action, Claim, ClockChange, Expectation, Scenario};
-use crate::run::{Options, RunError, run};
+use crate::run::{Options, RunError, Simulation};
 use crate::watch::findings::ClockTwin;
 use crate::watch::oracle::{CLOCK_INDEPENDENCE, CONVERGENCE, Violation};
 use crate::watch::{Outcome, judge};
 
 /// Runs a resolved scenario with the same seed, and clock steps that change nothing.
-pub(crate) fn twin(
+pub(super) fn twin(
     resolved: &Scenario,
     strategy: &str,
     catalog: &Catalog,
@@ -26,7 +26,7 @@ pub(crate) fn twin(
         claim: Claim::Always(CONVERGENCE.to_owned()),
         line: 0,
     }];
-    let report = run(&scenario, strategy, scenario.run.seed, catalog, options)?.report;
+    let report = Simulation::with_options(&scenario, strategy, catalog, options).run()?;
     let is_broken = |violation: &Violation| violation.oracle == CONVERGENCE;
     if report.violations.iter().any(is_broken) {
         return Ok(ClockTwin::Differs);

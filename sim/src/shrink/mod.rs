@@ -39,7 +39,7 @@ use crate::classify;
 use crate::model::Scenario;
 use crate::report::Report;
 use crate::run::failure::{Failure, Signature, always, claim_of, failures};
-use crate::run::{Options, RunError, run};
+use crate::run::{RunError, Simulation};
 use crate::scenario::resolve::resolve;
 use crate::watch::judge::applying;
 use search::{Search, failure_like, forget_defaults};
@@ -292,7 +292,10 @@ pub fn findings(
     let mut watched = resolve(scenario, seed, catalog);
     let known = oracles.iter().filter(|name| catalog.oracle(name).is_some());
     watched.expectations.extend(known.map(|name| always(name)));
-    let report = run(&watched, strategy, seed, catalog, Options::default())?.report;
+    let report = Simulation::new(&watched, catalog)
+        .strategy(strategy)?
+        .seed(seed)
+        .run()?;
     let found = failures(&watched, &report);
     Ok(found.into_iter().map(|failure| failure.signature).collect())
 }
@@ -329,7 +332,10 @@ fn prepare(target: &Target<'_>, catalog: &Catalog) -> Result<(Scenario, Report),
     }
     mend::mend(&mut scenario);
     forget_defaults(&mut scenario, catalog);
-    let report = run(&scenario, strategy, seed, catalog, Options::default())?.report;
+    let report = Simulation::new(&scenario, catalog)
+        .strategy(strategy)?
+        .seed(seed)
+        .run()?;
     if failure_like(&scenario, &report, signature).is_some() {
         Ok((scenario, report))
     } else {
@@ -360,7 +366,10 @@ fn keep_failing_claim(
         .find(|expectation| claim_of(expectation, scenario) == signature.claim)
         .cloned();
     let Some(mut kept) = kept else {
-        let report = run(scenario, strategy, seed, catalog, Options::default())?.report;
+        let report = Simulation::new(scenario, catalog)
+            .strategy(strategy)?
+            .seed(seed)
+            .run()?;
         return Err(not_there(signature, scenario, &report));
     };
     kept.strategy = None;

@@ -13,8 +13,8 @@ use crate::catalog::Catalog;
 use crate::classify;
 use crate::model::Scenario;
 use crate::report::Report;
+use crate::run::Simulation;
 use crate::run::failure::{Failure, Signature, failures};
-use crate::run::{Options, run};
 use crate::scenario::render::{Style, render};
 
 /// A change of a scenario that may make it simpler.
@@ -127,14 +127,11 @@ impl<'a> Search<'a> {
 
     /// Runs a candidate; its report, if it fails as it should.
     fn fails(&mut self, scenario: &Scenario) -> Option<Report> {
-        let options = Options {
-            budget: self.events_max,
-            ..Options::default()
-        };
         let strategy = self.target.strategy;
-        let report = run(scenario, strategy, scenario.run.seed, self.catalog, options)
-            .ok()?
-            .report;
+        let report = Simulation::new(scenario, self.catalog)
+            .strategy(strategy)
+            .and_then(|run| run.seed(scenario.run.seed).budget(self.events_max).run())
+            .ok()?;
         self.runs += 1;
         self.events += report.events;
         let fails = failure_like(scenario, &report, self.target.signature).is_some()

@@ -97,8 +97,10 @@ impl std::fmt::Debug for Recorder {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use hublab_strategies::Time;
+
     use super::*;
-    use crate::trace::event::WORLD;
+    use crate::trace::event::{Payload, WORLD};
 
     /// Notes the number of each event, and 0 at the end.
     struct Notes(Arc<Mutex<Vec<EventId>>>);
@@ -117,8 +119,15 @@ mod tests {
     fn listeners_get_each_event_and_then_the_end() {
         let notes = Arc::default();
         let mut recorder = Recorder::new(vec![Box::new(Notes(Arc::clone(&notes)))]);
-        recorder.record(Time::ZERO, WORLD, 0, Payload::Mark("a".into()));
-        recorder.record(Time(1), WORLD, 0, Payload::Mark("b".into()));
+        for id in [1, 2] {
+            recorder.record(&Event {
+                id,
+                at: Time(id),
+                node: WORLD,
+                cause: 0,
+                payload: Payload::Mark("a".into()),
+            });
+        }
         recorder.finish();
         assert_eq!(*notes.lock().unwrap(), [1, 2, 0]);
     }

@@ -393,7 +393,7 @@ impl Witness {
             digest: self.recorder.digest().to_hex().to_string(),
         };
         let seed = self.scenario.run.seed;
-        let run = run::make(
+        let report = run::report_of(
             &self.scenario,
             &self.strategy,
             seed,
@@ -403,7 +403,7 @@ impl Witness {
         );
         Report {
             digest: None,
-            ..run.report
+            ..report
         }
     }
 }

@@ -92,8 +92,8 @@ fn a_replay_is_the_same_run() {
         let again = replay(capsule, &Catalog::default()).unwrap();
         assert_eq!(again.divergence, None);
         assert_eq!(again.other_build, None);
-        assert_eq!(again.run.report.digest, Some(digest));
-        assert_eq!(again.run.report.verdict, again.recorded.verdict);
+        assert_eq!(again.report.digest, Some(digest));
+        assert_eq!(again.report.verdict, again.recorded.verdict);
     }
 }
 

@@ -10,7 +10,7 @@ use hublab_sim::capsule::{
     Build, Capsule, CapsuleError, FileRecording, Header, Limits, Recording, diff, why,
 };
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -25,12 +25,9 @@ fn a_capsule_gives_back_what_it_was_given() {
             capsule.events().collect::<Result<Vec<_>, _>>().unwrap(),
             events
         );
-        assert_eq!(Some(&capsule.footer().digest), run.report.digest.as_ref());
-        assert_eq!(capsule.footer().events, run.report.events);
-        assert_eq!(
-            capsule.footer().report.expectations,
-            run.report.expectations
-        );
+        assert_eq!(Some(&capsule.footer().digest), run.digest.as_ref());
+        assert_eq!(capsule.footer().events, run.events);
+        assert_eq!(capsule.footer().report.expectations, run.expectations);
         assert_eq!(
             (capsule.header().strategy.as_str(), capsule.header().seed),
             (strategy, 7)
@@ -48,10 +45,7 @@ fn the_header_has_the_resolved_scenario() {
         "{text}"
     );
     let (explained, _) = record(&scenario(text), "pubsub", 3, &Catalog::default()).unwrap();
-    assert_eq!(
-        explained.report.digest,
-        Some(capsule.footer().digest.clone())
-    );
+    assert_eq!(explained.digest, Some(capsule.footer().digest.clone()));
 }
 
 #[test]
@@ -62,16 +56,18 @@ fn a_capsule_file_has_its_name_only_once_it_is_complete() {
     let catalog = Catalog::default();
     let header = Header::new(&scenario(SHORT), "pubsub", 1, &catalog);
     let recording = FileRecording::create(&path, &header, Limits::default()).unwrap();
-    let options = Options {
-        sinks: vec![recording.sink()],
-        ..Options::default()
-    };
-    let run = run(&scenario(SHORT), "pubsub", 1, &catalog, options).unwrap();
+    let run = Simulation::new(&scenario(SHORT), &catalog)
+        .strategy("pubsub")
+        .unwrap()
+        .seed(1)
+        .sinks([recording.sink()])
+        .run()
+        .unwrap();
     assert!(partial.exists() && !path.exists());
-    recording.finish(&run.report).unwrap();
+    recording.finish(&run).unwrap();
     assert!(!partial.exists());
     let mut capsule = Capsule::open(&path, Limits::default()).unwrap();
-    assert_eq!(capsule.events().count() as u64, run.report.events);
+    assert_eq!(capsule.events().count() as u64, run.events);
 
     let other = dir.path().join("b.capsule");
     drop(FileRecording::create(&other, &header, Limits::default()).unwrap());
@@ -130,16 +126,18 @@ fn a_full_disk_does_not_disturb_the_run_and_is_told_at_the_end() {
     let header = Header::new(&scenario(STORY), "gossip", 7, &catalog);
     let recording =
         Recording::new(Full(Cursor::default(), 6_000), &header, Limits::default()).unwrap();
-    let options = Options {
-        sinks: vec![recording.sink()],
-        ..Options::default()
-    };
-    let run = run(&scenario(STORY), "gossip", 7, &catalog, options).unwrap();
+    let run = Simulation::new(&scenario(STORY), &catalog)
+        .strategy("gossip")
+        .unwrap()
+        .seed(7)
+        .sinks([recording.sink()])
+        .run()
+        .unwrap();
     assert_eq!(
-        run.report.digest,
+        run.digest,
         Some(open(&CAPSULE.0).unwrap().footer().digest.clone())
     );
-    let error = recording.finish(&run.report).map(drop).unwrap_err();
+    let error = recording.finish(&run).map(drop).unwrap_err();
     assert!(matches!(error, CapsuleError::Io(error) if error.kind() == io::ErrorKind::StorageFull));
 }
 

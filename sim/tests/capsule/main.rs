@@ -12,7 +12,8 @@ use hublab_sim::capsule::twice::record;
 use hublab_sim::capsule::{CHECKPOINT, MemoryCapsule};
 use hublab_sim::capsule::{Capsule, CapsuleError, Header, Limits, Recording};
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::{Options, Run, run};
+use hublab_sim::report::Report;
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Sink};
 
@@ -85,12 +86,14 @@ fn bytes_of(text: &str, strategy: &str, seed: u64) -> Vec<u8> {
     let catalog = Catalog::default();
     let header = Header::new(&scenario(text), strategy, seed, &catalog);
     let recording = Recording::in_memory(&header, Limits::default()).unwrap();
-    let options = Options {
-        sinks: vec![recording.sink()],
-        ..Options::default()
-    };
-    let run = run(&scenario(text), strategy, seed, &catalog, options).unwrap();
-    recording.finish(&run.report).unwrap().into_inner()
+    let run = Simulation::new(&scenario(text), &catalog)
+        .strategy(strategy)
+        .unwrap()
+        .seed(seed)
+        .sinks([recording.sink()])
+        .run()
+        .unwrap();
+    recording.finish(&run).unwrap().into_inner()
 }
 
 fn open(bytes: &[u8]) -> Result<MemoryCapsule, CapsuleError> {
@@ -123,20 +126,15 @@ impl Sink for Listener {
     }
 }
 
-fn listened(text: &str, strategy: &str, seed: u64) -> (Run, Vec<Event>) {
+fn listened(text: &str, strategy: &str, seed: u64) -> (Report, Vec<Event>) {
     let listener = Listener::default();
-    let options = Options {
-        sinks: vec![Box::new(listener.clone())],
-        ..Options::default()
-    };
-    let run = run(
-        &scenario(text),
-        strategy,
-        seed,
-        &Catalog::default(),
-        options,
-    )
-    .unwrap();
+    let run = Simulation::new(&scenario(text), &Catalog::default())
+        .strategy(strategy)
+        .unwrap()
+        .seed(seed)
+        .sink(listener.clone())
+        .run()
+        .unwrap();
     let events = std::mem::take(&mut *listener.0.lock().unwrap());
     (run, events)
 }

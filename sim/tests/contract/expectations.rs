@@ -2,7 +2,7 @@
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::{EVENT_BUDGET, Simulation};
 use hublab_sim::scenario::Scenario;
 use hublab_sim::watch::judge::Verdict::{Fail, Inconclusive, Pass};
 
@@ -321,12 +321,17 @@ fn an_expectation_of_another_strategy_does_not_apply() {
     assert_eq!(lab.gossip().run().verdicts(), [Fail]);
 }
 
-fn report_of(text: &str, strategy: &str, options: Options) -> Report {
+fn report_of(text: &str, strategy: &str, budget: u64) -> Report {
     let catalog = Catalog::default();
     let scenario = Scenario::read("it.toml", text.as_bytes(), &catalog)
         .unwrap_or_else(|problems| panic!("{problems:?}"));
-    let run = run(&scenario, strategy, 1, &catalog, options).expect("a run");
-    run.report
+    Simulation::new(&scenario, &catalog)
+        .strategy(strategy)
+        .expect("a run")
+        .seed(1)
+        .budget(budget)
+        .run()
+        .expect("a run")
 }
 
 #[test]
@@ -340,14 +345,10 @@ fn a_run_that_is_ended_early_keeps_what_was_proved() {
         [[expect]]\nalways = 'own_truth'\n\
         [[expect]]\nmetric = { name = 'messages_sent', max = 1 }\n\
         [[expect]]\nmetric = { name = 'messages_sent', min = 1 }\n";
-    let whole = report_of(text, "pubsub", Options::default());
+    let whole = report_of(text, "pubsub", EVENT_BUDGET);
     assert!(!whole.ended_early);
     let budget = whole.events * 2 / 3;
-    let options = Options {
-        budget,
-        ..Options::default()
-    };
-    let early = report_of(text, "pubsub", options);
+    let early = report_of(text, "pubsub", budget);
     assert!(
         early.ended_early && early.virtual_us > 11_000_000,
         "{early:?}"
@@ -363,7 +364,7 @@ fn views_are_equal_while_nothing_happens_whatever_the_steps() {
     let text = "schema = 1\n[run]\nduration = '10s'\n[cluster]\nnodes = 2\n\
         [[step]]\nat = '5s'\nheal = true\n[[step]]\nat = '5s'\nheal = true\n\
         [[step]]\nat = '6s'\nheal = true\n";
-    let report = report_of(text, "pubsub", Options::default());
+    let report = report_of(text, "pubsub", EVENT_BUDGET);
     let converged: Vec<_> = report.timeline.iter().map(|one| one.converged_us).collect();
     assert_eq!(converged, [Some(0); 4]);
 }
@@ -377,7 +378,7 @@ fn an_end_that_a_cut_hides_is_noticed_by_silence() {
         [[step]]\nat = '14500ms'\ncrash = { nodes = ['n1'] }\n\
         [[expect]]\nalways = 'no_permanent_ghost'\n[[expect]]\nalways = 'convergence'\n";
     for strategy in ["pubsub", "gossip"] {
-        let report = report_of(text, strategy, Options::default());
+        let report = report_of(text, strategy, EVENT_BUDGET);
         assert_eq!(report.verdict, Pass, "{:?}", report.expectations);
         assert!(report.expectations[1].detail.contains("silence"));
     }

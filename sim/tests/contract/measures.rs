@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::trace::event::DropReason;
 use hublab_sim::watch::judge::Verdict;
 
@@ -233,13 +233,13 @@ fn an_event_budget_ends_a_run_as_inconclusive() {
     let lab = storm()
         .expect("converged = { within = '1s', after = '17s' }")
         .expect("always = 'no_crash'");
-    let options = Options {
-        budget: 500,
-        ..Options::default()
-    };
-    let report = run(&lab.scenario(), "gossip", 1, &Catalog::default(), options)
+    let report = Simulation::new(&lab.scenario(), &Catalog::default())
+        .strategy("gossip")
         .unwrap()
-        .report;
+        .seed(1)
+        .budget(500)
+        .run()
+        .unwrap();
     assert_eq!(report.verdict, Verdict::Inconclusive);
     assert!((500..600).contains(&report.events), "{}", report.events);
     assert!(report.virtual_us < 20 * S);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::engine::inject::{InjectError, Injection};
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::trace::event::{Event, Payload, StopReason};
 use hublab_sim::trace::recorder::Sink;
 use hublab_sim::world::Stepping;
@@ -243,12 +243,14 @@ fn in_exact_stepping_madsims_clock_shows_every_instant_within_a_microsecond() {
         .set("network.latency = { uniform = ['10us', '3ms'] }")
         .step("5000017us", "start_children = { on = 'n1', ids = ['a'] }");
     let watch = ClockWatch::default();
-    let options = Options {
-        stepping: Stepping::Exact,
-        sinks: vec![Box::new(watch.clone())],
-        ..Options::default()
-    };
-    run(&lab.scenario(), "gossip", 1, &Catalog::default(), options).unwrap();
+    Simulation::new(&lab.scenario(), &Catalog::default())
+        .strategy("gossip")
+        .unwrap()
+        .seed(1)
+        .stepping(Stepping::Exact)
+        .sink(watch.clone())
+        .run()
+        .unwrap();
     let (_, worst, events) = *watch.0.lock().unwrap();
     assert!(events > 300);
     assert!(worst < Duration::from_micros(1), "{worst:?}");

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::{self, generate};
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::watch::oracle::{self, Oracle, OracleEntry};
 
@@ -57,15 +57,15 @@ fn violated(
     oracles: Vec<Box<dyn Oracle>>,
 ) -> BTreeSet<String> {
     hush();
-    let options = Options {
-        oracles,
-        budget: 200_000,
-        ..Options::default()
-    };
     let seed = scenario.run.seed;
-    let report = run(scenario, strategy, seed, catalog, options)
+    let report = Simulation::new(scenario, catalog)
+        .strategy(strategy)
         .expect("it runs")
-        .report;
+        .seed(seed)
+        .oracles(oracles)
+        .budget(200_000)
+        .run()
+        .expect("it runs");
     report
         .violations
         .into_iter()

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Sink};
 use hublab_sim::watch::oracle::{self, Violation};
@@ -95,14 +95,16 @@ impl Stage {
         let scenario = Scenario::read("stage.toml", text.as_bytes(), &catalog)
             .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
         let events = Arc::new(Mutex::new(Vec::new()));
-        let options = Options {
-            oracles: oracle::all(),
-            sinks: vec![Box::new(Collector(Arc::clone(&events)))],
-            ..Options::default()
-        };
-        let run = run(&scenario, "puppet", 1, &catalog, options).expect("it runs");
+        let run = Simulation::new(&scenario, &catalog)
+            .strategy("puppet")
+            .expect("it runs")
+            .seed(1)
+            .oracles(oracle::all())
+            .sink(Collector(Arc::clone(&events)))
+            .run()
+            .expect("it runs");
         let events = std::mem::take(&mut *events.lock().expect("one thread"));
-        (run.report, events)
+        (run, events)
     }
 
     /// What one oracle finds, each as `DEFECT CAUSE @ NODE MILLISECONDS`.

@@ -16,8 +16,8 @@ use hublab_sim::catalog::Catalog;
 use hublab_sim::classify;
 use hublab_sim::generate::{self, generate};
 use hublab_sim::report::Report;
+use hublab_sim::run::Simulation;
 use hublab_sim::run::failure::Signature;
-use hublab_sim::run::{Options, run};
 use hublab_sim::scenario::{Action, Audience, Scenario, Style, render};
 use hublab_sim::shrink::{
     Budget, Ended, Progress, ShrinkError, Shrunk, Target, Watcher, findings, shrink,
@@ -68,9 +68,12 @@ fn assert_fails_again(
     assert_eq!(read.run.seed, shrunk.seed);
     assert_eq!(read.run.strategies, [strategy]);
     assert_eq!(read.expectations.len(), 1, "{file}");
-    let report = run(&read, strategy, read.run.seed, catalog, Options::default())
+    let report = Simulation::new(&read, catalog)
+        .strategy(strategy)
         .expect("it can be run")
-        .report;
+        .seed(read.run.seed)
+        .run()
+        .expect("it can be run");
     assert_eq!(report.verdict, Verdict::Fail, "{file}");
     assert!(
         Signature::all(&read, &report)

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Sink};
 use hublab_sim::world::Stepping;
@@ -31,14 +31,14 @@ pub(crate) fn record(
 ) -> Tape {
     let events = Arc::new(Mutex::new(Vec::new()));
     let sinks: Vec<Box<dyn Sink>> = vec![Box::new(Collector(Arc::clone(&events)))];
-    let options = Options {
-        stepping,
-        sinks,
-        ..Options::default()
-    };
-    let report = run(scenario, strategy, seed, catalog, options)
+    let report = Simulation::new(scenario, catalog)
+        .strategy(strategy)
         .expect("a known strategy")
-        .report;
+        .seed(seed)
+        .stepping(stepping)
+        .sinks(sinks)
+        .run()
+        .expect("a known strategy");
     let events = std::mem::take(&mut *events.lock().expect("the run is over"));
     Tape { report, events }
 }

@@ -5,7 +5,7 @@ use std::thread;
 
 use hublab_sim::compare::Outcome;
 use hublab_sim::model::Scenario;
-use hublab_sim::run::{Options, run as simulate};
+use hublab_sim::run::Simulation;
 use hublab_strategies::time::{format_duration, micros};
 
 use super::setup::Comparison;
@@ -59,13 +59,10 @@ pub(super) fn make(
     let told = too_long.clone();
     let work = move |job: (Arc<Scenario>, String, u64, Meter), stop: StopFlag| {
         let (scenario, strategy, seed, meter) = job;
-        let mut options = Options {
-            stop: Some(stop),
-            ..Options::default()
-        };
-        options.sinks.push(Box::new(meter));
-        let ran = simulate(&scenario, &strategy, seed, &catalog, options);
-        let report = ran.map_err(|error| error.to_string())?.report;
+        let ran = Simulation::new(&scenario, &catalog)
+            .strategy(&strategy)
+            .and_then(|run| run.seed(seed).sink(meter).stop_when(stop).run());
+        let report = ran.map_err(|error| error.to_string())?;
         if report.digest.is_none() {
             return Ok(Outcome::given_up(&told(), report.wall_us));
         }

@@ -13,7 +13,7 @@ use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::summary::Summary;
 use hublab_sim::report::Report;
-use hublab_sim::run::{Options, RunError, run as simulate};
+use hublab_sim::run::{RunError, Simulation};
 use hublab_sim::scenario::{Scenario, load};
 use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::time::micros;
@@ -66,14 +66,10 @@ fn run_all(
     });
     let catalog = Arc::clone(&context.catalog);
     let work = move |job: Job, stop| {
-        let mut options = Options {
-            stop: Some(stop),
-            ..Options::default()
-        };
-        options.sinks.push(Box::new(job.meter));
         let seed = job.scenario.run.seed;
-        let run = simulate(&job.scenario, &job.strategy, seed, &catalog, options);
-        run.map(|run| run.report)
+        Simulation::new(&job.scenario, &catalog)
+            .strategy(&job.strategy)
+            .and_then(|run| run.seed(seed).sink(job.meter).stop_when(stop).run())
     };
     let mut take = take;
     pool::run(jobs, limits, work, |number, ended| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::run::{Options, run};
+use hublab_sim::run::Simulation;
 use hublab_sim::scenario::Scenario;
 use hublab_sim::trace::{Event, Payload, Sink};
 use hublab_sim::watch::judge::Verdict;
@@ -39,13 +39,13 @@ impl Pool {
             .map_err(|problems| format!("the translation is refused: {problems:?}\n{text}"))?;
         for seed in 0..SEEDS {
             let fold = Arc::new(Mutex::new(Fold::new(&scenario)));
-            let options = Options {
-                sinks: vec![Box::new(Handle(Arc::clone(&fold)))],
-                ..Options::default()
-            };
-            let report = run(&scenario, &vector.strategy.kind, seed, catalog, options)
+            let report = Simulation::new(&scenario, catalog)
+                .strategy(&vector.strategy.kind)
                 .map_err(|error| error.to_string())?
-                .report;
+                .seed(seed)
+                .sink(Handle(Arc::clone(&fold)))
+                .run()
+                .map_err(|error| error.to_string())?;
             if report.verdict != Verdict::Pass {
                 return Err(format!("seed {seed} ends with {:?}", report.verdict));
             }
