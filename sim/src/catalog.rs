@@ -48,6 +48,7 @@ pub type Params = Map<String, Value>;
 
 /// The settings that every node of a run is built with.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NodeConfig {
     /// Time between announcements.
     pub discovery_interval: Duration,

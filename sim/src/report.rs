@@ -76,6 +76,7 @@ pub struct Report {
 
 /// The messages of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Messages {
     /// Sent, once per recipient.
     pub sent: u64,

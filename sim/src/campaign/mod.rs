@@ -112,6 +112,7 @@ impl Observer for () {
 
 /// Why a campaign could not go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CampaignError {
     /// The system grants no process, thread or pipe.
     #[error("no worker can be started: {0}")]

@@ -56,6 +56,7 @@ pub struct ShrinkJob {
 
 /// A failure that was shrunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ShrunkFailure {
     /// The group it belongs to.
     pub fingerprint: Fingerprint,

@@ -71,6 +71,7 @@ pub struct Work {
 
 /// Effects of a fault family.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FamilyReach {
     /// Runs in which it was switched on.
     pub on: u64,

@@ -51,6 +51,7 @@ pub struct Case {
 
 /// A scenario ready to run, and the families that the generator had switched on.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Prepared {
     /// Resolved.
     pub scenario: Scenario,

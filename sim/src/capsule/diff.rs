@@ -13,6 +13,7 @@ pub const AROUND: usize = 10;
 
 /// The first difference between two traces, the *left* and the *right* one.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Divergence {
     /// The number of the first event that is not the same on both sides.
     pub at_event: EventId,
@@ -237,6 +238,7 @@ fn header_differences(left: &Header, right: &Header) -> Vec<HeaderDifference> {
 
 /// Result of comparing two capsules.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// Differences between their headers; none of them alone makes traces differ.
     pub headers: Vec<HeaderDifference>,

@@ -118,6 +118,7 @@ impl std::fmt::Display for Build {
 
 /// Header of a capsule, before its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Header {
     /// The scenario's name.
     pub name: String,
@@ -160,6 +161,7 @@ pub fn is_capsule(bytes: &[u8]) -> bool {
 
 /// Trailer of a capsule, behind its events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Footer {
     /// BLAKE3 over the events, in hexadecimal.
     pub digest: String,

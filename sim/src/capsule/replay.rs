@@ -14,6 +14,7 @@ use crate::trace::recorder::Sink;
 
 /// Result of a replay.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Replay {
     /// The report of the new run.
     pub report: Report,

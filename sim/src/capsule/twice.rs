@@ -17,6 +17,7 @@ use crate::scenario::Scenario;
 
 /// Result of the check.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Twice {
     /// The report of the first run.
     pub report: Report,

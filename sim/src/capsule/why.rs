@@ -24,6 +24,7 @@ pub const EVENTS_MAX: usize = 10_000;
 
 /// The history of one row at one node.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Why {
     /// The node.
     pub node: String,
@@ -43,6 +44,7 @@ pub struct Why {
 
 /// One change of the row.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Change {
     /// Its effect on the row.
     pub effect: Effect,
@@ -81,6 +83,7 @@ impl fmt::Display for Effect {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WhyError {
     /// The scenario has no such node.
     #[error("no node `{0}` in this capsule")]

@@ -57,6 +57,7 @@ pub struct Options {
 
 /// The scenario of a seed.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Generated {
     /// The scenario; its name is `generated-` and the seed, and its run has that seed.
     pub scenario: Scenario,

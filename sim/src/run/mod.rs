@@ -70,6 +70,7 @@ impl std::fmt::Debug for Options {
 
 /// Why a run could not begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// The catalog has no such strategy.
     #[error("unknown strategy `{0}`")]

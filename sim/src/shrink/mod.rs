@@ -125,6 +125,7 @@ impl Watcher for () {}
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// Runs so far.
     pub runs: u64,
@@ -134,6 +135,7 @@ pub struct Progress {
 
 /// How large a scenario is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Size {
     /// Its steps.
     pub steps: usize,
@@ -166,6 +168,7 @@ pub enum Ended {
 
 /// A shrunk failure.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Shrunk {
     /// The scenario. It holds its seed, its one strategy, and the one expectation that fails.
     pub scenario: Scenario,

@@ -4,6 +4,7 @@ use super::event::{Event, KindIx, Payload};
 
 /// The messages of one kind, or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MessageCounts {
     /// Sent, once per recipient.
     pub sent: u64,

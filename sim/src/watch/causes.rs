@@ -14,6 +14,7 @@ const VIEW: &str = "view";
 
 /// The kind of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Cause {
     /// Not known, or nothing in particular.
     #[default]

@@ -14,6 +14,7 @@ use crate::network::latency::Law;
 
 /// Names, times and bounds of a run, which do not change.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Facts {
     pub(super) names: Vec<NodeId>,
     index: HashMap<NodeId, NodeIx, NameHasher>,
@@ -81,6 +82,7 @@ fn longest_latency(scenario: &Scenario) -> u64 {
 
 /// The times that bounds are made of, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Times {
     /// `discovery_interval`.
     pub discovery: u64,

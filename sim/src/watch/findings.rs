@@ -8,6 +8,7 @@ use crate::watch::oracle::{CLOCK_INDEPENDENCE, Violation};
 
 /// An oracle that could not judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Inconclusive {
     /// Which.
     pub oracle: String,
@@ -36,6 +37,7 @@ const KEPT: usize = 100;
 
 /// The violations and open verdicts of a run's oracles.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Findings {
     /// In order of time, at most 100 per oracle.
     pub violations: Vec<Violation>,

@@ -2,6 +2,7 @@
 //! other, directly or by way of others. Imports and paths are read from the source; documentation and
 //! the tests inside modules do not count.
 
+mod api;
 mod names;
 mod sources;
 

@@ -98,6 +98,7 @@ pub trait Oracle: Send {
 
 /// The conclusion of an oracle at the end of a run, beside what it has found before.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Conclusion {
     /// Nothing more was broken.
     Held,
