@@ -137,7 +137,7 @@ fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() 
     ];
     let csv = output_of(cargo(template, "run").arg("--").args(csv));
     let heads = csv.lines().next().unwrap_or_default();
-    assert!(heads.ends_with(",rows,bytes_per_message"), "{heads}");
+    assert!(heads.ends_with(",reason,bytes_per_message"), "{heads}");
     let fuzz = [
         "fuzz",
         "--strategy",
