@@ -31,8 +31,8 @@ pub struct Segment {
     pub converged_us: Option<u64>,
 }
 
-/// How many segments are kept; what follows is added to the last.
-const KEPT: usize = 1_000;
+/// The most segments that are kept; what follows is added to the last.
+pub const SEGMENTS_MAX: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -62,7 +62,7 @@ impl Timeline {
     )]
     pub(super) fn event(&mut self, event: &Event) {
         match &event.payload {
-            Payload::Step { index, healing, .. } if self.segments.len() < KEPT => {
+            Payload::Step { index, healing, .. } if self.segments.len() < SEGMENTS_MAX => {
                 let (at_us, step, healing) = (event.at.0, Some(*index), *healing);
                 // Of several steps of one instant, only the last sees the end of it.
                 let converged_us = self.current().converged_us;

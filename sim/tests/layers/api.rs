@@ -19,7 +19,9 @@ struct Interface {
     methods: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
-const KINDS: &[&str] = &["fn", "struct", "enum", "trait", "type", "const", "static", "mod"];
+const KINDS: &[&str] = &[
+    "fn", "struct", "enum", "trait", "type", "const", "static", "mod",
+];
 
 /// The kind and the name that a declaration behind `pub` has.
 fn declared(line: &str) -> Option<(&'static str, String)> {
