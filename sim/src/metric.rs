@@ -14,6 +14,7 @@ use crate::report::{KindCounts, Report};
 pub use crate::statistics::Better;
 use crate::trace::{Event, Sink};
 use crate::watch::judge::{Judged, Verdict};
+use crate::watch::timeline::SEGMENTS_MAX;
 
 /// The kind of quantity that a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -352,7 +353,25 @@ pub const LIST: &[Metric] = &[
         "at the end, over all running nodes",
         |report| Some(report.rows),
     ),
+    Metric::of_report(
+        "settle_us",
+        "us",
+        "from the last step to the instant since which views have equalled the truth",
+        settled,
+    )
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("the views did not converge, or there are 1,000 steps or more"),
 ];
+
+/// The time from the last step, the healing of a fault included, until views stay right. The timeline
+/// tells apart only so many steps.
+fn settled(report: &Report) -> Option<u64> {
+    let since = report.converged_us?;
+    let is_whole = report.timeline.len() < SEGMENTS_MAX;
+    let last = report.timeline.last().filter(|_| is_whole)?;
+    Some(since.saturating_sub(last.at_us))
+}
 
 #[cfg(test)]
 mod tests {
@@ -400,6 +419,28 @@ mod tests {
         assert_eq!(report.metric("messages_sent.not.sent"), Some(0));
         assert_eq!(report.metric("events.not.per.kind"), None);
         assert_eq!(report.metric("speed"), None);
+    }
+
+    #[test]
+    fn a_run_settles_from_its_last_step_or_its_heal_on() {
+        let catalog = Catalog::default();
+        let settled = |steps: &str| {
+            let file =
+                format!("schema = 1\n[run]\nduration = '120s'\n[cluster]\nnodes = 3\n{steps}");
+            let scenario = Scenario::read("settle.toml", file.as_bytes(), &catalog).unwrap();
+            let run = Simulation::new(&scenario, &catalog).run().unwrap();
+            (run.metric("settle_us"), run.converged_us)
+        };
+        let start = "[[step]]\nat = '20s'\nstart_children = { on = 'n1', ids = ['a'] }\n";
+        let (once, since) = settled(start);
+        assert_eq!(once, since.map(|since| since - 20_000_000));
+        assert!(once.is_some_and(|us| us < 1_000_000), "{once:?}");
+        let cut =
+            "[[step]]\nat = '10s'\ncut = { from = ['n1'], to = ['n2'], heal_after = '20s' }\n";
+        let (healed, since) = settled(&format!("{cut}{start}"));
+        assert_eq!(healed, since.map(|since| since.saturating_sub(30_000_000)));
+        let (idle, _) = settled("");
+        assert_eq!(idle, Some(0), "nothing is missing when nothing happens");
     }
 
     /// Counts boots.
