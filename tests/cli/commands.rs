@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use hublab::sim::metric::LIST;
 use serde_json::Value;
 
 use super::{FAILING, FIRST_JOIN, Ran, files, hublab, program, text};
@@ -205,7 +206,7 @@ fn there_is_a_list_of_everything() {
     let count = |what: &str| hublab(&["list", what]).expect(0).out.lines().count();
     assert_eq!(count("strategies"), 2);
     assert_eq!(count("steps"), 19);
-    assert_eq!(count("metrics"), 8);
+    assert_eq!(count("metrics"), LIST.len());
     assert_eq!(count("anomalies"), 33);
     assert!(count("oracles") >= 4);
     let oracles = hublab(&["list", "oracles"]).out;
