@@ -85,6 +85,9 @@ pub fn judge<R: Read + Seek>(
             sink.event(&event);
         }
     }
+    if let Some(sink) = &mut sink {
+        sink.finish();
+    }
     let (now, stopped_early) = (Time(recorded.virtual_us), recorded.ended_early);
     let mut outcome = observers.finish(now, stopped_early);
     if outcome.findings.clocks_are_suspect() {
