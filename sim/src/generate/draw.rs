@@ -255,7 +255,7 @@ fn request() -> impl Strategy<Value = PlanRequest> {
     ]
 }
 
-fn recipients() -> impl Strategy<Value = Recipients> {
+fn any_recipients() -> impl Strategy<Value = Recipients> {
     prop_oneof![
         3 => Just(Recipients::Global),
         1 => Just(Recipients::Local),
@@ -326,7 +326,7 @@ fn action(family: Family) -> Option<BoxedStrategy<PlanAction>> {
         Family::WrongView => (index(), any::<u32>(), index())
             .prop_map(|(on, members, turn)| PlanAction::View { on, members, turn })
             .boxed(),
-        Family::RawRequests => (index(), recipients(), vec(request(), 1..3))
+        Family::RawRequests => (index(), any_recipients(), vec(request(), 1..3))
             .prop_map(|(from, audience, requests)| PlanAction::Propagate {
                 from,
                 audience,
