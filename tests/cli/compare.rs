@@ -253,12 +253,12 @@ fn arguments_make_a_comparison_without_a_plan() {
     let cells = object["cells"].as_array().unwrap();
     assert_eq!(
         cells.len(),
-        2 * 3,
+        2 * 4,
         "loss, and the metrics that have a better side"
     );
     assert_eq!(cells[1]["vary"]["network.loss"], "0.02");
     assert_eq!(cells[0]["test"]["n"], 3);
-    assert_eq!(object["seeds_needed"], 8);
+    assert_eq!(object["seeds_needed"], 9);
     let ran = compare(&["--endpoint", "bytes_sent=0.2", "--format", "markdown"]).expect(0);
     assert!(
         ran.out.contains(
