@@ -394,3 +394,44 @@ metric = "rows"
     let ran = Ran::from(command.output().unwrap()).expect(2);
     expect_file!["../data/plan-mistakes.txt"].assert_eq(&ran.err);
 }
+
+#[test]
+fn a_directory_with_other_files_is_left_alone_and_one_process_writes_at_a_time() {
+    let place = files(&[
+        ("small.toml", SCENARIO.as_bytes()),
+        ("plan.toml", PLAN.as_bytes()),
+    ]);
+    let plan = place.path().join("plan.toml");
+    let here = hublab(&["compare", text(&plan), "--out", text(place.path())]).expect(2);
+    assert!(here.err.contains("holds other files"), "{}", here.err);
+    assert_eq!(fs::read_to_string(&plan).unwrap(), PLAN);
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2);
+
+    let out = place.path().join("out");
+    hublab(&["compare", text(&plan), "--out", text(&out)]).expect(0);
+    let before = contents(&out);
+    let held = fs::File::open(out.join("outcomes.ndjson")).unwrap();
+    held.lock().unwrap();
+    let second = hublab(&["compare", text(&plan), "--out", text(&out), "--resume"]).expect(2);
+    assert!(second.err.contains("another process"), "{}", second.err);
+    drop(held);
+    assert!(contents(&out) == before);
+    hublab(&["compare", text(&plan), "--out", text(&out), "--resume"]).expect(0);
+}
+
+#[test]
+fn what_cannot_be_reproduced_is_told_before_anything_runs() {
+    let place = files(&[
+        ("small.toml", SCENARIO.as_bytes()),
+        ("plan.toml", PLAN.as_bytes()),
+    ]);
+    let absent = place.path().join("absent");
+    let told = hublab(&["reproduce", text(&absent)]).expect(2);
+    assert!(
+        told.err.contains("no comparison is in this directory"),
+        "{}",
+        told.err
+    );
+    let told = hublab(&["reproduce", text(place.path())]).expect(2);
+    assert!(told.err.contains("is not finished"), "{}", told.err);
+}

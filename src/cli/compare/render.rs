@@ -13,6 +13,9 @@ use crate::cli::render::number::{counted, decimal, grouped};
 use crate::cli::render::style;
 use crate::cli::report::{field, verdict};
 
+/// The file with a line per run.
+pub(super) const RUNS: &str = "runs.csv";
+
 /// All that the results are made of.
 #[derive(Debug)]
 pub(super) struct Report<'r> {
@@ -26,7 +29,7 @@ impl Report<'_> {
     /// The files of a directory that are the same each time, by name.
     pub(super) fn files(&self) -> Vec<(String, String)> {
         let mut files = vec![
-            ("runs.csv".to_owned(), self.runs_csv()),
+            (RUNS.to_owned(), self.runs_csv()),
             ("results.csv".to_owned(), self.results_csv()),
             ("cells.csv".to_owned(), self.cells_csv()),
             ("summary.md".to_owned(), self.markdown()),

@@ -4,7 +4,7 @@ use std::fs;
 
 use hublab_sim::compare::analyze;
 
-use super::render::Report;
+use super::render::{RUNS, Report};
 use super::runs;
 use super::setup::Comparison;
 use crate::cli::args::compare::Reproduce;
@@ -19,6 +19,12 @@ const TOLD_MAX: usize = 5;
 
 pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<Exit, Stop> {
     let comparison = Comparison::of_directory(&args.directory, args.runs.big, context)?;
+    if !args.directory.join(RUNS).is_file() {
+        return Err(Stop::Usage(format!(
+            "{}: this comparison is not finished: it has no {RUNS}; `compare` with --resume goes on with it",
+            args.directory.display()
+        )));
+    }
     let (end, outcomes) = runs::make(&comparison, Vec::new(), args.runs, context, |_| Ok(()))?;
     if end == End::Interrupted {
         runs::print_interrupted(outcomes.len(), &comparison, false, context);

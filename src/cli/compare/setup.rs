@@ -74,6 +74,13 @@ impl Comparison {
         context: &Context,
     ) -> Result<Self, Stop> {
         let path = directory.join(super::store::PLAN);
+        if !path.is_file() {
+            return Err(Stop::Usage(format!(
+                "{}: no comparison is in this directory: it has no {}",
+                directory.display(),
+                super::store::PLAN
+            )));
+        }
         let plan = read_plan(&path, context)?.ok_or_else(|| {
             Stop::Usage(format!(
                 "{}: this is no plan of a comparison",

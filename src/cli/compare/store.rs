@@ -2,9 +2,10 @@
 //!
 //! While it runs, `outcomes.ndjson` gets a line per run, in their order, so that a comparison that
 //! was interrupted can go on; all other files are made of these lines at the end. Only `timing.csv`
-//! is not the same each time.
+//! is not the same each time. A lock on `outcomes.ndjson` keeps a second process out, and a directory
+//! with files of other origin is left alone.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +48,8 @@ impl Store {
     /// Opens the directory of a comparison, or makes it.
     ///
     /// # Errors
-    /// It cannot be written, holds another comparison, or holds one and `resume` was not asked for.
+    /// It cannot be written, holds other files, holds another comparison, or one that is being written, or
+    /// holds one and `resume` was not asked for. Nothing in it has changed then.
     pub(super) fn open(
         directory: &Path,
         comparison: &Comparison,
@@ -58,18 +60,31 @@ impl Store {
             schema: 1,
             fingerprint: comparison.fingerprint(),
         };
-        let (known, whole_bytes) = match fs::read_to_string(&path) {
-            Ok(_) if !resume => {
+        let is_there = path.try_exists().map_err(unusable(&path))?;
+        if is_there && !resume {
+            return Err(Stop::Usage(format!(
+                "{}: a comparison is in this directory; --resume goes on with it",
+                directory.display()
+            )));
+        }
+        if !is_there {
+            must_be_empty(directory)?;
+            fs::create_dir_all(directory).map_err(unusable(directory))?;
+        }
+        let mut outcomes = append(&path)?;
+        match outcomes.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
                 return Err(Stop::Usage(format!(
-                    "{}: a comparison is in this directory; --resume goes on with it",
+                    "{}: another process writes into this directory",
                     directory.display()
                 )));
             }
-            Ok(text) => known(&text, &head)
-                .map_err(|reason| Stop::Usage(format!("{}: {reason}", path.display())))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
-            Err(error) => return Err(unusable(&path)(error)),
-        };
+            Err(TryLockError::Error(error)) => return Err(unusable(&path)(error)),
+        }
+        let text = fs::read_to_string(&path).map_err(unusable(&path))?;
+        let (known, whole_bytes) = known(&text, &head)
+            .map_err(|reason| Stop::Usage(format!("{}: {reason}", path.display())))?;
         if known.len() > comparison.count() {
             let reason = "it has more runs than the comparison";
             return Err(Stop::Usage(format!("{}: {reason}", path.display())));
@@ -80,7 +95,6 @@ impl Store {
         for (name, text) in &comparison.files {
             write(&scenarios.join(format!("{name}.toml")), text)?;
         }
-        let mut outcomes = append(&path)?;
         outcomes.set_len(whole_bytes).map_err(unusable(&path))?;
         if whole_bytes == 0 {
             let line = serde_json::to_string(&head).map_err(io::Error::from);
@@ -151,6 +165,22 @@ fn known(text: &str, head: &Head) -> Result<(Vec<Outcome>, u64), String> {
     };
     let outcomes: Result<Vec<Outcome>, String> = lines.enumerate().map(outcome).collect();
     Ok((outcomes?, whole.len() as u64))
+}
+
+/// Leaves a directory alone that holds anything: what it holds might be overwritten.
+fn must_be_empty(directory: &Path) -> Result<(), Stop> {
+    let mut entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unusable(directory)(error)),
+    };
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    Err(Stop::Usage(format!(
+        "{}: the directory holds other files; name one that is empty or not there",
+        directory.display()
+    )))
 }
 
 fn append(path: &Path) -> Result<File, Stop> {
