@@ -9,7 +9,7 @@
 //! | `figures` | the same as SVG |
 //! | `reproduce` | the same once more, compared with a directory |
 
-use hublab_sim::compare::{Outcome, analyze};
+use hublab_sim::compare::Outcome;
 use hublab_sim::statistics::Verdict;
 
 use self::render::Report;
@@ -47,18 +47,8 @@ pub(super) fn compare(args: &Compare, context: &Context) -> Result<Exit, Stop> {
         runs::print_interrupted(outcomes.len(), &comparison, args.out.is_some(), context);
         return Ok(Exit::Interrupted);
     }
-    let analysis = analyze(
-        &comparison.plan,
-        &comparison.cells,
-        &context.catalog,
-        |cell, contestant| comparison.of(&outcomes, cell, contestant),
-    );
-    let report = Report {
-        comparison: &comparison,
-        analysis: &analysis,
-        outcomes: &outcomes,
-        catalog: &context.catalog,
-    };
+    let report = Report::new(&comparison, &outcomes, &context.catalog);
+    let analysis = &report.analysis;
     if let Some(store) = &store {
         store.finish(&report)?;
     }

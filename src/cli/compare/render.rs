@@ -1,7 +1,7 @@
 //! The results of a comparison: tables, CSV, JSON.
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::compare::{Analysis, Outcome, Row, Side, Test};
+use hublab_sim::compare::{Analysis, Outcome, Row, Side, Test, analyze};
 use hublab_sim::statistics::{Interval, RatioMethod, Verdict};
 use serde_json::{Value, json};
 
@@ -20,12 +20,27 @@ pub(super) const RUNS: &str = "runs.csv";
 #[derive(Debug)]
 pub(super) struct Report<'r> {
     pub(super) comparison: &'r Comparison,
-    pub(super) analysis: &'r Analysis,
+    pub(super) analysis: Analysis,
     pub(super) outcomes: &'r [Outcome],
     pub(super) catalog: &'r Catalog,
 }
 
-impl Report<'_> {
+impl<'r> Report<'r> {
+    /// The results of a comparison of which every run is made.
+    pub(super) fn new(
+        comparison: &'r Comparison,
+        outcomes: &'r [Outcome],
+        catalog: &'r Catalog,
+    ) -> Self {
+        let of = |cell, contestant| comparison.of(outcomes, cell, contestant);
+        Self {
+            comparison,
+            analysis: analyze(&comparison.plan, &comparison.cells, catalog, of),
+            outcomes,
+            catalog,
+        }
+    }
+
     /// The files of a directory that are the same each time, by name.
     pub(super) fn files(&self) -> Vec<(String, String)> {
         let mut files = vec![
@@ -425,7 +440,7 @@ fn numbers_of(test: &Test, wide: bool) -> Vec<String> {
         probability(test.adjusted_p),
         decimal(test.paired.cliffs_delta, 2),
     ];
-    let mut cells = vec![test.paired.count.to_string()];
+    let mut cells = vec![grouped(test.paired.count as u64)];
     if wide {
         cells.push(format!(
             "{} and {}",

@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use hublab_sim::compare::analyze;
-
 use super::render::{RUNS, Report};
 use super::runs;
 use super::setup::Comparison;
@@ -35,18 +33,7 @@ pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<E
         context.output.note(reason);
         return Ok(Exit::Inconclusive);
     }
-    let analysis = analyze(
-        &comparison.plan,
-        &comparison.cells,
-        &context.catalog,
-        |cell, contestant| comparison.of(&outcomes, cell, contestant),
-    );
-    let report = Report {
-        comparison: &comparison,
-        analysis: &analysis,
-        outcomes: &outcomes,
-        catalog: &context.catalog,
-    };
+    let report = Report::new(&comparison, &outcomes, &context.catalog);
     let mut exit = Exit::Held;
     for (name, text) in report.files() {
         let path = args.directory.join(&name);
