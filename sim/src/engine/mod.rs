@@ -42,7 +42,7 @@ use crate::network::Network;
 use crate::network::pairs::PairIx;
 use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
 use crate::node::{Node, NodeInput};
-use crate::trace::event::{Event, EventId, KindIx, NodeSizes, Payload, WORLD};
+use crate::trace::event::{EventId, KindIx, NodeSizes, Payload, WORLD};
 use crate::trace::recorder::Recorder;
 use crate::watch::Observers;
 use crate::world::Timeline;
@@ -224,20 +224,14 @@ impl Engine {
         &self.names[node as usize]
     }
 
-    /// Records an event, and shows it to the observers. Inlined, like [`Self::step`]: what is built
-    /// field by field and copied at once waits for the processor's writes.
+    /// Records an event, and shows it to the observers. Inlined, like [`Self::step`] and
+    /// [`Recorder::record`].
     #[inline(always)]
     fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
-        let event = Event {
-            id: self.recorder.next_id(),
-            at: self.now,
-            node,
-            cause,
-            payload,
-        };
-        self.recorder.record(&event);
-        self.observers.event(&event);
-        event.id
+        let observers = &mut self.observers;
+        let place = (self.now, node, cause);
+        self.recorder
+            .record(place, payload, |event| observers.event(event))
     }
 
     /// The number of a kind of message that a step of a node sends; its first use is an event like

@@ -1,8 +1,11 @@
 //! The recorder: numbers events and hands each to the digest and whatever else listens. Nothing
 //! keeps the trace.
 
+use hublab_strategies::Time;
+
 use super::digest::Digester;
-use super::event::{Event, EventId, KindIx};
+use super::event::{Event, EventId, KindIx, Payload};
+use crate::model::NodeIx;
 
 /// Listens to a trace.
 pub trait Sink: Send {
@@ -31,19 +34,29 @@ impl Recorder {
         }
     }
 
-    /// The number of the next event.
-    pub(crate) fn next_id(&self) -> EventId {
-        self.next
-    }
-
-    /// Records the next event.
-    pub(crate) fn record(&mut self, event: &Event) {
-        debug_assert_eq!(event.id, self.next, "events are numbered in their order");
+    /// Records the next event, shows it to `observe`, too, and returns its number. Inlined: what is
+    /// built field by field and copied at once waits for the processor's writes.
+    #[inline(always)]
+    pub(crate) fn record(
+        &mut self,
+        (at, node, cause): (Time, NodeIx, EventId),
+        payload: Payload,
+        observe: impl FnOnce(&Event),
+    ) -> EventId {
+        let event = Event {
+            id: self.next,
+            at,
+            node,
+            cause,
+            payload,
+        };
         self.next += 1;
-        self.digest.event(event);
+        self.digest.event(&event);
         for sink in &mut self.sinks {
-            sink.event(event);
+            sink.event(&event);
         }
+        observe(&event);
+        event.id
     }
 
     /// The number of a kind of message that is known.
@@ -97,10 +110,8 @@ impl std::fmt::Debug for Recorder {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use hublab_strategies::Time;
-
     use super::*;
-    use crate::trace::event::{Payload, WORLD};
+    use crate::trace::event::WORLD;
 
     /// Notes the number of each event, and 0 at the end.
     struct Notes(Arc<Mutex<Vec<EventId>>>);
@@ -120,13 +131,10 @@ mod tests {
         let notes = Arc::default();
         let mut recorder = Recorder::new(vec![Box::new(Notes(Arc::clone(&notes)))]);
         for id in [1, 2] {
-            recorder.record(&Event {
-                id,
-                at: Time(id),
-                node: WORLD,
-                cause: 0,
-                payload: Payload::Mark("a".into()),
-            });
+            let mut seen = 0;
+            let mark = Payload::Mark("a".into());
+            recorder.record((Time(id), WORLD, 0), mark, |event| seen = event.id);
+            assert_eq!(seen, id);
         }
         recorder.finish();
         assert_eq!(*notes.lock().unwrap(), [1, 2, 0]);

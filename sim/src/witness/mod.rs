@@ -29,7 +29,7 @@ use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
 use crate::report::Report;
 use crate::run;
-use crate::trace::event::{Event, EventId, Payload, StopReason, WORLD};
+use crate::trace::event::{EventId, Payload, StopReason, WORLD};
 use crate::trace::recorder::{Recorder, Sink};
 use crate::watch::Observers;
 
@@ -135,16 +135,10 @@ impl Witness {
     }
 
     fn record(&mut self, node: NodeIx, cause: EventId, payload: Payload) -> EventId {
-        let event = Event {
-            id: self.recorder.next_id(),
-            at: self.now,
-            node,
-            cause,
-            payload,
-        };
-        self.recorder.record(&event);
-        self.observers.event(&event);
-        event.id
+        let observers = &mut self.observers;
+        let place = (self.now, node, cause);
+        self.recorder
+            .record(place, payload, |event| observers.event(event))
     }
 
     /// Records what a node is about to handle.
