@@ -14,7 +14,6 @@ use crate::report::{KindCounts, Report};
 pub use crate::statistics::Better;
 use crate::trace::{Event, Sink};
 use crate::watch::judge::{Judged, Verdict};
-use crate::watch::timeline::SEGMENTS_MAX;
 
 /// The kind of quantity that a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -357,21 +356,12 @@ pub const LIST: &[Metric] = &[
         "settle_us",
         "us",
         "from the last step to the instant since which views have equalled the truth",
-        settled,
+        |report| Some(report.converged_us?.saturating_sub(report.last_step_us)),
     )
     .measured_as(Measure::Time)
     .better(Better::Low)
-    .missing_means("the views did not converge, or there are 1,000 steps or more"),
+    .missing_means("the views did not converge"),
 ];
-
-/// The time from the last step, the healing of a fault included, until views stay right. The timeline
-/// tells apart only so many steps.
-fn settled(report: &Report) -> Option<u64> {
-    let since = report.converged_us?;
-    let is_whole = report.timeline.len() < SEGMENTS_MAX;
-    let last = report.timeline.last().filter(|_| is_whole)?;
-    Some(since.saturating_sub(last.at_us))
-}
 
 #[cfg(test)]
 mod tests {
@@ -439,6 +429,12 @@ mod tests {
             "[[step]]\nat = '10s'\ncut = { from = ['n1'], to = ['n2'], heal_after = '20s' }\n";
         let (healed, since) = settled(&format!("{cut}{start}"));
         assert_eq!(healed, since.map(|since| since.saturating_sub(30_000_000)));
+        let many: String = (0..1_200)
+            .map(|at| format!("[[step]]\nat = '{at}ms'\nsync = {{ nodes = ['n1'] }}\n"))
+            .collect();
+        let (after_many, since) = settled(&format!("{many}{start}"));
+        assert!(after_many.is_some());
+        assert_eq!(after_many, since.map(|since| since - 20_000_000));
         let (idle, _) = settled("");
         assert_eq!(idle, Some(0), "nothing is missing when nothing happens");
     }

@@ -38,6 +38,10 @@ pub struct Report {
     pub messages: Messages,
     /// Since when views have equalled the truth, in microseconds.
     pub converged_us: Option<u64>,
+    /// When the last step of the script took place, the healing of a fault included, in microseconds; 0
+    /// without any.
+    #[serde(default)]
+    pub last_step_us: u64,
     /// Rows at the end, over all running nodes.
     pub rows: u64,
     /// Every metric of the catalog by name; without a value if the run has none. Those of single

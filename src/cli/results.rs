@@ -192,6 +192,7 @@ impl<'a> Results<'a> {
             wall_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             messages: Messages::default(),
             converged_us: None,
+            last_step_us: 0,
             rows: 0,
             metrics: BTreeMap::new(),
             expectations: Vec::new(),

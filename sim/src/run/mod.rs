@@ -220,6 +220,7 @@ pub(crate) fn report_of(
         wall_us,
         messages: Messages::new(outcome.counts.kinds()),
         converged_us: outcome.converged_since.map(|at| at.0),
+        last_step_us: outcome.last_step.0,
         rows: outcome.rows,
         metrics: BTreeMap::new(),
         expectations: outcome.judgements,

@@ -76,6 +76,8 @@ pub struct Outcome {
     pub findings: Findings,
     /// Since when every view has equalled the truth.
     pub converged_since: Option<Time>,
+    /// The instant of the last step or healing; 0 without any.
+    pub last_step: Time,
     /// Rows at the end, over all running nodes.
     pub rows: u64,
     /// The messages, by kind.
@@ -254,6 +256,7 @@ impl Observers {
             judgements,
             findings: self.findings,
             converged_since: self.cx.views().converged_since(),
+            last_step: self.timeline.last_step(),
             rows: self.cx.row_count(),
             counts: self.counts,
             timeline: self.timeline.finish(),

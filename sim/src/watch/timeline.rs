@@ -37,6 +37,8 @@ pub const SEGMENTS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Timeline {
     segments: Vec<Segment>,
+    /// The instant of the last step or healing, also of those beyond [`SEGMENTS_MAX`].
+    last_step: Time,
 }
 
 impl Timeline {
@@ -47,6 +49,7 @@ impl Timeline {
                 converged_us: Some(0),
                 ..Segment::default()
             }],
+            last_step: Time::ZERO,
         }
     }
 
@@ -61,6 +64,9 @@ impl Timeline {
         reason = "a fold looks at the events that concern it"
     )]
     pub(super) fn event(&mut self, event: &Event) {
+        if let Payload::Step { .. } = event.payload {
+            self.last_step = event.at;
+        }
         match &event.payload {
             Payload::Step { index, healing, .. } if self.segments.len() < SEGMENTS_MAX => {
                 let (at_us, step, healing) = (event.at.0, Some(*index), *healing);
@@ -86,6 +92,10 @@ impl Timeline {
 
     pub(super) fn settle(&mut self, convergence: &Convergence) {
         self.current().converged_us = convergence.converged_since().map(|Time(us)| us);
+    }
+
+    pub(super) fn last_step(&self) -> Time {
+        self.last_step
     }
 
     pub(super) fn finish(self) -> Vec<Segment> {
