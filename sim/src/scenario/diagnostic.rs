@@ -80,12 +80,10 @@ pub enum Problem {
         help: Option<String>,
     },
     #[error("`{key}` is reserved for a later version")]
-    #[diagnostic(
-        code(scenario::reserved_key),
-        help("this version has nothing of that name; leave it out")
-    )]
+    #[diagnostic(code(scenario::reserved_key), help("{help}"))]
     ReservedKey {
         key: &'static str,
+        help: String,
         #[label("reserved")]
         at: SourceSpan,
     },

@@ -110,17 +110,22 @@ impl<'t> Reader<'_> {
         value: &'t Value<'t>,
     ) {
         let (word, at) = (key.get_ref(), self.label(key.span()));
+        let absent = table
+            .shape
+            .names()
+            .filter(|name| !table.entries.contains_key(*name));
         if let Some((_, key)) = RESERVED
             .iter()
             .find(|(place, key)| *place == table.shape.name && key == word)
         {
             table.obscure = true;
-            return self.report(Problem::ReservedKey { key, at });
+            let near = suggest::nearest(word, absent);
+            let help = near.map_or_else(
+                || "this version has nothing of that name; leave it out".to_owned(),
+                |near| format!("did you mean `{near}`? This version has nothing of that name"),
+            );
+            return self.report(Problem::ReservedKey { key, help, at });
         }
-        let absent = table
-            .shape
-            .names()
-            .filter(|name| !table.entries.contains_key(*name));
         let meant = suggest::nearest(word, absent.clone());
         match meant {
             Some(meant) => table.misspelled.push((meant, value)),
