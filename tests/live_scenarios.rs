@@ -234,7 +234,7 @@ async fn live_counts(pairs: &[Pair], runs: u64) -> Vec<Vec<u64>> {
     sent.chunks(runs).map(<[u64]>::to_vec).collect()
 }
 
-/// What the recorded trace of a live run says of it, where that is not what the run's report says.
+/// The difference between a live run's report and its recorded trace, judged again; `None` if they agree.
 async fn disagreement((scenario, strategy): Pair) -> Option<String> {
     let catalog = Catalog::default();
     let prepared = live::prepared(&scenario, scenario.run.seed, SCALE, &catalog);

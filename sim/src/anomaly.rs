@@ -13,7 +13,7 @@ pub struct Anomaly {
     pub id: &'static str,
     /// Its name.
     pub title: &'static str,
-    /// How it comes about.
+    /// Its mechanism, in one line.
     pub summary: &'static str,
     /// Where it can be seen.
     pub shown: Shown,

@@ -35,7 +35,7 @@ impl Cell {
         both.filter_map(|(vary, value)| vary.values.get(*value))
     }
 
-    /// What is changed in the scenario file for a contestant: keys and values as `--set` has them.
+    /// The changes of the scenario file for a contestant: keys and values as of `--set`.
     #[must_use]
     pub fn overrides(&self, plan: &Plan, contestant: &Contestant) -> Vec<(String, String)> {
         let keys = plan.vary.iter().map(|vary| vary.key.clone());
@@ -73,7 +73,7 @@ pub fn cells(plan: &Plan, scenarios: usize) -> Vec<Cell> {
     (0..scenarios).flat_map(of_scenario).collect()
 }
 
-/// What a comparison keeps of a run.
+/// The part of a run's report that a comparison keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The digest of the run's events; absent if it was given up.
@@ -84,13 +84,13 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// The metrics.
     pub metrics: BTreeMap<String, Option<u64>>,
-    /// How long it took, in microseconds of real time; not kept, as it is never the same again.
+    /// Its real time, in microseconds; not kept in the directory, as it differs each time.
     #[serde(skip)]
     pub wall_us: u64,
 }
 
 impl Outcome {
-    /// What a comparison keeps of a run of a scenario.
+    /// The outcome of a finished run.
     #[must_use]
     pub fn of(report: &Report, scenario: &Scenario) -> Self {
         let is_short = report.virtual_us < micros(scenario.run.duration);
@@ -125,7 +125,7 @@ impl Outcome {
     }
 }
 
-/// What the values of one contestant come to.
+/// The median and mean of one contestant's values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
     /// Runs without a value.
@@ -156,11 +156,11 @@ pub struct Test {
     pub baseline: Side,
     /// The contestant's values.
     pub other: Side,
-    /// What they come to, seed by seed.
+    /// The paired statistics, seed by seed.
     pub paired: Paired,
     /// p, adjusted by Holm over all tests.
     pub adjusted_p: f64,
-    /// What may be claimed.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
@@ -169,7 +169,7 @@ pub struct Test {
 pub struct Analysis {
     /// By endpoint, cell and contestant; the baseline has none.
     pub rows: Vec<Row>,
-    /// How many tests there are.
+    /// The number of tests.
     pub tests: u64,
     /// The seeds that so many tests need before any can show a difference.
     pub seeds_needed: u32,
@@ -272,7 +272,7 @@ fn test(
     })
 }
 
-/// What the values of one contestant in a cell come to; `None` if runs did not come to their end, or
+/// The median and mean of one contestant in a cell; `None` if runs did not come to their end, or
 /// there are none.
 #[must_use]
 pub fn describe(outcomes: &[Outcome], metric: &str, better: Better) -> Option<Side> {

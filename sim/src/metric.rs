@@ -56,7 +56,7 @@ pub struct Metric {
     pub summary: &'static str,
     /// The kind of quantity that it is.
     pub measure: Measure,
-    /// Which of two values is the better one.
+    /// The better of two values: the lower, the higher, or neither.
     pub better: Better,
     /// The meaning of a run without a value; empty if every run has one.
     pub missing: &'static str,

@@ -20,7 +20,7 @@ use hublab_sim::scenario::{Scenario, Style, load, render};
 const FILE: &str = "HUBLAB_ESTIMATE_FILE";
 /// Its strategy.
 const STRATEGY: &str = "HUBLAB_ESTIMATE_STRATEGY";
-/// How its line begins.
+/// The beginning of its line.
 const MARK: &str = "peak of the process: ";
 
 /// A name, a file's text, and a strategy of it.
@@ -130,7 +130,7 @@ fn memory_is_within_a_factor_of_two() {
     }
 }
 
-/// What a process had at most that made this run alone.
+/// The peak memory of a process that makes this run alone, in bytes.
 fn peak(text: &str, strategy: &str) -> u64 {
     let place = tempfile::tempdir().expect("a directory");
     let file = place.path().join("it.toml");

@@ -278,12 +278,12 @@ pub(super) struct Check {
     /// Refuse files that have warnings
     #[arg(long)]
     pub(super) strict: bool,
-    /// How to print the sizes
+    /// The format of the sizes
     #[arg(long, value_enum, default_value_t = CheckFormat::Human, value_name = "FORMAT")]
     pub(super) format: CheckFormat,
 }
 
-/// How `check` prints.
+/// The formats of `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum CheckFormat {
     /// A line per file, and one per strategy.
@@ -478,7 +478,7 @@ fn family() -> impl clap::builder::TypedValueParser<Value = Family> {
         .map(|name| Family::by_name(&name).expect("one of the possible values"))
 }
 
-/// What to write in place of an argument.
+/// An argument that cannot be read; the text says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadArgument {
     /// A form like this one.

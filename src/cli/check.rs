@@ -53,7 +53,7 @@ pub(super) fn check(args: &Check, context: &Context) -> Result<Exit, Stop> {
             let (place, strategy) = &runs[number];
             let estimate = match ended {
                 Ended::Done(estimate) => Some(estimate),
-                // What its code does in a run is for `run` to tell.
+                // A panic or an endless run of the strategy is reported by `run`.
                 Ended::Panicked(_) | Ended::Overdue(_) => None,
             };
             told.push((strategy.clone(), estimate));
@@ -166,7 +166,7 @@ fn object(source: &Source, size: &Size, told: &[Told]) -> String {
     line.to_string()
 }
 
-/// What a run of this size is likely to end in.
+/// Warnings of memory and of the event budget.
 fn warnings(estimate: &Estimate) -> Vec<String> {
     let mut warnings = Vec::new();
     if estimate.events > EVENT_BUDGET {

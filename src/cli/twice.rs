@@ -48,9 +48,9 @@ pub(super) enum ElsewhereError {
     /// It failed.
     #[error("the fresh process failed ({status}): {said}")]
     Failed {
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// What it wrote to standard error.
+        /// Its standard error.
         said: String,
     },
 }

@@ -18,7 +18,7 @@ pub enum LiveError {
     Parameters {
         /// The strategy.
         strategy: String,
-        /// What is wrong with them.
+        /// The reason.
         reason: String,
     },
     /// A hub could not start.

@@ -45,7 +45,7 @@ pub const NODES_MAX: usize = 64;
 /// A step is late from here on; a timer is always a little.
 const LATE_MIN: Duration = Duration::from_millis(50);
 
-/// What reports call the runtime of these runs.
+/// The name of the runtime in reports.
 const RUNTIME: &str = "tokio";
 
 /// A connection that closes is noticed at once; what the file says must not be far from that.
@@ -184,7 +184,7 @@ async fn play(scenario: &Scenario, cast: &mut Cast<'_>, stage: &Stage) -> Result
     cast.connect(&start).await?;
     let epoch = Instant::from_std(stage.begin());
     cast.boot(&start).await?;
-    // What is expected after the last step has its time, however late that took place.
+    // Claims that count from the last step get their whole time, even if that step was late.
     let mut late = Duration::ZERO;
     for entry in planned(scenario) {
         let step = scenario.steps.get(entry.step as usize);

@@ -211,7 +211,7 @@ pub trait Strategy: EventStrategy + Sized {
 /// The interval that the default bounds of a strategy without rounds are made of: PubSub's.
 pub const DEFAULT_ROUND_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What a generated scenario has for the parameters of a strategy.
+/// The facts of a generated scenario that a strategy may fit its parameters to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Variation {

@@ -239,7 +239,7 @@ fn a_range_of_seeds_is_summed_up_in_a_table_of_metrics() {
 
 #[test]
 fn runs_without_a_value_are_told_and_leave_no_mean() {
-    // Whether the loss is overcome by the end depends on the seed.
+    // Some seeds overcome the loss by the end, and some do not.
     let ran = hublab(&[
         "run",
         "tests/data/seldom-converges.toml",

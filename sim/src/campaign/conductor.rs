@@ -416,7 +416,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
     }
 }
 
-/// Whether a worker is to be replaced after an answer: something panicked in it.
+/// True if the worker of an answer must be replaced: something panicked in it.
 fn is_dirty(answer: &Answer) -> bool {
     match answer {
         Answer::Record { record, .. } => {

@@ -35,7 +35,7 @@ const THREAD: &str = "hublab-worker";
 /// How long the end of a process may lag behind the end of its output.
 const LAG: Duration = Duration::from_millis(500);
 
-/// How long one failure may be shrunk: the search counts its runs and events, and is much faster.
+/// The time limit for shrinking one failure: the search counts its runs and events, and is much faster.
 const SHRINKING: Duration = Duration::from_secs(120);
 
 /// The last bytes of what a process wrote to standard error that are kept.

@@ -106,7 +106,7 @@ pub struct Chunk {
 }
 
 impl Suite {
-    /// How many runs there are.
+    /// The number of runs.
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.endings.values().sum()

@@ -231,7 +231,7 @@ pub(super) struct Net {
     pub(super) service_time_us: u64,
 }
 
-/// What a strategy may vary its parameters by, beside the time between rounds.
+/// Draws for a strategy's parameters, beside the time between rounds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parameters {
     pub(super) count: u32,

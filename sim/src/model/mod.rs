@@ -613,7 +613,7 @@ pub enum Claim {
     Connected {
         /// When.
         at: Time,
-        /// Which nodes; `None` is all that run.
+        /// The nodes; `None` stands for all that run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         nodes: Option<Vec<NodeIx>>,
     },

@@ -1,4 +1,4 @@
-//! How large the runs of a scenario are: what `check` prints, and when `run` wants `--big`.
+//! The size of a scenario and of its runs, for `check` and for the limit behind `--big`.
 //!
 //! A strategy's traffic is known to nobody but the strategy. So a run is *probed*: made, without its
 //! claims, until it is over or has had a bounded number of events. Most runs are over by then, and the
@@ -33,11 +33,11 @@ const PROBE_BYTES: u64 = 512 << 20;
 /// The sizes of the clusters that rounds are measured in.
 const SMALLER: [usize; 5] = [3, 5, 8, 12, 17];
 
-/// What the program itself takes, in bytes: code, stacks, the allocator's reserve.
+/// Bytes of the program itself: code, stacks, the allocator's reserve.
 pub const PROGRAM_BYTES: u64 = 10 << 20;
 
-/// What a row of a registry, a pair of nodes in each direction, a node, a message on its way, and the
-/// contents of one (which recipients share) take, in bytes: measured as resident memory of runs of 5 to
+/// Bytes of a row of a registry, of a pair of nodes in each direction, of a node, of a message on its
+/// way, and of the contents of one, which recipients share: measured as resident memory of runs of 5 to
 /// 700 nodes, with 1 to 10,000 children on each.
 const ROW_BYTES: u64 = 200;
 const PAIR_BYTES: u64 = 120;
@@ -55,7 +55,7 @@ pub struct Size {
     pub steps: usize,
     /// Children that the steps start, counted once per node they start on.
     pub children: u64,
-    /// Whether `run` wants `--big`: more than 2,000 nodes.
+    /// True if `run` wants `--big`: more than 2,000 nodes.
     pub wants_big: bool,
 }
 
@@ -71,7 +71,7 @@ pub struct Estimate {
     pub bytes: u64,
     /// The most memory of a process that makes this run alone, in bytes.
     pub memory_bytes: u64,
-    /// Whether events, messages and bytes are those of the whole run, and no estimate.
+    /// True if the probe came to the run's end: events, messages and bytes are exact.
     pub is_exact: bool,
 }
 
@@ -165,7 +165,7 @@ fn state_bytes(nodes: u64, rows: u64) -> u64 {
         .saturating_add(nodes.saturating_mul(NODE_BYTES))
 }
 
-/// What is too large to be probed: each node announces itself to each other, and sends it a snapshot of
+/// The estimate of a scenario too large to be probed: each node announces itself to each other, and sends it a snapshot of
 /// its rows in each round.
 fn unprobed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Estimate {
     /// The bytes of an announcement, and of a row in a message.
@@ -202,7 +202,7 @@ fn unprobed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Estimate 
     }
 }
 
-/// What is done again and again.
+/// The intervals of periodic work.
 #[derive(Debug, Clone, Copy)]
 struct Periods {
     /// The strategy's rounds; `None` if it has none.
@@ -232,7 +232,7 @@ impl Periods {
     }
 }
 
-/// What grows in the course of a run.
+/// The figures that grow in the course of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Figures {
     events: u64,
@@ -262,7 +262,7 @@ fn scaled(count: u64, times: f64, plus: u64) -> u64 {
     plus.saturating_add((count as f64 * times).round() as u64)
 }
 
-/// What a probe has seen.
+/// The figures of a probe.
 #[derive(Debug, Clone, Default)]
 struct Probe {
     figures: Figures,
@@ -279,7 +279,7 @@ struct Probe {
     rows: BTreeMap<NodeIx, u64>,
     rows_now: u64,
     rows_max: u64,
-    /// Whether the run was over.
+    /// True if the run was over.
     is_whole: bool,
 }
 

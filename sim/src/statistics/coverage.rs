@@ -1,4 +1,4 @@
-//! How often intervals cover, by simulation. docs/evaluation.md has the table.
+//! Coverage of the intervals, by simulation; writes the table in docs/evaluation.md.
 
 use super::{Better, Interval, Pair, Paired, Verdict, holm, judge, mean, median, paired};
 

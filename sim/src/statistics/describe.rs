@@ -120,7 +120,7 @@ pub fn median(sorted: &[f64]) -> Option<Median> {
 /// A mean and where it may lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mean {
-    /// How many values there are.
+    /// The number of values.
     pub count: u64,
     /// The mean.
     pub value: f64,

@@ -5,7 +5,7 @@ use super::describe::PerMille;
 /// One time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration {
-    /// How long, or how long at least, in any unit.
+    /// The length in any unit; of a censored time, its lower bound.
     pub length: u64,
     /// It was not over when observation ended.
     pub censored: bool,

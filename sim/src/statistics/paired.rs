@@ -13,7 +13,7 @@ pub struct Pair {
     pub other: Option<f64>,
 }
 
-/// How a ratio was estimated.
+/// The method that estimated a ratio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RatioMethod {
     /// The geometric mean of the ratios, with Student's t on their logarithms: all values are
@@ -24,14 +24,14 @@ pub enum RatioMethod {
     Means,
 }
 
-/// How many times the baseline's value the other's is, over the seeds on which both have one.
+/// The ratio of the other's value to the baseline's, over the seeds on which both have one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ratio {
     /// The ratio. Infinite if the baseline's values are all 0 and the other's are not.
     pub value: f64,
     /// Its interval; it takes two pairs.
     pub interval: Option<Interval>,
-    /// How it was estimated.
+    /// The method.
     pub method: RatioMethod,
     /// The variance of a difference between independent runs over that between runs on one seed:
     /// 4 means that unpaired runs would need four times the seeds for the same interval. On the

@@ -9,7 +9,7 @@ use super::{
 /// The relative difference that rounding explains.
 const CLOSE: f64 = 1e-9;
 
-/// What this project makes of the arguments of a line.
+/// The project's own result for the arguments of a line.
 fn computed(name: &str, arguments: &[f64]) -> Vec<f64> {
     let first = arguments[0];
     match name {

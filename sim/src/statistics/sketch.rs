@@ -64,13 +64,13 @@ impl Sketch {
         }
     }
 
-    /// How many numbers there are.
+    /// The number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether quantiles are exact.
+    /// True while quantiles are exact.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.count <= EXACT_MAX as u64

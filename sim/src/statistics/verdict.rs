@@ -1,4 +1,4 @@
-//! What a comparison may claim.
+//! Verdicts of comparisons, and the adjustment of p for many tests.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use super::paired::Paired;
 /// The chance of any false `better` or `worse` among all tests of a comparison.
 const SIGNIFICANCE: f64 = 0.05;
 
-/// What a comparison may claim of a strategy against the baseline.
+/// The verdict on a strategy against the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// The ratio's interval lies within the margin.

@@ -368,7 +368,7 @@ impl Stretch {
         self.from.map(|from| from.after(self.within))
     }
 
-    /// What is not as it should be.
+    /// The defects that keep the claim open.
     fn pending(&self, cx: &ObserverContext) -> Vec<Defect> {
         let mut found = cx.views().pending(&self.observers, cx, NAMED);
         if self.whole {

@@ -1,4 +1,4 @@
-//! What can be typed after `compare` and `reproduce`.
+//! Arguments of `compare` and `reproduce`.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub(in crate::cli) struct Compare {
     /// A strategy to compare; can be given several times; default: the plan's, or all
     #[arg(long = "strategy", value_name = "NAME")]
     pub(in crate::cli) strategies: Vec<String>,
-    /// What the others are compared with; default: the plan's, or the first strategy
+    /// The strategy that the others are compared with; default: the plan's, or the first strategy
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) baseline: Option<String>,
     /// Values of one key of the files, dotted: `network.loss=0,0.05`; can be given several times:
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Compare {
     pub(in crate::cli) resume: bool,
     #[command(flatten)]
     pub(in crate::cli) runs: Runs,
-    /// How to print the table
+    /// The format of the table
     #[arg(long, value_enum, default_value_t = TableFormat::Human, value_name = "FORMAT")]
     pub(in crate::cli) format: TableFormat,
     /// End with 1 if any verdict is this
@@ -59,7 +59,7 @@ pub(in crate::cli) struct Reproduce {
     pub(in crate::cli) runs: Runs,
 }
 
-/// How runs of a comparison are made.
+/// Options of the runs of a comparison.
 #[derive(Debug, Clone, Copy, Args)]
 pub(in crate::cli) struct Runs {
     /// Runs at the same time; default: the number of cores
@@ -73,7 +73,7 @@ pub(in crate::cli) struct Runs {
     pub(in crate::cli) big: bool,
 }
 
-/// How `compare` prints.
+/// The formats of `compare`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum TableFormat {
     /// Tables for people.

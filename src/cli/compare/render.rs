@@ -142,7 +142,7 @@ impl<'r> Report<'r> {
         others.map(score).collect()
     }
 
-    /// What is to be known of all numbers together.
+    /// Notes on the comparison as a whole.
     fn notes(&self) -> Vec<String> {
         let plan = &self.comparison.plan;
         let seeds = plan.seeds.end - plan.seeds.start;

@@ -80,7 +80,7 @@ pub(super) fn make(
             }
             Ended::Overdue(took) => Outcome::given_up(&too_long(), micros(took)),
         };
-        // What is done after a gap is made again.
+        // Outcomes behind a missing one are dropped; --resume makes those runs again.
         if first + number == outcomes.len() {
             keep(&outcome)?;
             outcomes.push(outcome);

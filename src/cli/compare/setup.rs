@@ -30,7 +30,7 @@ pub(super) struct Comparison {
     pub(super) cells: Vec<Cell>,
     /// The scenario files as they run, by [`Cell::scenario`]: name and text.
     pub(super) files: Vec<(String, String)>,
-    /// What runs, by cell and contestant.
+    /// The scenarios that run, by cell and contestant.
     variants: Vec<Arc<Scenario>>,
 }
 
@@ -167,7 +167,7 @@ impl Comparison {
             .unwrap_or_default()
     }
 
-    /// What two comparisons must have in common to be the same.
+    /// A hash of the plan, the scenario files and the version.
     pub(super) fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         let mut part = |text: &str| {

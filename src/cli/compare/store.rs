@@ -23,7 +23,7 @@ pub(super) const PLAN: &str = "plan.toml";
 const SCENARIOS: &str = "scenarios";
 /// A line per run.
 const OUTCOMES: &str = "outcomes.ndjson";
-/// How long each run took.
+/// The real time of each run.
 const TIMING: &str = "timing.csv";
 
 /// The first line of the outcomes.

@@ -1,4 +1,4 @@
-//! What metrics come to over many seeds: means and medians, each with what it is worth.
+//! Statistics of metrics over many seeds: means and medians with their intervals.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::style;
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Summary {
     catalog: Arc<Catalog>,
-    /// How long the runs last.
+    /// The length of the runs.
     duration: Duration,
     runs: u64,
     passed: u64,

@@ -30,7 +30,7 @@ pub(super) struct Exit {
     reason: StopReason,
 }
 
-/// What follows an exit.
+/// The action after an exit.
 pub(super) enum ExitAction {
     /// Of a process that was stopped meanwhile: nothing.
     Nothing,
@@ -85,7 +85,7 @@ impl Supervisor {
         }
     }
 
-    /// How many processes run.
+    /// The number of processes that run.
     pub(super) fn len(&self) -> usize {
         self.running.len()
     }
@@ -198,7 +198,7 @@ impl Supervisor {
         }
     }
 
-    /// How long to wait before the next restart; `None` if there were too many.
+    /// The wait before the next restart; `None` if there were too many.
     fn next_wait(&mut self, child: &ChildId, now: Instant) -> Option<Duration> {
         let limits = self.tasks.restart_limits();
         let past = self.restarts.entry(child.clone()).or_default();

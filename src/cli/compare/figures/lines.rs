@@ -6,10 +6,10 @@ use super::svg::{Anchor, Image, TEXT, cut_to, look, width_of};
 /// A figure of lines.
 #[derive(Debug)]
 pub(super) struct Lines {
-    /// What is varied, and its values.
+    /// The varied key.
     pub(super) key: String,
     pub(super) values: Vec<String>,
-    /// What is measured, with its unit.
+    /// The metric and its unit.
     pub(super) measure: String,
     pub(super) strategies: Vec<String>,
     pub(super) panels: Vec<Panel>,
