@@ -5,7 +5,7 @@ use std::time::Duration;
 use hublab_strategies::time::micros;
 
 use crate::catalog::CatalogEntry;
-use crate::model::{Action, Scenario, Step};
+use crate::model::Scenario;
 use crate::watch::facts::Facts;
 
 /// How long nothing happens at the end of a run: the longest bound of a liveness oracle, which is
@@ -16,17 +16,7 @@ pub(super) fn length(scenario: &Scenario, entry: &dyn CatalogEntry) -> Duration 
     /// One more than must be seen, because the first begins with the phase.
     const INTERVALS: u64 = 7;
     let times = Facts::new(scenario, &entry.facts(scenario)).times;
-    // An end behind a cut is noticed by silence alone.
-    let is_cut = |step: &Step| matches!(step.action, Action::Partition { .. } | Action::Cut { .. });
-    let silence = if scenario.steps.iter().any(is_cut) {
-        times.silence
-    } else {
-        0
-    };
-    let bound = times
-        .repair()
-        .saturating_add(times.crash_detection())
-        .saturating_add(silence);
+    let bound = times.repair().saturating_add(times.crash_detection());
     let load = if micros(scenario.network.service_time) > 0 {
         times.sync.saturating_mul(INTERVALS)
     } else {
