@@ -111,7 +111,7 @@ fn compare(table: &mut Table, name: &str, scenarios: &[Scenario], strategy: &str
     table.at_most(
         &format!("{name}: all / digest and converged"),
         with / without,
-        2.0,
+        1.5,
         "x",
     );
     (with, events)
