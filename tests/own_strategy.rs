@@ -149,4 +149,29 @@ fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() 
     ];
     let fuzz = output_of(cargo(template, "run").arg("--").args(fuzz));
     assert!(fuzz.contains("oracles no_empty_pid"), "{fuzz}");
+
+    let compare = [
+        "compare",
+        "scenarios/one.toml",
+        "--strategy",
+        "pubsub",
+        "--strategy",
+        "mine",
+        "--seeds",
+        "0..3",
+        "--out",
+        "compared",
+    ];
+    let compared = output_of(cargo(template, "run").arg("--").args(compare));
+    assert!(
+        compared.contains("\nbytes_per_message (bytes)"),
+        "{compared}"
+    );
+    fs::rename(template.join("compared"), template.join("moved")).unwrap();
+    let reproduce = ["--", "reproduce", "moved"];
+    let reproduced = output_of(cargo(template, "run").args(reproduce));
+    assert!(
+        reproduced.contains("6 runs made again: every digest"),
+        "{reproduced}"
+    );
 }

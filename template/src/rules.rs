@@ -1,7 +1,7 @@
-//! An oracle and a metric of this package. Scenario files, `fuzz`, `shrink`, `list` and `schema` take
-//! them from the catalog, as they take hublab's own.
+//! An oracle and a metric of this package. Scenario files, `fuzz`, `shrink`, `compare`, `list` and
+//! `schema` take them from the catalog, as they take hublab's own.
 
-use hublab::sim::metric::Metric;
+use hublab::sim::metric::{Better, Metric};
 use hublab::sim::watch::oracle::{Oracle, invariant};
 
 /// The name of [`no_empty_pid`] in scenario files.
@@ -21,11 +21,13 @@ pub fn no_empty_pid() -> Box<dyn Oracle> {
     })
 }
 
-/// A metric: bytes per message. `Metric::of_trace` makes one that is counted event by event.
+/// A metric: bytes per message. `Metric::of_trace` makes one that is counted event by event. As one of
+/// two values is better, `compare` decides by it, too.
 pub const BYTES_PER_MESSAGE: Metric = Metric::of_report(
     "bytes_per_message",
     "bytes",
     "sent per message, on average",
     |report| report.messages.bytes.checked_div(report.messages.sent),
 )
+.better(Better::Low)
 .missing_means("nothing was sent");
