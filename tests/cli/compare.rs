@@ -392,7 +392,11 @@ metric = "rows"
         .current_dir(place.path())
         .args(["compare", "plan.toml", "--color", "never"]);
     let ran = Ran::from(command.output().unwrap()).expect(2);
-    expect_file!["../data/plan-mistakes.txt"].assert_eq(&ran.err);
+    expect_file![concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/plan-mistakes.txt"
+    )]
+    .assert_eq(&ran.err);
 }
 
 #[test]
