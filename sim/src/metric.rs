@@ -430,7 +430,7 @@ mod tests {
         let (healed, since) = settled(&format!("{cut}{start}"));
         assert_eq!(healed, since.map(|since| since.saturating_sub(30_000_000)));
         let many: String = (0..1_200)
-            .map(|at| format!("[[step]]\nat = '{at}ms'\nsync = {{ nodes = ['n1'] }}\n"))
+            .map(|at| format!("[[step]]\nat = '{at}ms'\nsync = {{ on = 'n1' }}\n"))
             .collect();
         let (after_many, since) = settled(&format!("{many}{start}"));
         assert!(after_many.is_some());
