@@ -35,6 +35,9 @@ pub enum Purpose {
     Notice = 5,
     /// The seed of madsim's own generator.
     World = 6,
+    /// A choice of nodes or children by a step. Names: the step's text, its number among equal steps, what
+    /// is chosen; or the one that can be chosen.
+    Choice = 7,
 }
 
 /// The finish of `MurmurHash3` with Stafford's constants (variant 13): every input bit reaches

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{
-    Action, After, Audience, Children, Claim, ClockChange, Cluster, Expectation, InFlight, Latency,
-    LinkChange, LinkParams, Network, NodeIx, Order, RawRequest, RawRow, Run, Scenario, Step, Style,
-    When, apply_overrides, render, resolve,
+    Action, After, Age, Audience, Children, Claim, ClockChange, Cluster, End, Every, Expectation,
+    InFlight, Latency, LinkChange, LinkParams, Network, NodeIx, Order, Parting, Pattern,
+    RawRequest, RawRow, Repeat, Run, Scenario, Step, Style, When, apply_overrides, render, resolve,
 };
 use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
 use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler};
@@ -234,6 +234,100 @@ fn harmless_action(names: Vec<NodeId>) -> BoxedStrategy<Action> {
     .boxed()
 }
 
+/// What repeats a step, or leaves some of it open.
+fn pattern(size: usize) -> impl Strategy<Value = Pattern> {
+    const KEYS: [&str; 6] = ["on", "from", "to", "nodes", "replicas", "isolate"];
+    let gap = || (1..900_000_u64).prop_map(Duration::from_micros);
+    let every = prop_oneof![gap().prop_map(Every::Fixed), gap().prop_map(Every::Mean)];
+    let end = prop_oneof![
+        (1..4_u32).prop_map(End::Times),
+        (END_US / 4 + 1..END_US / 3).prop_map(|us| End::Until(Duration::from_micros(us))),
+    ];
+    let repeat = (every, end).prop_map(|(every, end)| Repeat { every, end });
+    let random = btree_map(
+        proptest::sample::select(&KEYS[..]).prop_map(str::to_owned),
+        1..4_u32,
+        0..3,
+    );
+    let parting = prop_oneof![
+        (0..2_usize).prop_map(Parting::Rest),
+        Just(Parting::Isolate),
+        (2..4_u32, any::<bool>()).prop_map(|(parts, shuffle)| Parting::Parts { parts, shuffle }),
+    ];
+    let age = prop_oneof![Just(Age::Oldest), Just(Age::Newest), Just(Age::Random)];
+    (
+        option::of(repeat),
+        option::of(nodes(size, 1)),
+        random,
+        option::of(parting),
+        option::of((age, 1..4_u32)),
+    )
+        .prop_map(|(repeat, on, random, parting, age)| Pattern {
+            repeat,
+            on,
+            random,
+            parting,
+            age,
+        })
+}
+
+/// A step with those parts of a pattern that go with its action.
+fn patterned(at: When, mut action: Action, mut pattern: Pattern) -> Step {
+    let quarter = Duration::from_micros(END_US / 4);
+    let at = match at {
+        When::Between(from, to) if from < to.min(quarter) => When::Between(from, to.min(quarter)),
+        When::Between(from, _) | When::Fixed(from) => When::Fixed(from.min(quarter)),
+    };
+    let tree = serde_json::to_value(&action).expect("an action has a tree");
+    let table = tree.get(action.name()).cloned().unwrap_or_default();
+    if action.doer().is_none() {
+        pattern.on = None;
+    }
+    if pattern.on.is_none() {
+        pattern.random.remove("on");
+        if action.doer().is_some() {
+            pattern.random.remove("from");
+        }
+    }
+    pattern.random.retain(|key, _| match table.get(key) {
+        Some(list) => list.is_array() || pattern.on.is_some(),
+        None => key == "isolate" && pattern.parting == Some(Parting::Isolate),
+    });
+    let mut has_groups = false;
+    if let Action::Partition { groups, .. } = &mut action {
+        has_groups = true;
+        match pattern.parting {
+            Some(Parting::Rest(place)) => groups[place].clear(),
+            Some(Parting::Isolate) => {
+                *groups = vec![groups.concat()];
+            }
+            Some(Parting::Parts { .. }) => groups.clear(),
+            None => {}
+        }
+    }
+    if !has_groups {
+        pattern.parting = None;
+        pattern.random.remove("isolate");
+    }
+    if let Action::StopChildren { children, .. } = &mut action
+        && pattern.age.is_some()
+    {
+        *children = Children::Ids(Vec::new());
+    } else {
+        pattern.age = None;
+    }
+    if let Some(doer) = action.doer_mut()
+        && let Some(on) = &pattern.on
+    {
+        *doer = on[0];
+    }
+    let pattern = (pattern != Pattern::default()).then(|| Box::new(pattern));
+    Step {
+        pattern,
+        ..Step::new(at, action)
+    }
+}
+
 fn claim(names: Vec<NodeId>) -> BoxedStrategy<Claim> {
     let size = names.len();
     let ids = |prefix: &'static str| {
@@ -330,7 +424,10 @@ prop_compose! {
 fn scenario() -> impl Strategy<Value = Scenario> {
     cluster().prop_flat_map(|cluster| {
         let names = cluster.nodes.clone();
-        let step = (when(END_US / 2), harmless_action(names.clone())).prop_map(|(at, action)| Step { at, action, line: 0 });
+        let plain = (when(END_US / 2), harmless_action(names.clone())).prop_map(|(at, action)| Step::new(at, action));
+        let open = (when(END_US / 2), harmless_action(names.clone()), pattern(names.len()));
+        let open = open.prop_map(|(at, action, pattern)| patterned(at, action, pattern));
+        let step = prop_oneof![plain, open];
         let strategy = option::of(prop_oneof![Just("pubsub".to_owned()), Just("gossip".to_owned())]);
         let expectation = (strategy, claim(names)).prop_map(|(strategy, claim)| Expectation { strategy, claim, line: 0 });
         let file = (name(), option::of(any::<String>()), 0..i64::MAX.unsigned_abs(), (0..99_u64, 1..99_u64), any::<bool>());
@@ -372,9 +469,10 @@ fn exercise(bytes: &[u8]) {
     let catalog = Catalog::default();
     match Scenario::read("any.toml", bytes, &catalog) {
         Ok(scenario) => {
+            let own = resolve(&scenario, scenario.run.seed, &catalog);
             assert_eq!(
                 hublab_sim::run::estimate::size(&scenario).steps,
-                scenario.steps.len()
+                own.steps.len()
             );
             let resolved = resolve(&scenario, 3, &catalog);
             for (scenario, style) in [(&scenario, Style::Brief), (&resolved, Style::Full)] {
@@ -428,7 +526,8 @@ fn mutated(mut bytes: Vec<u8>, mutations: Vec<(u8, prop::sample::Index, u8)>) ->
     bytes
 }
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
+    include_str!("data/patterns.toml"),
     include_str!("data/everything.toml"),
     include_str!("data/example.toml"),
     include_str!("data/small.toml"),

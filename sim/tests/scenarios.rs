@@ -16,7 +16,7 @@ use hublab_sim::report::Report;
 use hublab_sim::run::Simulation;
 use hublab_sim::scenario::shape::{EXPECT, LATENCY, REQUEST, STEP, Shape};
 use hublab_sim::scenario::{
-    Action, Claim, InFlight, Latency, Order, RawRequest, Scenario, When, load,
+    Action, Claim, InFlight, Latency, Order, RawRequest, Scenario, When, load, resolve,
 };
 use hublab_sim::watch::judge::Verdict;
 use hublab_sim::watch::oracle;
@@ -212,7 +212,11 @@ fn alternatives(shape: &'static Shape) -> BTreeSet<&'static str> {
 #[test]
 fn every_action_and_every_claim_is_shown_somewhere() {
     let files = shipped();
-    let steps = files.iter().flat_map(|file| &file.scenario.steps);
+    let catalog = Catalog::default();
+    let resolved = files
+        .iter()
+        .map(|file| resolve(&file.scenario, 1, &catalog));
+    let steps = resolved.flat_map(|scenario| scenario.steps);
     let claims = files.iter().flat_map(|file| &file.scenario.expectations);
     let actions: BTreeSet<&str> = steps.map(|step| step.action.name()).collect();
     let claimed: BTreeSet<&str> = claims.map(|expectation| expectation.claim.name()).collect();

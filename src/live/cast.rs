@@ -236,7 +236,10 @@ impl<'a> Cast<'a> {
             // The filter does it.
             Action::Partition { .. } | Action::Cut { .. } | Action::Heal | Action::Link(_) => {}
             // Refused before the start.
-            Action::Clock { .. } | Action::Rows { .. } | Action::View { .. } => {}
+            Action::Clock { .. }
+            | Action::Rows { .. }
+            | Action::View { .. }
+            | Action::LeftOut { .. } => {}
         }
         Ok(())
     }

@@ -109,7 +109,8 @@ fn refusal(action: &Action) -> Option<&'static str> {
         | Action::RestartChild { .. }
         | Action::Propagate { .. }
         | Action::Sync(_)
-        | Action::Broadcast { .. } => None,
+        | Action::Broadcast { .. }
+        | Action::LeftOut { .. } => None,
     }
 }
 

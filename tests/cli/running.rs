@@ -40,6 +40,25 @@ fn a_run_that_passes_shows_its_timeline_verdicts_costs_and_digest() {
 }
 
 #[test]
+fn the_timeline_has_the_steps_that_a_pattern_comes_to() {
+    let file = "schema = 1\n[cluster]\nnodes = 3\n[[step]]\nat = '1s'\nevery = '2s'\ntimes = 2\n\
+        start_children = { on = ['n2', 'n1'], count = 2, prefix = 'x' }\n[[step]]\nat = '5s'\n\
+        partition = { isolate = ['n1'], heal_after = '3s' }\n";
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let path = root.path().join("patterns.toml");
+    fs::write(&path, file).expect("a file can be written");
+    let ran = hublab(&["run", &path.display().to_string(), "--strategy", "pubsub"]).expect(0);
+    for part in [
+        "start x-1..x-2 on n2",
+        "start x-3 x-4 on n1",
+        "start x-7 x-8 on n1",
+        "partition [n1] | [n2 n3], for 3s",
+    ] {
+        assert!(ran.out.contains(part), "`{part}`: {}", ran.out);
+    }
+}
+
+#[test]
 fn a_run_that_fails_says_why_and_ends_with_the_command_that_repeats_it() {
     let ran = hublab(&["run", FAILING, "--seed", "3", "--set", "run.duration=45s"]).expect(1);
     assert!(

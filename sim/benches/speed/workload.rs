@@ -208,17 +208,13 @@ fn to_neighbours(number: u32, nodes: u32) -> Step {
         .collect(),
         metadata: Metadata::default(),
     };
-    Step {
-        at: When::Fixed(Duration::from_millis(
-            1_000 + u64::from(number / nodes) * 500,
-        )),
-        action: Action::Propagate {
-            from,
-            members: Audience::Nodes(vec![(from + 1) % nodes, (from + 2) % nodes]),
-            requests: vec![RawRequest::Register(vec![row])],
-        },
-        line: 0,
-    }
+    let at = Duration::from_millis(1_000 + u64::from(number / nodes) * 500);
+    let propagate = Action::Propagate {
+        from,
+        members: Audience::Nodes(vec![(from + 1) % nodes, (from + 2) % nodes]),
+        requests: vec![RawRequest::Register(vec![row])],
+    };
+    Step::new(When::Fixed(at), propagate)
 }
 
 /// Full PubSub rounds: the first into empty registries, then a steady one.

@@ -100,7 +100,8 @@ fn feature(action: &Action) -> Option<Feature> {
         | Action::Link(_)
         | Action::StartChildren { .. }
         | Action::Sync(_)
-        | Action::Broadcast { .. } => None,
+        | Action::Broadcast { .. }
+        | Action::LeftOut { .. } => None,
     }
 }
 

@@ -13,6 +13,9 @@ use crate::network::cut::{CutId, Reach};
 use crate::node::NodeInput;
 use crate::trace::event::{EventId, Payload, WORLD};
 
+/// The mark of a node that a step was not possible on.
+const LEFT_OUT: &str = "step.left_out";
+
 /// The steps that are still to be done.
 #[derive(Debug)]
 pub(super) struct Script {
@@ -143,6 +146,11 @@ impl Engine {
             Action::View { on, nodes } => {
                 let view = nodes.iter().map(|node| self.name(*node).clone()).collect();
                 self.step(*on, cause, 0, NodeInput::Command(Command::SetView(view)));
+            }
+            Action::LeftOut { nodes, .. } => {
+                for node in nodes {
+                    self.record(*node, cause, Payload::Mark(LEFT_OUT.into()));
+                }
             }
         }
     }

@@ -120,11 +120,7 @@ impl<'p> Walk<'p> {
     fn push(&mut self, at: u64, action: Option<Action>) {
         if let Some(action) = action {
             let at = When::Fixed(ms(at));
-            self.steps.push(Step {
-                at,
-                action,
-                line: 0,
-            });
+            self.steps.push(Step::new(at, action));
         }
     }
 

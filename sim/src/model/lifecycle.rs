@@ -111,7 +111,43 @@ impl Action {
             | Self::Sync(_)
             | Self::Broadcast { .. }
             | Self::Rows { .. }
-            | Self::View { .. } => None,
+            | Self::View { .. }
+            | Self::LeftOut { .. } => None,
+        }
+    }
+
+    /// The node that does the action, if it is one.
+    #[must_use]
+    pub fn doer(&self) -> Option<NodeIx> {
+        if let Self::StartChildren { on, .. }
+        | Self::StopChildren { on, .. }
+        | Self::RestartChild { on, .. }
+        | Self::Propagate { from: on, .. }
+        | Self::Sync(on)
+        | Self::Broadcast { on, .. }
+        | Self::Rows { on, .. }
+        | Self::View { on, .. } = self
+        {
+            Some(*on)
+        } else {
+            None
+        }
+    }
+
+    /// [`Self::doer`], to be changed.
+    pub fn doer_mut(&mut self) -> Option<&mut NodeIx> {
+        if let Self::StartChildren { on, .. }
+        | Self::StopChildren { on, .. }
+        | Self::RestartChild { on, .. }
+        | Self::Propagate { from: on, .. }
+        | Self::Sync(on)
+        | Self::Broadcast { on, .. }
+        | Self::Rows { on, .. }
+        | Self::View { on, .. } = self
+        {
+            Some(on)
+        } else {
+            None
         }
     }
 

@@ -9,11 +9,13 @@
 //! file never meets serde.
 
 mod lifecycle;
+mod pattern;
 pub mod plan;
 pub mod script;
 mod tree;
 
 pub use lifecycle::{Lifecycle, Transition};
+pub use pattern::{Age, End, Every, Parting, Pattern, Repeat};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -52,7 +54,17 @@ impl Scenario {
     /// The last instant at which a step, or its `heal_after`, can act; 0 without steps.
     #[must_use]
     pub fn last_step(&self) -> Duration {
-        self.steps.iter().map(Step::last).max().unwrap_or_default()
+        let last = self.steps.iter().map(|step| self.last_of(step)).max();
+        last.unwrap_or_default()
+    }
+
+    /// The last instant of a step. Where gaps are drawn, what would be later than the run is left out.
+    fn last_of(&self, step: &Step) -> Duration {
+        if step.pattern.is_some() {
+            step.last().min(self.run.duration)
+        } else {
+            step.last()
+        }
     }
 
     /// The last instant at which a step can heal, by a `heal` or a `heal_after`; `None` if none does.
@@ -60,7 +72,8 @@ impl Scenario {
     pub fn last_heal(&self) -> Option<Duration> {
         let heals =
             |step: &&Step| step.action == Action::Heal || step.action.heal_after().is_some();
-        self.steps.iter().filter(heals).map(Step::last).max()
+        let heals = self.steps.iter().filter(heals);
+        heals.map(|step| self.last_of(step)).max()
     }
 }
 
@@ -209,23 +222,60 @@ pub struct LinkChange {
 }
 
 /// `[[step]]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// When.
     pub at: When,
     /// What.
     pub action: Action,
+    /// What makes it several steps, or leaves some of it open; a step of a resolved scenario has none.
+    pub pattern: Option<Box<Pattern>>,
     /// The line of the step's header in its file, from 1; 0 if it was not read from one.
-    #[serde(skip)]
     pub line: u32,
 }
 
 impl Step {
+    /// A plain step.
+    #[must_use]
+    pub fn new(at: When, action: Action) -> Self {
+        Self {
+            at,
+            action,
+            pattern: None,
+            line: 0,
+        }
+    }
+
+    /// Its repetition, if it has one.
+    #[must_use]
+    pub fn repeat(&self) -> Option<&Repeat> {
+        self.pattern.as_ref()?.repeat.as_ref()
+    }
+
+    /// The most repetitions of it, the first included.
+    #[must_use]
+    pub fn count_max(&self) -> u64 {
+        self.repeat().map_or(1, |repeat| repeat.count_max(self.at))
+    }
+
+    /// The nodes that its action is done on, one after the other; `None` if the action says it.
+    #[must_use]
+    pub fn on(&self) -> Option<&[NodeIx]> {
+        self.pattern.as_ref()?.on.as_deref()
+    }
+
+    /// The last instant at which it can begin.
+    #[must_use]
+    pub fn last_begin(&self) -> Duration {
+        let repeated = self.repeat().map(|repeat| repeat.last(self.at));
+        repeated.unwrap_or_else(|| self.at.last())
+    }
+
     /// The last instant at which the step, or its `heal_after`, can act.
     #[must_use]
     pub fn last(&self) -> Duration {
         let healed = self.action.heal_after().map(When::last);
-        self.at.last() + healed.unwrap_or_default()
+        self.last_begin() + healed.unwrap_or_default()
     }
 }
 
@@ -293,6 +343,7 @@ pub enum Action {
     /// `partition`.
     Partition {
         /// The groups; no message crosses them.
+        #[serde(with = "tree::groups")]
         groups: Vec<Vec<NodeIx>>,
         /// Treatment of messages on the way.
         in_flight: InFlight,
@@ -391,6 +442,13 @@ pub enum Action {
         /// The view, in order.
         nodes: Vec<NodeIx>,
     },
+    /// `left_out`: a step that was possible on none, or not on all, of its nodes. It does nothing.
+    LeftOut {
+        /// The key of the step.
+        action: String,
+        /// The nodes that it was not possible on; none if it had none to choose from.
+        nodes: Vec<NodeIx>,
+    },
 }
 
 impl Action {
@@ -417,6 +475,7 @@ impl Action {
             Self::Broadcast { .. } => "broadcast",
             Self::Rows { .. } => "rows",
             Self::View { .. } => "view",
+            Self::LeftOut { .. } => "left_out",
         }
     }
 

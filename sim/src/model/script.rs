@@ -111,7 +111,8 @@ pub fn command(action: &Action, ticket: u64, names: &[NodeId]) -> Option<(NodeIx
         | Action::Link(_)
         | Action::Clock { .. }
         | Action::Rows { .. }
-        | Action::View { .. } => return None,
+        | Action::View { .. }
+        | Action::LeftOut { .. } => return None,
     };
     Some(told)
 }

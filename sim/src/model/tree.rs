@@ -49,6 +49,30 @@ pub(super) mod nodes {
     }
 }
 
+/// The groups of a partition, as the alternative that lists them.
+pub(super) mod groups {
+    use super::{Cow, Deserialize, Deserializer, NodeIx, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Form<'a> {
+        groups: Cow<'a, [Vec<NodeIx>]>,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        groups: &[Vec<NodeIx>],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let groups = Cow::Borrowed(groups);
+        Form { groups }.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Vec<NodeIx>>, D::Error> {
+        Form::deserialize(from).map(|form| form.groups.into_owned())
+    }
+}
+
 /// `{ on = "n1" }`.
 pub(super) mod on {
     use super::{Deserialize, Deserializer, NodeIx, Serialize, Serializer};

@@ -17,6 +17,7 @@ use hublab_strategies::time::micros;
 use super::Simulation;
 use crate::catalog::Catalog;
 use crate::model::{Action, Children, NodeIx, Scenario, Step, When};
+use crate::scenario::resolve::resolved_steps;
 use crate::trace::event::{Event, Payload};
 use crate::trace::recorder::Sink;
 
@@ -75,15 +76,15 @@ pub struct Estimate {
     pub is_exact: bool,
 }
 
-/// Returns the size of a scenario, as its file has it.
+/// Returns the size of a scenario, its repetitions written out for its own seed.
 #[must_use]
 pub fn size(scenario: &Scenario) -> Size {
     let nodes = scenario.cluster.nodes.len();
+    let steps = resolved_steps(scenario, scenario.run.seed);
     Size {
         nodes,
-        steps: scenario.steps.len(),
-        children: scenario
-            .steps
+        steps: steps.len(),
+        children: steps
             .iter()
             .map(|step| started(&step.action))
             .fold(0, u64::saturating_add),
@@ -467,18 +468,16 @@ impl Rest<'_> {
         small.network.links.clear();
         small.cluster.discovery_interval = small.run.duration;
         small.run.duration = Duration::from_micros(round_us.saturating_mul(2).saturating_sub(1));
-        small.steps = vec![Step {
-            at: When::Fixed(Duration::from_micros(round_us / 2)),
-            action: Action::StartChildren {
-                on: 0,
-                children: Children::Ids(vec!["a".into()]),
-                metadata: Default::default(),
-                replicas: Vec::new(),
-                announce: true,
-                via: None,
-            },
-            line: 0,
-        }];
+        let start = Action::StartChildren {
+            on: 0,
+            children: Children::Ids(vec!["a".into()]),
+            metadata: Default::default(),
+            replicas: Vec::new(),
+            announce: true,
+            via: None,
+        };
+        let at = When::Fixed(Duration::from_micros(round_us / 2));
+        small.steps = vec![Step::new(at, start)];
         let periods = Periods {
             longest: Duration::from_micros(round_us),
             ..*self.periods

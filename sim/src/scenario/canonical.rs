@@ -47,9 +47,14 @@ fn table(out: &mut String, tree: Json, shape: &'static Shape, names: &[NodeId]) 
                 }
                 out.push(']');
             }
-            Kind::Node | Kind::Nodes | Kind::SomeNodes | Kind::Observers | Kind::Groups => {
-                put(out, &named(value, names));
-            }
+            Kind::Node
+            | Kind::Nodes
+            | Kind::SomeNodes
+            | Kind::StepNodes
+            | Kind::SomeStepNodes
+            | Kind::OnNodes
+            | Kind::Observers
+            | Kind::Groups => put(out, &chosen(value, names)),
             Kind::NodesOr(..) => put(out, &named(value.get(NODES_FIELD).unwrap_or(value), names)),
             _ => put(out, value),
         }
@@ -60,6 +65,14 @@ fn table(out: &mut String, tree: Json, shape: &'static Shape, names: &[NodeId]) 
 
 fn put(out: &mut String, value: &Json) {
     write!(out, "{value}").expect("a string takes all text");
+}
+
+/// [`named`], of a choice, too.
+fn chosen(value: &Json, names: &[NodeId]) -> Json {
+    match (value.get("random"), value.get("of")) {
+        (Some(count), Some(of)) => serde_json::json!({ "of": named(of, names), "random": count }),
+        (Some(_) | None, Some(_) | None) => named(value, names),
+    }
 }
 
 /// A value with the names of the nodes that it has as numbers.

@@ -261,6 +261,15 @@ pub enum Problem {
         #[help]
         help: Option<String>,
     },
+    #[error("unknown zone `{name}`")]
+    #[diagnostic(code(scenario::unknown_zone))]
+    UnknownZone {
+        name: String,
+        #[label("no zone of [cluster.zones] has this name")]
+        at: SourceSpan,
+        #[help]
+        help: Option<String>,
+    },
     #[error("the span `{span}` runs backwards: `{last}` stands before `{first}` in the file")]
     #[diagnostic(code(scenario::reversed_span), help("write `{last}..{first}`"))]
     ReversedSpan {
@@ -362,6 +371,17 @@ pub enum Problem {
     },
 
     // Times.
+    #[error("`every` has no end")]
+    #[diagnostic(
+        code(scenario::no_end),
+        help(
+            "add `times`, the first included, or `until`, the instant before which it is repeated"
+        )
+    )]
+    NoEnd {
+        #[label("repeated for ever")]
+        at: SourceSpan,
+    },
     #[error("the step's time {time} lies after the end of the run at {end}")]
     #[diagnostic(
         code(scenario::after_the_end),

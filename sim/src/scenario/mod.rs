@@ -12,6 +12,7 @@ mod canonical;
 mod check;
 mod defaults;
 pub mod diagnostic;
+mod expand;
 pub mod load;
 pub(crate) mod parts;
 mod read;

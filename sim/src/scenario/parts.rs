@@ -66,7 +66,13 @@ fn lesser_values(key: &Key, is_chosen: bool, value: &Json, stronger: bool) -> Ve
                 .unwrap_or_default()
         }),
         (
-            Kind::Nodes | Kind::SomeNodes | Kind::NodeNames | Kind::Children | Kind::SomeChildren,
+            Kind::Nodes
+            | Kind::SomeNodes
+            | Kind::StepNodes
+            | Kind::SomeStepNodes
+            | Kind::NodeNames
+            | Kind::Children
+            | Kind::SomeChildren,
             Json::Array(list),
         ) => without_each(list),
         (Kind::NodesOr(..), Json::Object(table)) => match table.get(NODES_FIELD) {

@@ -1,21 +1,13 @@
-//! The resolved form: every range drawn, every default written out, the seed filled in.
+//! The resolved form: every step plain, every range drawn, every default written out, the seed filled in.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hublab_strategies::time::micros;
-
-use super::canonical::canonical;
+use super::expand::plain_steps;
 use crate::catalog::Catalog;
-use crate::model::{After, Claim, Expectation, Scenario, When};
-use crate::stream::{below, script_draw};
+use crate::model::{After, Claim, Expectation, Scenario, Step};
 
 /// How long a scenario without expectations has to converge after its last step.
 const DEFAULT_WITHIN: Duration = Duration::from_secs(60);
-
-/// The ranges of one step, by number: part of what makes a seed reproducible.
-const AT: u8 = 0;
-const HEAL_AFTER: u8 = 1;
 
 /// The scenario that one seed makes of a scenario. It is accepted by the checks if the original
 /// is; resolving it again, with the same seed, changes nothing.
@@ -24,21 +16,12 @@ const HEAL_AFTER: u8 = 1;
 /// else: a step that is added or deleted moves no other.
 #[must_use]
 pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
-    let mut resolved = scenario.clone();
+    let mut resolved = Scenario {
+        steps: Vec::new(),
+        ..scenario.clone()
+    };
     resolved.run.seed = seed;
-    let mut equals: BTreeMap<String, u64> = BTreeMap::new();
-    for step in &mut resolved.steps {
-        if !is_drawn(step.at) && !step.action.heal_after().is_some_and(is_drawn) {
-            continue;
-        }
-        let content = canonical(step, &resolved.cluster.nodes);
-        let number = equals.entry(content.clone()).or_insert(0);
-        step.at = drawn(step.at, script_draw(seed, &content, *number, AT));
-        if let Some(when) = step.action.heal_after_mut() {
-            *when = drawn(*when, script_draw(seed, &content, *number, HEAL_AFTER));
-        }
-        *number += 1;
-    }
+    resolved.steps = plain_steps(scenario, seed);
     let given: Vec<String> = resolved.strategies.keys().cloned().collect();
     for name in resolved.run.strategies.iter().chain(&given) {
         if let Some(entry) = catalog.get(name) {
@@ -59,6 +42,13 @@ pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
     resolved
 }
 
+/// The plain steps that one seed makes of those of a scenario: their positions are those that reports
+/// and traces of its run name.
+#[must_use]
+pub fn resolved_steps(scenario: &Scenario, seed: u64) -> Vec<Step> {
+    plain_steps(scenario, seed)
+}
+
 /// The expectation of a scenario that has none: convergence after its last step, within 60 s
 /// or the rest of the run.
 pub(crate) fn default_claim(scenario: &Scenario) -> Claim {
@@ -68,22 +58,5 @@ pub(crate) fn default_claim(scenario: &Scenario) -> Claim {
         after: After::LastStep,
         nodes: None,
         whole: false,
-    }
-}
-
-fn is_drawn(when: When) -> bool {
-    match when {
-        When::Fixed(_) => false,
-        When::Between(..) => true,
-    }
-}
-
-fn drawn(when: When, draw: u64) -> When {
-    match when {
-        When::Fixed(time) => When::Fixed(time),
-        When::Between(from, to) => {
-            let choices = micros(to).saturating_sub(micros(from)).saturating_add(1);
-            When::Fixed(from + Duration::from_micros(below(draw, choices)))
-        }
     }
 }

@@ -77,9 +77,12 @@ impl Scale {
 
     fn value(self, key: &Key, value: Json) -> Json {
         match key.kind {
-            Kind::Duration | Kind::Positive | Kind::When | Kind::Durations | Kind::Jump => {
-                self.times(value)
-            }
+            Kind::Duration
+            | Kind::Positive
+            | Kind::When
+            | Kind::Every
+            | Kind::Durations
+            | Kind::Jump => self.times(value),
             Kind::DurationOr(..) => match value.get(TIME_FIELD) {
                 Some(time) => json!({ TIME_FIELD: self.times(time.clone()) }),
                 None => value,

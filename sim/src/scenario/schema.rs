@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::read::NODES_MAX;
-use super::shape::{FILE, Kind, Shape};
+use super::shape::{EVERY, FILE, Kind, RANDOM, Shape};
 use crate::catalog::Catalog;
 use crate::metric::Metric;
 
@@ -50,7 +50,7 @@ fn shape(shape: &Shape, catalog: &Catalog) -> Map<String, Json> {
         table.insert("required".to_owned(), json!(required));
     }
     if !shape.choices.is_empty() {
-        table.insert("oneOf".to_owned(), choices(shape.choices));
+        table.insert("oneOf".to_owned(), choices(shape));
     }
     table
 }
@@ -66,9 +66,14 @@ fn object(value: Json) -> Map<String, Json> {
 }
 
 /// Each alternative: its keys, and none of those of the others.
-fn choices(choices: &[&[&str]]) -> Json {
+fn choices(shape: &Shape) -> Json {
     let alternative = |keys: &&[&str]| {
-        let mut others: Vec<&str> = choices
+        let has_default = |key: &&str| {
+            let key = shape.key(key);
+            key.is_some_and(|key| key.default.is_some())
+        };
+        let mut others: Vec<&str> = shape
+            .choices
             .iter()
             .copied()
             .flatten()
@@ -81,9 +86,10 @@ fn choices(choices: &[&[&str]]) -> Json {
             .into_iter()
             .map(|key| json!({ "required": [key] }))
             .collect();
-        json!({ "required": keys, "not": { "anyOf": others } })
+        let needed = keys.iter().filter(|key| !has_default(key));
+        json!({ "required": needed.collect::<Vec<_>>(), "not": { "anyOf": others } })
     };
-    choices.iter().map(alternative).collect()
+    shape.choices.iter().map(alternative).collect()
 }
 
 /// The default of a key, which is TOML text, as JSON.
@@ -123,7 +129,17 @@ fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
         Kind::Seeds => json!({ "type": "string", "pattern": r"^[0-9]+\.\.[0-9]+$" }),
         Kind::Nodes | Kind::SomeNodes | Kind::Observers | Kind::NodeNames => nodes(),
         Kind::NodesOr(_, words) => json!({ "anyOf": [{ "enum": words }, nodes()] }),
-        Kind::Groups => json!({ "type": "array", "items": nodes(), "minItems": 1 }),
+        Kind::StepNodes | Kind::SomeStepNodes => {
+            json!({ "anyOf": [nodes(), shape(&RANDOM, catalog)] })
+        }
+        Kind::OnNodes => {
+            json!({ "anyOf": [{ "type": "string" }, nodes(), shape(&RANDOM, catalog)] })
+        }
+        Kind::Zones => json!({ "type": "object", "additionalProperties": nodes() }),
+        Kind::Every => json!({ "anyOf": [duration(), shape(&EVERY, catalog)] }),
+        Kind::Groups => {
+            json!({ "type": "array", "items": { "anyOf": [nodes(), { "const": "rest" }] }, "minItems": 1 })
+        }
         Kind::Word(_, words) => json!({ "enum": words }),
         Kind::Oracle => json!({ "enum": catalog.oracle_names().collect::<Vec<_>>() }),
         Kind::Metric => metric(catalog.metrics()),

@@ -99,6 +99,9 @@ fn drop_nodes_of_step(
             Kind::Node
             | Kind::Nodes
             | Kind::SomeNodes
+            | Kind::StepNodes
+            | Kind::SomeStepNodes
+            | Kind::OnNodes
             | Kind::Observers
             | Kind::NodesOr(..)
             | Kind::Groups,

@@ -220,7 +220,8 @@ impl Witness {
             | Action::Sync(_)
             | Action::Broadcast { .. }
             | Action::Rows { .. }
-            | Action::View { .. } => {}
+            | Action::View { .. }
+            | Action::LeftOut { .. } => {}
         }
     }
 

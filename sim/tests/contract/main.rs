@@ -11,6 +11,7 @@ mod inflight;
 mod lab;
 mod measures;
 mod network;
+mod patterns;
 mod pause;
 mod simulation;
 mod steps;

@@ -80,11 +80,10 @@ pub(crate) fn noisy(mut scenario: Scenario) -> Scenario {
             },
         ),
     ];
-    let steps = noise.into_iter().map(|(ms, action)| Step {
-        at: When::Fixed(Duration::from_millis(ms)),
-        action,
-        line: 0,
-    });
+    let at = |ms| When::Fixed(Duration::from_millis(ms));
+    let steps = noise
+        .into_iter()
+        .map(|(ms, action)| Step::new(at(ms), action));
     scenario.steps.extend(steps);
     scenario.network.send_gap = Duration::from_micros(20);
     scenario

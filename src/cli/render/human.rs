@@ -1,7 +1,8 @@
 //! A report for people: what happened, what was expected, what it cost, and how to see it again.
 
 use hublab_sim::report::{KindCounts, Report};
-use hublab_sim::scenario::Scenario;
+use hublab_sim::scenario::resolve::resolved_steps;
+use hublab_sim::scenario::{NodeIx, Scenario, Step};
 use hublab_sim::trace::text::printable;
 use hublab_sim::watch::judge::Verdict;
 use hublab_sim::watch::timeline::Segment;
@@ -148,11 +149,12 @@ fn timeline(report: &Report, scenario: &Scenario, width: usize) -> Vec<String> {
         .iter()
         .enumerate()
         .filter(|(place, _)| !is_hidden(*place));
+    let steps = resolved_steps(scenario, report.seed);
     let rows: Vec<(String, String, Vec<String>)> = shown
         .map(|(_, segment)| {
             (
                 Time(segment.at_us).to_string(),
-                what(segment, scenario, words),
+                what(segment, (&scenario.cluster.start, &steps), words),
                 effects(segment),
             )
         })
@@ -205,11 +207,11 @@ fn wrapped(parts: &[String], width: usize) -> Vec<String> {
     lines
 }
 
-fn what(segment: &Segment, scenario: &Scenario, words: Words<'_>) -> String {
+fn what(segment: &Segment, (start, steps): (&[NodeIx], &[Step]), words: Words<'_>) -> String {
     let Some(step) = segment.step else {
-        return words.boot(&scenario.cluster.start);
+        return words.boot(start);
     };
-    match scenario.steps.get(step as usize) {
+    match steps.get(step as usize) {
         Some(step) if segment.healing => words.healing(&step.action),
         Some(step) => words.action(&step.action),
         None => format!("step {step}"),

@@ -117,6 +117,12 @@ impl Words<'_> {
             Action::View { on, nodes } => {
                 format!("view of {} becomes [{}]", self.node(*on), self.nodes(nodes))
             }
+            Action::LeftOut { action, nodes } if nodes.is_empty() => {
+                format!("no {action}: there is none to choose from")
+            }
+            Action::LeftOut { action, nodes } => {
+                format!("no {action}: not possible on {}", self.nodes(nodes))
+            }
         }
     }
 
@@ -368,6 +374,14 @@ mod tests {
             (
                 "view = { on = \"n1\", nodes = [\"n1\", \"n2\"] }",
                 "view of n1 becomes [n1 n2]",
+            ),
+            (
+                "left_out = { action = \"crash\", nodes = [\"n1\"] }",
+                "no crash: not possible on n1",
+            ),
+            (
+                "left_out = { action = \"crash\", nodes = [] }",
+                "no crash: there is none to choose from",
             ),
         ];
         for (step, expected) in cases {

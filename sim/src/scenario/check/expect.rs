@@ -99,14 +99,14 @@ pub(super) fn subjects(
 ) {
     for (expectation, sites) in scenario.expectations.iter().zip(sites) {
         match &expectation.claim {
-            Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. } if timeline.knows(*on) => {
+            Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. } => {
                 subject(scenario, timeline, (*at, *on), sites.value("on"), report);
             }
             Claim::Connected {
                 at,
                 nodes: Some(nodes),
             } => {
-                for node in nodes.iter().filter(|node| timeline.knows(**node)) {
+                for node in nodes {
                     subject(
                         scenario,
                         timeline,
@@ -116,9 +116,7 @@ pub(super) fn subjects(
                     );
                 }
             }
-            Claim::Registry { .. }
-            | Claim::Entry { .. }
-            | Claim::Connected { .. }
+            Claim::Connected { nodes: None, .. }
             | Claim::Converged { .. }
             | Claim::Always(_)
             | Claim::Violates(_)
@@ -135,6 +133,9 @@ fn subject(
     report: Sink<'_>,
 ) {
     let when = Duration::from_micros(time.0);
+    if !timeline.knows(node, When::Fixed(when), usize::MAX) {
+        return;
+    }
     match timeline.state(node, When::Fixed(when), usize::MAX) {
         Ok(standing) if standing.runs() => {}
         Ok(standing) => {

@@ -12,10 +12,10 @@ mod warn;
 use std::time::Duration;
 
 use super::diagnostic::Problem;
-use super::read::{CHILDREN_MAX, Sites, Spots, shown_duration};
+use super::read::{CHILDREN_MAX, STEPS_MAX, Sites, Spots, shown_duration};
 use super::warning::Warning;
 use crate::catalog::Catalog;
-use crate::model::{Action, NodeIx, Scenario, Step, When};
+use crate::model::{Action, End, Every, NodeIx, Repeat, Scenario, Step, When};
 use timeline::Timeline;
 
 /// Where problems go.
@@ -33,6 +33,7 @@ pub(super) fn check(
     for (step, sites) in steps() {
         times(step, sites, scenario.run.duration, report);
     }
+    counts(scenario, &sites.steps, report);
     children(scenario, &sites.steps, report);
     expect::deadlines(scenario, &sites.expectations, report);
     expect::kinds(scenario, &sites.expectations, catalog, report);
@@ -63,6 +64,24 @@ fn shown_when(when: When) -> String {
     }
 }
 
+/// Repetitions of more steps than a scenario may have.
+fn counts(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
+    let mut total = 0_u64;
+    for (step, sites) in scenario.steps.iter().zip(sites) {
+        if let Action::LeftOut { .. } = step.action {
+            continue;
+        }
+        let each = step.on().map_or(1, |on| on.len() as u64);
+        let before = total;
+        total = before.saturating_add(step.count_max().saturating_mul(each));
+        if before <= STEPS_MAX as u64 && total > STEPS_MAX as u64 {
+            let count = usize::try_from(total).unwrap_or(usize::MAX);
+            let at = sites.key("every");
+            report(Problem::TooManySteps { count, at });
+        }
+    }
+}
+
 /// Starts of more children than a scenario may have, and starts on a node that is its own replica.
 fn children(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
     let mut total = 0_u64;
@@ -76,13 +95,17 @@ fn children(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
         else {
             continue;
         };
-        if replicas.contains(on) {
+        if step.pattern.is_none() && replicas.contains(on) {
             report(Problem::Repeated {
                 word: timeline::name(scenario, *on),
                 at: sites.value("replicas"),
             });
         }
         let (count, targets) = (children.len() as u64, 1 + replicas.len() as u64);
+        let each = step.on().map_or(1, |on| on.len() as u64);
+        let targets = targets
+            .saturating_mul(each)
+            .saturating_mul(step.count_max());
         let before = total;
         total = before.saturating_add(count.saturating_mul(targets));
         if before <= CHILDREN_MAX && total > CHILDREN_MAX {
@@ -98,14 +121,52 @@ fn children(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
 }
 
 fn times(step: &Step, sites: &Spots, end: Duration, report: Sink<'_>) {
-    let last = step.at.last();
+    if let Some(Repeat {
+        end: End::Until(until),
+        ..
+    }) = step.repeat()
+        && (step.at.last() >= *until || *until > end)
+    {
+        let at = sites.value("until");
+        report(if *until > end {
+            let (time, end) = (shown_duration(*until), shown_duration(end));
+            Problem::AfterTheEnd { time, end, at }
+        } else {
+            let (smaller, larger) = ("at", "until");
+            Problem::Disordered {
+                smaller,
+                larger,
+                at,
+            }
+        });
+        return;
+    }
+    let last = match step.repeat() {
+        // Where gaps are drawn, what is later is left out: only what is expected has to be in time.
+        Some(Repeat {
+            every: Every::Mean(mean),
+            end: End::Times(times),
+        }) => step.at.last() + mean.saturating_mul(times.saturating_sub(1)),
+        Some(_) | None => step.last_begin(),
+    };
+    let heals_late = || match step.repeat() {
+        Some(Repeat {
+            every: Every::Mean(_),
+            ..
+        }) => false,
+        Some(_) | None => step.last() > end,
+    };
     if last > end {
         report(Problem::AfterTheEnd {
             time: shown_duration(last),
             end: shown_duration(end),
-            at: sites.value("at"),
+            at: if step.repeat().is_some() {
+                sites.value("times")
+            } else {
+                sites.value("at")
+            },
         });
-    } else if let Some(spot) = sites.get("heal_after").filter(|_| step.last() > end) {
+    } else if let Some(spot) = sites.get("heal_after").filter(|_| heals_late()) {
         report(Problem::HealsAfterTheEnd {
             time: shown_duration(step.last()),
             end: shown_duration(end),
@@ -122,13 +183,18 @@ fn needs(
     (order, step, sites): (usize, &Step, &Spots),
     report: Sink<'_>,
 ) {
-    if step.action.transition().is_some() {
+    // A repetition is left out where it is not possible, and a choice is made of those that run.
+    if step.action.transition().is_some() || step.repeat().is_some() {
         return;
     }
-    for (at, nodes) in sites.subjects() {
+    let random = step.pattern.as_ref().map(|pattern| &pattern.random);
+    for (key, at, nodes) in sites.subjects() {
+        if random.is_some_and(|random| random.contains_key(key)) {
+            continue;
+        }
         let wrong = nodes
             .iter()
-            .filter(|node| timeline.knows(**node))
+            .filter(|node| timeline.knows(**node, step.at, order))
             .find_map(|node| {
                 let problem = match timeline.state(*node, step.at, order) {
                     Ok(standing) if standing.runs() => return None,
@@ -167,6 +233,15 @@ fn coverage(
     report: Sink<'_>,
 ) {
     const NAMED: usize = 3;
+    let parting = step.pattern.as_ref().and_then(|pattern| pattern.parting);
+    if parting.is_some() {
+        return;
+    }
+    let when = if step.repeat().is_some() {
+        When::Between(step.at.first(), step.last_begin())
+    } else {
+        step.at
+    };
     let members: usize = groups.iter().map(Vec::len).sum();
     if members >= scenario.cluster.nodes.len() {
         return;
@@ -179,11 +254,18 @@ fn coverage(
     let mut missing = Vec::new();
     for node in (0..)
         .take(grouped.len())
-        .filter(|node| !grouped[*node as usize] && timeline.knows(*node))
+        .filter(|node| !grouped[*node as usize])
     {
-        match timeline.state(node, step.at, order) {
+        if !timeline.knows(node, when, order) {
+            if timeline.is_open(node, when, order) {
+                missing.push(timeline::name(scenario, node));
+            }
+            continue;
+        }
+        match timeline.state(node, when, order) {
             Ok(standing) if standing.runs() => missing.push(timeline::name(scenario, node)),
             Ok(_) => {}
+            Err(_) if step.repeat().is_some() => missing.push(timeline::name(scenario, node)),
             Err(other) => {
                 return report(order_problem(scenario, node, other, sites.key("partition")));
             }

@@ -1,6 +1,6 @@
 //! The timeline of each node: its boots, stops and pauses in the order of time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use miette::SourceSpan;
@@ -65,6 +65,8 @@ pub(super) struct Timeline {
     events: Vec<Vec<Event>>,
     /// The nodes whose history has names that were guessed.
     guessed: BTreeSet<NodeIx>,
+    /// From when on, and from which step, the state of a node is drawn or made by a repetition.
+    open: BTreeMap<NodeIx, (Duration, usize)>,
 }
 
 impl Timeline {
@@ -82,23 +84,35 @@ impl Timeline {
             started,
             events: vec![Vec::new(); nodes],
             guessed: sites.guessed.clone(),
+            open: BTreeMap::new(),
         };
         for (order, (step, sites)) in scenario.steps.iter().zip(&sites.steps).enumerate() {
-            if let Some((transition, _)) = step.action.transition() {
-                timeline.add(transition, step, order, sites);
+            if let Some((transition, nodes)) = step.action.transition() {
+                if step.pattern.is_some() {
+                    timeline.open(nodes, (step.at.first(), order));
+                } else {
+                    timeline.add(transition, step, order, sites);
+                }
             }
         }
         for node in (0..).take(nodes) {
             timeline.events[node as usize].sort_by_key(|event| (event.when.first(), event.order));
-            if timeline.knows(node) {
+            if !timeline.guessed.contains(&node) {
                 timeline.walk(scenario, node, report);
             }
         }
         timeline
     }
 
+    fn open(&mut self, nodes: &[NodeIx], from: (Duration, usize)) {
+        for node in nodes {
+            let first = self.open.entry(*node).or_insert(from);
+            *first = from.min(*first);
+        }
+    }
+
     fn add(&mut self, transition: Transition, step: &Step, order: usize, sites: &Spots) {
-        for (site, nodes) in sites.subjects() {
+        for (_, site, nodes) in sites.subjects() {
             for node in nodes {
                 self.events[*node as usize].push(Event {
                     when: step.at,
@@ -118,6 +132,9 @@ impl Timeline {
             since: None,
         };
         for event in &self.events[node as usize] {
+            if !self.knows(node, event.when, event.order) {
+                return;
+            }
             match standing
                 .since
                 .filter(|last| !last.before(event.when, event.order))
@@ -182,9 +199,19 @@ impl Timeline {
         });
     }
 
-    /// True if the history of a node is what the file says, no name in it guessed.
-    pub(super) fn knows(&self, node: NodeIx) -> bool {
+    /// True if the state of a node when a step comes is what the file says: no name in its history is
+    /// guessed, and nothing before is drawn or repeated.
+    pub(super) fn knows(&self, node: NodeIx, when: When, order: usize) -> bool {
+        let is_open = self.open.get(&node);
         !self.guessed.contains(&node)
+            && is_open.is_none_or(|(from, step)| {
+                when.last() < *from || when.last() == *from && order < *step
+            })
+    }
+
+    /// True if a node may run when a step comes, because its state is drawn or made by a repetition.
+    pub(super) fn is_open(&self, node: NodeIx, when: When, order: usize) -> bool {
+        !self.guessed.contains(&node) && !self.knows(node, when, order)
     }
 
     fn first_state(&self, node: NodeIx) -> Lifecycle {
@@ -232,6 +259,7 @@ impl Timeline {
         let last = past.checked_sub(1).map(|last| events[last].transition);
         let now = last.map_or_else(|| self.first_state(node), Transition::target);
         now.runs()
+            || self.open.contains_key(&node)
             || events[past..]
                 .iter()
                 .any(|event| event.transition.target().runs())

@@ -35,7 +35,7 @@ pub(super) fn warn(scenario: &Scenario, sites: &Sites, timeline: &Timeline, to: 
     let known = Known::of(scenario);
     for (step, spots) in scenario.steps.iter().zip(&sites.steps) {
         match &step.action {
-            Action::StopChildren { children, .. } => known.children(children, spots, to),
+            Action::StopChildren { children, .. } => known.children((step, children), spots, to),
             Action::RestartChild { child, .. } => known.one(child, spots.value("id"), to),
             _ => {}
         }
@@ -92,7 +92,7 @@ impl<'s> Known<'s> {
                     Children::Ids(ids) => known.ids.extend(ids.iter().map(ChildId::as_str)),
                     Children::Counted { count, prefix } => {
                         let most = known.counted.entry(prefix).or_default();
-                        *most = (*most).max(u64::from(*count));
+                        *most = (*most).max(counted(step, *count));
                     }
                 },
                 Action::Rows { rows, .. } => {
@@ -144,12 +144,12 @@ impl<'s> Known<'s> {
         }
     }
 
-    fn children(&self, children: &Children, spots: &Spots, to: Sink<'_>) {
+    fn children(&self, (step, children): (&Step, &Children), spots: &Spots, to: Sink<'_>) {
         match children {
             Children::Ids(ids) => self.list(ids, "ids", spots, to),
             Children::Counted { count, prefix } => {
                 let most = self.counted.get(prefix.as_str()).copied().unwrap_or(0);
-                let ids = most.saturating_add(1)..=u64::from(*count);
+                let ids = most.saturating_add(1)..=counted(step, *count);
                 let mut ids = ids.map(|number| format!("{prefix}-{number}"));
                 if let Some(id) = ids.find(|id| !self.has(id)) {
                     self.one(&ChildId::from(id), spots.value("prefix"), to);
@@ -157,6 +157,13 @@ impl<'s> Known<'s> {
             }
         }
     }
+}
+
+/// How many children a step counts over its nodes and repetitions.
+fn counted(step: &Step, count: u32) -> u64 {
+    let each = step.on().map_or(1, |on| on.len() as u64);
+    let times = step.count_max().saturating_mul(each);
+    u64::from(count).saturating_mul(times)
 }
 
 /// Warns of a claim that cannot fail, and of its unknown children.
@@ -307,10 +314,15 @@ impl Faults {
         // With a range somewhere, the order of the steps is known for some of them only.
         let drawn = |step: &Step| {
             let when = |when: When| when.first() != when.last();
-            when(step.at) || step.action.heal_after().is_some_and(when)
+            when(step.at) || step.action.heal_after().is_some_and(when) || step.pattern.is_some()
         };
         let sure = !scenario.steps.iter().any(drawn);
-        for (step, spots) in steps {
+        // What a choice comes to is not known here.
+        let is_known = |step: &Step| {
+            let pattern = step.pattern.as_ref();
+            pattern.is_none_or(|pattern| pattern.random.is_empty() && pattern.parting.is_none())
+        };
+        for (step, spots) in steps.into_iter().filter(|(step, _)| is_known(step)) {
             self.step(scenario, (step, spots), sure, to);
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Number, Value as Json, json};
 use toml::de::{DeTable, DeValue};
 
 use super::syntax::Value;
+use super::table::Table;
 use super::walk::{Spots, model};
 use super::{Reader, STEPS_MAX};
 use crate::metric::Metric;
@@ -66,7 +67,9 @@ impl<'t> Reader<'_> {
 
     /// Every step, in the order of the file. What cannot be read is left out, and reported.
     fn steps(&mut self, value: &'t Value<'t>) -> Vec<Step> {
-        let count = value.get_ref().as_array().map_or(0, |steps| steps.len());
+        let is_step = |step: &&Value<'_>| step.get_ref().get("left_out").is_none();
+        let listed = value.get_ref().as_array();
+        let count = listed.map_or(0, |steps| steps.iter().filter(is_step).count());
         if count > STEPS_MAX {
             let at = self.label(value.span());
             self.report(Problem::TooManySteps { count, at });
@@ -75,6 +78,7 @@ impl<'t> Reader<'_> {
         let mut steps = Vec::with_capacity(count);
         self.each_table(value, &STEP, |reader, table| {
             let mut spots = Spots::new(reader.label(table.span()));
+            reader.repetition(table);
             if let Some(tree) = reader.fields(table, &mut spots) {
                 let mut step: Step = model(tree);
                 step.line = reader.text.line(table.span().start);
@@ -87,13 +91,42 @@ impl<'t> Reader<'_> {
                 let moves_life = if let Kind::Table(shape) = key.kind {
                     std::ptr::eq(shape, &LIFE)
                 } else {
-                    key.required
+                    STEP.choice(key.name).is_none()
                 };
                 !moves_life && table.get(key.name).is_some()
             });
             reader.sites.unread |= !harmless;
         });
         steps
+    }
+
+    /// Reports a repetition without an end, or with two, and an end of no repetition.
+    fn repetition(&mut self, table: &Table<'t>) {
+        let label = |reader: &Self, key: &str| reader.label(table.key_span(key));
+        let ends = ["times", "until"].map(|end| table.get(end).is_some());
+        let problem = match (table.get("every").is_some(), ends) {
+            (true, [false, false]) => Problem::NoEnd {
+                at: label(self, "every"),
+            },
+            (_, [true, true]) => Problem::SeveralChoices {
+                table: table.shape.name,
+                first: "times",
+                second: "until",
+                first_at: label(self, "times"),
+                at: label(self, "until"),
+            },
+            (false, [true, false] | [false, true]) => {
+                let end = if ends[0] { "times" } else { "until" };
+                Problem::MissingKey {
+                    key: "every",
+                    table: table.shape.name,
+                    at: label(self, end),
+                    help: Some(format!("`{end}` is the end of a repetition")),
+                }
+            }
+            (true, [true, false] | [false, true]) | (false, [false, false]) => return,
+        };
+        self.report(problem);
     }
 
     /// Every expectation, in the order of the file. What cannot be read is left out, and reported.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hublab_strategies::NodeId;
 use miette::SourceSpan;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
 use super::Reader;
@@ -17,6 +17,8 @@ use crate::scenario::suggest;
 pub const NODES_MAX: usize = 10_000;
 /// The most nodes that all lists of a file may name together.
 pub const NAMED_MAX: usize = 5_000_000;
+/// All running nodes that no other group of a partition has.
+const REST: &str = "rest";
 /// The longest name of a node, in characters.
 const NODE_NAME_MAX: usize = 64;
 
@@ -30,6 +32,8 @@ pub(super) struct Nodes {
     lists: u32,
     /// How many nodes all lists have named.
     named: usize,
+    /// The nodes of each zone.
+    zones: BTreeMap<String, Vec<NodeIx>>,
 }
 
 impl Nodes {
@@ -164,6 +168,9 @@ impl<'t> Reader<'_> {
             DeValue::String(word) if word == "all" => {
                 self.add_span(value, (0, self.nodes.names.len()), &mut named)
             }
+            DeValue::String(word) if self.zone_name(word).is_some() => {
+                self.element(value, 1, &mut named);
+            }
             DeValue::Array(elements) => {
                 for element in elements.iter() {
                     self.element(element, elements.len(), &mut named);
@@ -194,6 +201,9 @@ impl<'t> Reader<'_> {
             let at = self.label(element.span());
             return self.report(Problem::AllAmongOthers { at });
         }
+        if let Some(zone) = self.zone_name(word) {
+            return self.add_zone(zone, element, named);
+        }
         let Some((first, last)) = word.split_once("..") else {
             if let Some(node) = self.lookup(word, element) {
                 self.add_span(element, (node as usize, node as usize + 1), named);
@@ -217,11 +227,84 @@ impl<'t> Reader<'_> {
         self.add_span(element, (from as usize, to as usize + 1), named);
     }
 
+    /// The name of the zone that an element of a list stands for.
+    fn zone_name<'w>(&self, word: &'w str) -> Option<&'w str> {
+        let zone = word.strip_prefix('@')?;
+        (!self.nodes.by_name.contains_key(word)).then_some(zone)
+    }
+
+    /// True if a value is the name of a node, and no list.
+    pub(super) fn is_node(&self, value: &Value<'_>) -> bool {
+        match value.get_ref() {
+            DeValue::String(word) => word != "all" && self.zone_name(word).is_none(),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => true,
+            DeValue::Array(_) | DeValue::Table(_) => false,
+        }
+    }
+
+    /// `[cluster.zones]`: a zone can name those above it.
+    pub(super) fn zones(&mut self, value: &'t Value<'t>) {
+        let DeValue::Table(zones) = value.get_ref() else {
+            let help = "write { eu = [\"n1..n3\"] }".to_owned();
+            return self.wrong_type(value, "a table of lists of nodes", Some(help));
+        };
+        for (name, value) in zones {
+            if let Some(reason) = not_a_zone_name(name.get_ref()) {
+                let at = self.label(name.span());
+                self.report(Problem::BadName {
+                    what: "name of a zone",
+                    word: suggest::shown(name.get_ref()),
+                    reason,
+                    at,
+                });
+            }
+            self.not_empty(value, "nodes");
+            let nodes = self.nodes(value).map(|named| named.nodes);
+            let name = name.get_ref().to_string();
+            self.nodes.zones.insert(name, nodes.unwrap_or_default());
+        }
+    }
+
+    fn add_zone(&mut self, zone: &str, element: &Value<'_>, named: &mut Named) {
+        let known = self.nodes.zones.keys().map(String::as_str);
+        let meant = if self.nodes.zones.contains_key(zone) {
+            Some(zone)
+        } else {
+            let (near, help) = (
+                suggest::nearest(zone, known.clone()),
+                suggest::help(zone, known),
+            );
+            let near = near.map(str::to_owned);
+            let at = self.label(element.span());
+            let name = suggest::shown(zone);
+            self.report(Problem::UnknownZone { name, at, help });
+            let nodes = near.and_then(|near| self.nodes.zones.get(&near)).cloned();
+            self.sites.guessed.extend(nodes.iter().flatten());
+            return self.add(element, nodes.unwrap_or_default().into_iter(), named);
+        };
+        let nodes = meant.and_then(|zone| self.nodes.zones.get(zone)).cloned();
+        self.add(element, nodes.unwrap_or_default().into_iter(), named);
+    }
+
     fn add_span(&mut self, element: &Value<'_>, (from, end): (usize, usize), named: &mut Named) {
+        let ix = |place: usize| NodeIx::try_from(place).unwrap_or(NodeIx::MAX);
+        self.add(element, ix(from)..ix(end), named);
+    }
+
+    fn add(
+        &mut self,
+        element: &Value<'_>,
+        nodes: impl ExactSizeIterator<Item = NodeIx>,
+        named: &mut Named,
+    ) {
         let at = self.label(element.span());
-        self.nodes.named += end - from;
+        let count = nodes.len();
+        self.nodes.named += count;
         if self.nodes.named > NAMED_MAX {
-            if self.nodes.named - (end - from) <= NAMED_MAX {
+            if self.nodes.named - count <= NAMED_MAX {
                 self.report(Problem::TooManyNames {
                     what: "nodes",
                     max: NAMED_MAX,
@@ -232,23 +315,24 @@ impl<'t> Reader<'_> {
         }
         let before = named.nodes.len();
         let mut again = None;
-        for (place, last) in self.nodes.last_list[from..end].iter_mut().enumerate() {
+        for node in nodes {
+            let last = &mut self.nodes.last_list[node as usize];
             if *last == self.nodes.lists {
-                again = again.or(Some(from + place));
+                again = again.or(Some(node));
             } else {
                 *last = self.nodes.lists;
-                named.nodes.extend(NodeIx::try_from(from + place));
+                named.nodes.push(node);
             }
         }
         named.sites.push((at, named.nodes.len() - before));
         if let Some(again) = again {
-            let word = self.nodes.names[again].as_str().to_owned();
+            let word = self.nodes.names[again as usize].as_str().to_owned();
             self.repeated(&word, element);
         }
     }
 
-    /// The groups of a partition: lists that share no node.
-    pub(super) fn groups(&mut self, value: &'t Value<'t>) -> Option<Vec<Vec<NodeIx>>> {
+    /// The groups of a partition: lists that share no node, and `"rest"`.
+    pub(super) fn groups(&mut self, value: &'t Value<'t>) -> Option<Json> {
         let DeValue::Array(elements) = value.get_ref() else {
             self.wrong_type(
                 value,
@@ -258,16 +342,21 @@ impl<'t> Reader<'_> {
             return None;
         };
         self.not_empty(value, "groups");
-        let mut groups = Vec::with_capacity(elements.len());
+        let mut groups: Vec<Json> = Vec::with_capacity(elements.len());
         let mut homes: BTreeMap<NodeIx, SourceSpan> = BTreeMap::new();
         for element in elements.iter() {
-            let Some(group) = self.nodes(element) else {
-                continue;
-            };
-            self.apart(&group, &mut homes);
-            groups.push(group.nodes);
+            if element.get_ref().as_str() == Some(REST) {
+                if groups.iter().any(Json::is_string) {
+                    self.repeated(REST, element);
+                } else {
+                    groups.push(REST.into());
+                }
+            } else if let Some(group) = self.nodes(element) {
+                self.apart(&group, &mut homes);
+                groups.push(json!(group.nodes));
+            }
         }
-        Some(groups)
+        Some(Json::Array(groups))
     }
 
     /// Reports the first node of each element that is in an earlier group.
@@ -318,6 +407,18 @@ impl<'t> Reader<'_> {
 
     fn node_name(&self, node: NodeIx) -> String {
         suggest::shown(self.nodes.names[node as usize].as_str())
+    }
+}
+
+fn not_a_zone_name(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("it is empty")
+    } else if name.chars().any(char::is_control) {
+        Some("it has a control character")
+    } else if name.starts_with('@') {
+        Some("the `@` stands where the zone is named in a list")
+    } else {
+        not_a_node_name(name)
     }
 }
 

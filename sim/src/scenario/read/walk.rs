@@ -7,16 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use miette::SourceSpan;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::Reader;
-use super::nodes::Named;
+use super::nodes::{NODES_MAX, Named};
 use super::syntax::Value;
 use super::table::Table;
 use crate::catalog::Catalog;
 use crate::model::NodeIx;
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::shape::{Key, Kind, Shape};
+use crate::scenario::shape::{EVERY, Key, Kind, RANDOM, Shape};
 use crate::scenario::text::Text;
 
 /// Where a value of a step or an expectation stands.
@@ -100,10 +100,15 @@ impl Spots {
         self.get(name).map_or(self.header, |spot| spot.key)
     }
 
-    /// The nodes that the step acts on, element by element, each with its place.
-    pub(in crate::scenario) fn subjects(&self) -> impl Iterator<Item = (SourceSpan, &[NodeIx])> {
+    /// The nodes that the step acts on, element by element, each with its key and its place.
+    pub(in crate::scenario) fn subjects(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, SourceSpan, &[NodeIx])> {
         let acted = self.spots.iter().filter(|spot| spot.acts);
-        acted.flat_map(|spot| spot.elements.elements())
+        acted.flat_map(|spot| {
+            let elements = spot.elements.elements();
+            elements.map(|(site, nodes)| (spot.name, site, nodes))
+        })
     }
 
     /// The place of each element of a list at a key, as often as it stands for something.
@@ -147,9 +152,9 @@ impl<'t> Reader<'_> {
             if found.is_none() && !key.required && key.default.is_none() && chosen.len() < 2 {
                 continue;
             }
-            let needed = key.required || chosen.contains(&key.name);
+            let needed = key.required || key.default.is_none() && chosen.contains(&key.name);
             let other = |keys: &&[&str]| keys.contains(&key.name);
-            if !needed && shape.choices.iter().any(other) {
+            if !needed && !chosen.contains(&key.name) && shape.choices.iter().any(other) {
                 continue;
             }
             let read = match found {
@@ -294,13 +299,39 @@ impl<'t> Reader<'_> {
                 self.not_empty(value, "nodes");
                 return self.node_list(value, spots);
             }
+            Kind::StepNodes => return self.step_nodes(value, spots),
+            Kind::SomeStepNodes => {
+                self.not_empty(value, "nodes");
+                return self.step_nodes(value, spots);
+            }
+            Kind::OnNodes if self.is_node(value) => {
+                let named = self.one(value)?;
+                let node = named.nodes[0];
+                spots.elements(named);
+                node.into()
+            }
+            Kind::OnNodes => {
+                self.not_empty(value, "nodes");
+                let tree = self.step_nodes(value, spots)?;
+                // A list of which nothing could be read has no first.
+                let is_empty = tree.as_array().is_some_and(Vec::is_empty);
+                (!is_empty).then_some(tree)?
+            }
+            Kind::Zones => {
+                self.zones(value);
+                return None;
+            }
+            Kind::Every => match value.get_ref() {
+                DeValue::Table(_) => self.tree(value, &EVERY, &mut Spots::none())?,
+                _ => json!({ "fixed": self.positive(value)? }),
+            },
             Kind::NodeNames => {
                 let named = self.nodes(value)?;
                 let names = named.nodes.into_iter().map(|node| self.node_tree(node));
                 names.collect()
             }
             Kind::NodesOr(what, words) => return self.nodes_or(value, what, words),
-            Kind::Groups => json!(self.groups(value)?),
+            Kind::Groups => self.groups(value)?,
             Kind::Word(what, words) => self.word(value, what, words)?.into(),
             Kind::Oracle => self.oracle(value)?.into(),
             Kind::Metric => self.metric(value)?.into(),
@@ -337,6 +368,20 @@ impl<'t> Reader<'_> {
         let tree = json!(named.nodes);
         spots.elements(named);
         Some(tree)
+    }
+
+    /// A list of nodes, or a choice of them.
+    fn step_nodes(&mut self, value: &'t Value<'t>, spots: &mut Spots) -> Option<Json> {
+        if !value.get_ref().is_table() {
+            return self.node_list(value, spots);
+        }
+        let table = self.open(value, &RANDOM)?;
+        let count = self.required(&table, "random");
+        let count = count.and_then(|count| self.integer(count, 1, NODES_MAX as i64));
+        let of = self.required(&table, "of")?;
+        self.not_empty(of, "nodes");
+        let of = self.node_list(of, spots)?;
+        Some(json!({ "random": count?, "of": of }))
     }
 
     fn children(&mut self, value: &'t Value<'t>, spots: &mut Spots) -> Option<Json> {

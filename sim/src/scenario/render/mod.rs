@@ -231,15 +231,25 @@ impl Renderer<'_> {
             }
             Kind::Node => quoted(self.name(value)),
             Kind::Nodes | Kind::SomeNodes | Kind::Observers => self.nodes(elements(value)),
+            Kind::StepNodes | Kind::SomeStepNodes => self.chosen(value),
+            Kind::OnNodes if value.is_number() => quoted(self.name(value)),
+            Kind::OnNodes => self.chosen(value),
+            Kind::Zones => String::new(),
+            Kind::Every => match (value.get("fixed"), value.get("mean")) {
+                (Some(gap), _) => quoted(&duration(gap)),
+                (None, mean) => {
+                    let mean = quoted(&duration(mean.unwrap_or(&Json::Null)));
+                    Pairs::default().put("mean", mean).inline()
+                }
+            },
             Kind::NodesOr(..) => match value.get(NODES_FIELD) {
                 Some(nodes) => self.nodes(elements(nodes)),
                 None => quoted(text(value)),
             },
-            Kind::Groups => list(
-                elements(value)
-                    .iter()
-                    .map(|group| self.nodes(elements(group))),
-            ),
+            Kind::Groups => list(elements(value).iter().map(|group| match group.as_str() {
+                Some(rest) => quoted(rest),
+                None => self.nodes(elements(group)),
+            })),
             Kind::Parameters | Kind::Paths | Kind::Texts | Kind::NodeTexts => {
                 plain(value).unwrap_or_default()
             }
@@ -257,6 +267,17 @@ impl Renderer<'_> {
         place
             .and_then(|place| self.names.get(place))
             .map_or("", NodeId::as_str)
+    }
+
+    /// A list of nodes, or a choice of them.
+    fn chosen(&self, value: &Json) -> String {
+        match (value.get("random"), value.get("of")) {
+            (Some(count), Some(of)) => Pairs::default()
+                .put("random", count.to_string())
+                .put("of", self.nodes(elements(of)))
+                .inline(),
+            (Some(_) | None, Some(_) | None) => self.nodes(elements(value)),
+        }
     }
 
     fn nodes(&self, nodes: &[Json]) -> String {

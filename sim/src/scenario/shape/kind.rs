@@ -33,6 +33,8 @@ pub enum Kind {
     Positive,
     /// A duration, or a range of durations.
     When,
+    /// A duration above 0, or the mean of drawn ones.
+    Every,
     /// A duration with an optional sign.
     Jump,
     /// A duration, or one of these words, which messages call so.
@@ -53,13 +55,21 @@ pub enum Kind {
     Nodes,
     /// [`Self::Nodes`], not empty.
     SomeNodes,
+    /// The nodes of a step: [`Self::Nodes`], or a choice of them.
+    StepNodes,
+    /// [`Self::StepNodes`], not empty.
+    SomeStepNodes,
+    /// A node, or [`Self::SomeStepNodes`]: the action is done on each.
+    OnNodes,
+    /// A table from the name of a zone to its nodes; nothing in the tree.
+    Zones,
     /// [`Self::SomeNodes`]; `"all"` is nothing in the tree.
     Observers,
     /// [`Self::Nodes`], in the tree by their names.
     NodeNames,
     /// A list of nodes, `"all"`, or one of these words, which messages call so.
     NodesOr(&'static str, &'static [&'static str]),
-    /// Lists of nodes that share none.
+    /// Lists of nodes that share none; `"rest"` can be one of them.
     Groups,
     /// One of these words, which messages call so.
     Word(&'static str, &'static [&'static str]),
@@ -100,14 +110,21 @@ impl Kind {
             Self::Probability => "0.05",
             Self::Duration | Self::Positive => "\"15s\"",
             Self::When => "\"1s..3s\"",
+            Self::Every => "\"100ms\"",
             Self::Jump => "\"-90s\"",
+            Self::Zones => "{ eu = [\"n1..n3\"] }",
             Self::DurationOr(..) => "\"30s\"",
             Self::Durations => "[\"1ms\", \"10ms\"]",
             Self::Seeds => "\"0..200\"",
             Self::NodeCount => "5",
             Self::NodeList => "[\"a\", \"b\", \"c\"]",
-            Self::Node | Self::NodeName => "\"n1\"",
-            Self::Nodes | Self::SomeNodes | Self::Observers | Self::NodeNames => "[\"n1..n3\"]",
+            Self::Node | Self::NodeName | Self::OnNodes => "\"n1\"",
+            Self::Nodes
+            | Self::SomeNodes
+            | Self::StepNodes
+            | Self::SomeStepNodes
+            | Self::Observers
+            | Self::NodeNames => "[\"n1..n3\"]",
             Self::NodesOr(..) => "[\"n2\"]",
             Self::Groups => "[[\"n1\", \"n2\"], [\"n3..n5\"]]",
             Self::Word(_, words) => words.first().copied().unwrap_or_default(),
@@ -145,6 +162,7 @@ impl Kind {
             Self::Duration => "duration".to_owned(),
             Self::Positive => "duration above 0".to_owned(),
             Self::When => "duration, or range of durations".to_owned(),
+            Self::Every => "duration above 0, or `{ mean = \"100ms\" }`".to_owned(),
             Self::Jump => "duration with an optional sign".to_owned(),
             Self::DurationOr(_, words) => format!("{}, or duration", listed(words)),
             Self::Durations => "two durations, the smaller first".to_owned(),
@@ -155,8 +173,13 @@ impl Kind {
             Self::Nodes | Self::SomeNodes | Self::Observers | Self::NodeNames => {
                 "list of nodes and spans, or `\"all\"`".to_owned()
             }
+            Self::StepNodes | Self::SomeStepNodes => {
+                "list of nodes, `\"all\"`, or choice".to_owned()
+            }
+            Self::OnNodes => "node, list of nodes, `\"all\"`, or choice".to_owned(),
+            Self::Zones => "table of lists of nodes".to_owned(),
             Self::NodesOr(_, words) => format!("{}, or list of nodes", listed(words)),
-            Self::Groups => "list of lists of nodes".to_owned(),
+            Self::Groups => "list of lists of nodes, and `\"rest\"`".to_owned(),
             Self::Word(_, words) => listed(words),
             Self::Oracle => "name of an oracle".to_owned(),
             Self::Metric => "name of a metric".to_owned(),

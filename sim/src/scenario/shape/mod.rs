@@ -15,11 +15,11 @@ mod tree;
 
 pub use expect::{CONNECTED, CONVERGED, ENTRY, EXPECT, METRIC, REGISTRY};
 pub use kind::Kind;
-pub use network::{BIMODAL, EXPONENTIAL, LATENCY, LINK, LOGNORMAL, NETWORK};
+pub use network::{BIMODAL, EXPONENTIAL, LATENCY, LINK, LINK_STEP, LOGNORMAL, NETWORK};
 pub use plan::{CONTESTANT, ENDPOINT, PLAN, SET, VARY};
 pub use step::{
-    BROADCAST, CLOCK, CUT, NODES, PARTITION, PID_UPDATE, PROPAGATE, REQUEST, RESTART_CHILD, ROW,
-    ROWS, START_CHILDREN, STEP, STOP_CHILDREN, SYNC, UNREGISTER, VIEW,
+    BROADCAST, CLOCK, CUT, EVERY, LEFT_OUT, NODES, PARTITION, PID_UPDATE, PROPAGATE, RANDOM,
+    REQUEST, RESTART_CHILD, ROW, ROWS, START_CHILDREN, STEP, STOP_CHILDREN, SYNC, UNREGISTER, VIEW,
 };
 pub(in crate::scenario) use tree::{NODES as NODES_FIELD, TIME as TIME_FIELD};
 
@@ -30,8 +30,8 @@ pub struct Shape {
     pub name: &'static str,
     /// Its keys, in the order in which people write them.
     pub keys: &'static [Key],
-    /// "Exactly one of these": each alternative is a key, then the keys that it needs beside it
-    /// and that no other alternative without them allows. Empty: no choice.
+    /// "Exactly one of these": each alternative is a key, then the keys that it needs beside it, but for
+    /// those with a default, and that no other alternative without them allows. Empty: no choice.
     pub choices: &'static [&'static [&'static str]],
     /// The field of the tree that holds what was chosen; empty: the tree is what was chosen.
     pub(crate) choice_in: &'static str,
@@ -265,6 +265,11 @@ pub static CLUSTER: Shape = table(
         ),
         optional("names", Kind::NodeList, "The names of the nodes."),
         optional(
+            "zones",
+            Kind::Zones,
+            "Names for sets of nodes; `\"@eu\"` in a list stands for those of zone `eu`.",
+        ),
+        optional(
             "start",
             Kind::Nodes,
             "The nodes that are up at time 0; the others need a `join`.",
@@ -309,7 +314,6 @@ pub static CLUSTER: Shape = table(
 pub static RESERVED: &[(&str, &str)] = &[
     ("the file", "faults"),
     ("the file", "workload"),
-    ("[cluster]", "zones"),
     ("[cluster]", "node"),
     ("`latency`", "matrix"),
 ];

@@ -1,6 +1,6 @@
 //! `[network]`, links and latency laws.
 
-use super::{Kind, Shape, optional, required, table};
+use super::{Key, Kind, Shape, optional, required, table};
 
 /// `[network]`.
 pub static NETWORK: Shape = table(
@@ -56,33 +56,53 @@ pub static NETWORK: Shape = table(
     &["latency", "loss", "duplicate", "order", "bytes_per_second"],
 )]);
 
-/// `[[network.link]]` and the `link` step.
+/// `[[network.link]]`.
 pub static LINK: Shape = table(
     "a link",
     &[
         required("from", Kind::SomeNodes, "The senders."),
         required("to", Kind::SomeNodes, "The receivers."),
-        optional("latency", Kind::Table(&LATENCY), "The latency law.")
-            .eg("{ constant = \"40ms\" }"),
-        optional(
-            "loss",
-            Kind::Probability,
-            "Probability of loss per message.",
-        ),
-        optional(
-            "duplicate",
-            Kind::Probability,
-            "Probability of duplication per message.",
-        ),
-        optional(
-            "order",
-            Kind::Word("order", &["fifo", "any"]),
-            "Whether the link keeps the order of each channel.",
-        )
-        .eg("\"any\""),
-        optional("bytes_per_second", Kind::Rate, "Bandwidth; 0 is unlimited."),
+        LINK_LATENCY,
+        LINK_LOSS,
+        LINK_DUPLICATE,
+        LINK_ORDER,
+        LINK_RATE,
     ],
 );
+
+/// The `link` step.
+pub static LINK_STEP: Shape = table(
+    "a link",
+    &[
+        required("from", Kind::SomeStepNodes, "The senders."),
+        required("to", Kind::SomeStepNodes, "The receivers."),
+        LINK_LATENCY,
+        LINK_LOSS,
+        LINK_DUPLICATE,
+        LINK_ORDER,
+        LINK_RATE,
+    ],
+);
+
+const LINK_LATENCY: Key =
+    optional("latency", Kind::Table(&LATENCY), "The latency law.").eg("{ constant = \"40ms\" }");
+const LINK_LOSS: Key = optional(
+    "loss",
+    Kind::Probability,
+    "Probability of loss per message.",
+);
+const LINK_DUPLICATE: Key = optional(
+    "duplicate",
+    Kind::Probability,
+    "Probability of duplication per message.",
+);
+const LINK_ORDER: Key = optional(
+    "order",
+    Kind::Word("order", &["fifo", "any"]),
+    "Whether the link keeps the order of each channel.",
+)
+.eg("\"any\"");
+const LINK_RATE: Key = optional("bytes_per_second", Kind::Rate, "Bandwidth; 0 is unlimited.");
 
 /// `latency = { ... }`.
 pub static LATENCY: Shape = table(

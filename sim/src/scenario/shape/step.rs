@@ -1,12 +1,15 @@
 //! `[[step]]`: its actions.
 
-use super::{Key, Kind, LINK, Shape, optional, required, table};
+use super::{Key, Kind, LINK_STEP, Shape, optional, required, table};
 
 /// `[[step]]`.
 pub static STEP: Shape = table(
     "a step",
     &[
         required("at", Kind::When, "When; a range is drawn from the seed.").eg("\"10s\""),
+        optional("every", Kind::Every, "Repeat the step: each time after this, or after gaps drawn from an exponential distribution; needs `times` or `until`."),
+        optional("times", Kind::Integer(1, 100_000), "How often it is done, the first included.").eg("600"),
+        optional("until", Kind::Duration, "It is done before this instant only.").eg("\"65s\""),
         optional("join", Kind::Table(&NODES), "Boot these nodes; they discover the cluster and are discovered.").eg("{ nodes = [\"n5\"] }"),
         optional("leave", Kind::Table(&NODES), "Graceful: tell the others, stop the local children, stop.").eg("{ nodes = [\"n2\"] }"),
         optional("crash", Kind::Table(&NODES), "Stop at once and lose all memory; connections close.").eg("{ nodes = [\"n2\"] }"),
@@ -20,7 +23,7 @@ pub static STEP: Shape = table(
             Kind::True,
             "Undo every partition, cut and link change.",
         ),
-        optional("link", Kind::Table(&LINK), "Change these links from now on.").eg("{ from = [\"n1\"], to = \"all\", latency = { constant = \"40ms\" }, loss = 0.05 }"),
+        optional("link", Kind::Table(&LINK_STEP), "Change these links from now on.").eg("{ from = [\"n1\"], to = \"all\", latency = { constant = \"40ms\" }, loss = 0.05 }"),
         optional("clock", Kind::Table(&CLOCK), "Step or drift the wall clock that a strategy sees.").eg("{ nodes = [\"n1\"], jump = \"-90s\" }"),
         optional("start_children", Kind::Table(&START_CHILDREN), "Start children and propagate their registration.").eg("{ on = \"n1\", ids = [\"web-1..web-3\"], metadata = { team = \"blue\" } }"),
         optional("stop_children", Kind::Table(&STOP_CHILDREN), "Stop children and propagate it.").eg("{ on = \"n1\", ids = [\"web-1\"] }"),
@@ -30,6 +33,7 @@ pub static STEP: Shape = table(
         optional("broadcast", Kind::Table(&BROADCAST), "Call `broadcast_local_data` of a node now.").eg("{ on = \"n1\", to = [\"n2\", \"n3\"] }"),
         optional("rows", Kind::Table(&ROWS), "Put rows straight into a node's registry; nobody is told.").eg("{ on = \"n1\", rows = [{ child = \"web-1\", nodes = { n1 = \"p1\" } }] }"),
         optional("view", Kind::Table(&VIEW), "Overwrite a node's cluster view.").eg("{ on = \"n1\", nodes = [\"n1\", \"n2\"] }"),
+        optional("left_out", Kind::Table(&LEFT_OUT), "Nothing: a repeated or drawn step was not possible on these nodes; `explain` writes it."),
     ],
 )
 .choose("action", &[
@@ -52,12 +56,13 @@ pub static STEP: Shape = table(
         &["broadcast"],
         &["rows"],
         &["view"],
+        &["left_out"],
     ]);
 
 /// The table of `join`, `leave`, `crash`, `restart`, `pause` and `resume`.
 pub static NODES: Shape = table(
     "the step",
-    &[required("nodes", Kind::SomeNodes, "Which nodes.")
+    &[required("nodes", Kind::SomeStepNodes, "Which nodes.")
         .eg("[\"n2\"]")
         .acts()],
 );
@@ -82,22 +87,42 @@ const HEAL_AFTER: Key = optional(
 pub static PARTITION: Shape = table(
     "`partition`",
     &[
-        required(
+        optional(
             "groups",
             Kind::Groups,
-            "The groups; every running node must be in one.",
+            "The groups; every running node must be in one. `\"rest\"` is all that run and are in no other.",
         ),
+        optional(
+            "isolate",
+            Kind::SomeStepNodes,
+            "Each of these is alone, all others that run are together.",
+        )
+        .eg("[\"n2\"]"),
+        optional(
+            "parts",
+            Kind::Integer(2, 10_000),
+            "So many groups of equal size of the nodes that run, in the order of the file.",
+        )
+        .eg("2"),
+        optional(
+            "shuffle",
+            Kind::Bool,
+            "Whether the nodes of each part are drawn.",
+        )
+        .default("false")
+        .eg("true"),
         IN_FLIGHT,
         HEAL_AFTER,
     ],
-);
+)
+.choose("groups", &[&["groups"], &["isolate"], &["parts", "shuffle"]]);
 
 /// `cut`.
 pub static CUT: Shape = table(
     "`cut`",
     &[
-        required("from", Kind::SomeNodes, "The senders."),
-        required("to", Kind::SomeNodes, "The receivers.").eg("[\"n4\"]"),
+        required("from", Kind::SomeStepNodes, "The senders."),
+        required("to", Kind::SomeStepNodes, "The receivers.").eg("[\"n4\"]"),
         IN_FLIGHT,
         HEAL_AFTER,
     ],
@@ -107,7 +132,7 @@ pub static CUT: Shape = table(
 pub static CLOCK: Shape = table(
     "`clock`",
     &[
-        required("nodes", Kind::SomeNodes, "Whose clocks."),
+        required("nodes", Kind::SomeStepNodes, "Whose clocks."),
         optional(
             "jump",
             Kind::Jump,
@@ -123,13 +148,18 @@ pub static CLOCK: Shape = table(
 )
 .choose("change", &[&["jump"], &["rate_ppm"]]);
 
-const ON: Key = required("on", Kind::Node, "The node.").acts();
+const ON: Key = required(
+    "on",
+    Kind::OnNodes,
+    "The node; of several, one after the other.",
+)
+.acts();
 const IDS: Key = optional("ids", Kind::SomeChildren, "The ids of the children.");
 const COUNT: Key = optional("count", Kind::Integer(1, 1_000_000), "How many children.").eg("3");
 const PREFIX: Key = optional(
     "prefix",
     Kind::Child,
-    "They are called `prefix-1`, `prefix-2`, and so on.",
+    "They are called `prefix-1`, `prefix-2`, and so on, over all nodes and repetitions of the step.",
 )
 .eg("\"web\"");
 const VIA: Key = optional(
@@ -152,7 +182,7 @@ pub static START_CHILDREN: Shape = table(
         optional("metadata", Kind::Texts, "Their metadata."),
         optional(
             "replicas",
-            Kind::Nodes,
+            Kind::StepNodes,
             "Further nodes that start them too.",
         )
         .eg("[\"n2\"]")
@@ -169,8 +199,41 @@ pub static START_CHILDREN: Shape = table(
 .choose("children", BY_ID_OR_COUNT);
 
 /// `stop_children`.
-pub static STOP_CHILDREN: Shape =
-    table("`stop_children`", &[ON, IDS, COUNT, PREFIX, VIA]).choose("children", BY_ID_OR_COUNT);
+pub static STOP_CHILDREN: Shape = table(
+    "`stop_children`",
+    &[
+        ON,
+        IDS,
+        COUNT,
+        PREFIX,
+        optional(
+            "oldest",
+            Kind::Integer(1, 1_000_000),
+            "So many of those that the script has started there and not stopped: the first started.",
+        ),
+        optional(
+            "newest",
+            Kind::Integer(1, 1_000_000),
+            "The same, of the last started.",
+        ),
+        optional(
+            "random",
+            Kind::Integer(1, 1_000_000),
+            "The same, drawn from the seed.",
+        ),
+        VIA,
+    ],
+)
+.choose(
+    "children",
+    &[
+        &["ids"],
+        &["count", "prefix"],
+        &["oldest"],
+        &["newest"],
+        &["random"],
+    ],
+);
 
 /// `restart_child`.
 pub static RESTART_CHILD: Shape = table(
@@ -184,8 +247,8 @@ pub static PROPAGATE: Shape = table(
     &[
         required(
             "from",
-            Kind::Node,
-            "The node whose strategy gets the requests.",
+            Kind::OnNodes,
+            "The node whose strategy gets the requests; of several, one after the other.",
         )
         .acts(),
         optional(
@@ -264,7 +327,7 @@ pub static SYNC: Shape = table("`sync`", &[ON]);
 /// `broadcast`.
 pub static BROADCAST: Shape = table(
     "`broadcast`",
-    &[ON, required("to", Kind::Nodes, "The target nodes.")],
+    &[ON, required("to", Kind::StepNodes, "The target nodes.")],
 );
 
 /// `rows`.
@@ -280,5 +343,41 @@ pub static ROWS: Shape = table(
 /// `view`.
 pub static VIEW: Shape = table(
     "`view`",
-    &[ON, required("nodes", Kind::Nodes, "The view, in order.")],
+    &[
+        ON,
+        required("nodes", Kind::StepNodes, "The view, in order."),
+    ],
+);
+
+/// `left_out`.
+pub static LEFT_OUT: Shape = table(
+    "`left_out`",
+    &[
+        required("action", Kind::Name, "The key of the step.").eg("\"crash\""),
+        required("nodes", Kind::Nodes, "The nodes."),
+    ],
+);
+
+/// `every = { mean = "100ms" }`.
+pub static EVERY: Shape = table(
+    "`every`",
+    &[required("mean", Kind::Positive, "The mean of the gaps.").eg("\"100ms\"")],
+);
+
+/// `{ random = 2, of = ["n1..n5"] }`, where a step takes nodes.
+pub static RANDOM: Shape = table(
+    "a choice of nodes",
+    &[
+        required(
+            "random",
+            Kind::Integer(1, 10_000),
+            "How many; all if there are fewer.",
+        )
+        .eg("2"),
+        required(
+            "of",
+            Kind::SomeNodes,
+            "Of these, those on which the action is possible then.",
+        ),
+    ],
 );

@@ -124,7 +124,7 @@ impl Shape {
             };
             let must_be_some = matches!(
                 key.kind,
-                Kind::SomeNodes | Kind::SomeChildren | Kind::SomeTables(..)
+                Kind::SomeNodes | Kind::SomeStepNodes | Kind::SomeChildren | Kind::SomeTables(..)
             );
             match new {
                 Some(new) if !is_empty(&new) => *value = new,

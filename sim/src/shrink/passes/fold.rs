@@ -84,11 +84,7 @@ fn join_steps(scenario: &mut Scenario, first: usize, later: usize, at_later: boo
     if !absorb(&mut action, &other.action, apart) {
         return;
     }
-    let step = Step {
-        at: if heals { one.at } else { at },
-        action,
-        line: 0,
-    };
+    let step = Step::new(if heals { one.at } else { at }, action);
     scenario.steps.remove(later);
     scenario.steps[first] = step;
 }
