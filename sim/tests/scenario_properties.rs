@@ -290,7 +290,9 @@ fn patterned(at: When, mut action: Action, mut pattern: Pattern) -> Step {
         }
     }
     pattern.random.retain(|key, _| match table.get(key) {
-        Some(list) => list.is_array() || pattern.on.is_some(),
+        Some(list) => list
+            .as_array()
+            .map_or(pattern.on.is_some(), |list| !list.is_empty()),
         None => key == "isolate" && pattern.parting == Some(Parting::Isolate),
     });
     let mut has_groups = false;

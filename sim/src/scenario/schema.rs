@@ -102,7 +102,11 @@ fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
     let duration = || json!({ "type": "string", "pattern": format!("^{DURATION}$") });
     let nodes = || {
         json!({
-            "anyOf": [{ "const": "all" }, { "type": "array", "items": { "type": "string" } }],
+            "anyOf": [
+                { "const": "all" },
+                { "type": "string", "pattern": "^@" },
+                { "type": "array", "items": { "type": "string" } },
+            ],
         })
     };
     let name = || json!({ "type": "string", "minLength": 1, "maxLength": 256 });

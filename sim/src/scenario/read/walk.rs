@@ -314,7 +314,8 @@ impl<'t> Reader<'_> {
                 self.not_empty(value, "nodes");
                 let tree = self.step_nodes(value, spots)?;
                 // A list of which nothing could be read has no first.
-                let is_empty = tree.as_array().is_some_and(Vec::is_empty);
+                let list = tree.get("of").unwrap_or(&tree);
+                let is_empty = list.as_array().is_none_or(Vec::is_empty);
                 (!is_empty).then_some(tree)?
             }
             Kind::Zones => {
