@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use miette::SourceSpan;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::Reader;
 use super::nodes::{NODES_MAX, Named};
@@ -322,10 +322,10 @@ impl<'t> Reader<'_> {
                 self.zones(value);
                 return None;
             }
-            Kind::Every => match value.get_ref() {
-                DeValue::Table(_) => self.tree(value, &EVERY, &mut Spots::none())?,
-                _ => json!({ "fixed": self.positive(value)? }),
-            },
+            Kind::Every if value.get_ref().is_table() => {
+                self.tree(value, &EVERY, &mut Spots::none())?
+            }
+            Kind::Every => json!({ "fixed": self.positive(value)? }),
             Kind::NodeNames => {
                 let named = self.nodes(value)?;
                 let names = named.nodes.into_iter().map(|node| self.node_tree(node));
