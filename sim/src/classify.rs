@@ -78,7 +78,10 @@ fn trace_of(
     let events = Arc::new(Mutex::new(Vec::new()));
     let report = Simulation::new(scenario, catalog)
         .strategy(strategy)
-        .and_then(|run| run.seed(seed).sink(Collector(Arc::clone(&events))).run())
+        .and_then(|run| {
+            let sink = Collector(Arc::clone(&events));
+            run.seed(seed).sink(sink).unmeasured().run()
+        })
         .ok()?;
     let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
     (events.len() <= EVENTS_MAX).then_some((report, events))

@@ -10,6 +10,7 @@ use hublab_strategies::time::micros;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
+use crate::metric::Number;
 use crate::model::Scenario;
 use crate::model::plan::{Contestant, Plan, Scalar};
 use crate::report::Report;
@@ -74,7 +75,7 @@ pub fn cells(plan: &Plan, scenarios: usize) -> Vec<Cell> {
 }
 
 /// The part of a run's report that a comparison keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The digest of the run's events; absent if it was given up.
     pub digest: Option<String>,
@@ -83,7 +84,7 @@ pub struct Outcome {
     /// Why the run did not come to its end, if it did not.
     pub reason: Option<String>,
     /// The metrics.
-    pub metrics: BTreeMap<String, Option<u64>>,
+    pub metrics: BTreeMap<String, Option<Number>>,
     /// Its real time, in microseconds; not kept in the directory, as it differs each time.
     #[serde(skip)]
     pub wall_us: u64,
@@ -121,7 +122,7 @@ impl Outcome {
             .get(name)
             .copied()
             .flatten()
-            .map(|value| value as f64)
+            .map(Number::as_f64)
     }
 }
 
@@ -386,6 +387,7 @@ mod tests {
     }
 
     fn outcome(value: Option<u64>) -> Outcome {
+        let value = value.map(Number::Whole);
         Outcome {
             digest: Some("digest".to_owned()),
             verdict: judge::Verdict::Pass,

@@ -4,16 +4,19 @@
 //! [`Catalog::with_metric`](crate::catalog::Catalog::with_metric). Files, `run --seeds`, JSON, CSV and
 //! `list` read its declaration and its value from there; nothing else computes one.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hublab_strategies::Time;
+use serde::{Deserialize, Serialize};
 
-use crate::model::{Claim, Expectation};
+use crate::model::{Claim, Expectation, Scenario};
 use crate::report::{KindCounts, Report};
 pub use crate::statistics::Better;
 use crate::trace::{Event, Sink};
 use crate::watch::judge::{Judged, Verdict};
+use crate::watch::measure::ratio;
 
 /// The kind of quantity that a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +39,68 @@ pub trait Fold: Send {
     fn value(&self, report: &Report) -> Option<u64>;
 }
 
+/// A value.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Number {
+    /// A count, or a time.
+    Whole(u64),
+    /// A share, a mean, or a quotient: finite.
+    Real(f64),
+}
+
+impl Number {
+    /// The value, rounded to 53 bits.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "beyond 2^53 a value is rounded, as the name says"
+    )]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Whole(value) => value as f64,
+            Self::Real(value) => value,
+        }
+    }
+}
+
+impl PartialEq<u64> for Number {
+    fn eq(&self, other: &u64) -> bool {
+        self.partial_cmp(other) == Some(Ordering::Equal)
+    }
+}
+
+impl PartialOrd<u64> for Number {
+    fn partial_cmp(&self, other: &u64) -> Option<Ordering> {
+        match self {
+            Self::Whole(value) => value.partial_cmp(other),
+            Self::Real(value) => value.partial_cmp(&Self::Whole(*other).as_f64()),
+        }
+    }
+}
+
+impl From<u64> for Number {
+    fn from(value: u64) -> Self {
+        Self::Whole(value)
+    }
+}
+
+impl std::fmt::Display for Number {
+    /// Shares and means with three decimals, or as many as three digits take if they are small.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(value) => value.fmt(f),
+            Self::Real(value) if *value == 0.0 || value.abs() >= 0.1 => write!(f, "{value:.3}"),
+            Self::Real(value) => write!(f, "{value:.2e}"),
+        }
+    }
+}
+
 /// Where the value of a metric comes from.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     Report(fn(&Report) -> Option<u64>),
+    Real(fn(&Report) -> Option<f64>),
     Kinds(fn(&KindCounts) -> u64),
     Trace(fn() -> Box<dyn Fold>),
 }
@@ -83,6 +144,20 @@ impl Metric {
             missing: "",
             only_grows: false,
             source: Source::Report(value),
+        }
+    }
+
+    /// A share, a mean, or a quotient that is read off the finished run.
+    #[must_use]
+    pub const fn of_reals(
+        name: &'static str,
+        unit: &'static str,
+        summary: &'static str,
+        value: fn(&Report) -> Option<f64>,
+    ) -> Self {
+        Self {
+            source: Source::Real(value),
+            ..Self::of_report(name, unit, summary, |_| None)
         }
     }
 
@@ -148,6 +223,12 @@ impl Metric {
         matches!(self.source, Source::Kinds(_))
     }
 
+    /// True for a share, a mean or a quotient; the others are whole.
+    #[must_use]
+    pub const fn is_real(&self) -> bool {
+        matches!(self.source, Source::Real(_))
+    }
+
     /// Its fold over the trace of one run, if it has one.
     pub(crate) fn fold(&self) -> Option<Box<dyn Fold>> {
         if let Source::Trace(new) = self.source {
@@ -158,12 +239,17 @@ impl Metric {
     }
 
     /// Its value in a finished run, which `fold` has seen.
-    pub(crate) fn value(&self, report: &Report, fold: Option<&dyn Fold>) -> Option<u64> {
-        match self.source {
+    pub(crate) fn value(&self, report: &Report, fold: Option<&dyn Fold>) -> Option<Number> {
+        let whole = match self.source {
             Source::Report(value) => value(report),
+            Source::Real(value) => {
+                let value = value(report).filter(|value| value.is_finite())?;
+                return Some(Number::Real(value));
+            }
             Source::Kinds(value) => Some(report.messages.by_kind.values().map(value).sum()),
             Source::Trace(_) => fold?.value(report),
-        }
+        };
+        whole.map(Number::Whole)
     }
 
     /// Its value for one kind of message: 0 for a kind that was not sent.
@@ -182,14 +268,20 @@ impl Report {
     /// is no such metric, or if the run has no value. A kind of message that was not sent counts
     /// as 0.
     #[must_use]
-    pub fn metric(&self, name: &str) -> Option<u64> {
+    pub fn metric(&self, name: &str) -> Option<Number> {
         if let Some(value) = self.metrics.get(name) {
             return *value;
         }
         let (base, kind) = name.split_once('.')?;
         let metric = LIST.iter().find(|metric| metric.name == base)?;
-        metric.value_of_kind(self, kind)
+        metric.value_of_kind(self, kind).map(Number::Whole)
     }
+}
+
+/// True if an expectation of the scenario claims something of a metric.
+pub(crate) fn is_claimed(scenario: &Scenario) -> bool {
+    let mut claims = scenario.expectations.iter().map(|one| &one.claim);
+    claims.any(|claim| matches!(claim, Claim::Metric { .. }))
 }
 
 /// The metrics of one run, while it is made.
@@ -216,7 +308,7 @@ impl Measures {
     }
 
     /// The values of a finished run, by name.
-    pub(crate) fn of(&self, report: &Report) -> BTreeMap<String, Option<u64>> {
+    pub(crate) fn of(&self, report: &Report) -> BTreeMap<String, Option<Number>> {
         let folds = lock(&self.folds);
         let both = self.metrics.iter().zip(folds.iter());
         both.map(|(metric, fold)| {
@@ -264,7 +356,7 @@ impl Measures {
         name: &str,
         min: Option<u64>,
         max: Option<u64>,
-        value: Option<u64>,
+        value: Option<Number>,
     ) -> (Verdict, String) {
         let Some(value) = value else {
             let metric = self.metrics.iter().find(|metric| metric.name == name);
@@ -346,21 +438,243 @@ pub const LIST: &[Metric] = &[
     .measured_as(Measure::Time)
     .better(Better::Low)
     .missing_means("the views did not converge"),
+    Metric::of_report("stale_us", "us", "defects, integrated over time: row-microseconds", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.total_us())
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("stale_us.absent", "us", "the same, of what is absent", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.area_us[0])
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("stale_us.ghost", "us", "the same, of what is ghost", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.area_us[1])
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("stale_us.wrong", "us", "the same, of what is wrong", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.area_us[2])
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_reals("stale_share", "share", "the chance that a look-up is answered wrongly, of a child that is true or shown, at a random time", |report| {
+        let it = report.measured.as_ref()?;
+        it.stale.share()
+    })
+    .measured_as(Measure::Share)
+    .better(Better::Low)
+    .missing_means("there was nothing to look up"),
+    Metric::of_report("stale_longest_us", "us", "the longest time that a child was defective at an observer", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.longest_us)
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("stale_longest_us.absent", "us", "the longest time that a child was absent at an observer", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.longest_of_us[0])
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("stale_longest_us.ghost", "us", "the longest time that a child was ghost at an observer", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.longest_of_us[1])
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("stale_longest_us.wrong", "us", "the longest time that a child was wrong at an observer", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.longest_of_us[2])
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("flaps", "flaps", "entries that were right, and then defective without a change", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.stale.flaps)
+    })
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("propagation_us.p50", "us", "from a change until a connected observer shows it: the median", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.each_us.p50
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or too many did not"),
+    Metric::of_report("propagation_us.p90", "us", "from a change until a connected observer shows it: the 90th percentile", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.each_us.p90
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or too many did not"),
+    Metric::of_report("propagation_us.p99", "us", "from a change until a connected observer shows it: the 99th percentile", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.each_us.p99
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or too many did not"),
+    Metric::of_report("propagation_us.p999", "us", "from a change until a connected observer shows it: the 99.9th percentile", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.each_us.p999
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or too many did not"),
+    Metric::of_report("propagation_us.max", "us", "from a change until a connected observer shows it: the longest", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.each_us.max
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or too many did not"),
+    Metric::of_reals("propagation_us.mean", "us", "from a change until a connected observer shows it: the mean", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.each_us.mean
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or some did not"),
+    Metric::of_report("propagation_last_us.p50", "us", "from a change until its last connected observer shows it: the median", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.last_us.p50
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or too many did not"),
+    Metric::of_report("propagation_last_us.p99", "us", "from a change until its last connected observer shows it: the 99th percentile", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.last_us.p99
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or too many did not"),
+    Metric::of_report("propagation_last_us.max", "us", "from a change until its last connected observer shows it: the longest", |report| {
+        let it = report.measured.as_ref()?;
+        it.propagation.last_us.max
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no change came to be seen, or too many did not"),
+    Metric::of_report("unseen", "samples", "changes that an observer had not shown at the end of the run", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.propagation.unseen)
+    })
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("skipped", "samples", "starts that were taken back before an observer showed them", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.propagation.skipped)
+    })
+    .missing_means("it was not measured"),
+    Metric::of_report("settle_us", "us", "from the last step to the instant since which views have equalled the truth", |report| {
+        Some(report.converged_us?.saturating_sub(report.last_step_us))
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("the views did not converge"),
+    Metric::of_report("detection_us.first", "us", "from the stop of a node until the first connected observer has it outside its view: the median over stops", |report| {
+        let it = report.measured.as_ref()?;
+        it.detection_us[0]
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no node stopped, or it was not noticed"),
+    Metric::of_report("detection_us.last", "us", "from the stop of a node until the last connected observer has it outside its view: the median over stops", |report| {
+        let it = report.measured.as_ref()?;
+        it.detection_us[1]
+    })
+    .measured_as(Measure::Time)
+    .better(Better::Low)
+    .missing_means("no node stopped, or it was not noticed by all"),
+    Metric::of_reals("messages_per_change", "messages", "sent in the run, by changes of children", |report| {
+        let it = report.measured.as_ref()?;
+        ratio(report.messages.sent, it.changes)
+    })
+    .better(Better::Low)
+    .missing_means("nothing changed"),
+    Metric::of_reals("bytes_per_change", "bytes", "sent in the run, by changes of children", |report| {
+        let it = report.measured.as_ref()?;
+        ratio(report.messages.bytes, it.changes)
+    })
+    .better(Better::Low)
+    .missing_means("nothing changed"),
+    Metric::of_reals("messages_idle_per_node_s", "messages", "sent per running node and second, between steps", |report| {
+        let it = report.measured.as_ref()?;
+        it.traffic.idle_messages
+    })
+    .better(Better::Low)
+    .missing_means("no stretch without a step had two rounds"),
+    Metric::of_reals("bytes_idle_per_node_s", "bytes", "sent per running node and second, between steps", |report| {
+        let it = report.measured.as_ref()?;
+        it.traffic.idle_bytes
+    })
+    .better(Better::Low)
+    .missing_means("no stretch without a step had two rounds"),
+    Metric::of_reals("node_bytes.mean", "bytes", "sent and received by a node: the mean", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.traffic.node_bytes.mean)
+    })
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("node_bytes.max", "bytes", "sent and received by a node: the most", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.traffic.node_bytes.max)
+    })
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_reals("node_bytes.gini", "share", "sent and received by nodes: Gini's coefficient, 0 if all are equal", |report| {
+        let it = report.measured.as_ref()?;
+        it.traffic.node_bytes.gini
+    })
+    .measured_as(Measure::Share)
+    .better(Better::Low)
+    .missing_means("nothing was sent"),
+    Metric::of_reals("node_messages.mean", "messages", "sent and received by a node: the mean", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.traffic.node_messages.mean)
+    })
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_report("node_messages.max", "messages", "sent and received by a node: the most", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.traffic.node_messages.max)
+    })
+    .better(Better::Low)
+    .missing_means("it was not measured"),
+    Metric::of_reals("node_messages.gini", "share", "sent and received by nodes: Gini's coefficient, 0 if all are equal", |report| {
+        let it = report.measured.as_ref()?;
+        it.traffic.node_messages.gini
+    })
+    .measured_as(Measure::Share)
+    .better(Better::Low)
+    .missing_means("nothing was sent"),
+    Metric::of_report("peak_bytes_1s", "bytes", "the most that a node sent and received within a second", |report| {
+        let it = report.measured.as_ref()?;
+        Some(it.traffic.peak_bytes_1s)
+    })
+    .better(Better::Low)
+    .missing_means("it was not measured"),
     Metric::of_report(
         "rows",
         "rows",
         "at the end, over all running nodes",
         |report| Some(report.rows),
     ),
-    Metric::of_report(
-        "settle_us",
-        "us",
-        "from the last step to the instant since which views have equalled the truth",
-        |report| Some(report.converged_us?.saturating_sub(report.last_step_us)),
-    )
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("the views did not converge"),
 ];
 
 #[cfg(test)]
@@ -391,8 +705,10 @@ mod tests {
                 .unwrap_or_else(|| panic!("{metric:?} has no value"));
             if metric.is_per_kind() {
                 let kinds = report.messages.by_kind.keys();
-                let parts = kinds.map(|kind| report.metric(&format!("{}.{kind}", metric.name)));
-                assert_eq!(Some(whole), parts.sum::<Option<u64>>(), "{metric:?}");
+                let parts =
+                    kinds.filter_map(|kind| report.metric(&format!("{}.{kind}", metric.name)));
+                let sum: f64 = parts.map(Number::as_f64).sum();
+                assert_eq!(whole.as_f64(), sum, "{metric:?}");
             }
         }
         let messages = &report.messages;
@@ -404,9 +720,12 @@ mod tests {
             ("bytes_sent", messages.bytes),
         ];
         for (name, total) in totals {
-            assert_eq!(report.metric(name), Some(total), "{name}");
+            assert_eq!(report.metric(name), Some(Number::Whole(total)), "{name}");
         }
-        assert_eq!(report.metric("messages_sent.not.sent"), Some(0));
+        assert_eq!(
+            report.metric("messages_sent.not.sent"),
+            Some(Number::Whole(0))
+        );
         assert_eq!(report.metric("events.not.per.kind"), None);
         assert_eq!(report.metric("speed"), None);
     }
@@ -462,11 +781,11 @@ mod tests {
         });
         let catalog = Catalog::default().with_metric(boots).with_metric(mean);
         let report = report(&catalog);
-        assert_eq!(report.metric("boots"), Some(3));
+        assert_eq!(report.metric("boots"), Some(Number::Whole(3)));
         let messages = &report.messages;
         assert_eq!(
             report.metric("bytes_each"),
-            Some(messages.bytes / messages.sent)
+            Some(Number::Whole(messages.bytes / messages.sent))
         );
 
         let bound = |max: u64| {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::metric::Number;
 use crate::trace::counts::MessageCounts;
 use crate::watch::findings::{ClockTwin, Inconclusive};
 use crate::watch::judge::{Judgement, Verdict};
+use crate::watch::measure::Measured;
 use crate::watch::oracle::Violation;
 use crate::watch::timeline::Segment;
 
@@ -47,7 +49,10 @@ pub struct Report {
     /// Every metric of the catalog by name; without a value if the run has none. Those of single
     /// kinds of messages are in `messages`.
     #[serde(default)]
-    pub metrics: BTreeMap<String, Option<u64>>,
+    pub metrics: BTreeMap<String, Option<Number>>,
+    /// Costs and staleness, if they were measured: what metrics are read off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
     /// The verdict of each expectation, in file order.
     pub expectations: Vec<Judgement>,
     /// The findings of oracles.

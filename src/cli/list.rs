@@ -1,8 +1,8 @@
 //! `hublab list`: what there is, one line each.
 
 use hublab_sim::anomaly::{Anomaly, Shown};
-use hublab_sim::catalog::CatalogEntry;
-use hublab_sim::metric::Metric;
+use hublab_sim::catalog::{Catalog, CatalogEntry};
+use hublab_sim::metric::{Better, Metric};
 use hublab_sim::scenario::{Part, lines, reference};
 use hublab_sim::watch::oracle::OracleEntry;
 
@@ -37,12 +37,17 @@ pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
 
 fn markdown(what: What, context: &Context) -> Result<Exit, Stop> {
     let part = match what {
+        What::Metrics => {
+            let text = metrics_reference(&context.catalog);
+            context.output.write(|out| out.write_all(text.as_bytes()))?;
+            return Ok(Exit::Held);
+        }
         What::Steps => Part::Steps,
         What::Claims => Part::Claims,
         What::Laws => Part::Laws,
-        What::Strategies | What::Oracles | What::Metrics | What::Anomalies => {
+        What::Strategies | What::Oracles | What::Anomalies => {
             return Err(Stop::Usage(
-                "--format markdown is for steps, claims and laws".to_owned(),
+                "--format markdown is for steps, claims, laws and metrics".to_owned(),
             ));
         }
     };
@@ -119,6 +124,43 @@ fn metric_line(metric: &Metric) -> (String, String) {
         metric.name.to_owned(),
         format!("{} {}{kinds}", metric.unit, metric.summary),
     )
+}
+
+/// The reference of metrics: docs/metrics.md is this of the shipped catalog.
+fn metrics_reference(catalog: &Catalog) -> String {
+    let mut text = String::from(
+        "# Metrics\n\nEvery run ends with these numbers: in `--format json` under `metrics`, in the statistics of \
+         `run --seeds`, in `compare`, and for claims of `metric` in scenario files. Those marked `.KIND` exist for \
+         each kind of message, too. Quantiles are nearest-rank; of times that some had not come to by the end of \
+         the run they are Kaplan and Meier's estimate. This page is written by `hublab list metrics --format \
+         markdown`.\n\n\
+         A *defect* is a child on a node, its owner, that another running node, the observer, shows otherwise \
+         than it is: absent, ghost (shown, and not running), or wrong (another pid or metadata). A *change* is a \
+         start, stop, restart or change of metadata of a child on its node.\n\n\
+         | name | unit | better | what | missing |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for metric in catalog.metrics() {
+        let kinds = if metric.is_per_kind() {
+            ", `.KIND`"
+        } else {
+            ""
+        };
+        let better = match metric.better {
+            Better::Low => "low",
+            Better::High => "high",
+            Better::Neither => "",
+        };
+        let missing = if metric.missing.is_empty() {
+            "never"
+        } else {
+            metric.missing
+        };
+        text.push_str(&format!(
+            "| `{}`{kinds} | {} | {better} | {} | {missing} |\n",
+            metric.name, metric.unit, metric.summary
+        ));
+    }
+    text
 }
 
 fn anomaly_line(anomaly: &Anomaly) -> (String, String) {

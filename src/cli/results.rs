@@ -195,6 +195,7 @@ impl<'a> Results<'a> {
             last_step_us: 0,
             rows: 0,
             metrics: BTreeMap::new(),
+            measured: None,
             expectations: Vec::new(),
             violations: Vec::new(),
             violations_suppressed: 0,

@@ -107,11 +107,12 @@ fn slips_in_overrides_are_told_with_the_name_that_was_meant() {
 }
 
 #[test]
-fn the_reference_of_steps_claims_and_laws_is_printed() {
+fn the_references_are_printed() {
     for (what, entry) in [
         ("steps", "### `partition`"),
         ("claims", "### `converged`"),
         ("laws", "### `bimodal`"),
+        ("metrics", "| `stale_us` | us |"),
     ] {
         let listed = hublab(&["list", what]).expect(0);
         assert!(!listed.out.contains('#'), "{}", listed.out);
@@ -119,4 +120,10 @@ fn the_reference_of_steps_claims_and_laws_is_printed() {
         assert!(printed.out.contains(entry), "{}", printed.out);
     }
     hublab(&["list", "oracles", "--format", "markdown"]).expect(2);
+}
+
+#[test]
+fn the_reference_of_metrics_is_the_page_in_docs() {
+    let printed = hublab(&["list", "metrics", "--format", "markdown"]).expect(0);
+    expect_test::expect_file!["../../docs/metrics.md"].assert_eq(&printed.out);
 }

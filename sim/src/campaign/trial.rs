@@ -150,6 +150,7 @@ pub fn trial(
                 .filter_map(|name| catalog.oracle(name))
                 .map(OracleEntry::make),
         )
+        .unmeasured()
         .run()?;
     let mut record = Record::of_run(source.name(), scenario, &report);
     if matches!(source, Source::Generated(_)) {

@@ -71,7 +71,8 @@ pub fn judge<R: Read + Seek>(
         .get(&header.strategy)
         .ok_or_else(|| RunError::UnknownStrategy(header.strategy.clone()))?;
     let watching = catalog.watching(&scenario, &header.strategy, Vec::new());
-    let mut observers = Observers::new(&scenario, &entry.facts(&scenario), watching);
+    let facts = entry.facts(&scenario);
+    let mut observers = Observers::new(&scenario, &facts, watching).measuring(&facts);
     let measures = Measures::new(catalog.metrics());
     let mut sink = measures.sink();
     let nodes = NodeIx::try_from(scenario.cluster.nodes.len()).unwrap_or(NodeIx::MAX);

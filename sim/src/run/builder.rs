@@ -103,6 +103,13 @@ impl<'a> Simulation<'a> {
         self
     }
 
+    /// Without measuring costs and staleness, unless an expectation asks for a metric: its report has
+    /// only the metrics that cost nothing, and the run is faster.
+    pub fn unmeasured(mut self) -> Self {
+        self.options.measured = false;
+        self
+    }
+
     /// Watched by this oracle, too.
     pub fn oracle(mut self, oracle: impl Oracle + 'static) -> Self {
         self.options.oracles.push(Box::new(oracle));

@@ -20,7 +20,7 @@ use madsim::task::{JoinHandle, spawn_local};
 
 use crate::catalog::Catalog;
 use crate::engine::{Engine, Finished};
-use crate::metric::Measures;
+use crate::metric::{self, Measures};
 use crate::model::Scenario;
 pub use crate::report;
 use crate::report::{Messages, Report};
@@ -44,6 +44,7 @@ struct Options {
     budget: u64,
     sinks: Vec<Box<dyn Sink>>,
     oracles: Vec<Box<dyn Oracle>>,
+    measured: bool,
     stop: Option<Arc<AtomicBool>>,
 }
 
@@ -54,6 +55,7 @@ impl Default for Options {
             budget: EVENT_BUDGET,
             sinks: Vec::new(),
             oracles: Vec::new(),
+            measured: true,
             stop: None,
         }
     }
@@ -121,12 +123,17 @@ where
         budget,
         mut sinks,
         oracles,
+        measured,
         stop,
     } = options;
     let measures = Measures::new(catalog.metrics());
     sinks.extend(measures.sink());
     let oracles = catalog.watching(&resolved, strategy, oracles);
-    let observers = Observers::new(&resolved, &entry.facts(&resolved), oracles);
+    let facts = entry.facts(&resolved);
+    let mut observers = Observers::new(&resolved, &facts, oracles);
+    if measured || metric::is_claimed(&resolved) {
+        observers = observers.measuring(&facts);
+    }
     let has_job = job.is_some();
     let (finished, value) = with_runtime(seed, |runtime| {
         let simulation = runtime.block_on(async {
@@ -147,6 +154,7 @@ where
             let options = Options {
                 stepping,
                 budget,
+                measured: false,
                 stop,
                 ..Options::default()
             };
@@ -223,6 +231,7 @@ pub(crate) fn report_of(
         last_step_us: outcome.last_step.0,
         rows: outcome.rows,
         metrics: BTreeMap::new(),
+        measured: outcome.measured,
         expectations: outcome.judgements,
         violations: outcome.findings.violations,
         violations_suppressed: outcome.findings.suppressed,

@@ -130,7 +130,10 @@ impl<'a> Search<'a> {
         let strategy = self.target.strategy;
         let report = Simulation::new(scenario, self.catalog)
             .strategy(strategy)
-            .and_then(|run| run.seed(scenario.run.seed).budget(self.events_max).run())
+            .and_then(|run| {
+                let run = run.seed(scenario.run.seed).budget(self.events_max);
+                run.unmeasured().run()
+            })
             .ok()?;
         self.runs += 1;
         self.events += report.events;

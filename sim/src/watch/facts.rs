@@ -125,6 +125,13 @@ impl Facts {
         }
     }
 
+    /// How many nodes the file has.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "every file has nodes")]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
     /// The position of a name; `None` if no node of the file has it.
     #[must_use]
     pub fn position(&self, name: &NodeId) -> Option<NodeIx> {

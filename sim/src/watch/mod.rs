@@ -13,6 +13,7 @@
 //! | [`facts`] | names, times and bounds, which do not change |
 //! | [`oracle`] | rules that hold in every run |
 //! | [`judge`] | the file's expectations |
+//! | [`measure`] | what a run costs, and how long views are stale |
 //! | [`findings`], [`timeline`] | the results |
 
 pub mod causes;
@@ -24,10 +25,12 @@ pub mod facts;
 pub mod findings;
 pub mod history;
 pub mod judge;
+pub mod measure;
 pub mod oracle;
 mod rows;
 pub mod timeline;
 
+use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Row, Time};
 use smallvec::SmallVec;
 
@@ -41,6 +44,7 @@ pub use context::ObserverContext;
 pub use facts::{Facts, StrategyFacts};
 use findings::{ClockTwin, Findings, Inconclusive};
 use judge::{Judge, Judgement};
+use measure::{Measure, Measured};
 use rows::{Rows, Wanted};
 use timeline::{Segment, Timeline};
 
@@ -48,6 +52,7 @@ use timeline::{Segment, Timeline};
 pub struct Observers {
     cx: ObserverContext,
     judge: Judge,
+    measure: Option<Box<Measure>>,
     timeline: Timeline,
     counts: Counts,
     oracles: Vec<Box<dyn Oracle>>,
@@ -86,6 +91,8 @@ pub struct Outcome {
     pub timeline: Vec<Segment>,
     /// True if the code of a node panicked.
     pub has_panicked: bool,
+    /// Costs and staleness, if they were measured.
+    pub measured: Option<Measured>,
     /// The verdict of the run without clock steps, once it has been made.
     pub clock_twin: Option<ClockTwin>,
 }
@@ -108,6 +115,7 @@ impl Observers {
         Self {
             cx: ObserverContext::new(scenario, strategy, rows, !oracles.is_empty()),
             judge,
+            measure: None,
             timeline: Timeline::new(),
             counts: Counts::default(),
             oracles,
@@ -116,6 +124,14 @@ impl Observers {
             is_in_step: false,
             has_panicked: false,
         }
+    }
+
+    /// The same, measuring costs and staleness, too; before the first event.
+    #[must_use]
+    pub fn measuring(mut self, strategy: &StrategyFacts) -> Self {
+        let interval = strategy.round_interval.map(micros);
+        self.measure = Some(Box::new(Measure::new(&self.cx.facts, interval)));
+        self
     }
 
     /// Takes in the next event of the trace.
@@ -147,6 +163,9 @@ impl Observers {
             self.step_begins(event);
         }
         self.cx.event(event);
+        if let Some(measure) = &mut self.measure {
+            measure.event(event, &self.cx.facts);
+        }
         for oracle in &mut self.oracles {
             oracle.event(event, &self.cx);
         }
@@ -168,6 +187,9 @@ impl Observers {
         self.cx.convergence.row(&changed);
         if let Some(compared) = &mut self.cx.compared {
             compared.row(&changed);
+        }
+        if let Some(measure) = &mut self.measure {
+            measure.row(&changed);
         }
         if !has_oracles {
             return;
@@ -252,6 +274,7 @@ impl Observers {
         let judgements = self
             .judge
             .finish(&self.cx, &self.findings, (end, stopped_early));
+        let measured = self.measure.map(|measure| measure.finish(end));
         Outcome {
             judgements,
             findings: self.findings,
@@ -261,6 +284,7 @@ impl Observers {
             counts: self.counts,
             timeline: self.timeline.finish(),
             has_panicked: self.has_panicked,
+            measured,
             clock_twin: None,
         }
     }

@@ -117,12 +117,13 @@ impl Witness {
         let oracles = catalog.watching(scenario, entry.name(), Vec::new());
         let measures = Measures::new(catalog.metrics());
         sinks.extend(measures.sink());
+        let facts = entry.facts(scenario);
         Self {
             now: Time::ZERO,
             strategy: entry.name().to_owned(),
             nodes: names.iter().map(|_| WitnessedNode::default()).collect(),
             network: Network::new(&scenario.network, names, scenario.run.seed),
-            observers: Observers::new(scenario, &entry.facts(scenario), oracles),
+            observers: Observers::new(scenario, &facts, oracles).measuring(&facts),
             measures,
             recorder: Recorder::new(sinks),
             connections: Connections::default(),

@@ -69,7 +69,10 @@ fn run_all(
         let seed = job.scenario.run.seed;
         Simulation::new(&job.scenario, &catalog)
             .strategy(&job.strategy)
-            .and_then(|run| run.seed(seed).sink(job.meter).stop_when(stop).run())
+            .and_then(|run| {
+                let run = run.seed(seed).sink(job.meter).stop_when(stop);
+                run.unmeasured().run()
+            })
     };
     let mut take = take;
     pool::run(jobs, limits, work, |number, ended| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::metric::{Better, Measure, Metric};
+use hublab_sim::metric::{Better, Measure, Metric, Number};
 use hublab_sim::report::Report;
 use hublab_sim::statistics::{Interval, Mean, Moments, PerMille, Sketch, proportion};
 use hublab_sim::watch::judge::Verdict;
@@ -36,10 +36,22 @@ struct Values {
     moments: Moments,
 }
 
+/// Quantiles of shares and means are kept in millionths.
+const MILLIONTHS: f64 = 1_000_000.0;
+
 impl Values {
-    fn add(&mut self, value: u64) {
-        self.sketch.add(value);
-        self.moments.add(value as f64);
+    fn add(&mut self, value: Number) {
+        let kept = match value {
+            Number::Whole(value) => value,
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "metrics are not negative, and one beyond 2^64 millionths is cut off"
+            )]
+            Number::Real(value) => (value * MILLIONTHS) as u64,
+        };
+        self.sketch.add(kept);
+        self.moments.add(value.as_f64());
     }
 }
 
@@ -71,8 +83,8 @@ impl Summary {
                 let value = report.metric(&format!("{}.{kind}", metric.name));
                 let values = self.by_kind.entry((metric.name, kind.clone()));
                 let values = values.or_default();
-                (values.sketch.count()..self.runs).for_each(|_| values.add(0));
-                values.add(value.unwrap_or_default());
+                (values.sketch.count()..self.runs).for_each(|_| values.add(Number::Whole(0)));
+                values.add(value.unwrap_or(Number::Whole(0)));
             }
         }
         self.runs += 1;
@@ -97,7 +109,7 @@ impl Summary {
                 rows.push(row);
             }
             for ((name, kind), values) in &mut self.by_kind {
-                (values.sketch.count()..self.runs).for_each(|_| values.add(0));
+                (values.sketch.count()..self.runs).for_each(|_| values.add(Number::Whole(0)));
                 if *name == metric.name && values.sketch.max() > Some(0) {
                     let name = format!("{name}.{kind}");
                     rows.push(row(&name, metric, values, self.runs, self.duration));
@@ -169,6 +181,14 @@ fn row(
         "none".to_owned()
     };
     let missing_first = metric.better == Better::High;
+    let quantile = |kept: u64| {
+        if metric.is_real() {
+            let value = kept as f64 / MILLIONTHS;
+            decimal(value, if value < 1.0 { 4 } else { 1 })
+        } else {
+            grouped(kept)
+        }
+    };
     let mut at = |rank: u64| {
         let rank = if missing_first {
             rank.saturating_sub(missing)
@@ -178,7 +198,7 @@ fn row(
         values
             .sketch
             .at_rank(rank)
-            .map_or_else(|| beyond.clone(), grouped)
+            .map_or_else(|| beyond.clone(), quantile)
     };
     let quantiles = [PerMille::P50, PerMille::P5, PerMille::P95].map(|level| at(level.rank(runs)));
     let ends = [at(1), at(runs)];
@@ -226,7 +246,9 @@ fn shown(mean: &Mean) -> (String, String) {
         0.0 if mean.value.fract() == 0.0 => 0,
         10.0.. => 0,
         1.0.. => 1,
-        _ => 2,
+        0.1.. => 2,
+        0.01.. => 3,
+        _ => 4,
     };
     (
         decimal(mean.value, places),
@@ -245,7 +267,9 @@ mod tests {
 
     fn line(name: &str, numbers: &[u64], runs: u64) -> String {
         let mut values = Values::default();
-        numbers.iter().for_each(|number| values.add(*number));
+        numbers
+            .iter()
+            .for_each(|number| values.add(Number::Whole(*number)));
         let duration = Duration::from_secs(90);
         let (cells, note) = row(name, &metric(name), &mut values, runs, duration);
         format!("{} | {note}", cells[1..].join(" "))

@@ -1,0 +1,229 @@
+//! What a run costs, and what those who look children up in it suffer: numbers that are folded over
+//! the trace, exact from event to event.
+//!
+//! A *cell* is what one node, the observer, shows of a child on another node, its owner. It is right
+//! if it equals the truth, else it has a *defect*: absent, ghost or wrong. A *change* is one start,
+//! stop, restart or change of metadata of a child on its node.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`cells`] | cells, defects, and the time until a change is seen |
+//! | [`detection`] | the time until a stopped node is outside the views of others |
+//! | [`traffic`] | messages and bytes by node and time |
+//!
+//! Entries of nodes that are not in the file belong to no cell.
+
+mod cells;
+mod detection;
+mod samples;
+mod traffic;
+
+use hublab_strategies::Time;
+use serde::{Deserialize, Serialize};
+
+use super::changed::Changed;
+use super::facts::Facts;
+use crate::model::NodeIx;
+use crate::trace::event::{Event, Payload};
+
+use cells::Cells;
+use detection::Detection;
+use traffic::Traffic;
+
+/// The numbers of a run; `None` for those that it has no value of.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Measured {
+    /// Defects.
+    pub stale: Stale,
+    /// The time from changes until observers show them.
+    pub propagation: Propagation,
+    /// The time from the stop of a node until the first, and the last, connected observer has it
+    /// outside its view: medians over stops.
+    pub detection_us: [Option<u64>; 2],
+    /// Starts, stops, restarts and changes of metadata.
+    pub changes: u64,
+    /// Traffic.
+    pub traffic: TrafficNumbers,
+}
+
+/// Defects, over observers that run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Stale {
+    /// Integrals over time of the number of defects, in row-microseconds: absent, ghost, wrong.
+    pub area_us: [u64; 3],
+    /// The integral of the number of cells whose child is true or shown.
+    pub looked_up_us: u64,
+    /// The longest time that a cell was defective.
+    pub longest_us: u64,
+    /// The longest time that a cell was absent, ghost and wrong.
+    pub longest_of_us: [u64; 3],
+    /// Right cells that became defective without a change of their child.
+    pub flaps: u64,
+}
+
+impl Stale {
+    /// All defects together, in row-microseconds.
+    #[must_use]
+    pub fn total_us(&self) -> u64 {
+        self.area_us.iter().sum()
+    }
+
+    /// The chance that a look-up is answered wrongly, of a child that is true or shown, at a random
+    /// time; `None` if there was none to look up.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        ratio(self.total_us(), self.looked_up_us)
+    }
+}
+
+/// Times in microseconds; missing where too many are censored.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Times {
+    /// The median.
+    pub p50: Option<u64>,
+    /// 90 of 100 are at most this.
+    pub p90: Option<u64>,
+    /// 99 of 100 are at most this.
+    pub p99: Option<u64>,
+    /// 999 of 1,000 are at most this.
+    pub p999: Option<u64>,
+    /// The longest; missing if any is censored.
+    pub max: Option<u64>,
+    /// The mean; missing if any is censored.
+    pub mean: Option<f64>,
+    /// How many ended.
+    pub count: u64,
+    /// False if there were so many that quantiles may be off by 0.5 %.
+    pub is_exact: bool,
+}
+
+/// The time from changes until observers show them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Propagation {
+    /// Of every change and observer that ran and was connected to the owner at the change.
+    pub each_us: Times,
+    /// Of every change, until the last of those observers.
+    pub last_us: Times,
+    /// Changes and observers without an end: censored.
+    pub unseen: u64,
+    /// Starts that were taken back before the observer showed them.
+    pub skipped: u64,
+}
+
+/// Traffic.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TrafficNumbers {
+    /// Bytes sent and received, over nodes.
+    pub node_bytes: Spread,
+    /// Messages sent and received, over nodes.
+    pub node_messages: Spread,
+    /// The most bytes that a node sent and received within 1 s from a multiple of 10 ms on.
+    pub peak_bytes_1s: u64,
+    /// Messages sent per node that runs and second, in whole intervals of rounds after the first,
+    /// between steps.
+    pub idle_messages: Option<f64>,
+    /// The same for bytes.
+    pub idle_bytes: Option<f64>,
+}
+
+/// How a number spreads over nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// The largest.
+    pub max: u64,
+    /// Gini's coefficient: 0 if all are equal, near 1 if one has everything; `None` if all are 0.
+    pub gini: Option<f64>,
+}
+
+/// The quotient; `None` if the divisor is 0.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a quotient is rounded to 53 bits at any rate"
+)]
+pub(crate) fn ratio(dividend: u64, divisor: u64) -> Option<f64> {
+    (divisor > 0).then(|| dividend as f64 / divisor as f64)
+}
+
+/// The fold of one run.
+#[derive(Debug)]
+pub(super) struct Measure {
+    cells: Cells,
+    detection: Detection,
+    traffic: Traffic,
+}
+
+impl Measure {
+    pub(super) fn new(facts: &Facts, round_interval: Option<u64>) -> Self {
+        let nodes = facts.len();
+        Self {
+            cells: Cells::new(nodes),
+            detection: Detection::new(nodes),
+            traffic: Traffic::new(nodes, round_interval),
+        }
+    }
+
+    /// Takes in an event that is no change of a row.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a fold looks at the events that concern it"
+    )]
+    pub(super) fn event(&mut self, event: &Event, facts: &Facts) {
+        let (now, node) = (event.at, event.node);
+        self.traffic.event(event);
+        match &event.payload {
+            Payload::Booted { .. } => {
+                self.cells.node_up(now, node);
+                self.detection.node_up(node);
+            }
+            Payload::Stopped(_) => {
+                self.detection.node_down(now, node, &self.cells);
+                self.cells.node_down(now, node);
+            }
+            Payload::Connected { peer } => self.cells.pair_changed([node, *peer], true),
+            Payload::Disconnected { peer } => self.cells.pair_changed([node, *peer], false),
+            Payload::View(view) => {
+                let members = view.iter().filter_map(|name| facts.position(name));
+                self.detection.view(now, node, members);
+            }
+            Payload::ChildStarted {
+                child,
+                pid,
+                metadata,
+            } => self.cells.child_started(now, node, child, pid, metadata),
+            Payload::ChildStopped { child, pid } => {
+                self.cells.child_stopped(now, node, child, pid);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in a change of a row.
+    pub(super) fn row(&mut self, changed: &Changed<'_>) {
+        self.cells.row(changed);
+    }
+
+    /// The run is over.
+    pub(super) fn finish(self, end: Time) -> Measured {
+        let (stale, propagation, changes) = self.cells.finish(end);
+        Measured {
+            stale,
+            propagation,
+            detection_us: self.detection.finish(),
+            changes,
+            traffic: self.traffic.finish(end),
+        }
+    }
+}
+
+/// A node as an index.
+pub(super) fn index(node: NodeIx) -> usize {
+    node as usize
+}

@@ -1,0 +1,361 @@
+//! The numbers of a run against a second computation of them, which is slow and simple: it goes
+//! through the trace and looks at every cell of what an event is about.
+
+mod tape;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hublab_sim::catalog::Catalog;
+use hublab_sim::generate::{Options, generate};
+use hublab_sim::trace::{Event, Payload};
+use hublab_sim::watch::measure::Measured;
+use hublab_sim::world::Stepping;
+use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row};
+use tape::{read, record};
+
+/// What a child is, or is shown as.
+type State = (Option<Pid>, Metadata);
+/// Observer, owner, child.
+type CellKey = (u32, u32, ChildId);
+
+struct Change {
+    at: u64,
+    owner: u32,
+    child: ChildId,
+    state: Option<State>,
+    waiting: BTreeSet<u32>,
+    last: Option<u64>,
+    is_void: bool,
+}
+
+#[derive(Default)]
+struct Slow {
+    now: u64,
+    names: BTreeMap<NodeId, u32>,
+    running: BTreeSet<u32>,
+    connected: BTreeSet<(u32, u32)>,
+    truth: BTreeMap<(u32, ChildId), State>,
+    rows: BTreeMap<(u32, ChildId), Row>,
+    changes: Vec<Change>,
+    /// Of every cell that is defective: how, since when, since when so.
+    defects: BTreeMap<CellKey, (usize, u64, u64)>,
+    area: [u64; 3],
+    looked_up: u64,
+    longest: u64,
+    longest_of: [u64; 3],
+    flaps: u64,
+    samples: Vec<u64>,
+    skipped: u64,
+}
+
+impl Slow {
+    fn shown(&self, observer: u32, owner: u32, child: &ChildId) -> Vec<State> {
+        let Some(row) = self.rows.get(&(observer, child.clone())) else {
+            return Vec::new();
+        };
+        let of_owner = row
+            .entries
+            .iter()
+            .filter(|entry| self.names.get(&entry.node) == Some(&owner));
+        of_owner
+            .map(|entry| (entry.pid.clone(), row.metadata_on(&entry.node).clone()))
+            .collect()
+    }
+
+    fn defect(&self, (observer, owner, child): &CellKey) -> Option<usize> {
+        let shown = self.shown(*observer, *owner, child);
+        match self.truth.get(&(*owner, child.clone())) {
+            None => (!shown.is_empty()).then_some(1),
+            Some(_) if shown.is_empty() => Some(0),
+            Some(truth) => (shown != [truth.clone()]).then_some(2),
+        }
+    }
+
+    /// Every cell of a running observer whose child is true or shown.
+    fn cells(&self) -> BTreeSet<CellKey> {
+        let mut cells = BTreeSet::new();
+        for observer in &self.running {
+            for (owner, child) in self.truth.keys() {
+                cells.insert((*observer, *owner, child.clone()));
+            }
+            for ((of, child), row) in &self.rows {
+                if of == observer {
+                    let owners = row.entries.iter();
+                    let owners = owners.filter_map(|entry| self.names.get(&entry.node));
+                    cells.extend(owners.map(|owner| (*observer, *owner, child.clone())));
+                }
+            }
+        }
+        cells.retain(|(observer, owner, _)| observer != owner);
+        cells
+    }
+
+    fn pass_to(&mut self, now: u64) {
+        let passed = now - self.now;
+        if passed > 0 {
+            for (defect, _, _) in self.defects.values() {
+                self.area[*defect] += passed;
+            }
+            self.looked_up += passed * self.cells().len() as u64;
+        }
+        self.now = now;
+    }
+
+    fn end_defect(&mut self, cell: &CellKey) {
+        if let Some((defect, since, so)) = self.defects.remove(cell) {
+            self.longest = self.longest.max(self.now - since);
+            self.longest_of[defect] = self.longest_of[defect].max(self.now - so);
+        }
+    }
+
+    /// Looks at some cells again.
+    fn judge(&mut self, cells: impl IntoIterator<Item = CellKey>, is_row: bool) {
+        for cell in cells {
+            let after = self.defect(&cell);
+            let before = self.defects.get(&cell).copied();
+            match (before, after) {
+                (None, Some(after)) => {
+                    self.flaps += u64::from(is_row);
+                    self.defects.insert(cell, (after, self.now, self.now));
+                }
+                (Some(_), None) => self.end_defect(&cell),
+                (Some((before, since, so)), Some(after)) if before != after => {
+                    self.longest_of[before] = self.longest_of[before].max(self.now - so);
+                    self.defects.insert(cell, (after, since, self.now));
+                }
+                (_, _) => {}
+            }
+        }
+    }
+
+    /// Ends the waiting for changes that an observer shows now, or whose successors it shows.
+    fn see(&mut self, owner: u32, child: &ChildId, is_change: bool) {
+        let places: Vec<usize> = (0..self.changes.len())
+            .filter(|place| {
+                let change = &self.changes[*place];
+                change.owner == owner && change.child == *child && !change.is_void
+            })
+            .collect();
+        for observer in self.running.clone() {
+            let shown = self.shown(observer, owner, child);
+            let shows = |place: &usize| match &self.changes[*place].state {
+                None => shown.is_empty(),
+                Some(state) => shown == [state.clone()],
+            };
+            // Of changes that it has seen, none counts again.
+            let first = places
+                .iter()
+                .position(|place| self.changes[*place].waiting.contains(&observer));
+            let Some(first) = first else { continue };
+            let Some(last) = places.iter().rposition(shows).filter(|last| *last >= first) else {
+                continue;
+            };
+            let is_taken_back = is_change && shown.is_empty();
+            for place in &places[first..=last] {
+                let now = self.now;
+                let change = &mut self.changes[*place];
+                if !change.waiting.remove(&observer) {
+                    continue;
+                }
+                if is_taken_back && change.state.is_some() {
+                    self.skipped += 1;
+                    continue;
+                }
+                self.samples.push(now - change.at);
+                change.last = change.last.max(Some(now - change.at));
+            }
+        }
+    }
+
+    fn change(&mut self, owner: u32, child: &ChildId, state: Option<State>) {
+        match &state {
+            Some(state) => drop(self.truth.insert((owner, child.clone()), state.clone())),
+            None => drop(self.truth.remove(&(owner, child.clone()))),
+        }
+        let cells: Vec<CellKey> = self
+            .running
+            .iter()
+            .filter(|observer| **observer != owner)
+            .map(|observer| (*observer, owner, child.clone()))
+            .collect();
+        self.judge(cells, false);
+        if self.running.contains(&owner) {
+            let waiting = self.running.iter().copied();
+            let waiting = waiting.filter(|observer| self.connected.contains(&(*observer, owner)));
+            self.changes.push(Change {
+                at: self.now,
+                owner,
+                child: child.clone(),
+                state,
+                waiting: waiting.collect(),
+                last: None,
+                is_void: false,
+            });
+            self.see(owner, child, true);
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.pass_to(event.at.0);
+        let node = event.node;
+        match &event.payload {
+            Payload::Booted { name, .. } => {
+                self.names.insert(name.clone(), node);
+                self.running.insert(node);
+                let cells = self.cells().into_iter();
+                let cells: Vec<CellKey> = cells.filter(|(of, _, _)| *of == node).collect();
+                self.judge(cells, false);
+            }
+            Payload::Stopped(_) => {
+                self.running.remove(&node);
+                self.connected.retain(|(a, b)| *a != node && *b != node);
+                self.rows.retain(|(of, _), _| *of != node);
+                let defects = self.defects.keys().cloned();
+                let ended: Vec<CellKey> = defects.filter(|(of, _, _)| *of == node).collect();
+                ended.iter().for_each(|cell| self.end_defect(cell));
+                for change in &mut self.changes {
+                    change.waiting.remove(&node);
+                    if change.owner == node {
+                        // Those whose observers had all shown it by then stand.
+                        if !change.waiting.is_empty() {
+                            change.last = None;
+                        }
+                        change.waiting.clear();
+                        change.is_void = true;
+                    }
+                }
+            }
+            Payload::Connected { peer } => {
+                self.connected.extend([(node, *peer), (*peer, node)]);
+            }
+            Payload::Disconnected { peer } => {
+                self.connected.remove(&(node, *peer));
+                self.connected.remove(&(*peer, node));
+            }
+            Payload::ChildStarted {
+                child,
+                pid,
+                metadata,
+            } => self.change(node, child, Some((Some(pid.clone()), metadata.clone()))),
+            Payload::ChildStopped { child, pid } => {
+                let truth = self.truth.get(&(node, child.clone()));
+                if truth.is_some_and(|(known, _)| known.as_ref() == Some(pid)) {
+                    self.change(node, child, None);
+                }
+            }
+            Payload::Row { child, after, .. } if self.running.contains(&node) => {
+                let key = (node, child.clone());
+                match after {
+                    Some(row) => drop(self.rows.insert(key, Row::clone(row))),
+                    None => drop(self.rows.remove(&key)),
+                }
+                let owners: Vec<u32> = self.names.values().copied().collect();
+                let owners = owners.into_iter().filter(|owner| *owner != node);
+                for owner in owners {
+                    self.judge([(node, owner, child.clone())], true);
+                    self.see(owner, child, false);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn compare(mut self, end: u64, measured: &Measured, what: &str) {
+        self.pass_to(end);
+        let open: Vec<CellKey> = self.defects.keys().cloned().collect();
+        open.iter().for_each(|cell| self.end_defect(cell));
+        let stale = &measured.stale;
+        assert_eq!(stale.area_us, self.area, "{what}: areas");
+        assert_eq!(stale.looked_up_us, self.looked_up, "{what}: looked up");
+        assert_eq!(stale.longest_us, self.longest, "{what}: longest");
+        assert_eq!(stale.longest_of_us, self.longest_of, "{what}: longest of");
+        assert_eq!(stale.flaps, self.flaps, "{what}: flaps");
+        assert_eq!(measured.changes, self.changes.len() as u64, "{what}");
+        let propagation = &measured.propagation;
+        let unseen: usize = self.changes.iter().map(|change| change.waiting.len()).sum();
+        assert_eq!(propagation.unseen, unseen as u64, "{what}: unseen");
+        assert_eq!(propagation.skipped, self.skipped, "{what}: skipped");
+        self.samples.sort_unstable();
+        let count = self.samples.len();
+        assert_eq!(propagation.each_us.count, count as u64, "{what}: samples");
+        let open = self.changes.iter().any(|change| !change.waiting.is_empty());
+        let lasts: Vec<u64> = self
+            .changes
+            .iter()
+            .filter(|change| change.waiting.is_empty())
+            .filter_map(|change| change.last)
+            .collect();
+        assert_eq!(
+            propagation.last_us.count,
+            lasts.len() as u64,
+            "{what}: lasts"
+        );
+        if open || count == 0 {
+            assert_eq!(propagation.each_us.max, None, "{what}");
+            assert_eq!(propagation.each_us.mean, None, "{what}");
+            return;
+        }
+        let rank =
+            |thousandths: usize| Some(self.samples[(count * thousandths).div_ceil(1000) - 1]);
+        let each = &propagation.each_us;
+        let found = [each.p50, each.p90, each.p99, each.p999, each.max];
+        assert_eq!(found, [500, 900, 990, 999, 1000].map(rank), "{what}");
+        assert_eq!(
+            propagation.last_us.max,
+            lasts.iter().max().copied(),
+            "{what}"
+        );
+    }
+}
+
+/// How many seeds of each strategy: 200, or what `HUBLAB_SEEDS` says.
+fn seeds() -> u64 {
+    let asked = std::env::var("HUBLAB_SEEDS").ok();
+    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(200)
+}
+
+#[test]
+fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
+    let catalog = Catalog::default();
+    let mut samples = 0;
+    for strategy in catalog.names() {
+        let entry = catalog.get(strategy).expect("a strategy of the catalog");
+        for seed in 0..seeds() {
+            let scenario = generate(seed, entry, &Options::default()).scenario;
+            let tape = record(&scenario, strategy, seed, &catalog, Stepping::Slice);
+            let measured = tape.report.measured.as_ref().expect("it was measured");
+            let mut slow = Slow::default();
+            tape.events.iter().for_each(|event| slow.event(event));
+            samples += slow.samples.len();
+            slow.compare(
+                tape.report.virtual_us,
+                measured,
+                &format!("{strategy}, seed {seed}"),
+            );
+        }
+    }
+    assert!(samples > 1_000, "{samples}");
+}
+
+#[test]
+fn the_area_of_a_change_that_nothing_supersedes_is_its_observers_times_its_mean_propagation() {
+    let catalog = Catalog::default();
+    let text = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 6\n[network]\nlatency = ['1ms', '40ms']\n\
+                [[step]]\nat = '10s'\nstart_children = { on = 'n2', ids = ['a'] }\n";
+    let scenario = read(text, &catalog);
+    for strategy in catalog.names() {
+        let report = record(&scenario, strategy, 7, &catalog, Stepping::Slice).report;
+        let measured = report.measured.as_ref().expect("it was measured");
+        let mean = measured.propagation.each_us.mean.expect("all have seen it");
+        assert_eq!(measured.changes, 1);
+        assert_eq!(measured.stale.total_us() as f64, 5.0 * mean, "{strategy}");
+        assert!(mean > 0.0, "{strategy}");
+        let share = measured
+            .stale
+            .share()
+            .expect("there was something to look up");
+        let looked_up = 5 * 10_000_000;
+        assert_eq!(measured.stale.looked_up_us, looked_up, "{strategy}");
+        assert!((share - 5.0 * mean / f64::from(looked_up as u32)).abs() < 1e-12);
+    }
+}
