@@ -50,8 +50,8 @@ pub struct Report {
     /// kinds of messages are in `messages`.
     #[serde(default)]
     pub metrics: BTreeMap<String, Option<Number>>,
-    /// Costs and staleness, if they were measured: what metrics are read off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Costs and staleness, if they were measured. Files have them under `metrics`.
+    #[serde(skip)]
     pub measured: Option<Measured>,
     /// The verdict of each expectation, in file order.
     pub expectations: Vec<Judgement>,

@@ -199,8 +199,7 @@ impl Slow {
         self.pass_to(event.at.0);
         let node = event.node;
         match &event.payload {
-            Payload::Booted { name, .. } => {
-                self.names.insert(name.clone(), node);
+            Payload::Booted { .. } => {
                 self.running.insert(node);
                 let cells = self.cells().into_iter();
                 let cells: Vec<CellKey> = cells.filter(|(of, _, _)| *of == node).collect();
@@ -324,7 +323,11 @@ fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
             let scenario = generate(seed, entry, &Options::default()).scenario;
             let tape = record(&scenario, strategy, seed, &catalog, Stepping::Slice);
             let measured = tape.report.measured.as_ref().expect("it was measured");
-            let mut slow = Slow::default();
+            let names = scenario.cluster.nodes.iter().cloned();
+            let mut slow = Slow {
+                names: names.zip(0..).collect(),
+                ..Slow::default()
+            };
             tape.events.iter().for_each(|event| slow.event(event));
             samples += slow.samples.len();
             slow.compare(
@@ -340,7 +343,7 @@ fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
 #[test]
 fn the_area_of_a_change_that_nothing_supersedes_is_its_observers_times_its_mean_propagation() {
     let catalog = Catalog::default();
-    let text = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 6\n[network]\nlatency = ['1ms', '40ms']\n\
+    let text = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 6\n[network]\nlatency = { uniform = ['1ms', '40ms'] }\n\
                 [[step]]\nat = '10s'\nstart_children = { on = 'n2', ids = ['a'] }\n";
     let scenario = read(text, &catalog);
     for strategy in catalog.names() {
