@@ -738,7 +738,12 @@ mod tests {
                 format!("schema = 1\n[run]\nduration = '120s'\n[cluster]\nnodes = 3\n{steps}");
             let scenario = Scenario::read("settle.toml", file.as_bytes(), &catalog).unwrap();
             let run = Simulation::new(&scenario, &catalog).run().unwrap();
-            (run.metric("settle_us"), run.converged_us)
+            let settled = run.metric("settle_us");
+            let whole = settled.and_then(|value| match value {
+                Number::Whole(value) => Some(value),
+                Number::Real(_) => None,
+            });
+            (whole, run.converged_us)
         };
         let start = "[[step]]\nat = '20s'\nstart_children = { on = 'n1', ids = ['a'] }\n";
         let (once, since) = settled(start);
