@@ -1,8 +1,10 @@
 //! Metrics: the numbers that a run ends with.
 //!
-//! A metric is one entry of [`LIST`], or one that a program adds with
+//! A metric is one entry of [`LIST`] (`metric/list.rs`), or one that a program adds with
 //! [`Catalog::with_metric`](crate::catalog::Catalog::with_metric). Files, `run --seeds`, JSON, CSV and
 //! `list` read its declaration and its value from there; nothing else computes one.
+
+mod list;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -16,7 +18,9 @@ use crate::report::{KindCounts, Report};
 pub use crate::statistics::Better;
 use crate::trace::{Event, Sink};
 use crate::watch::judge::{Judged, Verdict};
-use crate::watch::measure::ratio;
+use crate::watch::measure::Measured;
+
+pub use list::LIST;
 
 /// The kind of quantity that a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +105,8 @@ impl std::fmt::Display for Number {
 enum Source {
     Report(fn(&Report) -> Option<u64>),
     Real(fn(&Report) -> Option<f64>),
+    Measured(fn(&Measured) -> Option<u64>),
+    MeasuredReal(fn(&Measured) -> Option<f64>),
     Kinds(fn(&KindCounts) -> u64),
     Trace(fn() -> Box<dyn Fold>),
 }
@@ -175,6 +181,33 @@ impl Metric {
         }
     }
 
+    /// A number of [`Measured`]; runs that are not measured have no value.
+    const fn of_measured(
+        name: &'static str,
+        unit: &'static str,
+        summary: &'static str,
+        value: fn(&Measured) -> Option<u64>,
+    ) -> Self {
+        Self {
+            source: Source::Measured(value),
+            missing: "it was not measured",
+            ..Self::of_report(name, unit, summary, |_| None)
+        }
+    }
+
+    /// A share, a mean, or a quotient of [`Measured`]; runs that are not measured have no value.
+    const fn of_measured_reals(
+        name: &'static str,
+        unit: &'static str,
+        summary: &'static str,
+        value: fn(&Measured) -> Option<f64>,
+    ) -> Self {
+        Self {
+            source: Source::MeasuredReal(value),
+            ..Self::of_measured(name, unit, summary, |_| None)
+        }
+    }
+
     /// A count of messages or bytes, which exists for each kind of message, too.
     const fn of_kinds(
         name: &'static str,
@@ -226,7 +259,7 @@ impl Metric {
     /// True for a share, a mean or a quotient; the others are whole.
     #[must_use]
     pub const fn is_real(&self) -> bool {
-        matches!(self.source, Source::Real(_))
+        matches!(self.source, Source::Real(_) | Source::MeasuredReal(_))
     }
 
     /// Its fold over the trace of one run, if it has one.
@@ -240,12 +273,13 @@ impl Metric {
 
     /// Its value in a finished run, which `fold` has seen.
     pub(crate) fn value(&self, report: &Report, fold: Option<&dyn Fold>) -> Option<Number> {
+        let real = |value: Option<f64>| value.filter(|value| value.is_finite()).map(Number::Real);
+        let measured = report.measured.as_ref();
         let whole = match self.source {
             Source::Report(value) => value(report),
-            Source::Real(value) => {
-                let value = value(report).filter(|value| value.is_finite())?;
-                return Some(Number::Real(value));
-            }
+            Source::Real(value) => return real(value(report)),
+            Source::Measured(value) => value(measured?),
+            Source::MeasuredReal(value) => return real(value(measured?)),
             Source::Kinds(value) => Some(report.messages.by_kind.values().map(value).sum()),
             Source::Trace(_) => fold?.value(report),
         };
@@ -393,289 +427,6 @@ impl Sink for FoldSink {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// The metrics of every catalog.
-pub const LIST: &[Metric] = &[
-    Metric::of_kinds(
-        "messages_sent",
-        "messages",
-        "sent, once per recipient",
-        |kind| kind.sent,
-    )
-    .better(Better::Low),
-    Metric::of_kinds(
-        "messages_delivered",
-        "messages",
-        "handled by their receiver, copies too",
-        |kind| kind.delivered,
-    ),
-    Metric::of_kinds("messages_dropped", "messages", "lost on the way", |kind| {
-        kind.dropped
-    }),
-    Metric::of_kinds(
-        "messages_duplicated",
-        "messages",
-        "copies that the network made",
-        |kind| kind.duplicated,
-    ),
-    Metric::of_kinds(
-        "bytes_sent",
-        "bytes",
-        "sent, in the wire encoding",
-        |kind| kind.bytes,
-    )
-    .better(Better::Low),
-    Metric::of_report("events", "events", "in the trace", |report| {
-        Some(report.events)
-    })
-    .that_only_grows(),
-    Metric::of_report(
-        "converged_us",
-        "us",
-        "the instant since which views have equalled the truth",
-        |report| report.converged_us,
-    )
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("the views did not converge"),
-    Metric::of_report("stale_us", "us", "defects, integrated over time: row-microseconds", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.total_us())
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("stale_us.absent", "us", "the same, of what is absent", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.area_us[0])
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("stale_us.ghost", "us", "the same, of what is ghost", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.area_us[1])
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("stale_us.wrong", "us", "the same, of what is wrong", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.area_us[2])
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_reals("stale_share", "share", "the chance that a look-up is answered wrongly, of a child that is true or shown, at a random time", |report| {
-        let it = report.measured.as_ref()?;
-        it.stale.share()
-    })
-    .measured_as(Measure::Share)
-    .better(Better::Low)
-    .missing_means("there was nothing to look up"),
-    Metric::of_report("stale_longest_us", "us", "the longest time that a child was defective at an observer", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.longest_us)
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("stale_longest_us.absent", "us", "the longest time that a child was absent at an observer", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.longest_of_us[0])
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("stale_longest_us.ghost", "us", "the longest time that a child was ghost at an observer", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.longest_of_us[1])
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("stale_longest_us.wrong", "us", "the longest time that a child was wrong at an observer", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.longest_of_us[2])
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("flaps", "flaps", "entries that were right, and then defective without a change", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.stale.flaps)
-    })
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("propagation_us.p50", "us", "from a change until a connected observer shows it: the median", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.each_us.p50
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or too many did not"),
-    Metric::of_report("propagation_us.p90", "us", "from a change until a connected observer shows it: the 90th percentile", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.each_us.p90
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or too many did not"),
-    Metric::of_report("propagation_us.p99", "us", "from a change until a connected observer shows it: the 99th percentile", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.each_us.p99
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or too many did not"),
-    Metric::of_report("propagation_us.p999", "us", "from a change until a connected observer shows it: the 99.9th percentile", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.each_us.p999
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or too many did not"),
-    Metric::of_report("propagation_us.max", "us", "from a change until a connected observer shows it: the longest", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.each_us.max
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or too many did not"),
-    Metric::of_reals("propagation_us.mean", "us", "from a change until a connected observer shows it: the mean", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.each_us.mean
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or some did not"),
-    Metric::of_report("propagation_last_us.p50", "us", "from a change until its last connected observer shows it: the median", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.last_us.p50
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or too many did not"),
-    Metric::of_report("propagation_last_us.p99", "us", "from a change until its last connected observer shows it: the 99th percentile", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.last_us.p99
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or too many did not"),
-    Metric::of_report("propagation_last_us.max", "us", "from a change until its last connected observer shows it: the longest", |report| {
-        let it = report.measured.as_ref()?;
-        it.propagation.last_us.max
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no change came to be seen, or too many did not"),
-    Metric::of_report("unseen", "samples", "changes that an observer had not shown at the end of the run", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.propagation.unseen)
-    })
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("skipped", "samples", "starts that were taken back before an observer showed them", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.propagation.skipped)
-    })
-    .missing_means("it was not measured"),
-    Metric::of_report("settle_us", "us", "from the last step to the instant since which views have equalled the truth", |report| {
-        Some(report.converged_us?.saturating_sub(report.last_step_us))
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("the views did not converge"),
-    Metric::of_report("detection_us.first", "us", "from the stop of a node until the first connected observer has it outside its view: the median over stops", |report| {
-        let it = report.measured.as_ref()?;
-        it.detection_us[0]
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no node stopped, or it was not noticed"),
-    Metric::of_report("detection_us.last", "us", "from the stop of a node until the last connected observer has it outside its view: the median over stops", |report| {
-        let it = report.measured.as_ref()?;
-        it.detection_us[1]
-    })
-    .measured_as(Measure::Time)
-    .better(Better::Low)
-    .missing_means("no node stopped, or it was not noticed by all"),
-    Metric::of_reals("messages_per_change", "messages", "sent in the run, by changes of children", |report| {
-        let it = report.measured.as_ref()?;
-        ratio(report.messages.sent, it.changes)
-    })
-    .better(Better::Low)
-    .missing_means("nothing changed"),
-    Metric::of_reals("bytes_per_change", "bytes", "sent in the run, by changes of children", |report| {
-        let it = report.measured.as_ref()?;
-        ratio(report.messages.bytes, it.changes)
-    })
-    .better(Better::Low)
-    .missing_means("nothing changed"),
-    Metric::of_reals("messages_idle_per_node_s", "messages", "sent per running node and second, between steps", |report| {
-        let it = report.measured.as_ref()?;
-        it.traffic.idle_messages
-    })
-    .better(Better::Low)
-    .missing_means("no stretch without a step had two rounds"),
-    Metric::of_reals("bytes_idle_per_node_s", "bytes", "sent per running node and second, between steps", |report| {
-        let it = report.measured.as_ref()?;
-        it.traffic.idle_bytes
-    })
-    .better(Better::Low)
-    .missing_means("no stretch without a step had two rounds"),
-    Metric::of_reals("node_bytes.mean", "bytes", "sent and received by a node: the mean", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.traffic.node_bytes.mean)
-    })
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("node_bytes.max", "bytes", "sent and received by a node: the most", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.traffic.node_bytes.max)
-    })
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_reals("node_bytes.gini", "share", "sent and received by nodes: Gini's coefficient, 0 if all are equal", |report| {
-        let it = report.measured.as_ref()?;
-        it.traffic.node_bytes.gini
-    })
-    .measured_as(Measure::Share)
-    .better(Better::Low)
-    .missing_means("nothing was sent"),
-    Metric::of_reals("node_messages.mean", "messages", "sent and received by a node: the mean", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.traffic.node_messages.mean)
-    })
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report("node_messages.max", "messages", "sent and received by a node: the most", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.traffic.node_messages.max)
-    })
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_reals("node_messages.gini", "share", "sent and received by nodes: Gini's coefficient, 0 if all are equal", |report| {
-        let it = report.measured.as_ref()?;
-        it.traffic.node_messages.gini
-    })
-    .measured_as(Measure::Share)
-    .better(Better::Low)
-    .missing_means("nothing was sent"),
-    Metric::of_report("peak_bytes_1s", "bytes", "the most that a node sent and received within a second", |report| {
-        let it = report.measured.as_ref()?;
-        Some(it.traffic.peak_bytes_1s)
-    })
-    .better(Better::Low)
-    .missing_means("it was not measured"),
-    Metric::of_report(
-        "rows",
-        "rows",
-        "at the end, over all running nodes",
-        |report| Some(report.rows),
-    ),
-];
 
 #[cfg(test)]
 mod tests {
