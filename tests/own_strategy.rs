@@ -159,6 +159,8 @@ fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() 
         "mine",
         "--seeds",
         "0..3",
+        "--endpoint",
+        "bytes_per_message",
         "--out",
         "compared",
     ];

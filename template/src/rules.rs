@@ -22,7 +22,7 @@ pub fn no_empty_pid() -> Box<dyn Oracle> {
 }
 
 /// A metric: bytes per message. `Metric::of_trace` makes one that is counted event by event. As one of
-/// two values is better, `compare` decides by it, too.
+/// two values is better, `compare` can decide by it, too.
 pub const BYTES_PER_MESSAGE: Metric = Metric::of_report(
     "bytes_per_message",
     "bytes",

@@ -276,7 +276,7 @@ fn plan_of_arguments(args: &Compare, context: &Context) -> Result<(Plan, Vec<Pat
         baseline: 0,
         vary: args.vary.clone(),
         endpoints: if args.endpoints.is_empty() {
-            default_endpoints(catalog)
+            default_endpoints()
         } else {
             args.endpoints.clone()
         },

@@ -36,19 +36,23 @@ pub fn is_plan(bytes: &[u8]) -> bool {
     })
 }
 
-/// The endpoints of a plan that names none: every metric of which lower or higher is better.
+/// What decides if a plan does not say: how long views are wrong, how soon they are right again after
+/// the last step, what that costs, and how long the slow ones wait for a change.
+const ENDPOINTS: [&str; 4] = [
+    "stale_us",
+    "settle_us",
+    "bytes_per_change",
+    "propagation_us.p99",
+];
+
+/// The endpoints of a plan that names none.
 #[must_use]
-pub fn default_endpoints(catalog: &Catalog) -> Vec<Endpoint> {
-    let decisive = catalog
-        .metrics()
-        .iter()
-        .filter(|metric| metric.better != Better::Neither);
-    decisive
-        .map(|metric| Endpoint {
-            metric: metric.name.to_owned(),
-            margin: MARGIN,
-        })
-        .collect()
+pub fn default_endpoints() -> Vec<Endpoint> {
+    let endpoint = |metric: &str| Endpoint {
+        metric: metric.to_owned(),
+        margin: MARGIN,
+    };
+    ENDPOINTS.map(endpoint).into()
 }
 
 /// Reads and checks a plan.
@@ -104,7 +108,7 @@ impl<'t> Reader<'_> {
             contestants,
             baseline: baseline.unwrap_or_default(),
             vary: vary.unwrap_or_default(),
-            endpoints: endpoints.unwrap_or_else(|| default_endpoints(self.catalog)),
+            endpoints: endpoints.unwrap_or_else(|| default_endpoints()),
         }
     }
 
