@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metric::Number;
+use crate::statistics::Number;
 use crate::trace::counts::MessageCounts;
 use crate::watch::findings::{ClockTwin, Inconclusive};
 use crate::watch::judge::{Judgement, Verdict};

@@ -6,16 +6,14 @@
 
 mod list;
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hublab_strategies::Time;
-use serde::{Deserialize, Serialize};
 
 use crate::model::{Claim, Expectation, Scenario};
 use crate::report::{KindCounts, Report};
-pub use crate::statistics::Better;
+pub use crate::statistics::{Better, Number};
 use crate::trace::{Event, Sink};
 use crate::watch::judge::{Judged, Verdict};
 use crate::watch::measure::Measured;
@@ -41,63 +39,6 @@ pub trait Fold: Send {
 
     /// The value of the run that is over; `None` if it has none.
     fn value(&self, report: &Report) -> Option<u64>;
-}
-
-/// A value.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Number {
-    /// A count, or a time.
-    Whole(u64),
-    /// A share, a mean, or a quotient: finite.
-    Real(f64),
-}
-
-impl Number {
-    /// The value, rounded to 53 bits.
-    #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "beyond 2^53 a value is rounded, as the name says"
-    )]
-    pub fn as_f64(self) -> f64 {
-        match self {
-            Self::Whole(value) => value as f64,
-            Self::Real(value) => value,
-        }
-    }
-}
-
-impl PartialEq<u64> for Number {
-    fn eq(&self, other: &u64) -> bool {
-        self.partial_cmp(other) == Some(Ordering::Equal)
-    }
-}
-
-impl PartialOrd<u64> for Number {
-    fn partial_cmp(&self, other: &u64) -> Option<Ordering> {
-        match self {
-            Self::Whole(value) => value.partial_cmp(other),
-            Self::Real(value) => value.partial_cmp(&Self::Whole(*other).as_f64()),
-        }
-    }
-}
-
-impl From<u64> for Number {
-    fn from(value: u64) -> Self {
-        Self::Whole(value)
-    }
-}
-
-impl std::fmt::Display for Number {
-    /// Shares and means with three decimals, or as many as three digits take if they are small.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Whole(value) => value.fmt(f),
-            Self::Real(value) if *value == 0.0 || value.abs() >= 0.1 => write!(f, "{value:.3}"),
-            Self::Real(value) => write!(f, "{value:.2e}"),
-        }
-    }
 }
 
 /// Where the value of a metric comes from.
@@ -436,7 +377,7 @@ mod tests {
     use crate::scenario::Scenario;
 
     fn report(catalog: &Catalog) -> Report {
-        let file = "schema = 1\n[cluster]\nnodes = 3\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n";
+        let file = "schema = 1\n[run]\nduration = \"120s\"\n[cluster]\nnodes = 3\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n[[step]]\nat = \"5s\"\ncrash = { nodes = [\"n3\"] }\n";
         let scenario = Scenario::read("metrics.toml", file.as_bytes(), catalog).unwrap();
         let strategy = &scenario.run.strategies[0];
         Simulation::new(&scenario, catalog)

@@ -12,6 +12,7 @@
 //! | `describe` | quantiles, median, mean, pass rate, each with its interval |
 //! | `paired` | ratio to a baseline, seed by seed, and what the pairing won |
 //! | `rank` | Wilcoxon's signed-rank test, Cliff's delta |
+//! | `number` | a value, whole or real |
 //! | `kaplan_meier` | quantiles of times that were cut off |
 //! | `sketch` | quantiles of more than 1,000,000 numbers |
 //! | `verdict` | Holm's adjustment, and what may be claimed |
@@ -20,6 +21,7 @@
 
 mod describe;
 mod kaplan_meier;
+mod number;
 mod paired;
 mod rank;
 mod sketch;
@@ -35,6 +37,7 @@ pub use describe::{
     Interval, Mean, Median, Moments, PerMille, Proportion, mean, median, nearest_rank, proportion,
 };
 pub use kaplan_meier::{Duration, KaplanMeier};
+pub use number::Number;
 pub use paired::{Pair, Paired, Ratio, RatioMethod, paired};
 pub use rank::{SignedRank, cliffs_delta, signed_rank};
 pub use sketch::Sketch;
