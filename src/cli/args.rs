@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::Family;
 use hublab_sim::scenario::{parse_override, parse_seeds};
+use hublab_sim::trace::EventId;
 use hublab_strategies::time::{DurationError, parse_duration};
 
 use super::report::{self, Export, Format};
@@ -132,10 +133,18 @@ pub(super) enum Command {
     /// Show the first difference between two capsules, with the events around it
     #[command(after_help = "Example: hublab diff left.capsule right.capsule --around 5")]
     Diff(Diff),
-    /// Print the trace of a capsule
+    /// Print what a capsule holds: the report of its run, its scenario, the program that made it
+    #[command(
+        after_help = "Examples:\n  hublab show run.capsule\n  hublab show run.capsule --scenario > scenario.toml"
+    )]
+    Show(Show),
+    /// Print the trace of a capsule, or draw it
     #[command(
         after_help = "Examples:\n  hublab trace run.capsule --node n3 --from 10s --to 12s\n  \
-        hublab trace run.capsule --kind gossip.sync --format ndjson"
+        hublab trace run.capsule --kind gossip.sync --format ndjson\n  \
+        hublab trace run.capsule --format svg --from 29s --to 31s > rounds.svg\n  \
+        hublab trace run.capsule --format perfetto > run.perfetto-trace\n  \
+        hublab trace run.capsule --format dot --event e134 | dot -Tsvg > causes.svg"
     )]
     Trace(Trace),
     /// Tell why a child's row stands in a node's registry, or why it does not
@@ -360,11 +369,28 @@ pub(super) struct Size {
     pub(super) big: bool,
 }
 
+/// A recorded run, or one to record first.
+#[derive(Debug, Args)]
+pub(super) struct Recorded {
+    /// The capsule; or a scenario file, which is run first
+    #[arg(value_name = "CAPSULE|FILE")]
+    pub(super) path: PathBuf,
+    /// The strategy to run a scenario file with; default: the file's only one
+    #[arg(long, value_name = "NAME")]
+    pub(super) strategy: Option<String>,
+    /// The seed to run a scenario file with; default: the file's
+    #[arg(long, value_name = "N", value_parser = seed())]
+    pub(super) seed: Option<u64>,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+    #[command(flatten)]
+    pub(super) size: Size,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Trace {
-    /// The capsule
-    #[arg(value_name = "CAPSULE")]
-    pub(super) capsule: PathBuf,
+    #[command(flatten)]
+    pub(super) run: Recorded,
     /// How to print the events
     #[arg(long, value_enum, default_value_t = TraceFormat::Text, value_name = "FORMAT")]
     pub(super) format: TraceFormat,
@@ -380,12 +406,13 @@ pub(super) struct Trace {
     /// Only events up to this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) to: Option<Duration>,
+    /// The event whose causes and effects `dot` draws, as `e17` or `17`
+    #[arg(long, value_name = "ID", value_parser = event, required_if_eq("format", "dot"))]
+    pub(super) event: Option<EventId>,
     /// Only events of this kind, or about messages of this kind: `row`, `gossip.sync`; can be given
     /// several times
     #[arg(long = "kind", value_name = "KIND")]
     pub(super) kinds: Vec<String>,
-    #[command(flatten)]
-    pub(super) size: Size,
 }
 
 /// How `trace` prints.
@@ -395,13 +422,35 @@ pub(super) enum TraceFormat {
     Text,
     /// One JSON object per event and line.
     Ndjson,
+    /// The space-time diagram: a lane per node, messages as lines.
+    Svg,
+    /// For Perfetto: tracks, slices, flows; binary.
+    Perfetto,
+    /// For ShiViz: a log with vector clocks.
+    Shiviz,
+    /// For Graphviz: what led to one event, and what came of it.
+    Dot,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The capsule
+    #[arg(value_name = "CAPSULE")]
+    pub(super) capsule: PathBuf,
+    /// Print its resolved scenario only: a scenario file
+    #[arg(long)]
+    pub(super) scenario: bool,
+    /// How to print the report
+    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report::run_format())]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) size: Size,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Why {
-    /// The capsule
-    #[arg(value_name = "CAPSULE")]
-    pub(super) capsule: PathBuf,
+    #[command(flatten)]
+    pub(super) run: Recorded,
     /// The node whose registry is asked about
     #[arg(long, value_name = "NAME")]
     pub(super) node: String,
@@ -411,8 +460,18 @@ pub(super) struct Why {
     /// The instant that is asked about; default: the end
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) at: Option<Duration>,
-    #[command(flatten)]
-    pub(super) size: Size,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = WhyFormat::Text, value_name = "FORMAT")]
+    pub(super) format: WhyFormat,
+}
+
+/// How `why` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum WhyFormat {
+    /// Lines, for people.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -492,6 +551,13 @@ pub(super) enum BadArgument {
 fn seeds(text: &str) -> Result<Range<u64>, BadArgument> {
     let form = "the first and the end, which is not included: 0..200";
     parse_seeds(text).ok_or(BadArgument::Write(form))
+}
+
+/// The number of an event, as lines of the trace have it: `e17`.
+fn event(text: &str) -> Result<EventId, BadArgument> {
+    let digits = text.strip_prefix('e').unwrap_or(text);
+    let id = digits.parse().ok().filter(|id| *id > 0);
+    id.ok_or(BadArgument::Write("an event as `trace` prints it: e17"))
 }
 
 fn duration(text: &str) -> Result<Duration, DurationError> {

@@ -1,15 +1,71 @@
-//! Opening capsules, as every command that reads them does.
+//! Opening capsules, as every command that reads them does; or recording one, in memory.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use hublab_sim::capsule::{Capsule, Limits};
+use hublab_sim::capsule::twice::record;
+use hublab_sim::capsule::{Capsule, Limits, MemoryCapsule, is_capsule};
 use hublab_strategies::time::format_duration;
 
-use super::Stop;
-use super::args::Size;
+use super::args::{Recorded, Size};
+use super::{Context, Stop, files};
+
+/// A run that can be asked about.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// A capsule.
+    File(Capsule<BufReader<File>>),
+    /// A scenario file that was run.
+    Memory(MemoryCapsule),
+}
+
+/// True for a file that is named as scenarios are, and is no capsule.
+fn is_scenario(path: &Path) -> bool {
+    let is_named_so = path.extension().is_some_and(|suffix| suffix == "toml");
+    if !is_named_so || !path.is_file() {
+        return false;
+    }
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
+    read.is_ok() && !is_capsule(&start)
+}
+
+/// Opens a capsule, or runs a scenario file and records it.
+///
+/// # Errors
+/// It is neither, or the file cannot be run with these settings.
+pub(super) fn open_or_run(args: &Recorded, context: &Context) -> Result<Opened, Stop> {
+    let path = &args.path;
+    if !is_scenario(path) {
+        let has_settings = [
+            ("--strategy", args.strategy.is_some()),
+            ("--seed", args.seed.is_some()),
+            ("--set", !args.overrides.values.is_empty()),
+        ];
+        if let Some((flag, _)) = has_settings.into_iter().find(|(_, given)| *given) {
+            let path = path.display();
+            return Err(Stop::Usage(format!(
+                "{flag} is for scenario files, which are run first; {path} has been run"
+            )));
+        }
+        return open(path, args.size).map(Opened::File);
+    }
+    let scenario = files::read_one(path, &args.overrides, context)?;
+    let strategy = match (&args.strategy, &scenario.run.strategies[..]) {
+        (Some(strategy), _) => strategy,
+        (None, [only]) => only,
+        (None, several) => {
+            let several = several.join(", ");
+            return Err(Stop::Usage(format!("--strategy: choose one of {several}")));
+        }
+    };
+    let seed = args.seed.unwrap_or(scenario.run.seed);
+    let run = record(&scenario, strategy, seed, &context.catalog);
+    run.map(|(_, capsule)| Opened::Memory(capsule))
+        .map_err(|error| unusable(path, error))
+}
 
 /// Opens a capsule.
 ///

@@ -12,6 +12,7 @@
 //! | `results` | what becomes of the runs of `run` |
 //! | `pool`, `interrupt`, `panics` | jobs on threads, and how they can end early |
 //! | `compare` | strategies on the same seeds |
+//! | `picture`, `svg` | a trace as a space-time diagram, for Perfetto, for ShiViz, as a graph |
 //! | `campaign` | what campaigns leave behind: directories, shards, JUnit, GitHub |
 //! | `report` | a reporter per format: for people, JSON, CSV, JUnit, GitHub, Markdown |
 //! | `render` | words and tables |
@@ -46,6 +47,7 @@ mod merge;
 mod node;
 mod output;
 mod panics;
+mod picture;
 mod plan;
 mod pool;
 mod progress;
@@ -55,7 +57,9 @@ mod report;
 mod results;
 mod run;
 mod schema;
+mod show;
 mod shrink;
+mod svg;
 mod trace;
 mod twice;
 mod why;
@@ -155,6 +159,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
         Command::Replay(args) => replay::replay(&args, context),
         Command::Judge(args) => judge::judge(&args, context),
         Command::Diff(args) => diff::diff(&args, context),
+        Command::Show(args) => show::show(&args, context),
         Command::Trace(args) => trace::trace(&args, context),
         Command::Why(args) => why::why(&args, context),
         Command::List(args) => list::list(&args, context),

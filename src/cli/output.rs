@@ -21,6 +21,17 @@ const NARROWEST: usize = 60;
 /// The width where there is no terminal.
 const WIDTH: usize = 100;
 
+/// The outcome of writing results. If the reader has gone, that is no error of ours.
+fn written(result: io::Result<()>) -> Result<(), Stop> {
+    result.map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Stop::Pipe
+        } else {
+            Stop::Usage(format!("cannot write the results: {error}"))
+        }
+    })
+}
+
 impl Output {
     /// Writes results, and a line break.
     ///
@@ -43,13 +54,23 @@ impl Output {
             write(&mut out)?;
             out.flush()
         });
-        written.map_err(|error| {
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                Stop::Pipe
-            } else {
-                Stop::Usage(format!("cannot write the results: {error}"))
-            }
-        })
+        self::written(written)
+    }
+
+    /// Writes results that are no text.
+    ///
+    /// # Errors
+    /// As for [`Self::line`]; or standard output is a terminal.
+    pub(super) fn binary(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Stop> {
+        if io::stdout().is_terminal() {
+            let reason = "this format is binary: send standard output to a file with `> FILE`";
+            return Err(Stop::Usage(reason.to_owned()));
+        }
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        written(write(&mut out).and_then(|()| out.flush()))
     }
 
     /// Writes a note for the person in front of the terminal. If nobody can read it, so be it.

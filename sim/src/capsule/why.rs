@@ -10,11 +10,12 @@ use std::fmt;
 use std::io::{Read, Seek};
 
 use hublab_strategies::{ChildId, Row, Time};
+use serde_json::{Value, json};
 
 use crate::capsule::{Capsule, CapsuleError};
 use crate::model::NodeIx;
 use crate::trace::event::{Event, EventId, Payload};
-use crate::trace::text::{Names, RowText, concerns, printable};
+use crate::trace::text::{Names, RowText, concerns, printable, row_json};
 
 /// How many changes are told: the last ones.
 pub const CHANGES_MAX: usize = 32;
@@ -220,6 +221,19 @@ impl History {
     }
 }
 
+/// The chain of events that led to one, the first cause first and the event itself last; empty if the
+/// trace has no such event. Of a chain longer than [`EVENTS_MAX`], the beginning is missing.
+///
+/// # Errors
+/// The capsule is corrupt or cannot be read.
+pub fn chain_of<R: Read + Seek>(
+    capsule: &mut Capsule<R>,
+    event: EventId,
+) -> Result<Vec<Event>, CapsuleError> {
+    let known = causes(capsule, std::iter::once(event))?;
+    Ok(backwards(event, &known))
+}
+
 /// These events, their causes, the causes of those, and so on, from the last one backwards.
 fn causes<R: Read + Seek>(
     capsule: &mut Capsule<R>,
@@ -251,17 +265,41 @@ fn causes<R: Read + Seek>(
 }
 
 fn chain(effect: Effect, change: Event, causes: &BTreeMap<EventId, Event>) -> Change {
-    let mut chain = vec![change];
-    let mut cause = chain[0].cause;
-    while let Some(event) = causes.get(&cause) {
-        chain.push(event.clone());
-        cause = event.cause;
-    }
+    let mut chain = backwards(change.cause, causes);
+    let cut = chain.first().unwrap_or(&change).cause != 0;
+    chain.push(change);
+    Change { effect, chain, cut }
+}
+
+/// The events that led to one, as far as they are known, and it itself, in the order of time.
+fn backwards(last: EventId, known: &BTreeMap<EventId, Event>) -> Vec<Event> {
+    let chain = std::iter::successors(known.get(&last), |event| known.get(&event.cause));
+    let mut chain: Vec<Event> = chain.cloned().collect();
     chain.reverse();
-    Change {
-        effect,
-        chain,
-        cut: cause != 0,
+    chain
+}
+
+impl Why {
+    /// The same as JSON: the row, and each change with its events as `trace` has them.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let changes = self.changes.iter().map(|change| {
+            let chain = change.chain.iter().map(|event| self.names.json(event));
+            json!({
+                "effect": change.effect.to_string(),
+                "at_us": change.chain.last().map(|event| event.at.0),
+                "chain": chain.collect::<Vec<Value>>(),
+                "cut": change.cut,
+            })
+        });
+        json!({
+            "node": self.node,
+            "child": self.child,
+            "at_us": self.at.map(|at| at.0),
+            "row": self.row.as_ref().map(row_json),
+            "changes": changes.collect::<Vec<Value>>(),
+            "omitted": self.omitted,
+        })
     }
 }
 

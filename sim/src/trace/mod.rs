@@ -6,9 +6,11 @@
 //! | [`recorder`] | numbering events and handing them on, as they happen |
 //! | [`counts`] | messages by kind |
 //! | [`digest`] | the hash over all events |
+//! | [`diagram`] | a stretch of a trace as lanes and messages |
 //! | [`text`] | events as lines, as JSON, and which of them to show |
 
 pub mod counts;
+pub mod diagram;
 pub mod digest;
 pub mod event;
 pub mod recorder;

@@ -130,7 +130,7 @@ impl Names {
     }
 }
 
-fn row_json(row: &Row) -> Value {
+pub(crate) fn row_json(row: &Row) -> Value {
     let mut json = json!({
         "nodes": row.entries.iter().map(|entry| json!({ "node": entry.node, "pid": entry.pid })).collect::<Vec<_>>(),
         "metadata": row.metadata,

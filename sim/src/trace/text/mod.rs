@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use hublab_strategies::{Change, DownReason, NodeId, TimerKey};
 
 pub use filter::{Filter, concerns};
+pub(crate) use json::row_json;
 pub(crate) use line::RowText;
 
 use super::event::{Event, KindIx, Payload, WORLD};

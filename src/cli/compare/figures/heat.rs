@@ -1,6 +1,6 @@
 //! Verdicts at a glance: a row per cell and strategy, a column per endpoint.
 
-use super::svg::{Anchor, Image, TEXT, cut_to, width_of};
+use crate::cli::svg::{Anchor, Image, TEXT, cut_to, width_of};
 
 /// A map of verdicts.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Values over one varied key: a panel per combination of everything else, a line per strategy.
 
 use super::scale::{Scale, label};
-use super::svg::{Anchor, Image, TEXT, cut_to, look, width_of};
+use crate::cli::svg::{Anchor, Image, TEXT, cut_to, look, width_of};
 
 /// A figure of lines.
 #[derive(Debug)]
@@ -126,7 +126,12 @@ impl Lines {
             &self.key,
         );
         let measure = cut_to(&self.measure, HEIGHT - 10.0);
-        image.upright(x + 9.0, f64::midpoint(top, bottom), &measure);
+        image.upright(
+            x + 9.0,
+            f64::midpoint(top, bottom),
+            Anchor::Middle,
+            &measure,
+        );
         for (strategy, points) in panel.points.iter().enumerate() {
             let (colour, dashes) = look(strategy);
             // Lines and bands break where a value is missing.

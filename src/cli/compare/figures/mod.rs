@@ -3,7 +3,6 @@
 mod heat;
 mod lines;
 mod scale;
-mod svg;
 
 use hublab_sim::compare::describe;
 use hublab_sim::metric::Better;
