@@ -131,3 +131,23 @@ fn every_file_it_points_to_exists() {
         assert!(Path::new(ROOT).join(target).exists(), "{target}");
     }
 }
+
+#[test]
+fn the_picture_is_what_its_command_draws() {
+    let text = readme();
+    let commands: Vec<&str> = blocks(&text, "sh")
+        .iter()
+        .flat_map(|block| block.lines())
+        .filter(|line| line.ends_with("--format svg"))
+        .collect();
+    let [command] = commands[..] else {
+        panic!("one command draws: {commands:?}");
+    };
+    let drawn = run(command, place().path());
+    let drawn = String::from_utf8(drawn.stdout).unwrap();
+    expect_test::expect_file![concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/pictures/one-way-cut.svg"
+    )]
+    .assert_eq(&drawn);
+}

@@ -20,8 +20,10 @@ pub(in crate::cli) struct Log {
     /// By node; the script is last.
     clocks: Vec<Vec<u64>>,
     hosts: Vec<String>,
-    /// The clocks that messages and steps carry, and how many deliveries are to come.
+    /// The clocks that messages carry, and how many deliveries are to come.
     carried: BTreeMap<EventId, (Vec<u64>, u32)>,
+    /// The step under way, of a node or of the script, and the clock it began with.
+    step: Option<(EventId, Vec<u64>)>,
 }
 
 impl Log {
@@ -40,6 +42,7 @@ impl Log {
             clocks: vec![vec![0; nodes + 1]; nodes + 1],
             hosts,
             carried: BTreeMap::new(),
+            step: None,
         }
     }
 
@@ -59,11 +62,15 @@ impl Log {
             _ => usize::try_from(event.node).unwrap_or(script).min(script),
         };
         let is_loss = matches!(event.payload, Payload::Dropped { .. });
+        // A connection is made and lost at both ends: what one of them does, the other learns.
+        if let Some((step, clock)) = &self.step
+            && *step == event.cause
+        {
+            merge(&mut self.clocks[host], clock);
+        }
         if let Some((carried, left)) = self.carried.get_mut(&event.cause) {
             if !is_loss {
-                for (known, told) in self.clocks[host].iter_mut().zip(carried.iter()) {
-                    *known = (*known).max(*told);
-                }
+                merge(&mut self.clocks[host], carried);
             }
             if is_loss || matches!(event.payload, Payload::Delivered { .. }) {
                 *left = left.saturating_sub(1);
@@ -83,6 +90,9 @@ impl Log {
             let clock = serde_json::Value::Object(clock);
             writeln!(out, "{line}\n{} {clock}", self.hosts[host])?;
         }
+        if event.payload.begins_step() {
+            self.step = Some((event.id, self.clocks[host].clone()));
+        }
         match &event.payload {
             Payload::Sent { .. } => {
                 self.carried
@@ -93,15 +103,15 @@ impl Log {
                     *left += 1;
                 }
             }
-            // What a step causes comes before the next one.
-            Payload::Step { .. } => {
-                self.carried.retain(|_, (_, left)| *left < u32::MAX);
-                let clock = self.clocks[host].clone();
-                self.carried.insert(event.id, (clock, u32::MAX));
-            }
             _ => {}
         }
         Ok(())
+    }
+}
+
+fn merge(clock: &mut [u64], other: &[u64]) {
+    for (known, told) in clock.iter_mut().zip(other) {
+        *known = (*known).max(*told);
     }
 }
 
