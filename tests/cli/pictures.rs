@@ -22,9 +22,9 @@ struct Capsule {
 }
 
 fn capsule() -> Capsule {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("drawn.toml");
-    fs::write(&file, FILE).unwrap();
+    fs::write(&file, FILE).expect("files can be written");
     let out = directory.path().join("out");
     let run = [
         "run",
@@ -88,8 +88,7 @@ fn the_diagram_has_a_line_per_message_a_cross_per_loss_and_a_box_per_silent_stre
         .count();
     assert_eq!(rows, count(events, "row"));
     assert!(
-        titles.iter().any(|title| *title == "paused")
-            && titles.iter().any(|title| *title == "down"),
+        titles.contains(&"paused") && titles.contains(&"down"),
         "{titles:?}"
     );
 
@@ -170,10 +169,10 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Field)> {
             1 => {
                 let (fixed, rest) = bytes.split_at(8);
                 bytes = rest;
-                Field::Number(u64::from_le_bytes(fixed.try_into().unwrap()))
+                Field::Number(u64::from_le_bytes(fixed.try_into().expect("eight bytes")))
             }
             2 => {
-                let long = usize::try_from(varint(&mut bytes)).unwrap();
+                let long = usize::try_from(varint(&mut bytes)).expect("a length");
                 let (inner, rest) = bytes.split_at(long);
                 bytes = rest;
                 Field::Bytes(inner.to_vec())
@@ -188,14 +187,14 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Field)> {
 fn number(fields: &[(u64, Field)], wanted: u64) -> Option<u64> {
     fields.iter().find_map(|(field, value)| match value {
         Field::Number(value) if *field == wanted => Some(*value),
-        _ => None,
+        Field::Number(_) | Field::Bytes(_) => None,
     })
 }
 
 fn inner(fields: &[(u64, Field)], wanted: u64) -> Option<&[u8]> {
     fields.iter().find_map(|(field, value)| match value {
         Field::Bytes(value) if *field == wanted => Some(value.as_slice()),
-        _ => None,
+        Field::Number(_) | Field::Bytes(_) => None,
     })
 }
 

@@ -379,7 +379,7 @@ mod tests {
     }
 
     fn draft(filter: Filter) -> Draft {
-        let nodes = ["a", "b"].map(|name| hublab_strategies::NodeId::new(name));
+        let nodes = ["a", "b"].map(hublab_strategies::NodeId::new);
         let mut draft = Draft::new(Names::of_nodes(&nodes), 2, filter);
         let name = "x.y".to_owned();
         draft.event(&event(1, 0, WORLD, 0, Payload::Kind { kind: 0, name }));

@@ -26,7 +26,8 @@ pub(in crate::cli) struct Compare {
     #[arg(long, value_name = "KEY=VALUES", value_parser = vary)]
     pub(in crate::cli) vary: Vec<Vary>,
     /// A metric that decides, and within which share of 1 ratios count as equal; can be given
-    /// several times; default: the plan's, or stale_us, settle_us, bytes_per_change and propagation_us.p99
+    /// several times; default: the plan's, or `stale_us`, `settle_us`, `bytes_per_change`
+    /// and `propagation_us.p99`
     #[arg(long = "endpoint", value_name = "METRIC[=MARGIN]", value_parser = endpoint)]
     pub(in crate::cli) endpoints: Vec<Endpoint>,
     /// The seeds of each cell, the end not included; default: the plan's, or 0..30

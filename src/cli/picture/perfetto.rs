@@ -6,6 +6,11 @@
 //! published `trace_packet.proto`, `track_descriptor.proto` and `track_event.proto`. Three messages do
 //! not pay for a code generator and its runtime.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most events are shown by their names alone"
+)]
+
 use std::io::{self, Write};
 
 use hublab_sim::model::NodeIx;
@@ -65,7 +70,7 @@ impl Message {
             self.0.push((value & 0x7f) as u8 | 0x80);
             value >>= 7;
         }
-        self.0.push(value as u8);
+        self.0.push((value & 0x7f) as u8);
     }
 
     fn number(mut self, field: u32, value: u64) -> Self {

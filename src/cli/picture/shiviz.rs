@@ -4,6 +4,11 @@
 //! Each node is a host; the script is one of its own, as its steps cause what nodes do. Messages carry
 //! clocks whether their sending is logged or not, so a filtered log has true clocks.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most events are shown by their names alone"
+)]
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 

@@ -108,7 +108,7 @@ impl<'t> Reader<'_> {
             contestants,
             baseline: baseline.unwrap_or_default(),
             vary: vary.unwrap_or_default(),
-            endpoints: endpoints.unwrap_or_else(|| default_endpoints()),
+            endpoints: endpoints.unwrap_or_else(default_endpoints),
         }
     }
 

@@ -348,11 +348,12 @@ impl Cells {
             *counts += u64::from(pair.truth.is_some() || is_shown);
             *counts -= u64::from(was_true || is_shown);
             self.areas.judge(now, cell, pair.truth.as_ref());
-            if is_change && self.connected[index(observer)].has(owner) {
-                if let Some(change) = pair.changes.back_mut() {
-                    change.waiting.insert(observer);
-                    change.left += 1;
-                }
+            if is_change
+                && self.connected[index(observer)].has(owner)
+                && let Some(change) = pair.changes.back_mut()
+            {
+                change.waiting.insert(observer);
+                change.left += 1;
             }
             if is_change {
                 let is_taken_back = pair.truth.is_none() && !is_shown;

@@ -7,9 +7,9 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`cells`] | cells, defects, and the time until a change is seen |
-//! | [`detection`] | the time until a stopped node is outside the views of others |
-//! | [`traffic`] | messages and bytes by node and time |
+//! | `cells` | cells, defects, and the time until a change is seen |
+//! | `detection` | the time until a stopped node is outside the views of others |
+//! | `traffic` | messages and bytes by node and time |
 //!
 //! Entries of nodes that are not in the file belong to no cell.
 
