@@ -166,12 +166,13 @@ fn what_does_not_fail_is_not_saved() {
 }
 
 #[test]
-fn a_corpus_that_is_not_there_is_an_error_and_an_empty_one_is_not() {
+fn a_corpus_that_is_not_there_is_an_error_and_an_empty_one_checks_nothing() {
     let (place, corpus) = place();
     let told = hublab(&["corpus", "list", "--corpus", &corpus], 2);
     assert!(told.contains("no such directory"), "{told}");
     let empty = place.path().to_string_lossy().into_owned();
-    hublab(&["corpus", "run", "--corpus", &empty], 0);
+    hublab(&["corpus", "run", "--corpus", &empty], 3);
+    hublab(&["corpus", "list", "--corpus", &empty], 0);
 }
 
 #[test]
@@ -187,6 +188,77 @@ fn a_campaign_runs_saved_failures_first() {
     };
     let told = fuzz("0/2", 1);
     assert!(told.contains("1 saved failure: 0 hold now"), "{told}");
+    assert!(
+        told.contains("groups of failures") && !told.contains("all held"),
+        "{told}"
+    );
     let told = fuzz("1/2", 0);
     assert!(!told.contains("saved failure"), "{told}");
+}
+
+/// In each output of a campaign, and of what its shards are joined to.
+#[test]
+fn a_saved_failure_is_a_case_everywhere() {
+    let (place, corpus) = place();
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    hublab(&["corpus", "add", FAILING, "--corpus", &corpus], 0);
+    let good = "tests/data/first-join.toml";
+    let campaign = |out: &str, shard: &str, code: i32| {
+        let what = [
+            "fuzz", good, "--seeds", "0..2", "--corpus", &corpus, "--shard", shard,
+        ];
+        let how = ["--out", out, "--format", "github"];
+        hublab(&[&what[..], &how].concat(), code)
+    };
+    let junit = |out: &str| {
+        let cases = fs::read_to_string(format!("{out}/junit.xml")).expect("a JUnit file");
+        let count = |word: &str| cases.matches(word).count();
+        (count("<failure"), count("<skipped message=\"known"))
+    };
+    let whole = path("whole");
+    let told = campaign(&whole, "0/1", 1);
+    assert_eq!(told.matches("::error file=").count(), 2, "{told}");
+    assert!(
+        told.contains("2 groups of failures") && told.contains("5 of 5 runs"),
+        "{told}"
+    );
+    assert!(told.contains("hublab run "), "{told}");
+    assert_eq!(junit(&whole), (2, 0));
+    let (one, other, all) = (path("one"), path("other"), path("all"));
+    campaign(&one, "0/2", 1);
+    campaign(&other, "1/2", 0);
+    let told = hublab(
+        &["merge", &other, &one, "--out", &all, "--format", "github"],
+        1,
+    );
+    assert_eq!(told.matches("::error file=").count(), 2, "{told}");
+    assert_eq!(junit(&all), (2, 0));
+    for name in ["corpus.ndjson", "results.ndjson", "campaign.json"] {
+        let read = |out: &str| fs::read(format!("{out}/{name}")).expect("a file");
+        assert_eq!(read(&whole), read(&all), "{name}");
+    }
+
+    // One that is kept as a known one is told as such, until it holds.
+    fs::remove_dir_all(&corpus).expect("it can be removed");
+    let known = [
+        "corpus", "add", FAILING, "--corpus", &corpus, "--expect", "fails",
+    ];
+    hublab(&known, 0);
+    let out = path("known");
+    let told = campaign(&out, "0/1", 0);
+    assert!(
+        told.contains("no new failures, 2 groups of known ones"),
+        "{told}"
+    );
+    assert_eq!(junit(&out), (0, 2));
+    let [file] = &saved(&corpus)[..] else {
+        panic!("one file");
+    };
+    let text = fs::read_to_string(file).expect("a file");
+    let (mended, _) = text.split_once("[[expect]]").expect("it expects something");
+    fs::write(file, mended).expect("it can be written");
+    let out = path("mended");
+    let told = campaign(&out, "0/1", 1);
+    assert!(told.contains("corpus holds now"), "{told}");
+    assert_eq!(junit(&out), (1, 0));
 }

@@ -163,6 +163,132 @@ fn holes_make_a_campaign_inconclusive_that_would_have_held() {
     );
 }
 
+/// A campaign that holds, in two shards, `a` and `b`.
+fn held() -> tempfile::TempDir {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/first-join.toml");
+    for (shard, out) in [("0/2", "a"), ("1/2", "b")] {
+        let what = [
+            "fuzz",
+            file,
+            "--strategy",
+            "pubsub",
+            "--seeds",
+            "0..8",
+            "--shard",
+            shard,
+        ];
+        let (code, told) = hublab(&[&what[..], &["--out", out]].concat(), place.path());
+        assert_eq!(code, Some(0), "{told}");
+    }
+    place
+}
+
+#[test]
+fn what_is_there_of_a_campaign_is_told() {
+    let place = held();
+    let told = expect(
+        place.path(),
+        &["a", "b"],
+        0,
+        &["2 of 2 shards, 100 % of planned runs", "8 of 8 runs"],
+    );
+    assert!(!told.contains("incomplete"), "{told}");
+    expect(
+        place.path(),
+        &["a"],
+        3,
+        &[
+            "1 of 2 shards, 50 % of planned runs",
+            "4 of 8 runs",
+            "incomplete, what was made held",
+        ],
+    );
+}
+
+#[test]
+fn results_that_were_deleted_or_cut_off_are_missed() {
+    let place = held();
+    let path = results(&place.path().join("b"));
+    let whole = fs::read_to_string(&path).expect("results");
+    let one = whole.split_inclusive('\n').next().expect("a line");
+    for text in [Some(one), Some(""), None] {
+        match text {
+            Some(text) => fs::write(&path, text).expect("a file"),
+            None => fs::remove_file(&path).expect("a file"),
+        }
+        expect(
+            place.path(),
+            &["a", "b"],
+            3,
+            &[
+                "it had made 4, and results.ndjson has lost some",
+                "incomplete",
+            ],
+        );
+    }
+    // A shard alone, too.
+    expect(place.path(), &["b"], 3, &["0 of 8 runs"]);
+}
+
+#[test]
+fn a_floor_is_the_least_share_of_runs() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/too-few-messages.toml"
+    );
+    // Each run fails, so that each shard stops after its first, as it was told to.
+    for (shard, out) in [("0/2", "a"), ("1/2", "b")] {
+        let what = [
+            "fuzz",
+            file,
+            "--seeds",
+            "0..8",
+            "--shard",
+            shard,
+            "--no-shrink",
+        ];
+        let few = ["--max-failures", "1", "--known", "none", "--out", out];
+        fs::create_dir_all(place.path().join("none")).expect("a directory");
+        hublab(&[&what[..], &few].concat(), place.path());
+    }
+    let told = expect(
+        place.path(),
+        &["a", "b"],
+        1,
+        &["it stopped where it was told to"],
+    );
+    assert!(!told.contains("--floor"), "{told}");
+    expect(
+        place.path(),
+        &["a", "b", "--floor", "10"],
+        1,
+        &["2 of 2 shards"],
+    );
+    expect(
+        place.path(),
+        &["a", "b", "--floor", "90"],
+        1,
+        &["fewer than the 90 % that --floor asks for"],
+    );
+    let place = held();
+    let path = place.path().join("b/campaign.json");
+    let text = fs::read_to_string(&path).expect("a manifest");
+    fs::write(&path, text.replace("\"done\": 4", "\"done\": 1")).expect("a file");
+    let all = fs::read_to_string(results(&place.path().join("b"))).expect("results");
+    let one = all.split_inclusive('\n').next().expect("a line");
+    fs::write(results(&place.path().join("b")), one).expect("a file");
+    expect(place.path(), &["a", "b"], 0, &["62.5 % of planned runs"]);
+    expect(place.path(), &["a", "b", "--floor", "62"], 0, &["all held"]);
+    expect(
+        place.path(),
+        &["a", "b", "--floor", "63"],
+        3,
+        &["incomplete"],
+    );
+}
+
 #[test]
 fn what_is_missing_can_be_made_up_for() {
     let place = copied();
@@ -202,7 +328,7 @@ fn known_failures_fail_a_merged_campaign_only_if_a_shard_was_not_told() {
         &[
             "known: pubsub-",
             "5 runs",
-            "no new failures, 4 groups of known ones",
+            "no new failures, 5 groups of known ones",
         ],
     );
     assert!(
@@ -219,14 +345,14 @@ fn known_failures_fail_a_merged_campaign_only_if_a_shard_was_not_told() {
         place.path(),
         &["all", "--format", "github"],
         0,
-        &["::notice::4 groups of known"],
+        &["::notice::5 groups of known"],
     );
     assert!(!annotated.contains("::error"), "{annotated}");
     expect(
         place.path(),
         &["a", "known-b"],
         1,
-        &["4 groups of failures"],
+        &["5 groups of failures"],
     );
 }
 

@@ -41,8 +41,18 @@ impl Place {
         let mut command = Command::new("sh");
         command.args(["-ec", script]).current_dir(self.0.path());
         for (name, _) in std::env::vars() {
-            if name.starts_with("SLURM_") || name.starts_with("JOB_") || name.starts_with("GITHUB_")
-            {
+            let engines = [
+                "SLURM_",
+                "JOB_",
+                "GITHUB_",
+                "AWS_BATCH_",
+                "BUILDKITE",
+                "BITBUCKET_",
+                "CIRCLE_",
+                "CI_NODE_",
+                "SEMAPHORE_",
+            ];
+            if engines.iter().any(|engine| name.starts_with(engine)) {
                 command.env_remove(name);
             }
         }
@@ -292,6 +302,47 @@ fn the_page_names_the_variables_that_are_read() {
         assert!(told.contains(&format!("SLURM_ARRAY_TASK{name}")), "{told}");
     }
     assert!(told.contains("--shard"), "{told}");
+}
+
+/// The rows of the page, engine by engine: what the first and the third of four copies are told.
+#[test]
+fn each_engine_of_the_page_is_read_as_the_page_says() {
+    let place = Place::new();
+    let doc = doc();
+    let table = doc
+        .split("| engine | variables | shard |")
+        .nth(1)
+        .expect("a table");
+    let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+    let mut engines = 0;
+    for row in rows.skip(1) {
+        let names: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let [index, count] = names[..] else {
+            panic!("{row}");
+        };
+        let first = u64::from(row.contains("- 1 of"));
+        for copy in [0, 2] {
+            let set = [variable(index, copy + first), variable(count, 4)];
+            let told = place.expect("hublab fuzz --seeds 0..4 --strategy pubsub", &set, 0);
+            let words = format!("shard {copy}/4 (from the environment)");
+            assert!(told.contains(&words), "{row}\n{told}");
+        }
+        let both = [
+            variable(index, 1 + first),
+            variable(count, 4),
+            variable("JOB_COMPLETION_INDEX", 0),
+            variable("JOB_COMPLETIONS", 4),
+        ];
+        if index != "JOB_COMPLETION_INDEX" {
+            let told = place.expect("hublab fuzz --seeds 0..4", &both, 2);
+            assert!(
+                told.contains("do not say the same") && told.contains(index),
+                "{told}"
+            );
+        }
+        engines += 1;
+    }
+    assert_eq!(engines, 7);
 }
 
 #[test]

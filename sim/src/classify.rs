@@ -3,11 +3,12 @@
 //!
 //! [`Classify`]: crate::anomaly::Classify
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hublab_strategies::Time;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogEntry};
 use crate::model::Scenario;
 use crate::report::Report;
 use crate::run::Simulation;
@@ -35,14 +36,41 @@ pub fn of_run(
     signature: &Signature,
     catalog: &Catalog,
 ) -> Option<&'static str> {
+    let names = of_failures(scenario, strategy, seed, &[signature], catalog);
+    names.into_iter().next().flatten()
+}
+
+/// Runs a scenario again and classifies its first failure of each signature, as [`of_run`] does: one run
+/// for all.
+#[must_use]
+pub fn of_failures(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    signatures: &[&Signature],
+    catalog: &Catalog,
+) -> Vec<Option<&'static str>> {
+    let none = vec![None; signatures.len()];
+    let Some(anomalies) = catalog.get(strategy).and_then(CatalogEntry::anomalies) else {
+        return none;
+    };
     let mut scenario = resolve(scenario, seed, catalog);
-    if !signature.is_of_claim() {
-        scenario.expectations.push(always(&signature.oracle));
-    }
-    let anomalies = catalog.get(strategy)?.anomalies()?;
-    let (report, trace) = trace_of(&scenario, strategy, seed, catalog)?;
-    let violation = violation(&scenario, &report, signature)?;
-    anomalies.classify(&scenario, strategy, &violation, &trace)
+    let oracles: BTreeSet<&str> = signatures
+        .iter()
+        .filter(|signature| !signature.is_of_claim())
+        .map(|signature| signature.oracle.as_str())
+        .collect();
+    scenario
+        .expectations
+        .extend(oracles.into_iter().map(always));
+    let Some((report, trace)) = trace_of(&scenario, strategy, seed, catalog) else {
+        return none;
+    };
+    let name = |signature: &&Signature| {
+        let violation = violation(&scenario, &report, signature)?;
+        anomalies.classify(&scenario, strategy, &violation, &trace)
+    };
+    signatures.iter().map(name).collect()
 }
 
 /// The subject of a signature's failure. That of an expectation about views stands for what is

@@ -46,7 +46,7 @@ fn generated(args: &Explain, context: &Context) -> Result<Scenario, Stop> {
         without: args.without.iter().copied().collect(),
     };
     let seed = args.seed.unwrap_or_default();
-    let mut scenarios = together(seed, &entries, &options).into_iter();
+    let mut scenarios = together(seed, &entries, &options, &context.catalog).into_iter();
     let first = scenarios
         .next()
         .ok_or_else(|| Stop::Usage("there is no strategy".to_owned()))?;

@@ -3,20 +3,22 @@
 //! It runs nothing. What comes out is what one process would have left behind, with every run
 //! once; a shard that is lost is named, and then the campaign is inconclusive at best.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::manifest::Manifest;
 
 use super::args::ReportAs;
 use super::args::merge::Merge;
-use super::campaign::account::{Account, Source};
-use super::campaign::folder::{FAILURES, JUNIT, MANIFEST, RESULTS};
+use super::campaign::account::{Account, Asked, Source};
+use super::campaign::folder::{JUNIT, MANIFEST, RESULTS};
 use super::campaign::joined::{Joined, Partial};
 use super::campaign::known;
-use super::campaign::words::exit_of;
+use super::campaign::words::result;
 use super::exit::Exit;
+use super::lock::lock;
 use super::output::quoted;
 use super::render::number::{counted, grouped};
 use super::render::style;
@@ -28,14 +30,26 @@ const NAMED: usize = 20;
 
 pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
     let usage = |error: &dyn std::fmt::Display| Stop::Usage(error.to_string());
-    let joined = Joined::read(&args.directories).map_err(|error| usage(&error))?;
+    let mut joined = Joined::read(&args.directories).map_err(|error| usage(&error))?;
+    joined.summary.allowed_inconclusive = args.allow_inconclusive;
     let manifest = joined.manifest();
+    let planned = manifest.planned + joined.saved();
+    let coverage = coverage(&joined, planned);
+    let is_low = args
+        .floor
+        .is_some_and(|floor| !coverage.reaches(u64::from(floor)));
+    let asked = Asked {
+        parameters: &manifest.campaign,
+        planned,
+        end: None,
+        has_holes: joined.has_holes() || is_low,
+    };
     if let Some(out) = &args.out {
-        write(out, &joined, &manifest)?;
+        write(out, &joined, &manifest, asked, context)?;
     }
     let account = Account {
         title: "hublab fuzz",
-        source: Source::Campaign(&manifest.campaign),
+        source: Source::Campaign(asked),
         shard: manifest.shard,
         summary: &joined.summary,
         folder: args.out.as_deref().or(match args.directories.as_slice() {
@@ -43,7 +57,18 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
             _ => None,
         }),
     };
-    let (holes, has_holes) = (holes(&joined), joined.has_holes());
+    let (mut holes, has_holes) = (holes(&joined), asked.has_holes);
+    if !coverage.is_whole() {
+        holes.push(coverage.to_string());
+    } else if args.report.format.has_room_for_words() {
+        context.output.note(&coverage);
+    }
+    if let (Some(floor), true) = (args.floor, is_low) {
+        let word = style::warn("incomplete:");
+        holes.push(format!(
+            "{word} fewer than the {floor} % that --floor asks for"
+        ));
+    }
     let output = &context.output;
     let ReportAs { format, exports } = &args.report;
     let mut reporters = Reporters::new(*format, exports, Setting::default(), context)?;
@@ -66,45 +91,85 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
         series: None,
         reach: "",
     })?;
-    let exit = exit_of(&joined.summary);
-    if has_holes && exit == Exit::Held {
+    let (exit, _) = result(account);
+    if has_holes && exit == Exit::Inconclusive {
         let directories = args.directories.iter();
         let directories = directories.map(|path| quoted(&path.to_string_lossy()));
         let directories: Vec<String> = directories.collect();
         output.note(format_args!("hublab merge {}", directories.join(" ")));
     }
-    Ok(if has_holes {
-        exit.max(Exit::Inconclusive)
-    } else {
-        exit
-    })
+    Ok(exit)
 }
 
-fn write(out: &Path, joined: &Joined, manifest: &Manifest) -> Result<(), Stop> {
+/// How much of a campaign is there.
+struct Coverage {
+    shards: u64,
+    of_shards: u64,
+    runs: u64,
+    of_runs: u64,
+}
+
+fn coverage(joined: &Joined, of_runs: u64) -> Coverage {
+    let (shards, of_shards) = joined.shards();
+    Coverage {
+        shards,
+        of_shards,
+        runs: joined.summary.runs(),
+        of_runs,
+    }
+}
+
+impl Coverage {
+    fn is_whole(&self) -> bool {
+        self.shards == self.of_shards && self.runs == self.of_runs
+    }
+
+    /// True if that many of 100 planned runs, or more, were made.
+    fn reaches(&self, percent: u64) -> bool {
+        let (made, wanted) = (u128::from(self.runs) * 100, u128::from(self.of_runs));
+        made >= wanted * u128::from(percent)
+    }
+}
+
+impl fmt::Display for Coverage {
+    /// `3 of 4 shards, 74.9 % of planned runs`, rounded down.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let made = u128::from(self.runs) * 1_000;
+        let (whole, tenth) = match made.checked_div(u128::from(self.of_runs)) {
+            Some(thousandths) => (thousandths / 10, thousandths % 10),
+            None => (0, 0),
+        };
+        let shards = counted(self.of_shards, "shard");
+        write!(f, "{} of {shards}, ", grouped(self.shards))?;
+        match tenth {
+            0 => write!(f, "{whole} % of planned runs"),
+            _ => write!(f, "{whole}.{tenth} % of planned runs"),
+        }
+    }
+}
+
+fn write(
+    out: &Path,
+    joined: &Joined,
+    manifest: &Manifest,
+    asked: Asked<'_>,
+    context: &Context,
+) -> Result<(), Stop> {
     let refused = |path: PathBuf| {
         move |error: io::Error| {
             Stop::Usage(format!("{}: cannot be written: {error}", path.display()))
         }
     };
+    fs::create_dir_all(out).map_err(refused(out.to_owned()))?;
+    let _lock = lock(out)?;
     if out.join(MANIFEST).exists() || out.join(RESULTS).exists() {
         let reason = "a campaign is in this directory already: give one that is new";
         return Err(Stop::Usage(format!("{}: {reason}", out.display())));
     }
-    fs::create_dir_all(out).map_err(refused(out.to_owned()))?;
-    let results = out.join(RESULTS);
-    let records = || {
-        let mut file = BufWriter::new(File::create_new(&results)?);
-        joined.write_records(&mut file)?;
-        file.flush()
-    };
-    records().map_err(refused(results.clone()))?;
-    let failures = out.join(FAILURES);
-    joined
-        .copy_failures(&failures)
-        .map_err(refused(failures.clone()))?;
+    joined.write(out, context)?;
     let account = Account {
         title: "hublab fuzz",
-        source: Source::Campaign(&manifest.campaign),
+        source: Source::Campaign(asked),
         shard: manifest.shard,
         summary: &joined.summary,
         folder: Some(out),
@@ -147,10 +212,14 @@ fn in_words(part: &Partial) -> String {
         ..
     } = part;
     let (runs, of) = (grouped(*runs), counted(*of, "run"));
-    let why = match (part.torn, part.ended) {
-        (true, _) => "; its last line was being written when it died",
-        (false, false) => "; it did not come to its end",
-        (false, true) => "; it stopped where it was told to",
+    let why = match (part.has_lost(), part.torn, part.ended) {
+        (true, ..) => {
+            let made = grouped(part.made.unwrap_or_default());
+            format!("; it had made {made}, and {RESULTS} has lost some")
+        }
+        (false, true, _) => "; its last line was being written when it died".to_owned(),
+        (false, false, false) => "; it did not come to its end".to_owned(),
+        (false, false, true) => "; it stopped where it was told to".to_owned(),
     };
     format!("shard {shard} ({}) has {runs} of {of}{why}", path.display())
 }

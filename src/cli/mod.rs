@@ -11,6 +11,7 @@
 //! | `files`, `plan` | what the arguments of `run` mean: scenarios, strategies, seeds |
 //! | `results` | what becomes of the runs of `run` |
 //! | `pool`, `interrupt`, `panics` | jobs on threads, and how they can end early |
+//! | `lock` | one writer per directory |
 //! | `compare` | strategies on the same seeds |
 //! | `picture`, `svg` | a trace as a space-time diagram, for Perfetto, for ShiViz, as a graph |
 //! | `campaign` | what campaigns leave behind: directories, shards, JUnit, GitHub |
@@ -43,6 +44,7 @@ mod interrupt;
 mod judge;
 mod list;
 mod live;
+mod lock;
 mod merge;
 mod node;
 mod output;

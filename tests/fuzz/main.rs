@@ -36,7 +36,7 @@ fn catalog() -> Catalog {
 }
 
 fn main() -> ExitCode {
-    const COMMANDS: [&str; 4] = ["fuzz", "run", "__worker", "__capsule"];
+    const COMMANDS: [&str; 6] = ["fuzz", "run", "merge", "corpus", "__worker", "__capsule"];
     let command = env::args().nth(1);
     if command.is_some_and(|first| COMMANDS.contains(&first.as_str())) {
         return hublab::cli::main(catalog());

@@ -1,6 +1,7 @@
 //! Whatever a strategy does, it ends its run with a verdict, and never the campaign.
 
 use std::fs;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "no_worker_outlives_a_killed_campaign",
         no_worker_outlives_a_killed_campaign,
+    ),
+    (
+        "what_kills_workers_from_outside_changes_no_result",
+        what_kills_workers_from_outside_changes_no_result,
     ),
     ("too_little_memory_is_refused", too_little_memory_is_refused),
     (
@@ -189,6 +194,49 @@ fn no_worker_outlives_a_killed_campaign() {
     child.kill().expect("it can be killed");
     child.wait().expect("it has ended");
     wait(0);
+}
+
+/// The ids of the workers that were started with that limit of memory, which tells them from those of
+/// all other tests.
+fn workers(memory: u64) -> Vec<u32> {
+    let words = format!("__worker\0--memory\0{memory}\0");
+    let processes = fs::read_dir("/proc").expect("processes are listed");
+    let ours = |id: &u32| {
+        let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(&words)
+    };
+    let ids = processes
+        .flatten()
+        .filter_map(|one| one.file_name().to_str()?.parse().ok());
+    ids.filter(ours).collect()
+}
+
+fn what_kills_workers_from_outside_changes_no_result() {
+    let place = Place::new();
+    let memory = 5_000 + u64::from(std::process::id() % 1_000);
+    let campaign = "fuzz --strategy pubsub --seeds 0..500 --oracles all --no-shrink --twice-percent 0 --jobs 2";
+    let mut child = place.start(&format!("{campaign} --memory {memory} --out killed"));
+    let mut kills = 0;
+    while child.try_wait().expect("a child").is_none() && kills < 12 {
+        for id in workers(memory) {
+            let signal = ["-KILL", "-TERM"][kills % 2];
+            let kill = Command::new("kill")
+                .args([signal, &id.to_string()])
+                .output();
+            kills += usize::from(kill.expect("kill is everywhere").status.success());
+        }
+        thread::sleep(Duration::from_millis(60));
+    }
+    let output = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(kills > 2, "it was too short to be disturbed");
+    assert!(
+        err.contains("worker was killed (signal 9)") && err.contains("is made again, alone"),
+        "{err}"
+    );
+    place.expect(&format!("{campaign} --out whole"), 1);
+    assert_eq!(place.records("killed"), place.records("whole"));
 }
 
 fn too_little_memory_is_refused() {

@@ -1,5 +1,6 @@
 //! A campaign is the same one however it is run, interrupted, split or taken up again.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Command};
 use std::thread;
@@ -37,6 +38,22 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         max_failures_and_budget_end_a_campaign_early,
     ),
     (
+        "every_way_to_make_a_campaign_leaves_the_same_files",
+        every_way_to_make_a_campaign_leaves_the_same_files,
+    ),
+    (
+        "a_campaign_that_checked_nothing_is_not_green",
+        a_campaign_that_checked_nothing_is_not_green,
+    ),
+    (
+        "one_process_at_a_time_writes_a_directory",
+        one_process_at_a_time_writes_a_directory,
+    ),
+    (
+        "inconclusive_runs_can_be_allowed",
+        inconclusive_runs_can_be_allowed,
+    ),
+    (
         "files_run_over_seeds_with_overrides",
         files_run_over_seeds_with_overrides,
     ),
@@ -56,7 +73,7 @@ fn jobs_and_shards_change_no_record() {
     let whole = place.records("one");
     assert_eq!(whole.len() as u64, 2 * seeds);
     assert_eq!(whole, place.records("two"));
-    let mut joined = std::collections::BTreeMap::new();
+    let mut joined = BTreeMap::new();
     for shard in 0..3 {
         place.run(&format!("{campaign} --shard {shard}/3 --out shard-{shard}"));
         let part = place.records(&format!("shard-{shard}"));
@@ -131,11 +148,7 @@ fn an_interrupted_campaign_keeps_its_results() {
     let campaign = format!("fuzz --strategy pubsub --seeds 0..100000 {QUICK}");
     let mut child = place.start(&format!("{campaign} --out half"));
     wait_for_lines(&place, &mut child, "half", 20);
-    let status = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .expect("kill is everywhere");
-    assert!(status.success());
+    interrupt(&child);
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130));
     let err = String::from_utf8_lossy(&output.stderr);
@@ -209,7 +222,14 @@ fn max_failures_and_budget_end_a_campaign_early() {
         .values()
         .filter(|record| record["verdict"] == "fail")
         .count();
-    assert!((3..20).contains(&failed), "{failed}");
+    assert_eq!(failed, 3);
+    let whole = place.lines("failures");
+    for jobs in [1, 5] {
+        let out = format!("failures-{jobs}");
+        let other = campaign.replace("--jobs 2", &format!("--jobs {jobs}"));
+        place.expect(&format!("{other} --max-failures 3 --out {out}"), 1);
+        assert_eq!(place.lines(&out), whole, "{jobs} jobs");
+    }
     let begun = Instant::now();
     let done = place.run(&format!("{campaign} --budget 300ms --out budget"));
     assert!(
@@ -219,6 +239,212 @@ fn max_failures_and_budget_end_a_campaign_early() {
     );
     assert!(begun.elapsed() < Duration::from_secs(30));
     assert!(!place.lines("budget").is_empty());
+    // Shrinking what these find would take many times as long.
+    let shrinking = "fuzz --strategy pubsub --seeds 0..100000 --jobs 1 --oracles all --shrinks-per-signature 50";
+    let begun = Instant::now();
+    let done = place.run(&format!("{shrinking} --budget 3s --out shrunk"));
+    assert!(
+        done.err.contains("the time of --budget is over"),
+        "{}",
+        done.err
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(!place.lines("shrunk").is_empty());
+}
+
+/// The files of a campaign's directory, without those that tell times.
+fn files(place: &Place, directory: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for within in ["", "failures"] {
+        let path = place.path(directory).join(within);
+        for entry in fs::read_dir(&path).expect("a directory").flatten() {
+            let name = entry.file_name().into_string().expect("plain names");
+            if name == "timing.ndjson" || entry.path().is_dir() {
+                continue;
+            }
+            let mut bytes = fs::read(entry.path()).expect("a file");
+            if name == "junit.xml" {
+                let text = String::from_utf8(bytes).expect("XML is text");
+                let times = |word: &&str| !word.starts_with("time=");
+                let words: Vec<&str> = text.split(' ').filter(times).collect();
+                let text = words.join(" ").replace(directory, "OUT");
+                bytes = text.into_bytes();
+            }
+            files.insert(format!("{within}/{name}"), bytes);
+        }
+    }
+    files
+}
+
+#[track_caller]
+fn expect_same_files(place: &Place, whole: &str, other: &str) {
+    let (left, right) = (files(place, whole), files(place, other));
+    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&left), names(&right), "{other}");
+    for (name, bytes) in &left {
+        let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            *bytes == right[name],
+            "{other}{name}\n{}\n{}",
+            show(bytes),
+            show(&right[name])
+        );
+    }
+}
+
+fn every_way_to_make_a_campaign_leaves_the_same_files() {
+    let place = Place::new();
+    let seeds = 24 * scale();
+    let campaign = |seeds: &str| {
+        format!(
+            "fuzz --strategy pubsub --strategy gossip --seeds {seeds} --oracles convergence,no_resurrection,no_false_absence"
+        )
+    };
+    place.run(&format!("{} --out before", campaign("0..8")));
+    let campaign = format!("{} --known before", campaign(&format!("0..{seeds}")));
+    place.expect(&format!("{campaign} --jobs 2 --out whole"), 1);
+    assert!(files(&place, "whole").len() > 10, "too little is shrunk");
+    place.expect(&format!("{campaign} --jobs 1 --out alone"), 1);
+    expect_same_files(&place, "whole", "alone");
+    for count in [3, 7] {
+        let out = |shard: u64| format!("shard-{shard}-{count}");
+        for shard in 0..count {
+            let out = out(shard);
+            place.run(&format!("{campaign} --shard {shard}/{count} --out {out}"));
+        }
+        let shards: Vec<String> = (0..count).rev().map(out).collect();
+        let merged = format!("merged-{count}");
+        place.expect(&format!("merge {} --out {merged}", shards.join(" ")), 1);
+        expect_same_files(&place, "whole", &merged);
+    }
+    // Interrupted again and again, at first between runs and later between what is shrunk.
+    let mut wait = 40;
+    for round in 0.. {
+        let mut child = place.start(&format!("{campaign} --jobs 2 --out often --resume"));
+        let begun = Instant::now();
+        let limit = Duration::from_millis(wait);
+        while begun.elapsed() < limit && child.try_wait().expect("a child").is_none() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if child.try_wait().expect("a child").is_some() {
+            assert!(round > 3, "too short to be interrupted");
+            break;
+        }
+        let signal = ["-INT", "-TERM", "-KILL"][round % 3];
+        let id = child.id().to_string();
+        drop(Command::new("kill").args([signal, &id]).status());
+        child.wait().expect("it ends");
+        wait = wait * 3 / 2;
+    }
+    place.expect(&format!("{campaign} --out often --resume"), 1);
+    expect_same_files(&place, "whole", "often");
+}
+
+fn a_campaign_that_checked_nothing_is_not_green() {
+    let place = Place::new();
+    let campaign = "fuzz --strategy pubsub --seeds 0..5";
+    let told = place.expect(&format!("{campaign} --budget 0s --out none"), 3);
+    assert!(
+        told.contains("0 of 5 runs, 0 events: nothing was run"),
+        "{told}"
+    );
+    let manifest = fs::read_to_string(place.path("none/campaign.json")).expect("a manifest");
+    assert!(
+        manifest.contains("\"planned\": 5") && manifest.contains("\"done\": 0"),
+        "{manifest}"
+    );
+    let summary = format!("{campaign} --budget 0s --format markdown");
+    let told = place.expect(&summary, 3);
+    assert!(told.contains("## hublab: nothing was run"), "{told}");
+    assert!(told.contains("0 of 5 runs made"), "{told}");
+    place.expect("merge none", 3);
+    // Before anything is run, of each shard.
+    for shard in ["0/2", "1/2"] {
+        let corpus = format!("{campaign} --shard {shard} --corpus nowhere --out not");
+        let told = place.expect(&corpus, 2);
+        assert!(
+            told.contains("nowhere: there is no such directory"),
+            "{told}"
+        );
+        assert!(
+            !place.path("not").exists() && !told.contains("all held"),
+            "{told}"
+        );
+    }
+    fs::create_dir(place.path("empty")).expect("a directory");
+    let told = place.expect(&format!("{campaign} --corpus empty"), 3);
+    assert!(told.contains("nothing is saved here"), "{told}");
+    // Nothing has ended when this is interrupted.
+    let endless = "fuzz --strategy endless --seeds 0..5 --jobs 1 --wall-limit 5m --out endless";
+    let mut child = place.start(endless);
+    let begun = Instant::now();
+    while !place.path("endless/campaign.json").exists() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "it does not begin"
+        );
+        assert!(child.try_wait().expect("a child").is_none(), "it ended");
+        thread::sleep(Duration::from_millis(10));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.contains("0 of 5 runs, 0 events: interrupted"), "{out}");
+    assert!(!out.contains("held"), "{out}");
+}
+
+fn interrupt(child: &Child) {
+    let status = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill is everywhere");
+    assert!(status.success());
+}
+
+fn one_process_at_a_time_writes_a_directory() {
+    let place = Place::new();
+    let campaign = format!("fuzz --strategy pubsub --seeds 0..100000 {QUICK} --out busy");
+    let mut child = place.start(&campaign);
+    wait_for_lines(&place, &mut child, "busy", 1);
+    for second in [campaign.clone(), format!("{campaign} --resume")] {
+        let told = place.expect(&second, 2);
+        assert!(
+            told.contains("busy: another process writes into this directory"),
+            "{told}"
+        );
+    }
+    interrupt(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    place.expect(&campaign, 2);
+}
+
+fn inconclusive_runs_can_be_allowed() {
+    let place = Place::new();
+    // What is started last may still be on its way at the end.
+    let file = "schema = 1\n[run]\nduration = '20s'\nstrategies = ['pubsub']\n[cluster]\nnodes = 2\n\
+        [network]\nlatency = { uniform = ['500ms', '3s'] }\n\
+        [[step]]\nat = '18s'\nstart_children = { on = 'n1', ids = ['a'] }\n\
+        [[expect]]\nalways = 'convergence'\n";
+    fs::write(place.path("late.toml"), file).expect("a file");
+    let good = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/first-join.toml");
+    let campaign = format!("fuzz late.toml {good} --strategy pubsub --seeds 0..4");
+    place.expect(&format!("{campaign} --out some"), 3);
+    let told = place.expect("merge some", 3);
+    assert!(told.contains("4 inconclusive, the others held"), "{told}");
+    let open = 4;
+    let allow = |runs: usize| format!("{campaign} --allow-inconclusive {runs}");
+    place.expect(&allow(open - 1), 3);
+    let told = place.expect(&allow(open), 0);
+    let words = format!("{open} inconclusive (allowed), the others held");
+    assert!(told.contains(&words), "{told}");
+    place.expect(&format!("merge some --allow-inconclusive {open}"), 0);
+    // Nothing else was checked.
+    place.expect("fuzz late.toml --seeds 0..1 --allow-inconclusive 1", 3);
 }
 
 fn files_run_over_seeds_with_overrides() {

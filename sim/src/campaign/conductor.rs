@@ -10,7 +10,7 @@ use super::executor::{Executor, Happened, WorkerId};
 use super::plan::Plan;
 use super::pool::CampaignCrew;
 use super::record::{Ending, Record};
-use super::shrinking::{ShrinkJob, ShrinkQueue};
+use super::shrinking::{AllShrunk, FailureKey, RunKey, ShrinkJob, ShrunkLine, WaitingRecords};
 use super::summary::{End, Summary};
 use super::trial::Case;
 use super::wire::{self, Answer, Setup, SourceText, Task};
@@ -29,8 +29,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How much a worker's memory may grow before it is replaced, in bytes.
 const GROWTH: u64 = 256 << 20;
 
-/// How long shrinking may go on where the campaign ends before its last run.
-const AFTERWARDS: Duration = Duration::from_secs(60);
+/// How often a job is made again whose worker was killed from outside.
+const KILLED_MAX: u32 = 3;
 
 /// One thing that a worker is to do, and for what.
 #[derive(Debug, Clone)]
@@ -50,8 +50,6 @@ pub(super) enum Job {
         case: Case,
         /// The first result.
         first: Box<Record>,
-        /// The anomalies that its findings look like.
-        hints: Vec<Option<String>>,
     },
     /// Shrink a failure, in a fresh process.
     Shrink(ShrinkJob),
@@ -81,23 +79,49 @@ pub(super) struct Conductor<'a, O> {
     observer: &'a mut O,
     summary: Summary,
     confirmed: Confirmed,
-    shrinking: ShrinkQueue,
+    waiting: WaitingRecords,
+    shrunk: AllShrunk,
+    phase: Phase,
     /// Jobs for fresh workers.
     fresh: VecDeque<Job>,
     /// Runs whose worker died before it came to them.
     returned: VecDeque<(u64, Case)>,
+    /// How often the worker of a run, or of the shrinking of one, was killed from outside.
+    killed: BTreeMap<(Case, bool), u32>,
     since: Instant,
     /// Places whose run was begun and is not done.
     begun: BTreeSet<u64>,
-    /// Failures that wait for the runs before them, by their place: which failures are shrunk must
-    /// not depend on which run is done first.
-    parked: BTreeMap<u64, (Case, Record, Vec<Option<String>>)>,
+    /// Records that wait for the runs before them, by their place, where there may be a most of failures:
+    /// which one is the last must not depend on which run is done first.
+    parked: BTreeMap<u64, Record>,
     /// Runs that failed, those whose record waits included.
     failures: u64,
     /// True if all runs have been begun.
     drained: bool,
-    /// Why no further run is begun, and since when.
-    end: Option<(End, Instant)>,
+    /// Why no further run is begun.
+    end: Option<End>,
+    /// The last place that counts, once the most of failures is reached.
+    last: Option<u64>,
+}
+
+/// What is done: which failures are shrunk is decided by all runs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Runs are made.
+    Running,
+    /// Failures are shrunk.
+    Shrinking,
+}
+
+/// The share of the time that is left for shrinking while there is something to shrink: one of so many.
+const SHRINKING_SHARE: u32 = 4;
+
+/// What was known before the first run.
+pub(super) struct Before {
+    pub(super) summary: Summary,
+    pub(super) waiting: WaitingRecords,
+    pub(super) shrunk: AllShrunk,
+    pub(super) failures: u64,
 }
 
 impl<'a, O: Observer> Conductor<'a, O> {
@@ -105,25 +129,35 @@ impl<'a, O: Observer> Conductor<'a, O> {
         plan: &'a Plan,
         crew: &'a CampaignCrew<'a>,
         limits: &'a Limits,
-        summary: Summary,
+        before: Before,
         observer: &'a mut O,
     ) -> Self {
+        let Before {
+            summary,
+            waiting,
+            shrunk,
+            failures,
+        } = before;
         Self {
             plan,
             limits,
             executor: Executor::new(crew, limits.jobs, AHEAD),
             observer,
-            failures: summary.failures(),
+            failures,
             summary,
             confirmed: Confirmed::default(),
-            shrinking: ShrinkQueue::default(),
+            waiting,
+            shrunk,
+            phase: Phase::Running,
             fresh: VecDeque::new(),
             returned: VecDeque::new(),
+            killed: BTreeMap::new(),
             since: Instant::now(),
             begun: BTreeSet::new(),
             parked: BTreeMap::new(),
             drained: false,
             end: None,
+            last: None,
         }
     }
 
@@ -131,30 +165,92 @@ impl<'a, O: Observer> Conductor<'a, O> {
     pub(super) fn conduct(mut self) -> Result<(Summary, End), CampaignError> {
         let plan = self.plan;
         let mut open = plan.open();
+        if self
+            .limits
+            .max_failures
+            .is_some_and(|most| self.failures >= most)
+        {
+            self.close(End::MaxFailures);
+        }
         loop {
-            if self.limits.stop.load(Ordering::Relaxed) {
+            if self.limits.stop.load(Ordering::Relaxed) || self.end == Some(End::Stopped) {
+                // What waits is counted as it was found.
+                for record in self.waiting.settle(&mut AllShrunk::new()) {
+                    self.summary.add(&record);
+                }
                 return Ok((self.summary, End::Stopped));
             }
-            if self
-                .limits
-                .budget
-                .is_some_and(|budget| self.since.elapsed() >= budget)
-            {
-                self.close(End::Budget);
-            }
-            self.end_shrinking();
+            self.heed_budget();
             self.assign(&mut open)?;
             if self.executor.busy() == 0 {
-                let end = self.end.map_or(End::Complete, |(end, _)| end);
-                return Ok((self.summary, end));
+                if self.begin_shrinking() {
+                    continue;
+                }
+                for record in self.waiting.settle(&mut self.shrunk) {
+                    self.publish(&record);
+                }
+                if self.end != Some(End::Stopped) {
+                    return Ok((self.summary, self.end.unwrap_or(End::Complete)));
+                }
+                continue;
             }
             if let Some(happened) = self.executor.wait(LOOK) {
                 self.happened(happened)?;
             }
-            if matches!(self.end, Some((End::Stopped, _))) {
-                return Ok((self.summary, End::Stopped));
+        }
+    }
+
+    /// Ends what the budget has no time for: runs, and the shrinking of failures, for which a share of
+    /// the time is left.
+    fn heed_budget(&mut self) {
+        let Some(budget) = self.limits.budget else {
+            return;
+        };
+        let took = self.since.elapsed();
+        let for_runs = if self.waiting.is_empty() {
+            budget
+        } else {
+            budget - budget / SHRINKING_SHARE
+        };
+        if self.phase == Phase::Running && took >= for_runs {
+            self.close(End::Budget);
+        }
+        if took >= budget {
+            self.fresh.retain(|job| !matches!(job, Job::Shrink(_)));
+            self.executor
+                .dismiss_all(|job| matches!(job, Job::Shrink(_)));
+            if self.phase == Phase::Shrinking {
+                self.end.get_or_insert(End::Budget);
             }
         }
+    }
+
+    /// Has the failures shrunk that were chosen. True if there is anything to do.
+    fn begin_shrinking(&mut self) -> bool {
+        if self.phase == Phase::Shrinking {
+            return false;
+        }
+        self.phase = Phase::Shrinking;
+        let (chosen, left_out) = self.waiting.chosen();
+        if left_out > 0 {
+            let most = chosen.len();
+            let note =
+                format!("{most} failures are shrunk; {left_out} more would be without that limit");
+            self.observer.note(&note);
+        }
+        for (key, hint) in chosen {
+            if self.shrunk.contains_key(&key) {
+                continue;
+            }
+            if let Some(case) = self.plan.find(&key.run) {
+                self.fresh.push_back(Job::Shrink(ShrinkJob {
+                    case,
+                    signature: key.signature,
+                    anomaly: hint,
+                }));
+            }
+        }
+        !self.fresh.is_empty()
     }
 
     /// Begins no further run.
@@ -162,30 +258,18 @@ impl<'a, O: Observer> Conductor<'a, O> {
         if self.end.is_some() {
             return;
         }
-        self.end = Some((end, Instant::now()));
+        self.end = Some(end);
         for (place, _) in self.returned.drain(..) {
             self.begun.remove(&place);
         }
         self.unpark();
     }
 
-    /// Once no further run is begun, shrinking has a little time left.
-    fn end_shrinking(&mut self) {
-        let over = self
-            .end
-            .is_some_and(|(_, since)| since.elapsed() >= AFTERWARDS);
-        if over && !self.shrinking.is_empty() {
-            for record in self.shrinking.abandon() {
-                self.publish(&record);
-            }
-        }
-    }
-
     /// Gives everybody something to do. Fresh workers come first: while one is wanted, nobody else
     /// gets more, so that there soon is room for it.
     fn assign(&mut self, open: &mut impl Iterator<Item = u64>) -> Result<(), CampaignError> {
         self.assign_fresh()?;
-        while !self.wants_fresh()
+        while self.fresh.is_empty()
             && let Some((place, case)) = self.next_run(open)
         {
             let Some(worker) = self.executor.room()? else {
@@ -194,37 +278,16 @@ impl<'a, O: Observer> Conductor<'a, O> {
             };
             self.executor.give(worker, Job::Trial { place, case });
         }
-        // Where there is no run left, everybody may shrink.
-        self.assign_fresh()
+        Ok(())
     }
 
     fn assign_fresh(&mut self) -> Result<(), CampaignError> {
         while self.executor.may_begin()
-            && let Some(job) = self.next_fresh()
+            && let Some(job) = self.fresh.pop_front()
         {
             self.executor.give_fresh(job)?;
         }
         Ok(())
-    }
-
-    fn wants_fresh(&self) -> bool {
-        !self.fresh.is_empty() || !self.shrinking.is_empty() && self.may_shrink()
-    }
-
-    fn next_fresh(&mut self) -> Option<Job> {
-        if let Some(job) = self.fresh.pop_front() {
-            return Some(job);
-        }
-        let may = self.may_shrink();
-        may.then(|| self.shrinking.next())
-            .flatten()
-            .map(Job::Shrink)
-    }
-
-    /// While there are runs to be made, at most half of the workers shrink.
-    fn may_shrink(&self) -> bool {
-        let shrinking = self.executor.count(|job| matches!(job, Job::Shrink(_)));
-        self.drained || self.end.is_some() || shrinking < self.limits.jobs / 2
     }
 
     /// The next run to be made.
@@ -269,9 +332,13 @@ impl<'a, O: Observer> Conductor<'a, O> {
                 rest,
             } => {
                 self.return_all(rest);
-                if let Some(job) = job {
-                    let note = format!("its worker died: {how}");
-                    self.lost(job, Ending::WorkerLost, &note, took);
+                match (job, how.killed_by) {
+                    (Some(job), Some(signal)) => self.killed(job, signal, took),
+                    (Some(job), None) => {
+                        let note = format!("its worker died: {}", how.words);
+                        self.lost(job, Ending::WorkerLost, &note, took);
+                    }
+                    (None, _) => {}
                 }
             }
             Happened::Overdue { job, took, rest } => {
@@ -292,11 +359,11 @@ impl<'a, O: Observer> Conductor<'a, O> {
             (Job::Shrink(job), answer) => self.shrunk(&job, answer),
             (_, Answer::Refused(reason)) => return Err(CampaignError::Refused(reason)),
             (_, Answer::Ready | Answer::Shrunk(_)) => {}
-            (job, Answer::Record { record, hints }) => self.done(job, *record, hints),
+            (job, Answer::Record(record)) => self.done(job, *record),
             (job, Answer::Bug(words)) => {
                 let none = Duration::ZERO;
                 let record = without_end(self.plan, job.case(), Ending::Bug, &words, none);
-                self.done(job, record, Vec::new());
+                self.done(job, record);
             }
         }
         Ok(())
@@ -321,97 +388,122 @@ impl<'a, O: Observer> Conductor<'a, O> {
         }
     }
 
+    /// A worker was killed from outside, which says nothing of its job: that is done again, alone.
+    fn killed(&mut self, job: Job, signal: i32, took: Duration) {
+        let is_shrinking = matches!(job, Job::Shrink(_));
+        let key = (job.case().clone(), is_shrinking);
+        let killed = self.killed.entry(key).or_default();
+        *killed += 1;
+        let times = *killed;
+        let case = job.case();
+        let name = self.plan.sources[case.source].name();
+        let what = if is_shrinking { "shrinking " } else { "" };
+        let run = format!("{what}{}, seed {} of {name}", case.strategy, case.seed);
+        if times > KILLED_MAX {
+            let note = format!("its worker was killed (signal {signal}), {times} times");
+            self.lost(job, Ending::WorkerLost, &note, took);
+        } else {
+            let note = format!("worker was killed (signal {signal}): {run} is made again, alone");
+            self.observer.note(&note);
+            self.fresh.push_back(job);
+        }
+    }
+
     /// A worker is lost at a job.
     fn lost(&mut self, job: Job, how: Ending, note: &str, took: Duration) {
         if let Job::Shrink(job) = job {
-            self.shrunk(&job, Answer::Bug(note.to_owned()));
+            // Another time it may succeed: nothing is kept of it.
+            tracing::debug!(?job, note, "not shrunk");
         } else {
             let record = without_end(self.plan, job.case(), how, note, took);
-            self.done(job, record, Vec::new());
+            self.done(job, record);
         }
     }
 
     /// A run was made.
-    fn done(&mut self, job: Job, record: Record, hints: Vec<Option<String>>) {
-        let (place, case, record, hints) = match job {
+    fn done(&mut self, job: Job, record: Record) {
+        let (place, record) = match job {
             Job::Trial { place, case } if self.confirmed.wants(&record, self.limits.confirm) => {
                 self.fresh.push_back(Job::Again {
                     place,
                     case,
                     first: Box::new(record),
-                    hints,
                 });
                 return;
             }
-            Job::Trial { place, case } => (place, case, record, hints),
-            Job::Again {
-                place,
-                case,
-                first,
-                hints,
-            } => (place, case, self.confirmed.judge(*first, record), hints),
+            Job::Trial { place, .. } => (place, record),
+            Job::Again { place, first, .. } => (place, self.confirmed.judge(*first, record)),
             Job::Shrink(_) => return,
         };
         self.begun.remove(&place);
-        match record.verdict {
-            Ending::Pass | Ending::Inconclusive => self.publish(&record),
-            Ending::Fail
-            | Ending::TimedOut
-            | Ending::WorkerLost
-            | Ending::NotReproduced
-            | Ending::Mismatch
-            | Ending::Bug => drop(self.parked.insert(place, (case, record, hints))),
+        if self.limits.max_failures.is_none() {
+            self.take_record(record);
+        } else {
+            self.parked.insert(place, record);
+            self.unpark();
         }
-        self.unpark();
     }
 
-    /// Takes the failures in whose place all runs before are done.
+    /// Takes the records in whose place all runs before are done.
     fn unpark(&mut self) {
         while let Some(entry) = self.parked.first_entry()
             && self.begun.first().is_none_or(|first| first > entry.key())
         {
-            let (case, record, hints) = entry.remove();
-            let record = match &self.limits.shrinking {
-                Some(rule) if record.verdict == Ending::Fail && self.end.is_none() => {
-                    self.shrinking.offer(&case, record, &hints, rule)
-                }
-                Some(_) | None => Some(record),
-            };
-            if let Some(record) = record {
-                self.publish(&record);
+            let (place, record) = entry.remove_entry();
+            if self.last.is_some_and(|last| place > last) {
+                continue;
             }
-            self.failures += 1;
+            self.take_record(record);
             let most = self.limits.max_failures;
-            if most.is_some_and(|most| self.failures >= most) {
+            if self.last.is_none() && most.is_some_and(|most| self.failures >= most) {
+                self.last = Some(place);
                 self.close(End::MaxFailures);
             }
         }
     }
 
+    /// A run is done, and counts.
+    fn take_record(&mut self, record: Record) {
+        if self.observer.made(&record).is_break() {
+            self.end = Some(End::Stopped);
+        }
+        self.failures += u64::from(record.verdict.is_failure());
+        for record in self.waiting.offer(record) {
+            self.publish(&record);
+        }
+    }
+
     /// A failure was shrunk, or could not be: then it stands as it was found.
     fn shrunk(&mut self, job: &ShrinkJob, answer: Answer) {
-        let failure = match answer {
-            Answer::Shrunk(failure) => Some(failure),
+        let shrunk = match answer {
+            Answer::Shrunk(failure) => Some(*failure),
             Answer::Refused(reason) | Answer::Bug(reason) => {
                 tracing::debug!(?job, reason, "not shrunk");
                 None
             }
-            Answer::Ready | Answer::Record { .. } => None,
+            Answer::Ready | Answer::Record(_) => None,
         };
-        if let Some(failure) = &failure
-            && self.observer.shrunk(failure).is_break()
-        {
-            self.end = Some((End::Stopped, Instant::now()));
+        let name = self.plan.sources[job.case.source].name();
+        let run = RunKey {
+            seed: job.case.seed,
+            scenario: name.to_owned(),
+            strategy: job.case.strategy.clone(),
+        };
+        let of = FailureKey {
+            run,
+            signature: job.signature.clone(),
+        };
+        let line = ShrunkLine { of, shrunk };
+        if self.observer.shrunk(&line).is_break() {
+            self.end = Some(End::Stopped);
         }
-        if let Some(record) = self.shrinking.done(job, failure.as_deref()) {
-            self.publish(&record);
-        }
+        self.shrunk.insert(line.of, line.shrunk);
     }
 
     fn publish(&mut self, record: &Record) {
         self.summary.add(record);
         if self.observer.record(record).is_break() {
-            self.end = Some((End::Stopped, Instant::now()));
+            self.end = Some(End::Stopped);
         }
     }
 }
@@ -419,7 +511,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
 /// True if the worker of an answer must be replaced: something panicked in it.
 fn is_dirty(answer: &Answer) -> bool {
     match answer {
-        Answer::Record { record, .. } => {
+        Answer::Record(record) => {
             let mut findings = record.findings.iter();
             findings.any(|finding| finding.signature.oracle == NO_CRASH)
         }
@@ -434,7 +526,6 @@ pub(super) fn setup(plan: &Plan, limits: &Limits) -> String {
         version: wire::VERSION,
         sources: plan.sources.iter().map(SourceText::new).collect(),
         oracles: limits.oracles.clone(),
-        directory: limits.shrinking.as_ref().map(|one| one.directory.clone()),
     })
 }
 

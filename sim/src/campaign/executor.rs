@@ -44,8 +44,18 @@ pub trait Worker<J> {
     fn stop(&mut self) -> bool {
         false
     }
-    /// Its exit status, in words; called after [`WorkerEvent::Gone`].
-    fn exit_status(&mut self) -> String;
+    /// How it ended; called after [`WorkerEvent::Gone`].
+    fn exit_status(&mut self) -> WorkerEnd;
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerEnd {
+    /// Its exit status and last output, in words.
+    pub words: String,
+    /// The signal that ended a process from outside (kill, terminate, interrupt, hang up); `None` for
+    /// whatever a run may do to its own process.
+    pub killed_by: Option<i32>,
 }
 
 /// Starts workers, and knows their limits.
@@ -98,8 +108,8 @@ pub enum Happened<J, A> {
         job: Option<J>,
         /// The time since it began that job.
         took: Duration,
-        /// Its exit status, in words.
-        how: String,
+        /// How it ended.
+        how: WorkerEnd,
         /// The jobs that it has not come to.
         rest: Vec<J>,
     },
@@ -195,12 +205,6 @@ impl<'c, C: Crew> Executor<'c, C> {
         self.busy() < self.jobs_max
     }
 
-    /// The number of workers with a job of a kind.
-    pub fn count(&self, is_of_kind: impl Fn(&C::Job) -> bool) -> usize {
-        let has = |slot: &&Slot<C>| slot.jobs.iter().any(|(_, job)| is_of_kind(job));
-        self.slots.values().filter(has).count()
-    }
-
     /// The worker for the next job, started if need be; `None` if every worker has `ahead` jobs.
     ///
     /// # Errors
@@ -266,6 +270,19 @@ impl<'c, C: Crew> Executor<'c, C> {
         jobs.map(|(_, job)| job).collect()
     }
 
+    /// Ends the workers that are at a job of a kind. Those jobs are given up; returns what those workers
+    /// have not come to.
+    pub fn dismiss_all(&mut self, is_of_kind: impl Fn(&C::Job) -> bool) -> Vec<C::Job> {
+        let at = |slot: &Slot<C>| slot.jobs.front().is_some_and(|(_, job)| is_of_kind(job));
+        let workers = self.slots.iter().filter(|(_, slot)| at(slot));
+        let workers: Vec<WorkerId> = workers.map(|(worker, _)| *worker).collect();
+        let mut rest = Vec::new();
+        for worker in workers {
+            rest.extend(self.dismiss(worker).into_iter().skip(1));
+        }
+        rest
+    }
+
     /// The time until a worker is overdue; `None` if it has no job.
     fn due(&self, slot: &Slot<C>) -> Option<Duration> {
         let limit = match slot.jobs.front() {
@@ -308,7 +325,7 @@ impl<'c, C: Crew> Executor<'c, C> {
                 let slot = self.slots.get_mut(&worker)?;
                 let how = slot.worker.exit_status();
                 if !slot.ready {
-                    return Some(Happened::Unusable(how));
+                    return Some(Happened::Unusable(how.words));
                 }
                 let (job, took) = (slot.jobs.pop_front(), slot.since.elapsed());
                 Some(Happened::Died {

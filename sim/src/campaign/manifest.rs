@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::known::Known;
 use super::shard::Shard;
+use super::shrinking::Shrinking;
 use super::trial::GENERATED;
 use crate::capsule::Build;
 use crate::model::Scenario;
@@ -29,10 +30,20 @@ pub struct Manifest {
     /// `--max-failures` allow. Not while it runs, and not after it was interrupted or killed.
     #[serde(default)]
     pub ended: bool,
+    /// How many runs the shard has.
+    #[serde(default)]
+    pub planned: u64,
+    /// How many of them were made, once it has ended or was interrupted; `None` while it runs, and in
+    /// directories of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<u64>,
     /// The failures that are no news. They do not change what runs come to, only what is told of
     /// it.
     #[serde(default, skip_serializing_if = "Known::is_empty")]
     pub known: Known,
+    /// Which failures are shrunk; absent if none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shrinking: Option<Shrinking>,
     /// The settings that its runs depend on.
     pub campaign: Parameters,
 }
@@ -111,13 +122,18 @@ impl Manifest {
     /// That of a campaign, or of a shard of it, before its first run.
     #[must_use]
     pub fn new(campaign: Parameters, shard: Shard) -> Self {
-        Self {
+        let mut manifest = Self {
             schema: SCHEMA,
             shard,
             ended: false,
+            planned: 0,
+            done: None,
             known: Known::default(),
+            shrinking: None,
             campaign,
-        }
+        };
+        manifest.planned = manifest.runs();
+        manifest
     }
 
     /// The file's content.

@@ -74,7 +74,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use conductor::Conductor;
+use conductor::{Before, Conductor};
 use confirm::Confirm;
 use known::Known;
 use oracles::OracleSet;
@@ -82,7 +82,7 @@ use plan::Plan;
 use pool::{CampaignCrew, WorkerPool};
 use record::Record;
 use shard::Shard;
-use shrinking::{Shrinking, ShrunkFailure};
+use shrinking::{AllShrunk, Shrinking, ShrunkLine, WaitingRecords};
 use summary::{End, Summary};
 use trial::Source;
 
@@ -94,11 +94,21 @@ pub const WALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Is told of a campaign while it goes on.
 pub trait Observer {
-    /// A run is done, and confirmed if it needed to be. [`ControlFlow::Break`] ends the campaign.
+    /// A run is done, confirmed if it needed to be, and with all that is known of its failures.
+    /// [`ControlFlow::Break`] ends the campaign.
     fn record(&mut self, record: &Record) -> ControlFlow<()>;
 
-    /// A failure was shrunk; its record comes later.
-    fn shrunk(&mut self, _failure: &ShrunkFailure) -> ControlFlow<()> {
+    /// Something happened that changes no result, such as a worker that was killed from outside.
+    fn note(&mut self, _text: &str) {}
+
+    /// A run was made and counts. What is shrunk of it, if anything, is not known yet: its record comes
+    /// again later, by [`Self::record`].
+    fn made(&mut self, _record: &Record) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// A failure was shrunk, or cannot be.
+    fn shrunk(&mut self, _line: &ShrunkLine) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
@@ -149,6 +159,7 @@ pub struct Campaign {
     seeds: Range<u64>,
     shard: Shard,
     known: Known,
+    allowed_inconclusive: u64,
     pool: Option<WorkerPool>,
     limits: Limits,
 }
@@ -175,6 +186,7 @@ impl Campaign {
             seeds: 0..1_000,
             shard: Shard::WHOLE,
             known: Known::default(),
+            allowed_inconclusive: 0,
             pool: None,
             limits: Limits {
                 oracles: OracleSet::Claims,
@@ -244,6 +256,13 @@ impl Campaign {
         self
     }
 
+    /// How many inconclusive runs do not make the campaign inconclusive; default: none.
+    #[must_use]
+    pub fn allow_inconclusive(mut self, runs: u64) -> Self {
+        self.allowed_inconclusive = runs;
+        self
+    }
+
     /// The oracles that runs must hold; default: those that each strategy claims.
     #[must_use]
     pub fn oracles(mut self, oracles: OracleSet) -> Self {
@@ -258,7 +277,7 @@ impl Campaign {
         self
     }
 
-    /// Begins no further run after that time; default: no limit.
+    /// The time for everything, shrinking included; runs under way are finished. Default: no limit.
     #[must_use]
     pub fn budget(mut self, budget: Duration) -> Self {
         self.limits.budget = Some(budget);
@@ -332,7 +351,14 @@ impl Campaign {
         Planned {
             campaign: self,
             plan: Plan::new(sources.collect(), self.seeds.clone(), self.shard),
-            summary: Summary::new(&self.seeds).knowing(self.known.clone()),
+            before: Before {
+                summary: Summary::new(&self.seeds)
+                    .knowing(self.known.clone())
+                    .allowing_inconclusive(self.allowed_inconclusive),
+                waiting: WaitingRecords::new(self.limits.shrinking),
+                shrunk: AllShrunk::new(),
+                failures: 0,
+            },
         }
     }
 
@@ -357,11 +383,18 @@ impl Campaign {
 }
 
 /// A campaign with its list of runs, some of which may have been made before.
-#[derive(Debug)]
 pub struct Planned<'a> {
     campaign: &'a Campaign,
     plan: Plan,
-    summary: Summary,
+    before: Before,
+}
+
+impl fmt::Debug for Planned<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Planned")
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Planned<'_> {
@@ -370,9 +403,22 @@ impl Planned<'_> {
     pub fn skip(&mut self, record: &Record) -> bool {
         let skipped = self.plan.skip(record);
         if skipped {
-            self.summary.add(record);
+            self.before.failures += u64::from(record.verdict.is_failure());
+            for record in self.before.waiting.offer(record.clone()) {
+                self.before.summary.add(&record);
+            }
         }
         skipped
+    }
+
+    /// Counts a run that is none of this campaign's, such as that of a saved failure.
+    pub fn add(&mut self, record: &Record) {
+        self.before.summary.add(record);
+    }
+
+    /// Takes failures that were shrunk before: they are not shrunk again.
+    pub fn skip_shrunk(&mut self, shrunk: AllShrunk) {
+        self.before.shrunk.extend(shrunk);
     }
 
     /// How many runs are still to be made.
@@ -399,6 +445,6 @@ impl Planned<'_> {
             setup: conductor::setup(&self.plan, limits),
             wall: limits.wall,
         };
-        Conductor::new(&self.plan, &crew, limits, self.summary, observer).conduct()
+        Conductor::new(&self.plan, &crew, limits, self.before, observer).conduct()
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::record::Record;
 use super::shard::Shard;
+use super::shrinking::RunKey;
 use super::trial::{Case, Source};
 
 /// The runs of a campaign: every source with each of its strategies and every seed, seed by seed, so
@@ -80,6 +81,12 @@ impl Plan {
         let mut own = self.strategies[source].iter();
         let strategy = own.position(|one| one == strategy)? as u64;
         Some(round * self.runs_per_seed() + self.runs_before(source) + strategy)
+    }
+
+    /// A run of this plan; `None` if it has none like that.
+    pub(super) fn find(&self, run: &RunKey) -> Option<Case> {
+        let place = self.place(&run.scenario, &run.strategy, run.seed)?;
+        Some(self.case(place))
     }
 
     /// Leaves a run out that was made before; whether it is one of this plan, and was not left

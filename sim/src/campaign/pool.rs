@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::conductor::Job;
-use super::executor::{Crew, Worker, WorkerEvent, WorkerId};
+use super::executor::{Crew, Worker, WorkerEnd, WorkerEvent, WorkerId};
 use super::wire::{self, Answer, Order, READY};
 use super::worker::{Host, serve};
 use crate::catalog::Catalog;
@@ -197,20 +197,43 @@ impl Worker<Job> for WorkerHandle {
         self.say(wire::line(&Order { number, task }));
     }
 
-    /// Its status, and the last words of a process.
-    fn exit_status(&mut self) -> String {
+    /// Its status, and the last output of a process.
+    fn exit_status(&mut self) -> WorkerEnd {
         let Some(process) = &mut self.process else {
-            return "its thread ended".to_owned();
+            return WorkerEnd {
+                words: "its thread ended".to_owned(),
+                killed_by: None,
+            };
         };
         let status = process.end_by_itself();
+        let killed_by = status.and_then(killed_by);
         let words = process.stderr_tail();
         let how = status.map_or_else(|| "it hung up".to_owned(), |status| status.to_string());
         // Rust follows a reason with a note on how to learn more.
         let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("note:");
-        match words.lines().rfind(says) {
+        let words = match words.lines().rfind(says) {
             Some(last) => format!("{how}: {}", last.trim()),
             None => how,
-        }
+        };
+        WorkerEnd { words, killed_by }
+    }
+}
+
+/// The signal that ended a process, if it came from outside. A run that takes all memory aborts its
+/// process, and one that overflows its stack ends it by a fault: those are other signals.
+fn killed_by(status: ExitStatus) -> Option<i32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        const FROM_OUTSIDE: [i32; 4] = [1, 2, 9, 15];
+        status
+            .signal()
+            .filter(|signal| FROM_OUTSIDE.contains(signal))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        None
     }
 }
 

@@ -32,7 +32,8 @@ pub struct Record {
     pub events: u64,
     /// The instant the run came to, in microseconds.
     pub virtual_us: u64,
-    /// How long it took, in microseconds of real time.
+    /// How long it took, in microseconds of real time; 0 where that is told elsewhere.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub wall_us: u64,
     /// Since when views have equalled the truth, in microseconds.
     pub converged_us: Option<u64>,
@@ -45,10 +46,18 @@ pub struct Record {
     pub families: Vec<String>,
     /// Oracles whose claim's condition the scenario meets.
     pub claimed: Vec<String>,
+    /// True if it is known to fail, and fails as it is known to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expected: bool,
     /// Further details: the reason of an inconclusive run, the last output of a worker that died, both
     /// digests of a mismatch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Record {
@@ -94,6 +103,7 @@ impl Record {
             reach: BTreeMap::new(),
             families: Vec::new(),
             claimed: Vec::new(),
+            expected: false,
             note: None,
         }
     }
@@ -129,6 +139,22 @@ pub enum Ending {
     Mismatch,
     /// hublab itself panicked.
     Bug,
+}
+
+impl Ending {
+    /// True if the run failed in some way: not if it passed, nor if it could not be judged.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Pass | Self::Inconclusive => false,
+            Self::Fail
+            | Self::TimedOut
+            | Self::WorkerLost
+            | Self::NotReproduced
+            | Self::Mismatch
+            | Self::Bug => true,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +193,7 @@ pub(super) mod tests {
                 detail: format!("seed {seed}"),
                 line: 0,
                 event: None,
+                hint: None,
                 fingerprint: None,
                 anomaly: None,
             }],

@@ -75,19 +75,25 @@ pub enum ShardError {
         /// The index of the last shard.
         last: u64,
     },
-    /// The index and number of a Kubernetes job do not fit.
-    #[error("JOB_COMPLETION_INDEX is {index}, with JOB_COMPLETIONS {count}: {HELP}")]
+    /// The index and number of an engine do not fit.
+    #[error("{name} is {index}, and counts from {first}, with {count_name} {count}: {HELP}")]
     Completions {
+        /// The variable with the index.
+        name: &'static str,
         /// The index.
         index: u64,
+        /// The first index of that engine.
+        first: u64,
+        /// The variable with the number.
+        count_name: &'static str,
         /// The number.
         count: u64,
     },
-    /// Two engines say which shard this is.
+    /// Two engines say which shard this is, and do not say the same.
     #[error(
-        "the environment has {SLURM_ID} and {KUBERNETES_INDEX}: which of them counts cannot be told; {HELP}"
+        "the environment has {0} and {1}, which do not say the same: which of them counts cannot be told; {HELP}"
     )]
-    Ambiguous,
+    Ambiguous(&'static str, &'static str),
 }
 
 const HELP: &str = "set it, or give --shard I/N; --shard 0/1 is the whole campaign";
@@ -97,32 +103,123 @@ const SLURM_MIN: &str = "SLURM_ARRAY_TASK_MIN";
 const SLURM_MAX: &str = "SLURM_ARRAY_TASK_MAX";
 const SLURM_STEP: &str = "SLURM_ARRAY_TASK_STEP";
 const SLURM_COUNT: &str = "SLURM_ARRAY_TASK_COUNT";
-const KUBERNETES_INDEX: &str = "JOB_COMPLETION_INDEX";
-const KUBERNETES_COUNT: &str = "JOB_COMPLETIONS";
+
+/// An engine that tells a copy its index and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Engine {
+    /// Its name.
+    pub name: &'static str,
+    /// The variable with the index.
+    pub index: &'static str,
+    /// The variable with the number of copies.
+    pub count: &'static str,
+    /// The first index.
+    pub first: u64,
+}
+
+/// The engines that tell an index and a number; Slurm tells more.
+pub const ENGINES: [Engine; 7] = [
+    Engine {
+        name: "Kubernetes Indexed Job",
+        index: "JOB_COMPLETION_INDEX",
+        count: "JOB_COMPLETIONS",
+        first: 0,
+    },
+    Engine {
+        name: "AWS Batch array job",
+        index: "AWS_BATCH_JOB_ARRAY_INDEX",
+        count: "AWS_BATCH_JOB_ARRAY_SIZE",
+        first: 0,
+    },
+    Engine {
+        name: "Buildkite",
+        index: "BUILDKITE_PARALLEL_JOB",
+        count: "BUILDKITE_PARALLEL_JOB_COUNT",
+        first: 0,
+    },
+    Engine {
+        name: "Bitbucket Pipelines",
+        index: "BITBUCKET_PARALLEL_STEP",
+        count: "BITBUCKET_PARALLEL_STEP_COUNT",
+        first: 0,
+    },
+    Engine {
+        name: "CircleCI",
+        index: "CIRCLE_NODE_INDEX",
+        count: "CIRCLE_NODE_TOTAL",
+        first: 0,
+    },
+    Engine {
+        name: "GitLab CI",
+        index: "CI_NODE_INDEX",
+        count: "CI_NODE_TOTAL",
+        first: 1,
+    },
+    Engine {
+        name: "Semaphore",
+        index: "SEMAPHORE_JOB_INDEX",
+        count: "SEMAPHORE_JOB_COUNT",
+        first: 1,
+    },
+];
+
+impl Engine {
+    /// The shard that its variables name; `None` if there are none.
+    fn shard(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Shard>, ShardError> {
+        // GitLab says of every job that there is one of it, and gives an index to one of several only.
+        if self.first == 1
+            && lookup(self.index).is_none()
+            && lookup(self.count).as_deref() == Some("1")
+        {
+            return Ok(None);
+        }
+        let Some(Set([index, count])) = Set::read(lookup, &[self.index, self.count])? else {
+            return Ok(None);
+        };
+        let from_zero = index.checked_sub(self.first);
+        let shard = from_zero.and_then(|index| Shard::new(index, count).ok());
+        shard.map(Some).ok_or(ShardError::Completions {
+            name: self.index,
+            index,
+            first: self.first,
+            count_name: self.count,
+            count,
+        })
+    }
+}
 
 /// The shard that the environment names, and `None` if it names none.
 ///
 /// Slurm sets `SLURM_ARRAY_TASK_ID`, `_MIN`, `_STEP` and `_COUNT` in each task of an array (and
-/// `_MAX`, which is only held against the others). Kubernetes sets `JOB_COMPLETION_INDEX` in each
-/// pod of an Indexed Job; `JOB_COMPLETIONS` has to be set in the job's template, as Kubernetes
-/// does not.
+/// `_MAX`, which is only held against the others). Others set an index and a number: [`ENGINES`]. Of
+/// Kubernetes, `JOB_COMPLETIONS` has to be set in the job's template, as Kubernetes does not.
 ///
 /// # Errors
-/// Some of an engine's variables are there and others are not, or what they say is no shard.
+/// Some of an engine's variables are there and others are not, what they say is no shard, or two engines
+/// say different ones.
 pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Shard>, ShardError> {
-    let slurm = Set::read(&lookup, &[SLURM_ID, SLURM_MIN, SLURM_STEP, SLURM_COUNT])?;
-    let kubernetes = Set::read(&lookup, &[KUBERNETES_INDEX, KUBERNETES_COUNT])?;
-    match (slurm, kubernetes) {
-        (None, None) => Ok(None),
-        (Some(Set([id, min, step, count])), None) => {
-            let max = number(SLURM_MAX, lookup(SLURM_MAX))?;
-            of_slurm(id, min, step, count, max).map(Some)
+    let mut found: Option<(&'static str, Shard)> = None;
+    let mut agree = |name: &'static str, shard: Option<Shard>| match (found, shard) {
+        (_, None) => Ok(()),
+        (None, Some(shard)) => {
+            found = Some((name, shard));
+            Ok(())
         }
-        (None, Some(Set([index, count]))) => Shard::new(index, count)
-            .map(Some)
-            .map_err(|_| ShardError::Completions { index, count }),
-        (Some(_), Some(_)) => Err(ShardError::Ambiguous),
+        (Some((other, known)), Some(shard)) if known != shard => {
+            Err(ShardError::Ambiguous(other, name))
+        }
+        (Some(_), Some(_)) => Ok(()),
+    };
+    let slurm = Set::read(&lookup, &[SLURM_ID, SLURM_MIN, SLURM_STEP, SLURM_COUNT])?;
+    if let Some(Set([id, min, step, count])) = slurm {
+        let max = number(SLURM_MAX, lookup(SLURM_MAX))?;
+        agree(SLURM_ID, Some(of_slurm(id, min, step, count, max)?))?;
     }
+    for engine in ENGINES {
+        agree(engine.index, engine.shard(&lookup)?)?;
+    }
+    Ok(found.map(|(_, shard)| shard))
 }
 
 fn of_slurm(
@@ -383,17 +480,45 @@ mod tests {
     }
 
     #[test]
-    fn kubernetes_indexes_are_shards() {
-        let job = |index, count| vars(&[(KUBERNETES_INDEX, index), (KUBERNETES_COUNT, count)]);
-        assert_eq!(job("2", "4"), Ok(Some(shard("2/4"))));
-        assert_eq!(
-            job("4", "4"),
-            Err(ShardError::Completions { index: 4, count: 4 })
-        );
-        assert_eq!(
-            job("0", "0"),
-            Err(ShardError::Completions { index: 0, count: 0 })
-        );
+    fn each_engine_counts_in_its_own_way() {
+        for engine in ENGINES {
+            let Engine {
+                name,
+                index,
+                count,
+                first,
+            } = engine;
+            let job = |at: u64, of: &str| {
+                let at = at.to_string();
+                vars(&[(index, at.as_str()), (count, of)])
+            };
+            for at in 0..4 {
+                let expected = Shard::new(at, 4).expect("one of four");
+                assert_eq!(job(at + first, "4"), Ok(Some(expected)), "{name}");
+            }
+            for (at, of) in [(4 + first, 4), (first, 0)] {
+                let error = job(at, &of.to_string()).expect_err("beyond");
+                assert_eq!(
+                    error,
+                    ShardError::Completions {
+                        name: index,
+                        index: at,
+                        first,
+                        count_name: count,
+                        count: of,
+                    }
+                );
+                assert!(error.to_string().contains("--shard"), "{error}");
+            }
+            if first > 0 {
+                assert!(job(0, "4").is_err(), "{name} has no index 0");
+                assert_eq!(
+                    vars(&[(count, "1")]),
+                    Ok(None),
+                    "{name}: one job, which has no index"
+                );
+            }
+        }
     }
 
     #[test]
@@ -415,11 +540,12 @@ mod tests {
                 "{error}"
             );
         }
-        for (name, missing) in [
-            (KUBERNETES_INDEX, KUBERNETES_COUNT),
-            (KUBERNETES_COUNT, KUBERNETES_INDEX),
-        ] {
-            let error = vars(&[(name, "1")]).expect_err("incomplete").to_string();
+        let pairs = ENGINES.map(|engine| (engine.index, engine.count));
+        for (name, missing) in pairs
+            .into_iter()
+            .flat_map(|(one, other)| [(one, other), (other, one)])
+        {
+            let error = vars(&[(name, "2")]).expect_err("incomplete").to_string();
             assert!(
                 error.contains(missing) && error.contains("--shard"),
                 "{error}"
@@ -438,15 +564,22 @@ mod tests {
     }
 
     #[test]
-    fn two_engines_at_once_are_an_error() {
-        let both = [
-            (SLURM_ID, "1"),
-            (SLURM_MIN, "0"),
-            (SLURM_STEP, "1"),
-            (SLURM_COUNT, "4"),
-            (KUBERNETES_INDEX, "1"),
-            (KUBERNETES_COUNT, "4"),
-        ];
-        assert_eq!(vars(&both), Err(ShardError::Ambiguous));
+    fn two_engines_that_disagree_are_an_error_that_names_both() {
+        for engine in ENGINES {
+            let of = |at: u64| {
+                let at = (at + engine.first).to_string();
+                vars(&[
+                    (SLURM_ID, "1"),
+                    (SLURM_MIN, "0"),
+                    (SLURM_STEP, "1"),
+                    (SLURM_COUNT, "4"),
+                    (engine.index, &at),
+                    (engine.count, "4"),
+                ])
+            };
+            assert_eq!(of(1), Ok(Some(shard("1/4"))), "{}", engine.name);
+            let error = of(2).expect_err("another shard");
+            assert_eq!(error, ShardError::Ambiguous(SLURM_ID, engine.index));
+        }
     }
 }

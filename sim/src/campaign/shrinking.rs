@@ -1,16 +1,17 @@
-//! Which failures are shrunk, and what is known of those that wait for it.
+//! Which failures are shrunk, and the records that wait for it.
 //!
 //! A campaign may fail in most of its seeds. Of the failures that look alike (same signature, same
-//! anomaly as far as the unshrunk run tells) a few are shrunk; first one of each look, then a
-//! second one of each. The record of a run that is being shrunk waits, so that a record is written
-//! once, with all there is to say.
+//! hint) the first few are shrunk, first meaning the lowest seed; the first of each look goes before the
+//! second of any. That is a function of the campaign's records alone: of their order, of how the work was
+//! split, and of where it was interrupted, nothing depends. What a shard shrinks are all that the whole
+//! campaign would shrink of its runs, and some more: joining shards is choosing again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
-use super::record::Record;
+use super::record::{Ending, Record};
 use super::trial::Case;
 use crate::catalog::CatalogEntry;
 use crate::claims::claims_met;
@@ -20,25 +21,31 @@ use crate::run::failure::Signature;
 use crate::shrink::{Size, Watcher};
 
 /// The failures to shrink, if any.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Shrinking {
     /// How many failures that look alike are shrunk; default 2.
     pub per_signature: u64,
-    /// How many are shrunk in all; default 200. The first failure of each look is shrunk beyond
-    /// that, up to five times as many: what is new late in a campaign is not left out for what is
-    /// common.
+    /// How many are shrunk in all; default 500.
     pub most: u64,
-    /// The directory that the files are for, as the command in their comment has it; default
-    /// `failures`.
-    pub directory: String,
+}
+
+impl Shrinking {
+    /// What all that shrink at all have done; `None` if none does.
+    #[must_use]
+    pub fn common(all: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        all.into_iter().flatten().reduce(|one, other| Self {
+            per_signature: one.per_signature.min(other.per_signature),
+            most: one.most.min(other.most),
+        })
+    }
 }
 
 impl Default for Shrinking {
     fn default() -> Self {
         Self {
             per_signature: 2,
-            most: 200,
-            directory: "failures".to_owned(),
+            most: 500,
         }
     }
 }
@@ -72,99 +79,180 @@ pub struct ShrunkFailure {
     pub runs: u64,
 }
 
-/// A record that waits for its failures to be shrunk.
-#[derive(Debug)]
-struct Held {
-    record: Record,
-    waits_for: BTreeSet<Signature>,
+/// A run of a campaign, by what makes it. In the order of seeds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunKey {
+    /// The seed.
+    pub seed: u64,
+    /// `generated`, or the path of the scenario file as it was given.
+    pub scenario: String,
+    /// The strategy.
+    pub strategy: String,
 }
 
-/// The failure to shrink.
-#[derive(Debug, Default)]
-pub(super) struct ShrinkQueue {
-    /// How many of each look were chosen.
-    chosen: BTreeMap<(Signature, Option<String>), u64>,
-    total: u64,
-    /// By how many of their look came before, then by when they were found.
-    queue: BTreeMap<(u64, u64), ShrinkJob>,
-    held: BTreeMap<Case, Held>,
+impl RunKey {
+    /// That of a record.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        Self {
+            seed: record.seed,
+            scenario: record.scenario.clone(),
+            strategy: record.strategy.clone(),
+        }
+    }
 }
 
-impl ShrinkQueue {
-    /// A run failed. Its record comes back if nothing of it is to be shrunk; otherwise it is kept.
-    pub(super) fn offer(
-        &mut self,
-        case: &Case,
-        record: Record,
-        hints: &[Option<String>],
-        rule: &Shrinking,
-    ) -> Option<Record> {
-        let mut waits_for = BTreeSet::new();
-        let hints = hints.iter().cloned().chain(std::iter::repeat(None));
-        for (finding, anomaly) in record.findings.iter().zip(hints) {
-            let look = (finding.signature.clone(), anomaly.clone());
-            let chosen = self.chosen.entry(look).or_default();
-            let most = if *chosen == 0 {
-                rule.most.saturating_mul(5)
-            } else {
-                rule.most
-            };
-            if *chosen >= rule.per_signature || self.total >= most {
-                continue;
+/// A failure of a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FailureKey {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunKey,
+    /// How it fails.
+    pub signature: Signature,
+}
+
+/// A line of `shrunk.ndjson`: a failure, and what was left of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShrunkLine {
+    /// The failure.
+    #[serde(flatten)]
+    pub of: FailureKey,
+    /// The smaller one; `None` if it cannot be shrunk.
+    pub shrunk: Option<ShrunkFailure>,
+}
+
+/// The failures that were shrunk, by what they were.
+pub type AllShrunk = BTreeMap<FailureKey, Option<ShrunkFailure>>;
+
+/// What failures that may be the same one have in common.
+type Look = (Signature, Option<String>);
+
+/// Records of which failures may be shrunk: they are not told of before that is decided.
+#[derive(Debug, Default, Clone)]
+pub struct WaitingRecords {
+    rule: Option<Shrinking>,
+    /// The first runs of each look.
+    looks: BTreeMap<Look, BTreeSet<RunKey>>,
+    /// With how many looks each is among the first of.
+    records: BTreeMap<RunKey, (Record, usize)>,
+}
+
+impl WaitingRecords {
+    /// None yet. Without a rule, none ever.
+    #[must_use]
+    pub fn new(rule: Option<Shrinking>) -> Self {
+        Self {
+            rule,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a record, and returns those that have nothing to wait for (any more), without what was known
+    /// of their failures after shrinking.
+    pub fn offer(&mut self, mut record: Record) -> Vec<Record> {
+        for finding in &mut record.findings {
+            finding.fingerprint = None;
+            finding.anomaly = None;
+        }
+        let most = self.rule.map_or(0, |rule| rule.per_signature);
+        if record.verdict != Ending::Fail || most == 0 {
+            return vec![record];
+        }
+        let key = RunKey::of(&record);
+        let (mut chosen, mut displaced) = (0, Vec::new());
+        for finding in &record.findings {
+            let look = (finding.signature.clone(), finding.hint.clone());
+            let first = self.looks.entry(look).or_default();
+            if first.insert(key.clone()) {
+                chosen += 1;
             }
-            let job = ShrinkJob {
-                case: case.clone(),
-                signature: finding.signature.clone(),
-                anomaly,
-            };
-            self.queue.insert((*chosen, self.total), job);
-            waits_for.insert(finding.signature.clone());
-            *chosen += 1;
-            self.total += 1;
-        }
-        if waits_for.is_empty() {
-            return Some(record);
-        }
-        self.held.insert(case.clone(), Held { record, waits_for });
-        None
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    pub(super) fn next(&mut self) -> Option<ShrinkJob> {
-        self.queue.pop_first().map(|(_, job)| job)
-    }
-
-    /// A failure was shrunk, or could not be. The record comes back once it waits for nothing more.
-    pub(super) fn done(
-        &mut self,
-        job: &ShrinkJob,
-        shrunk: Option<&ShrunkFailure>,
-    ) -> Option<Record> {
-        let held = self.held.get_mut(&job.case)?;
-        held.waits_for.remove(&job.signature);
-        if let Some(shrunk) = shrunk {
-            let mut findings = held.record.findings.iter_mut();
-            if let Some(finding) = findings.find(|one| one.signature == job.signature) {
-                finding.fingerprint = Some(shrunk.fingerprint.slug());
-                finding.anomaly.clone_from(&shrunk.fingerprint.anomaly);
+            if first.len() as u64 > most {
+                displaced.extend(first.pop_last());
             }
         }
-        if held.waits_for.is_empty() {
-            self.held.remove(&job.case).map(|held| held.record)
-        } else {
-            None
+        if chosen == 0 {
+            return vec![record];
         }
+        self.records.insert(key, (record, chosen));
+        displaced
+            .iter()
+            .filter_map(|key| self.release(key))
+            .collect()
     }
 
-    /// There is no time for those in the queue. The records that waited for nothing else come back.
-    pub(super) fn abandon(&mut self) -> Vec<Record> {
-        let queue = std::mem::take(&mut self.queue);
-        let done = |job: ShrinkJob| self.done(&job, None);
-        queue.into_values().filter_map(done).collect()
+    /// One look less has the record among its first.
+    fn release(&mut self, key: &RunKey) -> Option<Record> {
+        let (_, chosen) = self.records.get_mut(key)?;
+        *chosen -= 1;
+        if *chosen > 0 {
+            return None;
+        }
+        self.records.remove(key).map(|(record, _)| record)
     }
+
+    /// True if no record waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The failures to shrink, each with its hint, the most important first, and how many more there are
+    /// than the rule allows.
+    #[must_use]
+    pub fn chosen(&self) -> (Vec<(FailureKey, Option<String>)>, usize) {
+        let mut ranked = BTreeMap::new();
+        for ((signature, hint), runs) in &self.looks {
+            for (rank, run) in runs.iter().enumerate() {
+                let key = FailureKey {
+                    run: run.clone(),
+                    signature: signature.clone(),
+                };
+                ranked.insert((rank, key), hint.clone());
+            }
+        }
+        let most = self.rule.map_or(0, |rule| rule.most);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let left_out = ranked.len().saturating_sub(most);
+        let ranked = ranked.into_iter().take(most);
+        let chosen = ranked.map(|((_, key), hint)| (key, hint));
+        (chosen.collect(), left_out)
+    }
+
+    /// Returns all of them, in order, with what was left of the failures that were chosen. What was
+    /// shrunk beside those counts for nothing, and is taken out.
+    pub fn settle(&mut self, shrunk: &mut AllShrunk) -> Vec<Record> {
+        let (chosen, _) = self.chosen();
+        let chosen: BTreeSet<FailureKey> = chosen.into_iter().map(|(key, _)| key).collect();
+        shrunk.retain(|key, _| chosen.contains(key));
+        self.looks.clear();
+        let records = std::mem::take(&mut self.records).into_values();
+        let settled = records.map(|(mut record, _)| {
+            let run = RunKey::of(&record);
+            for finding in &mut record.findings {
+                let key = FailureKey {
+                    run: run.clone(),
+                    signature: finding.signature.clone(),
+                };
+                if let Some(Some(shrunk)) = shrunk.get(&key) {
+                    finding.fingerprint = Some(shrunk.fingerprint.slug());
+                    finding.anomaly.clone_from(&shrunk.fingerprint.anomaly);
+                }
+            }
+            record
+        });
+        settled.collect()
+    }
+}
+
+/// Of several failures with one fingerprint the one whose scenario file is kept: that of the first run.
+#[must_use]
+pub fn files(shrunk: &AllShrunk) -> BTreeMap<String, &ShrunkFailure> {
+    let mut files = BTreeMap::new();
+    for failure in shrunk.values().flatten() {
+        files.entry(failure.fingerprint.slug()).or_insert(failure);
+    }
+    files
 }
 
 /// Keeps a violated claim one: a scenario that does not meet the claim's condition is none.
@@ -185,61 +273,116 @@ mod tests {
     use super::*;
     use crate::campaign::record::tests::failed;
 
-    const RULE: fn() -> Shrinking = || Shrinking {
+    const SIZE: Size = Size { steps: 0, nodes: 0 };
+
+    const RULE: Shrinking = Shrinking {
         per_signature: 2,
         most: 5,
-        ..Shrinking::default()
     };
 
-    fn case(seed: u64) -> Case {
-        Case {
-            source: 0,
-            strategy: "pubsub".to_owned(),
-            seed,
-        }
+    fn hinted(seed: u64, hint: Option<&str>) -> Record {
+        let mut record = failed("pubsub", seed);
+        record.findings[0].hint = hint.map(str::to_owned);
+        record
     }
 
-    fn offer(queue: &mut ShrinkQueue, seed: u64, hint: Option<&str>) -> bool {
-        let hints = [hint.map(str::to_owned)];
-        let record = failed("pubsub", seed);
-        queue.offer(&case(seed), record, &hints, &RULE()).is_none()
+    const OFFERED: [(u64, Option<&str>); 8] = [
+        (1, None),
+        (2, None),
+        (3, None),
+        (4, Some("A2")),
+        (5, Some("A2")),
+        (6, Some("A1")),
+        (7, Some("A5")),
+        (8, Some("A5")),
+    ];
+
+    fn seeds(chosen: &[(FailureKey, Option<String>)]) -> Vec<u64> {
+        chosen.iter().map(|(key, _)| key.run.seed).collect()
     }
 
     #[test]
     fn of_each_look_a_few_are_shrunk_the_first_of_each_before_the_second() {
-        let mut queue = ShrinkQueue::default();
-        let offered = [
-            (1, None),
-            (2, None),
-            (3, None),
-            (4, Some("A2")),
-            (5, Some("A2")),
-            (6, Some("A1")),
-            (7, Some("A5")),
-            (8, Some("A5")),
-        ];
-        let taken: Vec<u64> = offered
-            .into_iter()
-            .filter(|(seed, hint)| offer(&mut queue, *seed, *hint))
-            .map(|(seed, _)| seed)
-            .collect();
-        assert_eq!(
-            taken,
-            [1, 2, 4, 5, 6, 7],
-            "the third of a look, and the second of one beyond the most, are not"
-        );
-        let order = std::iter::from_fn(|| queue.next()).map(|job| job.case.seed);
-        assert_eq!(order.collect::<Vec<_>>(), [1, 4, 6, 7, 2, 5]);
+        let mut waiting = WaitingRecords::new(Some(RULE));
+        let mut told: Vec<u64> = Vec::new();
+        for (seed, hint) in OFFERED {
+            told.extend(waiting.offer(hinted(seed, hint)).iter().map(|one| one.seed));
+        }
+        assert_eq!(told, [3], "the third of a look");
+        let (chosen, left_out) = waiting.chosen();
+        assert_eq!(seeds(&chosen), [1, 4, 6, 7, 2]);
+        assert_eq!(left_out, 2);
     }
 
     #[test]
-    fn a_record_waits_until_all_of_it_is_shrunk_or_given_up() {
-        let mut queue = ShrinkQueue::default();
-        assert!(offer(&mut queue, 1, None) && offer(&mut queue, 2, None));
-        let job = queue.next().expect("two are there");
-        let record = queue.done(&job, None).expect("it waited for that alone");
-        assert_eq!(record, failed("pubsub", 1));
-        assert_eq!(queue.abandon(), [failed("pubsub", 2)]);
-        assert!(queue.is_empty() && queue.held.is_empty());
+    fn neither_the_order_nor_shards_change_what_is_chosen() {
+        let all = |records: &mut dyn Iterator<Item = (u64, Option<&str>)>| {
+            let mut waiting = WaitingRecords::new(Some(RULE));
+            for (seed, hint) in records {
+                waiting.offer(hinted(seed, hint));
+            }
+            waiting.chosen().0
+        };
+        let whole = all(&mut OFFERED.into_iter());
+        assert_eq!(all(&mut OFFERED.into_iter().rev()), whole);
+        for count in 2..5 {
+            let shards: Vec<_> = (0..count)
+                .flat_map(|index| {
+                    all(&mut OFFERED.into_iter().filter(|one| one.0 % count == index))
+                })
+                .collect();
+            let is_there = |one| shards.contains(one);
+            assert!(whole.iter().all(is_there), "{count}: {shards:?}");
+        }
+    }
+
+    #[test]
+    fn records_get_what_was_left_of_their_failures() {
+        let mut waiting = WaitingRecords::new(Some(RULE));
+        let mut before = hinted(1, None);
+        before.findings[0].fingerprint = Some("of an earlier join".to_owned());
+        assert!(waiting.offer(before).is_empty());
+        let (chosen, _) = waiting.chosen();
+        let shrunk = ShrunkFailure {
+            fingerprint: Fingerprint {
+                signature: chosen[0].0.signature.clone(),
+                steps: Vec::new(),
+                anomaly: Some("A2".to_owned()),
+            },
+            file: "a file".to_owned(),
+            seed: 1,
+            before: SIZE,
+            after: SIZE,
+            runs: 1,
+        };
+        let elsewhere = FailureKey {
+            run: RunKey {
+                seed: 9,
+                ..chosen[0].0.run.clone()
+            },
+            ..chosen[0].0.clone()
+        };
+        let mut all = AllShrunk::from([
+            (chosen[0].0.clone(), Some(shrunk.clone())),
+            (elsewhere, Some(shrunk.clone())),
+        ]);
+        let settled = waiting.settle(&mut all);
+        assert_eq!(
+            settled[0].findings[0].fingerprint,
+            Some(shrunk.fingerprint.slug())
+        );
+        assert_eq!(settled[0].findings[0].anomaly.as_deref(), Some("A2"));
+        assert_eq!(all.len(), 1, "what was not chosen is gone");
+        assert_eq!(files(&all).len(), 1);
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fail_and_what_is_not_to_be_shrunk_waits_for_nothing() {
+        let mut waiting = WaitingRecords::new(None);
+        assert_eq!(waiting.offer(failed("pubsub", 1)).len(), 1);
+        let mut waiting = WaitingRecords::new(Some(RULE));
+        let passed = crate::campaign::record::tests::record("pubsub", 1);
+        assert_eq!(waiting.offer(passed).len(), 1);
     }
 }

@@ -7,17 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::oracles::OracleSet;
 use super::reach::Counter;
 use super::record::{Ending, Record};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogEntry};
 use crate::claims::claims_met;
-use crate::generate::{self, Generated, generate};
+use crate::generate::{self, Generated};
 use crate::model::Scenario;
 use crate::report::Report;
 use crate::run::{EVENT_BUDGET, RunError, Simulation};
 use crate::scenario::{Problems, resolve};
 use crate::watch::oracle::OracleEntry;
-
-/// The most events of a generated run; more make it inconclusive.
-pub const GENERATED_EVENTS: u64 = 1_000_000;
 
 /// [`Record::scenario`] of a generated scenario.
 pub const GENERATED: &str = "generated";
@@ -84,7 +81,8 @@ impl Source {
         }
     }
 
-    /// The resolved scenario of a seed.
+    /// The resolved scenario of a seed. That of a generated one is found by running it:
+    /// [`generate::fitting`].
     ///
     /// # Errors
     /// The catalog has no such strategy.
@@ -94,17 +92,29 @@ impl Source {
         seed: u64,
         catalog: &Catalog,
     ) -> Result<Prepared, RunError> {
-        let entry = catalog
-            .get(strategy)
-            .ok_or_else(|| RunError::UnknownStrategy(strategy.to_owned()))?;
         Ok(match self {
             Self::Generated(options) => {
-                let Generated { scenario, families } = generate(seed, entry, options);
-                Prepared {
-                    scenario: resolve(&scenario, seed, catalog),
-                    families: families.iter().map(|one| one.name().to_owned()).collect(),
-                    budget: GENERATED_EVENTS,
-                }
+                let entry = entry(strategy, catalog)?;
+                let generated = generate::fitting(seed, entry, options, catalog);
+                Prepared::of_generated(&generated, seed, catalog)
+            }
+            Self::File { .. } => self.thinned(strategy, seed, 0, catalog)?,
+        })
+    }
+
+    /// The resolved scenario of a seed, a generated one at a level of [`generate::thinned`].
+    fn thinned(
+        &self,
+        strategy: &str,
+        seed: u64,
+        level: u8,
+        catalog: &Catalog,
+    ) -> Result<Prepared, RunError> {
+        let entry = entry(strategy, catalog)?;
+        Ok(match self {
+            Self::Generated(options) => {
+                let generated = generate::thinned(seed, entry, options, level);
+                Prepared::of_generated(&generated, seed, catalog)
             }
             Self::File { scenario, .. } => Prepared {
                 scenario: resolve(scenario, seed, catalog),
@@ -112,6 +122,57 @@ impl Source {
                 budget: EVENT_BUDGET,
             },
         })
+    }
+}
+
+fn entry<'c>(strategy: &str, catalog: &'c Catalog) -> Result<&'c dyn CatalogEntry, RunError> {
+    let unknown = || RunError::UnknownStrategy(strategy.to_owned());
+    catalog.get(strategy).ok_or_else(unknown)
+}
+
+impl Prepared {
+    fn of_generated(generated: &Generated, seed: u64, catalog: &Catalog) -> Self {
+        let families = generated.families.iter();
+        Self {
+            scenario: resolve(&generated.scenario, seed, catalog),
+            families: families.map(|one| one.name().to_owned()).collect(),
+            budget: generate::EVENTS_MAX,
+        }
+    }
+}
+
+/// A run that was made.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// What it came to.
+    pub(super) record: Record,
+    /// All that is known of it.
+    pub(super) report: Report,
+    /// Its scenario, resolved.
+    pub(super) scenario: Scenario,
+}
+
+/// Makes one run and says what came of it. A generated one that has too many events is thinned until it
+/// has not.
+///
+/// # Errors
+/// The strategy is unknown or refuses its parameters; nothing has run.
+pub(super) fn make(
+    source: &Source,
+    strategy: &str,
+    seed: u64,
+    oracles: &OracleSet,
+    catalog: &Catalog,
+) -> Result<Made, RunError> {
+    let mut level = 0;
+    loop {
+        let prepared = source.thinned(strategy, seed, level, catalog)?;
+        let made = run(source, prepared, strategy, seed, oracles, catalog)?;
+        let may_thin = matches!(source, Source::Generated(_)) && level < generate::THINNEST;
+        if !(may_thin && generate::outgrows(&made.report)) {
+            return Ok(made);
+        }
+        level += 1;
     }
 }
 
@@ -130,19 +191,31 @@ pub fn trial(
     oracles: &OracleSet,
     catalog: &Catalog,
 ) -> Result<(Record, Report), RunError> {
-    let prepared = source.prepare(strategy, seed, catalog)?;
+    let made = make(source, strategy, seed, oracles, catalog)?;
+    Ok((made.record, made.report))
+}
+
+fn run(
+    source: &Source,
+    prepared: Prepared,
+    strategy: &str,
+    seed: u64,
+    oracles: &OracleSet,
+    catalog: &Catalog,
+) -> Result<Made, RunError> {
     let Prepared {
-        scenario,
+        scenario: resolved,
         families,
         budget,
-    } = &prepared;
+    } = prepared;
+    let scenario = &resolved;
     let claimed = claimed(scenario, strategy, catalog);
     let names = oracles.names(&claimed, catalog);
     let counter = Counter::default();
     let report = Simulation::new(scenario, catalog)
         .strategy(strategy)?
         .seed(seed)
-        .budget(*budget)
+        .budget(budget)
         .sinks([counter.sink(scenario)])
         .oracles(
             names
@@ -170,9 +243,13 @@ pub fn trial(
             .map(|reason| format!("{reason}, after {} events", report.events));
     }
     record.reach = counter.take();
-    record.families.clone_from(families);
+    record.families = families;
     record.claimed = claimed;
-    Ok((record, report))
+    Ok(Made {
+        record,
+        report,
+        scenario: resolved,
+    })
 }
 
 /// Oracles that the strategy claims and whose condition the scenario meets, in order.

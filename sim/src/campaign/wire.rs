@@ -18,7 +18,7 @@ use crate::generate::{Family, Options};
 use crate::scenario::Problems;
 
 /// The version of what is said. Both ends are the same program, or else this differs.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How the lines of replies begin.
 pub const MARK: &str = "hublab-worker ";
@@ -38,8 +38,6 @@ pub struct Setup {
     pub sources: Vec<SourceText>,
     /// The oracles.
     pub oracles: OracleSet,
-    /// The directory that shrunk scenarios are for; absent if nothing is shrunk.
-    pub directory: Option<String>,
 }
 
 /// Why a text gives no [`Source`].
@@ -147,12 +145,7 @@ pub enum Answer {
     /// The setup is understood.
     Ready,
     /// The run was made.
-    Record {
-        /// Its result.
-        record: Box<Record>,
-        /// The anomalies that its findings look like, in their order; shorter where nobody looked.
-        hints: Vec<Option<String>>,
-    },
+    Record(Box<Record>),
     /// The failure was shrunk.
     Shrunk(Box<ShrunkFailure>),
     /// It cannot be done: the strategy refuses its parameters, the other end has another version.

@@ -4,18 +4,16 @@
 //! each on a fresh thread, and says what came of each. That it may die in the middle is expected.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::fingerprint::Fingerprint;
 use super::oracles::OracleSet;
-use super::record::Record;
 use super::shrinking::{KeepsClaim, ShrinkJob, ShrunkFailure};
-use super::trial::{Case, Source, trial};
+use super::trial::{Case, Source, make};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, SourceError, Task};
 use crate::catalog::Catalog;
-use crate::classify;
+use crate::classify::{self, of_failures};
 use crate::run::RunError;
 use crate::run::failure::Signature;
 use crate::shrink::{Budget, ShrinkError, Target, Watcher, shrink};
@@ -68,7 +66,7 @@ pub fn serve(
         to.write_all(format!("\n{MARK}{}\n", wire::line(&reply)).as_bytes())?;
         to.flush()
     };
-    let mut bench = match Bench::new(&first, catalog) {
+    let bench = match Bench::new(&first, catalog) {
         Ok(bench) => {
             say(READY, Answer::Ready)?;
             bench
@@ -85,9 +83,6 @@ pub fn serve(
     }
     Ok(())
 }
-
-/// How many failures of a signature a worker looks up the name of: it costs two runs more.
-const NAMED: u64 = 300;
 
 /// Why a worker does not do what it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -123,8 +118,6 @@ struct Bench<'a> {
     setup: Setup,
     sources: Vec<Source>,
     catalog: &'a Catalog,
-    /// How many failures of each signature were looked up.
-    named: BTreeMap<Signature, u64>,
 }
 
 impl<'a> Bench<'a> {
@@ -141,11 +134,10 @@ impl<'a> Bench<'a> {
             sources: sources.collect::<Result<_, _>>()?,
             setup,
             catalog,
-            named: BTreeMap::new(),
         })
     }
 
-    fn perform(&mut self, task: &Task) -> Answer {
+    fn perform(&self, task: &Task) -> Answer {
         let done = match task {
             Task::Trial(case) => self.trial(case),
             Task::Shrink(job) => self.shrink(job),
@@ -153,46 +145,26 @@ impl<'a> Bench<'a> {
         done.unwrap_or_else(|refusal: Refusal| Answer::Refused(refusal.to_string()))
     }
 
-    fn trial(&mut self, case: &Case) -> Result<Answer, Refusal> {
-        let oracles = &self.setup.oracles;
+    fn trial(&self, case: &Case) -> Result<Answer, Refusal> {
+        let Case { strategy, seed, .. } = case;
         let source = self.source(case)?;
-        let made = trial(source, &case.strategy, case.seed, oracles, self.catalog);
-        let (record, _) = made?;
-        let hints = if self.setup.directory.is_some() && !record.findings.is_empty() {
-            self.names(case, &record)?
-        } else {
-            Vec::new()
-        };
-        Ok(Answer::Record {
-            record: Box::new(record),
-            hints,
-        })
+        let made = make(source, strategy, *seed, &self.setup.oracles, self.catalog)?;
+        let mut record = made.record;
+        let findings = record.findings.iter();
+        let signatures: Vec<&Signature> = findings.map(|finding| &finding.signature).collect();
+        if !signatures.is_empty() {
+            let scenario = &made.scenario;
+            let names = of_failures(scenario, strategy, *seed, &signatures, self.catalog);
+            for (finding, name) in record.findings.iter_mut().zip(names) {
+                finding.hint = name.map(str::to_owned);
+            }
+        }
+        Ok(Answer::Record(Box::new(record)))
     }
 
     fn source(&self, case: &Case) -> Result<&Source, Refusal> {
         let source = self.sources.get(case.source);
         source.ok_or(Refusal::NoSource(case.source))
-    }
-
-    /// Keys of a run's findings, while their signatures are not common.
-    fn names(&mut self, case: &Case, record: &Record) -> Result<Vec<Option<String>>, Refusal> {
-        let prepared = self
-            .source(case)?
-            .prepare(&case.strategy, case.seed, self.catalog);
-        let scenario = prepared?.scenario;
-        let mut names = Vec::new();
-        for finding in &record.findings {
-            let named = self.named.entry(finding.signature.clone()).or_default();
-            *named += 1;
-            names.push(if *named <= NAMED {
-                let (strategy, seed) = (&case.strategy, case.seed);
-                classify::of_run(&scenario, strategy, seed, &finding.signature, self.catalog)
-                    .map(str::to_owned)
-            } else {
-                None
-            });
-        }
-        Ok(names)
     }
 
     fn shrink(&self, job: &ShrinkJob) -> Result<Answer, Refusal> {
@@ -228,9 +200,8 @@ impl<'a> Bench<'a> {
             self.catalog,
         );
         let fingerprint = Fingerprint::new(signature.clone(), &shrunk.scenario, named);
-        let directory = self.setup.directory.as_deref().unwrap_or(".");
         Ok(Answer::Shrunk(Box::new(ShrunkFailure {
-            file: shrunk.file(&format!("{directory}/{}.toml", fingerprint.slug())),
+            file: shrunk.file(&format!("failures/{}.toml", fingerprint.slug())),
             fingerprint,
             seed: shrunk.seed,
             before: shrunk.before,
@@ -257,7 +228,6 @@ mod tests {
             version: wire::VERSION,
             sources: vec![SourceText::Generated(Vec::new())],
             oracles: OracleSet::All,
-            directory: None,
         }
     }
 
@@ -286,7 +256,7 @@ mod tests {
         let numbers: Vec<u64> = replies.iter().map(|reply| reply.number).collect();
         assert_eq!(numbers, [READY, 1, 2, 3]);
         assert_eq!(replies[0].answer, Answer::Ready);
-        assert!(matches!(&replies[1].answer, Answer::Record { record, .. } if record.seed == 3));
+        assert!(matches!(&replies[1].answer, Answer::Record(record) if record.seed == 3));
         for reply in &replies[2..] {
             assert!(matches!(reply.answer, Answer::Refused(_)), "{reply:?}");
         }

@@ -125,7 +125,7 @@ impl Family {
     /// True if every node lives through it with its memory, its clock and its view: what a
     /// network does to anybody. Two seeds of three have no other families, so that strategies
     /// which promise little are still held to it often.
-    fn is_gentle(self) -> bool {
+    pub(super) fn is_gentle(self) -> bool {
         match self {
             Self::Loss
             | Self::Duplication

@@ -44,9 +44,18 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 pub use family::Family;
 
-use crate::catalog::CatalogEntry;
+use crate::catalog::{Catalog, CatalogEntry};
 use crate::model::{Run, Scenario};
+use crate::report::Report;
+use crate::run::Simulation;
+use crate::scenario::resolve;
 use plan::Plan;
+
+/// The most events of a generated run. One that would have more is thinned: [`fitting`].
+pub const EVENTS_MAX: u64 = 1_000_000;
+
+/// The most that a scenario is thinned: two or three nodes, half of the load and no fault.
+pub const THINNEST: u8 = 4;
 
 /// How to generate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,6 +81,11 @@ pub struct Generated {
 /// Only for a bug of the generator: no draw of it is ever refused.
 #[must_use]
 pub fn generate(seed: u64, entry: &dyn CatalogEntry, options: &Options) -> Generated {
+    thinned(seed, entry, options, 0)
+}
+
+/// What is drawn for a seed.
+fn drawn(seed: u64, entry: &dyn CatalogEntry) -> Plan {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
@@ -79,8 +93,48 @@ pub fn generate(seed: u64, entry: &dyn CatalogEntry, options: &Options) -> Gener
     // asks it for nothing.
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let tree = draw::plan(entry.limits().max_nodes).new_tree(&mut runner);
-    let plan = tree.expect("no strategy here rejects a draw").current();
+    tree.expect("no strategy here rejects a draw").current()
+}
+
+/// The scenario of a seed with less in it: from 1 on with half of the load, from 2 on without families
+/// that touch nodes, clocks and views, from 3 on without any, from 4 on with at most 3 nodes. 0 is
+/// [`generate`]'s.
+#[must_use]
+pub fn thinned(seed: u64, entry: &dyn CatalogEntry, options: &Options, level: u8) -> Generated {
+    let mut plan = drawn(seed, entry);
+    plan.thin(level);
     finish(seed, plan, entry, options)
+}
+
+/// The scenario of a seed whose run keeps within [`EVENTS_MAX`]: the first of [`thinned`]'s that does, or
+/// the thinnest. That is what campaigns run. Makes the run, to know its events.
+#[must_use]
+pub fn fitting(
+    seed: u64,
+    entry: &dyn CatalogEntry,
+    options: &Options,
+    catalog: &Catalog,
+) -> Generated {
+    let mut level = 0;
+    loop {
+        let generated = thinned(seed, entry, options, level);
+        let scenario = resolve(&generated.scenario, seed, catalog);
+        let report = Simulation::new(&scenario, catalog)
+            .strategy(entry.name())
+            .and_then(|run| run.seed(seed).budget(EVENTS_MAX).run());
+        // A strategy that refuses its parameters does so in every run.
+        let fits = report.map_or(true, |report| !outgrows(&report));
+        if fits || level == THINNEST {
+            return generated;
+        }
+        level += 1;
+    }
+}
+
+/// True if a run was ended because it had too many events.
+#[must_use]
+pub fn outgrows(report: &Report) -> bool {
+    report.events >= EVENTS_MAX && report.reason.is_some()
 }
 
 /// Every scenario that [`generate`] can make, as a proptest strategy: for tests whose failures are
@@ -94,12 +148,17 @@ pub fn scenarios<'e>(
 }
 
 /// The scenarios of a seed for several strategies, the strategies with equal ones in one file that
-/// names them all. Each run of it is the run of [`generate`]'s scenario for that strategy.
+/// names them all. Each run of it is the run of [`fitting`]'s scenario for that strategy.
 #[must_use]
-pub fn together(seed: u64, entries: &[&dyn CatalogEntry], options: &Options) -> Vec<Scenario> {
+pub fn together(
+    seed: u64,
+    entries: &[&dyn CatalogEntry],
+    options: &Options,
+    catalog: &Catalog,
+) -> Vec<Scenario> {
     let mut all: Vec<Scenario> = Vec::new();
     for entry in entries {
-        let one = generate(seed, *entry, options).scenario;
+        let one = fitting(seed, *entry, options, catalog).scenario;
         let same = |other: &&mut Scenario| {
             let (run, strategies) = (other.run.clone(), other.strategies.clone());
             **other

@@ -134,6 +134,9 @@ pub struct Failure {
     /// The event that broke it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<u64>,
+    /// The known anomaly that the run itself looks like: another cause may hide behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// The group it belongs to, once it has been shrunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
@@ -151,6 +154,7 @@ impl Failure {
             detail: violation.detail.clone(),
             line: 0,
             event: violation.event,
+            hint: None,
             fingerprint: None,
             anomaly: None,
         }
@@ -170,6 +174,7 @@ impl Failure {
             detail: judgement.detail.clone(),
             line: judgement.line,
             event: judgement.event,
+            hint: None,
             fingerprint: None,
             anomaly: None,
         }

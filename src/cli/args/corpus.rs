@@ -66,6 +66,9 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) which: Which,
     #[command(flatten)]
     pub(in crate::cli) report: ReportAs,
+    /// Write a record of each run into this file, for `fuzz --corpus`
+    #[arg(long, hide = true, value_name = "PATH")]
+    pub(in crate::cli) records: Option<PathBuf>,
     /// Runs at the same time; default: the number of cores
     #[arg(long, value_name = "N")]
     pub(in crate::cli) jobs: Option<NonZeroUsize>,

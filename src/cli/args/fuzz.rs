@@ -23,7 +23,7 @@ pub(in crate::cli) struct Fuzz {
     /// Runs at the same time, each in a process of its own; default: the number of cores
     #[arg(long, value_name = "N")]
     pub(in crate::cli) jobs: Option<NonZeroUsize>,
-    /// Begin no further run after this time; runs under way are finished
+    /// The time for everything, shrinking included; runs under way are finished
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(in crate::cli) budget: Option<Duration>,
     /// Only this strategy; can be given several times; default: all, or the files' list
@@ -35,6 +35,9 @@ pub(in crate::cli) struct Fuzz {
     /// Begin no further run after this many have failed
     #[arg(long, value_name = "N")]
     pub(in crate::cli) max_failures: Option<NonZeroU64>,
+    /// How many inconclusive runs do not make the campaign inconclusive
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) allow_inconclusive: u64,
     /// Write results, failures and junit.xml into this directory
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
@@ -72,6 +75,9 @@ pub(in crate::cli) struct Fuzz {
     /// How many failures of one kind to shrink: what looks the same may be several faults
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(in crate::cli) shrinks_per_signature: u64,
+    /// How many failures to shrink in all; what is left out is told
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(in crate::cli) shrinks: u64,
     /// How many failures of one kind to confirm in a fresh process before others are trusted
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(in crate::cli) confirm_per_signature: u64,

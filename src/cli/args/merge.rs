@@ -14,6 +14,12 @@ pub(in crate::cli) struct Merge {
     /// Write the whole campaign into this directory, which is made for it
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
+    /// Have the campaign be inconclusive (exit code 3) if fewer than this many of 100 planned runs are there
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(in crate::cli) floor: Option<u8>,
+    /// How many inconclusive runs do not make the campaign inconclusive
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) allow_inconclusive: u64,
     #[command(flatten)]
     pub(in crate::cli) report: ReportAs,
 }

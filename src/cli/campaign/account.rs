@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::manifest::Parameters;
 use hublab_sim::campaign::shard::Shard;
+use hublab_sim::campaign::summary::End;
 use hublab_sim::campaign::summary::{Group, GroupKey, Summary};
 use hublab_sim::campaign::trial::GENERATED;
 
 use super::folder::FAILURES;
+use crate::cli::exit::Exit;
 use crate::cli::output::quoted;
-use crate::cli::render::number::counted;
+use crate::cli::render::number::{counted, grouped};
 
 /// What is told of a campaign, in whichever format.
 #[derive(Debug, Clone, Copy)]
@@ -28,11 +30,35 @@ pub(in crate::cli) struct Account<'a> {
     pub(in crate::cli) folder: Option<&'a Path>,
 }
 
+/// A campaign as it was asked for, and how far it came.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Asked<'a> {
+    pub(in crate::cli) parameters: &'a Parameters,
+    /// How many runs there should be.
+    pub(in crate::cli) planned: u64,
+    /// How it ended; `None` for results that were joined.
+    pub(in crate::cli) end: Option<End>,
+    /// True if runs are missing that nobody asked to leave out.
+    pub(in crate::cli) has_holes: bool,
+}
+
+impl Asked<'_> {
+    /// Why there are fewer runs than planned, where that is known.
+    pub(in crate::cli) fn why_fewer(&self) -> Option<&'static str> {
+        match self.end? {
+            End::Complete => None,
+            End::Budget => Some("the time of --budget is over"),
+            End::MaxFailures => Some("--max-failures is reached"),
+            End::Stopped => Some("interrupted"),
+        }
+    }
+}
+
 /// What runs were asked for.
 #[derive(Clone, Copy)]
 pub(in crate::cli) enum Source<'a> {
     /// A campaign.
-    Campaign(&'a Parameters),
+    Campaign(Asked<'a>),
     /// Single runs: the command that makes one of them again, by scenario, strategy and seed.
     Runs(&'a dyn Fn(&str, &str, u64) -> String),
 }
@@ -40,7 +66,7 @@ pub(in crate::cli) enum Source<'a> {
 impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Campaign(parameters) => parameters.fmt(f),
+            Self::Campaign(asked) => asked.fmt(f),
             Self::Runs(_) => f.write_str("Runs"),
         }
     }
@@ -50,7 +76,7 @@ impl Account<'_> {
     /// What was asked for, in a line.
     pub(in crate::cli) fn heading(&self) -> String {
         match self.source {
-            Source::Campaign(parameters) => {
+            Source::Campaign(Asked { parameters, .. }) => {
                 let Range { start, end } = parameters.seeds;
                 let (shard, oracles) = (self.shard, &parameters.oracles);
                 format!("seeds {start}..{end}, shard {shard}, oracles {oracles}")
@@ -59,10 +85,59 @@ impl Account<'_> {
         }
     }
 
+    /// How many runs there are; of a campaign, of how many that were planned.
+    pub(in crate::cli) fn progress(&self) -> String {
+        let done = self.summary.runs();
+        match self.source {
+            Source::Campaign(Asked { planned, .. }) => {
+                format!("{} of {}", grouped(done), counted(planned, "run"))
+            }
+            Source::Runs(_) => counted(done, "run"),
+        }
+    }
+
+    /// Says that runs are missing, and why if that is known; `None` if all were made.
+    pub(in crate::cli) fn incomplete(&self) -> Option<String> {
+        let Source::Campaign(asked) = self.source else {
+            return None;
+        };
+        let is_short = self.summary.runs() < asked.planned;
+        let why = asked.why_fewer();
+        (is_short || why.is_some()).then(|| {
+            let made = format!("{} made", self.progress());
+            why.map_or(made.clone(), |why| format!("{why}: {made}"))
+        })
+    }
+
+    /// In a word, why this is less than was asked for, and the exit code that it has at best; `None` if
+    /// nothing is missing but what was asked to be left out.
+    pub(in crate::cli) fn shortfall(&self) -> Option<(Exit, &'static str)> {
+        let Source::Campaign(asked) = self.source else {
+            return None;
+        };
+        if asked.end == Some(End::Stopped) {
+            Some((Exit::Interrupted, "interrupted"))
+        } else {
+            asked
+                .has_holes
+                .then_some((Exit::Inconclusive, "incomplete"))
+        }
+    }
+
     /// The command that makes one run again, alone.
     pub(in crate::cli) fn command(&self, scenario: &str, strategy: &str, seed: u64) -> String {
         match self.source {
-            Source::Campaign(parameters) => repeat(parameters, scenario, strategy, seed),
+            Source::Campaign(Asked { parameters, .. })
+                if scenario == GENERATED
+                    || parameters.files.iter().any(|file| file.path == scenario) =>
+            {
+                repeat(parameters, scenario, strategy, seed)
+            }
+            // A saved failure, which has one seed.
+            Source::Campaign(_) => {
+                let (file, strategy) = (quoted(scenario), quoted(strategy));
+                format!("hublab run {file} --strategy {strategy}")
+            }
             Source::Runs(command) => command(scenario, strategy, seed),
         }
     }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::manifest::{Manifest, ManifestError};
 use hublab_sim::campaign::record::{Record, SCHEMA};
+use hublab_sim::campaign::shrinking::{AllShrunk, RunKey, ShrunkLine};
+use serde::{Deserialize, Serialize};
 
 /// What was asked for.
 pub(in crate::cli) const MANIFEST: &str = "campaign.json";
@@ -16,6 +18,12 @@ pub(in crate::cli) const MANIFEST: &str = "campaign.json";
 pub(in crate::cli) const RESULTS: &str = "results.ndjson";
 /// A scenario file and a capsule per group of failures.
 pub(in crate::cli) const FAILURES: &str = "failures";
+/// The real time of each run, a line per line of the results.
+pub(in crate::cli) const TIMING: &str = "timing.ndjson";
+/// A line per failure that was shrunk.
+pub(in crate::cli) const SHRUNK: &str = "shrunk.ndjson";
+/// A line per run of a saved failure (`--corpus`).
+pub(in crate::cli) const CORPUS: &str = "corpus.ndjson";
 /// The results for CI systems.
 pub(in crate::cli) const JUNIT: &str = "junit.xml";
 
@@ -106,7 +114,50 @@ impl Folder {
         &self,
         mut take: impl FnMut(Record, Place) -> Result<(), LineError>,
     ) -> Result<bool, FolderError> {
-        let path = self.path.join(RESULTS);
+        let mut times = Times::open(&self.path);
+        self.lines_of(RESULTS, |text, place| {
+            let mut record = parse(text)?;
+            if let Some(wall_us) = times.next(&record) {
+                record.wall_us = wall_us;
+            }
+            take(record, place)
+        })
+    }
+
+    /// The failures that were shrunk.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has a whole line that is none.
+    pub(in crate::cli) fn shrunk(&self) -> Result<AllShrunk, FolderError> {
+        let mut all = AllShrunk::new();
+        self.lines_of(SHRUNK, |text, _| {
+            let line: ShrunkLine = serde_json::from_slice(text)?;
+            all.insert(line.of, line.shrunk);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The runs of saved failures.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has a whole line that is none.
+    pub(in crate::cli) fn corpus(&self) -> Result<Vec<Record>, FolderError> {
+        let mut all = Vec::new();
+        self.lines_of(CORPUS, |text, _| {
+            all.push(parse(text)?);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Calls `take` with each whole line of a file; whether the last one is torn. No file is no lines.
+    fn lines_of(
+        &self,
+        name: &str,
+        mut take: impl FnMut(&[u8], Place) -> Result<(), LineError>,
+    ) -> Result<bool, FolderError> {
+        let path = self.path.join(name);
         let file = match open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -133,7 +184,7 @@ impl Folder {
                 return Ok(true);
             }
             let taken = if whole {
-                parse(&text).and_then(|record| take(record, place))
+                take(&text, place)
             } else {
                 Err(LineError::Long)
             };
@@ -159,6 +210,45 @@ impl Folder {
             file: BufReader::new(file),
             at: 0,
         })
+    }
+}
+
+/// A line of `timing.ndjson`: how long a run took.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Timing {
+    #[serde(flatten)]
+    run: RunKey,
+    wall_us: u64,
+}
+
+/// The line of `timing.ndjson` of a run, with its end.
+pub(in crate::cli) fn timing(record: &Record) -> Result<String, serde_json::Error> {
+    let timing = Timing {
+        run: RunKey::of(record),
+        wall_us: record.wall_us,
+    };
+    serde_json::to_string(&timing).map(|line| line + "\n")
+}
+
+/// The lines of `timing.ndjson`. They are worth nothing but themselves: where they do not fit the results,
+/// as they may not after a crash, there are none.
+struct Times(Option<BufReader<File>>);
+
+impl Times {
+    fn open(directory: &Path) -> Self {
+        Self(open(&directory.join(TIMING)).ok().map(BufReader::new))
+    }
+
+    fn next(&mut self, record: &Record) -> Option<u64> {
+        let mut line = String::new();
+        let reader = self.0.as_mut()?;
+        let read = reader.take(LINE_BYTES_MAX).read_line(&mut line);
+        let timing: Option<Timing> = read.ok().and_then(|_| serde_json::from_str(&line).ok());
+        let own = timing.filter(|timing| timing.run == RunKey::of(record));
+        if own.is_none() {
+            self.0 = None;
+        }
+        own.map(|timing| timing.wall_us)
     }
 }
 

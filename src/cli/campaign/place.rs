@@ -89,6 +89,7 @@ converged = { within = \"1s\" }
             detail: String::new(),
             line: 0,
             event: None,
+            hint: None,
             fingerprint: None,
             anomaly: None,
         };

@@ -3,20 +3,58 @@
 use hublab_sim::campaign::record::Ending;
 use hublab_sim::campaign::summary::{Groups, Summary, What};
 
+use super::account::Account;
 use crate::cli::exit::Exit;
-use crate::cli::render::number::counted;
+use crate::cli::render::number::{counted, grouped};
 
-/// What all runs together came to, known failures aside.
+/// What all runs together came to, known failures aside. No run is no result.
 pub(in crate::cli) fn exit_of(summary: &Summary) -> Exit {
+    if summary.runs() == 0 {
+        return Exit::Inconclusive;
+    }
     let exits = summary.endings().into_iter().map(Exit::from);
     exits.max().unwrap_or(Exit::Held)
+}
+
+/// What a campaign came to, in one line, and how well.
+pub(in crate::cli) fn result(account: Account<'_>) -> (Exit, String) {
+    let summary = account.summary;
+    let groups = summary.groups();
+    let open = summary.ended(Ending::Inconclusive);
+    let exit = exit_of(summary);
+    let held = |held: &str| match (groups.known.is_empty(), open) {
+        (true, 0) => held.to_owned(),
+        (false, 0) => count(&groups),
+        (is_empty, _) => {
+            let others = if is_empty {
+                "the others held".to_owned()
+            } else {
+                count(&groups)
+            };
+            let allowed = if exit == Exit::Held { " (allowed)" } else { "" };
+            format!("{} inconclusive{allowed}, {others}", grouped(open))
+        }
+    };
+    let shortfall = account.shortfall();
+    let text = match exit {
+        Exit::Inconclusive if summary.runs() == 0 => "nothing was run".to_owned(),
+        Exit::Held | Exit::Inconclusive if shortfall.is_some() => held("what was made held"),
+        Exit::Held | Exit::Inconclusive => held("all held"),
+        Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
+            count(&groups)
+        }
+    };
+    match shortfall {
+        Some((least, word)) => (exit.max(least), format!("{word}, {text}")),
+        None => (exit, text),
+    }
 }
 
 /// What a group has in common, in one line, without the strategy:
 /// `no_resurrection ghost (deliver gossip.sync)`.
 pub(in crate::cli) fn title(what: &What) -> String {
     match what {
-        What::Shrunk(_, signature) | What::Unshrunk(signature) => {
+        What::Shrunk(_, signature) | What::Unshrunk(signature, _) => {
             let text = signature.to_string();
             let named = text.strip_prefix(&signature.strategy);
             named.map_or(text.clone(), |rest| rest.trim_start().to_owned())
@@ -63,6 +101,7 @@ pub(in crate::cli) mod tests {
     use hublab_sim::run::failure::{Failure, Signature};
 
     use super::*;
+    use crate::cli::campaign::account::Asked;
 
     /// A run of a generated scenario that passed.
     pub(in crate::cli) fn passed(strategy: &str, seed: u64) -> Record {
@@ -91,6 +130,7 @@ pub(in crate::cli) mod tests {
                 detail: format!("child <a> of seed {seed} is \"back\" & 100% | there\nagain"),
                 line: 0,
                 event: None,
+                hint: None,
                 fingerprint: fingerprint.map(str::to_owned),
                 anomaly: fingerprint.map(|_| "A2".to_owned()),
             }],
@@ -120,6 +160,16 @@ pub(in crate::cli) mod tests {
         }
     }
 
+    /// All of a campaign whose runs are those of a summary.
+    pub(in crate::cli) fn asked<'a>(parameters: &'a Parameters, summary: &Summary) -> Asked<'a> {
+        Asked {
+            parameters,
+            planned: summary.runs(),
+            end: None,
+            has_holes: false,
+        }
+    }
+
     /// These are known.
     pub(in crate::cli) fn known(fingerprints: &[&str]) -> Known {
         Known::new(fingerprints.iter().copied().map(str::to_owned))
@@ -134,7 +184,7 @@ pub(in crate::cli) mod tests {
     #[test]
     fn a_group_is_called_by_what_fails() {
         let summary = knowing(&[], &[failed("gossip", 1, Some("f"))]);
-        let groups = summary.groups_by_seed();
+        let groups = summary.groups();
         let (key, _) = groups.news[0];
         assert_eq!(
             title(&key.what),
@@ -179,7 +229,7 @@ pub(in crate::cli) mod tests {
         );
         assert_eq!(exit("f", &[&shrunk, &other]), Exit::Failed);
         assert_eq!(
-            count(&knowing(&["f"], &[other, alike, shrunk]).groups_by_seed()),
+            count(&knowing(&["f"], &[other, alike, shrunk]).groups()),
             "2 groups of failures, 1 group of known ones",
             "what looks like both may be the other one"
         );

@@ -5,7 +5,7 @@
 //! is not the same each time. A lock on `outcomes.ndjson` keeps a second process out, and a directory
 //! with files of other origin is left alone.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::render::Report;
 use super::setup::Comparison;
 use crate::cli::Stop;
+use crate::cli::lock::lock_by;
 
 /// The plan, as resolved.
 pub(super) const PLAN: &str = "plan.toml";
@@ -72,16 +73,7 @@ impl Store {
             fs::create_dir_all(directory).map_err(unusable(directory))?;
         }
         let mut outcomes = append(&path)?;
-        match outcomes.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Stop::Usage(format!(
-                    "{}: another process writes into this directory",
-                    directory.display()
-                )));
-            }
-            Err(TryLockError::Error(error)) => return Err(unusable(&path)(error)),
-        }
+        lock_by(&outcomes, directory)?;
         let text = fs::read_to_string(&path).map_err(unusable(&path))?;
         let (known, whole_bytes) = known(&text, &head)
             .map_err(|reason| Stop::Usage(format!("{}: {reason}", path.display())))?;

@@ -5,14 +5,17 @@
 
 mod entry;
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::record::{Ending, Record};
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::summary::Summary;
 use hublab_sim::report::Report;
+use hublab_sim::run::failure::{Failure, Signature};
 use hublab_sim::run::{RunError, Simulation};
 use hublab_sim::scenario::{Scenario, load};
 use hublab_sim::watch::judge::Verdict;
@@ -22,6 +25,7 @@ use self::entry::{Entry, New, failures};
 use super::args::corpus::{Add, Corpus, CorpusCommand, Expect, Run, Which};
 use super::args::{Overrides, ReportAs};
 use super::campaign::account::{Account, Source as AccountSource};
+use super::campaign::joined::line;
 use super::capsules;
 use super::exit::Exit;
 use super::files::{self, Source};
@@ -206,12 +210,17 @@ fn save(new: &New, which: &Which, context: &Context) -> Result<Exit, Stop> {
     Ok(Exit::Held)
 }
 
+/// Why a corpus cannot be used.
+pub(super) fn no_corpus(directory: &Path) -> Stop {
+    let reason = "there is no such directory: `hublab corpus add` makes it";
+    Stop::Usage(format!("{}: {reason}", directory.display()))
+}
+
 /// What is saved, by name, and whether all of it can be read. What is wrong has been told.
 fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, Exit), Stop> {
     let directory = &which.corpus;
     if !directory.is_dir() {
-        let reason = "there is no such directory: `hublab corpus add` makes it";
-        return Err(Stop::Usage(format!("{}: {reason}", directory.display())));
+        return Err(no_corpus(directory));
     }
     if load::find(std::slice::from_ref(directory)).is_err() {
         let name = directory.display();
@@ -271,6 +280,10 @@ fn in_words(entry: &Entry) -> String {
 
 fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
     let (entries, mut exit) = entries(&args.which, context)?;
+    if entries.is_empty() {
+        // Nothing was checked.
+        exit = exit.max(Exit::Inconclusive);
+    }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits {
         workers: args.jobs.map_or(cores, usize::from),
@@ -300,14 +313,15 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
         Reporters::new(*format, exports, setting, context)?
     };
     let mut summary = Summary::default();
+    let mut records = Records::new(args.records.as_deref())?;
     let end = run_all(runs.collect(), limits, context, |number, ended| {
         let (entry, strategy) = jobs[number];
-        if let Ended::Done(Ok(report)) = &ended {
-            let path = entry.path.to_string_lossy();
-            let record = Record::of_run(&path, &entry.scenario, report);
-            summary.add(&record);
+        let record = record_of(entry, strategy, &ended);
+        records.extend(&record)?;
+        if let (Some(record), Ended::Done(Ok(report))) = (&record, &ended) {
+            summary.add(record);
             reporters.run(&ReportedRun {
-                record: &record,
+                record,
                 details: Some((report, &entry.scenario)),
             })?;
         }
@@ -361,6 +375,79 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
         }
     }
     Ok(exit)
+}
+
+/// The file of records, if one is asked for.
+struct Records(Option<(PathBuf, File)>);
+
+impl Records {
+    fn new(path: Option<&Path>) -> Result<Self, Stop> {
+        let Some(path) = path else {
+            return Ok(Self(None));
+        };
+        let file = File::create(path).map_err(|error| unwritable(path, &error))?;
+        Ok(Self(Some((path.to_owned(), file))))
+    }
+
+    fn extend(&mut self, record: &Option<Record>) -> Result<(), Stop> {
+        let (Some((path, file)), Some(record)) = (&mut self.0, record) else {
+            return Ok(());
+        };
+        let written = line(record).and_then(|line| file.write_all(&line));
+        written.map_err(|error| unwritable(path, &error))
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Stop {
+    Stop::Usage(format!("{}: cannot be written: {error}", path.display()))
+}
+
+/// The record of a saved failure's run: it fails if it is not as it is to be. `None` if it cannot be run.
+fn record_of(
+    entry: &Entry,
+    strategy: &str,
+    ended: &Ended<Result<Report, RunError>>,
+) -> Option<Record> {
+    let path = entry.path.to_string_lossy();
+    let bare = |ending| Record::bare(&path, strategy, entry.scenario.run.seed, ending);
+    let report = match ended {
+        Ended::Done(report) => report.as_ref().ok()?,
+        Ended::Panicked(_) => return Some(bare(Ending::Bug)),
+        Ended::Overdue(_) => {
+            return Some(Record {
+                note: Some("it outlives --wall-limit".to_owned()),
+                ..bare(Ending::Inconclusive)
+            });
+        }
+    };
+    let mut record = Record::of_run(&path, &entry.scenario, report);
+    match (entry.expect, report.verdict) {
+        (Expect::Fails, Verdict::Fail) => {
+            let now = failures(&entry.scenario, report);
+            record.expected = entry.fails_as_saved(&now);
+        }
+        (Expect::Fails, Verdict::Pass) => {
+            record.verdict = Ending::Fail;
+            record.findings.push(Failure {
+                signature: Signature {
+                    strategy: strategy.to_owned(),
+                    oracle: "corpus".to_owned(),
+                    defect: "holds now".to_owned(),
+                    ..Signature::default()
+                },
+                at_us: report.virtual_us,
+                node: String::new(),
+                detail: "it is kept as a known failure, and holds now".to_owned(),
+                line: 0,
+                event: None,
+                hint: None,
+                fingerprint: None,
+                anomaly: None,
+            });
+        }
+        (Expect::Holds, _) | (Expect::Fails, Verdict::Inconclusive) => {}
+    }
+    Some(record)
 }
 
 /// What became of a saved failure, in a line.

@@ -9,20 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hublab_sim::campaign::manifest::{Manifest, Parameters};
 use hublab_sim::campaign::record::Record;
-use hublab_sim::campaign::shrinking::ShrunkFailure;
+use hublab_sim::campaign::shrinking::ShrunkLine;
 use hublab_sim::campaign::summary::{End, Summary};
-use hublab_sim::campaign::{CampaignError, Observer};
+use hublab_sim::campaign::{CampaignError, Observer, Planned};
 
 use super::args::ReportAs;
 use super::args::fuzz::Fuzz;
-use super::campaign::account::{Account, Source};
+use super::campaign::account::{Account, Asked, Source};
 use super::campaign::folder::JUNIT;
 use super::campaign::known;
-use super::campaign::words::exit_of;
+use super::campaign::words::result;
 use super::exit::Exit;
 use super::interrupt::Listening;
 use super::progress::Progress;
-use super::render::number::{counted, grouped};
+use super::render::number::counted;
 use super::report::{self, Format, Reporters, Run, Setting, Totals};
 use super::{Context, Stop};
 
@@ -34,6 +34,7 @@ mod store;
 pub(super) mod worker;
 
 use request::Request;
+use saved::Saved;
 use store::Store;
 
 pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
@@ -44,8 +45,9 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
     } = Request::new(args, context)?;
     print_beginning(&manifest, sharded_by_environment, context);
     let saved = saved::run_first(args, manifest.shard, context)?;
-    if saved == Exit::Interrupted {
-        return Ok(saved);
+    // A corpus that cannot be used is told before anything else is run.
+    if matches!(saved.exit, Exit::Interrupted | Exit::Usage) {
+        return Ok(saved.exit);
     }
     let program = env::current_exe()
         .map_err(|error| Stop::Usage(format!("this program cannot be started again: {error}")))?;
@@ -63,13 +65,16 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
     let mut book = Book::new(args, context)?;
     if let Some(out) = &args.out {
         book.store = Some(if args.resume {
-            Store::resume(out, &manifest, |record| {
+            let (store, shrunk) = Store::resume(out, &manifest, |record| {
                 planned.skip(record);
-            })?
+            })?;
+            planned.skip_shrunk(shrunk);
+            store
         } else {
             Store::create(out, &manifest)?
         });
     }
+    book.take_saved(&saved, &mut planned)?;
     book.progress = Some(Progress::new(
         &context.output,
         "run",
@@ -82,7 +87,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
         (_, Some(stop)) => Err(stop),
         (Ok((summary, end)), None) => book
             .close(&manifest, &summary, end)
-            .map(|exit| exit.max(saved)),
+            .map(|exit| exit.max(saved.exit)),
         (Err(error), None) => Err(in_words(&error)),
     }
 }
@@ -131,25 +136,44 @@ struct Book<'a> {
     reporters: Reporters,
     store: Option<Store>,
     progress: Option<Progress>,
+    /// How many runs of saved failures there were.
+    saved: u64,
     /// Why the campaign was ended from here.
     trouble: Option<Stop>,
 }
 
 impl Observer for Book<'_> {
-    fn record(&mut self, record: &Record) -> ControlFlow<()> {
+    fn made(&mut self, record: &Record) -> ControlFlow<()> {
         if let Some(progress) = &self.progress {
             drop(progress.meter(1));
             progress.part_done();
         }
-        let written = self.write(record);
+        let written = self
+            .store
+            .as_mut()
+            .map_or(Ok(()), |store| store.append(record));
         self.go_on(written)
     }
 
-    fn shrunk(&mut self, failure: &ShrunkFailure) -> ControlFlow<()> {
-        let kept = self
-            .store
-            .as_ref()
-            .map_or(Ok(()), |store| store.keep(failure, self.context));
+    fn record(&mut self, record: &Record) -> ControlFlow<()> {
+        if self.store.is_some() {
+            // Told in order, at the end.
+            return ControlFlow::Continue(());
+        }
+        let told = self.reporters.run(&Run {
+            record,
+            details: None,
+        });
+        self.go_on(told)
+    }
+
+    fn note(&mut self, text: &str) {
+        self.context.output.note(text);
+    }
+
+    fn shrunk(&mut self, line: &ShrunkLine) -> ControlFlow<()> {
+        let store = self.store.as_ref();
+        let kept = store.map_or(Ok(()), |store| store.keep(line));
         self.go_on(kept)
     }
 }
@@ -163,8 +187,22 @@ impl<'a> Book<'a> {
             reporters: Reporters::new(*format, exports, Setting::default(), context)?,
             store: None,
             progress: None,
+            saved: 0,
             trouble: None,
         })
+    }
+
+    /// Counts the runs of saved failures, those of an earlier process if this one made none.
+    fn take_saved(&mut self, saved: &Saved, planned: &mut Planned<'_>) -> Result<(), Stop> {
+        let records = match &mut self.store {
+            Some(store) => store.keep_corpus(&saved.records)?,
+            None => saved.records.clone(),
+        };
+        for record in &records {
+            planned.add(record);
+        }
+        self.saved = records.len() as u64;
+        Ok(())
     }
 
     fn go_on(&mut self, done: Result<(), Stop>) -> ControlFlow<()> {
@@ -177,26 +215,31 @@ impl<'a> Book<'a> {
         }
     }
 
-    fn write(&mut self, record: &Record) -> Result<(), Stop> {
-        if let Some(store) = &mut self.store {
-            store.append(record)?;
-        }
-        self.reporters.run(&Run {
-            record,
-            details: None,
-        })
-    }
-
     /// The campaign is over: tells of it, and writes what is not written yet.
     fn close(mut self, manifest: &Manifest, summary: &Summary, end: End) -> Result<Exit, Stop> {
-        if let Some(store) = &mut self.store
-            && end != End::Stopped
-        {
-            store.end()?;
+        if let Some(store) = &mut self.store {
+            let joined = store.read()?;
+            if self.reporters.want_runs() {
+                joined.each_record(|record| {
+                    self.reporters.run(&Run {
+                        record: &record,
+                        details: None,
+                    })
+                })?;
+            }
+            if end != End::Stopped {
+                joined.write(store.path(), self.context)?;
+            }
+            store.close(end != End::Stopped)?;
         }
         let account = Account {
             title: "hublab fuzz",
-            source: Source::Campaign(&manifest.campaign),
+            source: Source::Campaign(Asked {
+                parameters: &manifest.campaign,
+                planned: manifest.planned + self.saved,
+                end: Some(end),
+                has_holes: false,
+            }),
             shard: manifest.shard,
             summary,
             folder: self.store.as_ref().map(Store::path),
@@ -204,7 +247,9 @@ impl<'a> Book<'a> {
         if let Some(store) = &self.store {
             report::write_junit(store.path().join(JUNIT), account)?;
         }
-        self.print_end(manifest, summary, end);
+        if let Some(words) = account.incomplete() {
+            self.context.output.note(words);
+        }
         known::print(summary, &self.context.output);
         let odd = odd::render(summary, &manifest.campaign);
         let reach = format!("{}\n{odd}", reach::render(summary));
@@ -217,28 +262,10 @@ impl<'a> Book<'a> {
             if !odd.is_empty() {
                 self.context.output.note(odd.trim_end());
             }
-            if let Some((key, group)) = summary.groups_by_seed().news.first() {
+            if let Some((key, group)) = summary.groups().news.first() {
                 self.context.output.note(account.repeat(key, group));
             }
         }
-        let exit = exit_of(summary);
-        Ok(match end {
-            End::Stopped => exit.max(Exit::Interrupted),
-            End::Complete | End::Budget | End::MaxFailures => exit,
-        })
-    }
-
-    fn print_end(&self, manifest: &Manifest, summary: &Summary, end: End) {
-        let made = grouped(summary.runs());
-        let of_all = format!("{made} of {}", counted(manifest.runs(), "run"));
-        let why = match end {
-            End::Complete => return,
-            End::Budget => "the time of --budget is over",
-            End::MaxFailures => "--max-failures is reached",
-            End::Stopped => "interrupted",
-        };
-        self.context
-            .output
-            .note(format_args!("{why}: {of_all} made"));
+        Ok(result(account).0)
     }
 }

@@ -13,7 +13,6 @@ use hublab_sim::capsule::Build;
 use hublab_sim::generate::Options;
 
 use crate::cli::args::fuzz::Fuzz;
-use crate::cli::campaign::folder::FAILURES;
 use crate::cli::campaign::known;
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Stop, files};
@@ -83,6 +82,13 @@ impl Request {
         let shard = shard.unwrap_or(Shard::WHOLE);
         let mut campaign = campaign(args, &parameters, sources, shard, context);
         let mut manifest = Manifest::new(parameters, shard);
+        manifest.shrinking = (!args.no_shrink).then_some(Shrinking {
+            per_signature: args.shrinks_per_signature,
+            most: args.shrinks,
+        });
+        if let Some(shrinking) = manifest.shrinking {
+            campaign = campaign.shrink(shrinking);
+        }
         if let Some(directory) = &args.known {
             manifest.known = known::read(directory)?;
             campaign = campaign.known(manifest.known.clone());
@@ -191,6 +197,7 @@ fn campaign(
         .shard(shard.index(), shard.count())
         .oracles(args.oracles.clone())
         .wall_limit(args.wall_limit)
+        .allow_inconclusive(args.allow_inconclusive)
         .recycle(!args.no_recycle)
         .confirm(Confirm {
             per_signature: args.confirm_per_signature,
@@ -208,17 +215,6 @@ fn campaign(
     }
     for source in sources {
         campaign = campaign.source(source);
-    }
-    if !args.no_shrink {
-        let directory = args.out.as_ref().map(|out| out.join(FAILURES));
-        let default = Shrinking::default();
-        campaign = campaign.shrink(Shrinking {
-            per_signature: args.shrinks_per_signature,
-            directory: directory.map_or(default.directory, |path| {
-                path.to_string_lossy().into_owned()
-            }),
-            ..Shrinking::default()
-        });
     }
     if let Some(jobs) = args.jobs {
         campaign = campaign.jobs(jobs.get());

@@ -9,22 +9,41 @@ use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::manifest::Manifest;
 use hublab_sim::campaign::record::Record;
-use hublab_sim::campaign::shrinking::ShrunkFailure;
+use hublab_sim::campaign::shrinking::{AllShrunk, ShrunkLine};
 
-use crate::cli::campaign::folder::{FAILURES, Folder, MANIFEST, RESULTS};
-use crate::cli::{Context, Stop, twice};
+use crate::cli::Stop;
+use crate::cli::campaign::folder::{
+    CORPUS, FAILURES, Folder, MANIFEST, RESULTS, SHRUNK, TIMING, timing,
+};
+use crate::cli::campaign::joined::{Joined, line, shrunk_line};
+use crate::cli::lock::{Lock, lock};
 
 /// An open directory.
 #[derive(Debug)]
 pub(super) struct Store {
     path: PathBuf,
     results: File,
+    timing: File,
     manifest: Manifest,
+    /// How many records there are.
+    done: u64,
+    _lock: Lock,
 }
 
 fn refused(path: &Path) -> impl FnOnce(io::Error) -> Stop {
     let path = path.to_owned();
     move |error| Stop::Usage(format!("{}: cannot be written: {error}", path.display()))
+}
+
+fn append(path: &Path) -> Result<File, Stop> {
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(refused(path))
+}
+
+/// A file with these contents, to be appended to.
+fn anew(path: &Path, contents: &[u8]) -> Result<File, Stop> {
+    fs::write(path, contents).map_err(refused(path))?;
+    append(path)
 }
 
 impl Store {
@@ -33,25 +52,29 @@ impl Store {
     /// # Errors
     /// A campaign is there already, or nothing can be written.
     pub(super) fn create(path: &Path, manifest: &Manifest) -> Result<Self, Stop> {
+        fs::create_dir_all(path).map_err(refused(path))?;
+        let lock = lock(path)?;
         if path.join(MANIFEST).exists() || path.join(RESULTS).exists() {
             return Err(Stop::Usage(format!(
                 "{}: a campaign is in this directory already: go on with it by --resume, or give one that is new",
                 path.display()
             )));
         }
-        fs::create_dir_all(path).map_err(refused(path))?;
         let results = path.join(RESULTS);
         let store = Self {
             path: path.to_owned(),
             results: File::create_new(&results).map_err(refused(&results))?,
+            timing: append(&path.join(TIMING))?,
             manifest: manifest.clone(),
+            done: 0,
+            _lock: lock,
         };
         store.write_manifest()?;
         Ok(store)
     }
 
     /// Goes on with the campaign in a directory; without one, begins it. Every record that is there
-    /// is given to `take`. A last line that was not finished is cut off: its run is made again.
+    /// is given to `take`, and what was shrunk is returned. A last line that was not finished is cut off: its run is made again.
     ///
     /// # Errors
     /// The campaign there is another one, or what is there cannot be read.
@@ -59,10 +82,11 @@ impl Store {
         path: &Path,
         manifest: &Manifest,
         mut take: impl FnMut(&Record),
-    ) -> Result<Self, Stop> {
+    ) -> Result<(Self, AllShrunk), Stop> {
         if !path.join(MANIFEST).exists() && !path.join(RESULTS).exists() {
-            return Self::create(path, manifest);
+            return Ok((Self::create(path, manifest)?, AllShrunk::new()));
         }
+        let lock = lock(path)?;
         let usage = |error: &dyn std::fmt::Display| Stop::Usage(error.to_string());
         let folder = Folder::open(path).map_err(|error| usage(&error))?;
         let other = folder.manifest.campaign.difference(&manifest.campaign);
@@ -76,14 +100,17 @@ impl Store {
                 path.display()
             )));
         }
-        let mut whole = 0;
+        let (mut whole, mut done, mut times) = (0, 0, String::new());
         folder
             .records(|record, place| {
                 whole = place.offset + place.bytes;
+                done += 1;
+                times.push_str(&timing(&record)?);
                 take(&record);
                 Ok(())
             })
             .map_err(|error| usage(&error))?;
+        let shrunk = folder.shrunk().map_err(|error| usage(&error))?;
         let results = path.join(RESULTS);
         let open = || {
             let file = OpenOptions::new()
@@ -96,10 +123,25 @@ impl Store {
         let store = Self {
             path: path.to_owned(),
             results: open().map_err(refused(&results))?,
+            timing: anew(&path.join(TIMING), times.as_bytes())?,
             manifest: manifest.clone(),
+            done,
+            _lock: lock,
         };
+        // A last line that was not finished would spoil the next one.
+        let mut lines = Vec::new();
+        for (of, shrunk) in &shrunk {
+            let line = ShrunkLine {
+                of: of.clone(),
+                shrunk: shrunk.clone(),
+            };
+            lines.extend(shrunk_line(&line).map_err(refused(path))?);
+        }
+        if path.join(SHRUNK).exists() {
+            anew(&path.join(SHRUNK), &lines)?;
+        }
         store.write_manifest()?;
-        Ok(store)
+        Ok((store, shrunk))
     }
 
     /// Appends a record.
@@ -108,18 +150,48 @@ impl Store {
     /// It cannot be written.
     pub(super) fn append(&mut self, record: &Record) -> Result<(), Stop> {
         let path = self.path.join(RESULTS);
-        let line = serde_json::to_string(record).map_err(|error| Stop::Usage(error.to_string()))?;
         // One call per line: a process that is killed leaves whole lines behind it.
-        let written = self.results.write_all(format!("{line}\n").as_bytes());
-        written.map_err(refused(&path))
+        let written = line(record).and_then(|line| self.results.write_all(&line));
+        written.map_err(refused(&path))?;
+        let path = self.path.join(TIMING);
+        let time = timing(record).map_err(io::Error::from);
+        let written = time.and_then(|line| self.timing.write_all(line.as_bytes()));
+        written.map_err(refused(&path))?;
+        self.done += 1;
+        Ok(())
     }
 
-    /// Keeps a shrunk failure: its scenario, and beside it the capsule of its run. Where there is
-    /// one of that fingerprint already, that stays.
+    /// Keeps the runs of saved failures, and returns those that count: where there are none, those of an
+    /// earlier process.
     ///
     /// # Errors
-    /// The scenario cannot be written. A capsule that is missing is told of, and can be made again.
-    pub(super) fn keep(&self, failure: &ShrunkFailure, context: &Context) -> Result<(), Stop> {
+    /// They cannot be written, or earlier ones not be read.
+    pub(super) fn keep_corpus(&self, records: &[Record]) -> Result<Vec<Record>, Stop> {
+        if records.is_empty() {
+            let folder = Folder::open(&self.path);
+            let corpus = folder.and_then(|folder| folder.corpus());
+            return corpus.map_err(|error| Stop::Usage(error.to_string()));
+        }
+        let path = self.path.join(CORPUS);
+        let lines: io::Result<Vec<Vec<u8>>> = records.iter().map(line).collect();
+        let written = lines.and_then(|lines| fs::write(&path, lines.concat()));
+        written.map_err(refused(&path))?;
+        Ok(records.to_vec())
+    }
+
+    /// Keeps what a failure was shrunk to, and its scenario file, unless there is one of that fingerprint
+    /// already: which one is kept is decided at the end.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn keep(&self, shrunk: &ShrunkLine) -> Result<(), Stop> {
+        let path = self.path.join(SHRUNK);
+        let mut file = append(&path)?;
+        let written = shrunk_line(shrunk).and_then(|line| file.write_all(&line));
+        written.map_err(refused(&path))?;
+        let Some(failure) = &shrunk.shrunk else {
+            return Ok(());
+        };
         let directory = self.path.join(FAILURES);
         let path = directory.join(format!("{}.toml", failure.fingerprint.slug()));
         if path.exists() {
@@ -129,23 +201,26 @@ impl Store {
             fs::create_dir_all(&directory)?;
             fs::write(&path, &failure.file)
         };
-        write().map_err(refused(&path))?;
-        let strategy = &failure.fingerprint.signature.strategy;
-        let capsule = path.with_extension("capsule");
-        if let Err(reason) = twice::capsule_elsewhere(&path, strategy, failure.seed, &capsule) {
-            context
-                .output
-                .note(format_args!("{}: {reason}", capsule.display()));
-        }
-        Ok(())
+        write().map_err(refused(&path))
     }
 
-    /// Notes that the campaign went on to its end.
+    /// The campaign as far as it is there, in the order of scenarios, strategies and seeds, whoever made
+    /// its runs. [`Joined::write`] leaves it behind like that.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn read(&self) -> Result<Joined, Stop> {
+        let joined = Joined::read(std::slice::from_ref(&self.path));
+        joined.map_err(|error| Stop::Usage(error.to_string()))
+    }
+
+    /// Notes how many runs were made, and whether the campaign went on to its end.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(super) fn end(&mut self) -> Result<(), Stop> {
-        self.manifest.ended = true;
+    pub(super) fn close(&mut self, ended: bool) -> Result<(), Stop> {
+        self.manifest.ended = ended;
+        self.manifest.done = Some(self.done);
         self.write_manifest()
     }
 

@@ -3,16 +3,19 @@
 use std::fmt::Write as _;
 
 use hublab_sim::campaign::record::Ending;
-use hublab_sim::campaign::summary::{Group, GroupKey, Groups, Summary};
+use hublab_sim::campaign::summary::{Group, GroupKey};
 
 use super::junit::first;
 use crate::cli::campaign::account::Account;
-use crate::cli::campaign::words::{count, exit_of, in_words, title};
+use crate::cli::campaign::words::{in_words, result, title};
 use crate::cli::exit::Exit;
+use crate::cli::output::quoted;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::render::{line, style};
 
-/// The groups that are told of in full.
+/// The new groups that are told of in full; further ones have a line.
+const GROUPS_IN_FULL: usize = 10;
+/// The groups that have a line.
 const GROUPS_MAX: usize = 50;
 
 /// How many runs ended how, and the groups of failures, each with the command that shows it
@@ -34,22 +37,32 @@ pub(super) fn render(account: Account<'_>) -> String {
         parts.push(counted(suite.events, "event"));
         line(&mut text, format_args!("{name}  {}", parts.join(", ")));
     }
-    let groups = summary.groups_by_seed();
-    for (key, group) in groups.news.iter().take(GROUPS_MAX) {
+    let groups = summary.groups();
+    let (in_full, in_lines) = groups.news.split_at(groups.news.len().min(GROUPS_IN_FULL));
+    for (key, group) in in_full {
         line(
             &mut text,
             format_args!("\n{}", describe(account, key, group)),
         );
     }
-    let left = groups.news.len().saturating_sub(GROUPS_MAX) as u64;
+    if !in_lines.is_empty() {
+        text.push('\n');
+    }
+    for (key, group) in in_lines.iter().take(GROUPS_MAX) {
+        line(&mut text, in_a_line(account, key, group));
+    }
+    let left = in_lines.len().saturating_sub(GROUPS_MAX) as u64;
     if left > 0 {
         line(
             &mut text,
-            format_args!("\nand {} more", counted(left, "group")),
+            format_args!("and {} more", counted(left, "group")),
         );
     }
-    line(&mut text, format_args!("\n{}", total(summary, &groups)));
-    if let Some((key, group)) = groups.news.first() {
+    line(&mut text, format_args!("\n{}", total(account)));
+    // A file says most.
+    let mut news = groups.news.iter();
+    let first = news.find(|(key, _)| account.file(key).is_some());
+    if let Some((key, group)) = first.or(groups.news.first()) {
         line(&mut text, account.repeat(key, group));
     } else if let Some(open) = summary.first_open() {
         let command = account.command(&open.scenario, &open.strategy, open.seed);
@@ -61,10 +74,7 @@ pub(super) fn render(account: Account<'_>) -> String {
 
 fn describe(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
     let finding = group.finding.as_ref();
-    let anomaly = finding.and_then(|finding| finding.anomaly.as_deref());
-    let named = anomaly.map(|id| format!("{id}: ")).unwrap_or_default();
-    let suite = Account::suite(&key.strategy, &key.scenario);
-    let title = style::error(format_args!("{named}{suite}: {}", title(&key.what)));
+    let title = heading(key, group);
     let runs = counted(group.runs, "run");
     let mut text = format!("{title}\n  {runs}, the first with seed {}", group.seed);
     if let Some(finding) = finding {
@@ -74,25 +84,36 @@ fn describe(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
     text
 }
 
-fn total(summary: &Summary, groups: &Groups<'_>) -> String {
-    let (runs, events) = (summary.runs(), summary.events());
-    let runs = format!("{}, {}", counted(runs, "run"), counted(events, "event"));
-    let or_known = |held: &str| match groups.known.is_empty() {
-        true => held.to_owned(),
-        false => count(groups),
-    };
-    let result = match exit_of(summary) {
-        Exit::Held => style::pass(or_known("all held")),
-        Exit::Inconclusive => {
-            let open = grouped(summary.ended(Ending::Inconclusive));
-            let others = or_known("the others held");
-            style::warn(format_args!("{open} inconclusive, {others}"))
-        }
+/// `A5: pubsub: convergence ghost (timer sync)  12 runs, the first with seed 7`.
+fn in_a_line(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
+    let runs = counted(group.runs, "run");
+    let seed = group.seed;
+    let file = account.file(key).map_or_else(String::new, |path| {
+        format!("  {}", style::dim(quoted(&path.to_string_lossy())))
+    });
+    let heading = heading(key, group);
+    format!("{heading}  {runs}, the first with seed {seed}{file}")
+}
+
+/// The group's name and what fails.
+fn heading(key: &GroupKey, group: &Group) -> String {
+    let named = key.name(group).map(|id| format!("{id}: "));
+    let named = named.unwrap_or_default();
+    let suite = Account::suite(&key.strategy, &key.scenario);
+    style::error(format_args!("{named}{suite}: {}", title(&key.what))).to_string()
+}
+
+fn total(account: Account<'_>) -> String {
+    let (exit, text) = result(account);
+    let result = match exit {
+        Exit::Held => style::pass(text),
+        Exit::Inconclusive => style::warn(text),
         Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
-            style::error(count(groups))
+            style::error(text)
         }
     };
-    format!("{runs}: {result}")
+    let events = counted(account.summary.events(), "event");
+    format!("{}, {events}: {result}", account.progress())
 }
 
 fn coloured(ending: Ending, words: &str) -> String {

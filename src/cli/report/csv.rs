@@ -128,7 +128,10 @@ fn record_line(record: &Record) -> String {
         record.digest.clone().unwrap_or_default(),
         record.events.to_string(),
         record.virtual_us.to_string(),
-        record.wall_us.to_string(),
+        match record.wall_us {
+            0 => String::new(),
+            wall_us => wall_us.to_string(),
+        },
         converged.unwrap_or_default(),
         field(&findings.join("; ")),
         field(record.note.as_deref().unwrap_or_default()),

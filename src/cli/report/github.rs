@@ -17,9 +17,9 @@ use hublab_sim::scenario::{Scenario, load};
 
 use super::junit::first;
 use super::{Reporter, Setting, Target, Totals, campaign};
-use crate::cli::campaign::account::Account;
+use crate::cli::campaign::account::{Account, Source};
 use crate::cli::campaign::place;
-use crate::cli::campaign::words::{count, title};
+use crate::cli::campaign::words::{result, title};
 use crate::cli::render::line;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::{Context, Stop};
@@ -64,7 +64,7 @@ impl Reporter for Github {
 ///
 /// `workspace` is the directory that GitHub knows files by (`GITHUB_WORKSPACE`).
 fn annotations(account: Account<'_>, workspace: Option<&Path>, catalog: &Catalog) -> Vec<String> {
-    let groups = account.summary.groups_by_seed();
+    let groups = account.summary.groups();
     let told = groups.news.iter().take(ANNOTATIONS_MAX);
     let mut lines: Vec<String> = told
         .map(|(key, group)| annotation(account, workspace, catalog, key, group))
@@ -76,6 +76,9 @@ fn annotations(account: Account<'_>, workspace: Option<&Path>, catalog: &Catalog
             let text = format!("{groups} {words}: see the step's summary");
             lines.push(command("notice", &[], &text));
         }
+    }
+    if let Some(text) = account.incomplete() {
+        lines.push(command("warning", &[("title", "incomplete")], &text));
     }
     let open = account.summary.ended(Ending::Inconclusive);
     if open > 0 {
@@ -164,15 +167,23 @@ fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
 /// The summary of a step, in Markdown.
 pub(super) fn summary(account: Account<'_>) -> String {
     let all = account.summary;
-    let groups = all.groups_by_seed();
-    let (counts, heading) = (count(&groups), cell(&account.heading()));
+    let groups = all.groups();
+    let ((_, result), heading) = (result(account), cell(&account.heading()));
     let mut letters = heading.chars();
     let first = letters.next().map(|c| c.to_ascii_uppercase());
     let heading: String = first.into_iter().chain(letters).collect();
+    let progress = match account.source {
+        Source::Campaign(_) => {
+            let progress = account.incomplete().unwrap_or_else(|| account.progress());
+            format!(" {}.", cell(&progress))
+        }
+        // The heading says how many there are.
+        Source::Runs(_) => String::new(),
+    };
     let mut text = format!(
-        "## hublab: {counts}
+        "## hublab: {result}
 
-{heading}.
+{heading}.{progress}
 
 "
     );
@@ -215,17 +226,17 @@ fn table(text: &mut String, of: &str, groups: &[(&GroupKey, &Group)], account: A
 
 fn row(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
     let finding = group.finding.as_ref();
-    let anomaly = finding.and_then(|finding| finding.anomaly.as_deref());
-    let anomaly = anomaly
-        .map(|id| format!("**{}** ", cell(id)))
+    let anomaly = key
+        .name(group)
+        .map(|id| format!("**{}** ", cell(&id)))
         .unwrap_or_default();
     let strategy = cell(&Account::suite(&key.strategy, &key.scenario));
     let title = cell(&title(&key.what));
     let detail = match (&key.what, finding) {
-        (What::Shrunk(..) | What::Unshrunk(_), Some(finding)) => {
+        (What::Shrunk(..) | What::Unshrunk(..), Some(finding)) => {
             format!("<br>{}", cell(&first(finding)))
         }
-        (What::Shrunk(..) | What::Unshrunk(_) | What::Ended(_), _) => String::new(),
+        (What::Shrunk(..) | What::Unshrunk(..) | What::Ended(_), _) => String::new(),
     };
     let (runs, seed) = (grouped(group.runs), group.seed);
     let repeat = cell(&account.repeat(key, group));
@@ -264,8 +275,7 @@ mod tests {
     use hublab_sim::campaign::summary::Summary;
 
     use super::*;
-    use crate::cli::campaign::account::Source;
-    use crate::cli::campaign::words::tests::{ended, failed, known, parameters, passed};
+    use crate::cli::campaign::words::tests::{asked, ended, failed, known, parameters, passed};
 
     fn told<T>(records: &[Record], tell: impl FnOnce(Account<'_>) -> T) -> T {
         knowing(&[], records, tell)
@@ -281,7 +291,7 @@ mod tests {
         records.iter().for_each(|record| summary.add(record));
         tell(Account {
             title: "hublab fuzz",
-            source: Source::Campaign(&parameters),
+            source: Source::Campaign(asked(&parameters, &summary)),
             shard: Shard::WHOLE,
             summary: &summary,
             folder: None,

@@ -10,6 +10,9 @@
 //!   its runs did; or that was skipped, if none did;
 //! - one case that was skipped, if runs were inconclusive, which says how many.
 //!
+//! A campaign that has fewer runs than planned has a suite `incomplete`, whose only case is skipped and
+//! says why.
+//!
 //! A case's class is the strategy, with the scenario's path where it is a file. Times are those of
 //! the runs one after another, not of the campaign.
 
@@ -27,6 +30,9 @@ use crate::cli::campaign::account::Account;
 use crate::cli::campaign::words::title;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::{Context, Stop};
+
+/// The suite of a campaign that has fewer runs than planned.
+const INCOMPLETE: &str = "incomplete";
 
 struct Junit;
 
@@ -50,7 +56,7 @@ pub(super) fn text(account: Account<'_>) -> Result<String, Stop> {
 
 fn render(account: Account<'_>) -> Result<String, SerializeError> {
     let summary = account.summary;
-    let groups = summary.groups_by_seed();
+    let groups = summary.groups();
     let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
     for ((strategy, scenario), suite) in &summary.suites {
         let new = || {
@@ -73,6 +79,14 @@ fn render(account: Account<'_>) -> Result<String, SerializeError> {
         let time = cases.time.unwrap_or_default();
         cases.set_time(time.saturating_add(Duration::from_micros(suite.wall_us)));
     }
+    if let Some(text) = account.incomplete() {
+        let cases = suites
+            .entry(INCOMPLETE)
+            .or_insert_with(|| TestSuite::new(INCOMPLETE));
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(text);
+        cases.add_test_case(TestCase::new("planned runs", status));
+    }
     let mut report = Report::new(account.title);
     report.set_time(suites.values().filter_map(|suite| suite.time).sum());
     report.add_test_suites(suites.into_values());
@@ -87,7 +101,7 @@ fn failure(
     is_known: bool,
 ) -> TestCase {
     let kind = match key.what {
-        What::Shrunk(..) | What::Unshrunk(_) => NonSuccessKind::Failure,
+        What::Shrunk(..) | What::Unshrunk(..) => NonSuccessKind::Failure,
         What::Ended(_) => NonSuccessKind::Error,
     };
     let (mut status, known) = if is_known {
@@ -120,11 +134,10 @@ fn failure(
 
 /// What the group is called: two fingerprints of one signature need two names.
 fn name(key: &GroupKey, group: &Group) -> String {
-    let anomaly = group
-        .finding
-        .as_ref()
-        .and_then(|finding| finding.anomaly.as_deref());
-    let named = anomaly.map(|id| format!("{id}: ")).unwrap_or_default();
+    let named = key
+        .name(group)
+        .map(|id| format!("{id}: "))
+        .unwrap_or_default();
     let stem = key.what.fingerprint();
     let shrunk = stem.map(|stem| format!(" [{stem}]")).unwrap_or_default();
     format!("{named}{}{shrunk}", title(&key.what))
@@ -187,7 +200,7 @@ mod tests {
 
     use super::*;
     use crate::cli::campaign::account::Source;
-    use crate::cli::campaign::words::tests::{ended, failed, known, parameters, passed};
+    use crate::cli::campaign::words::tests::{asked, ended, failed, known, parameters, passed};
 
     /// What another crate reads of a campaign with these records.
     fn read_back(records: &[Record]) -> TestSuites {
@@ -201,7 +214,7 @@ mod tests {
         records.iter().for_each(|record| summary.add(record));
         let text = render(Account {
             title: "hublab fuzz",
-            source: Source::Campaign(&parameters),
+            source: Source::Campaign(asked(&parameters, &summary)),
             shard: Shard::WHOLE,
             summary: &summary,
             folder: None,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::{Crew, Executor, Happened, OrderNumber, Worker, WorkerEvent, WorkerId};
+use super::{Crew, Executor, Happened, OrderNumber, Worker, WorkerEnd, WorkerEvent, WorkerId};
 
 /// True once the job on a thread is to stop.
 pub type StopFlag = Arc<AtomicBool>;
@@ -96,8 +96,11 @@ impl<J> Worker<Numbered<J>> for ThreadWorker<J> {
         true
     }
 
-    fn exit_status(&mut self) -> String {
-        "its thread ended".to_owned()
+    fn exit_status(&mut self) -> WorkerEnd {
+        WorkerEnd {
+            words: "its thread ended".to_owned(),
+            killed_by: None,
+        }
     }
 }
 
