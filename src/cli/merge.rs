@@ -38,7 +38,9 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
     let is_low = args
         .floor
         .is_some_and(|floor| !coverage.reaches(u64::from(floor)));
+    let covered = coverage.to_string();
     let asked = Asked {
+        coverage: Some(&covered),
         parameters: &manifest.campaign,
         planned,
         end: None,
@@ -58,10 +60,8 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
         }),
     };
     let (mut holes, has_holes) = (holes(&joined), asked.has_holes);
-    if !coverage.is_whole() {
-        holes.push(coverage.to_string());
-    } else if args.report.format.has_room_for_words() {
-        context.output.note(&coverage);
+    if !coverage.is_whole() && !args.report.format.has_room_for_words() {
+        holes.push(covered.clone());
     }
     if let (Some(floor), true) = (args.floor, is_low) {
         let word = style::warn("incomplete:");

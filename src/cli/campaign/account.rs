@@ -40,6 +40,8 @@ pub(in crate::cli) struct Asked<'a> {
     pub(in crate::cli) end: Option<End>,
     /// True if runs are missing that nobody asked to leave out.
     pub(in crate::cli) has_holes: bool,
+    /// Of joined results, how much of the campaign they are.
+    pub(in crate::cli) coverage: Option<&'a str>,
 }
 
 impl Asked<'_> {
@@ -76,10 +78,15 @@ impl Account<'_> {
     /// What was asked for, in a line.
     pub(in crate::cli) fn heading(&self) -> String {
         match self.source {
-            Source::Campaign(Asked { parameters, .. }) => {
+            Source::Campaign(Asked {
+                parameters,
+                coverage,
+                ..
+            }) => {
                 let Range { start, end } = parameters.seeds;
                 let (shard, oracles) = (self.shard, &parameters.oracles);
-                format!("seeds {start}..{end}, shard {shard}, oracles {oracles}")
+                let coverage = coverage.map_or_else(String::new, |text| format!(", {text}"));
+                format!("seeds {start}..{end}, shard {shard}, oracles {oracles}{coverage}")
             }
             Source::Runs(_) => counted(self.summary.runs(), "run"),
         }

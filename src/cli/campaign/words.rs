@@ -167,6 +167,7 @@ pub(in crate::cli) mod tests {
             planned: summary.runs(),
             end: None,
             has_holes: false,
+            coverage: None,
         }
     }
 

@@ -239,6 +239,7 @@ impl<'a> Book<'a> {
                 planned: manifest.planned + self.saved,
                 end: Some(end),
                 has_holes: false,
+                coverage: None,
             }),
             shard: manifest.shard,
             summary,
