@@ -101,6 +101,10 @@ pub trait CatalogEntry: Send + Sync {
         let bounds = self.bounds(&params, &conditions(scenario));
         StrategyFacts::new(self.name(), self.round_interval(&params), bounds)
     }
+    /// True if it runs where neither the file nor the command names strategies; default: it does.
+    fn is_default(&self) -> bool {
+        true
+    }
     /// The largest cluster worth generating.
     fn limits(&self) -> Limits;
     /// The parameters that a generated scenario sets; default: none.
@@ -156,6 +160,16 @@ impl Catalog {
     #[must_use]
     pub fn with<S: Strategy>(self) -> Self {
         self.with_entry(Box::new(Entry::<S>::new(None)))
+    }
+
+    /// Adds a strategy that runs only where it is named; one of the same name is replaced.
+    #[must_use]
+    pub fn with_specimen<S: Strategy>(self) -> Self {
+        let entry = Entry::<S>::new(None);
+        self.with_entry(Box::new(Entry {
+            is_default: false,
+            ..entry
+        }))
     }
 
     /// Adds a strategy whose failures have names; one of the same name is replaced.
@@ -282,6 +296,13 @@ impl Catalog {
         self.entries.keys().copied().collect()
     }
 
+    /// The names of the strategies that run where none is named, in order.
+    #[must_use]
+    pub fn default_names(&self) -> Vec<&'static str> {
+        let defaults = self.entries().filter(|entry| entry.is_default());
+        defaults.map(CatalogEntry::name).collect()
+    }
+
     /// The strategy of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&dyn CatalogEntry> {
@@ -295,6 +316,7 @@ impl Catalog {
 }
 
 struct Entry<S> {
+    is_default: bool,
     anomalies: Option<&'static dyn Classify>,
     strategy: PhantomData<fn() -> S>,
 }
@@ -302,6 +324,7 @@ struct Entry<S> {
 impl<S: Strategy> Entry<S> {
     fn new(anomalies: Option<&'static dyn Classify>) -> Self {
         Self {
+            is_default: true,
             anomalies,
             strategy: PhantomData,
         }
@@ -371,6 +394,10 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
         self.anomalies
     }
 
+    fn is_default(&self) -> bool {
+        self.is_default
+    }
+
     fn limits(&self) -> Limits {
         S::limits()
     }
@@ -393,7 +420,7 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
     }
 
     fn round_interval(&self, params: &Params) -> Option<Duration> {
-        Self::instance(params)?.round_interval()
+        Self::instance(params)?.round_period()
     }
 
     fn bounds(&self, params: &Params, conditions: &Conditions) -> Bounds {

@@ -11,9 +11,10 @@ use std::time::Duration;
 use hublab_sim::model::script::{CHILD_KIND, command};
 use hublab_sim::scenario::{Action, NodeIx, Scenario};
 use hublab_sim::trace::event::StopReason;
+use hublab_strategies::builtin::{self, Visitor};
 use hublab_strategies::hub::HubConfig;
 use hublab_strategies::live::{Filter, Flow, Hub, Limits, Observer, Tasks};
-use hublab_strategies::{Gossip, NodeId, PubSub, Strategy};
+use hublab_strategies::{NodeId, Strategy};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,7 +42,8 @@ const END: Duration = Duration::from_secs(1);
 
 /// True if a strategy has a live form.
 pub(super) fn is_known(strategy: &str) -> bool {
-    [PubSub::NAME, Gossip::NAME].contains(&strategy)
+    let mut names = builtin::SUMMARIES.iter().map(|(name, _)| name);
+    names.any(|name| *name == strategy)
 }
 
 /// A hub that runs.
@@ -50,6 +52,17 @@ struct Actor {
     flow: watch::Sender<Flow>,
     /// It stands ready, but its node has not booted yet.
     is_waiting: bool,
+}
+
+/// Starts the hub of a node.
+struct Starting<'a, 'b>(&'a Cast<'b>, NodeIx);
+
+impl<'a> Visitor for Starting<'a, '_> {
+    type Output = Pin<Box<dyn Future<Output = Result<Actor, LiveError>> + Send + 'a>>;
+
+    fn visit<S: Strategy>(self) -> Self::Output {
+        Box::pin(self.0.start::<S>(self.1))
+    }
 }
 
 /// The hubs of one run.
@@ -101,11 +114,9 @@ impl<'a> Cast<'a> {
     pub(super) async fn prepare(&mut self, nodes: &[NodeIx]) -> Result<(), LiveError> {
         for node in nodes {
             if self.actors[*node as usize].is_none() {
-                let actor = match self.strategy {
-                    PubSub::NAME => self.start::<PubSub>(*node).await,
-                    Gossip::NAME => self.start::<Gossip>(*node).await,
-                    other => Err(LiveError::UnknownStrategy(other.to_owned())),
-                }?;
+                let starting = builtin::visit(self.strategy, Starting(self, *node));
+                let unknown = || LiveError::UnknownStrategy(self.strategy.to_owned());
+                let actor = starting.ok_or_else(unknown)?.await?;
                 for other in self.actors.iter().flatten() {
                     introduce(&actor.hub, &other.hub);
                     introduce(&other.hub, &actor.hub);

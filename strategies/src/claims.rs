@@ -16,6 +16,18 @@ pub struct Claim {
     pub narrowed_by: &'static [&'static str],
 }
 
+impl Claim {
+    /// A claim that no named anomaly narrows.
+    #[must_use]
+    pub const fn of(oracle: &'static str, condition: Condition) -> Self {
+        Self {
+            oracle,
+            condition,
+            narrowed_by: &[],
+        }
+    }
+}
+
 /// An oracle that a strategy does not claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken {

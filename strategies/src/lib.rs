@@ -23,6 +23,8 @@
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
 //! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
+//! | [`owner_broadcast`] | strategies to compare them with |
+//! | [`builtin`] | all of them by name |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
 //! | [`state`] | what every node keeps: registry, view, connections |
@@ -84,12 +86,15 @@ hub.leave().await?;
 "#
 )]
 
+pub mod builtin;
 pub mod child;
 pub mod claims;
 pub mod context;
 pub mod fact;
 pub mod gossip;
 mod guard;
+#[cfg(test)]
+mod harness;
 pub mod hub;
 #[cfg(feature = "tokio")]
 pub mod live;
@@ -97,6 +102,7 @@ pub mod membership;
 pub mod message;
 pub mod name;
 mod names;
+pub mod owner_broadcast;
 pub mod profile;
 pub mod pubsub;
 pub mod recorder;
@@ -122,6 +128,7 @@ pub use live::Hub;
 pub use membership::{Discovery, Membership};
 pub use message::{Channel, Message, SizeModel};
 pub use name::{ChildId, NodeId, Pid};
+pub use owner_broadcast::OwnerBroadcast;
 pub use profile::Profile;
 pub use pubsub::{PubSub, PubSubConfig};
 pub use recorder::{Effect, Recorder};

@@ -200,10 +200,16 @@ pub trait Strategy: EventStrategy + Sized {
         &[]
     }
 
+    /// The time between two rounds of a node, for observers; default: [`EventStrategy::round_interval`].
+    /// A strategy whose rounds have a timer of its own says it here.
+    fn round_period(&self) -> Option<Duration> {
+        self.round_interval()
+    }
+
     /// The time that repairs may take under its parameters. The default has two rounds and eight
     /// messages one after the other: [`Bounds::of_rounds`].
     fn bounds(&self, conditions: &Conditions) -> Bounds {
-        let interval = self.round_interval().unwrap_or(DEFAULT_ROUND_INTERVAL);
+        let interval = self.round_period().unwrap_or(DEFAULT_ROUND_INTERVAL);
         Bounds::of_rounds(interval, conditions)
     }
 }

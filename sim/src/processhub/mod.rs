@@ -24,9 +24,10 @@ mod members;
 mod messages;
 mod rounds;
 
+use hublab_strategies::builtin::{self, Visitor};
 use hublab_strategies::gossip::Gossip;
 use hublab_strategies::pubsub::PubSub;
-use hublab_strategies::{ChildId, NodeId};
+use hublab_strategies::{ChildId, NodeId, Strategy};
 
 use crate::anomaly::{Anomaly, Classify};
 use crate::catalog::Catalog;
@@ -196,11 +197,26 @@ impl Classify for ProcessHub {
 }
 
 impl Default for Catalog {
-    /// The two ports, with ProcessHub's anomalies.
+    /// The two ports, with ProcessHub's anomalies, and the specimens, which run only where they are
+    /// named.
     fn default() -> Self {
-        Self::empty()
+        let ports = Self::empty()
             .with_classified::<PubSub>(&ProcessHub)
-            .with_classified::<Gossip>(&ProcessHub)
+            .with_classified::<Gossip>(&ProcessHub);
+        builtin::SPECIMENS.iter().fold(ports, |catalog, name| {
+            builtin::visit(name, Specimen(catalog)).expect("it is listed")
+        })
+    }
+}
+
+/// Adds a specimen to a catalog.
+struct Specimen(Catalog);
+
+impl Visitor for Specimen {
+    type Output = Catalog;
+
+    fn visit<S: Strategy>(self) -> Catalog {
+        self.0.with_specimen::<S>()
     }
 }
 

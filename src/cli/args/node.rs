@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand, ValueEnum};
+use hublab_strategies::{PubSub, Strategy, builtin};
 
 use super::{duration, overriding};
 
@@ -30,8 +31,8 @@ pub(in crate::cli) struct Node {
     #[arg(long = "peer", value_name = "ADDR")]
     pub(in crate::cli) peers: Vec<String>,
     /// The synchronization strategy; the same on all nodes
-    #[arg(long, value_enum, default_value_t = LiveStrategy::PubSub, value_name = "NAME")]
-    pub(in crate::cli) strategy: LiveStrategy,
+    #[arg(long, default_value = PubSub::NAME, value_name = "NAME", value_parser = strategies())]
+    pub(in crate::cli) strategy: String,
     /// A parameter of the strategy: `sync_interval=5s`; can be given several times
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = overriding)]
     pub(in crate::cli) parameters: Vec<(String, String)>,
@@ -61,13 +62,10 @@ pub(in crate::cli) struct Node {
 }
 
 /// The strategies that nodes can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum LiveStrategy {
-    /// Every change goes to every node at once.
-    #[value(name = "pubsub")]
-    PubSub,
-    /// Nodes pass on what they hear.
-    Gossip,
+fn strategies() -> PossibleValuesParser {
+    let value =
+        |(name, summary): &(&'static str, &'static str)| PossibleValue::new(*name).help(*summary);
+    PossibleValuesParser::new(builtin::SUMMARIES.iter().map(value))
 }
 
 #[derive(Debug, Args)]

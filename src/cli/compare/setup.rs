@@ -230,7 +230,7 @@ fn plan_of_arguments(args: &Compare, context: &Context) -> Result<(Plan, Vec<Pat
     let catalog = &context.catalog;
     let mut contestants: Vec<Contestant> = Vec::new();
     let names: Vec<&str> = if args.strategies.is_empty() {
-        catalog.names()
+        catalog.default_names()
     } else {
         args.strategies.iter().map(String::as_str).collect()
     };

@@ -156,7 +156,13 @@ fn differ(files: &[files::Source]) -> bool {
 fn strategies(args: &Fuzz, files: &[files::Source], context: &Context) -> Vec<String> {
     let mut wanted = args.strategies.clone();
     if wanted.is_empty() && files.is_empty() {
-        wanted.extend(context.catalog.names().into_iter().map(str::to_owned));
+        wanted.extend(
+            context
+                .catalog
+                .default_names()
+                .into_iter()
+                .map(str::to_owned),
+        );
     } else if wanted.is_empty() {
         let listed = files.iter().map(|file| &file.scenario.run.strategies);
         wanted.extend(listed.flatten().cloned());

@@ -6,17 +6,20 @@ pub(super) mod lossy;
 mod metrics;
 pub(super) mod protocol;
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hublab_strategies::Strategy;
+use hublab_strategies::builtin::{self, Visitor};
 use hublab_strategies::live::{Builder, Hub, Secret};
-use hublab_strategies::{Gossip, PubSub, Strategy};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-use super::args::node::{LiveStrategy, Node};
+use super::args::node::Node;
 use super::exit::Exit;
 use super::interrupt::Listening;
 use super::{Context, Stop};
@@ -135,9 +138,18 @@ fn stopped() -> Stop {
 }
 
 async fn start(args: &Node) -> Result<Hub, Stop> {
-    match args.strategy {
-        LiveStrategy::PubSub => start_with(args, strategy::<PubSub>(args)?).await,
-        LiveStrategy::Gossip => start_with(args, strategy::<Gossip>(args)?).await,
+    let starting = builtin::visit(&args.strategy, Starting(args));
+    starting.expect("the name is checked").await
+}
+
+/// Starts the node with a strategy.
+struct Starting<'a>(&'a Node);
+
+impl<'a> Visitor for Starting<'a> {
+    type Output = Pin<Box<dyn Future<Output = Result<Hub, Stop>> + 'a>>;
+
+    fn visit<S: Strategy>(self) -> Self::Output {
+        Box::pin(async { start_with(self.0, strategy::<S>(self.0)?).await })
     }
 }
 

@@ -36,7 +36,7 @@ impl<'t> Reader<'_> {
         cluster.insert("nodes".to_owned(), json!(self.nodes.names));
         let mut run = self.section(file.get("run"), &RUN);
         run.entry("strategies")
-            .or_insert_with(|| json!(self.catalog.names()));
+            .or_insert_with(|| json!(self.catalog.default_names()));
         let strategies = file
             .get("strategy")
             .and_then(|value| self.parameters(value));
