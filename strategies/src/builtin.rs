@@ -5,6 +5,7 @@
 
 use crate::gossip::Gossip;
 use crate::owner_broadcast::OwnerBroadcast;
+use crate::owner_log::OwnerLog;
 use crate::pubsub::PubSub;
 use crate::strategy::Strategy;
 
@@ -44,5 +45,5 @@ macro_rules! strategies {
 
 strategies! {
     ports: PubSub, Gossip;
-    specimens: OwnerBroadcast;
+    specimens: OwnerBroadcast, OwnerLog;
 }

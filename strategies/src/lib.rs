@@ -23,7 +23,7 @@
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
 //! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
-//! | [`owner_broadcast`] | strategies to compare them with |
+//! | [`owner_broadcast`], [`owner_log`] | strategies to compare them with |
 //! | [`builtin`] | all of them by name |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
@@ -103,6 +103,7 @@ pub mod message;
 pub mod name;
 mod names;
 pub mod owner_broadcast;
+pub mod owner_log;
 pub mod profile;
 pub mod pubsub;
 pub mod recorder;
@@ -129,6 +130,7 @@ pub use membership::{Discovery, Membership};
 pub use message::{Channel, Message, SizeModel};
 pub use name::{ChildId, NodeId, Pid};
 pub use owner_broadcast::OwnerBroadcast;
+pub use owner_log::{OwnerLog, OwnerLogConfig};
 pub use profile::Profile;
 pub use pubsub::{PubSub, PubSubConfig};
 pub use recorder::{Effect, Recorder};

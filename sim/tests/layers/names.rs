@@ -17,7 +17,9 @@ fn names(catalog: &Catalog) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for entry in catalog.entries() {
         names.insert(entry.name().to_owned());
-        names.extend(entry.defaults().keys().cloned());
+        // A specimen may call a parameter by an ordinary word, like `keep`.
+        let is_its_own = |key: &&String| entry.is_default() || key.contains('_');
+        names.extend(entry.defaults().keys().filter(is_its_own).cloned());
         let kinds = entry.kinds().expect("a port says its kinds");
         let is_own = |kind: &&str| !HUB_KINDS.contains(kind) && !Announcement::KINDS.contains(kind);
         names.extend(kinds.into_iter().filter(is_own).map(str::to_owned));

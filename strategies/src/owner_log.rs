@@ -1,0 +1,1148 @@
+//! [`OwnerLog`]: every owner numbers its changes and sends them to all; what is missing is found by
+//! its number, and asked for.
+//!
+//! Source: ours. A row (child, node) is changed by its node alone, so one counter per owner and
+//! incarnation orders all changes of its rows. A node that has the contiguous prefix of them needs no
+//! tombstones, no clocks and no full snapshots.
+//!
+//! - A change goes to all members at once; changes of one instant are one message. Beyond
+//!   `direct_limit` members it goes by way of about sqrt n relays. Each hop is acknowledged, and
+//!   repeated until it is (`delivery`).
+//! - An operation above a gap takes effect at once. After two round trips the missing ones are asked
+//!   for: of the sender, then of the owner, then of a random member. The owner sends its log from
+//!   there on; everybody else, and an owner whose log is too short, sends a snapshot in pages.
+//! - Every `digest_interval` a hash over (owner, incarnation, prefix) of the members goes to a random
+//!   one. Where the hashes differ, prefixes are compared, and each side gets what it lacks.
+//! - A row is visible while its owner is a member, in the incarnation that is known. An owner that
+//!   comes back in the same incarnation is hidden until its own head, asked for anew, is reached.
+//!
+//! Parameters:
+//! - `digest_interval`, the time between two digests of a node; default 1 s, any positive duration.
+//! - `digest_backoff_max`, the longest such time while answered digests agree; default 1 s.
+//! - `direct_limit`, the most members that are sent to without relays; default 64.
+//! - `log_length`, the operations that an owner keeps; default 1,024, at least 1.
+//! - `page_rows`, the most rows of a page; default 512, at least 1.
+//! - `keep`, how long rows of a node that is no member are kept, hidden; default 10 min.
+//!
+//! Cost: n - 1 messages and n - 1 acknowledgements of about 12 bytes for a change; a digest of 10
+//! bytes per node and interval.
+//!
+//! Claims: see [`OwnerLog::claims`](Strategy::claims).
+
+mod delivery;
+mod replica;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::fact::{Change, Fact};
+use crate::message::{Channel, Message};
+use crate::name::{ChildId, NodeId};
+use crate::request::{Members, Requests};
+use crate::runtime::DownReason;
+use crate::strategy::{
+    Bounds, Claim, Condition, Conditions, ConfigError, EventStrategy, Feature, Strategy, Variation,
+};
+use crate::time::{Time, duration_text, micros};
+
+use delivery::{Delivery, REPEATS};
+pub use replica::{Operation, Page, Replica, Running};
+
+/// The parameters of [`OwnerLog`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct OwnerLogConfig {
+    /// The time between two digests of a node.
+    #[serde(with = "duration_text")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
+    pub digest_interval: Duration,
+    /// The longest time between two digests while answered ones agree.
+    #[serde(with = "duration_text")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
+    pub digest_backoff_max: Duration,
+    /// The most members that are sent to without relays.
+    pub direct_limit: u32,
+    /// The operations that an owner keeps; at least 1.
+    pub log_length: u32,
+    /// The most rows of a page; at least 1.
+    pub page_rows: u32,
+    /// How long rows of a node that is no member are kept.
+    #[serde(with = "duration_text")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "duration_text::schema"))]
+    pub keep: Duration,
+}
+
+impl Default for OwnerLogConfig {
+    fn default() -> Self {
+        Self {
+            digest_interval: Duration::from_secs(1),
+            digest_backoff_max: Duration::from_secs(1),
+            direct_limit: 64,
+            log_length: 1_024,
+            page_rows: 512,
+            keep: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The prefix of an owner's operations that somebody has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The owner.
+    pub owner: NodeId,
+    /// Its incarnation.
+    pub incarnation: u64,
+    /// The contiguous prefix.
+    pub high: u64,
+}
+
+/// Operations of one owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operations {
+    /// The number to acknowledge; 0: none.
+    pub number: u64,
+    /// The owner.
+    pub owner: NodeId,
+    /// Its incarnation.
+    pub incarnation: u64,
+    /// The number of its last operation.
+    pub head: u64,
+    /// Some of them, ascending.
+    pub operations: Arc<[Operation]>,
+    /// The nodes that the receiver is to forward them to.
+    pub group: Vec<NodeId>,
+}
+
+/// The messages of [`OwnerLog`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OwnerLogMessage {
+    /// Operations of an owner.
+    Operations(Operations),
+    /// Messages of these numbers arrived.
+    Ack(Vec<u64>),
+    /// The sender has this much, and is to get what it lacks.
+    Heads {
+        /// How far it is.
+        heads: Vec<Head>,
+        /// True if it knows nothing of owners that are not listed.
+        is_whole: bool,
+        /// If not 0, the receiver is to answer with its own head.
+        token: u64,
+    },
+    /// The sender's own head, with the token of the question.
+    Here {
+        /// Its incarnation.
+        incarnation: u64,
+        /// The number of its last operation.
+        high: u64,
+        /// The token.
+        token: u64,
+    },
+    /// Parts of snapshots.
+    Pages(Vec<Page>),
+    /// A hash over the heads of the members.
+    Digest(u64),
+    /// The hash of the receiver is that of the sender.
+    Agree,
+}
+
+impl Message for OwnerLogMessage {
+    const KINDS: &'static [&'static str] = &[
+        "owner_log.operations",
+        "owner_log.ack",
+        "owner_log.heads",
+        "owner_log.here",
+        "owner_log.pages",
+        "owner_log.digest",
+        "owner_log.agree",
+    ];
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Operations(_) => "owner_log.operations",
+            Self::Ack(_) => "owner_log.ack",
+            Self::Heads { .. } => "owner_log.heads",
+            Self::Here { .. } => "owner_log.here",
+            Self::Pages(_) => "owner_log.pages",
+            Self::Digest(_) => "owner_log.digest",
+            Self::Agree => "owner_log.agree",
+        }
+    }
+}
+
+/// The timer that sends the operations of an instant.
+const FLUSH: u64 = 0;
+/// The timer of digests.
+const DIGEST: u64 = 1;
+/// The timer of what is sent or asked for again.
+const REPEAT: u64 = 2;
+/// The timer of acknowledgements.
+const ACK: u64 = 3;
+
+/// How long acknowledgements are collected.
+const ACK_DELAY: Duration = Duration::from_millis(1);
+/// How often missing operations are asked for before digests have to find them.
+const ASKS: u32 = 6;
+/// Digests at a quarter of the interval after a change, a mismatch or a heal.
+const QUICK: u32 = 3;
+/// No counter comes near this; what claims to be above is ignored.
+const SEQ_MAX: u64 = 1 << 60;
+
+/// What is known of another owner.
+#[derive(Debug, Default)]
+struct Owner {
+    replica: Replica,
+    /// The highest incarnation that its connection, the membership or a message of its own told.
+    known: u64,
+    is_member: bool,
+    was_member: bool,
+    /// The token of the question for its own head, and the answer; none if rows need not wait for it.
+    awaited: Option<(u64, Option<u64>)>,
+    /// The highest number heard of.
+    wanted: u64,
+    asks: u32,
+    told_by: Option<NodeId>,
+    due: Option<Time>,
+    /// Since when it is no member.
+    gone_at: Time,
+    /// Its part in the hash.
+    mixed: u64,
+}
+
+impl Owner {
+    fn is_visible(&self) -> bool {
+        self.is_member && self.replica.incarnation() == self.known && self.awaited.is_none()
+    }
+
+    fn lacks(&self) -> bool {
+        self.is_member && (self.awaited.is_some() || self.wanted > self.replica.high())
+    }
+
+    fn head(&self, node: &NodeId) -> Head {
+        head_of(node, &self.replica)
+    }
+}
+
+fn head_of(owner: &NodeId, replica: &Replica) -> Head {
+    let (incarnation, high) = (replica.incarnation(), replica.high());
+    let owner = owner.clone();
+    Head {
+        owner,
+        incarnation,
+        high,
+    }
+}
+
+/// The strategy; see the module.
+#[derive(Debug, Default)]
+pub struct OwnerLog {
+    config: OwnerLogConfig,
+    own: Replica,
+    log: VecDeque<Operation>,
+    /// Own operations up to this one were sent.
+    flushed: u64,
+    owners: BTreeMap<NodeId, Owner>,
+    delivery: Delivery<Operations>,
+    /// Numbers and tokens given out.
+    numbers: u64,
+    acks: BTreeMap<NodeId, Vec<u64>>,
+    asks: BTreeSet<(Time, NodeId)>,
+    /// The sum of the parts of all members and of this node.
+    hash: u64,
+    own_mixed: u64,
+    interval: Duration,
+    quick: u32,
+}
+
+type Cx<'a> = Context<'a, OwnerLogMessage>;
+
+fn mix(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn mix_name(seed: u64, name: &NodeId) -> u64 {
+    let bytes = name.as_str().bytes();
+    bytes.fold(seed, |hash, byte| mix(hash ^ u64::from(byte)))
+}
+
+/// The part of an owner in the hash; the same on every node.
+fn mixed(owner: &NodeId, replica: &Replica) -> u64 {
+    mix(mix_name(1, owner) ^ mix(replica.incarnation() ^ mix(replica.high())))
+}
+
+fn others(cx: &Cx<'_>) -> Vec<NodeId> {
+    let others = cx.view().iter().filter(|node| *node != cx.node());
+    others.cloned().collect()
+}
+
+/// A random member.
+fn pick(cx: &mut Cx<'_>) -> Option<NodeId> {
+    let draw = u128::from(cx.random());
+    let others = || cx.view().iter().filter(|node| *node != cx.node());
+    let at = usize::try_from((draw * others().count() as u128) >> 64).ok()?;
+    others().nth(at).cloned()
+}
+
+/// Puts an owner's entry of a child into the registry, or takes it out. Rows whose entries agree
+/// about metadata keep them once.
+fn show(cx: &mut Cx<'_>, owner: &NodeId, child: &ChildId, running: Option<&Running>) {
+    let Some(running) = running else {
+        return cx.remove(child, owner);
+    };
+    let (pid, metadata) = (Some(&running.pid), &running.metadata);
+    let differs = |row: crate::RowRef<'_>| !row.entries.is_empty() && row.metadata != metadata;
+    if cx.registry().get(child).is_some_and(differs) {
+        cx.upsert_entry(&running.spec, owner, pid, metadata);
+    } else {
+        cx.upsert(&running.spec, owner, pid, metadata);
+    }
+}
+
+impl OwnerLog {
+    /// What this node knows of an owner.
+    #[must_use]
+    pub fn replica(&self, owner: &NodeId) -> Option<&Replica> {
+        self.owners.get(owner).map(|owner| &owner.replica)
+    }
+
+    /// A number that this node has not used, in no incarnation.
+    fn number(&mut self, cx: &Cx<'_>) -> u64 {
+        self.numbers = self.numbers.wrapping_add(1);
+        (cx.incarnation() << 32).wrapping_add(self.numbers).max(1)
+    }
+
+    /// The timer for what is sent or asked for again.
+    fn arm(&self, cx: &mut Cx<'_>) {
+        let asks = self.asks.first().map(|(due, _)| *due);
+        if let Some(due) = asks.into_iter().chain(self.delivery.next()).min() {
+            cx.set_timer(REPEAT, Duration::from_micros(due.since(cx.now())));
+        }
+    }
+
+    /// Notes an own operation.
+    fn record(&mut self, cx: &mut Cx<'_>, operation: Operation) {
+        self.own.apply(&operation);
+        self.log.push_back(operation);
+        if self.log.len() > self.config.log_length as usize {
+            self.log.pop_front();
+        }
+        let new = mixed(cx.node(), &self.own);
+        let old = std::mem::replace(&mut self.own_mixed, new);
+        self.hash = self.hash.wrapping_sub(old).wrapping_add(new);
+        cx.set_timer(FLUSH, Duration::ZERO);
+    }
+
+    /// The own operations above a number, if the log reaches back that far.
+    fn suffix(&self, cx: &Cx<'_>, after: u64) -> Option<Operations> {
+        let above = self.log.iter().filter(|it| it.seq() > after);
+        let operations: Arc<[Operation]> = above.cloned().collect();
+        let is_complete = operations.len() as u64 == self.own.high().saturating_sub(after);
+        is_complete.then(|| Operations {
+            number: 0,
+            owner: cx.node().clone(),
+            incarnation: cx.incarnation(),
+            head: self.own.high(),
+            operations,
+            group: Vec::new(),
+        })
+    }
+
+    /// Sends the operations of this instant to all members.
+    fn flush(&mut self, cx: &mut Cx<'_>) {
+        let after = std::mem::replace(&mut self.flushed, self.own.high());
+        self.hasten(cx);
+        let mut members = others(cx);
+        let Some(message) = self.suffix(cx, after) else {
+            return self.send_whole(cx, &members);
+        };
+        if members.len() <= self.config.direct_limit as usize {
+            self.deliver(cx, &members, message, 0);
+        } else {
+            let seed = mix_name(1, cx.node());
+            members.sort_unstable_by_key(|node| mix_name(seed, node));
+            let groups = members.chunks(members.len().isqrt().max(1));
+            for group in groups.map(<[NodeId]>::to_vec) {
+                self.deliver_to_group(cx, group, message.clone(), 0);
+            }
+        }
+    }
+
+    /// Sends all own rows: the log does not reach back far enough.
+    fn send_whole(&self, cx: &mut Cx<'_>, to: &[NodeId]) {
+        let nothing = head_of(cx.node(), &Replica::new(0));
+        for node in to {
+            self.answer(cx, node, std::slice::from_ref(&nothing));
+        }
+    }
+
+    /// Sends to the first of a group, which forwards.
+    fn deliver_to_group(
+        &mut self,
+        cx: &mut Cx<'_>,
+        group: Vec<NodeId>,
+        message: Operations,
+        repeats: u32,
+    ) {
+        if let Some((relay, rest)) = group.split_first() {
+            let group = rest.to_vec();
+            self.deliver(
+                cx,
+                std::slice::from_ref(relay),
+                Operations { group, ..message },
+                repeats,
+            );
+        }
+    }
+
+    fn deliver(&mut self, cx: &mut Cx<'_>, to: &[NodeId], message: Operations, repeats: u32) {
+        let number = self.number(cx);
+        let message = Operations { number, ..message };
+        cx.send(
+            to,
+            Channel::REQUESTS,
+            OwnerLogMessage::Operations(message.clone()),
+        );
+        self.delivery.sent(cx.now(), number, to, message, repeats);
+        self.arm(cx);
+    }
+
+    /// Sends again: a group through its next member, which has the silent relay in its own group.
+    fn redeliver(&mut self, cx: &mut Cx<'_>, to: NodeId, message: Operations, repeats: u32) {
+        if message.group.is_empty() {
+            let to = std::slice::from_ref(&to);
+            return cx.send(to, Channel::REQUESTS, OwnerLogMessage::Operations(message));
+        }
+        let mut group = message.group.clone();
+        self.delivery.give_up(message.number, &to);
+        group.push(to);
+        group.retain(|node| cx.is_member(node));
+        if repeats < REPEATS {
+            self.deliver_to_group(cx, group, message, repeats + 1);
+        }
+    }
+
+    /// Owner `node` has at least this incarnation.
+    fn know(&mut self, cx: &mut Cx<'_>, node: &NodeId, incarnation: u64) {
+        let now = cx.now();
+        let fresh = || Owner {
+            gone_at: now,
+            ..Owner::default()
+        };
+        let owner = self.owners.entry(node.clone()).or_insert_with(fresh);
+        let known = owner.known.max(incarnation);
+        let before = std::mem::replace(&mut owner.known, known);
+        if owner.replica.incarnation() < known {
+            self.begin(cx, node, known);
+        } else if before < known {
+            self.settle(cx, node, None);
+        }
+    }
+
+    /// Begins anew with an owner, in a later incarnation.
+    fn begin(&mut self, cx: &mut Cx<'_>, node: &NodeId, incarnation: u64) {
+        self.hide(cx, node);
+        if let Some(owner) = self.owners.get_mut(node) {
+            owner.replica = Replica::new(incarnation);
+            (owner.awaited, owner.was_member, owner.wanted) = (None, owner.is_member, 0);
+        }
+        self.settle(cx, node, Some(Vec::new()));
+    }
+
+    fn hide(&mut self, cx: &mut Cx<'_>, node: &NodeId) {
+        for child in self
+            .owners
+            .get(node)
+            .iter()
+            .flat_map(|it| it.replica.rows().keys())
+        {
+            cx.remove(child, node);
+        }
+    }
+
+    /// Rows of an owner changed (`None`: all of them may): shows what is to be shown, and sees to
+    /// what is missing.
+    fn settle(&mut self, cx: &mut Cx<'_>, node: &NodeId, changed: Option<Vec<ChildId>>) {
+        let rtt = self.delivery.rtt(node);
+        let Some(owner) = self.owners.get_mut(node) else {
+            return;
+        };
+        let new = if owner.is_member {
+            mixed(node, &owner.replica)
+        } else {
+            0
+        };
+        let old = std::mem::replace(&mut owner.mixed, new);
+        self.hash = self.hash.wrapping_sub(old).wrapping_add(new);
+        let is_reached =
+            |(_, high): (u64, Option<u64>)| high.is_some_and(|it| it <= owner.replica.high());
+        let is_back = owner.awaited.is_some_and(is_reached);
+        if is_back {
+            owner.awaited = None;
+        }
+        if owner.is_visible() {
+            let all = || owner.replica.rows().keys().cloned().collect();
+            let changed = changed.filter(|_| !is_back).unwrap_or_else(all);
+            for child in &changed {
+                show(cx, node, child, owner.replica.rows().get(child));
+            }
+        }
+        if !owner.lacks() {
+            (owner.asks, owner.told_by) = (0, None);
+            self.wait(cx, node, None);
+        } else if owner.due.is_none() && owner.asks == 0 {
+            self.wait(cx, node, Some(rtt.saturating_mul(2)));
+        }
+    }
+
+    /// Sets when to ask for what is missing of an owner.
+    fn wait(&mut self, cx: &mut Cx<'_>, node: &NodeId, delay: Option<u64>) {
+        let due = delay.map(|delay| Time(cx.now().0.saturating_add(delay)));
+        let Some(owner) = self.owners.get_mut(node) else {
+            return;
+        };
+        if let Some(old) = std::mem::replace(&mut owner.due, due) {
+            self.asks.remove(&(old, node.clone()));
+        }
+        if let Some(due) = due {
+            self.asks.insert((due, node.clone()));
+            self.arm(cx);
+        }
+    }
+
+    /// Asks for what is missing of an owner: of the node that told of it, the owner, a random member.
+    /// Only the owner knows its own head.
+    fn ask(&mut self, cx: &mut Cx<'_>, node: &NodeId) {
+        let random = pick(cx);
+        let Some(owner) = self.owners.get_mut(node) else {
+            return;
+        };
+        let token = owner
+            .awaited
+            .filter(|(_, high)| high.is_none())
+            .map_or(0, |(token, _)| token);
+        let told_by = owner.told_by.take().filter(|_| token == 0);
+        let whom = match (told_by, random) {
+            (Some(told_by), _) => told_by,
+            (None, Some(random)) if token == 0 && owner.asks % 2 == 1 => random,
+            (None, _) => node.clone(),
+        };
+        owner.asks += 1;
+        let (asks, heads) = (owner.asks, vec![owner.head(node)]);
+        let message = OwnerLogMessage::Heads {
+            heads,
+            is_whole: false,
+            token: if whom == *node { token } else { 0 },
+        };
+        cx.send(std::slice::from_ref(&whom), Channel::SYNC, message);
+        let doubled = self.delivery.patience(&whom) << (asks - 1).min(ASKS);
+        let longest = micros(self.config.digest_interval).max(self.delivery.patience(&whom));
+        let goes_on = token != 0 || asks < ASKS;
+        self.wait(cx, node, goes_on.then_some(doubled.min(longest)));
+    }
+
+    /// Sends what somebody lacks of some owners, as far as it is here and visible.
+    fn answer(&self, cx: &mut Cx<'_>, to: &NodeId, lacking: &[Head]) {
+        let (to, rows) = (std::slice::from_ref(to), self.config.page_rows as usize);
+        let mut pages: Vec<Page> = Vec::new();
+        for theirs in lacking {
+            let replica = if theirs.owner == *cx.node() {
+                &self.own
+            } else {
+                match self.owners.get(&theirs.owner).filter(|it| it.is_visible()) {
+                    Some(owner) => &owner.replica,
+                    None => continue,
+                }
+            };
+            let is_same = theirs.incarnation == replica.incarnation();
+            let after = if is_same { theirs.high } else { 0 };
+            let newer =
+                replica.incarnation() > theirs.incarnation || is_same && replica.high() > after;
+            if !newer {
+                continue;
+            }
+            let is_own = theirs.owner == *cx.node();
+            match is_own.then(|| self.suffix(cx, after)).flatten() {
+                Some(message) => cx.send(to, Channel::SYNC, OwnerLogMessage::Operations(message)),
+                None => pages.extend(replica.pages(&theirs.owner, rows)),
+            }
+        }
+        let mut batch = Vec::new();
+        let mut size = 0;
+        for page in pages {
+            if size + page.rows.len() > rows && !batch.is_empty() {
+                cx.send(
+                    to,
+                    Channel::SYNC,
+                    OwnerLogMessage::Pages(std::mem::take(&mut batch)),
+                );
+                size = 0;
+            }
+            size += page.rows.len();
+            batch.push(page);
+        }
+        if !batch.is_empty() {
+            cx.send(to, Channel::SYNC, OwnerLogMessage::Pages(batch));
+        }
+    }
+
+    /// Makes room for what is told of an owner in an incarnation. `false` if that is out of date, the
+    /// owner is unknown, or it is this node.
+    fn admit(&mut self, cx: &mut Cx<'_>, from: &NodeId, told: &Head) -> bool {
+        if told.high > SEQ_MAX {
+            return false;
+        }
+        if told.owner == *cx.node() {
+            self.notice_own(cx, told);
+            return false;
+        }
+        if told.owner == *from {
+            self.know(cx, from, told.incarnation);
+        } else if !cx.is_member(&told.owner) {
+            return false;
+        }
+        let Some(owner) = self.owners.get(&told.owner) else {
+            return false;
+        };
+        if owner.replica.incarnation() < told.incarnation {
+            self.begin(cx, &told.owner, told.incarnation);
+        }
+        self.replica(&told.owner)
+            .is_some_and(|it| it.incarnation() == told.incarnation)
+    }
+
+    fn handle_operations(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &Operations) {
+        if message.number != 0 {
+            if self.acks.is_empty() {
+                cx.set_timer(ACK, ACK_DELAY);
+            }
+            self.acks
+                .entry(from.clone())
+                .or_default()
+                .push(message.number);
+        }
+        let head = Head {
+            owner: message.owner.clone(),
+            incarnation: message.incarnation,
+            high: message.head,
+        };
+        if message.operations.iter().any(|it| it.seq() > message.head)
+            || !self.admit(cx, from, &head)
+        {
+            return;
+        }
+        let forward: Vec<_> = message
+            .group
+            .iter()
+            .filter(|node| cx.is_member(node))
+            .cloned()
+            .collect();
+        if !forward.is_empty() {
+            let group = Vec::new();
+            self.deliver(
+                cx,
+                &forward,
+                Operations {
+                    group,
+                    ..message.clone()
+                },
+                0,
+            );
+        }
+        let Some(owner) = self.owners.get_mut(&message.owner) else {
+            return;
+        };
+        let applied = message
+            .operations
+            .iter()
+            .filter_map(|it| owner.replica.apply(it));
+        let changed = applied.collect();
+        if message.head > owner.wanted.max(owner.replica.high()) {
+            (owner.told_by, owner.asks) = (Some(from.clone()), 0);
+        }
+        owner.wanted = owner.wanted.max(message.head);
+        self.settle(cx, &message.owner, Some(changed));
+    }
+
+    fn handle_page(&mut self, cx: &mut Cx<'_>, from: &NodeId, page: &Page) {
+        let head = Head {
+            owner: page.owner.clone(),
+            incarnation: page.incarnation,
+            high: page.high,
+        };
+        if !self.admit(cx, from, &head) {
+            return;
+        }
+        let Some(owner) = self.owners.get_mut(&page.owner) else {
+            return;
+        };
+        owner.wanted = owner.wanted.max(page.high);
+        let changed = owner.replica.apply_page(page);
+        self.settle(cx, &page.owner, Some(changed));
+    }
+
+    /// Others know more operations of this node and incarnation than it made: their numbers must not
+    /// be used again.
+    fn notice_own(&mut self, cx: &mut Cx<'_>, told: &Head) {
+        if told.incarnation != cx.incarnation() || told.high <= self.own.high() {
+            return;
+        }
+        cx.mark("owner_log.own_head_from_others");
+        let rows: Vec<_> = self.own.rows().values().cloned().collect();
+        let mut seq = told.high + 1;
+        self.own = Replica::new(told.incarnation);
+        let me = cx.node().clone();
+        for mut page in Replica::default().pages(&me, 1) {
+            (page.high, page.until) = (seq, seq);
+            self.own.apply_page(&page);
+        }
+        self.log.clear();
+        for running in rows {
+            seq += 1;
+            self.record(cx, Operation::Runs(Running { seq, ..running }));
+        }
+        self.flushed = self.own.high();
+        self.log.clear();
+        self.send_whole(cx, &others(cx));
+    }
+
+    fn heads(&self, cx: &Cx<'_>) -> Vec<Head> {
+        let members = self.owners.iter().filter(|(_, owner)| owner.is_member);
+        let heads = members.map(|(node, owner)| owner.head(node));
+        heads.chain([head_of(cx.node(), &self.own)]).collect()
+    }
+
+    fn handle_heads(&mut self, cx: &mut Cx<'_>, from: &NodeId, heads: &[Head], is_whole: bool) {
+        let mut wanted = Vec::new();
+        let mut listed = BTreeSet::new();
+        for theirs in heads {
+            listed.insert(&theirs.owner);
+            if theirs.owner == *from || theirs.owner == *cx.node() {
+                self.admit(cx, from, theirs);
+            }
+            let is_lacking = |owner: &&Owner| {
+                let mine = (owner.replica.incarnation(), owner.replica.high());
+                owner.is_member && mine < (theirs.incarnation, theirs.high)
+            };
+            if let Some(owner) = self.owners.get(&theirs.owner).filter(is_lacking) {
+                wanted.push(owner.head(&theirs.owner));
+            }
+        }
+        let mut lacking = heads.to_vec();
+        if is_whole {
+            let is_unlisted = |head: &Head| head.owner != *from && !listed.contains(&head.owner);
+            let unlisted = self.heads(cx).into_iter().filter(is_unlisted);
+            lacking.extend(unlisted.map(|head| Head {
+                incarnation: 0,
+                high: 0,
+                ..head
+            }));
+            if !wanted.is_empty() {
+                let message = OwnerLogMessage::Heads {
+                    heads: wanted,
+                    is_whole: false,
+                    token: 0,
+                };
+                cx.send(std::slice::from_ref(from), Channel::SYNC, message);
+            }
+        }
+        self.answer(cx, from, &lacking);
+    }
+
+    fn send_heads(&self, cx: &mut Cx<'_>, to: &NodeId) {
+        let (heads, is_whole, token) = (self.heads(cx), true, 0);
+        let message = OwnerLogMessage::Heads {
+            heads,
+            is_whole,
+            token,
+        };
+        cx.send(std::slice::from_ref(to), Channel::SYNC, message);
+    }
+
+    fn handle_digest(&mut self, cx: &mut Cx<'_>, from: &NodeId, hash: u64) {
+        if hash != self.hash {
+            self.hasten(cx);
+            self.send_heads(cx, from);
+        } else if self.config.digest_backoff_max > self.config.digest_interval {
+            cx.send(
+                std::slice::from_ref(from),
+                Channel::SYNC,
+                OwnerLogMessage::Agree,
+            );
+        }
+    }
+
+    /// The next digests are closer to each other.
+    fn hasten(&mut self, cx: &mut Cx<'_>) {
+        self.interval = self.config.digest_interval;
+        if self.quick == 0 {
+            cx.set_timer(DIGEST, self.interval / 4);
+        }
+        self.quick = QUICK;
+    }
+
+    fn joined(&mut self, cx: &mut Cx<'_>, node: &NodeId) {
+        let incarnation = cx.incarnation_of(node).unwrap_or(0);
+        self.know(cx, node, incarnation);
+        let token = self.number(cx);
+        let Some(owner) = self.owners.get_mut(node) else {
+            return;
+        };
+        owner.is_member = true;
+        owner.asks = 0;
+        let is_back = std::mem::replace(&mut owner.was_member, true);
+        owner.awaited = is_back.then_some((token, None));
+        self.settle(cx, node, None);
+        if is_back {
+            self.ask(cx, node);
+        }
+    }
+
+    fn left(&mut self, cx: &mut Cx<'_>, node: &NodeId) {
+        self.hide(cx, node);
+        if let Some(owner) = self.owners.get_mut(node) {
+            (owner.is_member, owner.gone_at) = (false, cx.now());
+        }
+        self.settle(cx, node, Some(Vec::new()));
+        for message in self.delivery.forget(node) {
+            let group = message.group.clone();
+            self.deliver_to_group(cx, group, message, 0);
+        }
+    }
+}
+
+impl EventStrategy for OwnerLog {
+    type Message = OwnerLogMessage;
+
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        self.own = Replica::new(cx.incarnation());
+        self.own_mixed = mixed(cx.node(), &self.own);
+        self.hash = self.own_mixed;
+        self.interval = self.config.digest_interval;
+        let phase = cx.random() % micros(self.interval).max(1);
+        cx.set_timer(DIGEST, Duration::from_micros(phase));
+    }
+
+    fn local_change(&mut self, cx: &mut Cx<'_>, fact: &Fact) {
+        let (seq, child) = (self.own.high() + 1, &fact.child);
+        let old = self.own.rows().get(child);
+        let operation = match (&fact.change, old.cloned()) {
+            (
+                Change::Started {
+                    spec,
+                    pid,
+                    metadata,
+                },
+                _,
+            ) => Operation::Runs(Running {
+                seq,
+                spec: spec.clone(),
+                pid: pid.clone(),
+                metadata: metadata.clone(),
+            }),
+            (Change::Restarted { pid }, Some(old)) => {
+                let pid = pid.clone();
+                Operation::Runs(Running { seq, pid, ..old })
+            }
+            (Change::Restarted { .. } | Change::Stopped { .. }, _) => {
+                let child = child.clone();
+                Operation::Gone { seq, child }
+            }
+        };
+        self.record(cx, operation);
+        let me = cx.node().clone();
+        show(cx, &me, child, self.own.rows().get(child));
+        // A start here replaced the metadata of the row: entries of others get their own.
+        let row = cx.registry().get(child).map(|row| row.entries.to_vec());
+        for entry in row.unwrap_or_default() {
+            let owner = self
+                .owners
+                .get(&entry.node)
+                .filter(|owner| owner.is_visible());
+            if let Some(running) = owner.and_then(|owner| owner.replica.rows().get(child)) {
+                show(cx, &entry.node, child, Some(running));
+            }
+        }
+    }
+
+    /// Changes are sent in the instant in which they are made.
+    fn propagate(&mut self, _cx: &mut Cx<'_>, _requests: Requests, _members: &Members) {}
+
+    fn round(&mut self, cx: &mut Cx<'_>) {
+        if let Some(member) = pick(cx) {
+            let message = OwnerLogMessage::Digest(self.hash);
+            cx.send(&[member], Channel::SYNC, message);
+        }
+    }
+
+    fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &OwnerLogMessage) {
+        if from == cx.node() {
+            return;
+        }
+        match message {
+            OwnerLogMessage::Operations(message) => self.handle_operations(cx, from, message),
+            OwnerLogMessage::Ack(numbers) => {
+                for number in numbers {
+                    self.delivery.acknowledged(cx.now(), from, *number);
+                }
+            }
+            OwnerLogMessage::Heads {
+                heads,
+                is_whole,
+                token,
+            } => {
+                if *token != 0 {
+                    let here = OwnerLogMessage::Here {
+                        incarnation: cx.incarnation(),
+                        high: self.own.high(),
+                        token: *token,
+                    };
+                    cx.send(std::slice::from_ref(from), Channel::SYNC, here);
+                }
+                self.handle_heads(cx, from, heads, *is_whole);
+            }
+            OwnerLogMessage::Here {
+                incarnation,
+                high,
+                token,
+            } => {
+                let owner = self
+                    .owners
+                    .get_mut(from)
+                    .filter(|it| it.known == *incarnation);
+                let awaited = owner.and_then(|owner| {
+                    owner.wanted = owner.wanted.max((*high).min(SEQ_MAX));
+                    owner.awaited.as_mut()
+                });
+                if let Some(awaited) = awaited.filter(|awaited| awaited.0 == *token) {
+                    awaited.1 = Some(*high);
+                }
+                self.settle(cx, from, None);
+            }
+            OwnerLogMessage::Pages(pages) => {
+                for page in pages {
+                    self.handle_page(cx, from, page);
+                }
+            }
+            OwnerLogMessage::Digest(hash) => self.handle_digest(cx, from, *hash),
+            OwnerLogMessage::Agree => {
+                let doubled = self.interval.saturating_mul(2);
+                let longest = self
+                    .config
+                    .digest_backoff_max
+                    .max(self.config.digest_interval);
+                self.interval = doubled.min(longest);
+            }
+        }
+    }
+
+    fn handle_timer(&mut self, cx: &mut Cx<'_>, key: u64) {
+        match key {
+            FLUSH => self.flush(cx),
+            DIGEST => {
+                self.round(cx);
+                let is_quick = self.quick > 0;
+                self.quick = self.quick.saturating_sub(1);
+                let delay = if is_quick {
+                    self.interval / 4
+                } else {
+                    self.interval
+                };
+                cx.set_timer(DIGEST, delay);
+            }
+            ACK => {
+                for (node, numbers) in std::mem::take(&mut self.acks) {
+                    cx.send(&[node], Channel::REQUESTS, OwnerLogMessage::Ack(numbers));
+                }
+            }
+            _ => {
+                let now = cx.now();
+                while let Some((node, message, repeats)) = self.delivery.due(now) {
+                    self.redeliver(cx, node, message, repeats);
+                }
+                let due = self.asks.iter().take_while(|(due, _)| *due <= now);
+                for (due, node) in due.cloned().collect::<Vec<_>>() {
+                    self.asks.remove(&(due, node.clone()));
+                    self.ask(cx, &node);
+                }
+                self.arm(cx);
+            }
+        }
+    }
+
+    fn view_changed(&mut self, cx: &mut Cx<'_>) {
+        let members: BTreeSet<_> = others(cx).into_iter().collect();
+        let known = self.owners.iter().filter(|(_, owner)| owner.is_member);
+        let known: BTreeSet<_> = known.map(|(node, _)| node.clone()).collect();
+        for node in known.difference(&members) {
+            self.left(cx, node);
+        }
+        for node in members.difference(&known) {
+            self.joined(cx, node);
+            self.hasten(cx);
+        }
+        if known.is_empty()
+            && let Some(member) = pick(cx)
+        {
+            self.send_heads(cx, &member);
+        }
+    }
+
+    fn peer_up(&mut self, cx: &mut Cx<'_>, node: &NodeId, incarnation: u64) {
+        self.know(cx, node, incarnation);
+        if let Some(owner) = self.owners.get(node).filter(|owner| owner.is_member) {
+            // A heal: both sides may lack something of each other.
+            let (heads, token) = (vec![owner.head(node)], 0);
+            let message = OwnerLogMessage::Heads {
+                heads,
+                is_whole: false,
+                token,
+            };
+            cx.send(std::slice::from_ref(node), Channel::SYNC, message);
+            self.hasten(cx);
+        }
+    }
+
+    fn peer_down(&mut self, cx: &mut Cx<'_>, node: &NodeId, reason: DownReason) {
+        // A later incarnation lacks everything; the present one asks when it is back.
+        if reason == DownReason::Restarted {
+            self.delivery.forget(node);
+            self.arm(cx);
+        }
+    }
+
+    fn purge(&mut self, now: Time) {
+        let keep = self.config.keep;
+        self.owners
+            .retain(|_, owner| owner.is_member || owner.gone_at.after(keep) > now);
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{} {:?}", Self::NAME, self.config)
+    }
+
+    fn refs(&self) -> usize {
+        let owners = self.owners.values().map(|owner| owner.replica.refs());
+        owners.sum::<usize>() + self.delivery.len()
+    }
+}
+
+/// Rows are changed by the owner's hub alone, views are those of the membership, and the quiet time
+/// ends.
+const OWNED: Condition = Condition {
+    without: &[
+        Feature::RawRequests,
+        Feature::RawRows,
+        Feature::WrongView,
+        Feature::LongDebounce,
+    ],
+};
+
+const CLAIMS: &[Claim] = &[
+    Claim::of("no_crash", Condition::ALWAYS),
+    Claim::of("own_truth", OWNED),
+    Claim::of("single_writer", OWNED),
+    Claim::of("unique_entry", OWNED),
+    Claim::of("no_invention", OWNED),
+    Claim::of("bounded_state", OWNED),
+    Claim::of("convergence", OWNED),
+    Claim::of("metadata_agreement", OWNED),
+    Claim::of("no_resurrection", OWNED),
+    Claim::of("no_false_absence", OWNED),
+    Claim::of("membership_containment", OWNED),
+    Claim::of("no_permanent_ghost", OWNED),
+    Claim::of("repair_progress", OWNED),
+    Claim::of("clock_independence", OWNED),
+    Claim::of("stability", OWNED),
+];
+
+impl Strategy for OwnerLog {
+    const NAME: &'static str = "owner_log";
+    const SUMMARY: &'static str =
+        "owners number their changes and send them to all; digests find what is missing";
+    type Config = OwnerLogConfig;
+
+    fn new(config: &OwnerLogConfig) -> Result<Self, ConfigError> {
+        ConfigError::check_not_zero("digest_interval", config.digest_interval)?;
+        for (key, value) in [
+            ("log_length", config.log_length),
+            ("page_rows", config.page_rows),
+        ] {
+            let reason = "must be at least 1".to_owned();
+            if value == 0 {
+                return Err(ConfigError { key, reason });
+            }
+        }
+        let config = config.clone();
+        Ok(Self {
+            config,
+            ..Self::default()
+        })
+    }
+
+    fn claims() -> &'static [Claim] {
+        CLAIMS
+    }
+
+    fn vary(config: &mut OwnerLogConfig, by: &Variation) -> &'static [&'static str] {
+        config.digest_interval = by.round_interval;
+        if by.flag {
+            return &["digest_interval"];
+        }
+        (config.direct_limit, config.log_length, config.page_rows) = (by.count, by.count, by.count);
+        &["digest_interval", "direct_limit", "log_length", "page_rows"]
+    }
+
+    fn round_period(&self) -> Option<Duration> {
+        Some(
+            self.config
+                .digest_interval
+                .max(self.config.digest_backoff_max),
+        )
+    }
+
+    /// A random exchange per interval reaches everybody within log2 n of them, twice that with margin.
+    /// Under loss p an exchange of four messages fails with 1 - (1 - p)^4; the bound has as many as
+    /// make it rarer than 10^-9 / n that all fail.
+    fn bounds(&self, conditions: &Conditions) -> Bounds {
+        let nodes = conditions.nodes.max(2);
+        let interval = self
+            .config
+            .digest_interval
+            .max(self.config.digest_backoff_max);
+        let spread = 2 * nodes.next_power_of_two().trailing_zeros();
+        let rounds = spread.saturating_add(repeats(nodes, conditions.loss));
+        let rtt = conditions.latency.saturating_mul(2);
+        let bound = interval
+            .saturating_mul(rounds)
+            .saturating_add(rtt.saturating_mul(4));
+        let [interval, rtt] = [interval, rtt].map(|time| Time(micros(time)));
+        Bounds::new(
+            bound,
+            bound,
+            format!("{rounds} x digest {interval} + 4 x round trip {rtt}"),
+        )
+    }
+}
+
+/// Exchanges of which one succeeds for each of `nodes`, but once in 10^9 runs; 0 without loss. A loss
+/// of more than one half counts as one half.
+fn repeats(nodes: usize, loss: f64) -> u32 {
+    let passes = (1.0 - loss.clamp(0.0, 0.5)) * (1.0 - loss.clamp(0.0, 0.5));
+    let fails = 1.0 - passes * passes;
+    let (mut count, mut left) = (0, f64::from(u32::try_from(nodes).unwrap_or(u32::MAX)) * 1e9);
+    while loss > 0.0 && left > 1.0 {
+        left *= fails;
+        count += 1;
+    }
+    count
+}
