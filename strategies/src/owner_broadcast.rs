@@ -23,7 +23,7 @@ use crate::fact::{Change, Fact};
 use crate::message::{Channel, Message};
 use crate::name::NodeId;
 use crate::request::{Members, Requests};
-use crate::snapshot::{LocalChild, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::strategy::{Claim, Condition, ConfigError, EventStrategy, Feature, Strategy};
 
 /// The parameters of [`OwnerBroadcast`]: there are none.
@@ -95,13 +95,8 @@ impl OwnerBroadcast {
     }
 
     fn replace(cx: &mut Cx<'_>, owner: &NodeId, rows: &Snapshot) {
-        for LocalChild {
-            spec,
-            pid,
-            metadata,
-        } in rows.children()
-        {
-            cx.upsert_entry(spec, owner, pid.as_ref(), metadata);
+        for child in rows.children() {
+            cx.upsert_entry(&child.spec, owner, child.pid.as_ref(), &child.metadata);
         }
         cx.detach_data(owner, rows);
     }

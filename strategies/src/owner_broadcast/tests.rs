@@ -4,6 +4,7 @@ use super::*;
 use crate::child::{ChildSpec, Metadata};
 use crate::harness::{TestNode, assert_bytes, kinds, started};
 use crate::name::Pid;
+use crate::snapshot::LocalChild;
 
 fn node() -> TestNode<OwnerBroadcast> {
     TestNode::new(OwnerBroadcast, &["n2"])
