@@ -48,9 +48,11 @@ impl<S: EventStrategy> TestNode<S> {
     ) -> Vec<Sent<S::Message>> {
         let mut cx = Context::new(&mut self.state, &mut self.recorder);
         call(&mut self.strategy, &mut cx);
-        let sent = |effect: Effect<S::Message>| match effect {
-            Effect::Send { to, message, .. } => Some((to, message)),
-            _ => None,
+        let sent = |effect: Effect<S::Message>| {
+            if let Effect::Send { to, message, .. } = effect {
+                return Some((to, message));
+            }
+            None
         };
         self.recorder.take().into_iter().filter_map(sent).collect()
     }

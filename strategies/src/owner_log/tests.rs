@@ -251,9 +251,11 @@ fn lines(sent: &[Sent<OwnerLogMessage>]) -> Vec<String> {
 }
 
 fn numbers(sent: &[Sent<OwnerLogMessage>]) -> Vec<u64> {
-    let number = |(_, message): &Sent<OwnerLogMessage>| match message {
-        OwnerLogMessage::Operations(it) => Some(it.number),
-        _ => None,
+    let number = |(_, message): &Sent<OwnerLogMessage>| {
+        if let OwnerLogMessage::Operations(it) = message {
+            return Some(it.number);
+        }
+        None
     };
     sent.iter().filter_map(number).collect()
 }
