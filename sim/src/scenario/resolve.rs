@@ -28,7 +28,10 @@ pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
             let given = resolved.strategies.remove(name).unwrap_or_default();
             let mut parameters = entry.defaults();
             parameters.extend(given);
-            resolved.strategies.insert(name.clone(), parameters);
+            // A strategy without parameters has no table, in files as here.
+            if !parameters.is_empty() {
+                resolved.strategies.insert(name.clone(), parameters);
+            }
         }
     }
     if resolved.expectations.is_empty() {
