@@ -204,7 +204,10 @@ fn check_estimates_good_files_and_tells_every_problem_of_bad_ones() {
 #[test]
 fn there_is_a_list_of_everything() {
     let count = |what: &str| hublab(&["list", what]).expect(0).out.lines().count();
-    assert_eq!(count("strategies"), hublab::Catalog::default().names().len());
+    assert_eq!(
+        count("strategies"),
+        hublab::Catalog::default().names().len()
+    );
     assert_eq!(count("steps"), 20);
     assert_eq!(count("metrics"), LIST.len());
     assert_eq!(count("anomalies"), 33);
