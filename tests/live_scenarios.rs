@@ -50,7 +50,7 @@ fn is_apart(scenario: &Scenario, catalog: &Catalog) -> bool {
     let resolved = resolve(scenario, scenario.run.seed, catalog);
     let mut instants: BTreeSet<u64> = planned(&resolved).iter().map(|entry| entry.at.0).collect();
     for expectation in &resolved.expectations {
-        instants.extend(expectation.claim.instant().map(|at| at.0));
+        instants.extend(expectation.claim.when().map(|when| when.last().0));
     }
     let gaps = instants.iter().zip(instants.iter().skip(1));
     gaps.map(|(a, b)| Duration::from_micros(b - a))

@@ -29,7 +29,7 @@ use hublab_sim::report::Report;
 use hublab_sim::run::Simulation;
 use hublab_sim::run::failure::Signature;
 use hublab_sim::scenario::resolve::resolve;
-use hublab_sim::scenario::{Claim, Scenario, load};
+use hublab_sim::scenario::{Claim, Instants, On, Scenario, load};
 use hublab_sim::trace::{Event, Sink};
 use hublab_sim::watch::oracle::{self, Violation};
 use hublab_strategies::Time;
@@ -210,8 +210,11 @@ fn spells_of(
     };
     let mut spells = Spells::new();
     for expectation in &scenario.expectations {
-        let (Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. }) = &expectation.claim
+        let (Claim::Registry { when, on, .. } | Claim::Entry { when, on, .. }) = &expectation.claim
         else {
+            continue;
+        };
+        let (On::One(on), Instants::At(at)) = (on, when) else {
             continue;
         };
         for oracle in ["convergence", "membership_containment"] {

@@ -17,7 +17,7 @@ use hublab_sim::report::Report;
 use hublab_sim::run::Simulation;
 use hublab_sim::run::failure::Signature;
 use hublab_sim::scenario::resolve::resolve;
-use hublab_sim::scenario::{Claim, Scenario, load};
+use hublab_sim::scenario::{Claim, Instants, On, Scenario, load};
 use hublab_sim::trace::{Event, Sink};
 use hublab_sim::watch::oracle::Violation;
 
@@ -96,8 +96,11 @@ fn names_at_claims(scenario: &Scenario, strategy: &str) -> BTreeSet<&'static str
     let classifier = Classifier::new(scenario, strategy, &trace).expect("a whole trace");
     let mut names = BTreeSet::new();
     for expectation in &scenario.expectations {
-        let (Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. }) = &expectation.claim
+        let (Claim::Registry { when, on, .. } | Claim::Entry { when, on, .. }) = &expectation.claim
         else {
+            continue;
+        };
+        let (On::One(on), Instants::At(at)) = (on, when) else {
             continue;
         };
         let node = scenario.cluster.nodes[*on as usize].as_str();

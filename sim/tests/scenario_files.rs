@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{
-    Action, After, Claim, Latency, Problem, Scenario, Style, When, json_schema, load, parse_seeds,
-    render, resolve,
+    Action, After, Claim, Instants, Latency, On, Problem, Scenario, Style, When, json_schema, load,
+    parse_seeds, render, resolve,
 };
 use hublab_strategies::Time;
 
@@ -91,8 +91,8 @@ fn the_example_of_the_format_means_what_the_format_says() {
     assert!(matches!(
         scenario.expectations[1].claim,
         Claim::Registry {
-            at: Time(30_000_000),
-            on: 2,
+            when: Instants::At(Time(30_000_000)),
+            on: On::One(2),
             ..
         }
     ));

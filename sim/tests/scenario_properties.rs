@@ -6,8 +6,9 @@ use std::time::Duration;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{
     Action, After, Age, Audience, Children, Claim, ClockChange, Cluster, End, Every, Expectation,
-    InFlight, Latency, LinkChange, LinkParams, Network, NodeIx, Order, Parting, Pattern,
-    RawRequest, RawRow, Repeat, Run, Scenario, Step, Style, When, apply_overrides, render, resolve,
+    InFlight, Instants, Latency, LinkChange, LinkParams, Network, NodeIx, On, Order, Over, Parting,
+    Pattern, RawRequest, RawRow, Repeat, Run, Scenario, Step, Style, When, apply_overrides, render,
+    resolve,
 };
 use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
 use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler};
@@ -339,7 +340,19 @@ fn claim(names: Vec<NodeId>) -> BoxedStrategy<Claim> {
                 .collect::<Vec<_>>()
         })
     };
-    let time = || (0..=END_US).prop_map(Time);
+    let time = || {
+        (0..=END_US, 0..=END_US, 0..3_u8).prop_map(|(a, b, kind)| match kind {
+            0 => Instants::At(Time(a)),
+            1 => Instants::During(Time(a.min(b)), Time(a.max(b))),
+            _ => Instants::By(Time(b)),
+        })
+    };
+    let subjects = || {
+        prop_oneof![
+            node(size).prop_map(On::One),
+            nodes(size, 1).prop_map(On::Each)
+        ]
+    };
     let nodes_of = subsequence(names.clone(), 0..=size);
     let pids = (subsequence(names.clone(), 0..=size), name()).prop_map(|(nodes, pid)| {
         nodes
@@ -349,7 +362,7 @@ fn claim(names: Vec<NodeId>) -> BoxedStrategy<Claim> {
     });
     let entry = (
         time(),
-        node(size),
+        (subjects(), option::of(0..9_u32)),
         name(),
         option::of(nodes_of),
         option::of(pids),
@@ -369,22 +382,52 @@ fn claim(names: Vec<NodeId>) -> BoxedStrategy<Claim> {
                 nodes,
                 whole,
             }),
-        (time(), option::of(nodes(size, 1))).prop_map(|(at, nodes)| Claim::Connected { at, nodes }),
-        (time(), node(size), ids("h"), ids("l")).prop_map(|(at, on, has, lacks)| Claim::Registry {
-            at,
-            on,
-            has,
-            lacks
+        (time(), option::of(nodes(size, 1)))
+            .prop_map(|(when, nodes)| Claim::Connected { when, nodes }),
+        (
+            time(),
+            subjects(),
+            option::of(nodes(size, 1)),
+            nodes(size, 0),
+            nodes(size, 0)
+        )
+            .prop_map(|(when, on, is, has, lacks)| Claim::View {
+                when,
+                on,
+                is,
+                has,
+                lacks
+            }),
+        (option::of(time()), name(), 0..3_u32, option::of(3..9_u32)).prop_map(
+            |(when, child, min, max)| Claim::Owners {
+                when,
+                child: ChildId::from(child),
+                min: Some(min),
+                max
+            }
+        ),
+        (name(), any::<bool>()).prop_map(|(name, all)| Claim::Sometimes {
+            name,
+            over: if all { Over::Campaign } else { Over::Run },
+        }),
+        (time(), subjects(), ids("h"), ids("l")).prop_map(|(when, on, has, lacks)| {
+            Claim::Registry {
+                when,
+                on,
+                has,
+                lacks,
+            }
         }),
         entry.prop_map(
-            |(at, on, child, nodes, pids, metadata, first)| Claim::Entry {
-                at,
+            |(when, (on, count), child, nodes, pids, metadata, first)| Claim::Entry {
+                when,
                 on,
                 child: ChildId::from(child),
                 nodes,
                 pids,
                 metadata,
-                first
+                first,
+                count
             }
         ),
         Just(Claim::Always("no_crash".to_owned())),

@@ -234,7 +234,10 @@ fn every_oracle_of_safety_is_asked_somewhere() {
             Claim::Converged { .. }
             | Claim::Registry { .. }
             | Claim::Entry { .. }
+            | Claim::View { .. }
             | Claim::Connected { .. }
+            | Claim::Owners { .. }
+            | Claim::Sometimes { .. }
             | Claim::Metric { .. } => None,
         })
         .collect();
@@ -329,7 +332,8 @@ fn instants(scenario: &Scenario) -> BTreeSet<Duration> {
     let claims = scenario
         .expectations
         .iter()
-        .filter_map(|expectation| expectation.claim.instant())
+        .filter_map(|expectation| expectation.claim.when())
+        .map(|when| when.last())
         .map(|at| Duration::from_micros(at.0));
     steps.chain(claims).collect()
 }

@@ -73,6 +73,28 @@ pub(super) mod groups {
     }
 }
 
+impl Serialize for super::On {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::One(node) => node.serialize(to),
+            Self::Each(nodes) => nodes.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for super::On {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let tree = serde_json::Value::deserialize(from)?;
+        let read = if tree.is_array() {
+            serde_json::from_value(tree).map(Self::Each)
+        } else {
+            serde_json::from_value(tree).map(Self::One)
+        };
+        read.map_err(D::Error::custom)
+    }
+}
+
 /// `{ on = "n1" }`.
 pub(super) mod on {
     use super::{Deserialize, Deserializer, NodeIx, Serialize, Serializer};

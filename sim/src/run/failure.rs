@@ -11,7 +11,7 @@ use hublab_strategies::NodeId;
 use hublab_strategies::time::micros;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{After, Claim, Expectation, NodeIx, Scenario};
+use crate::model::{After, Claim, Expectation, Instants, NodeIx, Scenario};
 use crate::report::Report;
 use crate::scenario::resolve::default_claim;
 use crate::watch::defect::Kind;
@@ -200,7 +200,10 @@ pub fn failures(scenario: &Scenario, report: &Report) -> Vec<Failure> {
             Claim::Converged { .. }
             | Claim::Registry { .. }
             | Claim::Entry { .. }
+            | Claim::View { .. }
             | Claim::Connected { .. }
+            | Claim::Owners { .. }
+            | Claim::Sometimes { .. }
             | Claim::Metric { .. } => {}
         }
     }
@@ -277,6 +280,18 @@ fn written(claim: &Claim, nodes: &[NodeId]) -> Vec<String> {
         parts.push(format!("{key}="));
         parts.extend(values);
     };
+    match claim.when() {
+        Some(Instants::At(at)) => put("at", &mut [at.0.to_string()].into_iter()),
+        Some(Instants::During(from, to)) => {
+            put(
+                "during",
+                &mut [from, to].map(|at| at.0.to_string()).into_iter(),
+            );
+        }
+        Some(Instants::By(at)) => put("by", &mut [at.0.to_string()].into_iter()),
+        None => {}
+    }
+    let named = |nodes: &[NodeIx]| nodes.iter().map(|node| name(*node)).collect::<Vec<_>>();
     match claim {
         Claim::Converged {
             within,
@@ -298,29 +313,45 @@ fn written(claim: &Claim, nodes: &[NodeId]) -> Vec<String> {
                 put("whole", &mut std::iter::empty());
             }
         }
-        Claim::Connected { at, nodes } => {
-            put("at", &mut [at.0.to_string()].into_iter());
+        Claim::View {
+            on, is, has, lacks, ..
+        } => {
+            put("on", &mut named(on.nodes()).into_iter());
+            if let Some(is) = is {
+                put("is", &mut named(is).into_iter());
+            }
+            put("has", &mut named(has).into_iter());
+            put("lacks", &mut named(lacks).into_iter());
+        }
+        Claim::Owners {
+            child, min, max, ..
+        } => {
+            put("child", &mut [child.to_string()].into_iter());
+            put("min", &mut min.iter().map(ToString::to_string));
+            put("max", &mut max.iter().map(ToString::to_string));
+        }
+        Claim::Sometimes { name, .. } => put("name", &mut [name.clone()].into_iter()),
+        Claim::Connected { nodes, .. } => {
             if let Some(nodes) = nodes {
                 put("nodes", &mut nodes.iter().map(|node| name(*node)));
             }
         }
-        Claim::Registry { at, on, has, lacks } => {
-            put("at", &mut [at.0.to_string()].into_iter());
-            put("on", &mut [name(*on)].into_iter());
+        Claim::Registry { on, has, lacks, .. } => {
+            put("on", &mut named(on.nodes()).into_iter());
             put("has", &mut has.iter().map(ToString::to_string));
             put("lacks", &mut lacks.iter().map(ToString::to_string));
         }
         Claim::Entry {
-            at,
+            when: _,
             on,
             child,
             nodes,
             pids,
             metadata,
             first,
+            count,
         } => {
-            put("at", &mut [at.0.to_string()].into_iter());
-            put("on", &mut [name(*on)].into_iter());
+            put("on", &mut named(on.nodes()).into_iter());
             put("child", &mut [child.to_string()].into_iter());
             if let Some(nodes) = nodes {
                 put("nodes", &mut nodes.iter().map(ToString::to_string));
@@ -335,6 +366,9 @@ fn written(claim: &Claim, nodes: &[NodeId]) -> Vec<String> {
             }
             if let Some(first) = first {
                 put("first", &mut [first.to_string()].into_iter());
+            }
+            if let Some(count) = count {
+                put("count", &mut [count.to_string()].into_iter());
             }
         }
         Claim::Always(oracle) | Claim::Violates(oracle) => {

@@ -61,7 +61,10 @@ pub(crate) fn judge_clock_independence(
             | Claim::Converged { .. }
             | Claim::Registry { .. }
             | Claim::Entry { .. }
+            | Claim::View { .. }
             | Claim::Connected { .. }
+            | Claim::Owners { .. }
+            | Claim::Sometimes { .. }
             | Claim::Metric { .. } => continue,
         };
         judgement.replace(verdict);

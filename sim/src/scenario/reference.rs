@@ -127,7 +127,9 @@ fn claims(out: &mut String) {
     let beside = |key: &Key| EXPECT.choice(key.name).is_none();
     keys(out, &EXPECT, beside);
     for claim in chosen(&EXPECT) {
-        let needs_at = EXPECT.choice(claim.name).is_some_and(|keys| keys.len() > 1);
+        let needs_at = EXPECT
+            .choice(claim.name)
+            .is_some_and(|keys| keys.contains(&"at"));
         let at = needs_at.then(|| format!("at = {}\n", at(&EXPECT)));
         let head = format!("[[expect]]\n{}", at.unwrap_or_default());
         entry(out, claim, &head);
@@ -334,7 +336,9 @@ pause = { nodes = ["n3"] }
             );
         }
         for key in chosen(&EXPECT) {
-            let at = EXPECT.choice(key.name).is_some_and(|keys| keys.len() > 1);
+            let at = EXPECT
+                .choice(key.name)
+                .is_some_and(|keys| keys.contains(&"at"));
             let at = if at { "at = \"30s\"\n" } else { "" };
             try_all(key, &|line| format!("{CAST}[[expect]]\n{at}{line}\n"), 2);
         }

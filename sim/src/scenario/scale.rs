@@ -81,6 +81,7 @@ impl Scale {
             | Kind::Positive
             | Kind::When
             | Kind::Every
+            | Kind::Window
             | Kind::Durations
             | Kind::Jump => self.times(value),
             Kind::DurationOr(..) => match value.get(TIME_FIELD) {

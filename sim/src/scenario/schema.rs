@@ -68,9 +68,9 @@ fn object(value: Json) -> Map<String, Json> {
 /// Each alternative: its keys, and none of those of the others.
 fn choices(shape: &Shape) -> Json {
     let alternative = |keys: &&[&str]| {
-        let has_default = |key: &&str| {
+        let may_be_absent = |key: &&str| {
             let key = shape.key(key);
-            key.is_some_and(|key| key.default.is_some())
+            key.is_some_and(|key| key.default.is_some() || key.may_be_absent)
         };
         let mut others: Vec<&str> = shape
             .choices
@@ -86,8 +86,14 @@ fn choices(shape: &Shape) -> Json {
             .into_iter()
             .map(|key| json!({ "required": [key] }))
             .collect();
-        let needed = keys.iter().filter(|key| !has_default(key));
-        json!({ "required": needed.collect::<Vec<_>>(), "not": { "anyOf": others } })
+        let needed = keys.iter().filter(|key| !may_be_absent(key));
+        let mut alternative =
+            json!({ "required": needed.collect::<Vec<_>>(), "not": { "anyOf": others } });
+        if keys.contains(&"at") && keys[0] != "owners" {
+            let instants = ["at", "during", "by"].map(|key| json!({ "required": [key] }));
+            alternative["oneOf"] = json!(instants);
+        }
+        alternative
     };
     shape.choices.iter().map(alternative).collect()
 }
@@ -138,6 +144,10 @@ fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
         }
         Kind::OnNodes => {
             json!({ "anyOf": [{ "type": "string" }, nodes(), shape(&RANDOM, catalog)] })
+        }
+        Kind::Subjects => json!({ "anyOf": [{ "type": "string" }, nodes()] }),
+        Kind::Window => {
+            json!({ "type": "string", "pattern": format!(r"^{DURATION}(\.\.{DURATION})?$") })
         }
         Kind::Zones => json!({ "type": "object", "additionalProperties": nodes() }),
         Kind::Every => json!({ "anyOf": [duration(), shape(&EVERY, catalog)] }),

@@ -6,7 +6,7 @@ use hublab_strategies::{ChildId, NodeId};
 
 use serde_json::Value as Json;
 
-use crate::model::{Action, Children, Claim, NodeIx, Scenario, Step};
+use crate::model::{Action, Children, Claim, NodeIx, On, Scenario, Step};
 use crate::scenario::parts;
 use crate::scenario::shape::Kind;
 
@@ -28,8 +28,18 @@ pub(super) fn expected_nodes(scenario: &Scenario) -> BTreeSet<NodeIx> {
             Claim::Converged { nodes, .. } | Claim::Connected { nodes, .. } => {
                 nodes.clone().unwrap_or_default()
             }
-            Claim::Registry { on, .. } | Claim::Entry { on, .. } => vec![*on],
-            Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => Vec::new(),
+            Claim::Registry { on, .. } | Claim::Entry { on, .. } => on.nodes().to_vec(),
+            Claim::View {
+                on, is, has, lacks, ..
+            } => {
+                let lists = is.iter().flatten().chain(has).chain(lacks);
+                lists.chain(on.nodes()).copied().collect()
+            }
+            Claim::Owners { .. }
+            | Claim::Sometimes { .. }
+            | Claim::Always(_)
+            | Claim::Violates(_)
+            | Claim::Metric { .. } => Vec::new(),
         });
     let inner = scenario
         .expectations
@@ -44,7 +54,10 @@ pub(super) fn expected_nodes(scenario: &Scenario) -> BTreeSet<NodeIx> {
             }
             Claim::Converged { .. }
             | Claim::Registry { .. }
+            | Claim::View { .. }
             | Claim::Connected { .. }
+            | Claim::Owners { .. }
+            | Claim::Sometimes { .. }
             | Claim::Always(_)
             | Claim::Violates(_)
             | Claim::Metric { .. } => Vec::new(),
@@ -161,8 +174,27 @@ fn renumber_claim(claim: &mut Claim, map: &impl Fn(NodeIx) -> Option<NodeIx>) {
                 renumber(nodes, map);
             }
         }
-        Claim::Registry { on, .. } | Claim::Entry { on, .. } => *on = map(*on).unwrap_or_default(),
-        Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {}
+        Claim::Registry { on, .. } | Claim::Entry { on, .. } => renumber_on(on, map),
+        Claim::View {
+            on, is, has, lacks, ..
+        } => {
+            renumber_on(on, map);
+            is.iter_mut().for_each(|list| renumber(list, map));
+            renumber(has, map);
+            renumber(lacks, map);
+        }
+        Claim::Owners { .. }
+        | Claim::Sometimes { .. }
+        | Claim::Always(_)
+        | Claim::Violates(_)
+        | Claim::Metric { .. } => {}
+    }
+}
+
+/// The nodes of a claim stay: only their numbers change.
+fn renumber_on(on: &mut On, map: &impl Fn(NodeIx) -> Option<NodeIx>) {
+    for node in on.nodes_mut() {
+        *node = map(*node).unwrap_or_default();
     }
 }
 
@@ -185,9 +217,11 @@ pub(super) fn child_ids(scenario: &Scenario) -> Vec<ChildId> {
 pub(super) fn expected_children(scenario: &Scenario) -> BTreeSet<ChildId> {
     let of_claim = |claim: &Claim| match claim {
         Claim::Registry { has, lacks, .. } => has.iter().chain(lacks).cloned().collect(),
-        Claim::Entry { child, .. } => vec![child.clone()],
+        Claim::Entry { child, .. } | Claim::Owners { child, .. } => vec![child.clone()],
         Claim::Converged { .. }
+        | Claim::View { .. }
         | Claim::Connected { .. }
+        | Claim::Sometimes { .. }
         | Claim::Always(_)
         | Claim::Violates(_)
         | Claim::Metric { .. } => Vec::new(),

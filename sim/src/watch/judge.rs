@@ -13,9 +13,10 @@ use super::ObserverContext;
 use super::defect::Defect;
 use super::findings::Findings;
 use crate::model::script::{Planned, planned};
-use crate::model::{Action, After, Claim, Expectation, NodeIx, Scenario};
+use crate::model::{Action, After, Claim, Expectation, Instants, NodeIx, Over, Scenario};
 use crate::trace::event::{Event, EventId, Payload};
-use instant::check_instant;
+use crate::trace::text::kind_of;
+use instant::{Views, check_instant};
 
 /// The verdict of an expectation, or of a run as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -125,6 +126,16 @@ pub(super) struct Judge {
     stretches: Vec<usize>,
     /// The claims about one instant, by it and their place, the last one first.
     instants: Vec<(Time, usize)>,
+    /// The places of the claims about several instants that are not decided yet.
+    spans: Vec<usize>,
+    /// The places of what is to happen, and has not yet.
+    awaited: Vec<usize>,
+    /// The cluster views of the nodes that claims are about.
+    views: Views,
+    /// True if anything that a claim can be about has changed since the last instant.
+    has_changed: bool,
+    /// The end of the run.
+    end: Time,
 }
 
 #[derive(Debug)]
@@ -137,8 +148,10 @@ struct Case {
 #[derive(Debug)]
 enum CaseState {
     Converged(Stretch),
-    /// The verdict of a claim about one instant, once that is over.
-    Instant(Option<Judged>),
+    /// The verdict of a claim about a state, once it is decided.
+    State(Option<Judged>),
+    /// When it first happened.
+    Sometimes(Option<Time>),
     AtEnd,
 }
 
@@ -196,9 +209,31 @@ impl Judge {
             .collect();
         let places = || cases.iter().enumerate();
         let is_stretch = |case: &Case| matches!(case.state, CaseState::Converged(_));
+        let whole = Instants::During(Time::ZERO, Time(micros(scenario.run.duration)));
+        let when = |claim: &Claim| {
+            let throughout = matches!(claim, Claim::Owners { .. }).then_some(whole);
+            claim.when().or(throughout)
+        };
         let mut instants: Vec<(Time, usize)> = places()
-            .filter_map(|(at, case)| Some((case.claim.instant()?, at)))
+            .filter_map(|(place, case)| match when(&case.claim)? {
+                Instants::At(at) => Some((at, place)),
+                Instants::During(..) | Instants::By(_) => None,
+            })
             .collect();
+        let spans = places().filter(|(_, case)| {
+            matches!(
+                when(&case.claim),
+                Some(Instants::During(..) | Instants::By(_))
+            )
+        });
+        let awaited = places().filter(|(_, case)| matches!(case.state, CaseState::Sometimes(_)));
+        let viewed = cases.iter().flat_map(|case| {
+            if let Claim::View { on, .. } = &case.claim {
+                on.nodes()
+            } else {
+                &[]
+            }
+        });
         instants.sort_unstable_by(|a, b| b.cmp(a));
         Self {
             stretches: places()
@@ -206,6 +241,11 @@ impl Judge {
                 .map(|(at, _)| at)
                 .collect(),
             instants,
+            spans: spans.map(|(place, _)| place).collect(),
+            awaited: awaited.map(|(place, _)| place).collect(),
+            views: viewed.map(|node| (*node, BTreeSet::new())).collect(),
+            has_changed: true,
+            end: Time(micros(scenario.run.duration)),
             cases,
         }
     }
@@ -219,12 +259,99 @@ impl Judge {
         let mut rows = BTreeSet::new();
         for claim in self.claims() {
             if let Claim::Registry { on, has, lacks, .. } = claim {
-                rows.extend(has.iter().chain(lacks).map(|child| (*on, child.clone())));
+                for node in on.nodes() {
+                    rows.extend(has.iter().chain(lacks).map(|child| (*node, child.clone())));
+                }
             } else if let Claim::Entry { on, child, .. } = claim {
-                rows.insert((*on, child.clone()));
+                rows.extend(on.nodes().iter().map(|node| (*node, child.clone())));
             }
         }
         rows
+    }
+
+    /// Takes in an event.
+    pub(super) fn event(&mut self, event: &Event) {
+        if !self.awaited.is_empty() {
+            self.await_event(event);
+        }
+        if self.spans.is_empty() && self.views.is_empty() {
+            return;
+        }
+        if let Payload::View(view) = &event.payload {
+            if let Some(known) = self.views.get_mut(&event.node) {
+                *known = view.iter().cloned().collect();
+            }
+        } else if let Payload::Booted { name, .. } = &event.payload
+            && let Some(known) = self.views.get_mut(&event.node)
+        {
+            *known = BTreeSet::from([name.clone()]);
+        }
+        self.has_changed |= matches!(
+            event.payload,
+            Payload::Row { .. }
+                | Payload::View(_)
+                | Payload::Booted { .. }
+                | Payload::Stopped(_)
+                | Payload::Connected { .. }
+                | Payload::Disconnected { .. }
+                | Payload::ChildStarted { .. }
+                | Payload::ChildStopped { .. }
+        );
+    }
+
+    fn await_event(&mut self, event: &Event) {
+        let of_kind = kind_of(event);
+        let special = if let Payload::Mark(name) = &event.payload {
+            name.as_ref()
+        } else if let Payload::Kind { name, .. } = &event.payload {
+            // A kind of message gets its number when it is sent for the first time.
+            name.as_str()
+        } else {
+            ""
+        };
+        let cases = &mut self.cases;
+        self.awaited.retain(|place| {
+            let Case { claim, state, .. } = &mut cases[*place];
+            let Claim::Sometimes { name, .. } = claim else {
+                return false;
+            };
+            let happened = name == of_kind || name == special;
+            if happened {
+                *state = CaseState::Sometimes(Some(event.at));
+            }
+            !happened
+        });
+    }
+
+    /// Judges the claims about several instants: what is the case now stays so until `next`.
+    fn settle_spans(&mut self, now: Time, next: Time, cx: &ObserverContext) {
+        let has_changed = std::mem::take(&mut self.has_changed);
+        let mut spans = std::mem::take(&mut self.spans);
+        spans.retain(|place| {
+            let case = &mut self.cases[*place];
+            let check = |at: Time| check_instant(&case.claim, at, cx, &self.views);
+            let decided = match case.claim.when() {
+                Some(Instants::By(last)) => {
+                    // It fails only once its time is over.
+                    let is_over = next > last;
+                    let found = (has_changed || is_over).then(|| check(now.min(last)));
+                    let found = found.filter(|found| found.verdict == Verdict::Pass || is_over);
+                    found.map(|found| match found.verdict {
+                        Verdict::Pass => found,
+                        Verdict::Inconclusive | Verdict::Fail => found.at(last),
+                    })
+                }
+                Some(Instants::At(at)) => Some(check(at)),
+                Some(Instants::During(first, last)) => {
+                    during(now, next, (first, last), has_changed, check)
+                }
+                None => during(now, next, (Time::ZERO, self.end), has_changed, check),
+            };
+            let is_open = decided.is_none();
+            case.state = CaseState::State(decided);
+            is_open
+        });
+        self.spans = spans;
     }
 
     /// A step of the script, or an injection, begins.
@@ -251,7 +378,11 @@ impl Judge {
         }
         while let Some((at, place)) = self.instants.pop_if(|(at, _)| *at < next) {
             let case = &mut self.cases[place];
-            case.state = CaseState::Instant(Some(check_instant(&case.claim, at, cx)));
+            let judged = check_instant(&case.claim, at, cx, &self.views);
+            case.state = CaseState::State(Some(judged));
+        }
+        if !self.spans.is_empty() {
+            self.settle_spans(now, next, cx);
         }
     }
 
@@ -271,13 +402,58 @@ impl Judge {
                         stretch.verdict(end, cx)
                     }
                 }
-                CaseState::Instant(Some(judged)) => judged,
-                CaseState::Instant(None) => open(end),
+                CaseState::State(Some(judged)) => judged,
+                CaseState::State(None) => open(end),
+                CaseState::Sometimes(first) => sometimes(&claim, first, (end, stopped_early)),
                 CaseState::AtEnd => at_end(&claim, findings, (end, stopped_early)),
             };
             judged.of(&claim, line)
         };
         self.cases.into_iter().map(judge).collect()
+    }
+}
+
+/// The verdict of a claim about every instant of a stretch, if it is decided before `next`.
+fn during(
+    now: Time,
+    next: Time,
+    (first, last): (Time, Time),
+    has_changed: bool,
+    check: impl Fn(Time) -> Judged,
+) -> Option<Judged> {
+    if next <= first {
+        return None;
+    }
+    if now <= last && (has_changed || now <= first) {
+        let found = check(now.max(first));
+        if found.verdict != Verdict::Pass {
+            return Some(found);
+        }
+    }
+    let held = || Judged::new(Verdict::Pass, format!("as expected from {first} to {last}"));
+    (next > last).then(|| held().at(last))
+}
+
+/// The verdict on what is to happen at least once.
+fn sometimes(claim: &Claim, first: Option<Time>, (end, stopped_early): (Time, bool)) -> Judged {
+    let over_campaign = matches!(
+        claim,
+        Claim::Sometimes {
+            over: Over::Campaign,
+            ..
+        }
+    );
+    match first {
+        Some(at) => Judged::new(Verdict::Pass, format!("first at {at}")).at(at),
+        None if over_campaign => {
+            let detail = "never, which a single run may".to_owned();
+            Judged::new(Verdict::Pass, detail)
+        }
+        None if stopped_early => open(end),
+        None => Judged {
+            defect: "never".to_owned(),
+            ..Judged::new(Verdict::Fail, "it never happened".to_owned()).at(end)
+        },
     }
 }
 
@@ -311,9 +487,12 @@ impl CaseState {
                     at_deadline: None,
                 })
             }
-            Claim::Registry { .. } | Claim::Entry { .. } | Claim::Connected { .. } => {
-                Self::Instant(None)
-            }
+            Claim::Registry { .. }
+            | Claim::Entry { .. }
+            | Claim::View { .. }
+            | Claim::Connected { .. }
+            | Claim::Owners { .. } => Self::State(None),
+            Claim::Sometimes { .. } => Self::Sometimes(None),
             Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => Self::AtEnd,
         }
     }
@@ -481,6 +660,9 @@ fn at_end(claim: &Claim, findings: &Findings, (end, stopped_early): (Time, bool)
         Claim::Converged { .. }
         | Claim::Registry { .. }
         | Claim::Entry { .. }
-        | Claim::Connected { .. } => Judged::new(Verdict::Pass, String::new()),
+        | Claim::View { .. }
+        | Claim::Connected { .. }
+        | Claim::Owners { .. }
+        | Claim::Sometimes { .. } => Judged::new(Verdict::Pass, String::new()),
     }
 }

@@ -146,6 +146,7 @@ impl Observers {
         self.is_in_step = true;
         self.timeline.event(event);
         self.counts.event(event);
+        self.judge.event(event);
         if let Payload::Row {
             child,
             before,

@@ -98,7 +98,10 @@ pub fn unwitnessed(scenario: &Scenario) -> Vec<String> {
             | Claim::Converged { .. }
             | Claim::Registry { .. }
             | Claim::Entry { .. }
-            | Claim::Connected { .. } => None,
+            | Claim::View { .. }
+            | Claim::Connected { .. }
+            | Claim::Owners { .. }
+            | Claim::Sometimes { .. } => None,
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 
 mod boot;
 mod chance;
+mod claims;
 mod clocks;
 mod connections;
 mod expectations;

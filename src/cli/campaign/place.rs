@@ -28,7 +28,10 @@ fn expectation(scenario: &Scenario, strategy: &str, oracle: &str) -> Option<u32>
         Claim::Converged { .. }
         | Claim::Registry { .. }
         | Claim::Entry { .. }
+        | Claim::View { .. }
         | Claim::Connected { .. }
+        | Claim::Owners { .. }
+        | Claim::Sometimes { .. }
         | Claim::Violates(_)
         | Claim::Metric { .. } => claim.name() == oracle,
     };

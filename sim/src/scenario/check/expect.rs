@@ -8,7 +8,7 @@ use hublab_strategies::{ChildId, NodeId, Time};
 use super::timeline::Timeline;
 use super::{Sink, order_problem, shown_duration};
 use crate::catalog::Catalog;
-use crate::model::{After, Claim, NodeIx, Scenario, When};
+use crate::model::{After, Claim, Instants, NodeIx, On, Scenario, When};
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::read::Spots;
 use crate::scenario::suggest;
@@ -17,26 +17,36 @@ use crate::scenario::suggest;
 pub(super) fn deadlines(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
     let end = scenario.run.duration;
     for (expectation, sites) in scenario.expectations.iter().zip(sites) {
-        let (deadline, at) = match &expectation.claim {
-            Claim::Converged { within, after, .. } => match latest_start(scenario, *after) {
-                Some(start) => (start + *within, sites.key("within")),
-                None => {
-                    report(Problem::NothingHeals {
-                        at: sites.key("within"),
-                    });
-                    continue;
-                }
-            },
-            Claim::Registry { at, .. } | Claim::Entry { at, .. } | Claim::Connected { at, .. } => {
-                (Duration::from_micros(at.0), sites.value("at"))
+        let converged = if let Claim::Converged { within, after, .. } = &expectation.claim {
+            Some((*within, latest_start(scenario, *after)))
+        } else {
+            None
+        };
+        let (deadline, at) = match (converged, expectation.claim.when()) {
+            (Some((within, Some(start))), _) => (start + within, sites.key("within")),
+            (Some((_, None)), _) => {
+                report(Problem::NothingHeals {
+                    at: sites.key("within"),
+                });
+                continue;
             }
-            Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => continue,
+            (None, Some(when)) => (Duration::from_micros(when.last().0), instants(when, sites)),
+            (None, None) => continue,
         };
         if deadline > end {
             let (deadline, end) = (shown_duration(deadline), shown_duration(end));
             report(Problem::UnreachableExpectation { deadline, end, at });
         }
     }
+}
+
+/// Where the instants of a claim stand.
+fn instants(when: Instants, sites: &Spots) -> miette::SourceSpan {
+    sites.value(match when {
+        Instants::At(_) => "at",
+        Instants::During(..) => "during",
+        Instants::By(_) => "by",
+    })
 }
 
 /// Reports metrics of kinds of messages that no strategy of the file has.
@@ -98,29 +108,35 @@ pub(super) fn subjects(
     report: Sink<'_>,
 ) {
     for (expectation, sites) in scenario.expectations.iter().zip(sites) {
-        match &expectation.claim {
-            Claim::Registry { at, on, .. } | Claim::Entry { at, on, .. } => {
-                subject(scenario, timeline, (*at, *on), sites.value("on"), report);
+        let Some(Instants::At(at) | Instants::During(at, _)) = expectation.claim.when() else {
+            continue;
+        };
+        let (nodes, key) = match &expectation.claim {
+            Claim::Registry {
+                on: On::One(on), ..
             }
+            | Claim::Entry {
+                on: On::One(on), ..
+            }
+            | Claim::View {
+                on: On::One(on), ..
+            } => (std::slice::from_ref(on), "on"),
             Claim::Connected {
-                at,
-                nodes: Some(nodes),
-            } => {
-                for node in nodes {
-                    subject(
-                        scenario,
-                        timeline,
-                        (*at, *node),
-                        sites.value("nodes"),
-                        report,
-                    );
-                }
-            }
-            Claim::Connected { nodes: None, .. }
+                nodes: Some(nodes), ..
+            } => (nodes.as_slice(), "nodes"),
+            Claim::Registry { .. }
+            | Claim::Entry { .. }
+            | Claim::View { .. }
+            | Claim::Connected { .. }
+            | Claim::Owners { .. }
+            | Claim::Sometimes { .. }
             | Claim::Converged { .. }
             | Claim::Always(_)
             | Claim::Violates(_)
-            | Claim::Metric { .. } => {}
+            | Claim::Metric { .. } => continue,
+        };
+        for node in nodes {
+            subject(scenario, timeline, (at, *node), sites.value(key), report);
         }
     }
 }

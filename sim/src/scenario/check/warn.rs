@@ -224,7 +224,20 @@ fn claim(
                 });
             }
         }
-        Claim::Always(_) | Claim::Violates(_) => {}
+        Claim::Owners {
+            child, min, max, ..
+        } => {
+            known.one(child, spots.value("child"), to);
+            let count = scenario.cluster.nodes.len();
+            let is_met = |max: u32| max as usize >= count;
+            if min.unwrap_or(0) == 0 && max.is_none_or(is_met) {
+                to(Warning::CannotFail {
+                    why: format!("there are {count} nodes"),
+                    at: spots.key("owners"),
+                });
+            }
+        }
+        Claim::View { .. } | Claim::Sometimes { .. } | Claim::Always(_) | Claim::Violates(_) => {}
     }
 }
 

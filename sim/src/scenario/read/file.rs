@@ -134,6 +134,9 @@ impl<'t> Reader<'_> {
         let mut expectations = Vec::new();
         self.each_table(value, &EXPECT, |reader, table| {
             let mut spots = Spots::new(reader.label(table.span()));
+            if !reader.instants(table) {
+                return;
+            }
             if let Some(tree) = reader.fields(table, &mut spots) {
                 let mut expectation: Expectation = model(tree);
                 expectation.line = reader.text.line(table.span().start);
@@ -142,6 +145,41 @@ impl<'t> Reader<'_> {
             }
         });
         expectations
+    }
+
+    /// Reports a claim about a state without its instants, or with several of them.
+    fn instants(&mut self, table: &Table<'t>) -> bool {
+        const KEYS: [&str; 3] = ["at", "during", "by"];
+        let mut given = KEYS.into_iter().filter(|key| table.get(key).is_some());
+        let (first, second) = (given.next(), given.next());
+        let label = |reader: &Self, key: &str| reader.label(table.key_span(key));
+        if let (Some(first), Some(second)) = (first, second) {
+            self.report(Problem::SeveralChoices {
+                table: table.shape.name,
+                first,
+                second,
+                first_at: label(self, first),
+                at: label(self, second),
+            });
+            return false;
+        }
+        let needs = |tag: &&str| {
+            let keys = EXPECT.choice(tag).unwrap_or_default();
+            keys.contains(&"at") && *tag != "owners" && table.get(tag).is_some()
+        };
+        let mut tags = EXPECT.choices.iter().map(|keys| keys[0]);
+        if first.is_none() && tags.any(|tag| needs(&tag)) {
+            self.report(Problem::MissingKey {
+                key: "at",
+                table: table.shape.name,
+                at: self.label(table.span()),
+                help: Some(
+                    "an instant; or a range, `during`; or the latest instant, `by`".to_owned(),
+                ),
+            });
+            return false;
+        }
+        true
     }
 
     /// `"0..200"`.

@@ -392,6 +392,16 @@ impl<'t> Reader<'_> {
         })
     }
 
+    /// A range of instants.
+    pub(super) fn window(&mut self, value: &'t Value<'t>) -> Option<Json> {
+        let ends = self.when(value)?;
+        let instant = |end: &Json| end.as_u64();
+        match (ends.get("fixed"), ends.get("between")) {
+            (Some(at), _) => instant(at).map(|at| json!([at, at])),
+            (None, ends) => ends.cloned(),
+        }
+    }
+
     /// A duration with an optional sign, in microseconds.
     pub(super) fn jump(&mut self, value: &'t Value<'t>) -> Option<i64> {
         let text = self.time_text(value, "a duration like \"-15s\"")?;

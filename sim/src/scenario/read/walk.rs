@@ -152,7 +152,8 @@ impl<'t> Reader<'_> {
             if found.is_none() && !key.required && key.default.is_none() && chosen.len() < 2 {
                 continue;
             }
-            let needed = key.required || key.default.is_none() && chosen.contains(&key.name);
+            let may_be_absent = key.default.is_some() || key.may_be_absent;
+            let needed = key.required || !may_be_absent && chosen.contains(&key.name);
             let other = |keys: &&[&str]| keys.contains(&key.name);
             if !needed && !chosen.contains(&key.name) && shape.choices.iter().any(other) {
                 continue;
@@ -318,6 +319,17 @@ impl<'t> Reader<'_> {
                 let is_empty = list.as_array().is_none_or(Vec::is_empty);
                 (!is_empty).then_some(tree)?
             }
+            Kind::Subjects if self.is_node(value) => {
+                let named = self.one(value)?;
+                let node = named.nodes[0];
+                spots.elements(named);
+                node.into()
+            }
+            Kind::Subjects => {
+                self.not_empty(value, "nodes");
+                return self.node_list(value, spots);
+            }
+            Kind::Window => self.window(value)?,
             Kind::Zones => {
                 self.zones(value);
                 return None;

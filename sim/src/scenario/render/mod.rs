@@ -232,8 +232,13 @@ impl Renderer<'_> {
             Kind::Node => quoted(self.name(value)),
             Kind::Nodes | Kind::SomeNodes | Kind::Observers => self.nodes(elements(value)),
             Kind::StepNodes | Kind::SomeStepNodes => self.chosen(value),
-            Kind::OnNodes if value.is_number() => quoted(self.name(value)),
+            Kind::OnNodes | Kind::Subjects if value.is_number() => quoted(self.name(value)),
             Kind::OnNodes => self.chosen(value),
+            Kind::Subjects => self.nodes(elements(value)),
+            Kind::Window => match elements(value) {
+                [from, to] => quoted(&format!("{}..{}", duration(from), duration(to))),
+                _ => String::new(),
+            },
             Kind::Zones => String::new(),
             Kind::Every => match (value.get("fixed"), value.get("mean")) {
                 (Some(gap), _) => quoted(&duration(gap)),

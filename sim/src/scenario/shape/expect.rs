@@ -1,6 +1,6 @@
 //! `[[expect]]`: its claims.
 
-use super::{Kind, Shape, optional, required, table};
+use super::{Key, Kind, Shape, optional, required, table};
 
 /// `[[expect]]`.
 pub static EXPECT: Shape = table(
@@ -9,9 +9,23 @@ pub static EXPECT: Shape = table(
         optional(
             "at",
             Kind::Duration,
-            "When a `registry`, `entry` or `connected` claim is judged.",
+            "The instant at whose end a claim about a state is judged.",
         )
-        .eg("\"30s\""),
+        .eg("\"30s\"")
+        .may_be_absent(),
+        optional(
+            "during",
+            Kind::Window,
+            "Instead of `at`: at the end of every instant from the first to the last; the first one at which it fails is told.",
+        )
+        .may_be_absent(),
+        optional(
+            "by",
+            Kind::Duration,
+            "Instead of `at`: at the end of some instant up to this one.",
+        )
+        .eg("\"30s\"")
+        .may_be_absent(),
         optional(
             "converged",
             Kind::Table(&CONVERGED),
@@ -21,21 +35,45 @@ pub static EXPECT: Shape = table(
         optional(
             "registry",
             Kind::Table(&REGISTRY),
-            "Which children a registry has and lacks at an instant.",
+            "Which children a registry has and lacks.",
         )
         .eg("{ on = \"n1\", has = [\"web-1..web-3\"], lacks = [\"web-9\"] }"),
         optional(
             "entry",
             Kind::Table(&ENTRY),
-            "What the row of a child says at an instant.",
+            "What the row of a child says.",
         )
         .eg("{ on = \"n1\", child = \"web-1\", nodes = [\"n1\"], first = \"n1\" }"),
         optional(
+            "view",
+            Kind::Table(&VIEW_CLAIM),
+            "Which nodes the cluster view of a node has, as a set.",
+        )
+        .eg("{ on = \"n1\", is = [\"n1..n4\"] }"),
+        optional(
             "connected",
             Kind::Table(&CONNECTED),
-            "Each pair of these nodes is connected at an instant.",
+            "Each pair of these nodes is connected.",
         )
         .eg("{ nodes = [\"n1..n3\"] }"),
+        optional(
+            "owners",
+            Kind::Table(&OWNERS),
+            "So many nodes run a child, in truth; without `at`, `during` and `by`: throughout the run.",
+        )
+        .eg("{ child = \"web-1\", max = 1 }"),
+        optional(
+            "sometimes",
+            Kind::Name,
+            "A mark, a kind of message or a kind of event that a run has at least once.",
+        )
+        .eg("\"hub.discovery\""),
+        optional(
+            "over",
+            Kind::Word("scope", &["run", "campaign"]),
+            "Whether each run must have it, or one of a campaign.",
+        )
+        .default("\"run\""),
         optional("always", Kind::Oracle, "That oracle holds."),
         optional(
             "violates",
@@ -55,9 +93,12 @@ pub static EXPECT: Shape = table(
     "claim",
     &[
         &["converged"],
-        &["registry", "at"],
-        &["entry", "at"],
-        &["connected", "at"],
+        &["registry", "at", "during", "by"],
+        &["entry", "at", "during", "by"],
+        &["view", "at", "during", "by"],
+        &["connected", "at", "during", "by"],
+        &["owners", "at", "during", "by"],
+        &["sometimes", "over"],
         &["always"],
         &["violates"],
         &["metric"],
@@ -96,7 +137,7 @@ pub static CONVERGED: Shape = table(
 pub static REGISTRY: Shape = table(
     "`registry`",
     &[
-        required("on", Kind::Node, "The node."),
+        ON,
         optional(
             "has",
             Kind::Children,
@@ -111,14 +152,49 @@ pub static REGISTRY: Shape = table(
 pub static ENTRY: Shape = table(
     "`entry`",
     &[
-        required("on", Kind::Node, "The node."),
+        ON,
         required("child", Kind::Child, "The child."),
         optional("nodes", Kind::NodeNames, "Exactly these nodes, as a set."),
         optional("pids", Kind::NodeTexts, "The pids of these nodes."),
         optional("metadata", Kind::Texts, "Exactly this metadata."),
         optional("first", Kind::NodeName, "The node that stands first."),
+        optional(
+            "count",
+            Kind::Integer(0, 10_000),
+            "Exactly so many entries, whichever.",
+        ),
     ],
 );
+
+const ON: Key = required(
+    "on",
+    Kind::Subjects,
+    "The node, which must run; of a list, a zone or `\"all\"`, each that runs.",
+);
+
+/// `view`.
+pub static VIEW_CLAIM: Shape = table(
+    "`view`",
+    &[
+        ON,
+        optional("is", Kind::SomeNodes, "Exactly these nodes.").eg("[\"n1..n4\"]"),
+        optional("has", Kind::Nodes, "Nodes in it.").eg("[\"n2\"]"),
+        optional("lacks", Kind::Nodes, "Nodes that are not in it.").eg("[\"n5\"]"),
+    ],
+)
+.at_least_one(&["has", "lacks", "is"]);
+
+/// `owners`.
+pub static OWNERS: Shape = table(
+    "`owners`",
+    &[
+        required("child", Kind::Child, "The child."),
+        optional("min", Kind::Integer(0, 10_000), "The least allowed."),
+        optional("max", Kind::Integer(0, 10_000), "The most allowed."),
+    ],
+)
+.ordered(&[("min", "max")])
+.at_least_one(&["min", "max"]);
 
 /// `connected`.
 pub static CONNECTED: Shape = table(

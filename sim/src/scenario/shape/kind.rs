@@ -61,6 +61,10 @@ pub enum Kind {
     SomeStepNodes,
     /// A node, or [`Self::SomeStepNodes`]: the action is done on each.
     OnNodes,
+    /// A node, or a list of nodes, not empty: those that a claim is about.
+    Subjects,
+    /// Two instants, the first at most the second, as `"20s..170s"`.
+    Window,
     /// A table from the name of a zone to its nodes; nothing in the tree.
     Zones,
     /// [`Self::SomeNodes`]; `"all"` is nothing in the tree.
@@ -118,7 +122,8 @@ impl Kind {
             Self::Seeds => "\"0..200\"",
             Self::NodeCount => "5",
             Self::NodeList => "[\"a\", \"b\", \"c\"]",
-            Self::Node | Self::NodeName | Self::OnNodes => "\"n1\"",
+            Self::Node | Self::NodeName | Self::OnNodes | Self::Subjects => "\"n1\"",
+            Self::Window => "\"20s..60s\"",
             Self::Nodes
             | Self::SomeNodes
             | Self::StepNodes
@@ -177,6 +182,8 @@ impl Kind {
                 "list of nodes, `\"all\"`, or choice".to_owned()
             }
             Self::OnNodes => "node, list of nodes, `\"all\"`, or choice".to_owned(),
+            Self::Subjects => "node, list of nodes, or `\"all\"`".to_owned(),
+            Self::Window => "range of durations".to_owned(),
             Self::Zones => "table of lists of nodes".to_owned(),
             Self::NodesOr(_, words) => format!("{}, or list of nodes", listed(words)),
             Self::Groups => "list of lists of nodes, and `\"rest\"`".to_owned(),

@@ -13,7 +13,7 @@ mod plan;
 mod step;
 mod tree;
 
-pub use expect::{CONNECTED, CONVERGED, ENTRY, EXPECT, METRIC, REGISTRY};
+pub use expect::{CONNECTED, CONVERGED, ENTRY, EXPECT, METRIC, OWNERS, REGISTRY, VIEW_CLAIM};
 pub use kind::Kind;
 pub use network::{BIMODAL, EXPONENTIAL, LATENCY, LINK, LINK_STEP, LOGNORMAL, NETWORK};
 pub use plan::{CONTESTANT, ENDPOINT, PLAN, SET, VARY};
@@ -30,8 +30,8 @@ pub struct Shape {
     pub name: &'static str,
     /// Its keys, in the order in which people write them.
     pub keys: &'static [Key],
-    /// "Exactly one of these": each alternative is a key, then the keys that it needs beside it, but for
-    /// those with a default, and that no other alternative without them allows. Empty: no choice.
+    /// "Exactly one of these": each alternative is a key, then the keys that go with it, which it needs unless
+    /// they have a default or say so, and that no other alternative without them allows. Empty: no choice.
     pub choices: &'static [&'static [&'static str]],
     /// The field of the tree that holds what was chosen; empty: the tree is what was chosen.
     pub(crate) choice_in: &'static str,
@@ -62,6 +62,8 @@ pub struct Key {
     pub acts: bool,
     /// True if a fault does less with it than without.
     pub(crate) weakens: bool,
+    /// True if it may be absent where the alternative of a choice that has it is chosen.
+    pub(crate) may_be_absent: bool,
 }
 
 impl Shape {
@@ -132,6 +134,11 @@ impl Key {
         self
     }
 
+    const fn may_be_absent(mut self) -> Self {
+        self.may_be_absent = true;
+        self
+    }
+
     const fn weakens(mut self) -> Self {
         self.weakens = true;
         self
@@ -148,6 +155,7 @@ const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
         example: None,
         acts: false,
         weakens: false,
+        may_be_absent: false,
     }
 }
 

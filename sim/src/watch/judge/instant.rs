@@ -1,11 +1,11 @@
 //! Claims about one instant: what a registry, an entry or a pair is like then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Time};
 
 use super::{Judged, NAMED, Verdict};
-use crate::model::{Claim, NodeIx};
+use crate::model::{Claim, NodeIx, On};
 use crate::node::Child;
 use crate::trace::event::EventId;
 use crate::watch::ObserverContext;
@@ -16,15 +16,35 @@ use crate::watch::defect::{Defect, Kind};
 struct Fault {
     defect: &'static str,
     text: String,
+    /// The node that it is about, if it is one.
+    node: Option<NodeIx>,
     /// The event that made it so, if one did.
     event: Option<EventId>,
 }
 
+/// The cluster views of the nodes that claims are about.
+pub(super) type Views = BTreeMap<NodeIx, BTreeSet<NodeId>>;
+
 /// Judges a claim about the instant that is just over.
-pub(super) fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Judged {
-    let (on, faults) = match claim {
+pub(super) fn check_instant(
+    claim: &Claim,
+    at: Time,
+    cx: &ObserverContext,
+    views: &Views,
+) -> Judged {
+    let each = |on: &On, check: &dyn Fn(NodeIx) -> Vec<Fault>| -> Vec<Fault> {
+        match on {
+            On::One(node) if !cx.is_running(*node) => not_running(*node, cx),
+            On::One(node) => check(*node),
+            On::Each(nodes) => {
+                let running = nodes.iter().filter(|node| cx.is_running(**node));
+                running.flat_map(|node| check(*node)).take(NAMED).collect()
+            }
+        }
+    };
+    let faults = match claim {
         Claim::Registry { on, has, lacks, .. } => {
-            (*on, check_registry(has, lacks, &Truth { on: *on, cx }))
+            each(on, &|on| check_registry(has, lacks, &Truth { on, cx }))
         }
         Claim::Entry {
             on,
@@ -33,6 +53,7 @@ pub(super) fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Ju
             pids,
             metadata,
             first,
+            count,
             ..
         } => {
             let wanted = WantedEntry {
@@ -40,11 +61,26 @@ pub(super) fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Ju
                 pids: pids.as_deref(),
                 metadata: metadata.as_ref(),
                 first: first.as_ref(),
+                count: *count,
             };
-            (*on, check_entry(child, &wanted, &Truth { on: *on, cx }))
+            each(on, &|on| check_entry(child, &wanted, &Truth { on, cx }))
         }
+        Claim::View {
+            on, is, has, lacks, ..
+        } => each(on, &|on| {
+            let none = BTreeSet::new();
+            let shown = views.get(&on).unwrap_or(&none);
+            check_view(on, shown, (is.as_deref(), has, lacks), cx)
+        }),
         Claim::Connected { nodes, .. } => check_connected(nodes.as_deref(), cx),
-        Claim::Converged { .. } | Claim::Always(_) | Claim::Violates(_) | Claim::Metric { .. } => {
+        Claim::Owners {
+            child, min, max, ..
+        } => check_owners(child, (*min, *max), cx),
+        Claim::Converged { .. }
+        | Claim::Sometimes { .. }
+        | Claim::Always(_)
+        | Claim::Violates(_)
+        | Claim::Metric { .. } => {
             return Judged::new(Verdict::Pass, String::new());
         }
     };
@@ -52,11 +88,12 @@ pub(super) fn check_instant(claim: &Claim, at: Time, cx: &ObserverContext) -> Ju
         return Judged::new(Verdict::Pass, "as expected".to_owned()).at(at);
     };
     let defect = first.defect.to_owned();
+    let node = first.node.map(|node| cx.name(node).to_string());
     let event = faults.iter().find_map(|fault| fault.event);
     let texts: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
     Judged {
         event,
-        node: cx.name(on).to_string(),
+        node: node.unwrap_or_default(),
         defect,
         ..Judged::new(Verdict::Fail, texts.join("; ")).at(at)
     }
@@ -124,36 +161,102 @@ impl<'a> Truth<'a> {
     }
 }
 
-/// Each pair of the nodes that is not connected, and the first node of the first one.
-fn check_connected(nodes: Option<&[NodeIx]>, cx: &ObserverContext) -> (NodeIx, Vec<Fault>) {
+/// Each pair of the nodes that is not connected.
+fn check_connected(nodes: Option<&[NodeIx]>, cx: &ObserverContext) -> Vec<Fault> {
     let running = || cx.positions().filter(|node| cx.is_running(*node)).collect();
     let nodes = nodes.map_or_else(running, <[NodeIx]>::to_vec);
     if let Some(stopped) = nodes.iter().find(|node| !cx.is_running(**node)) {
-        return (*stopped, not_running(cx.name(*stopped)));
+        return not_running(*stopped, cx);
     }
     let pairs = nodes.iter().enumerate().flat_map(|(place, a)| {
         let rest = nodes[place + 1..].iter();
         rest.map(move |b| (*a, *b))
     });
     let apart = pairs.filter(|(a, b)| a != b && !cx.is_connected(*a, *b));
-    let apart: Vec<_> = apart.take(NAMED).collect();
-    let on = apart.first().map_or(0, |(a, _)| *a);
-    let faults = apart.into_iter().map(|pair| {
+    let faults = apart.take(NAMED).map(|pair| {
         let Defect { kind, text, .. } = Defect::apart(pair, cx);
         Fault {
             defect: kind.as_str(),
             text,
+            node: Some(pair.0),
             event: None,
         }
     });
-    (on, faults.collect())
+    faults.collect()
 }
 
 /// A node without a registry has neither what it should nor what it should not.
-fn not_running(name: &NodeId) -> Vec<Fault> {
+fn not_running(node: NodeIx, cx: &ObserverContext) -> Vec<Fault> {
     vec![Fault {
         defect: NOT_RUNNING,
-        text: format!("{name} is not running"),
+        text: format!("{} is not running", cx.name(node)),
+        node: Some(node),
+        event: None,
+    }]
+}
+
+/// The nodes that are not in a view and should be, and those that should not.
+fn check_view(
+    on: NodeIx,
+    shown: &BTreeSet<NodeId>,
+    (is, has, lacks): (Option<&[NodeIx]>, &[NodeIx], &[NodeIx]),
+    cx: &ObserverContext,
+) -> Vec<Fault> {
+    let name = cx.name(on);
+    let wanted = is.unwrap_or_default().iter().chain(has);
+    let missing = wanted.filter(|node| !shown.contains(cx.name(**node)));
+    let missing = missing.map(|node| {
+        (
+            "no member",
+            format!("the view of {name} lacks {}", cx.name(*node)),
+        )
+    });
+    let unwanted = lacks.iter().map(|node| cx.name(*node));
+    let beyond = shown.iter().filter(|node| {
+        let listed = |is: &[NodeIx]| is.iter().any(|one| cx.name(*one) == *node);
+        is.is_some_and(|is| !listed(is))
+    });
+    let extra = unwanted.filter(|node| shown.contains(*node)).chain(beyond);
+    let extra = extra.map(|node| ("member", format!("the view of {name} has {node}")));
+    let fault = |(defect, text)| Fault {
+        defect,
+        text,
+        node: Some(on),
+        event: None,
+    };
+    missing.chain(extra).take(NAMED).map(fault).collect()
+}
+
+/// Too few or too many nodes that run a child.
+fn check_owners(
+    child: &ChildId,
+    (min, max): (Option<u32>, Option<u32>),
+    cx: &ObserverContext,
+) -> Vec<Fault> {
+    let owners: Vec<NodeIx> = cx
+        .positions()
+        .filter(|node| cx.views().running(*node, child).is_some())
+        .collect();
+    let count = owners.len();
+    let (defect, bound) = match (min, max) {
+        (Some(min), _) if count < min as usize => ("too few owners", format!("fewer than {min}")),
+        (_, Some(max)) if count > max as usize => ("too many owners", format!("more than {max}")),
+        (_, _) => return Vec::new(),
+    };
+    let names: Vec<&str> = owners
+        .iter()
+        .take(NAMED)
+        .map(|node| cx.name(*node).as_str())
+        .collect();
+    let on = match names.as_slice() {
+        [] => "no node".to_owned(),
+        names if count > NAMED => format!("{} and {} more", names.join(", "), count - NAMED),
+        names => names.join(", "),
+    };
+    vec![Fault {
+        defect,
+        text: format!("{child} runs on {on}: {bound}"),
+        node: owners.first().copied(),
         event: None,
     }]
 }
@@ -161,13 +264,11 @@ fn not_running(name: &NodeId) -> Vec<Fault> {
 fn check_registry(has: &[ChildId], lacks: &[ChildId], truth: &Truth<'_>) -> Vec<Fault> {
     let Truth { on, cx } = *truth;
     let name = cx.name(on);
-    if !cx.is_running(on) {
-        return not_running(name);
-    }
     let shows = |child: &ChildId| cx.row_of(on, child).is_some_and(|row| !row.is_empty());
     let missing = has.iter().filter(|child| !shows(child)).map(|child| Fault {
         defect: truth.lack(child, None),
         text: format!("{name} lacks {child}"),
+        node: Some(on),
         event: cx.last_row_event(on, child),
     });
     let extra = lacks
@@ -176,6 +277,7 @@ fn check_registry(has: &[ChildId], lacks: &[ChildId], truth: &Truth<'_>) -> Vec<
         .map(|child| Fault {
             defect: truth.excess(child, None),
             text: format!("{name} has {child}"),
+            node: Some(on),
             event: cx.last_row_event(on, child),
         });
     missing.chain(extra).take(NAMED).collect()
@@ -186,14 +288,12 @@ struct WantedEntry<'a> {
     pids: Option<&'a [(NodeId, Pid)]>,
     metadata: Option<&'a Metadata>,
     first: Option<&'a NodeId>,
+    count: Option<u32>,
 }
 
 fn check_entry(child: &ChildId, wanted: &WantedEntry<'_>, truth: &Truth<'_>) -> Vec<Fault> {
     let Truth { on, cx } = *truth;
     let name = cx.name(on);
-    if !cx.is_running(on) {
-        return not_running(name);
-    }
     let row = cx.row_of(on, child);
     let entries = row.map_or(&[][..], |row| &row.entries);
     let event = cx.last_row_event(on, child);
@@ -202,6 +302,7 @@ fn check_entry(child: &ChildId, wanted: &WantedEntry<'_>, truth: &Truth<'_>) -> 
         found.push(Fault {
             defect,
             text,
+            node: Some(on),
             event,
         });
     };
@@ -260,6 +361,20 @@ fn check_entry(child: &ChildId, wanted: &WantedEntry<'_>, truth: &Truth<'_>) -> 
             .map_or("nobody", |entry| entry.node.as_str());
         let text = format!("{shown} stands first for {child} at {name}, expected {first}");
         add("wrong order", text);
+    }
+    if let Some(count) = wanted.count
+        && entries.len() != count as usize
+    {
+        let kind = if entries.len() < count as usize {
+            truth.lack(child, None)
+        } else {
+            truth.excess(child, None)
+        };
+        let text = format!(
+            "{name} has {} entries of {child}, expected {count}",
+            entries.len()
+        );
+        add(kind, text);
     }
     found
 }
