@@ -65,8 +65,8 @@ fn a_junit_file_is_read_back_by_another_crate() {
         .iter()
         .filter_map(|case| case.original_name.split_whitespace().next())
         .collect();
-    // The child is not known because it came too late, or because a pair is down.
-    assert_eq!(names, ["metric", "registry", "registry"]);
+    // The child is not known because it came too late, which looks like A10, or because a pair is down.
+    assert_eq!(names, ["metric", "A10?:", "registry"]);
     let TestStatus::Failure(failure) = &failed[0].status else {
         panic!("{failed:?}");
     };

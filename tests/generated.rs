@@ -30,7 +30,7 @@ fn the_file_of_a_seed_passes_check_and_runs_to_the_digest_of_a_campaign() {
         let path = path.to_str().expect("a path of letters");
         fs::write(path, printed(&["explain", "--generated", "--seed", seed])).expect("written");
         printed(&["check", path]);
-        for strategy in catalog.names() {
+        for strategy in catalog.default_names() {
             let line = printed(&["run", path, "--strategy", strategy, "--format", "json"]);
             let line: serde_json::Value = serde_json::from_str(&line).expect("one object");
             let (entry, seed) = (

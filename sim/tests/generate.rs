@@ -142,7 +142,9 @@ fn what_would_have_too_many_events_is_thinned_until_it_has_not() {
 #[test]
 fn strategies_have_one_scenario_unless_it_is_too_large_for_one_of_them() {
     let catalog = Catalog::default();
-    let entries: Vec<_> = catalog.entries().collect();
+    // The others have claims and parameters of their own, and so scenarios of their own.
+    let ports = catalog.entries().filter(|entry| entry.is_default());
+    let entries: Vec<_> = ports.collect();
     let (mut shared, mut split) = (0, 0);
     for seed in 0..400 {
         let files = together(seed, &entries, &Options::default(), &catalog);
@@ -163,7 +165,7 @@ fn the_scenarios_of_these_seeds_never_change() {
     let catalog = Catalog::default();
     let mut hasher = blake3::Hasher::new();
     for seed in (0..100).chain([u64::from(u32::MAX), i64::MAX.unsigned_abs()]) {
-        for name in catalog.names() {
+        for name in catalog.default_names() {
             let scenario = generated(seed, name, &Options::default()).scenario;
             hasher.update(render(&scenario, Style::Full).as_bytes());
         }

@@ -34,7 +34,11 @@ fn generated(args: &Explain, context: &Context) -> Result<Scenario, Stop> {
             "--set changes files; `explain --generated` prints one to change".to_owned(),
         ));
     }
-    let all = context.catalog.names();
+    let all = if args.strategies.is_empty() {
+        context.catalog.default_names()
+    } else {
+        context.catalog.names()
+    };
     let asked =
         |name: &&str| args.strategies.is_empty() || args.strategies.iter().any(|one| one == name);
     let names: Vec<&str> = all.into_iter().filter(asked).collect();
