@@ -104,7 +104,8 @@ pub(super) struct Conductor<'a, O> {
     last: Option<u64>,
 }
 
-/// What is done: which failures are shrunk is decided by all runs together.
+/// The two halves of a campaign. Shrinking waits for the last run, as the choice of failures to shrink
+/// goes by all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Runs are made.
@@ -116,7 +117,7 @@ enum Phase {
 /// The share of the time that is left for shrinking while there is something to shrink: one of so many.
 const SHRINKING_SHARE: u32 = 4;
 
-/// What was known before the first run.
+/// The results of runs that a resumed campaign has already made.
 pub(super) struct Before {
     pub(super) summary: Summary,
     pub(super) waiting: WaitingRecords,
@@ -174,7 +175,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
         }
         loop {
             if self.limits.stop.load(Ordering::Relaxed) || self.end == Some(End::Stopped) {
-                // What waits is counted as it was found.
+                // Failures that wait for their shrinking are counted unshrunk.
                 for record in self.waiting.settle(&mut AllShrunk::new()) {
                     self.summary.add(&record);
                 }

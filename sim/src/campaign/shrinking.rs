@@ -31,7 +31,7 @@ pub struct Shrinking {
 }
 
 impl Shrinking {
-    /// What all that shrink at all have done; `None` if none does.
+    /// The strictest limits of several shards; `None` if no shard shrinks.
     #[must_use]
     pub fn common(all: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
         all.into_iter().flatten().reduce(|one, other| Self {
@@ -125,7 +125,7 @@ pub struct ShrunkLine {
 /// The failures that were shrunk, by what they were.
 pub type AllShrunk = BTreeMap<FailureKey, Option<ShrunkFailure>>;
 
-/// What failures that may be the same one have in common.
+/// Signature and hint: failures that share both are taken for the same one until they are shrunk.
 type Look = (Signature, Option<String>);
 
 /// Records of which failures may be shrunk: they are not told of before that is decided.

@@ -144,7 +144,7 @@ impl Prepared {
 /// A run that was made.
 #[derive(Debug)]
 pub(super) struct Made {
-    /// What it came to.
+    /// Its line of `results.ndjson`.
     pub(super) record: Record,
     /// All that is known of it.
     pub(super) report: Report,

@@ -84,7 +84,7 @@ pub fn generate(seed: u64, entry: &dyn CatalogEntry, options: &Options) -> Gener
     thinned(seed, entry, options, 0)
 }
 
-/// What is drawn for a seed.
+/// The plan of a seed, drawn by proptest; a walk makes it possible afterwards.
 fn drawn(seed: u64, entry: &dyn CatalogEntry) -> Plan {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());

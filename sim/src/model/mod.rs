@@ -228,7 +228,8 @@ pub struct Step {
     pub at: When,
     /// What.
     pub action: Action,
-    /// What makes it several steps, or leaves some of it open; a step of a resolved scenario has none.
+    /// Repetition and random choices as written; `None` for a plain step, as all are in a resolved
+    /// scenario.
     pub pattern: Option<Box<Pattern>>,
     /// The line of the step's header in its file, from 1; 0 if it was not read from one.
     pub line: u32,
