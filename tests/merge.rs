@@ -416,3 +416,45 @@ fn what_is_no_campaign_is_refused_with_its_place() {
     expect(path, &["a", "b"], 2, &["schema 9"]);
     expect(path, &[], 2, &["DIR"]);
 }
+
+#[test]
+fn what_must_happen_in_some_run_and_did_in_none_leaves_a_campaign_open() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let file = |name: &str, sometimes: &[&str]| {
+        let mut text = "schema = 1\n[run]\nduration = '5s'\nstrategies = ['pubsub']\n\
+            [cluster]\nnodes = 2\n[network]\nloss = 0.3\n"
+            .to_owned();
+        for name in sometimes {
+            text.push_str("[[expect]]\nsometimes = '");
+            text.push_str(name);
+            text.push_str("'\nover = 'campaign'\n");
+        }
+        fs::write(place.path().join(name), text).expect("files can be written");
+    };
+    file("seen.toml", &["dropped"]);
+    file("never.toml", &["dropped", "pause"]);
+    let fuzz = |file: &str, more: &[&str], code: i32| {
+        let command = [
+            &["fuzz", file, "--seeds", "0..12", "--twice-percent", "0"],
+            more,
+        ]
+        .concat();
+        let (ended, told) = hublab(&command, place.path());
+        assert_eq!(ended, Some(code), "{command:?}\n{told}");
+        told
+    };
+    fuzz("seen.toml", &[], 0);
+    let told = fuzz("never.toml", &[], 3);
+    assert!(
+        told.contains("never: pause in no run of pubsub never.toml"),
+        "{told}"
+    );
+    assert!(!told.contains("never: dropped"), "{told}");
+    for (shard, out) in [("0/2", "left"), ("1/2", "right")] {
+        fuzz("never.toml", &["--shard", shard, "--out", out], 3);
+    }
+    let words = ["never: pause in no run", "1 expected thing never happened"];
+    expect(place.path(), &["left", "right"], 3, &words);
+    let again = ["--out", "left", "--shard", "0/2", "--resume"];
+    fuzz("never.toml", &again, 3);
+}

@@ -4,10 +4,26 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Scenario;
+use crate::model::{Claim, Over, Scenario};
 use crate::report::Report;
 use crate::run::failure::{Failure, failures};
-use crate::watch::judge::Verdict;
+use crate::watch::judge::{Verdict, applying};
+
+/// The claims about a campaign, and true for those that the run has shown.
+fn over_campaign(scenario: &Scenario, report: &Report) -> BTreeMap<String, bool> {
+    let mut all = BTreeMap::new();
+    let expectations = applying(scenario, &report.strategy);
+    for (expectation, judgement) in expectations.zip(&report.expectations) {
+        if let Claim::Sometimes {
+            name,
+            over: Over::Campaign,
+        } = &expectation.claim
+        {
+            *all.entry(name.clone()).or_default() |= !judgement.unseen;
+        }
+    }
+    all
+}
 
 /// The version of the record's shape.
 pub const SCHEMA: u32 = 1;
@@ -46,6 +62,10 @@ pub struct Record {
     pub families: Vec<String>,
     /// Oracles whose claim's condition the scenario meets.
     pub claimed: Vec<String>,
+    /// What must happen in some run of the campaign (`sometimes` with `over = "campaign"`), and
+    /// whether it did in this one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sometimes: BTreeMap<String, bool>,
     /// True if it is known to fail, and fails as it is known to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expected: bool,
@@ -78,6 +98,7 @@ impl Record {
             wall_us: report.wall_us,
             converged_us: report.converged_us,
             findings,
+            sometimes: over_campaign(scenario, report),
             note: (verdict == Ending::Inconclusive)
                 .then(|| why_open(report))
                 .flatten(),
@@ -103,6 +124,7 @@ impl Record {
             reach: BTreeMap::new(),
             families: Vec::new(),
             claimed: Vec::new(),
+            sometimes: BTreeMap::new(),
             expected: false,
             note: None,
         }

@@ -44,6 +44,8 @@ pub struct Summary {
     /// In how many runs of a strategy the condition of its claim of an oracle was met, by strategy
     /// and oracle.
     pub claims: BTreeMap<(String, String), u64>,
+    /// What must happen in some run, by strategy, scenario and name, and true if it did.
+    pub sometimes: BTreeMap<(String, String, String), bool>,
     /// The failures by what fails.
     pub groups: BTreeMap<GroupKey, Group>,
     /// The failures that are no news.
@@ -283,6 +285,7 @@ impl Summary {
             reach: Reach::new(),
             families: BTreeMap::new(),
             claims: BTreeMap::new(),
+            sometimes: BTreeMap::new(),
             groups: BTreeMap::new(),
             known: Known::default(),
             allowed_inconclusive: 0,
@@ -332,6 +335,11 @@ impl Summary {
         for oracle in &record.claimed {
             let claim = (record.strategy.clone(), oracle.clone());
             *self.claims.entry(claim).or_default() += 1;
+        }
+        for (name, seen) in &record.sometimes {
+            let (strategy, scenario) = (record.strategy.clone(), record.scenario.clone());
+            let claim = (strategy, scenario, name.clone());
+            *self.sometimes.entry(claim).or_default() |= *seen;
         }
         let is_odd = match record.verdict {
             Ending::Pass | Ending::Fail => false,
@@ -502,6 +510,12 @@ impl Summary {
         self.runs() - fine
     }
 
+    /// What must happen in some run, and did in none: strategy, scenario and name of each.
+    pub fn never(&self) -> impl Iterator<Item = &(String, String, String)> {
+        let never = self.sometimes.iter().filter(|(_, seen)| !**seen);
+        never.map(|(claim, _)| claim)
+    }
+
     /// Families that were on in some run and did nothing in any.
     #[must_use]
     pub fn idle_families(&self) -> Vec<&str> {
@@ -514,6 +528,9 @@ impl fmt::Display for Summary {
     /// For a failing test: what failed, a line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} runs failed", self.failures(), self.runs())?;
+        for (strategy, scenario, name) in self.never() {
+            write!(f, "\n{name} never happened: {strategy}, {scenario}")?;
+        }
         for (key, group) in &self.groups {
             let Some(finding) = &group.finding else {
                 continue;

@@ -54,6 +54,9 @@ pub struct Judgement {
     /// The kind of defect, in a word: `absent`, `ghost`, `wrong`, ...; empty as above.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub defect: String,
+    /// True if it claims something of a campaign that this run has not shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
 }
 
 /// The verdict of one claim, and what it goes by.
@@ -65,6 +68,7 @@ pub(crate) struct Judged {
     pub(super) event: Option<EventId>,
     pub(super) node: String,
     pub(super) defect: String,
+    pub(super) unseen: bool,
 }
 
 impl Judged {
@@ -76,6 +80,7 @@ impl Judged {
             event: None,
             node: String::new(),
             defect: String::new(),
+            unseen: false,
         }
     }
 
@@ -102,6 +107,7 @@ impl Judged {
             event: self.event,
             node: self.node,
             defect: self.defect,
+            unseen: self.unseen,
         }
     }
 }
@@ -115,6 +121,7 @@ impl Judgement {
         self.event = judged.event;
         self.node = judged.node;
         self.defect = judged.defect;
+        self.unseen = judged.unseen;
     }
 }
 
@@ -446,8 +453,11 @@ fn sometimes(claim: &Claim, first: Option<Time>, (end, stopped_early): (Time, bo
     match first {
         Some(at) => Judged::new(Verdict::Pass, format!("first at {at}")).at(at),
         None if over_campaign => {
-            let detail = "never, which a single run may".to_owned();
-            Judged::new(Verdict::Pass, detail)
+            let detail = "not in this run; a campaign must show it".to_owned();
+            Judged {
+                unseen: true,
+                ..Judged::new(Verdict::Pass, detail)
+            }
         }
         None if stopped_early => open(end),
         None => Judged {

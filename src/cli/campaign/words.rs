@@ -7,13 +7,15 @@ use super::account::Account;
 use crate::cli::exit::Exit;
 use crate::cli::render::number::{counted, grouped};
 
-/// What all runs together came to, known failures aside. No run is no result.
+/// What all runs together came to, known failures aside. No run is no result, and what must happen in
+/// some run and did in none leaves the campaign open.
 pub(in crate::cli) fn exit_of(summary: &Summary) -> Exit {
     if summary.runs() == 0 {
         return Exit::Inconclusive;
     }
+    let never = summary.never().map(|_| Exit::Inconclusive);
     let exits = summary.endings().into_iter().map(Exit::from);
-    exits.max().unwrap_or(Exit::Held)
+    exits.chain(never).max().unwrap_or(Exit::Held)
 }
 
 /// What a campaign came to, in one line, and how well.
@@ -34,6 +36,15 @@ pub(in crate::cli) fn result(account: Account<'_>) -> (Exit, String) {
             let allowed = if exit == Exit::Held { " (allowed)" } else { "" };
             format!("{} inconclusive{allowed}, {others}", grouped(open))
         }
+    };
+    let never = summary.never().count() as u64;
+    let held = |word: &str| match never {
+        0 => held(word),
+        _ => format!(
+            "{} never happened, {}",
+            counted(never, "expected thing"),
+            held("the runs held")
+        ),
     };
     let shortfall = account.shortfall();
     let text = match exit {

@@ -37,6 +37,14 @@ pub(super) fn render(account: Account<'_>) -> String {
         parts.push(counted(suite.events, "event"));
         line(&mut text, format_args!("{name}  {}", parts.join(", ")));
     }
+    for (strategy, scenario, name) in summary.never() {
+        let suite = Account::suite(strategy, scenario);
+        let word = style::warn("never:");
+        line(
+            &mut text,
+            format_args!("{word} {name} in no run of {suite}"),
+        );
+    }
     let groups = summary.groups();
     let (in_full, in_lines) = groups.news.split_at(groups.news.len().min(GROUPS_IN_FULL));
     for (key, group) in in_full {
