@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use hublab_sim::capsule::twice::record;
-use hublab_sim::capsule::{Capsule, Limits, MemoryCapsule, is_capsule};
+use hublab_sim::capsule::{Capsule, Header, Limits, MemoryCapsule, is_capsule};
+use hublab_sim::scenario::{Problems, Scenario};
 use hublab_strategies::time::format_duration;
 
 use super::args::{Recorded, Size};
@@ -78,6 +79,25 @@ pub(super) fn open(path: &Path, size: Size) -> Result<Capsule<BufReader<File>>, 
         Limits::default()
     };
     Capsule::open(path, limits).map_err(|error| unusable(path, error))
+}
+
+/// The resolved scenario in a capsule.
+///
+/// # Errors
+/// This program does not accept it; its problems have been printed.
+pub(super) fn scenario(header: &Header, path: &Path, context: &Context) -> Result<Scenario, Stop> {
+    let text = header.scenario.as_bytes();
+    let read = Scenario::read("the scenario in the capsule", text, &context.catalog);
+    let mut scenario = read.map_err(|problems| refused(path, &problems, context))?;
+    scenario.name.clone_from(&header.name);
+    Ok(scenario)
+}
+
+/// Prints the problems of a capsule's scenario, and says that this program does not accept it.
+pub(super) fn refused(path: &Path, problems: &Problems, context: &Context) -> Stop {
+    context.output.diagnostic(problems);
+    let reason = "its scenario is not accepted by this program; `hublab show --scenario` prints it";
+    unusable(path, reason)
 }
 
 /// What is wrong with a time that the run of a capsule does not reach.

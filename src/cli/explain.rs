@@ -34,14 +34,12 @@ fn generated(args: &Explain, context: &Context) -> Result<Scenario, Stop> {
             "--set changes files; `explain --generated` prints one to change".to_owned(),
         ));
     }
-    let all = if args.strategies.is_empty() {
+    let names: Vec<&str> = if args.strategies.is_empty() {
         context.catalog.default_names()
     } else {
-        context.catalog.names()
+        let asked = |name: &&str| args.strategies.iter().any(|one| one == name);
+        context.catalog.names().into_iter().filter(asked).collect()
     };
-    let asked =
-        |name: &&str| args.strategies.is_empty() || args.strategies.iter().any(|one| one == name);
-    let names: Vec<&str> = all.into_iter().filter(asked).collect();
     let entries: Vec<&dyn CatalogEntry> = names
         .iter()
         .filter_map(|name| context.catalog.get(name))

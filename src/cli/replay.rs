@@ -19,11 +19,7 @@ pub(super) fn replay(args: &Replay, context: &Context) -> Result<Exit, Stop> {
     let replayed = match run_again(capsule, &context.catalog) {
         Ok(replayed) => replayed,
         Err(ReplayError::Scenario(problems)) => {
-            output.diagnostic(&*problems);
-            return Err(capsules::unusable(
-                &args.capsule,
-                "its scenario is not accepted by this program",
-            ));
+            return Err(capsules::refused(&args.capsule, &problems, context));
         }
         Err(error @ (ReplayError::Capsule(_) | ReplayError::Run(_))) => {
             return Err(capsules::unusable(&args.capsule, error));

@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) fn shrink(args: &Shrink, context: &Context) -> Result<Exit, Stop> {
     let (header, recorded) = read(args, args.size)?;
-    let scenario = scenario_of(&header, args, context)?;
+    let scenario = capsules::scenario(&header, &args.capsule, context)?;
     let Some(signature) = choose(args, &header, &scenario, context)? else {
         return nothing_fails(args, recorded, context);
     };
@@ -44,15 +44,6 @@ pub(super) fn shrink(args: &Shrink, context: &Context) -> Result<Exit, Stop> {
 fn read(args: &Shrink, size: Size) -> Result<(Header, Verdict), Stop> {
     let capsule = capsules::open(&args.capsule, size)?;
     Ok((capsule.header().clone(), capsule.footer().report.verdict))
-}
-
-fn scenario_of(header: &Header, args: &Shrink, context: &Context) -> Result<Scenario, Stop> {
-    let text = header.scenario.as_bytes();
-    Scenario::read("the scenario in the capsule", text, &context.catalog).map_err(|problems| {
-        context.output.diagnostic(&problems);
-        let reason = "its scenario is not accepted by this program";
-        capsules::unusable(&args.capsule, reason)
-    })
 }
 
 /// The failure that is meant; `None` if there is none of that name. The others are told.

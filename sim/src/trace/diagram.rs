@@ -169,6 +169,10 @@ impl Draft {
     }
 
     /// Takes in the next event.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a fold looks at the events that concern it"
+    )]
     pub fn event(&mut self, event: &Event) {
         self.names.learn(event);
         let (at, node) = (event.at, event.node);
@@ -180,12 +184,10 @@ impl Draft {
                 index,
                 healing,
                 action,
-            } => {
-                if self.is_in(at) {
-                    let again = if *healing { " ends" } else { "" };
-                    let text = format!("{index} {action}{again}");
-                    self.diagram.steps.push((at, text));
-                }
+            } if self.is_in(at) => {
+                let again = if *healing { " ends" } else { "" };
+                let text = format!("{index} {action}{again}");
+                self.diagram.steps.push((at, text));
             }
             Payload::Sent { to, kind, due, .. } => {
                 let flight = flight(event, *to, *kind, false);
@@ -204,23 +206,7 @@ impl Draft {
                 let has_entries = after.as_ref().is_some_and(|row| !row.is_empty());
                 self.row(event, child, has_entries);
             }
-            Payload::Kind { .. }
-            | Payload::PeerUp { .. }
-            | Payload::PeerDown { .. }
-            | Payload::Timer(_)
-            | Payload::View(_)
-            | Payload::ChildStarted { .. }
-            | Payload::ChildStopped { .. }
-            | Payload::Fact(_)
-            | Payload::Answered { .. }
-            | Payload::Skipped { .. }
-            | Payload::Mark(_)
-            | Payload::Panicked(_)
-            | Payload::Connected { .. }
-            | Payload::Disconnected { .. }
-            | Payload::Queued { .. }
-            | Payload::Sizes(_)
-            | Payload::Injected { .. } => {}
+            _ => {}
         }
     }
 

@@ -125,12 +125,7 @@ fn go_on(added: Result<Exit, Stop>, context: &Context) -> Result<Exit, Stop> {
 fn add_capsule(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
     let capsule = capsules::open(path, args.size)?;
     let (header, report) = (capsule.header(), &capsule.footer().report);
-    let name = path.to_string_lossy();
-    let scenario = Scenario::read(&name, header.scenario.as_bytes(), &context.catalog);
-    let scenario = scenario.map_err(|problems| {
-        context.output.diagnostic(&problems);
-        capsules::unusable(path, "its scenario is not accepted by this program")
-    })?;
+    let scenario = capsules::scenario(header, path, context)?;
     let new = New::of(scenario, None, report, &args.oracles, args.expect).ok_or_else(|| {
         let reason = "nothing failed in this run: nothing to save; --oracle names a violation that \
                       the scenario documents";

@@ -17,15 +17,23 @@ pub(super) struct Axis {
 const FOLDED: u64 = 4;
 
 impl Axis {
-    /// An axis from `left` to `right` for the instants at which something is drawn; `usual` is a
-    /// length of time that must stay visible, such as a message's flight.
-    pub(super) fn new(mut instants: Vec<u64>, usual: u64, (left, right): (f64, f64)) -> Self {
+    /// An axis for the instants at which something is drawn, from `left` on and as long as `long` says
+    /// for a number of folds; `usual` is a length of time that must stay visible, such as a message's
+    /// flight.
+    pub(super) fn new(
+        mut instants: Vec<u64>,
+        usual: u64,
+        left: f64,
+        long: impl FnOnce(usize) -> f64,
+    ) -> Self {
         instants.sort_unstable();
         instants.dedup();
         let longest = usual.max(1).saturating_mul(FOLDED);
         let gap = |pair: &[u64]| pair[1] - pair[0];
         let total: u64 = instants.windows(2).map(|pair| gap(pair).min(longest)).sum();
-        let scale = (right - left) / (total.max(1) as f64);
+        let is_fold = |pair: &&[u64]| gap(pair) > longest;
+        let long = long(instants.windows(2).filter(is_fold).count());
+        let scale = long / (total.max(1) as f64);
         let mut places = Vec::with_capacity(instants.len());
         let mut folds = Vec::new();
         let mut at = left;
@@ -41,17 +49,6 @@ impl Axis {
             places.push((pair[1], at));
         }
         Self { places, folds }
-    }
-
-    /// How many folds instants have that are `usual` apart at most.
-    pub(super) fn folds_of(instants: &mut Vec<u64>, usual: u64) -> usize {
-        instants.sort_unstable();
-        instants.dedup();
-        let longest = usual.max(1).saturating_mul(FOLDED);
-        instants
-            .windows(2)
-            .filter(|pair| pair[1] - pair[0] > longest)
-            .count()
     }
 
     /// The place of an instant; between two known ones, in proportion.
@@ -114,7 +111,10 @@ mod tests {
 
     #[test]
     fn idle_time_is_folded_and_everything_else_keeps_its_proportion() {
-        let axis = Axis::new(vec![0, 10, 20, 10_000, 10_010], 10, (0.0, 70.0));
+        let axis = Axis::new(vec![0, 10, 20, 10_000, 10_010], 10, 0.0, |folds| {
+            assert_eq!(folds, 1);
+            70.0
+        });
         // Gaps 10, 10, 40 of 9,980, 10: one unit is one point.
         let places = [0, 10, 20, 10_000, 10_010].map(|at| axis.place(Time(at)));
         assert_eq!(places, [0.0, 10.0, 20.0, 60.0, 70.0]);
@@ -122,12 +122,11 @@ mod tests {
         assert!((axis.place(Time(15)) - 15.0).abs() < 1e-9);
         assert!((axis.place(Time(5_010)) - 40.0).abs() < 0.1);
         assert_eq!(axis.place(Time(99_999)), 70.0);
-        assert_eq!(Axis::folds_of(&mut vec![0, 10_000, 10], 10), 1);
     }
 
     #[test]
     fn ticks_stand_apart_and_begin_each_busy_stretch() {
-        let axis = Axis::new(vec![0, 10, 20, 10_000, 10_010], 10, (0.0, 700.0));
+        let axis = Axis::new(vec![0, 10, 20, 10_000, 10_010], 10, 0.0, |_| 700.0);
         let ticks: Vec<u64> = axis.ticks(|_| 95.0).iter().map(|(at, _)| at.0).collect();
         assert_eq!(ticks, [0, 10, 20, 10_000, 10_010]);
         let ticks: Vec<u64> = axis.ticks(|_| 101.0).iter().map(|(at, _)| at.0).collect();
@@ -136,9 +135,9 @@ mod tests {
 
     #[test]
     fn an_empty_axis_has_places_too() {
-        let axis = Axis::new(Vec::new(), 0, (5.0, 10.0));
+        let axis = Axis::new(Vec::new(), 0, 5.0, |_| 5.0);
         assert_eq!(axis.place(Time(3)), 0.0);
         assert!(axis.ticks(|_| 1.0).is_empty());
-        assert_eq!(Axis::new(vec![7], 0, (5.0, 10.0)).place(Time(3)), 5.0);
+        assert_eq!(Axis::new(vec![7], 0, 5.0, |_| 5.0).place(Time(3)), 5.0);
     }
 }

@@ -38,21 +38,27 @@ pub(in crate::cli) struct Flag {
 
 /// The diagram as an SVG file.
 pub(in crate::cli) fn svg(diagram: &Diagram, title: &str, flags: &[Flag]) -> String {
-    let usual = usual(diagram);
-    let mut instants = instants(diagram, flags);
-    let folds = Axis::folds_of(&mut instants, usual);
-    let wide = WIDTH + folds.saturating_sub(FOLDS) as f64 * PER_FOLD;
-    let wide = wide.min(WIDEST);
     let name = |node| diagram.names.node(node).unwrap_or("?");
     let widest = diagram.lanes.iter().map(|node| width_of(name(*node)));
     let left = widest.fold(0.0, f64::max).min(NAMES_MAX) + 14.0;
+    let mut wide = WIDTH;
+    let axis = Axis::new(
+        instants(diagram, flags),
+        usual(diagram),
+        left + 4.0,
+        |folds| {
+            wide += folds.saturating_sub(FOLDS) as f64 * PER_FOLD;
+            wide = wide.min(WIDEST);
+            wide - left - 18.0
+        },
+    );
     let legend = legend(diagram, wide - left);
     let steps = if diagram.steps.is_empty() { 8.0 } else { STEPS };
     let top = 2.0 * TEXT + legend.len() as f64 * 1.5 * TEXT + steps;
     let bottom = top + diagram.lanes.len() as f64 * LANE;
     let mut picture = Picture {
         image: Image::new(wide, bottom + 3.0 * TEXT),
-        axis: Axis::new(instants, usual, (left + 4.0, wide - 14.0)),
+        axis,
         diagram,
         span: (left, wide - 6.0),
         rows: (top, bottom),

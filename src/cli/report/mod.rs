@@ -59,7 +59,7 @@ pub(super) trait Reporter {
 /// One run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run<'a> {
-    /// What it came to.
+    /// Its result, as campaigns record it.
     pub(super) record: &'a Record,
     /// All that is known of it, and its scenario; not of the runs of campaigns.
     pub(super) details: Option<(&'a Report, &'a Scenario)>,
@@ -142,6 +142,28 @@ impl Format {
     pub(super) fn is_human(self) -> bool {
         FORMATS[self.0].0 == Self::HUMAN
     }
+}
+
+/// Prints the report of a single run that no summary follows.
+///
+/// # Errors
+/// The output cannot be written.
+pub(super) fn print_one(
+    format: Format,
+    scenario: &Scenario,
+    report: &Report,
+    context: &Context,
+) -> Result<(), Stop> {
+    let setting = Setting {
+        runs: 1,
+        ..Setting::default()
+    };
+    let mut reporters = Reporters::new(format, &[], setting, context)?;
+    reporters.run(&Run {
+        record: &Record::of_run("", scenario, report),
+        details: Some((report, scenario)),
+    })?;
+    reporters.flush()
 }
 
 /// The value of `--format`.
