@@ -6,9 +6,10 @@ use proptest::strategy::Strategy as Generator;
 
 use super::*;
 use crate::child::{ChildSpec, Metadata};
+use crate::fact::Change;
 use crate::harness::{Sent, TestNode, assert_bytes, started};
 use crate::name::Pid;
-use crate::strategy::Strategy;
+use crate::strategy::{EventStrategy, Strategy};
 
 /// What an owner does, one child per operation: it runs under a new pid, or no longer.
 type Script = Vec<(u8, bool)>;
