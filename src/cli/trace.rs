@@ -233,7 +233,7 @@ impl Source<'_> {
             output.note(format_args!(
                 "{} and {} are left out: --from, --to, --node, --child and --kind choose",
                 counted(messages, "message"),
-                counted(rows, "change of a row"),
+                counted(rows, "changed row"),
             ));
         }
         let image = diagram::svg(&drawn, &title, &flags);
