@@ -27,7 +27,7 @@
 //! Cost: n - 1 messages and n - 1 acknowledgements of about 12 bytes for a change; a digest of 10
 //! bytes per node and interval.
 //!
-//! Claims: see [`OwnerLog::claims`](Strategy::claims).
+//! Claims: see [`OwnerLog::claims`](crate::strategy::Strategy::claims).
 
 mod delivery;
 mod events;
