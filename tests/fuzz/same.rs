@@ -46,6 +46,11 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         a_campaign_that_checked_nothing_is_not_green,
     ),
     (
+        "what_is_known_is_told_by_file_and_name",
+        what_is_known_is_told_by_file_and_name,
+    ),
+    ("seeds_are_drawn_from_a_text", seeds_are_drawn_from_a_text),
+    (
         "one_process_at_a_time_writes_a_directory",
         one_process_at_a_time_writes_a_directory,
     ),
@@ -165,9 +170,18 @@ fn another_campaign_is_not_gone_on_with() {
     place.run(&format!("{campaign} --seeds 0..3 --out here"));
     let told = place.expect(&format!("{campaign} --seeds 0..4 --out here --resume"), 2);
     assert!(told.contains("`seeds`"), "{told}");
-    let told = place.expect(&format!("{campaign} --seeds 0..3 --out here"), 2);
-    assert!(told.contains("--resume"), "{told}");
+    assert!(told.contains("give one that is new"), "{told}");
     assert_eq!(place.lines("here").len(), 3);
+    // The same one is gone on with, unasked.
+    let before = place.lines("here");
+    let done = place.run(&format!("{campaign} --seeds 0..3 --out here"));
+    assert!(
+        done.err.contains("here: going on, 3 runs are there"),
+        "{}",
+        done.err
+    );
+    assert!(matches!(done.code, Some(0 | 1)), "{}", done.err);
+    assert_eq!(place.lines("here"), before);
 }
 
 fn a_shrunk_failure_fails_alone_and_is_known_afterwards() {
@@ -398,6 +412,101 @@ fn a_campaign_that_checked_nothing_is_not_green() {
     assert!(!out.contains("held"), "{out}");
 }
 
+fn what_is_known_is_told_by_file_and_name() {
+    let place = Place::new();
+    let campaign = "fuzz --strategy pubsub --oracles no_false_absence --seeds 0..60";
+    place.expect(&format!("{campaign} --out first"), 1);
+    let records = place.lines("first");
+    // Every anomaly that a run of it is, or looks like, and every file without a name.
+    let mut names: Vec<String> = Vec::new();
+    let mut entries = String::new();
+    for line in &records {
+        let record: serde_json::Value = serde_json::from_str(line).expect("a record");
+        for finding in record["findings"].as_array().expect("a list") {
+            let fingerprint = finding["fingerprint"].as_str();
+            let name = match fingerprint {
+                Some(_) => finding["anomaly"].as_str(),
+                None => finding["hint"].as_str(),
+            };
+            names.extend(name.map(str::to_owned));
+            if let (None, Some(fingerprint)) = (name, fingerprint) {
+                entries.push_str(&format!(
+                    "[[known]]\nfingerprint = '{fingerprint}'\nreason = 'no name yet'\n"
+                ));
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    assert!(!names.is_empty(), "nothing has a name");
+    fs::write(place.path("known.toml"), &entries).expect("a file");
+    let list: Vec<String> = names.iter().map(|name| format!("pubsub:{name}")).collect();
+    let list = list.join(",");
+    let told = place.expect(
+        &format!("{campaign} --known known.toml --known-anomaly {list}"),
+        0,
+    );
+    assert!(told.contains("no new failures"), "{told}");
+    assert!(
+        told.contains(&format!("known: pubsub:{}", names[0])),
+        "{told}"
+    );
+    // The same as a file, in the directory of a campaign.
+    for name in &names {
+        entries.push_str(&format!(
+            "[[known]]\nname = '{name}'\nstrategy = 'pubsub'\nreason = 'as in the original'\n"
+        ));
+    }
+    fs::create_dir(place.path("kept")).expect("a directory");
+    fs::write(place.path("kept/known.toml"), &entries).expect("a file");
+    place.expect(&format!("{campaign} --known kept"), 0);
+    let past = entries.replace("reason = 'as", "until = 2020-01-31\nreason = 'as");
+    fs::write(place.path("kept/known.toml"), past).expect("a file");
+    let told = place.expect(&format!("{campaign} --known kept"), 1);
+    let words = format!(
+        "known no more: pubsub:{}, which was until 2020-01-31",
+        names[0]
+    );
+    assert!(told.contains(&words), "{told}");
+    fs::write(
+        place.path("kept/known.toml"),
+        "[[known]]\nname = 'A5'\nreason = 'r'\n",
+    )
+    .expect("a file");
+    let told = place.expect(&format!("{campaign} --known kept"), 2);
+    assert!(
+        told.contains("known.toml: line 1: ") && told.contains("`strategy`"),
+        "{told}"
+    );
+    place.expect(&format!("{campaign} --known nowhere"), 2);
+    let told = place.expect(&format!("{campaign} --known-anomaly A5"), 2);
+    assert!(told.contains("STRATEGY:A5"), "{told}");
+}
+
+fn seeds_are_drawn_from_a_text() {
+    let place = Place::new();
+    let drawn = |text: &str| {
+        let out = format!("of-{text}");
+        let campaign = "fuzz --strategy pubsub --no-shrink --count 3";
+        place.expect(&format!("{campaign} --seeds-from {text} --out {out}"), 0);
+        place.records(&out).into_keys().collect::<Vec<_>>()
+    };
+    let one = drawn("1f0e2d");
+    assert_eq!(one.len(), 3);
+    let again = place.expect(
+        "fuzz --strategy pubsub --no-shrink --count 3 --seeds-from 1f0e2d --out of-1f0e2d",
+        0,
+    );
+    assert!(
+        again.contains("going on, 3 runs are there"),
+        "the same: {again}"
+    );
+    assert_ne!(drawn("1f0e2e"), one);
+    place.expect("fuzz --seeds-from x", 2);
+    place.expect("fuzz --seeds-from x --count 0", 2);
+    place.expect("fuzz --seeds-from x --count 3 --seeds 0..3", 2);
+}
+
 fn interrupt(child: &Child) {
     let status = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -420,7 +529,6 @@ fn one_process_at_a_time_writes_a_directory() {
     }
     interrupt(&child);
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    place.expect(&campaign, 2);
 }
 
 fn inconclusive_runs_can_be_allowed() {

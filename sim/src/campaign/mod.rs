@@ -355,7 +355,7 @@ impl Campaign {
                 summary: Summary::new(&self.seeds)
                     .knowing(self.known.clone())
                     .allowing_inconclusive(self.allowed_inconclusive),
-                waiting: WaitingRecords::new(self.limits.shrinking),
+                waiting: WaitingRecords::new(self.limits.shrinking, self.known.clone()),
                 shrunk: AllShrunk::new(),
                 failures: 0,
             },

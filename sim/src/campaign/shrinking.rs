@@ -2,7 +2,7 @@
 //!
 //! A campaign may fail in most of its seeds. Of the failures that look alike (same signature, same
 //! hint) the first few are shrunk, first meaning the lowest seed; the first of each look goes before the
-//! second of any. That is a function of the campaign's records alone: of their order, of how the work was
+//! second of any, and anomalies that are known by name last. That is a function of the campaign's records alone: of their order, of how the work was
 //! split, and of where it was interrupted, nothing depends. What a shard shrinks are all that the whole
 //! campaign would shrink of its runs, and some more: joining shards is choosing again.
 
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
+use super::known::Known;
 use super::record::{Ending, Record};
 use super::trial::Case;
 use crate::catalog::CatalogEntry;
@@ -132,6 +133,7 @@ type Look = (Signature, Option<String>);
 #[derive(Debug, Default, Clone)]
 pub struct WaitingRecords {
     rule: Option<Shrinking>,
+    known: Known,
     /// The first runs of each look.
     looks: BTreeMap<Look, BTreeSet<RunKey>>,
     /// With how many looks each is among the first of.
@@ -141,9 +143,10 @@ pub struct WaitingRecords {
 impl WaitingRecords {
     /// None yet. Without a rule, none ever.
     #[must_use]
-    pub fn new(rule: Option<Shrinking>) -> Self {
+    pub fn new(rule: Option<Shrinking>, known: Known) -> Self {
         Self {
             rule,
+            known,
             ..Self::default()
         }
     }
@@ -203,19 +206,22 @@ impl WaitingRecords {
     pub fn chosen(&self) -> (Vec<(FailureKey, Option<String>)>, usize) {
         let mut ranked = BTreeMap::new();
         for ((signature, hint), runs) in &self.looks {
+            let strategy = signature.strategy.as_str();
+            let known = hint.as_deref();
+            let is_known = known.is_some_and(|name| self.known.has_anomaly(strategy, name));
             for (rank, run) in runs.iter().enumerate() {
                 let key = FailureKey {
                     run: run.clone(),
                     signature: signature.clone(),
                 };
-                ranked.insert((rank, key), hint.clone());
+                ranked.insert((is_known, rank, key), hint.clone());
             }
         }
         let most = self.rule.map_or(0, |rule| rule.most);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let left_out = ranked.len().saturating_sub(most);
         let ranked = ranked.into_iter().take(most);
-        let chosen = ranked.map(|((_, key), hint)| (key, hint));
+        let chosen = ranked.map(|((_, _, key), hint)| (key, hint));
         (chosen.collect(), left_out)
     }
 
@@ -303,7 +309,7 @@ mod tests {
 
     #[test]
     fn of_each_look_a_few_are_shrunk_the_first_of_each_before_the_second() {
-        let mut waiting = WaitingRecords::new(Some(RULE));
+        let mut waiting = WaitingRecords::new(Some(RULE), Known::default());
         let mut told: Vec<u64> = Vec::new();
         for (seed, hint) in OFFERED {
             told.extend(waiting.offer(hinted(seed, hint)).iter().map(|one| one.seed));
@@ -315,9 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_by_name_is_shrunk_last() {
+        let known = Known::new(["pubsub:A1".to_owned(), "gossip:A2".to_owned()]);
+        let mut waiting = WaitingRecords::new(Some(RULE), known);
+        for (seed, hint) in OFFERED {
+            waiting.offer(hinted(seed, hint));
+        }
+        let (chosen, left_out) = waiting.chosen();
+        assert_eq!((seeds(&chosen), left_out), (vec![1, 4, 7, 2, 5], 2));
+    }
+
+    #[test]
     fn neither_the_order_nor_shards_change_what_is_chosen() {
         let all = |records: &mut dyn Iterator<Item = (u64, Option<&str>)>| {
-            let mut waiting = WaitingRecords::new(Some(RULE));
+            let mut waiting = WaitingRecords::new(Some(RULE), Known::default());
             for (seed, hint) in records {
                 waiting.offer(hinted(seed, hint));
             }
@@ -338,7 +355,7 @@ mod tests {
 
     #[test]
     fn records_get_what_was_left_of_their_failures() {
-        let mut waiting = WaitingRecords::new(Some(RULE));
+        let mut waiting = WaitingRecords::new(Some(RULE), Known::default());
         let mut before = hinted(1, None);
         before.findings[0].fingerprint = Some("of an earlier join".to_owned());
         assert!(waiting.offer(before).is_empty());
@@ -379,9 +396,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fail_and_what_is_not_to_be_shrunk_waits_for_nothing() {
-        let mut waiting = WaitingRecords::new(None);
+        let mut waiting = WaitingRecords::new(None, Known::default());
         assert_eq!(waiting.offer(failed("pubsub", 1)).len(), 1);
-        let mut waiting = WaitingRecords::new(Some(RULE));
+        let mut waiting = WaitingRecords::new(Some(RULE), Known::default());
         let passed = crate::campaign::record::tests::record("pubsub", 1);
         assert_eq!(waiting.offer(passed).len(), 1);
     }

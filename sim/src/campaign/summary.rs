@@ -135,15 +135,25 @@ pub struct GroupKey {
 }
 
 impl GroupKey {
+    /// The anomaly that these failures are, or look like.
+    #[must_use]
+    pub fn anomaly<'a>(&'a self, group: &'a Group) -> Option<&'a str> {
+        match &self.what {
+            What::Shrunk(..) => group.finding.as_ref()?.anomaly.as_deref(),
+            What::Unshrunk(_, hint) => hint.as_deref(),
+            What::Ended(_) => None,
+        }
+    }
+
     /// The anomaly's name: that of the shrunk failure, or with a question mark what an unshrunk one looks
     /// like.
     #[must_use]
     pub fn name(&self, group: &Group) -> Option<String> {
-        match &self.what {
-            What::Shrunk(..) => group.finding.as_ref()?.anomaly.clone(),
-            What::Unshrunk(_, hint) => hint.as_ref().map(|hint| format!("{hint}?")),
-            What::Ended(_) => None,
-        }
+        let doubt = match &self.what {
+            What::Shrunk(..) | What::Ended(_) => "",
+            What::Unshrunk(..) => "?",
+        };
+        self.anomaly(group).map(|name| format!("{name}{doubt}"))
     }
 }
 
@@ -482,6 +492,12 @@ impl Summary {
         let known_signatures = self.known_signatures();
         let is_known = |(key, group): &(&GroupKey, &Group)| match &key.what {
             _ if group.expected => true,
+            _ if key
+                .anomaly(group)
+                .is_some_and(|name| self.known.has_anomaly(&key.strategy, name)) =>
+            {
+                true
+            }
             What::Shrunk(fingerprint, _) => self.known.has(fingerprint),
             What::Unshrunk(signature, _) => known_signatures.contains(signature),
             What::Ended(_) => false,

@@ -10,7 +10,7 @@ use hublab_sim::campaign::oracles::OracleSet;
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::generate::Family;
 
-use super::{Overrides, ReportAs, duration, family, seeds};
+use super::{BadArgument, Overrides, ReportAs, duration, family, seeds};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Fuzz {
@@ -20,6 +20,17 @@ pub(in crate::cli) struct Fuzz {
     /// The seeds, the end not included; default: 0..1000, or what the files say in `run.seeds`
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     pub(in crate::cli) seeds: Option<Range<u64>>,
+    /// Draw the seeds from a text, such as a commit or a date: the same text is the same seeds
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with = "seeds",
+        requires = "count"
+    )]
+    pub(in crate::cli) seeds_from: Option<String>,
+    /// How many seeds to draw
+    #[arg(long, value_name = "N", requires = "seeds_from", value_parser = count)]
+    pub(in crate::cli) count: Option<NonZeroU64>,
     /// Runs at the same time, each in a process of its own; default: the number of cores
     #[arg(long, value_name = "N")]
     pub(in crate::cli) jobs: Option<NonZeroUsize>,
@@ -41,13 +52,21 @@ pub(in crate::cli) struct Fuzz {
     /// Write results, failures and junit.xml into this directory
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
-    /// Go on with the campaign in the directory of --out: runs that are there are not made again
+    /// Go on with the campaign in the directory of --out: runs that are there are not made again.
+    /// Without it, that is done where the campaign there is the same
     #[arg(long, requires = "out")]
     pub(in crate::cli) resume: bool,
-    /// Failures that are known: the directory of another campaign, or its `failures`. They fail
-    /// neither this one nor what `merge` makes of its shards
-    #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) known: Option<PathBuf>,
+    /// Failures that are known: a `known.toml`, the directory of another campaign, or its `failures`; can
+    /// be given several times. They fail neither this campaign nor what `merge` makes of its shards
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) known: Vec<PathBuf>,
+    /// Anomalies that are known, by strategy and name, with commas: gossip:A5,pubsub:A8
+    #[arg(
+        long = "known-anomaly",
+        value_name = "STRATEGY:NAME",
+        value_delimiter = ','
+    )]
+    pub(in crate::cli) known_anomalies: Vec<String>,
     /// Run the failures saved in this directory first (`hublab corpus`); of several shards, the
     /// first does
     #[arg(long, value_name = "DIR")]
@@ -90,6 +109,15 @@ pub(in crate::cli) struct Fuzz {
     /// Keep worker processes that have panicked or grown
     #[arg(long)]
     pub(in crate::cli) no_recycle: bool,
+}
+
+/// The most seeds that can be drawn.
+const COUNT_MAX: u64 = 1 << 40;
+
+fn count(text: &str) -> Result<NonZeroU64, BadArgument> {
+    let read = text.parse().ok().and_then(NonZeroU64::new);
+    let few = read.filter(|count| count.get() <= COUNT_MAX);
+    few.ok_or(BadArgument::Write("how many, from 1 on: 1000"))
 }
 
 /// What a worker process is started with.

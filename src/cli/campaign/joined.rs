@@ -126,7 +126,7 @@ impl Joined {
             .map_or(0..0, |folder| folder.manifest.campaign.seeds.clone());
         let known = Known::to_all(folders.iter().map(|folder| &folder.manifest.known));
         let rules = folders.iter().map(|folder| folder.manifest.shrinking);
-        let mut waiting = WaitingRecords::new(Shrinking::common(rules));
+        let mut waiting = WaitingRecords::new(Shrinking::common(rules), known.clone());
         let mut joined = Self {
             rows: Vec::new(),
             summary: Summary::new(&seeds).knowing(known),

@@ -3,19 +3,71 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use hublab_sim::campaign::known::Known;
+use hublab_sim::campaign::known::{Day, Known, KnownFile};
 use hublab_sim::campaign::summary::Summary;
 
-use super::folder::FAILURES;
-use crate::cli::Stop;
+use super::folder::{FAILURES, read_bounded};
+use crate::cli::args::fuzz::Fuzz;
 use crate::cli::output::Output;
+use crate::cli::render::style;
+use crate::cli::{Context, Stop};
 
-/// Those of a campaign's directory, or of its `failures`.
+/// The file of known failures beside a campaign's others.
+const FILE: &str = "known.toml";
+
+/// The largest file that is read.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Everything that is known. Entries of files whose day has passed are told, and count no more.
 ///
 /// # Errors
-/// It cannot be read.
-pub(in crate::cli) fn read(directory: &Path) -> Result<Known, Stop> {
+/// Something cannot be read, or is no list of known failures.
+pub(in crate::cli) fn read(args: &Fuzz, context: &Context) -> Result<Known, Stop> {
+    let mut known = Known::default();
+    for path in &args.known {
+        if path.is_dir() {
+            known.extend(of_directory(path)?);
+            let file = path.join(FILE);
+            if file.is_file() {
+                known.extend(of_file(&file, context)?);
+            }
+        } else {
+            known.extend(of_file(path, context)?);
+        }
+    }
+    for name in &args.known_anomalies {
+        let anomaly = Known::anomaly(name, &context.catalog);
+        known.extend(anomaly.map_err(|error| Stop::Usage(error.to_string()))?);
+    }
+    Ok(known)
+}
+
+/// Those of a file.
+fn of_file(path: &Path, context: &Context) -> Result<Known, Stop> {
+    let name = path.display();
+    let usage = |error: &dyn std::fmt::Display| Stop::Usage(format!("{name}: {error}"));
+    let text = read_bounded(path, BYTES_MAX).map_err(|error| usage(&error))?;
+    let read = KnownFile::read(&text, today(), &context.catalog);
+    let KnownFile { known, expired, .. } = read.map_err(|error| usage(&error))?;
+    let word = style::warn("known no more:");
+    for (what, day) in expired {
+        let note = format_args!("{word} {what}, which was until {day} ({name})");
+        context.output.note(note);
+    }
+    Ok(known)
+}
+
+/// The day of today, in UTC.
+fn today() -> Day {
+    const DAY: u64 = 86_400;
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Day::of_unix_days(since.map_or(0, |time| time.as_secs() / DAY))
+}
+
+/// Those of a campaign's directory, or of its `failures`.
+fn of_directory(directory: &Path) -> Result<Known, Stop> {
     let within: PathBuf = directory.join(FAILURES);
     let directory = if within.is_dir() { &within } else { directory };
     let refused = |error| Stop::Usage(format!("{}: cannot be read: {error}", directory.display()));
@@ -25,6 +77,7 @@ pub(in crate::cli) fn read(directory: &Path) -> Result<Known, Stop> {
         if path
             .extension()
             .is_some_and(|extension| extension == "toml")
+            && path.file_name().is_some_and(|name| name != FILE)
         {
             let stem = path.file_stem();
             fingerprints.extend(stem.map(|stem| stem.to_string_lossy().into_owned()));

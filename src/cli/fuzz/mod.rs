@@ -22,7 +22,7 @@ use super::campaign::words::result;
 use super::exit::Exit;
 use super::interrupt::Listening;
 use super::progress::Progress;
-use super::render::number::counted;
+use super::render::number::{counted, grouped};
 use super::report::{self, Format, Reporters, Run, Setting, Totals};
 use super::{Context, Stop};
 
@@ -64,15 +64,18 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
     let mut planned = campaign.plan();
     let mut book = Book::new(args, context)?;
     if let Some(out) = &args.out {
-        book.store = Some(if args.resume {
-            let (store, shrunk) = Store::resume(out, &manifest, |record| {
-                planned.skip(record);
-            })?;
-            planned.skip_shrunk(shrunk);
-            store
-        } else {
-            Store::create(out, &manifest)?
-        });
+        let (store, shrunk) = Store::open(out, &manifest, |record| {
+            planned.skip(record);
+        })?;
+        planned.skip_shrunk(shrunk);
+        let made = manifest.planned - planned.left();
+        if made > 0 && !args.resume {
+            let (out, made) = (out.display(), grouped(made));
+            context
+                .output
+                .note(format_args!("{out}: going on, {made} runs are there"));
+        }
+        book.store = Some(store);
     }
     book.take_saved(&saved, &mut planned)?;
     book.progress = Some(Progress::new(

@@ -43,8 +43,10 @@ impl Request {
         let checked = args.oracles.check(&context.catalog);
         checked.map_err(|error| Stop::Usage(error.to_string()))?;
         let files = read(args, context)?;
-        let seeds = match &args.seeds {
-            Some(seeds) => seeds.clone(),
+        let drawn = args.seeds_from.as_deref().zip(args.count);
+        let drawn = drawn.map(|(text, count)| drawn_from(text, count.get()));
+        let seeds = match args.seeds.clone().or(drawn) {
+            Some(seeds) => seeds,
             None => common(&files, "run.seeds", "--seeds", |file| {
                 file.scenario.run.seeds.clone()
             })?
@@ -89,16 +91,24 @@ impl Request {
         if let Some(shrinking) = manifest.shrinking {
             campaign = campaign.shrink(shrinking);
         }
-        if let Some(directory) = &args.known {
-            manifest.known = known::read(directory)?;
-            campaign = campaign.known(manifest.known.clone());
-        }
+        manifest.known = known::read(args, context)?;
+        campaign = campaign.known(manifest.known.clone());
         Ok(Self {
             campaign,
             manifest,
             sharded_by_environment,
         })
     }
+}
+
+/// Seeds that a text stands for: so many, from a place that its hash names. The same in every build.
+fn drawn_from(text: &str, count: u64) -> Range<u64> {
+    /// Seeds of 12 digits: people type them.
+    const PLACES: u64 = 1_000_000_000_000;
+    let mut first = [0; 8];
+    first.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..8]);
+    let first = u64::from_le_bytes(first) % PLACES;
+    first..first.saturating_add(count)
 }
 
 fn path(file: &files::Source) -> String {

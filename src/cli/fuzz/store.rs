@@ -47,19 +47,18 @@ fn anew(path: &Path, contents: &[u8]) -> Result<File, Stop> {
 }
 
 impl Store {
+    /// True if a campaign is in a directory.
+    fn is_there(path: &Path) -> bool {
+        path.join(MANIFEST).exists() || path.join(RESULTS).exists()
+    }
+
     /// Begins a campaign in a directory, which is made if it is not there.
     ///
     /// # Errors
-    /// A campaign is there already, or nothing can be written.
-    pub(super) fn create(path: &Path, manifest: &Manifest) -> Result<Self, Stop> {
+    /// Nothing can be written.
+    fn create(path: &Path, manifest: &Manifest) -> Result<Self, Stop> {
         fs::create_dir_all(path).map_err(refused(path))?;
         let lock = lock(path)?;
-        if path.join(MANIFEST).exists() || path.join(RESULTS).exists() {
-            return Err(Stop::Usage(format!(
-                "{}: a campaign is in this directory already: go on with it by --resume, or give one that is new",
-                path.display()
-            )));
-        }
         let results = path.join(RESULTS);
         let store = Self {
             path: path.to_owned(),
@@ -78,12 +77,12 @@ impl Store {
     ///
     /// # Errors
     /// The campaign there is another one, or what is there cannot be read.
-    pub(super) fn resume(
+    pub(super) fn open(
         path: &Path,
         manifest: &Manifest,
         mut take: impl FnMut(&Record),
     ) -> Result<(Self, AllShrunk), Stop> {
-        if !path.join(MANIFEST).exists() && !path.join(RESULTS).exists() {
+        if !Self::is_there(path) {
             return Ok((Self::create(path, manifest)?, AllShrunk::new()));
         }
         let lock = lock(path)?;
@@ -96,7 +95,7 @@ impl Store {
         });
         if let Some(difference) = other {
             return Err(Stop::Usage(format!(
-                "{}: this is another campaign, which cannot be gone on with: {difference}",
+                "{}: another campaign is in this directory, which cannot be gone on with: {difference}; give one that is new",
                 path.display()
             )));
         }
