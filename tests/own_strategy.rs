@@ -1,11 +1,11 @@
 //! A strategy of one's own: the example in this package, and the template from outside of it, are
 //! built and run as their readers would.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -60,22 +60,28 @@ fn assert_passes(report: &str, strategy: &str) {
     assert!(judged >= 3, "the scenario has something to judge");
 }
 
-/// Copies a directory, without what was built or written in it.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name == "target" || name == "hublab-out" {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to.join(name))?;
-        } else {
-            fs::copy(entry.path(), to.join(name))?;
+/// The files below a directory, but for what was built or written there.
+fn files(directory: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut below = vec![directory.to_owned()];
+    while let Some(current) = below.pop() {
+        for entry in fs::read_dir(current).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            let is_output = ["target", "hublab-out"]
+                .iter()
+                .any(|name| path.ends_with(name));
+            if path.is_dir() && !is_output {
+                below.push(path);
+            } else if path.is_file() {
+                files.insert(
+                    path.strip_prefix(directory)
+                        .expect("it is below")
+                        .to_owned(),
+                );
+            }
         }
     }
-    Ok(())
+    files
 }
 
 #[test]
@@ -102,22 +108,23 @@ fn the_example_runs_its_strategy_through_the_library_and_from_the_command_line()
 }
 
 #[test]
-fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() {
+fn a_crate_made_from_the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() {
     let elsewhere = tempfile::tempdir().unwrap();
-    let template = elsewhere.path();
-    copy(&Path::new(ROOT).join("template"), template).unwrap();
-    let manifest = fs::read_to_string(template.join("Cargo.toml")).unwrap();
-    let moved = manifest.replace(r#"path = "..""#, &format!("path = {ROOT:?}"));
-    assert_ne!(moved, manifest, "the template names this package");
-    fs::write(template.join("Cargo.toml"), moved).unwrap();
+    let template = &elsewhere.path().join("copy");
+    let mut init = Command::new(env!("CARGO_BIN_EXE_hublab"));
+    init.args(["init", "--strategy", "last-writer", "--path", ROOT])
+        .arg(template);
+    let told = output_of(&mut init);
+    assert!(told.contains("the crate `last-writer`"), "{told}");
+    assert_eq!(files(template), files(&Path::new(ROOT).join("template")));
 
-    let tests = output_of(&mut cargo(template, "test"));
+    let tests = output_of(cargo(template, "test").arg("--locked"));
     assert!(tests.contains("2 passed"), "{tests}");
 
-    let run = ["run", "scenarios/one.toml", "--strategy", "mine"];
+    let run = ["run", "scenarios/one.toml", "--strategy", "last_writer"];
     let run = [&run[..], &["--format", "json"]].concat();
     let json = output_of(cargo(template, "run").arg("--").args(run));
-    assert_passes(&json, "mine");
+    assert_passes(&json, "last_writer");
     for (what, name) in [
         ("oracles", "no_empty_pid"),
         ("metrics", "bytes_per_message"),
@@ -131,7 +138,7 @@ fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() 
         "run",
         "scenarios/one.toml",
         "--strategy",
-        "mine",
+        "last_writer",
         "--format",
         "csv",
     ];
@@ -141,7 +148,7 @@ fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() 
     let fuzz = [
         "fuzz",
         "--strategy",
-        "mine",
+        "last_writer",
         "--seeds",
         "0..2",
         "--oracles",
@@ -156,7 +163,7 @@ fn the_template_builds_tests_and_runs_its_strategy_outside_of_this_repository() 
         "--strategy",
         "pubsub",
         "--strategy",
-        "mine",
+        "last_writer",
         "--seeds",
         "0..3",
         "--endpoint",

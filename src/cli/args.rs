@@ -17,6 +17,7 @@ use super::report::{self, Export, Format};
 
 pub(super) mod compare;
 pub(super) mod corpus;
+pub(super) mod first;
 pub(super) mod fuzz;
 pub(super) mod live;
 pub(super) mod merge;
@@ -26,11 +27,14 @@ pub(super) mod shrink;
 /// Every oracle, where oracles are named.
 pub(super) const ALL: &str = "all";
 
+/// The program.
+const NAME: &str = "hublab";
+
 /// The arguments of the program. Public so that completions and manual pages can be made from it:
 /// `clap::CommandFactory` gives its definition.
 #[derive(Debug, Parser)]
 #[command(
-    name = "hublab",
+    name = NAME,
     version,
     about = "Deterministic simulation testbed for the synchronization strategies of a distributed process registry",
     after_help = "One scenario, one strategy and one seed are one run, and that run is always the same.\n\n\
@@ -52,8 +56,29 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads the arguments of this process; strategies are those of the catalog.
+    /// Reads the arguments of this process.
     pub(super) fn from_environment(catalog: &Catalog) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::definition(catalog).try_get_matches()?)
+    }
+
+    /// The definition without commands that are for this program alone.
+    pub(super) fn shown(catalog: &Catalog) -> clap::Command {
+        let all = Self::definition(catalog);
+        let shown = all
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set());
+        clap::Command::new(NAME)
+            .version(env!("CARGO_PKG_VERSION"))
+            .about(all.get_about().cloned().unwrap_or_default())
+            .after_help(all.get_after_help().cloned().unwrap_or_default())
+            .disable_help_subcommand(true)
+            .subcommand_required(true)
+            .args(all.get_arguments())
+            .subcommands(shown)
+    }
+
+    /// The definition; strategies and oracles are those of the catalog.
+    fn definition(catalog: &Catalog) -> clap::Command {
         let names = catalog.names();
         let strategy = |command: clap::Command| {
             let names = names.clone();
@@ -67,14 +92,13 @@ impl Cli {
                 arg.value_parser(PossibleValuesParser::new(oracles))
             })
         };
-        let command = Self::command()
+        Self::command()
             .mut_subcommand("judge", oracle)
             .mut_subcommand("run", strategy)
             .mut_subcommand("compare", strategy)
             .mut_subcommand("explain", strategy)
             .mut_subcommand("fuzz", strategy)
-            .mut_subcommand("live", strategy);
-        Self::from_arg_matches(&command.try_get_matches()?)
+            .mut_subcommand("live", strategy)
     }
 }
 
@@ -185,6 +209,23 @@ pub(super) enum Command {
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = "Example: hublab schema > scenario.schema.json")]
     Schema,
+    /// Write a first scenario, or a crate with a strategy of one's own, into a directory
+    #[command(
+        after_help = "Nothing is overwritten. A crate is a copy of the template under another name: an example of a\n\
+        strategy, an oracle and a metric, with tests and the command line.\n\nExamples:\n  \
+        hublab init first\n  hublab init --strategy last-writer last-writer\n  \
+        hublab init --strategy last-writer last-writer --path ../hublab"
+    )]
+    Init(first::Init),
+    /// Print what a shell needs to complete command lines
+    #[command(after_help = "Examples:\n  \
+        hublab completions bash > ~/.local/share/bash-completion/completions/hublab\n  \
+        hublab completions zsh > ~/.zfunc/_hublab\n  \
+        hublab completions fish > ~/.config/fish/completions/hublab.fish")]
+    Completions(first::Completions),
+    /// Write a manual page per command into a directory
+    #[command(after_help = "Example: hublab man ~/.local/share/man/man1")]
+    Man(first::Man),
     /// Run a scenario file with real hubs on loopback sockets, in real time
     #[command(
         after_help = "Example: hublab live scenarios/partition-and-heal.toml --scale 0.1 --strategy gossip"

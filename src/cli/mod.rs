@@ -33,6 +33,7 @@ mod campaign;
 mod capsules;
 mod check;
 mod compare;
+mod completions;
 mod corpus;
 mod ctl;
 mod diff;
@@ -40,11 +41,13 @@ mod exit;
 mod explain;
 mod files;
 mod fuzz;
+mod init;
 mod interrupt;
 mod judge;
 mod list;
 mod live;
 mod lock;
+mod man;
 mod merge;
 mod node;
 mod output;
@@ -170,6 +173,9 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
         Command::Merge(args) => merge::merge(&args, context),
         Command::Shrink(args) => shrink::shrink(&args, context),
         Command::Schema => schema::schema(context),
+        Command::Init(args) => init::init(&args, context),
+        Command::Completions(args) => completions::completions(&args, context),
+        Command::Man(args) => man::man(&args, context),
         Command::Live(args) => live::live(&args, context),
         Command::Node(args) => node::node(&args, context),
         Command::Ctl(args) => ctl::ctl(&args, context),

@@ -3,6 +3,7 @@
 mod commands;
 mod compare;
 mod ends;
+mod first;
 mod pictures;
 mod refusals;
 mod reports;
