@@ -30,6 +30,24 @@ pub enum Shown {
     Never(&'static str),
 }
 
+/// A scenario in which an anomaly cannot happen.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Cure {
+    /// The difference to the scenario in which it happens, as a statement: "no clock is changed".
+    pub what: &'static str,
+    /// The scenario. Steps that are no longer possible in it are left out before it is run.
+    pub scenario: Scenario,
+}
+
+impl Cure {
+    /// A change of a scenario, in words, and the scenario as changed.
+    #[must_use]
+    pub fn new(what: &'static str, scenario: Scenario) -> Self {
+        Self { what, scenario }
+    }
+}
+
 /// Names the failures of a strategy.
 pub trait Classify: Send + Sync {
     /// The anomalies that it knows, in the order of ids.
@@ -46,4 +64,26 @@ pub trait Classify: Send + Sync {
         violation: &Violation,
         trace: &[Event],
     ) -> Option<&'static str>;
+
+    /// The ids of all anomalies that may be behind a failure, the likeliest first; default: that of
+    /// [`Self::classify`].
+    fn candidates(
+        &self,
+        scenario: &Scenario,
+        strategy: &str,
+        violation: &Violation,
+        trace: &[Event],
+    ) -> Vec<&'static str> {
+        let first = self.classify(scenario, strategy, violation, trace);
+        first.into_iter().collect()
+    }
+
+    /// Scenarios in which an anomaly cannot happen and nothing else differs. A failure that was shrunk
+    /// is given the anomaly's name only if one of them passes. `None`, the default: a failure needs no
+    /// cure to be named.
+    ///
+    /// `scenario` is resolved, and its run has the failure that `violation` describes.
+    fn cures(&self, _id: &str, _scenario: &Scenario, _violation: &Violation) -> Option<Vec<Cure>> {
+        None
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hublab_strategies::Time;
 
+use crate::anomaly::{Classify, Cure};
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::model::Scenario;
 use crate::report::Report;
@@ -50,9 +51,87 @@ pub fn of_failures(
     signatures: &[&Signature],
     catalog: &Catalog,
 ) -> Vec<Option<&'static str>> {
-    let none = vec![None; signatures.len()];
+    let looked = look(
+        scenario,
+        strategy,
+        seed,
+        signatures,
+        catalog,
+        |run, violation| {
+            let Looked {
+                anomalies,
+                scenario,
+                trace,
+            } = run;
+            anomalies.classify(scenario, strategy, violation, trace)
+        },
+    );
+    looked.into_iter().map(Option::flatten).collect()
+}
+
+/// An anomaly that may be behind a failure.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// Its id.
+    pub id: &'static str,
+    /// The scenarios in which it cannot happen; `None` if its predicate is enough.
+    pub cures: Option<Vec<Cure>>,
+}
+
+/// The anomalies that may be behind the first failure of that signature, the likeliest first. Otherwise
+/// as [`of_run`].
+#[must_use]
+pub fn candidates(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    signature: &Signature,
+    catalog: &Catalog,
+) -> Vec<Candidate> {
+    let looked = look(
+        scenario,
+        strategy,
+        seed,
+        &[signature],
+        catalog,
+        |run, violation| {
+            let Looked {
+                anomalies,
+                scenario,
+                trace,
+            } = run;
+            let ids = anomalies.candidates(scenario, strategy, violation, trace);
+            let candidate = |id| Candidate {
+                id,
+                cures: anomalies.cures(id, scenario, violation),
+            };
+            ids.into_iter().map(candidate).collect::<Vec<_>>()
+        },
+    );
+    looked.into_iter().flatten().flatten().collect()
+}
+
+/// A run that is looked at.
+struct Looked<'a> {
+    anomalies: &'static dyn Classify,
+    scenario: &'a Scenario,
+    trace: &'a [Event],
+}
+
+/// Runs a scenario again, and asks something of its first failure of each signature. `None` for those
+/// that it does not have.
+fn look<T>(
+    scenario: &Scenario,
+    strategy: &str,
+    seed: u64,
+    signatures: &[&Signature],
+    catalog: &Catalog,
+    ask: impl Fn(&Looked<'_>, &Violation) -> T,
+) -> Vec<Option<T>> {
+    let none = || signatures.iter().map(|_| None).collect();
     let Some(anomalies) = catalog.get(strategy).and_then(CatalogEntry::anomalies) else {
-        return none;
+        return none();
     };
     let mut scenario = resolve(scenario, seed, catalog);
     let oracles: BTreeSet<&str> = signatures
@@ -64,13 +143,18 @@ pub fn of_failures(
         .expectations
         .extend(oracles.into_iter().map(always));
     let Some((report, trace)) = trace_of(&scenario, strategy, seed, catalog) else {
-        return none;
+        return none();
     };
-    let name = |signature: &&Signature| {
+    let run = Looked {
+        anomalies,
+        scenario: &scenario,
+        trace: &trace,
+    };
+    let asked = signatures.iter().map(|signature| {
         let violation = violation(&scenario, &report, signature)?;
-        anomalies.classify(&scenario, strategy, &violation, &trace)
-    };
-    signatures.iter().map(name).collect()
+        Some(ask(&run, &violation))
+    });
+    asked.collect()
 }
 
 /// The subject of a signature's failure. That of an expectation about views stands for what is

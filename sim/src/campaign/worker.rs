@@ -13,7 +13,7 @@ use super::shrinking::{KeepsClaim, ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Source, make};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, SourceError, Task};
 use crate::catalog::Catalog;
-use crate::classify::{self, of_failures};
+use crate::classify::of_failures;
 use crate::run::RunError;
 use crate::run::failure::Signature;
 use crate::shrink::{Budget, ShrinkError, Target, Watcher, shrink};
@@ -192,13 +192,7 @@ impl<'a> Bench<'a> {
         };
         let shrunk = shrink(&target, self.catalog, Budget::default(), watcher);
         let shrunk = shrunk?;
-        let named = classify::of_run(
-            &shrunk.scenario,
-            strategy,
-            shrunk.seed,
-            signature,
-            self.catalog,
-        );
+        let named = shrunk.anomaly.map(|anomaly| anomaly.id);
         let fingerprint = Fingerprint::new(signature.clone(), &shrunk.scenario, named);
         Ok(Answer::Shrunk(Box::new(ShrunkFailure {
             file: shrunk.file(&format!("failures/{}.toml", fingerprint.slug())),

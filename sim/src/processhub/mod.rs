@@ -18,6 +18,7 @@
 
 pub mod anomaly;
 mod case;
+mod cure;
 mod late;
 mod log;
 mod members;
@@ -29,7 +30,7 @@ use hublab_strategies::gossip::Gossip;
 use hublab_strategies::pubsub::PubSub;
 use hublab_strategies::{ChildId, NodeId, Strategy};
 
-use crate::anomaly::{Anomaly, Classify};
+use crate::anomaly::{Anomaly, Classify, Cure};
 use crate::catalog::Catalog;
 use crate::model::{NodeIx, Scenario};
 use crate::trace::event::{Event, Payload};
@@ -173,6 +174,32 @@ impl<'a> Classifier<'a> {
             })
         })
     }
+
+    /// The anomalies whose predicate holds for a failure of the run, that of [`Self::name`] first.
+    fn all(&self, violation: &Violation) -> Vec<&'static str> {
+        let rules: Vec<&Rule> = Scope::of(&violation.oracle).rules().collect();
+        let cases = cases(&self.0, violation);
+        let mut ids = Vec::new();
+        // Of each case the first name, then of each case the second, and so on.
+        let mut named: Vec<_> = cases
+            .iter()
+            .map(|case| rules.iter().filter(|(_, holds)| holds(case)))
+            .collect();
+        loop {
+            let round: Vec<&str> = named
+                .iter_mut()
+                .filter_map(|names| names.next().map(|(id, _)| *id))
+                .collect();
+            if round.is_empty() {
+                return ids;
+            }
+            for id in round {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+    }
 }
 
 /// The anomalies of ProcessHub, for the ports.
@@ -193,6 +220,25 @@ impl Classify for ProcessHub {
     ) -> Option<&'static str> {
         let named = Classifier::new(scenario, strategy, trace)?.name(violation)?;
         Some(named.id)
+    }
+
+    fn candidates(
+        &self,
+        scenario: &Scenario,
+        strategy: &str,
+        violation: &Violation,
+        trace: &[Event],
+    ) -> Vec<&'static str> {
+        let classifier = Classifier::new(scenario, strategy, trace);
+        classifier.map_or_else(Vec::new, |all| all.all(violation))
+    }
+
+    /// Only what stays wrong has cures: of a change that a message made, the trace tells all.
+    fn cures(&self, id: &str, scenario: &Scenario, violation: &Violation) -> Option<Vec<Cure>> {
+        match Scope::of(&violation.oracle) {
+            Scope::View | Scope::Clocks => Some(cure::of(id, scenario)),
+            Scope::Changes | Scope::Own | Scope::Nothing => None,
+        }
     }
 }
 

@@ -43,6 +43,9 @@ impl Shrunk {
         );
         let mut out = String::new();
         comment(&said, &mut out);
+        if let Some(cure) = self.cure {
+            comment(&format!("It passes if {cure}."), &mut out);
+        }
         comment(&shrunk, &mut out);
         out.push_str("#\n");
         comment_line(&format!("hublab run {path}"), &mut out);

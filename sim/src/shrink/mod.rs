@@ -25,6 +25,7 @@
 //! makes an exception, and [`Shrunk::ended`] tells of it.
 
 mod cost;
+mod cured;
 mod file;
 mod mend;
 mod parts;
@@ -35,7 +36,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly::Anomaly;
 use crate::catalog::Catalog;
-use crate::classify;
 use crate::model::Scenario;
 use crate::report::Report;
 use crate::run::failure::{Failure, Signature, always, claim_of, failures};
@@ -181,6 +181,9 @@ pub struct Shrunk {
     pub finding: Failure,
     /// The anomaly that it is, if it has a name.
     pub anomaly: Option<&'static Anomaly>,
+    /// The change of the scenario, as a statement, with which it passes and which that anomaly needs not
+    /// to happen; `None` if it has no name, or one that needs no cure.
+    pub cure: Option<&'static str>,
     /// How large the scenario was.
     pub before: Size,
     /// How large it is.
@@ -252,22 +255,17 @@ pub fn shrink(
     while passes::all(&mut search) {}
     let (runs, ended) = (search.runs, search.ended.unwrap_or(Ended::Smallest));
     let best = search.best;
-    let named = classify::of_run(
-        &best.scenario,
-        target.strategy,
-        best.scenario.run.seed,
-        target.signature,
-        catalog,
-    );
+    let named = cured::name(&best.scenario, target.strategy, target.signature, catalog);
     let found = failure_like(&best.scenario, &best.report, target.signature);
     Ok(Shrunk {
         seed: best.scenario.run.seed,
         found_with: target.seed,
-        anomaly: named.and_then(|id| catalog.anomaly(target.strategy, id)),
+        anomaly: named.and_then(|named| catalog.anomaly(target.strategy, named.id)),
+        cure: named.and_then(|named| named.cure),
         finding: Failure {
             // The claim is the one that was to be shrunk, whatever its text has become.
             signature: target.signature.clone(),
-            anomaly: named.map(str::to_owned),
+            anomaly: named.map(|named| named.id.to_owned()),
             line: 0,
             ..found.ok_or_else(|| not_there(target.signature, &best.scenario, &best.report))?
         },
