@@ -71,12 +71,11 @@ fn passes(scenario: &Scenario, strategy: &str, seed: u64, catalog: &Catalog) -> 
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are to be printed")]
 fn what_a_hint_says_is_confirmed_by_its_cure_and_holds_under_other_draws() {
     let catalog = Catalog::default();
     let oracles = OracleSet::Named(LASTING.map(str::to_owned).to_vec());
     let mut kept = Kept::default();
-    let count = seeds(60);
+    let count = seeds(200);
     for strategy in catalog.default_names() {
         let campaign = Campaign::new(strategy)
             .seeds(0..count)

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "the output of a test without harness")]
 
+mod baseline;
 #[allow(dead_code, reason = "each test uses some of the faults")]
 #[path = "../faults/mod.rs"]
 mod faults;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
             .is_none_or(|word| name.contains(word.as_str()))
     };
     let tests = same::TESTS.iter().chain(robust::TESTS);
-    let tests = tests.chain(library::TESTS);
+    let tests = tests.chain(baseline::TESTS).chain(library::TESTS);
     let mut passed = 0;
     for (name, test) in tests.filter(|(name, _)| wanted(name)) {
         println!("test {name}");

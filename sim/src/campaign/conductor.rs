@@ -527,6 +527,7 @@ pub(super) fn setup(plan: &Plan, limits: &Limits) -> String {
         version: wire::VERSION,
         sources: plan.sources.iter().map(SourceText::new).collect(),
         oracles: limits.oracles.clone(),
+        baseline: limits.baseline.clone(),
     })
 }
 

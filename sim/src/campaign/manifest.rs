@@ -63,6 +63,9 @@ pub struct Parameters {
     pub seeds: Range<u64>,
     /// The oracles that runs must hold, as given.
     pub oracles: String,
+    /// The strategy whose failures are none of the others'.
+    #[serde(default)]
+    pub baseline: Option<String>,
     /// The fault families that are switched off.
     pub without: Vec<String>,
     /// Changes to the files, as `key=value`.
@@ -254,6 +257,7 @@ mod tests {
             strategies: vec!["pubsub".to_owned(), "gossip".to_owned()],
             seeds,
             oracles: "claims".to_owned(),
+            baseline: None,
             without: Vec::new(),
             set: Vec::new(),
             twice_percent: 0,

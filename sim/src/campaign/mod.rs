@@ -7,6 +7,7 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`trial`] | one run: where its scenario is from, and the [`record::Record`] it comes to |
+//! | `baseline` | what another strategy shows, too |
 //! | [`oracles`], [`reach`] | which oracles listen; what a run exercised |
 //! | [`fingerprint`] | which shrunk failures are the same |
 //! | [`plan`], [`shard`] | which runs there are, in which order; which share of them is a process's own |
@@ -47,6 +48,7 @@
 //!     .assert_clean();
 //! ```
 
+mod baseline;
 mod conductor;
 pub mod confirm;
 pub mod executor;
@@ -139,6 +141,7 @@ pub enum CampaignError {
 /// Options that do not change the set of runs.
 struct Limits {
     oracles: OracleSet,
+    baseline: Option<String>,
     jobs: usize,
     wall: Duration,
     budget: Option<Duration>,
@@ -190,6 +193,7 @@ impl Campaign {
             pool: None,
             limits: Limits {
                 oracles: OracleSet::Claims,
+                baseline: None,
                 jobs: thread::available_parallelism().map_or(1, usize::from),
                 wall: WALL_LIMIT,
                 budget: None,
@@ -267,6 +271,14 @@ impl Campaign {
     #[must_use]
     pub fn oracles(mut self, oracles: OracleSet) -> Self {
         self.limits.oracles = oracles;
+        self
+    }
+
+    /// Leaves out what this strategy shows, too, in the same scenario with the same seed: failures of the
+    /// same claim or oracle with the same kind of defect. Default: reports everything.
+    #[must_use]
+    pub fn baseline(mut self, strategy: &str) -> Self {
+        self.limits.baseline = Some(strategy.to_owned());
         self
     }
 

@@ -66,6 +66,10 @@ pub struct Record {
     /// whether it did in this one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sometimes: BTreeMap<String, bool>,
+    /// How many failures of it the campaign's baseline shows, too, in the same scenario: they are none of
+    /// `findings`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub of_baseline: u64,
     /// True if it is known to fail, and fails as it is known to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expected: bool,
@@ -125,6 +129,7 @@ impl Record {
             families: Vec::new(),
             claimed: Vec::new(),
             sometimes: BTreeMap::new(),
+            of_baseline: 0,
             expected: false,
             note: None,
         }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::baseline::Beyond;
 use super::fingerprint::Fingerprint;
 use super::known::Known;
 use super::record::{Ending, Record};
@@ -261,16 +262,22 @@ pub fn files(shrunk: &AllShrunk) -> BTreeMap<String, &ShrunkFailure> {
     files
 }
 
-/// Keeps a violated claim one: a scenario that does not meet the claim's condition is none.
-pub(super) struct KeepsClaim<'a> {
-    pub(super) entry: &'a dyn CatalogEntry,
-    pub(super) oracle: &'a str,
+/// Sees to it that a shrunk failure stays one that the campaign reports.
+pub(super) struct Keeps<'a> {
+    /// The strategy that claims an oracle, under a condition that is still to be met.
+    pub(super) claim: Option<(&'a dyn CatalogEntry, &'a str)>,
+    /// The baseline that does not show it.
+    pub(super) beyond: Option<Beyond<'a>>,
 }
 
-impl Watcher for KeepsClaim<'_> {
+impl Watcher for Keeps<'_> {
     fn accepts(&mut self, scenario: &Scenario, _report: &Report) -> bool {
-        let met = claims_met(self.entry, scenario);
-        met.iter().any(|claim| claim.oracle == self.oracle)
+        let is_claimed = self.claim.is_none_or(|(entry, oracle)| {
+            let met = claims_met(entry, scenario);
+            met.iter().any(|claim| claim.oracle == oracle)
+        });
+        let beyond = self.beyond.as_ref();
+        is_claimed && beyond.is_none_or(|beyond| beyond.accepts(scenario))
     }
 }
 

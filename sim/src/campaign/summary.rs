@@ -46,6 +46,8 @@ pub struct Summary {
     pub claims: BTreeMap<(String, String), u64>,
     /// What must happen in some run, by strategy, scenario and name, and true if it did.
     pub sometimes: BTreeMap<(String, String, String), bool>,
+    /// How many failures the baseline shows, too, which are left out.
+    pub of_baseline: u64,
     /// The failures by what fails.
     pub groups: BTreeMap<GroupKey, Group>,
     /// The failures that are no news.
@@ -296,6 +298,7 @@ impl Summary {
             families: BTreeMap::new(),
             claims: BTreeMap::new(),
             sometimes: BTreeMap::new(),
+            of_baseline: 0,
             groups: BTreeMap::new(),
             known: Known::default(),
             allowed_inconclusive: 0,
@@ -326,6 +329,7 @@ impl Summary {
         work.events = work.events.saturating_add(record.events);
         work.virtual_us = work.virtual_us.saturating_add(record.virtual_us);
         work.wall_us = work.wall_us.saturating_add(record.wall_us);
+        self.of_baseline += record.of_baseline;
         for (name, count) in &record.reach {
             match self.reach.get_mut(name) {
                 Some(sum) => *sum = sum.saturating_add(*count),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::oracles::OracleSet;
 use super::reach::Counter;
@@ -56,6 +57,8 @@ pub struct Prepared {
     pub families: Vec<String>,
     /// The most events of the run.
     pub budget: u64,
+    /// How far a generated one was thinned.
+    pub(super) level: u8,
 }
 
 impl Source {
@@ -102,6 +105,28 @@ impl Source {
         })
     }
 
+    /// The parameters that a strategy has with a seed, those that differ from its defaults at least.
+    ///
+    /// # Errors
+    /// The catalog has no such strategy.
+    pub(super) fn parameters(
+        &self,
+        strategy: &str,
+        seed: u64,
+        level: u8,
+        catalog: &Catalog,
+    ) -> Result<Map<String, Value>, RunError> {
+        let entry = entry(strategy, catalog)?;
+        let mut strategies = match self {
+            Self::Generated(options) => {
+                let generated = generate::thinned(seed, entry, options, level);
+                generated.scenario.strategies
+            }
+            Self::File { scenario, .. } => scenario.strategies.clone(),
+        };
+        Ok(strategies.remove(strategy).unwrap_or_default())
+    }
+
     /// The resolved scenario of a seed, a generated one at a level of [`generate::thinned`].
     fn thinned(
         &self,
@@ -120,6 +145,7 @@ impl Source {
                 scenario: resolve(scenario, seed, catalog),
                 families: Vec::new(),
                 budget: EVENT_BUDGET,
+                level: 0,
             },
         })
     }
@@ -137,6 +163,7 @@ impl Prepared {
             scenario: resolve(&generated.scenario, seed, catalog),
             families: families.map(|one| one.name().to_owned()).collect(),
             budget: generate::EVENTS_MAX,
+            level: generated.level,
         }
     }
 }
@@ -144,6 +171,10 @@ impl Prepared {
 /// A run that was made.
 #[derive(Debug)]
 pub(super) struct Made {
+    /// How far its scenario was thinned.
+    pub(super) level: u8,
+    /// The most events that it might have.
+    pub(super) budget: u64,
     /// Its line of `results.ndjson`.
     pub(super) record: Record,
     /// All that is known of it.
@@ -207,6 +238,7 @@ fn run(
         scenario: resolved,
         families,
         budget,
+        level,
     } = prepared;
     let scenario = &resolved;
     let claimed = claimed(scenario, strategy, catalog);
@@ -246,6 +278,8 @@ fn run(
     record.families = families;
     record.claimed = claimed;
     Ok(Made {
+        level,
+        budget,
         record,
         report,
         scenario: resolved,

@@ -18,7 +18,7 @@ use crate::generate::{Family, Options};
 use crate::scenario::Problems;
 
 /// The version of what is said. Both ends are the same program, or else this differs.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// How the lines of replies begin.
 pub const MARK: &str = "hublab-worker ";
@@ -38,6 +38,8 @@ pub struct Setup {
     pub sources: Vec<SourceText>,
     /// The oracles.
     pub oracles: OracleSet,
+    /// The strategy whose failures are left out of the others' records.
+    pub baseline: Option<String>,
 }
 
 /// Why a text gives no [`Source`].

@@ -7,16 +7,17 @@ use std::any::Any;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::baseline::{Baseline, Beyond};
 use super::fingerprint::Fingerprint;
 use super::oracles::OracleSet;
-use super::shrinking::{KeepsClaim, ShrinkJob, ShrunkFailure};
-use super::trial::{Case, Source, make};
+use super::shrinking::{Keeps, ShrinkJob, ShrunkFailure};
+use super::trial::{Case, Prepared, Source, make};
 use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, SourceError, Task};
 use crate::catalog::Catalog;
 use crate::classify::of_failures;
 use crate::run::RunError;
 use crate::run::failure::Signature;
-use crate::shrink::{Budget, ShrinkError, Target, Watcher, shrink};
+use crate::shrink::{Budget, ShrinkError, Target, shrink};
 
 /// The program's side of a worker.
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +150,12 @@ impl<'a> Bench<'a> {
         let Case { strategy, seed, .. } = case;
         let source = self.source(case)?;
         let made = make(source, strategy, *seed, &self.setup.oracles, self.catalog)?;
-        let mut record = made.record;
+        let mut record = made.record.clone();
+        if let Some(baseline) = self.baseline() {
+            let claimed = &made.record.claimed;
+            let oracles = self.setup.oracles.names(claimed, self.catalog);
+            baseline.subtract(source, &oracles, &made, &mut record)?;
+        }
         let findings = record.findings.iter();
         let signatures: Vec<&Signature> = findings.map(|finding| &finding.signature).collect();
         if !signatures.is_empty() {
@@ -160,6 +166,14 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(Answer::Record(Box::new(record)))
+    }
+
+    fn baseline(&self) -> Option<Baseline<'_>> {
+        let name = self.setup.baseline.as_deref()?;
+        Some(Baseline {
+            name,
+            catalog: self.catalog,
+        })
     }
 
     fn source(&self, case: &Case) -> Result<&Source, Refusal> {
@@ -176,21 +190,31 @@ impl<'a> Bench<'a> {
         let prepared = self
             .source(&job.case)?
             .prepare(strategy, *seed, self.catalog);
-        let scenario = prepared?.scenario;
+        let Prepared {
+            scenario,
+            level,
+            budget,
+            ..
+        } = prepared?;
         let target = Target::new(&scenario, strategy, *seed, signature).named(anomaly.as_deref());
-        let entry = self.catalog.get(strategy);
-        let mut claim = entry
-            .filter(|_| self.setup.oracles == OracleSet::Claims)
-            .map(|entry| KeepsClaim {
-                entry,
-                oracle: &signature.oracle,
-            });
-        let mut nobody = ();
-        let watcher: &mut dyn Watcher = match &mut claim {
-            Some(claim) if !signature.is_of_claim() => claim,
-            Some(_) | None => &mut nobody,
+        let of_claim = self.setup.oracles == OracleSet::Claims && !signature.is_of_claim();
+        let entry = self.catalog.get(strategy).filter(|_| of_claim);
+        let source = self.source(&job.case)?;
+        let beyond = self.baseline().filter(|one| one.name != strategy);
+        let beyond = beyond.map(|baseline| {
+            let parameters = source.parameters(baseline.name, *seed, level, self.catalog)?;
+            Ok::<_, RunError>(Beyond {
+                baseline,
+                parameters,
+                signature,
+                budget,
+            })
+        });
+        let mut watcher = Keeps {
+            claim: entry.map(|entry| (entry, signature.oracle.as_str())),
+            beyond: beyond.transpose()?,
         };
-        let shrunk = shrink(&target, self.catalog, Budget::default(), watcher);
+        let shrunk = shrink(&target, self.catalog, Budget::default(), &mut watcher);
         let shrunk = shrunk?;
         let named = shrunk.anomaly.map(|anomaly| anomaly.id);
         let fingerprint = Fingerprint::new(signature.clone(), &shrunk.scenario, named);
@@ -222,6 +246,7 @@ mod tests {
             version: wire::VERSION,
             sources: vec![SourceText::Generated(Vec::new())],
             oracles: OracleSet::All,
+            baseline: None,
         }
     }
 

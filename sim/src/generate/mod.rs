@@ -72,6 +72,8 @@ pub struct Generated {
     pub scenario: Scenario,
     /// The families that were on. That one is on does not mean that it did something.
     pub families: BTreeSet<Family>,
+    /// How far it was thinned: see [`thinned`].
+    pub level: u8,
 }
 
 /// The scenario of a seed for one strategy. A function of the seed, the strategy's name, limits
@@ -103,7 +105,10 @@ fn drawn(seed: u64, entry: &dyn CatalogEntry) -> Plan {
 pub fn thinned(seed: u64, entry: &dyn CatalogEntry, options: &Options, level: u8) -> Generated {
     let mut plan = drawn(seed, entry);
     plan.thin(level);
-    finish(seed, plan, entry, options)
+    Generated {
+        level,
+        ..finish(seed, plan, entry, options)
+    }
 }
 
 /// The scenario of a seed whose run keeps within [`EVENTS_MAX`]: the first of [`thinned`]'s that does, or
@@ -188,5 +193,6 @@ fn finish(seed: u64, mut plan: Plan, entry: &dyn CatalogEntry, options: &Options
     Generated {
         scenario: assemble::scenario(seed, &plan, entry),
         families: plan.families,
+        level: 0,
     }
 }

@@ -43,6 +43,9 @@ pub(in crate::cli) struct Fuzz {
     /// What runs are held to: `claims`, what each strategy promises; `all`; or names, with commas
     #[arg(long, value_name = "ORACLES", default_value = "claims")]
     pub(in crate::cli) oracles: OracleSet,
+    /// Report only what this strategy does not show, too, in the same scenario with the same seed
+    #[arg(long, value_name = "STRATEGY")]
+    pub(in crate::cli) baseline: Option<String>,
     /// Begin no further run after this many have failed
     #[arg(long, value_name = "N")]
     pub(in crate::cli) max_failures: Option<NonZeroU64>,

@@ -11,6 +11,7 @@ use hublab_sim::campaign::summary::Summary;
 use super::folder::{FAILURES, read_bounded};
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::output::Output;
+use crate::cli::render::number::counted;
 use crate::cli::render::style;
 use crate::cli::{Context, Stop};
 
@@ -86,7 +87,8 @@ fn of_directory(directory: &Path) -> Result<Known, Stop> {
     Ok(Known::new(fingerprints))
 }
 
-/// Names the known failures that a campaign met, and those that it did not.
+/// Names the known failures that a campaign met and those that it did not, and says how many the
+/// baseline shows, too.
 pub(in crate::cli) fn print(summary: &Summary, output: &Output) {
     let (met, vanished) = summary.known.split(summary);
     for fingerprint in met {
@@ -94,5 +96,9 @@ pub(in crate::cli) fn print(summary: &Summary, output: &Output) {
     }
     for fingerprint in vanished {
         output.note(format_args!("known, but not met: {fingerprint}"));
+    }
+    if summary.of_baseline > 0 {
+        let failures = counted(summary.of_baseline, "failure");
+        output.note(format_args!("{failures} of the baseline, too, left out"));
     }
 }

@@ -165,6 +165,7 @@ pub(in crate::cli) mod tests {
             strategies: vec!["pubsub".to_owned(), "gossip".to_owned()],
             seeds,
             oracles: "claims".to_owned(),
+            baseline: None,
             without: Vec::new(),
             set: Vec::new(),
             twice_percent: 0,

@@ -11,6 +11,7 @@ use hublab_sim::campaign::shrinking::Shrinking;
 use hublab_sim::campaign::trial::Source;
 use hublab_sim::capsule::Build;
 use hublab_sim::generate::Options;
+use hublab_sim::run::RunError;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::campaign::known;
@@ -53,7 +54,7 @@ impl Request {
             .unwrap_or(SEEDS),
         };
         let own_strategies = args.strategies.is_empty() && differ(&files);
-        let strategies = strategies(args, &files, context);
+        let strategies = strategies(args, &files, context)?;
         let parameters = Parameters {
             build: Build::current(),
             files: files
@@ -66,6 +67,7 @@ impl Request {
             strategies,
             seeds,
             oracles: args.oracles.to_string(),
+            baseline: args.baseline.clone(),
             without: args
                 .without
                 .iter()
@@ -162,17 +164,23 @@ fn differ(files: &[files::Source]) -> bool {
     lists.any(|list| Some(list) != first)
 }
 
-/// Every strategy of the campaign, each once: those that were asked for, or those of the files.
-fn strategies(args: &Fuzz, files: &[files::Source], context: &Context) -> Vec<String> {
+/// Every strategy of the campaign, each once: those that were asked for, or those of the files. Without
+/// either, the baseline is none of them.
+fn strategies(
+    args: &Fuzz,
+    files: &[files::Source],
+    context: &Context,
+) -> Result<Vec<String>, Stop> {
+    let baseline = args.baseline.as_deref();
+    if let Some(name) = baseline.filter(|name| context.catalog.get(name).is_none()) {
+        let unknown = RunError::UnknownStrategy(name.to_owned());
+        return Err(Stop::Usage(format!("--baseline: {unknown}")));
+    }
     let mut wanted = args.strategies.clone();
     if wanted.is_empty() && files.is_empty() {
-        wanted.extend(
-            context
-                .catalog
-                .default_names()
-                .into_iter()
-                .map(str::to_owned),
-        );
+        let names = context.catalog.default_names().into_iter();
+        let others = names.filter(|name| baseline != Some(*name));
+        wanted.extend(others.map(str::to_owned));
     } else if wanted.is_empty() {
         let listed = files.iter().map(|file| &file.scenario.run.strategies);
         wanted.extend(listed.flatten().cloned());
@@ -183,7 +191,11 @@ fn strategies(args: &Fuzz, files: &[files::Source], context: &Context) -> Vec<St
             strategies.push(name);
         }
     }
-    strategies
+    if strategies.iter().all(|name| baseline == Some(name)) {
+        let reason = "the baseline is the only strategy: there is nothing to hold against it";
+        return Err(Stop::Usage(reason.to_owned()));
+    }
+    Ok(strategies)
 }
 
 fn sources(args: &Fuzz, files: &[files::Source]) -> Vec<Source> {
@@ -231,6 +243,9 @@ fn campaign(
     }
     for source in sources {
         campaign = campaign.source(source);
+    }
+    if let Some(baseline) = &args.baseline {
+        campaign = campaign.baseline(baseline);
     }
     if let Some(jobs) = args.jobs {
         campaign = campaign.jobs(jobs.get());
