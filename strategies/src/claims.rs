@@ -68,6 +68,8 @@ pub enum Feature {
     Reorder,
     /// A node that crashes, leaves, or boots after the start.
     Churn,
+    /// A node that boots again.
+    Return,
     /// A partition, a cut, or a pause.
     Disconnection,
     /// A debounce that announcements can keep from ending: half of the discovery interval or more,
@@ -102,6 +104,7 @@ impl Feature {
             Self::Duplication => "duplication",
             Self::Reorder => "disorder",
             Self::Churn => "node that comes or goes",
+            Self::Return => "node that comes back",
             Self::Disconnection => "partition, cut or pause",
             Self::LongDebounce => "debounce near the discovery interval",
             Self::SharedIds => "id on several nodes",

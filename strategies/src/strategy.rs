@@ -206,8 +206,9 @@ pub trait Strategy: EventStrategy + Sized {
         self.round_interval()
     }
 
-    /// The time that repairs may take under its parameters. The default has two rounds and eight
-    /// messages one after the other: [`Bounds::of_rounds`].
+    /// The time that repairs and joins may take under its parameters. The default has two rounds and
+    /// eight messages one after the other for repairs, and the messages alone for a join:
+    /// [`Bounds::of_rounds`].
     fn bounds(&self, conditions: &Conditions) -> Bounds {
         let interval = self.round_period().unwrap_or(DEFAULT_ROUND_INTERVAL);
         Bounds::of_rounds(interval, conditions)
@@ -291,14 +292,16 @@ impl Bounds {
         Self { repair, join, text }
     }
 
-    /// Two rounds and eight messages one after the other, for both.
+    /// Two rounds and eight messages one after the other for repairs; the messages alone for a join,
+    /// which is not to wait for a round.
     #[must_use]
     pub fn of_rounds(interval: Duration, conditions: &Conditions) -> Self {
         let latency = conditions.latency;
-        let bound = (interval.saturating_mul(2)).saturating_add(latency.saturating_mul(8));
+        let join = latency.saturating_mul(8);
+        let repair = interval.saturating_mul(2).saturating_add(join);
         let [interval, latency] = [interval, latency].map(|time| Time(micros(time)));
         let text = format!("2 x sync {interval} + 8 x latency {latency}");
-        Self::new(bound, bound, text)
+        Self::new(repair, join, text)
     }
 }
 

@@ -30,6 +30,8 @@ pub fn of(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
     );
     for step in &scenario.steps {
         found.extend(feature(&step.action));
+        let is_return = matches!(step.action, Action::Restart(_));
+        note(&mut found, Feature::Return, is_return);
         if let Action::Link(change) = &step.action {
             links(change, &mut found);
         }

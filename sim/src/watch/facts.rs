@@ -161,6 +161,17 @@ impl Facts {
         )
     }
 
+    /// The terms of [`Times::joining`] as people read them.
+    #[must_use]
+    pub fn joining_text(&self) -> String {
+        let times = &self.times;
+        let [discovery, debounce] = [times.discovery, times.debounce].map(Time);
+        let [latency, join] = [times.latency, times.join].map(Time);
+        format!(
+            "discovery {discovery} + 2 x debounce {debounce} + latency {latency} + join {join}"
+        )
+    }
+
     /// True if a child is named in a raw request or in `rows`.
     #[must_use]
     pub fn is_raw(&self, child: &ChildId) -> bool {
@@ -207,6 +218,14 @@ impl Times {
     #[must_use]
     pub fn heal(&self) -> u64 {
         total(&[self.membership(), self.sync])
+    }
+
+    /// How long a node that boots may take until it has what the others have: all become members of
+    /// each other (the debounce counts once more for what interrupted it), and the strategy's own
+    /// bound for a join.
+    #[must_use]
+    pub fn joining(&self) -> u64 {
+        total(&[self.membership(), self.debounce, self.join])
     }
 
     /// How long a cluster that nothing disturbs any more may take until all views are right: an end

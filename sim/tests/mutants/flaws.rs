@@ -1,5 +1,6 @@
 //! Every mutant: what goes wrong, and the oracle that is to notice.
 
+use hublab_sim::catalog::Catalog;
 use hublab_sim::generate::Family;
 use hublab_sim::node::NodeInput;
 use hublab_strategies::hub::Command;
@@ -8,7 +9,8 @@ use hublab_strategies::{
 };
 use smallvec::smallvec;
 
-use crate::patient::{Base, Case, Flaw, Found, Junk, Mutant};
+use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
+use crate::twisted::{self, Twisted};
 
 const fn of(
     aim: &'static str,
@@ -22,11 +24,31 @@ const fn of(
         aim,
         base,
         families,
-        flaw,
+        how: How::Flaw(flaw),
     }
 }
 
-use Base::{PubSub, Reference};
+/// One that is another strategy, with the base's name.
+const fn by(
+    aim: &'static str,
+    name: &'static str,
+    base: Base,
+    families: &'static [Family],
+    with: fn(Catalog) -> Catalog,
+) -> Mutant {
+    Mutant {
+        name,
+        aim,
+        base,
+        families,
+        how: How::Strategy(with),
+    }
+}
+
+use Base::{OwnerBroadcast, PubSub, Reference};
+
+type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
+type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
 const SILENCE: &[Family] = &[Family::Pause, Family::Isolate, Family::OneWayCut];
 
@@ -185,6 +207,13 @@ pub(crate) const LIST: &[Mutant] = &[
             }
             remember(case);
         },
+    ),
+    by(
+        "no_resurrection",
+        "applies join data twice in swapped order",
+        PubSub,
+        &[],
+        |catalog| catalog.with::<OfPubSub<twisted::JoinDataSwapped>>(),
     ),
     of(
         "no_false_absence",
@@ -361,6 +390,27 @@ pub(crate) const LIST: &[Mutant] = &[
             }
         },
     ),
+    by(
+        "convergence",
+        "counts the incarnation wrongly after the second restart",
+        OwnerBroadcast,
+        &[],
+        |catalog| catalog.with::<OfOwnerBroadcast<twisted::IncarnationMiscounted>>(),
+    ),
+    by(
+        "convergence",
+        "loses one of two updates of the same instant",
+        OwnerBroadcast,
+        &[],
+        |catalog| catalog.with::<OfOwnerBroadcast<twisted::SecondChangeLost>>(),
+    ),
+    by(
+        "convergence",
+        "ignores pid updates after a pause",
+        OwnerBroadcast,
+        &[],
+        |catalog| catalog.with::<OfOwnerBroadcast<twisted::PidsIgnoredAfterPause>>(),
+    ),
     of(
         "no_permanent_ghost",
         "never notices an end",
@@ -386,6 +436,20 @@ pub(crate) const LIST: &[Mutant] = &[
                 !case.inner.cluster_view().contains(owner)
             });
         },
+    ),
+    by(
+        "join_prompt",
+        "never answers a joiner whose name sorts first",
+        PubSub,
+        &[],
+        |catalog| catalog.with::<OfPubSub<twisted::FirstJoinerUnanswered>>(),
+    ),
+    by(
+        "join_prompt",
+        "takes the answer of one member only",
+        PubSub,
+        &[],
+        |catalog| catalog.with::<OfPubSub<twisted::OneAnswerTaken>>(),
     ),
     of(
         "repair_progress",

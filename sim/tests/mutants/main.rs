@@ -18,6 +18,7 @@ mod patient;
 mod reference;
 #[path = "../seeds/mod.rs"]
 mod seeds;
+mod twisted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;
@@ -34,7 +35,7 @@ use patient::{Base, Mutant};
 use seeds::seeds;
 
 /// Seeds after which a mutant counts as not found by the oracle it is aimed at.
-const SEEDS_MAX: u64 = 6_000;
+const SEEDS_MAX: u64 = 2_000;
 
 /// Panics of mutants are verdicts: only those of the tests are told.
 fn hush() {
@@ -92,7 +93,7 @@ fn reporting(mutant: &Mutant, scenario: &Scenario) -> BTreeSet<String> {
     let name = mutant.base.name();
     let mut reporting = violated(scenario, name, &mutant.catalog(), oracle::all());
     // The reference violates nothing: that is what it is for (`false_alarms`).
-    if mutant.base == Base::PubSub && !reporting.is_empty() {
+    if mutant.base != Base::Reference && !reporting.is_empty() {
         for known in violated(scenario, name, &Base::catalog(), oracle::all()) {
             reporting.remove(&known);
         }
@@ -126,22 +127,27 @@ fn every_oracle_has_two_mutants_aimed_at_it() {
 #[expect(clippy::print_stdout, reason = "the matrix is to be printed")]
 fn column(mutant: &Mutant, scenarios_each: usize) -> BTreeSet<String> {
     let begun = Instant::now();
-    let (mut column, mut taken, mut is_hit) = (BTreeSet::new(), 0, false);
+    let (mut column, mut taken, mut hit) = (BTreeSet::new(), 0, None);
     for scenario in scenarios(mutant, 0..SEEDS_MAX) {
         let reporting = reporting(mutant, &scenario);
-        is_hit |= reporting.contains(mutant.aim) && reports_alone(mutant.aim, mutant, &scenario);
+        let is_hit = || {
+            reporting.contains(mutant.aim) && reports_alone(mutant.aim, mutant, &scenario)
+        };
+        if hit.is_none() && is_hit() {
+            hit = Some(scenario.run.seed);
+        }
         column.extend(reporting);
         taken += 1;
-        if is_hit && taken >= scenarios_each {
+        if hit.is_some() && taken >= scenarios_each {
             break;
         }
     }
     let ms = begun.elapsed().as_millis();
-    println!(
-        "{:<24} {:<52} {taken:>4} scenarios {ms:>6} ms",
-        mutant.aim, mutant.name
-    );
-    assert!(is_hit, "{} does not report \"{}\"", mutant.aim, mutant.name);
+    let (aim, name) = (mutant.aim, mutant.name);
+    let Some(seed) = hit else {
+        panic!("{aim} does not report \"{name}\"");
+    };
+    println!("{aim:<24} {name:<52} seed {seed:>4}, {taken:>4} scenarios {ms:>6} ms");
     column
 }
 

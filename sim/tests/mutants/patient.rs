@@ -12,7 +12,7 @@ use hublab_strategies::hub::{Command, Sizes};
 use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits, Variation};
 use hublab_strategies::{
-    ChildId, Entry, Message, NodeId, Pid, PubSub, Registry, Row, RowRef, Runtime, Strategy, Time,
+    ChildId, Entry, Message, NodeId, OwnerBroadcast, Pid, PubSub, Registry, Row, RowRef, Runtime, Strategy, Time,
     WallTime,
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,7 @@ use crate::reference::{self, Reference};
 pub(crate) enum Base {
     Reference,
     PubSub,
+    OwnerBroadcast,
 }
 
 impl Base {
@@ -32,6 +33,7 @@ impl Base {
         match self {
             Self::Reference => reference::NAME,
             Self::PubSub => PubSub::NAME,
+            Self::OwnerBroadcast => OwnerBroadcast::NAME,
         }
     }
 
@@ -43,6 +45,14 @@ impl Base {
 /// What goes wrong: it gets each input instead of the node, and may hand it on, or not.
 pub(crate) type Flaw = fn(&mut Case<'_, '_, '_>, NodeInput<'_>);
 
+/// How a mutant differs from its base.
+pub(crate) enum How {
+    /// A flaw of its nodes.
+    Flaw(Flaw),
+    /// Its entry in the catalog, with the base's name, is another strategy.
+    Strategy(fn(Catalog) -> Catalog),
+}
+
 /// One mutant.
 pub(crate) struct Mutant {
     pub(crate) name: &'static str,
@@ -51,7 +61,7 @@ pub(crate) struct Mutant {
     pub(crate) base: Base,
     /// It shows only in scenarios with one of these; none: in any.
     pub(crate) families: &'static [Family],
-    pub(crate) flaw: Flaw,
+    pub(crate) how: How,
 }
 
 impl Mutant {
@@ -73,10 +83,11 @@ impl Mutant {
 
     /// A catalog whose entry of the base's name is the mutant.
     pub(crate) fn catalog(&self) -> Catalog {
-        Base::catalog().with_entry(Box::new(Ill {
-            base: self.base,
-            flaw: self.flaw,
-        }))
+        let (base, catalog) = (self.base, Base::catalog());
+        match self.how {
+            How::Flaw(flaw) => catalog.with_entry(Box::new(Ill { base, flaw })),
+            How::Strategy(with) => with(catalog),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod bounded_state;
 mod clock_independence;
 mod convergence;
 mod invariant;
+mod join_prompt;
 mod membership_containment;
 mod metadata_agreement;
 mod no_crash;
@@ -300,6 +301,11 @@ pub const LIST: &[OracleEntry] = &[
         no_permanent_ghost::NAME,
         "entries of nodes that are gone for good are gone within detection + bound",
         || Box::<no_permanent_ghost::NoPermanentGhost>::default(),
+    ),
+    OracleEntry::liveness(
+        join_prompt::NAME,
+        "a node that boots has what all others had within the join bound, not only after a round",
+        || Box::<join_prompt::JoinPrompt>::default(),
     ),
     OracleEntry::liveness(
         repair_progress::NAME,
