@@ -440,6 +440,11 @@ const SETTLED: Condition = Condition {
     ],
 };
 
+/// A joiner is noticed: it was no member before, and the quiet time ends.
+const PROMPT: Condition = Condition {
+    without: &[Feature::Return, Feature::LongDebounce],
+};
+
 const CLAIMS: &[Claim] = &[
     Claim {
         oracle: "no_crash",
@@ -475,6 +480,11 @@ const CLAIMS: &[Claim] = &[
         oracle: "convergence",
         condition: SETTLED,
         narrowed_by: &["A5", "A7", "A8", "A9", "G1", "G8", "M1", "M3"],
+    },
+    Claim {
+        oracle: "join_prompt",
+        condition: PROMPT,
+        narrowed_by: &["M1", "M3"],
     },
 ];
 

@@ -182,6 +182,7 @@ const CLAIMS: &[Claim] = &[
     Claim::of("no_resurrection", FAITHFUL),
     Claim::of("no_permanent_ghost", FAITHFUL),
     Claim::of("membership_containment", FAITHFUL),
+    Claim::of("join_prompt", FAITHFUL),
 ];
 
 impl Strategy for OwnerBroadcast {

@@ -266,6 +266,11 @@ const SETTLED: Condition = Condition {
     ],
 };
 
+/// A joiner is noticed: it was no member before, and the quiet time ends.
+const PROMPT: Condition = Condition {
+    without: &[Feature::Return, Feature::LongDebounce],
+};
+
 const CLAIMS: &[Claim] = &[
     Claim {
         oracle: "no_crash",
@@ -301,6 +306,11 @@ const CLAIMS: &[Claim] = &[
         oracle: "convergence",
         condition: SETTLED,
         narrowed_by: &["A5", "A8", "A9", "A14", "M1", "M3"],
+    },
+    Claim {
+        oracle: "join_prompt",
+        condition: PROMPT,
+        narrowed_by: &["M1", "M3"],
     },
 ];
 

@@ -227,6 +227,11 @@ mod tests {
         }
         let crash = hosted + &step(20, "crash = { nodes = ['n2'] }");
         assert_eq!(features(&crash), [Feature::Churn, Feature::VacatedNode]);
+        let back = crash + &step(30, "restart = { nodes = ['n2'] }");
+        assert_eq!(
+            features(&back),
+            [Feature::Churn, Feature::Return, Feature::VacatedNode]
+        );
     }
 
     #[test]

@@ -251,7 +251,7 @@ pub const LIST: &[Anomaly] = &[
         "restart hidden by the debounce",
         "a node that is down and back within the debounce is neither down nor new: nobody tells it anything",
         "m01-restart-hidden-by-debounce",
-        &["convergence"],
+        &["convergence", "join_prompt"],
     ),
     shown(
         "M2",

@@ -167,9 +167,7 @@ impl Facts {
         let times = &self.times;
         let [discovery, debounce] = [times.discovery, times.debounce].map(Time);
         let [latency, join] = [times.latency, times.join].map(Time);
-        format!(
-            "discovery {discovery} + 2 x debounce {debounce} + latency {latency} + join {join}"
-        )
+        format!("discovery {discovery} + 2 x debounce {debounce} + latency {latency} + join {join}")
     }
 
     /// True if a child is named in a raw request or in `rows`.

@@ -130,9 +130,8 @@ fn column(mutant: &Mutant, scenarios_each: usize) -> BTreeSet<String> {
     let (mut column, mut taken, mut hit) = (BTreeSet::new(), 0, None);
     for scenario in scenarios(mutant, 0..SEEDS_MAX) {
         let reporting = reporting(mutant, &scenario);
-        let is_hit = || {
-            reporting.contains(mutant.aim) && reports_alone(mutant.aim, mutant, &scenario)
-        };
+        let is_hit =
+            || reporting.contains(mutant.aim) && reports_alone(mutant.aim, mutant, &scenario);
         if hit.is_none() && is_hit() {
             hit = Some(scenario.run.seed);
         }

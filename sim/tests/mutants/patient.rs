@@ -12,8 +12,8 @@ use hublab_strategies::hub::{Command, Sizes};
 use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits, Variation};
 use hublab_strategies::{
-    ChildId, Entry, Message, NodeId, OwnerBroadcast, Pid, PubSub, Registry, Row, RowRef, Runtime, Strategy, Time,
-    WallTime,
+    ChildId, Entry, Message, NodeId, OwnerBroadcast, Pid, PubSub, Registry, Row, RowRef, Runtime,
+    Strategy, Time, WallTime,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -31,12 +31,7 @@ pub(crate) trait Twist<S: EventStrategy>: Default + Send + 'static {
         inner.local_change(cx, fact);
     }
 
-    fn nodes_joining(
-        &mut self,
-        inner: &mut S,
-        cx: &mut Context<'_, S::Message>,
-        nodes: &[NodeId],
-    ) {
+    fn nodes_joining(&mut self, inner: &mut S, cx: &mut Context<'_, S::Message>, nodes: &[NodeId]) {
         inner.nodes_joining(cx, nodes);
     }
 
@@ -97,12 +92,7 @@ impl<S: EventStrategy, T: Twist<S>> EventStrategy for Twisted<S, T> {
         self.inner.member_up(cx, node, incarnation);
     }
 
-    fn member_down(
-        &mut self,
-        cx: &mut Context<'_, S::Message>,
-        node: &NodeId,
-        reason: DownReason,
-    ) {
+    fn member_down(&mut self, cx: &mut Context<'_, S::Message>, node: &NodeId, reason: DownReason) {
         self.inner.member_down(cx, node, reason);
     }
 
@@ -172,12 +162,7 @@ impl<S: Strategy, T: Twist<S>> Strategy for Twisted<S, T> {
 pub(crate) struct FirstJoinerUnanswered;
 
 impl<S: EventStrategy> Twist<S> for FirstJoinerUnanswered {
-    fn nodes_joining(
-        &mut self,
-        inner: &mut S,
-        cx: &mut Context<'_, S::Message>,
-        nodes: &[NodeId],
-    ) {
+    fn nodes_joining(&mut self, inner: &mut S, cx: &mut Context<'_, S::Message>, nodes: &[NodeId]) {
         let is_first = |node: &NodeId| cx.view().iter().all(|member| node < member);
         let answered = nodes.iter().filter(|node| !is_first(node));
         let answered: Vec<NodeId> = answered.cloned().collect();
@@ -307,11 +292,7 @@ pub(crate) struct PidsIgnoredAfterPause {
 const TICK: Duration = Duration::from_millis(20);
 
 impl Twist<OwnerBroadcast> for PidsIgnoredAfterPause {
-    fn start(
-        &mut self,
-        inner: &mut OwnerBroadcast,
-        cx: &mut Context<'_, OwnerBroadcastMessage>,
-    ) {
+    fn start(&mut self, inner: &mut OwnerBroadcast, cx: &mut Context<'_, OwnerBroadcastMessage>) {
         inner.start(cx);
         self.ticked = cx.now();
         cx.set_timer(0, TICK);

@@ -182,3 +182,79 @@ fn clock_independence_blames_a_clock_only_if_it_makes_the_difference() {
     assert_eq!(anyway.finds("convergence").len(), 2);
     assert_eq!(anyway.finds("clock_independence"), NOTHING);
 }
+
+/// All have `a` of n1, and n3 boots again at 4 s.
+fn rejoining() -> Stage {
+    hosting()
+        .acts(TOLD)
+        .step("2s", "crash = { nodes = ['n3'] }")
+        .step("4s", "restart = { nodes = ['n3'] }")
+}
+
+#[test]
+fn join_prompt_wants_a_joiner_to_have_what_all_others_had() {
+    assert_eq!(
+        rejoining().finds("join_prompt"),
+        ["absent () @ n3 5245"],
+        "1.245 s after the boot"
+    );
+    let told = rejoining().acts("5245 n3 put a n1 n1.1.1");
+    assert_eq!(told.finds("join_prompt"), NOTHING);
+    let wrong = rejoining().acts("4100 n3 put a n1 n1.1.0");
+    assert_eq!(
+        wrong.finds("join_prompt"),
+        ["wrong (timer strategy) @ n3 5245"]
+    );
+    let lost = rejoining().acts("4100 n3 put a n1 n1.1.1\n4200 n3 drop a n1");
+    assert_eq!(lost.finds("join_prompt"), NOTHING, "it had it");
+    let only_owner = rejoining().acts("3000 n2 drop a n1");
+    assert_eq!(only_owner.finds("join_prompt"), NOTHING, "not all had it");
+    let short = rejoining()
+        .step("17s", "crash = { nodes = ['n3'] }")
+        .step("19s", "restart = { nodes = ['n3'] }")
+        .acts("5000 n3 put a n1 n1.1.1");
+    assert_eq!(
+        short.open("join_prompt").as_deref(),
+        Some(
+            "n3 lacks a of n1 (n1.1.1), which all had when it booted at 19s, \
+             but the run ends before the bound"
+        )
+    );
+}
+
+#[test]
+fn join_prompt_counts_from_the_last_boot_and_excuses_what_changes_or_disturbs() {
+    let later = rejoining()
+        .step("3s", "crash = { nodes = ['n2'] }")
+        .step("5s", "restart = { nodes = ['n2'] }");
+    assert_eq!(
+        later.finds("join_prompt"),
+        ["absent () @ n3 6245"],
+        "n2 may have begun the quiet time anew; n3 had nothing when n2 booted"
+    );
+    for (at, action) in [
+        ("4500ms", "stop_children = { on = 'n1', ids = ['a'] }"),
+        ("4500ms", "restart_child = { on = 'n1', id = 'a' }"),
+        ("4500ms", "pause = { nodes = ['n2'] }"),
+        ("3500ms", "cut = { from = ['n2'], to = ['n1'] }"),
+        ("4500ms", "partition = { groups = [['n1'], ['n2', 'n3']] }"),
+        (
+            "4500ms",
+            "link = { from = ['n1'], to = ['n3'], loss = 0.01 }",
+        ),
+        ("4500ms", "crash = { nodes = ['n2'] }"),
+        ("3500ms", "view = { on = 'n1', nodes = ['n1', 'n3'] }"),
+        (
+            "4500ms",
+            "rows = { on = 'n2', rows = [{ child = 'a', nodes = { n1 = 'p' } }] }",
+        ),
+    ] {
+        let excused = rejoining().step(at, action);
+        assert_eq!(excused.finds("join_prompt"), NOTHING, "{action}");
+    }
+    let slower = rejoining().step(
+        "4500ms",
+        "link = { from = ['n1'], to = ['n3'], order = 'any' }",
+    );
+    assert_eq!(slower.finds("join_prompt"), ["absent () @ n3 5245"]);
+}

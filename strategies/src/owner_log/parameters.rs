@@ -73,6 +73,7 @@ const CLAIMS: &[Claim] = &[
     Claim::of("membership_containment", OWNED),
     Claim::of("no_permanent_ghost", OWNED),
     Claim::of("repair_progress", OWNED),
+    Claim::of("join_prompt", OWNED),
     Claim::of("clock_independence", OWNED),
     Claim::of("stability", OWNED),
 ];

@@ -9,11 +9,10 @@
 //! never had it by then (*absent*), or has it under another pid (*wrong*); one that it had and lost is
 //! the business of `no_false_absence`.
 //!
-//! Not judged: a node that boots while something is cut, paused or loses messages; one that stops, or
-//! is cut off, before its bound; every node under way when a step is not about children or boots, when
-//! something is injected, or when a node stops; a joiner from or to which a message between running
-//! nodes was lost; an entry whose child stopped or was restarted meanwhile; children named in raw
-//! requests or `rows`; and, once a step has overwritten a view, everything after it.
+//! Not judged: a node that boots while something is cut, paused or loses messages, or before whose
+//! bound something is, a message between running nodes is lost, a connection ends, a node stops, or
+//! something is injected; an entry whose child stopped or was restarted meanwhile; children named in
+//! raw requests or `rows`; and, once a step has overwritten a view, everything after it.
 //!
 //! [`Bounds::join`]: hublab_strategies::strategy::Bounds::join
 
@@ -34,6 +33,8 @@ pub(super) struct JoinPrompt {
     joiners: BTreeMap<NodeIx, Joiner>,
     /// A view was overwritten: members may be unknown to each other from then on.
     is_misled: bool,
+    /// The network has been changed in this instant.
+    is_changed: bool,
 }
 
 /// A node that booted and is not judged yet.
@@ -54,20 +55,6 @@ struct Wanted {
     child: ChildId,
     pid: Pid,
 }
-
-/// The steps after which joiners are judged all the same.
-const HARMLESS: &[&str] = &[
-    "start_children",
-    "stop_children",
-    "restart_child",
-    "sync",
-    "broadcast",
-    "propagate",
-    "rows",
-    "clock",
-    "join",
-    "restart",
-];
 
 fn bound(cx: &ObserverContext) -> u64 {
     quiet::with_load(cx.facts().times.joining(), cx)
@@ -187,20 +174,20 @@ impl Oracle for JoinPrompt {
         }
         if let Payload::Step { action, .. } | Payload::Injected { action } = &event.payload {
             self.is_misled |= action == "view";
-            let is_step = matches!(event.payload, Payload::Step { .. });
-            if !is_step || !HARMLESS.contains(&action.as_ref()) {
-                self.joiners.clear();
-            }
+            self.is_changed = true;
         }
         if self.joiners.is_empty() {
             return;
         }
-        if let Payload::Stopped(_) | Payload::Disconnected { .. } = &event.payload {
+        if let Payload::Stopped(_)
+        | Payload::Paused
+        | Payload::Disconnected { .. }
+        | Payload::Injected { .. } = &event.payload
+        {
             self.joiners.clear();
         } else if let Payload::Dropped { from, .. } = &event.payload {
             if cx.is_running(node) && cx.is_running(*from) {
-                self.joiners.remove(&node);
-                self.joiners.remove(from);
+                self.joiners.clear();
             }
         } else if let Payload::PeerDown { reason, .. } = &event.payload {
             if *reason != DownReason::Restarted {
@@ -213,6 +200,10 @@ impl Oracle for JoinPrompt {
     }
 
     fn settle(&mut self, now: Time, next: Time, cx: &ObserverContext, found: &mut Vec<Violation>) {
+        let is_changed = std::mem::take(&mut self.is_changed);
+        if self.is_misled || is_changed && !is_calm(cx) {
+            self.joiners.clear();
+        }
         if self.joiners.is_empty() {
             return;
         }
