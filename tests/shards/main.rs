@@ -1,96 +1,38 @@
-//! Campaigns past one machine: every snippet of `docs/campaigns.md`, run as its engine would run
-//! it, comes to what one process comes to.
+//! Campaigns past one machine: every recipe of `docs/campaigns.md`, run as its engine would run
+//! it, comes to what one process comes to; and so do `action.yml` and the commands in sentences.
 //!
 //! `HUBLAB_SEEDS` says over how many seeds; default 12.
 
+mod actions;
+mod place;
+mod recipes;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
 
 use serde_json::Value;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use actions::Runner;
+use place::{Place, ROOT, yaml};
+
+/// Over how many seeds.
+fn few() -> String {
+    std::env::var("HUBLAB_SEEDS").unwrap_or_else(|_| "12".to_owned())
+}
 
 /// What the snippets' campaigns are shortened to, and made to fail now and then by.
 fn small() -> String {
-    let seeds = std::env::var("HUBLAB_SEEDS").unwrap_or_else(|_| "12".to_owned());
-    format!("--seeds 0..{seeds} --strategy pubsub --oracles all --no-shrink")
+    format!(
+        "--seeds 0..{} --strategy pubsub --oracles all --no-shrink",
+        few()
+    )
 }
 
-/// A directory, with `hublab` on the path of the commands that run in it.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = tempfile::tempdir().expect("a temporary directory");
-        let bin = place.path().join("bin");
-        fs::create_dir(&bin).expect("a directory");
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hublab"), bin.join("hublab"))
-            .expect("links can be made");
-        Self(place)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Runs a shell script, with the environment of an engine and of no other.
-    fn run(&self, script: &str, variables: &[(String, String)]) -> Output {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut command = Command::new("sh");
-        command.args(["-ec", script]).current_dir(self.0.path());
-        for (name, _) in std::env::vars() {
-            let engines = [
-                "SLURM_",
-                "JOB_",
-                "GITHUB_",
-                "AWS_BATCH_",
-                "BUILDKITE",
-                "BITBUCKET_",
-                "CIRCLE_",
-                "CI_NODE_",
-                "SEMAPHORE_",
-            ];
-            if engines.iter().any(|engine| name.starts_with(engine)) {
-                command.env_remove(name);
-            }
-        }
-        command
-            .env("PATH", format!("{}:{path}", self.path("bin").display()))
-            .envs(variables.iter().cloned())
-            .stdin(Stdio::null());
-        command.output().expect("a shell")
-    }
-
-    #[track_caller]
-    fn expect(&self, script: &str, variables: &[(String, String)], code: i32) -> String {
-        let output = self.run(script, variables);
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8(text).expect("the program writes UTF-8");
-        assert_eq!(output.status.code(), Some(code), "{script}\n{text}");
-        text
-    }
-
-    /// The records of a campaign by what they are of, without what differs from time to time.
-    fn records(&self, directory: &str) -> BTreeMap<String, Value> {
-        let path = self.path(directory).join("results.ndjson");
-        let text = fs::read_to_string(path).expect("a campaign has results");
-        let mut records = BTreeMap::new();
-        for line in text.lines() {
-            let mut record: Value = serde_json::from_str(line).expect("a line is a JSON object");
-            record["wall_us"] = Value::Null;
-            let name = format!(
-                "{} {} {}",
-                record["scenario"], record["strategy"], record["seed"]
-            );
-            assert!(
-                records.insert(name.clone(), record).is_none(),
-                "{name} is there twice"
-            );
-        }
-        records
-    }
+/// A campaign as an engine makes it: the copies that it starts, and what joins their results.
+struct Recipe {
+    copies: Vec<Copy>,
+    merge: String,
 }
 
 /// A copy of a command that an engine starts: its script and its variables.
@@ -103,14 +45,20 @@ fn doc() -> String {
     fs::read_to_string(Path::new(ROOT).join("docs/campaigns.md")).expect("there is a page")
 }
 
-/// The first block of code under a headline.
+/// The blocks of code under a headline.
+fn blocks<'a>(doc: &'a str, headline: &str) -> Vec<&'a str> {
+    let part = doc.split(&format!("{headline}\n")).nth(1);
+    let part = part.expect("there is such a headline");
+    let part = part.split("\n## ").next().unwrap_or_default();
+    let blocks = part.split("```").skip(1).step_by(2);
+    blocks
+        .map(|block| block.split_once('\n').expect("it has lines").1)
+        .collect()
+}
+
+/// The first of them.
 fn block<'a>(doc: &'a str, headline: &str) -> &'a str {
-    let part = doc
-        .split(headline)
-        .nth(1)
-        .expect("there is such a headline");
-    let block = part.split("```").nth(1).expect("there is a block");
-    block.split_once('\n').expect("it has lines").1
+    blocks(doc, headline)[0]
 }
 
 /// The rest of the first line that holds a word, behind it.
@@ -141,15 +89,17 @@ fn variable(name: &str, value: impl ToString) -> (String, String) {
 }
 
 /// The tasks of the job array: the whole script, with what Slurm sets.
-fn slurm(doc: &str) -> Vec<Copy> {
-    let script = block(doc, "## Slurm");
+fn slurm(doc: &str) -> Recipe {
+    let [script, pull, merge] = blocks(doc, "## Slurm")[..] else {
+        panic!("a script, its image, and what joins the results");
+    };
     let array = after(script, "#SBATCH --array=");
     let (min, max) = array.split_once('-').expect("a range of tasks");
     let numbers = [min, max].map(|number| number.parse::<u64>().expect("a number"));
     let body: Vec<String> = script
         .lines()
         .map(|line| {
-            if line.starts_with("hublab fuzz") {
+            if line.contains("hublab fuzz") {
                 shortened(line)
             } else {
                 line.to_owned()
@@ -157,7 +107,7 @@ fn slurm(doc: &str) -> Vec<Copy> {
         })
         .collect();
     let task = |id: u64| Copy {
-        script: body.join("\n"),
+        script: format!("{pull}\n{}", body.join("\n")),
         variables: vec![
             variable("SLURM_ARRAY_TASK_ID", id),
             variable("SLURM_ARRAY_TASK_MIN", min),
@@ -166,51 +116,49 @@ fn slurm(doc: &str) -> Vec<Copy> {
             variable("SLURM_ARRAY_TASK_COUNT", numbers[1] - numbers[0] + 1),
         ],
     };
-    (numbers[0]..=numbers[1]).map(task).collect()
+    Recipe {
+        copies: (numbers[0]..=numbers[1]).map(task).collect(),
+        merge: format!("ARRAY_JOB_ID=1\n{merge}"),
+    }
 }
 
 /// The pods of the job: what it says under `env`, and the index that Kubernetes adds.
-fn kubernetes(doc: &str, results: &Path) -> Vec<Copy> {
-    let job = block(doc, "## Kubernetes");
-    let completions: u64 = after(job, "completions: ").parse().expect("a number");
-    let variables = job.split("env:").nth(1).expect("it sets variables");
-    let name = after(variables, "- name: ");
-    let value = after(variables, "value: ").trim_matches('"');
-    let command = after(job, "- hublab fuzz");
-    let command = format!("hublab fuzz {}", shortened(command));
-    let pod = |index: u64| Copy {
-        script: command.replace("/results", &results.to_string_lossy()),
-        variables: vec![
-            variable(name, value),
-            variable("JOB_COMPLETION_INDEX", index),
-        ],
+fn kubernetes(doc: &str, results: &Path) -> Recipe {
+    let [job, merge] = blocks(doc, "## Kubernetes")[..] else {
+        panic!("a job, and what joins the results");
     };
-    (0..completions).map(pod).collect()
-}
-
-/// The jobs of the matrix, with the expressions that GitHub puts values in for.
-fn github(doc: &str) -> Vec<Copy> {
-    let workflow = block(doc, "## GitHub Actions");
-    let parts = after(workflow, "part: [")
-        .trim_end_matches(']')
-        .split(',')
-        .count() as u64;
-    let command = format!(
-        "hublab fuzz {}",
-        shortened(after(workflow, "- run: hublab fuzz"))
-    );
-    let job = |index: u64| Copy {
-        script: command
-            .replace("${{ strategy.job-index }}", &index.to_string())
-            .replace("${{ strategy.job-total }}", &parts.to_string()),
-        variables: vec![variable("GITHUB_STEP_SUMMARY", "summary.md")],
+    let job = yaml(job);
+    let completions = job["spec"]["completions"].as_u64().expect("a number");
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["command"], serde_json::json!(["sh", "-c"]));
+    let command = shortened(container["args"][0].as_str().expect("a command"));
+    let here = |text: &str| text.replace("/results", &results.to_string_lossy());
+    let pod = |index: u64| {
+        let set = container["env"]
+            .as_array()
+            .expect("it sets variables")
+            .iter();
+        let set = set.map(|one| {
+            let part = |key: &str| one[key].as_str().expect("a text");
+            variable(part("name"), part("value"))
+        });
+        Copy {
+            script: here(&command),
+            variables: set
+                .chain([variable("JOB_COMPLETION_INDEX", index)])
+                .collect(),
+        }
     };
-    (0..parts).map(job).collect()
+    Recipe {
+        copies: (0..completions).map(pod).collect(),
+        merge: here(merge),
+    }
 }
 
 /// The command lines that `parallel` makes.
-fn parallel(doc: &str) -> Vec<Copy> {
-    let line = after(block(doc, "## GNU parallel"), "parallel ");
+fn parallel(doc: &str) -> Recipe {
+    let lines = block(doc, "## GNU parallel");
+    let line = after(lines, "parallel ");
     let (command, arguments) = line.split_once(" ::: ").expect("arguments");
     let command = command
         .split_once(" hublab fuzz")
@@ -222,21 +170,26 @@ fn parallel(doc: &str) -> Vec<Copy> {
         script: command.replace("{}", argument),
         variables: Vec::new(),
     };
-    arguments.split(' ').map(copy).collect()
+    Recipe {
+        copies: arguments.split(' ').map(copy).collect(),
+        merge: format!("hublab merge {}", after(lines, "hublab merge ")),
+    }
+}
+
+/// The number that one process ends with, and its records.
+fn one_process(place: &Place) -> (i32, BTreeMap<String, Value>) {
+    let whole = place.run(&format!("hublab fuzz {} --out one", small()), &[]);
+    let one = place.records("one");
+    let mut verdicts = one.values().map(|record| &record["verdict"]);
+    assert!(verdicts.any(|verdict| verdict == "fail"), "some runs fail");
+    (whole.status.code().expect("it ends by itself"), one)
 }
 
 /// Runs every copy and merges what they leave, and compares with one process.
-fn expect_the_same_as_one_process(engine: impl FnOnce(&str, &Path) -> Vec<Copy>) {
+fn expect_the_same_as_one_process(engine: impl FnOnce(&str, &Path) -> Recipe) {
     let place = Place::new();
-    let whole = place.run(&format!("hublab fuzz {} --out one", small()), &[]);
-    let code = whole.status.code().expect("it ends by itself");
-    let one = place.records("one");
-    assert!(
-        one.values().any(|record| record["verdict"] == "fail"),
-        "some runs fail"
-    );
-
-    let copies = engine(&doc(), place.0.path());
+    let (code, one) = one_process(&place);
+    let Recipe { copies, merge } = engine(&doc(), place.0.path());
     assert_eq!(copies.len(), 4);
     for (number, Copy { script, variables }) in copies.iter().enumerate() {
         let output = place.run(script, variables);
@@ -250,7 +203,7 @@ fn expect_the_same_as_one_process(engine: impl FnOnce(&str, &Path) -> Vec<Copy>)
             "{script}\n{told}"
         );
     }
-    let merged = place.expect("hublab merge shards/* --out all", &[], code);
+    let merged = place.expect(&merge, &[], code);
     assert!(!merged.contains("missing"), "{merged}");
     assert_eq!(place.records("all"), one, "the same runs, each once");
 
@@ -274,7 +227,23 @@ fn a_kubernetes_indexed_job_is_one_campaign() {
 
 #[test]
 fn a_github_matrix_is_one_campaign() {
-    expect_the_same_as_one_process(|doc, _| github(doc));
+    let place = Place::new();
+    let (code, one) = one_process(&place);
+    let doc = doc();
+    let workflow = blocks(&doc, "## GitHub Actions")[1];
+    let mut workflow = yaml(workflow);
+    let command = workflow.pointer_mut("/jobs/fuzz/steps/3/run");
+    let command = command.expect("a command");
+    *command = shortened(command.as_str().expect("a command")).into();
+    let runner = Runner::new();
+    let ended = runner.run(&workflow);
+    assert_eq!(ended.iter().filter(|job| job.name == "fuzz").count(), 4);
+    let merge = ended.last().expect("a job");
+    assert_eq!((merge.name.as_str(), merge.succeeded), ("merge", code == 0));
+    assert!(!merge.told.contains("missing"), "{}", merge.told);
+    std::os::unix::fs::symlink(runner.artifact("campaign"), place.path("all"))
+        .expect("links can be made");
+    assert_eq!(place.records("all"), one, "the same runs, each once");
 }
 
 #[test]
