@@ -30,21 +30,21 @@ pub enum Shown {
     Never(&'static str),
 }
 
-/// A scenario in which an anomaly cannot happen.
-#[derive(Debug, Clone, PartialEq)]
+/// A change of a scenario after which an anomaly cannot happen, and that leaves all else as it was.
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Cure {
-    /// The difference to the scenario in which it happens, as a statement: "no clock is changed".
+    /// What then holds, as a statement: "no clock is changed".
     pub what: &'static str,
-    /// The scenario. Steps that are no longer possible in it are left out before it is run.
-    pub scenario: Scenario,
+    /// Changes a resolved scenario. Steps that are no longer possible in it are left out before it is run.
+    pub change: fn(&mut Scenario),
 }
 
 impl Cure {
-    /// A change of a scenario, in words, and the scenario as changed.
+    /// A change of scenarios, and what then holds.
     #[must_use]
-    pub fn new(what: &'static str, scenario: Scenario) -> Self {
-        Self { what, scenario }
+    pub const fn new(what: &'static str, change: fn(&mut Scenario)) -> Self {
+        Self { what, change }
     }
 }
 
@@ -78,12 +78,10 @@ pub trait Classify: Send + Sync {
         first.into_iter().collect()
     }
 
-    /// Scenarios in which an anomaly cannot happen and nothing else differs. A failure that was shrunk
-    /// is given the anomaly's name only if one of them passes. `None`, the default: a failure needs no
-    /// cure to be named.
-    ///
-    /// `scenario` is resolved, and its run has the failure that `violation` describes.
-    fn cures(&self, _id: &str, _scenario: &Scenario, _violation: &Violation) -> Option<Vec<Cure>> {
+    /// The changes of a scenario each of which prevents an anomaly. A failure that was shrunk is given the
+    /// anomaly's name only if the scenario passes with one of them. `None`, the default: a failure like
+    /// that needs no cure to be named.
+    fn cures(&self, _id: &str, _violation: &Violation) -> Option<&'static [Cure]> {
         None
     }
 }

@@ -70,13 +70,13 @@ pub fn of_failures(
 }
 
 /// An anomaly that may be behind a failure.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Candidate {
     /// Its id.
     pub id: &'static str,
-    /// The scenarios in which it cannot happen; `None` if its predicate is enough.
-    pub cures: Option<Vec<Cure>>,
+    /// The changes of the scenario that prevent it; `None` if its predicate is enough.
+    pub cures: Option<&'static [Cure]>,
 }
 
 /// The anomalies that may be behind the first failure of that signature, the likeliest first. Otherwise
@@ -104,7 +104,7 @@ pub fn candidates(
             let ids = anomalies.candidates(scenario, strategy, violation, trace);
             let candidate = |id| Candidate {
                 id,
-                cures: anomalies.cures(id, scenario, violation),
+                cures: anomalies.cures(id, violation),
             };
             ids.into_iter().map(candidate).collect::<Vec<_>>()
         },

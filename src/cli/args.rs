@@ -23,6 +23,7 @@ pub(super) mod live;
 pub(super) mod merge;
 pub(super) mod node;
 pub(super) mod shrink;
+pub(super) mod trend;
 
 /// Every oracle, where oracles are named.
 pub(super) const ALL: &str = "all";
@@ -200,6 +201,21 @@ pub(super) enum Command {
         hublab merge shard-* --format github"
     )]
     Merge(merge::Merge),
+    /// Tell what fails over several campaigns: what is new, what stands, what is gone
+    #[command(after_help = "Examples:\n  hublab trend nights/*\n  \
+        hublab trend nights/* --format markdown > trend.md\n\n\
+        Failures are the same ones if they are the same anomaly of the same strategy, or else fail the\n\
+        same way. The directories are in the order of time.")]
+    Trend(trend::Trend),
+    /// Find the commit since which a seed of a campaign, or a scenario file, fails
+    #[command(after_help = "Examples:\n  \
+        hublab bisect 1234 v0.1.0 HEAD --strategy gossip -- cargo build --release\n  \
+        hublab bisect failures/ghost.toml HEAD~20 HEAD --program target/campaign/hublab -- \\\n    \
+        cargo build --profile campaign\n\n\
+        The run is resolved once, by this program. Commits are checked out in a worktree of their own, and\n\
+        git chooses them. A commit that does not build, or whose program refuses the file, is left out.\n\
+        Exit codes: 0 it is found; 3 it is one of several.")]
+    Bisect(trend::Bisect),
     /// Find the smallest scenario that fails as a capsule's does
     #[command(
         after_help = "Examples:\n  hublab shrink out/lossy-wan-gossip-7.capsule > small.toml\n  \
@@ -248,6 +264,9 @@ pub(super) enum Command {
     /// Run once and write the capsule: what `--twice` starts in a fresh process
     #[command(name = "__capsule", hide = true)]
     Capsule(Capsule),
+    /// Test one commit: what `bisect` has git start
+    #[command(name = "__bisect", hide = true)]
+    BisectStep(trend::BisectStep),
     /// Make runs of a campaign: what `fuzz` starts, once per core
     #[command(name = "__worker", hide = true)]
     Worker(fuzz::Worker),

@@ -29,6 +29,7 @@ use anstream::ColorChoice;
 use hublab_sim::catalog::Catalog;
 
 mod args;
+mod bisect;
 mod campaign;
 mod capsules;
 mod check;
@@ -66,6 +67,7 @@ mod show;
 mod shrink;
 mod svg;
 mod trace;
+mod trend;
 mod twice;
 mod why;
 
@@ -171,6 +173,9 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
         Command::Corpus(args) => corpus::corpus(&args, context),
         Command::Fuzz(args) => fuzz::fuzz(&args, context),
         Command::Merge(args) => merge::merge(&args, context),
+        Command::Trend(args) => trend::trend(&args, context),
+        Command::Bisect(args) => bisect::bisect(&args, context),
+        Command::BisectStep(args) => bisect::step(&args, context),
         Command::Shrink(args) => shrink::shrink(&args, context),
         Command::Schema => schema::schema(context),
         Command::Init(args) => init::init(&args, context),

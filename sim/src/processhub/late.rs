@@ -76,10 +76,21 @@ pub(super) fn a4(case: &Case<'_>) -> bool {
             let knew = case
                 .life
                 .is_some_and(|life| had_newer(case, life, message.handled));
-            is_of_start && (knew || case.has_heard(later, message.handled))
+            let heard =
+                || case.has_heard(later, message.handled) || has_seen(case, message.handled);
+            is_of_start && (knew || heard())
         }
         Defect::Metadata | Defect::Foreign => false,
     }
+}
+
+/// True if the observer handled a snapshot that the owner took after the truth had changed.
+fn has_seen(case: &Case<'_>, before: EventId) -> bool {
+    let truth = case.truth_since();
+    let mut handled = case.log.handled(case.observer, (truth, before));
+    handled.any(|message| {
+        message.from == case.owner && message.kind == "pubsub.sync" && message.sent > truth
+    })
 }
 
 /// A6: join data, which add and never remove, brought a stopped child back.

@@ -509,6 +509,21 @@ impl<'a> Log<'a> {
         Some(&self.scenario.steps.get(index as usize)?.action)
     }
 
+    /// The steps up to an event that overwrote a node's view, and what with.
+    pub(super) fn overwritten_views(
+        &self,
+        node: NodeIx,
+        to: EventId,
+    ) -> impl Iterator<Item = (EventId, &'a [NodeIx])> + '_ {
+        let before = self.events.iter().take_while(move |event| event.id <= to);
+        before.filter_map(move |event| {
+            let Some(Action::View { on, nodes }) = self.action(event.id) else {
+                return None;
+            };
+            (*on == node).then_some((event.id, nodes.as_slice()))
+        })
+    }
+
     /// The changes of a node's wall clock up to an event.
     fn clock_changes(
         &self,

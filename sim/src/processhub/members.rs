@@ -4,16 +4,22 @@ use hublab_strategies::TimerKey;
 
 use super::case::{Case, Defect, is_request};
 use super::log::Fate;
-use crate::model::NodeIx;
+use crate::model::{Action, NodeIx};
 use crate::trace::event::{EventId, Payload};
 
-/// A5: a message put in an entry of a node outside the observer's view: one that had been removed,
-/// or that stopped without ever having been in it, or that is still unknown.
+/// A5: a message, or the script, put in an entry of a node outside the observer's view: one that had been
+/// removed, or that stopped without ever having been in it, or that is still unknown.
 pub(super) fn a5(case: &Case<'_>) -> bool {
     if !matches!(case.defect, Defect::Ghost | Defect::Foreign | Defect::Pid) {
         return false;
     }
-    let (Some(made), Some(message)) = (case.made, case.message()) else {
+    let Some(made) = case.made else {
+        return false;
+    };
+    if is_by_hand(case, made) {
+        return case.defect == Defect::Foreign;
+    }
+    let Some(message) = case.message() else {
         return false;
     };
     if message.kind == "hub.children" || case.log.is_member(case.observer, case.owner, made) {
@@ -25,6 +31,17 @@ pub(super) fn a5(case: &Case<'_>) -> bool {
             .was_member(case.observer, case.owner, boot.from, made)
     });
     was_member || !case.is_owner_running() || case.defect == Defect::Foreign
+}
+
+/// True if a change was made by a step that writes rows, or by a raw request.
+fn is_by_hand(case: &Case<'_>, made: EventId) -> bool {
+    let cause = case.log.cause(made);
+    let origin = case
+        .log
+        .message(cause)
+        .map_or(cause, |message| case.log.cause(message.root));
+    let action = case.log.action(origin);
+    matches!(action, Some(Action::Rows { .. } | Action::Propagate { .. }))
 }
 
 /// A8: the owner hosts nothing, and its snapshots are suppressed, for none of them ever had a child
@@ -163,4 +180,26 @@ pub(super) fn m3(case: &Case<'_>) -> bool {
     };
     case.defect != Defect::Metadata
         && (never_joins(case.observer, case.owner) || never_joins(case.owner, case.observer))
+}
+
+/// M2: a view that was overwritten left one of the two out, though both ran, and rounds were not complete
+/// while it did.
+pub(super) fn m2_overwritten(case: &Case<'_>) -> bool {
+    let (from, to) = case.window();
+    let runs = |node: NodeIx| {
+        let boot = case.log.boot_at(node, to);
+        boot.is_some_and(|boot| boot.from <= from)
+    };
+    let is_left_out = |of: NodeIx, node: NodeIx| {
+        let mut views = case.log.overwritten_views(of, to);
+        views.any(|(step, view)| {
+            let start = step.max(from);
+            !view.contains(&node) && !case.log.is_member(of, node, start)
+        })
+    };
+    case.log.strategy == "gossip"
+        && case.is_never_cured_by_a_round()
+        && runs(case.observer)
+        && runs(case.owner)
+        && (is_left_out(case.observer, case.owner) || is_left_out(case.owner, case.observer))
 }

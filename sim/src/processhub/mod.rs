@@ -75,6 +75,7 @@ const KEPT: &[Rule] = &[
     ("G8", rounds::g8),
     ("G7", rounds::g7),
     ("A10", rounds::a10),
+    ("M2", members::m2_overwritten),
 ];
 
 /// Which cases and which predicates a failure calls for.
@@ -234,9 +235,9 @@ impl Classify for ProcessHub {
     }
 
     /// Only what stays wrong has cures: of a change that a message made, the trace tells all.
-    fn cures(&self, id: &str, scenario: &Scenario, violation: &Violation) -> Option<Vec<Cure>> {
+    fn cures(&self, id: &str, violation: &Violation) -> Option<&'static [Cure]> {
         match Scope::of(&violation.oracle) {
-            Scope::View | Scope::Clocks => Some(cure::of(id, scenario)),
+            Scope::View | Scope::Clocks => Some(cure::of(id)),
             Scope::Changes | Scope::Own | Scope::Nothing => None,
         }
     }

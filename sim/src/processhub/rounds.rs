@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn is_never_cured_by_a_round(&self) -> bool {
+    pub(super) fn is_never_cured_by_a_round(&self) -> bool {
         self.defect != Defect::Foreign && self.fresh_rounds().next().is_none()
     }
 }

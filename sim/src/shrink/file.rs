@@ -43,8 +43,9 @@ impl Shrunk {
         );
         let mut out = String::new();
         comment(&said, &mut out);
-        if let Some(cure) = self.cure {
-            comment(&format!("It passes if {cure}."), &mut out);
+        if !self.cures.is_empty() {
+            let cures = self.cures.join(" and ");
+            comment(&format!("It passes if {cures}."), &mut out);
         }
         comment(&shrunk, &mut out);
         out.push_str("#\n");

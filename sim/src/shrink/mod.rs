@@ -25,7 +25,7 @@
 //! makes an exception, and [`Shrunk::ended`] tells of it.
 
 mod cost;
-mod cured;
+pub mod cured;
 mod file;
 mod mend;
 mod parts;
@@ -181,9 +181,9 @@ pub struct Shrunk {
     pub finding: Failure,
     /// The anomaly that it is, if it has a name.
     pub anomaly: Option<&'static Anomaly>,
-    /// The change of the scenario, as a statement, with which it passes and which that anomaly needs not
-    /// to happen; `None` if it has no name, or one that needs no cure.
-    pub cure: Option<&'static str>,
+    /// What must hold for it to pass, and confirms the name: one thing that the anomaly needs, or one of
+    /// each of two anomalies at once. Empty if it has no name, or one that needs no cure.
+    pub cures: Vec<&'static str>,
     /// How large the scenario was.
     pub before: Size,
     /// How large it is.
@@ -260,12 +260,13 @@ pub fn shrink(
     Ok(Shrunk {
         seed: best.scenario.run.seed,
         found_with: target.seed,
-        anomaly: named.and_then(|named| catalog.anomaly(target.strategy, named.id)),
-        cure: named.and_then(|named| named.cure),
+        anomaly: named
+            .as_ref()
+            .and_then(|named| catalog.anomaly(target.strategy, named.id)),
         finding: Failure {
             // The claim is the one that was to be shrunk, whatever its text has become.
             signature: target.signature.clone(),
-            anomaly: named.map(|named| named.id.to_owned()),
+            anomaly: named.as_ref().map(|named| named.id.to_owned()),
             line: 0,
             ..found.ok_or_else(|| not_there(target.signature, &best.scenario, &best.report))?
         },
@@ -274,6 +275,7 @@ pub fn shrink(
         scenario: best.scenario,
         runs,
         ended,
+        cures: named.map(|named| named.cures).unwrap_or_default(),
     })
 }
 

@@ -243,8 +243,8 @@ fn row(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
     format!("| {anomaly}{strategy}: {title}{detail} | {runs} | {seed} | <code>{repeat}</code> |")
 }
 
-/// Text for a cell of a table: nothing in it means anything to Markdown or HTML.
-fn cell(text: &str) -> String {
+/// Text for a cell of a Markdown table: nothing in it means anything to Markdown or HTML.
+pub(in crate::cli) fn cell(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
