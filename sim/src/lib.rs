@@ -47,6 +47,7 @@
 //! | [`world`] | the madsim runtime around a run, and its clock |
 //! | [`statistics`] | intervals, tests and verdicts over many runs |
 //! | [`stream`] | random draws by purpose |
+//! | [`memory`] | the memory of a node, if the program can tell |
 //! | [`model`] | a scenario as data: [`model::Scenario`], its steps and claims |
 //!
 //! # A run from text
@@ -95,6 +96,7 @@ pub mod compare;
 #[doc(hidden)]
 pub mod engine;
 pub mod generate;
+pub mod memory;
 pub mod metric;
 pub mod model;
 #[doc(hidden)]

@@ -3,6 +3,7 @@
 //!
 //! All of it: `HUBLAB_SEEDS=20000 cargo test --release -p hublab-sim --test claims -- --nocapture`
 
+mod gauge;
 #[path = "seeds/parallel.rs"]
 mod parallel;
 mod seeds;
@@ -81,6 +82,7 @@ fn over(seeds: u64, strategy: &str) -> Tally {
 
 #[test]
 fn no_claim_is_violated_and_each_condition_of_a_port_is_met_by_half_of_the_seeds() {
+    gauge::install();
     let catalog = Catalog::default();
     for entry in catalog.entries() {
         let tally = over(seeds(150), entry.name());

@@ -3,6 +3,7 @@
 //!
 //! All of it: `HUBLAB_SEEDS=100000 cargo test --release -p hublab-sim --test false_alarms -- --nocapture`
 
+mod gauge;
 #[path = "seeds/parallel.rs"]
 mod parallel;
 mod reference;
@@ -46,6 +47,7 @@ fn one(seed: u64, catalog: &Catalog) -> Outcome {
 
 #[test]
 fn a_strategy_that_is_told_the_truth_violates_no_oracle() {
+    gauge::install();
     let catalog = Catalog::empty().with_entry(Box::new(Reference));
     let all = parallel::each(0..seeds(300), |seed| one(seed, &catalog));
     let events: u64 = all.iter().map(|outcome| outcome.events).sum();

@@ -8,6 +8,7 @@ use hublab_strategies::{ChildId, Metadata, Pid, Time};
 use super::flight::{Flights, Place};
 use super::state::Waiting;
 use super::{Engine, Immediate};
+use crate::memory;
 use crate::model::NodeIx;
 use crate::network::LinkKey;
 use crate::node::{Child, NodeInput};
@@ -103,8 +104,8 @@ impl Engine {
     fn power_off(&mut self, node: NodeIx, cause: EventId, reason: StopReason) -> EventId {
         let cause = self.record(node, cause, Payload::Stopped(reason));
         self.note_stop(node, reason);
+        self.discard(node);
         let state = &mut self.nodes[node as usize];
-        state.node = None;
         state.paused = false;
         state.waiting = VecDeque::new();
         state.pids.clear();
@@ -115,6 +116,15 @@ impl Engine {
             self.record(node, cause, Payload::ChildStopped { child, pid });
         }
         cause
+    }
+
+    /// Lets go of the code of a node and all that it holds, and tells the observers how much that was.
+    pub(super) fn discard(&mut self, node: NodeIx) {
+        if let Some(code) = self.nodes[node as usize].node.take()
+            && let Some(bytes) = memory::given_back_by(code)
+        {
+            self.observers.state_bytes(self.now, node, bytes);
+        }
     }
 
     pub(super) fn pause(&mut self, node: NodeIx, cause: EventId) {

@@ -522,6 +522,11 @@ impl Engine {
             self.now = end;
         }
         self.flights.audit(&self.ledger);
+        if !crashed {
+            for node in (0..).take(self.nodes.len()) {
+                self.discard(node);
+            }
+        }
         let is_told_to_stop = stopped_early && !crashed && self.is_told_to_stop();
         let outcome = self.observers.finish(self.now, stopped_early);
         self.recorder.finish();

@@ -177,6 +177,13 @@ impl Observers {
         }
     }
 
+    /// A node has been dropped, and gave back so many bytes: told beside the trace.
+    pub(crate) fn state_bytes(&mut self, at: Time, node: NodeIx, bytes: u64) {
+        for oracle in &mut self.oracles {
+            oracle.state_bytes(at, node, bytes, &self.cx);
+        }
+    }
+
     fn row(&mut self, event: &Event, child: &ChildId, rows: [Option<&Row>; 2]) {
         self.cx.note_row(event, child, rows);
         let has_oracles = !self.oracles.is_empty();

@@ -13,7 +13,7 @@ use sources::{code_without_strings, sources};
 /// The top-level modules from the bottom up, those of one layer in one line. The order within a layer
 /// is free as long as there is no circle.
 const LAYERS: &[&[&str]] = &[
-    &["model", "stream", "statistics"],
+    &["model", "stream", "statistics", "memory"],
     &["network", "node", "trace", "world"],
     &["watch"],
     &["report", "metric", "anomaly"],

@@ -45,9 +45,10 @@ const fn by(
     }
 }
 
-use Base::{OwnerBroadcast, PubSub, Reference};
+use Base::{Gossip, OwnerBroadcast, PubSub, Reference};
 
 type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
+type OfGossip<T> = Twisted<hublab_strategies::Gossip, T>;
 type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
 const SILENCE: &[Family] = &[Family::Pause, Family::Isolate, Family::OneWayCut];
@@ -335,6 +336,13 @@ pub(crate) const LIST: &[Mutant] = &[
             case.pass(input);
             case.memory.leaked += 1;
         },
+    ),
+    by(
+        "bounded_state",
+        "leaks references that it does not report",
+        Gossip,
+        &[],
+        |catalog| catalog.with::<OfGossip<twisted::LeakUntold>>(),
     ),
     of(
         "no_crash",

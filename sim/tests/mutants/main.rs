@@ -10,6 +10,8 @@
 #[path = "../around/mod.rs"]
 mod around;
 mod flaws;
+#[path = "../gauge/mod.rs"]
+mod gauge;
 mod leaky;
 #[path = "../seeds/parallel.rs"]
 mod parallel;
@@ -37,10 +39,12 @@ use seeds::seeds;
 /// Seeds after which a mutant counts as not found by the oracle it is aimed at.
 const SEEDS_MAX: u64 = 2_000;
 
-/// Panics of mutants are verdicts: only those of the tests are told.
-fn hush() {
+/// Panics of mutants are verdicts: only those of the tests are told. And the memory of nodes is looked
+/// at.
+fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        gauge::install();
         let tell = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             if std::thread::current().name() != Some("hublab-run") {
@@ -57,7 +61,7 @@ fn violated(
     catalog: &Catalog,
     oracles: Vec<Box<dyn Oracle>>,
 ) -> BTreeSet<String> {
-    hush();
+    prepare();
     let seed = scenario.run.seed;
     let report = Simulation::new(scenario, catalog)
         .strategy(strategy)

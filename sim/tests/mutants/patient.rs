@@ -12,8 +12,8 @@ use hublab_strategies::hub::{Command, Sizes};
 use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits, Variation};
 use hublab_strategies::{
-    ChildId, Entry, Message, NodeId, OwnerBroadcast, Pid, PubSub, Registry, Row, RowRef, Runtime,
-    Strategy, Time, WallTime,
+    ChildId, Entry, Gossip, Message, NodeId, OwnerBroadcast, Pid, PubSub, Registry, Row, RowRef,
+    Runtime, Strategy, Time, WallTime,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +25,7 @@ use crate::reference::{self, Reference};
 pub(crate) enum Base {
     Reference,
     PubSub,
+    Gossip,
     OwnerBroadcast,
 }
 
@@ -33,6 +34,7 @@ impl Base {
         match self {
             Self::Reference => reference::NAME,
             Self::PubSub => PubSub::NAME,
+            Self::Gossip => Gossip::NAME,
             Self::OwnerBroadcast => OwnerBroadcast::NAME,
         }
     }

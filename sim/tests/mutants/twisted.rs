@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hublab_strategies::fact::{Change, Fact};
+use hublab_strategies::gossip::{Gossip, GossipMessage, Reference};
 use hublab_strategies::owner_broadcast::{OwnerBroadcast, OwnerBroadcastMessage};
 use hublab_strategies::pubsub::{JoinData, PubSub, PubSubMessage};
 use hublab_strategies::strategy::{Bounds, Claim, Conditions, ConfigError, Limits, Variation};
@@ -278,6 +279,29 @@ impl Twist<OwnerBroadcast> for SecondChangeLost {
             let me = cx.node().clone();
             cx.upsert_entry(&row.spec, &me, Some(pid), row.metadata_on(&me));
         }
+    }
+}
+
+/// Remembers a reference for each message, for ever, and does not say so.
+#[derive(Default)]
+pub(crate) struct LeakUntold {
+    references: Vec<Reference>,
+}
+
+impl Twist<Gossip> for LeakUntold {
+    fn handle_message(
+        &mut self,
+        inner: &mut Gossip,
+        cx: &mut Context<'_, GossipMessage>,
+        from: &NodeId,
+        message: &GossipMessage,
+    ) {
+        let reference = match message {
+            GossipMessage::Propagate(propagation) => &propagation.reference,
+            GossipMessage::Sync(round) | GossipMessage::Join(round) => &round.reference,
+        };
+        self.references.push(reference.clone());
+        inner.handle_message(cx, from, message);
     }
 }
 

@@ -17,6 +17,19 @@
 //! - *queue*: at most two per node of the file (a join and a down), plus the ids started so far.
 //!
 //! To each of them 8 are added, for what a node may keep that has nothing to do with the workload.
+//!
+//! *State bytes*, the real memory of a node, are looked at when it stops and at the end of the run, if
+//! the program has a gauge of them ([`memory`](crate::memory)): whatever a strategy says of its
+//! references, it may hold at most 12 KiB, 1 KiB per node of the file, and
+//!
+//! - per row that it had at most: 1 KiB, and 64 bytes per node, for as many entries;
+//! - per start or stop of a child, on any node: 256 bytes, and 32 per node that may not have heard of
+//!   it;
+//! - per reference that it said it had at most: 256 bytes, and 32 per node and per row;
+//! - and per row and change: eight times the longest texts of a row (id, arguments, metadata).
+//!
+//! The strategies of this repository stay below two thirds of it. What leaks slowly needs long runs to
+//! exceed it.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -24,7 +37,7 @@ use hashbrown::HashSet;
 use hublab_strategies::hub::HubConfig;
 use hublab_strategies::name::NameHasher;
 use hublab_strategies::time::micros;
-use hublab_strategies::{ChildId, Time, TimerKey};
+use hublab_strategies::{ChildId, Row, Time, TimerKey};
 
 use super::{Oracle, Violation};
 use crate::model::NodeIx;
@@ -49,6 +62,10 @@ pub(super) struct BoundedState {
     last_occasion: (EventId, KindIx),
     disturbance: Disturbance,
     longest_chain: u64,
+    /// Starts and stops of children, on any node.
+    changes: u64,
+    /// The bytes of the longest texts of a row.
+    text: u64,
     found: Vec<Violation>,
 }
 
@@ -59,6 +76,9 @@ struct Node {
     emptied: VecDeque<Time>,
     /// When it could make a reference without sending anything.
     timers: VecDeque<Time>,
+    /// The most rows and references that it had.
+    rows: u64,
+    refs: u64,
     is_reported: bool,
 }
 
@@ -132,6 +152,20 @@ impl BoundedState {
         self.disturbance.until = now;
     }
 
+    /// The most bytes that a node may hold.
+    fn bytes_bound(&mut self, node: NodeIx, cx: &ObserverContext) -> u64 {
+        let (changes, text) = (self.changes, self.text.saturating_mul(8));
+        let (nodes, Node { rows, refs, .. }) = (cx.len() as u64, self.node(node));
+        let per_row = 1_024 + 64 * nodes + text;
+        let per_change = 256 + 32 * nodes + text;
+        let per_ref = 256 + 32 * nodes + 32 * *rows;
+        let parts = [(*rows, per_row), (changes, per_change), (*refs, per_ref)];
+        parts
+            .iter()
+            .map(|(count, each)| count.saturating_mul(*each))
+            .fold(12_288 + 1_024 * nodes, u64::saturating_add)
+    }
+
     /// Looks at what a node holds.
     fn look(&mut self, event: &Event, sizes: NodeSizes, cx: &ObserverContext) {
         let (node, now) = (event.node, event.at);
@@ -181,6 +215,17 @@ impl BoundedState {
     }
 }
 
+/// The bytes of the texts of a row, without those of nodes and pids.
+fn text_of(row: &Row) -> u64 {
+    let of_entries = row.entry_metadata.iter().map(|(_, metadata)| metadata);
+    let metadata = of_entries.chain([&row.metadata]).flat_map(|it| it.iter());
+    let lengths = metadata.map(|(key, value)| key.len() + value.len());
+    let arguments = row.spec.args().iter();
+    let arguments = arguments.map(|(key, value)| key.len() + value.len());
+    let id = row.spec.id().as_str().len();
+    (id + lengths.sum::<usize>() + arguments.sum::<usize>()) as u64
+}
+
 /// Forgets what was before an instant.
 fn forget(times: &mut VecDeque<Time>, horizon: Time) {
     while times.pop_front_if(|time| *time < horizon).is_some() {}
@@ -213,16 +258,40 @@ impl Oracle for BoundedState {
             }
         } else if let Payload::ChildStarted { child, .. } = &event.payload {
             self.started.insert(child.clone());
+            self.changes += 1;
+        } else if let Payload::ChildStopped { .. } = &event.payload {
+            self.changes += 1;
         } else if let Payload::Booted { .. } = &event.payload {
             *self.node(event.node) = Node::default();
         } else if let Payload::Timer(TimerKey::Sync | TimerKey::Debounce) = &event.payload {
             self.node(event.node).timers.push_back(event.at);
         } else if let Payload::Sizes(sizes) = &event.payload {
+            let node = self.node(event.node);
+            node.rows = node.rows.max(sizes.rows);
+            node.refs = node.refs.max(sizes.refs);
             self.look(event, *sizes, cx);
         }
     }
 
+    fn state_bytes(&mut self, at: Time, node: NodeIx, bytes: u64, cx: &ObserverContext) {
+        let bound = self.bytes_bound(node, cx);
+        if bytes > bound && !self.node(node).is_reported {
+            self.node(node).is_reported = true;
+            let name = cx.name(node);
+            let detail = format!(
+                "{name} held {bytes} bytes, more than the {bound} that the workload explains"
+            );
+            let violation = Violation::new(NAME, at, name.as_str(), detail);
+            self.found.push(violation.with_defect("state_bytes"));
+        }
+    }
+
     fn row(&mut self, changed: &Changed<'_>, _cx: &ObserverContext) {
+        if changed.has_new_metadata()
+            && let Some(row) = changed.after
+        {
+            self.text = self.text.max(text_of(row));
+        }
         let is_emptied = changed.after.is_some_and(|row| row.entries.is_empty());
         if is_emptied && changed.before.is_none_or(|row| !row.entries.is_empty()) {
             self.node(changed.node).emptied.push_back(changed.at);

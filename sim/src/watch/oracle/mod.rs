@@ -59,6 +59,10 @@ pub trait Oracle: Send {
     /// A row changed.
     fn row(&mut self, _changed: &Changed<'_>, _cx: &ObserverContext) {}
 
+    /// The memory that a node held when it stopped, or at the end of the run; told only where the
+    /// program has a gauge of it ([`memory`](crate::memory)).
+    fn state_bytes(&mut self, _at: Time, _node: NodeIx, _bytes: u64, _cx: &ObserverContext) {}
+
     /// A step of the script, or an injection, begins.
     fn step_begins(&mut self, _now: Time) {}
 
