@@ -335,14 +335,20 @@ fn every_way_to_make_a_campaign_leaves_the_same_files() {
         place.expect(&format!("merge {} --out {merged}", shards.join(" ")), 1);
         expect_same_files(&place, "whole", &merged);
     }
-    // Interrupted again and again, at first between runs and later between what is shrunk.
-    let mut wait = 40;
+    // Interrupted again and again, at first between runs and later between what is shrunk; in each round
+    // one worker is killed before.
+    let (mut wait, mut workers_killed) = (40, 0);
     for round in 0.. {
         let mut child = place.start(&format!("{campaign} --jobs 2 --out often --resume"));
         let begun = Instant::now();
         let limit = Duration::from_millis(wait);
+        let mut is_killed = false;
         while begun.elapsed() < limit && child.try_wait().expect("a child").is_none() {
             thread::sleep(Duration::from_millis(5));
+            if !is_killed && begun.elapsed() > limit / 2 {
+                is_killed = true;
+                workers_killed += usize::from(kill_worker(&child));
+            }
         }
         if child.try_wait().expect("a child").is_some() {
             assert!(round > 3, "too short to be interrupted");
@@ -354,8 +360,21 @@ fn every_way_to_make_a_campaign_leaves_the_same_files() {
         child.wait().expect("it ends");
         wait = wait * 3 / 2;
     }
+    assert!(workers_killed > 3, "{workers_killed}");
     place.expect(&format!("{campaign} --out often --resume"), 1);
     expect_same_files(&place, "whole", "often");
+}
+
+/// Kills one of the workers of a campaign; false if there is none.
+fn kill_worker(of: &Child) -> bool {
+    let id = of.id();
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    let children = children.unwrap_or_default();
+    let Some(worker) = children.split_whitespace().last() else {
+        return false;
+    };
+    let killed = Command::new("kill").args(["-KILL", worker]).status();
+    killed.is_ok_and(|status| status.success())
 }
 
 fn a_campaign_that_checked_nothing_is_not_green() {

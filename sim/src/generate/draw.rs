@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::character::character;
 use super::family::{Family, swarm};
 use super::plan::{
     Anchor, Change, Cut, Delay, Event, FaultKind, Links, Moment, Net, NodeFault, Parameters, Plan,
@@ -17,7 +18,8 @@ use crate::model::{ClockChange, InFlight, Latency, Order};
 /// Every plan for clusters of at most `max_nodes`.
 pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
     let cluster = (nodes(max_nodes), times(), net(), parameters());
-    let script = (vec(anchor(), 1..=4), load(), faults());
+    // The character comes last: what is drawn before it is drawn as ever.
+    let script = (vec(anchor(), 1..=4), load(), faults(), character());
     let hosts = prop_oneof![1 => Just(None), 9 => (0..100_u64).prop_map(Some)];
     let gaps = (hosts, prop_oneof![Just(0), ms(1, 600)]);
     (swarm(), cluster, gaps, script).prop_map(
@@ -25,7 +27,7 @@ pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
             families,
             (nodes, times, net, parameters),
             (hosts, back_gap),
-            (anchors, load, faults),
+            (anchors, load, faults, character),
         )| {
             Plan {
                 families,
@@ -38,6 +40,7 @@ pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
                 anchors,
                 load,
                 faults,
+                character,
             }
         },
     )

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::character::Character;
 use super::family::Family;
 use crate::model::{ClockChange, InFlight, Latency, Order};
 
@@ -256,6 +257,7 @@ pub(super) struct Plan {
     pub(super) load: Vec<Event>,
     /// The faults, each with the family it belongs to.
     pub(super) faults: Vec<(Family, Event)>,
+    pub(super) character: Character,
 }
 
 impl Plan {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hublab_strategies::NodeId;
 use hublab_strategies::strategy::Variation;
 
+use super::character::Character;
 use super::family::Family;
 use super::plan::{Anchor, Delay, Moment, Plan, Reach};
 use crate::catalog::{CatalogEntry, Params};
@@ -153,6 +154,9 @@ pub(super) fn network(plan: &Plan) -> Network {
 
 /// `[strategy.NAME]`: the parameters that this strategy varies.
 pub(super) fn parameters(plan: &Plan, entry: &dyn CatalogEntry) -> BTreeMap<String, Params> {
+    if plan.character == Character::Defaults {
+        return BTreeMap::new();
+    }
     let given = entry.varied(&Variation::new(
         ms(plan.times.sync),
         plan.parameters.count,

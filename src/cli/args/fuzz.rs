@@ -78,7 +78,7 @@ pub(in crate::cli) struct Fuzz {
     #[arg(long, value_name = "PERCENT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(..=100))]
     pub(in crate::cli) twice_percent: u8,
     /// Run only one of several shares of the seeds: its index, from 0, and how many there are;
-    /// default: what Slurm or Kubernetes say in the environment, or all
+    /// default: what a job engine says in the environment, or all
     #[arg(long, value_name = "I/N")]
     pub(in crate::cli) shard: Option<Shard>,
     /// Generate scenarios without this family of faults; can be given several times
