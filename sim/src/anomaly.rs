@@ -34,14 +34,15 @@ pub enum Shown {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Cure {
-    /// What then holds, as a statement: "no clock is changed".
+    /// A sentence that is true of the changed scenario, for the text "It passes if ...": "no clock is
+    /// changed".
     pub what: &'static str,
     /// Changes a resolved scenario. Steps that are no longer possible in it are left out before it is run.
     pub change: fn(&mut Scenario),
 }
 
 impl Cure {
-    /// A change of scenarios, and what then holds.
+    /// A change of scenarios, and a sentence that is true of the changed one.
     #[must_use]
     pub const fn new(what: &'static str, change: fn(&mut Scenario)) -> Self {
         Self { what, change }

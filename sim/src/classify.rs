@@ -51,21 +51,10 @@ pub fn of_failures(
     signatures: &[&Signature],
     catalog: &Catalog,
 ) -> Vec<Option<&'static str>> {
-    let looked = look(
-        scenario,
-        strategy,
-        seed,
-        signatures,
-        catalog,
-        |run, violation| {
-            let Looked {
-                anomalies,
-                scenario,
-                trace,
-            } = run;
-            anomalies.classify(scenario, strategy, violation, trace)
-        },
-    );
+    let ask: Ask<'_, _> = &|anomalies, scenario, violation, trace| {
+        anomalies.classify(scenario, strategy, violation, trace)
+    };
+    let looked = look(scenario, strategy, seed, signatures, catalog, ask);
     looked.into_iter().map(Option::flatten).collect()
 }
 
@@ -89,35 +78,20 @@ pub fn candidates(
     signature: &Signature,
     catalog: &Catalog,
 ) -> Vec<Candidate> {
-    let looked = look(
-        scenario,
-        strategy,
-        seed,
-        &[signature],
-        catalog,
-        |run, violation| {
-            let Looked {
-                anomalies,
-                scenario,
-                trace,
-            } = run;
-            let ids = anomalies.candidates(scenario, strategy, violation, trace);
-            let candidate = |id| Candidate {
-                id,
-                cures: anomalies.cures(id, violation),
-            };
-            ids.into_iter().map(candidate).collect::<Vec<_>>()
-        },
-    );
+    let ask: Ask<'_, _> = &|anomalies, scenario, violation, trace| {
+        let ids = anomalies.candidates(scenario, strategy, violation, trace);
+        let candidate = |id| Candidate {
+            id,
+            cures: anomalies.cures(id, violation),
+        };
+        ids.into_iter().map(candidate).collect::<Vec<_>>()
+    };
+    let looked = look(scenario, strategy, seed, &[signature], catalog, ask);
     looked.into_iter().flatten().flatten().collect()
 }
 
-/// A run that is looked at.
-struct Looked<'a> {
-    anomalies: &'static dyn Classify,
-    scenario: &'a Scenario,
-    trace: &'a [Event],
-}
+/// A question about one failure of a run: resolved scenario, violation, whole trace.
+type Ask<'a, T> = &'a dyn Fn(&dyn Classify, &Scenario, &Violation, &[Event]) -> T;
 
 /// Runs a scenario again, and asks something of its first failure of each signature. `None` for those
 /// that it does not have.
@@ -127,7 +101,7 @@ fn look<T>(
     seed: u64,
     signatures: &[&Signature],
     catalog: &Catalog,
-    ask: impl Fn(&Looked<'_>, &Violation) -> T,
+    ask: Ask<'_, T>,
 ) -> Vec<Option<T>> {
     let none = || signatures.iter().map(|_| None).collect();
     let Some(anomalies) = catalog.get(strategy).and_then(CatalogEntry::anomalies) else {
@@ -145,14 +119,9 @@ fn look<T>(
     let Some((report, trace)) = trace_of(&scenario, strategy, seed, catalog) else {
         return none();
     };
-    let run = Looked {
-        anomalies,
-        scenario: &scenario,
-        trace: &trace,
-    };
     let asked = signatures.iter().map(|signature| {
         let violation = violation(&scenario, &report, signature)?;
-        Some(ask(&run, &violation))
+        Some(ask(anomalies, &scenario, &violation, &trace))
     });
     asked.collect()
 }

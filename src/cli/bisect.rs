@@ -12,8 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Stdio};
 
+use hublab_sim::campaign::trial::claimed;
 use hublab_sim::catalog::CatalogEntry;
-use hublab_sim::claims::claims_met;
 use hublab_sim::generate::{self, fitting};
 use hublab_sim::run::failure::always;
 use hublab_sim::scenario::{Scenario, Style, render, resolve};
@@ -93,9 +93,8 @@ pub(super) fn bisect(args: &Bisect, context: &Context) -> Result<Exit, Stop> {
 
 /// Tells the first bad commit, or those of which one is it.
 fn found(tree: &Path, ended: ExitStatus, context: &Context) -> Result<Exit, Stop> {
-    const SHOW: [&str; 3] = ["log", "-1", "--format=%H %s"];
     if ended.success() {
-        let first = git(tree, [SHOW[0], SHOW[1], SHOW[2], "refs/bisect/bad"])?;
+        let first = git(tree, ["log", "-1", "--format=%H %s", "refs/bisect/bad"])?;
         context
             .output
             .line(format_args!("first bad commit: {first}"))?;
@@ -216,10 +215,7 @@ fn scenario(args: &Bisect, context: &Context) -> Result<Scenario, Stop> {
     let mut scenario = resolve(&generated, seed, catalog);
     let checked = args.oracles.check(catalog);
     checked.map_err(|error| Stop::Usage(error.to_string()))?;
-    let claimed = claims_met(entry, &scenario);
-    let mut claimed: Vec<String> = claimed.iter().map(|one| one.oracle.to_owned()).collect();
-    claimed.sort();
-    claimed.dedup();
+    let claimed = claimed(&scenario, strategy, catalog);
     let oracles = args.oracles.names(&claimed, catalog);
     if oracles.is_empty() {
         return Err(Stop::Usage(format!(

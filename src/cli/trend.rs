@@ -159,13 +159,11 @@ pub(super) fn trend(args: &Trend, context: &Context) -> Result<Exit, Stop> {
     };
     context.output.write(|out| out.write_all(text.as_bytes()))?;
     // Nothing was run, so that nothing can have a trend.
-    if trends.campaigns.iter().any(|campaign| campaign.runs == 0) {
-        let empty = trends.campaigns.iter().find(|campaign| campaign.runs == 0);
-        let path = empty.map_or("", |campaign| campaign.path.as_str());
+    let mut campaigns = trends.campaigns.iter();
+    if let Some(empty) = campaigns.find(|campaign| campaign.runs == 0) {
         let word = style::warn("incomplete:");
-        context
-            .output
-            .note(format_args!("{word} {path} has no run"));
+        let note = format_args!("{word} {} has no run", empty.path);
+        context.output.note(note);
         return Ok(Exit::Inconclusive);
     }
     Ok(Exit::Held)

@@ -1,5 +1,5 @@
-//! What a baseline shows as well: of a run, a campaign with one reports only what another strategy does
-//! not show in the same scenario with the same seed.
+//! Failures of a baseline: a second strategy is run in the same scenario with the same seed, and failures
+//! that it has, too, are taken out of the first one's record.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub(super) struct Baseline<'a> {
     pub(super) catalog: &'a Catalog,
 }
 
-/// What is compared: the claim or oracle, and the kind of defect.
+/// Two failures are the same one for a baseline if these are equal: claim or oracle, and kind of defect.
 type Kind = (String, String);
 
 fn kind(signature: &Signature) -> Kind {

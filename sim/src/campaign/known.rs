@@ -28,7 +28,7 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use super::summary::Summary;
-use crate::catalog::{Catalog, CatalogEntry};
+use crate::catalog::Catalog;
 
 /// Fingerprints of known failures, and `STRATEGY:NAME` of known anomalies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ pub enum KnownError {
     Unknown {
         /// The line.
         line: usize,
-        /// What is unknown, and what there is.
+        /// The error in the name or the strategy.
         reason: UnknownAnomaly,
     },
 }
@@ -117,9 +117,9 @@ pub enum UnknownAnomaly {
     /// There is no such strategy.
     #[error("there is no strategy `{strategy}`; strategies are {known}")]
     Strategy {
-        /// What was asked for.
+        /// The name that no strategy has.
         strategy: String,
-        /// What there is.
+        /// The names of all strategies, separated by commas.
         known: String,
     },
     /// The strategy has no anomaly of that name.
@@ -127,7 +127,7 @@ pub enum UnknownAnomaly {
     Name {
         /// The strategy.
         strategy: String,
-        /// What was asked for.
+        /// The id that none of its anomalies has.
         name: String,
     },
 }
@@ -161,19 +161,19 @@ pub struct KnownFile {
 
 /// `STRATEGY:NAME`, if the catalog has both.
 fn key(strategy: &str, name: &str, catalog: &Catalog) -> Result<String, UnknownAnomaly> {
-    let entry = catalog
-        .get(strategy)
-        .ok_or_else(|| UnknownAnomaly::Strategy {
-            strategy: strategy.to_owned(),
-            known: catalog.names().join(", "),
-        })?;
-    let all = CatalogEntry::anomalies(entry).map_or(&[][..], |known| known.anomalies());
-    if all.iter().any(|anomaly| anomaly.id == name) {
+    if catalog.anomaly(strategy, name).is_some() {
         return Ok(format!("{strategy}:{name}"));
     }
-    Err(UnknownAnomaly::Name {
-        strategy: strategy.to_owned(),
-        name: name.to_owned(),
+    let strategy = strategy.to_owned();
+    Err(match catalog.get(&strategy) {
+        None => UnknownAnomaly::Strategy {
+            strategy,
+            known: catalog.names().join(", "),
+        },
+        Some(_) => UnknownAnomaly::Name {
+            strategy,
+            name: name.to_owned(),
+        },
     })
 }
 

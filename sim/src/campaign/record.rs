@@ -62,8 +62,7 @@ pub struct Record {
     pub families: Vec<String>,
     /// Oracles whose claim's condition the scenario meets.
     pub claimed: Vec<String>,
-    /// What must happen in some run of the campaign (`sometimes` with `over = "campaign"`), and
-    /// whether it did in this one.
+    /// By the name of each `sometimes` expectation with `over = "campaign"`: true if it was met in this run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sometimes: BTreeMap<String, bool>,
     /// How many failures of it the campaign's baseline shows, too, in the same scenario: they are none of

@@ -287,7 +287,8 @@ fn run(
 }
 
 /// Oracles that the strategy claims and whose condition the scenario meets, in order.
-fn claimed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Vec<String> {
+#[must_use]
+pub fn claimed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Vec<String> {
     let met = catalog
         .get(strategy)
         .map(|entry| claims_met(entry, scenario))
