@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize};
-use smallvec::SmallVec;
+use serde::{Deserialize, Serialize};
 
+use crate::entries::Entries;
 use crate::name::{ChildId, NodeId, Pid};
 use crate::time::Time;
 use crate::wire;
@@ -220,21 +220,12 @@ pub struct Entry {
     pub pid: Option<Pid>,
 }
 
-/// The ordered (node, pid) list of a row. Nothing enforces that a node occurs once.
-pub type Entries = SmallVec<[Entry; 1]>;
-
-/// Reads entries like any list: `SmallVec` itself reserves whatever length the bytes claim.
-pub(crate) fn read_entries<'de, D: Deserializer<'de>>(reader: D) -> Result<Entries, D::Error> {
-    Vec::deserialize(reader).map(Entries::from_vec)
-}
-
 /// A row of the registry: what one node believes about one child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The child's specification; its id is the row's key.
     pub spec: ChildSpec,
     /// Where it runs, in the order that the protocol's operations leave behind.
-    #[serde(deserialize_with = "read_entries")]
     pub entries: Entries,
     /// Its metadata: those of every entry that has none of its own.
     pub metadata: Metadata,

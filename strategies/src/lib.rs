@@ -90,6 +90,7 @@ pub mod builtin;
 pub mod child;
 pub mod claims;
 pub mod context;
+pub mod entries;
 pub mod fact;
 pub mod gossip;
 mod guard;
@@ -119,8 +120,9 @@ pub mod timestamps;
 pub mod view;
 pub mod wire;
 
-pub use child::{ChildSpec, Entries, Entry, EntryMetadata, Metadata, Row, RowChange};
+pub use child::{ChildSpec, Entry, EntryMetadata, Metadata, Row, RowChange};
 pub use context::Context;
+pub use entries::Entries;
 pub use fact::{Change, Fact};
 pub use gossip::{Gossip, GossipConfig};
 pub use hub::{HubConfig, HubCore, Input, Sizes};

@@ -12,9 +12,9 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
-use smallvec::smallvec;
 
-use crate::child::{ChildSpec, Entries, Entry, EntryMetadata, Metadata, Row, RowChange};
+use crate::child::{ChildSpec, Entry, EntryMetadata, Metadata, Row, RowChange};
+use crate::entries::Entries;
 use crate::name::{ChildId, NameHasher, NodeId, Pid};
 use crate::names::NodeSet;
 use crate::profile::Profile;
@@ -35,7 +35,7 @@ pub struct RowRef<'a> {
     /// The child's specification; its id is the row's key.
     pub spec: &'a ChildSpec,
     /// Where it runs, in stored order; empty for a tombstone.
-    pub entries: &'a [Entry],
+    pub entries: &'a Entries,
     /// Its metadata: those of every entry that has none of its own.
     pub metadata: &'a Metadata,
     /// The metadata of single entries.
@@ -67,12 +67,12 @@ impl<'a> RowRef<'a> {
         self.entry_metadata.get(node).unwrap_or(self.metadata)
     }
 
-    /// An owned copy; entries are copied, names only counted.
+    /// An owned copy, which shares what it can.
     #[must_use]
     pub fn to_row(&self) -> Row {
         Row {
             spec: self.spec.clone(),
-            entries: self.entries.into(),
+            entries: self.entries.clone(),
             metadata: self.metadata.clone(),
             entry_metadata: self.entry_metadata.clone(),
             expires_at: self.expires_at,
@@ -207,15 +207,21 @@ impl Registry {
             if is_there {
                 continue;
             }
-            let named = node_set(&row.entries);
-            let kept = stored.iter().filter(|entry| !named.contains(&entry.node));
-            let entries = kept
-                .chain(&row.entries)
-                .map(|entry| self.by_node.entry(entry))
-                .collect();
-            let slot = Slot::new(row.spec.clone(), entries, row.metadata.clone(), None);
             let mut own = self.metadata_of(row.spec.id()).clone();
-            own.retain(|node| !named.contains(node));
+            let come = row.entries.iter().map(|entry| self.by_node.entry(entry));
+            let is_stored = |entry: &Entry| self.by_node.has(&entry.node, row.spec.id());
+            let entries = match at {
+                Some(at) if !row.entries.iter().any(is_stored) => {
+                    self.rows.slot_mut(at).entries.extended(come)
+                }
+                _ => {
+                    let named = node_set(&row.entries);
+                    own.retain(|node| !named.contains(node));
+                    let kept = stored.iter().filter(|entry| !named.contains(&entry.node));
+                    kept.cloned().chain(come).collect()
+                }
+            };
+            let slot = Slot::new(row.spec.clone(), entries, row.metadata.clone(), None);
             self.write_with(at, slot, own, sink);
         }
     }
@@ -361,12 +367,14 @@ impl Registry {
             };
             let slot = self.rows.slot(at);
             if slot.view().pid_on(node).is_none() {
-                let mut entries = slot.entries.clone();
-                entries.push(Entry {
+                let come = Entry {
                     node: node.clone(),
                     pid: child.pid.clone(),
-                });
-                self.write(Some(at), slot.with_entries(entries, None), sink);
+                };
+                let slot = self.rows.slot_mut(at);
+                let entries = slot.entries.extended([come]);
+                let slot = slot.with_entries(entries, None);
+                self.write(Some(at), slot, sink);
             }
         }
     }
@@ -466,12 +474,15 @@ impl Registry {
     }
 
     /// The entries of a row with this one in place of its node's, or at the end.
-    fn with_entry(&self, at: Option<u32>, entry: Entry) -> Entries {
-        let mut entries = at.map_or_else(Entries::new, |at| self.rows.slot(at).entries.clone());
-        match entries.iter_mut().find(|stored| stored.node == entry.node) {
-            Some(stored) => *stored = entry,
-            None => entries.push(entry),
-        }
+    fn with_entry(&mut self, at: Option<u32>, entry: Entry) -> Entries {
+        let Some(at) = at else { return entry.into() };
+        let stored = &mut self.rows.slot_mut(at).entries;
+        let is_it = |stored: &Entry| stored.node == entry.node;
+        let Some(place) = stored.iter().position(is_it) else {
+            return stored.extended([entry]);
+        };
+        let mut entries = stored.clone();
+        entries.as_mut_slice()[place] = entry;
         entries
     }
 
@@ -571,13 +582,17 @@ impl Registry {
 
     fn reindex(&mut self, child: &ChildId, at: u32, before: Option<&Row>, after: Option<&Row>) {
         let (old, new) = (entries_of(before), entries_of(after));
-        // Sets are made only of what there is something to compare with.
-        let old_nodes = node_set(if new.is_empty() { &[] } else { old });
-        let new_nodes = node_set(if old.is_empty() { &[] } else { new });
-        for entry in old.iter().filter(|entry| !new_nodes.contains(&entry.node)) {
+        // Long rows mostly gain or lose an entry: the others are not looked at.
+        let (gone, come) = old.difference(new);
+        let left = (gone.len() > 1).then(|| node_set(new));
+        let is_left = |node: &NodeId| match &left {
+            Some(left) => left.contains(node),
+            None => new.iter().any(|entry| entry.node == *node),
+        };
+        for entry in gone.iter().filter(|entry| !is_left(&entry.node)) {
             self.by_node.remove(&entry.node, child);
         }
-        for entry in new.iter().filter(|entry| !old_nodes.contains(&entry.node)) {
+        for entry in come {
             self.by_node.insert(&entry.node, child, at);
         }
         if let Some(expiry) = before.and_then(|row| row.expires_at) {
@@ -594,27 +609,32 @@ impl Registry {
 
 /// The row of a child that runs on one node.
 fn only_on(node: &NodeId, child: &LocalChild) -> Slot {
-    let entries = smallvec![Entry {
+    let entry = Entry {
         node: node.clone(),
-        pid: child.pid.clone()
-    }];
-    Slot::new(child.spec.clone(), entries, child.metadata.clone(), None)
+        pid: child.pid.clone(),
+    };
+    Slot::new(
+        child.spec.clone(),
+        entry.into(),
+        child.metadata.clone(),
+        None,
+    )
 }
 
 /// A list with one entry of a node, at the front.
 fn in_front(entries: &[Entry], node: &NodeId, pid: Option<&Pid>) -> Entries {
-    let mut list: Entries = smallvec![Entry {
+    let first = Entry {
         node: node.clone(),
-        pid: pid.cloned()
-    }];
-    list.extend(entries.iter().filter(|entry| entry.node != *node).cloned());
-    list
+        pid: pid.cloned(),
+    };
+    let others = entries.iter().filter(|entry| entry.node != *node);
+    std::iter::once(first).chain(others.cloned()).collect()
 }
 
 /// A list with one entry of a node, where its first one stood.
 fn in_place(entries: &[Entry], node: &NodeId, pid: Option<&Pid>) -> Entries {
     let mut is_first = true;
-    let mut list = Entries::new();
+    let mut list = Vec::new();
     for entry in entries {
         if entry.node != *node {
             list.push(entry.clone());
@@ -625,11 +645,11 @@ fn in_place(entries: &[Entry], node: &NodeId, pid: Option<&Pid>) -> Entries {
             });
         }
     }
-    list
+    list.into()
 }
 
-fn entries_of(row: Option<&Row>) -> &[Entry] {
-    row.map_or(&[], |row| &row.entries)
+fn entries_of(row: Option<&Row>) -> &Entries {
+    row.map_or(&Entries::EMPTY, |row| &row.entries)
 }
 
 fn node_set(entries: &[Entry]) -> NodeSet<'_> {

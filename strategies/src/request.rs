@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::child::{ChildSpec, Entries, Metadata, read_entries};
+use crate::child::{ChildSpec, Metadata};
+use crate::entries::Entries;
 use crate::message::SizeModel;
 use crate::name::{ChildId, NodeId, Pid};
 use crate::wire;
@@ -36,7 +37,6 @@ pub struct Registration {
     /// The child's specification, with its id.
     pub spec: ChildSpec,
     /// Where it runs.
-    #[serde(deserialize_with = "read_entries")]
     pub entries: Entries,
     /// Its metadata.
     pub metadata: Metadata,

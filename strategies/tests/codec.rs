@@ -66,7 +66,7 @@ fn entries() -> impl Strategy<Value = Entries> {
         (node(), pid()).prop_map(|(node, pid)| Entry { node, pid }),
         0..3,
     )
-    .prop_map(Entries::from_vec)
+    .prop_map(Entries::from)
 }
 
 fn request() -> impl Strategy<Value = Request> {

@@ -5,7 +5,7 @@
 //! is told as a difference: an instant from that of the event before, a cause from the event's own
 //! number, which itself is its place. Any change is SEED-BREAKING.
 
-use hublab_strategies::{Change, ChildSpec, DownReason, Fact, Metadata, Row, TimerKey};
+use hublab_strategies::{Change, ChildSpec, DownReason, Entry, Fact, Metadata, Row, TimerKey};
 
 use super::event::{DropReason, Event, NodeSizes, Payload, StopReason};
 
@@ -252,14 +252,28 @@ impl Digester {
                 self.drop_reason(*reason);
             }
             Payload::Timer(key) => self.timer(*key),
-            // The row before is what the last change of that row left behind.
+            // The row before is what the last change of that row left behind: of its entries only
+            // what changed is told.
             Payload::Row {
                 child,
-                before: _,
+                before,
                 after,
             } => {
                 self.text(child.as_str());
-                self.option(after.as_deref(), Self::row);
+                match (before, after) {
+                    (_, None) => self.byte(0),
+                    (None, Some(after)) => {
+                        self.byte(1);
+                        self.row(after, &after.entries);
+                    }
+                    (Some(before), Some(after)) => {
+                        let (head, tail) = before.entries.common_ends(&after.entries);
+                        self.byte(2);
+                        self.u64(head as u64);
+                        self.u64(tail as u64);
+                        self.row(after, &after.entries[head..after.entries.len() - tail]);
+                    }
+                }
             }
             Payload::View(nodes) => {
                 self.u64(nodes.len() as u64);
@@ -362,10 +376,11 @@ impl Digester {
         }
     }
 
-    fn row(&mut self, row: &Row) {
+    /// A row, of its entries these.
+    fn row(&mut self, row: &Row, entries: &[Entry]) {
         self.spec(&row.spec);
-        self.u64(row.entries.len() as u64);
-        for entry in &row.entries {
+        self.u64(entries.len() as u64);
+        for entry in entries {
             self.text(entry.node.as_str());
             self.option(entry.pid.as_ref(), |out, pid| out.text(pid.as_str()));
         }

@@ -1,6 +1,6 @@
 //! [`Changed`]: a change of a row, taken apart once for all who look at it.
 
-use hublab_strategies::{ChildId, Entry, Row, Time};
+use hublab_strategies::{ChildId, Entries, Entry, Row, Time};
 use smallvec::SmallVec;
 
 use super::causes::Origin;
@@ -74,7 +74,7 @@ impl<'a> Changed<'a> {
         facts: &'a Facts,
         history: Option<&'a History>,
     ) -> Self {
-        let entries = |row: Option<&'a Row>| row.map_or(&[][..], |row| &row.entries);
+        let entries = |row: Option<&'a Row>| row.map_or(&Entries::EMPTY, |row| &row.entries);
         let (gone, come) = difference(entries(before), entries(after));
         let delta = |entry: &'a Entry| {
             let owner = facts.position(&entry.node);
@@ -123,16 +123,17 @@ fn has_new_metadata(before: &Row, after: &Row) -> bool {
     before.metadata != after.metadata || before.entry_metadata != after.entry_metadata
 }
 
-type Entries<'a> = SmallVec<[&'a Entry; 2]>;
+type EntryRefs<'a> = SmallVec<[&'a Entry; 2]>;
 
 /// Up to this many pairs of entries are compared one by one; beyond, the lists are sorted.
 const PAIRS_MAX: usize = 256;
 
 /// Returns the entries that only the old list has, and those that only the new one has. An entry
 /// that occurs more often in one of them is in that list's difference as often.
-fn difference<'a>(old: &'a [Entry], new: &'a [Entry]) -> (Entries<'a>, Entries<'a>) {
-    let (old, new) = trimmed(old, new);
-    let (mut gone, mut come) = (Entries::new(), Entries::new());
+fn difference<'a>(old: &'a Entries, new: &'a Entries) -> (EntryRefs<'a>, EntryRefs<'a>) {
+    // Most changes are at one end.
+    let (old, new) = old.difference(new);
+    let (mut gone, mut come) = (EntryRefs::new(), EntryRefs::new());
     if old.len().saturating_mul(new.len()) <= PAIRS_MAX {
         come.extend(new);
         for entry in old {
@@ -162,21 +163,12 @@ fn difference<'a>(old: &'a [Entry], new: &'a [Entry]) -> (Entries<'a>, Entries<'
     (gone, come)
 }
 
-/// Two lists without what they have in common at both ends: most changes are at one.
-fn trimmed<'a>(old: &'a [Entry], new: &'a [Entry]) -> (&'a [Entry], &'a [Entry]) {
-    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let (old, new) = (&old[head..], &new[head..]);
-    let ends = old.iter().rev().zip(new.iter().rev());
-    let tail = ends.take_while(|(a, b)| a == b).count();
-    (&old[..old.len() - tail], &new[..new.len() - tail])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use hublab_strategies::Pid;
 
-    fn entries(text: &str) -> Vec<Entry> {
+    fn entries(text: &str) -> Entries {
         let entry = |word: &str| Entry {
             node: word[..1].into(),
             pid: Some(Pid::new(&word[1..])),
@@ -184,9 +176,9 @@ mod tests {
         text.split_whitespace().map(entry).collect()
     }
 
-    fn diff(old: &[Entry], new: &[Entry]) -> (Vec<Entry>, Vec<Entry>) {
+    fn diff(old: &Entries, new: &Entries) -> (Entries, Entries) {
         let (gone, come) = difference(old, new);
-        let owned = |list: Entries<'_>| list.into_iter().cloned().collect();
+        let owned = |list: EntryRefs<'_>| list.into_iter().cloned().collect();
         (owned(gone), owned(come))
     }
 
@@ -217,9 +209,9 @@ mod tests {
         let new: String = (3..43).rev().map(word).collect();
         let (gone, mut come) = diff(&entries(&old), &entries(&new));
         assert_eq!(gone, entries("a0 b1 c2"));
-        come.sort();
+        come.as_mut_slice().sort();
         let mut expected = entries("o40 p41 q42");
-        expected.sort();
+        expected.as_mut_slice().sort();
         assert_eq!(come, expected);
     }
 }

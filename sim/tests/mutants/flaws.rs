@@ -5,9 +5,8 @@ use hublab_sim::generate::Family;
 use hublab_sim::node::NodeInput;
 use hublab_strategies::hub::Command;
 use hublab_strategies::{
-    Channel, ChildSpec, Entry, Metadata, NodeId, Pid, Row, Runtime, Time, TimerKey,
+    Channel, ChildSpec, Entries, Entry, Metadata, NodeId, Pid, Row, Runtime, Time, TimerKey,
 };
-use smallvec::smallvec;
 
 use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
 use crate::twisted::{self, Twisted};
@@ -105,11 +104,7 @@ pub(crate) const LIST: &[Mutant] = &[
             if is_discovery && let Some(other) = case.others().first() {
                 let mut row = other.row.clone();
                 let pid = other.entry.pid.clone();
-                row.entries = row
-                    .entries
-                    .into_iter()
-                    .filter(|entry| entry.node != *case.me)
-                    .collect();
+                row.entries.retain(|entry| entry.node != *case.me);
                 row.entries.push(Entry {
                     node: case.me.clone(),
                     pid,
@@ -322,7 +317,7 @@ pub(crate) const LIST: &[Mutant] = &[
             case.pass(input);
             if case.memory.count < 60 && case.each(1) {
                 let mut row = phantom(&format!("leak-{}", case.memory.count), case.me.clone());
-                row.entries.clear();
+                row.entries = Entries::EMPTY;
                 case.put(row);
             }
         },
@@ -582,10 +577,11 @@ fn sender(input: &NodeInput<'_>) -> Option<NodeId> {
 fn phantom(child: &str, node: NodeId) -> Row {
     Row {
         spec: ChildSpec::new(child, "child"),
-        entries: smallvec![Entry {
+        entries: Entry {
             node,
-            pid: Some(Pid::new("made-up"))
-        }],
+            pid: Some(Pid::new("made-up")),
+        }
+        .into(),
         metadata: Metadata::default(),
         entry_metadata: Default::default(),
         expires_at: None,

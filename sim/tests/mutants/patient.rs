@@ -298,6 +298,7 @@ impl Case<'_, '_, '_> {
         let mut row = found.row.clone();
         for entry in row
             .entries
+            .as_mut_slice()
             .iter_mut()
             .filter(|entry| **entry == found.entry)
         {

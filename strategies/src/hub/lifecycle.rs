@@ -7,8 +7,6 @@
 
 use std::sync::Arc;
 
-use smallvec::smallvec;
-
 use crate::child::{ChildSpec, Entry, Metadata};
 use crate::fact::{Change, Fact};
 use crate::hub::children::{Batch, Local, Origin, Phase};
@@ -198,10 +196,11 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
             .iter()
             .map(|item| Registration {
                 spec: item.spec.clone(),
-                entries: smallvec![Entry {
+                entries: Entry {
                     node: self.node().clone(),
-                    pid: Some(item.pid.clone())
-                }],
+                    pid: Some(item.pid.clone()),
+                }
+                .into(),
                 metadata: batch.metadata.clone(),
             })
             .collect();

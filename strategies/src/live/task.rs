@@ -19,6 +19,7 @@ use super::supervisor::{Exit, ExitAction};
 use super::transport::PeerLeave;
 use super::world::World;
 use crate::child::{ChildSpec, Metadata};
+use crate::entries::Entries;
 use crate::hub::{self, ChildEvent, Envelope, HubCore, Input};
 use crate::membership::{Announcement, Discovery};
 use crate::name::{ChildId, NodeId};
@@ -484,7 +485,7 @@ impl<S: EventStrategy> NodeTask<S> {
         let (mut places, mut unknown) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
         for child in children {
             let row = self.hub.registry().get(&child);
-            let entries = row.map(|row| row.entries).unwrap_or_default();
+            let entries = row.map_or(&Entries::EMPTY, |row| row.entries);
             if entries.is_empty() {
                 unknown.push(child);
                 continue;

@@ -36,6 +36,12 @@ impl NodeIndex {
         }
     }
 
+    /// True if the row of a child has an entry of a node.
+    pub(super) fn has(&self, node: &NodeId, child: &ChildId) -> bool {
+        let children = self.0.get(node);
+        children.is_some_and(|children| children.contains_key(child))
+    }
+
     /// Several children of one node, in the order of their names.
     pub(super) fn extend(&mut self, node: &NodeId, children: impl Iterator<Item = (ChildId, u32)>) {
         match self.0.get_mut(node) {

@@ -2,7 +2,8 @@
 
 use hashbrown::HashTable;
 
-use crate::child::{ChildSpec, Entries, EntryMetadata, Metadata, Row};
+use crate::child::{ChildSpec, EntryMetadata, Metadata, Row};
+use crate::entries::Entries;
 use crate::name::ChildId;
 use crate::registry::RowRef;
 use crate::time::Time;
@@ -164,6 +165,13 @@ impl Rows {
         self.slots
             .get(at)
             .expect("a position in the table names a stored row")
+    }
+
+    /// # Panics
+    /// As [`Self::slot`].
+    pub(super) fn slot_mut(&mut self, at: u32) -> &mut Slot {
+        let place = self.slots.place(at).as_mut();
+        place.expect("a position in the table names a stored row")
     }
 
     /// Stores another row of the same child. Returns the one that was there.
