@@ -29,8 +29,8 @@ use hublab_strategies::hub::{HUB_KINDS, HubConfig, HubCore};
 use hublab_strategies::membership::Announcement;
 use hublab_strategies::membership::Discovery;
 use hublab_strategies::strategy::{
-    Bounds, Broken, Claim as Promise, Conditions, DEFAULT_ROUND_INTERVAL, EventStrategy, Limits,
-    Variation,
+    Bounds, Broken, Claim as Promise, Conditions, ConfigError, DEFAULT_ROUND_INTERVAL,
+    EventStrategy, Limits, Variation,
 };
 use hublab_strategies::{Message, NodeId, Strategy};
 use serde_json::{Map, Value};
@@ -61,8 +61,32 @@ pub struct NodeConfig {
 /// Makes the nodes of one run.
 pub type NodeFactory = Box<dyn Fn(&NodeId, u64, &NodeConfig) -> Box<dyn Node> + Send + Sync>;
 
-/// A parameter that was refused: its key, and why.
-pub type Refused = (String, String);
+/// Why the parameters of a strategy were refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ParameterError {
+    /// The parameter; empty if the problem is none of a single one.
+    pub key: String,
+    /// The problem.
+    pub reason: String,
+}
+
+impl ParameterError {
+    /// The problem with a parameter; its key is empty if the problem is none of a single one.
+    #[must_use]
+    pub fn new(key: &str, reason: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+impl From<ConfigError> for ParameterError {
+    fn from(error: ConfigError) -> Self {
+        Self::new(error.key, &error.reason)
+    }
+}
 
 /// One strategy.
 pub trait CatalogEntry: Send + Sync {
@@ -72,16 +96,16 @@ pub trait CatalogEntry: Send + Sync {
     fn summary(&self) -> &'static str;
     /// Every parameter with its default.
     fn defaults(&self) -> Params;
-    /// True if one parameter has the right type and range on its own.
+    /// Checks the type and range of one parameter on its own.
     ///
     /// # Errors
     /// The problem with it.
-    fn check_key(&self, key: &str, value: &Value) -> Result<(), String>;
+    fn check_key(&self, key: &str, value: &Value) -> Result<(), ParameterError>;
     /// Makes the nodes of a run with these parameters; absent ones take their default.
     ///
     /// # Errors
     /// The parameter that was refused.
-    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused>;
+    fn configure(&self, params: &Params) -> Result<NodeFactory, ParameterError>;
     /// The JSON Schema of the parameters.
     fn config_schema(&self) -> Value;
     /// Its promises.
@@ -330,8 +354,9 @@ impl<S: Strategy> Entry<S> {
         }
     }
 
-    fn read(params: &Params) -> Result<S::Config, String> {
-        serde_json::from_value(Value::Object(params.clone())).map_err(|error| error.to_string())
+    fn read(params: &Params) -> Result<S::Config, ParameterError> {
+        let config = serde_json::from_value(Value::Object(params.clone()));
+        config.map_err(|error| ParameterError::new("", &error.to_string()))
     }
 
     fn written(config: &S::Config) -> Params {
@@ -360,15 +385,15 @@ impl<S: Strategy> CatalogEntry for Entry<S> {
         Self::written(&S::Config::default())
     }
 
-    fn check_key(&self, key: &str, value: &Value) -> Result<(), String> {
+    fn check_key(&self, key: &str, value: &Value) -> Result<(), ParameterError> {
         let params = Params::from_iter([(key.to_owned(), value.clone())]);
-        let config = Self::read(&params)?;
-        S::new(&config).map(drop).map_err(|error| error.reason)
+        S::new(&Self::read(&params)?)?;
+        Ok(())
     }
 
-    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
-        let config = Self::read(params).map_err(|reason| (String::new(), reason))?;
-        S::new(&config).map_err(|error| (error.key.to_owned(), error.reason))?;
+    fn configure(&self, params: &Params) -> Result<NodeFactory, ParameterError> {
+        let config = Self::read(params)?;
+        S::new(&config)?;
         Ok(Box::new(move |node, incarnation, common| {
             let strategy =
                 S::new(&config).expect("parameters that were accepted once stay accepted");

@@ -147,7 +147,26 @@ pub struct Row {
     /// The place of the contestant.
     pub contestant: usize,
     /// The test, or why there is none.
-    pub result: Result<Test, String>,
+    pub result: Result<Test, Untested>,
+}
+
+/// Why a contestant and the baseline are not compared in a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Untested {
+    /// Some runs have no result.
+    #[error(
+        "runs did not come to their end: {of_baseline} of the baseline, {of_other} of the other"
+    )]
+    Unfinished {
+        /// How many runs of the baseline.
+        of_baseline: usize,
+        /// How many of the other.
+        of_other: usize,
+    },
+    /// The metric has no value in any run.
+    #[error("no run has a value")]
+    NoValue,
 }
 
 /// One test of a comparison.
@@ -239,13 +258,14 @@ fn test(
     other: &[Outcome],
     metric: &str,
     better: Better,
-) -> Result<Test, String> {
+) -> Result<Test, Untested> {
     let ended = |outcomes: &[Outcome]| outcomes.iter().filter(|one| one.reason.is_some()).count();
     let (of_baseline, of_other) = (ended(baseline), ended(other));
     if of_baseline + of_other > 0 {
-        return Err(format!(
-            "runs did not come to their end: {of_baseline} of the baseline, {of_other} of the other"
-        ));
+        return Err(Untested::Unfinished {
+            of_baseline,
+            of_other,
+        });
     }
     let values = |outcomes: &[Outcome]| -> Vec<Option<f64>> {
         outcomes.iter().map(|one| one.metric(metric)).collect()
@@ -256,17 +276,16 @@ fn test(
         other: *other,
     };
     let pairs: Vec<Pair> = baselines.iter().zip(&others).map(pair).collect();
-    let none = || "no run has a value".to_owned();
     if pairs
         .iter()
         .all(|pair| pair.baseline.is_none() && pair.other.is_none())
     {
-        return Err(none());
+        return Err(Untested::NoValue);
     }
     let paired = paired(&pairs, better);
     Ok(Test {
-        baseline: side(&baselines, better).ok_or_else(none)?,
-        other: side(&others, better).ok_or_else(none)?,
+        baseline: side(&baselines, better).ok_or(Untested::NoValue)?,
+        other: side(&others, better).ok_or(Untested::NoValue)?,
         paired,
         adjusted_p: paired.p,
         verdict: Verdict::Unclear,
@@ -453,7 +472,7 @@ mod tests {
         let analysis = analyzed([ended, times(), nothing.clone()]);
         let reason = analysis.rows[0].result.as_ref().unwrap_err();
         assert_eq!(
-            reason,
+            reason.to_string(),
             "runs did not come to their end: 0 of the baseline, 1 of the other"
         );
         // Never to converge is worst, and told.
@@ -466,7 +485,7 @@ mod tests {
         assert_eq!(analysis.tests, 1);
         let analysis = analyzed([nothing.clone(), nothing.clone(), nothing]);
         assert_eq!(
-            analysis.rows[0].result.as_ref().unwrap_err(),
+            analysis.rows[0].result.as_ref().unwrap_err().to_string(),
             "no run has a value"
         );
     }

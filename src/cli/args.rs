@@ -606,6 +606,12 @@ pub(super) enum BadArgument {
     /// A format that there is.
     #[error("no format `{0}`; formats are {1}")]
     Format(String, String),
+    /// Values that differ.
+    #[error("{0} is there twice")]
+    Twice(String),
+    /// A margin in its range.
+    #[error("the margin is a number from 0 to 1")]
+    Margin,
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, BadArgument> {

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hublab_sim::bench::{Pending, Queue, Timeline, drive, in_world};
-use hublab_sim::catalog::{Catalog, CatalogEntry, NodeConfig, NodeFactory, Params, Refused};
+use hublab_sim::catalog::{Catalog, CatalogEntry, NodeConfig, NodeFactory, ParameterError, Params};
 use hublab_sim::node::effects::Effects;
 use hublab_sim::node::{Node, NodeInput};
 use hublab_sim::run::Simulation;
@@ -224,11 +224,11 @@ impl CatalogEntry for Flood {
         Params::new()
     }
 
-    fn check_key(&self, _key: &str, _value: &serde_json::Value) -> Result<(), String> {
+    fn check_key(&self, _key: &str, _value: &serde_json::Value) -> Result<(), ParameterError> {
         Ok(())
     }
 
-    fn configure(&self, _params: &Params) -> Result<NodeFactory, Refused> {
+    fn configure(&self, _params: &Params) -> Result<NodeFactory, ParameterError> {
         // The names are those that the engine hands out, as a hub's would be. All nodes are made
         // before the first of them starts.
         let made = Arc::new(Mutex::new(Vec::new()));

@@ -111,10 +111,10 @@ where
         .unwrap_or_default();
     let factory = entry
         .configure(&params)
-        .map_err(|(key, reason)| RunError::Refused {
+        .map_err(|error| RunError::Refused {
             strategy: strategy.to_owned(),
-            key,
-            reason,
+            key: error.key,
+            reason: error.reason,
         })?;
     let resolved = resolve(scenario, seed, catalog);
     let begun = Instant::now();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, Params, Refused};
+use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, ParameterError, Params};
 use hublab_sim::generate::Family;
 use hublab_sim::node::effects::Effects;
 use hublab_sim::node::{Node, NodeInput};
@@ -124,11 +124,11 @@ impl CatalogEntry for Ill {
         self.ask(|base| base.defaults())
     }
 
-    fn check_key(&self, key: &str, value: &Value) -> Result<(), String> {
+    fn check_key(&self, key: &str, value: &Value) -> Result<(), ParameterError> {
         self.ask(|base| base.check_key(key, value))
     }
 
-    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
+    fn configure(&self, params: &Params) -> Result<NodeFactory, ParameterError> {
         let make = self.ask(|base| base.configure(params))?;
         let flaw = self.flaw;
         Ok(Box::new(move |node, incarnation, common| {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hublab_sim::catalog::{CatalogEntry, NodeFactory, Params, Refused};
+use hublab_sim::catalog::{CatalogEntry, NodeFactory, ParameterError, Params};
 use hublab_sim::node::HubNode;
 use hublab_strategies::context::Context;
 use hublab_strategies::fact::{Change, Fact};
@@ -259,18 +259,18 @@ impl CatalogEntry for Reference {
         Params::from_iter([("sync_interval".to_owned(), Value::from("2s"))])
     }
 
-    fn check_key(&self, key: &str, value: &Value) -> Result<(), String> {
+    fn check_key(&self, key: &str, value: &Value) -> Result<(), ParameterError> {
         let duration = value.as_str().map(parse_duration);
         match (key, duration) {
             ("sync_interval", Some(Ok(duration))) if !duration.is_zero() => Ok(()),
-            (_, _) => Err("not a parameter".to_owned()),
+            (_, _) => Err(ParameterError::new(key, "not a parameter")),
         }
     }
 
-    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
+    fn configure(&self, params: &Params) -> Result<NodeFactory, ParameterError> {
         let given = params.get("sync_interval").and_then(Value::as_str);
         let sync_interval = parse_duration(given.unwrap_or("2s"))
-            .map_err(|error| ("sync_interval".to_owned(), error.to_string()))?;
+            .map_err(|error| ParameterError::new("sync_interval", &error.to_string()))?;
         let centre = Centre::default();
         Ok(Box::new(move |node, incarnation, common| {
             let (node, centre) = (node.clone(), centre.clone());

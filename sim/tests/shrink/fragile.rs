@@ -1,6 +1,6 @@
 //! A strategy of one's own that panics.
 
-use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, Params, Refused};
+use hublab_sim::catalog::{Catalog, CatalogEntry, NodeFactory, ParameterError, Params};
 use hublab_sim::node::effects::Effects;
 use hublab_sim::node::{Node, NodeInput};
 use hublab_strategies::NodeId;
@@ -47,11 +47,11 @@ impl CatalogEntry for Fragile {
         Params::new()
     }
 
-    fn check_key(&self, _key: &str, _value: &Value) -> Result<(), String> {
-        Err("it has no parameters".to_owned())
+    fn check_key(&self, key: &str, _value: &Value) -> Result<(), ParameterError> {
+        Err(ParameterError::new(key, "it has no parameters"))
     }
 
-    fn configure(&self, params: &Params) -> Result<NodeFactory, Refused> {
+    fn configure(&self, params: &Params) -> Result<NodeFactory, ParameterError> {
         let catalog = Catalog::default();
         let make = catalog.get("pubsub").expect("a port").configure(params)?;
         Ok(Box::new(move |node, incarnation, config| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use hublab_sim::model::plan::{Endpoint, MARGIN, Scalar, Vary};
 
-use super::{Overrides, duration, seeds};
+use super::{BadArgument, Overrides, duration, seeds};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Compare {
@@ -95,8 +95,8 @@ pub(in crate::cli) enum FailOn {
 }
 
 /// `network.loss=0,0.05`: the values are TOML, or texts without commas.
-fn vary(text: &str) -> Result<Vary, String> {
-    let wrong = || "write a key and its values: network.loss=0,0.05".to_owned();
+fn vary(text: &str) -> Result<Vary, BadArgument> {
+    let wrong = || BadArgument::Write("a key and its values: network.loss=0,0.05");
     let (key, list) = text.split_once('=').ok_or_else(wrong)?;
     let (key, list) = (key.trim(), list.trim());
     if key.split('.').any(str::is_empty) || list.is_empty() {
@@ -111,7 +111,7 @@ fn vary(text: &str) -> Result<Vary, String> {
             .iter()
             .any(|known| known.shown == value.shown)
         {
-            return Err(format!("{} is there twice", value.shown));
+            return Err(BadArgument::Twice(value.shown.clone()));
         }
     }
     Ok(Vary {
@@ -120,7 +120,7 @@ fn vary(text: &str) -> Result<Vary, String> {
     })
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, String> {
+fn endpoint(text: &str) -> Result<Endpoint, BadArgument> {
     let (metric, margin) = match text.split_once('=') {
         Some((metric, margin)) => (metric, margin.parse().ok()),
         None => (text, Some(MARGIN)),
@@ -128,7 +128,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     let margin = margin.filter(|margin| (0.0..=1.0).contains(margin));
     Ok(Endpoint {
         metric: metric.to_owned(),
-        margin: margin.ok_or("the margin is a number from 0 to 1")?,
+        margin: margin.ok_or(BadArgument::Margin)?,
     })
 }
 

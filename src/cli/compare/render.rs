@@ -308,7 +308,9 @@ impl<'r> Report<'r> {
             text.push_str(&format!("{place},{metric},{baseline},"));
             match &row.result {
                 Ok(test) => text.push_str(&self.test_fields(test)),
-                Err(reason) => text.push_str(&format!("{}{}", ",".repeat(25), field(reason))),
+                Err(reason) => {
+                    text.push_str(&format!("{}{}", ",".repeat(25), field(&reason.to_string())))
+                }
             }
             text.push('\n');
         }
@@ -397,7 +399,7 @@ impl<'r> Report<'r> {
                 "strategy": self.name(row.contestant),
                 "metric": plan.endpoints[row.endpoint].metric,
                 "test": row.result.as_ref().ok().map(test),
-                "not_compared": row.result.as_ref().err(),
+                "not_compared": row.result.as_ref().err().map(ToString::to_string),
             })
         };
         json!({

@@ -137,25 +137,34 @@ impl Store {
     }
 }
 
+/// Why outcomes cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum StoreError {
+    #[error(transparent)]
+    Head(#[from] serde_json::Error),
+    #[error("the comparison in this directory is another one: other files, plan or version")]
+    OtherComparison,
+    #[error("line {0}: {1}")]
+    Line(usize, serde_json::Error),
+}
+
 /// The outcomes of a file that belongs to the comparison of `head`, and the length of its whole
 /// lines: a last line without an end was being written when the process died.
-fn known(text: &str, head: &Head) -> Result<(Vec<Outcome>, u64), String> {
+fn known(text: &str, head: &Head) -> Result<(Vec<Outcome>, u64), StoreError> {
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let mut lines = whole.lines();
     let Some(first) = lines.next() else {
         return Ok((Vec::new(), 0));
     };
-    let found: Head = serde_json::from_str(first).map_err(|error| error.to_string())?;
+    let found: Head = serde_json::from_str(first)?;
     if found != *head {
-        return Err(
-            "the comparison in this directory is another one: other files, plan or version"
-                .to_owned(),
-        );
+        return Err(StoreError::OtherComparison);
     }
     let outcome = |(place, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| format!("line {}: {error}", place + 2))
+        let line_number = place + 2;
+        serde_json::from_str(line).map_err(|error| StoreError::Line(line_number, error))
     };
-    let outcomes: Result<Vec<Outcome>, String> = lines.enumerate().map(outcome).collect();
+    let outcomes: Result<Vec<Outcome>, StoreError> = lines.enumerate().map(outcome).collect();
     Ok((outcomes?, whole.len() as u64))
 }
 

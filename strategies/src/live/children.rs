@@ -70,12 +70,9 @@ impl Default for RestartLimits {
 
 /// What the future of a child may return: nothing, a [`Result`] whose error is the reason of its
 /// failure, or never.
-pub trait Ending: sealed::Sealed {
-    /// The error, if it ended with one.
-    ///
-    /// # Errors
-    /// The text of the error.
-    fn into_result(self) -> Result<(), String>;
+pub trait TaskOutput: sealed::Sealed {
+    /// Why the process is gone: it finished, or failed with the text of the error.
+    fn into_reason(self) -> StopReason;
 }
 
 mod sealed {
@@ -96,20 +93,23 @@ mod sealed {
     impl Sealed for Never {}
 }
 
-impl Ending for () {
-    fn into_result(self) -> Result<(), String> {
-        Ok(())
+impl TaskOutput for () {
+    fn into_reason(self) -> StopReason {
+        StopReason::Finished
     }
 }
 
-impl<E: fmt::Display> Ending for Result<(), E> {
-    fn into_result(self) -> Result<(), String> {
-        self.map_err(|error| error.to_string())
+impl<E: fmt::Display> TaskOutput for Result<(), E> {
+    fn into_reason(self) -> StopReason {
+        match self {
+            Ok(()) => StopReason::Finished,
+            Err(error) => StopReason::Failed(error.to_string()),
+        }
     }
 }
 
-impl Ending for sealed::Never {
-    fn into_result(self) -> Result<(), String> {
+impl TaskOutput for sealed::Never {
+    fn into_reason(self) -> StopReason {
         self
     }
 }
@@ -139,7 +139,7 @@ impl Deref for ChildContext {
     }
 }
 
-type Task = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Task = Pin<Box<dyn Future<Output = StopReason> + Send>>;
 pub(super) type Factory = Arc<dyn Fn(ChildContext) -> Task + Send + Sync>;
 
 /// The kinds of children that a node can start, each with a factory. A child is a tokio task that
@@ -167,7 +167,7 @@ impl Tasks {
     pub fn with<F, T>(mut self, kind: &str, factory: F) -> Self
     where
         F: Fn(ChildContext) -> T + Send + Sync + 'static,
-        T: Future<Output: Ending> + Send + 'static,
+        T: Future<Output: TaskOutput> + Send + 'static,
     {
         self.factories.insert(kind.into(), boxed(factory));
         self
@@ -178,7 +178,7 @@ impl Tasks {
     pub fn otherwise<F, T>(mut self, factory: F) -> Self
     where
         F: Fn(ChildContext) -> T + Send + Sync + 'static,
-        T: Future<Output: Ending> + Send + 'static,
+        T: Future<Output: TaskOutput> + Send + 'static,
     {
         self.otherwise = Some(boxed(factory));
         self
@@ -226,11 +226,11 @@ impl fmt::Debug for Tasks {
 fn boxed<F, T>(factory: F) -> Factory
 where
     F: Fn(ChildContext) -> T + Send + Sync + 'static,
-    T: Future<Output: Ending> + Send + 'static,
+    T: Future<Output: TaskOutput> + Send + 'static,
 {
     let factory = Arc::new(factory);
     Arc::new(move |context| {
         let factory = Arc::clone(&factory);
-        Box::pin(async move { factory(context).await.into_result() })
+        Box::pin(async move { factory(context).await.into_reason() })
     })
 }

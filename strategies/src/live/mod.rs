@@ -48,7 +48,7 @@ mod world;
 
 pub use builder::Builder;
 pub use channel::{ChannelNetwork, ChannelTransport};
-pub use children::{ChildContext, Ending, RestartLimits, StopReason, Tasks};
+pub use children::{ChildContext, RestartLimits, StopReason, TaskOutput, Tasks};
 pub use error::{
     BuildError, ChildError, ChildOutcome, HubStopped, StartError, StopError, TooLarge, WaitError,
 };

@@ -286,8 +286,7 @@ async fn outcome(factory: Factory, context: ChildContext) -> StopReason {
         }
     });
     match result.await {
-        Ok(Ok(())) => StopReason::Finished,
-        Ok(Err(error)) => StopReason::Failed(error),
+        Ok(reason) => reason,
         Err(panic) => StopReason::Panicked(message(panic.as_ref())),
     }
 }

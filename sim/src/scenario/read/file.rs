@@ -333,7 +333,10 @@ impl<'t> Reader<'_> {
             }
             let checked = json(value.get_ref(), PARAMETER_DEPTH_MAX)
                 .map_err(|error| error.to_string())
-                .and_then(|json| entry.check_key(key_text, &json).map(|()| json));
+                .and_then(|json| match entry.check_key(key_text, &json) {
+                    Ok(()) => Ok(json),
+                    Err(error) => Err(error.reason),
+                });
             match checked {
                 Ok(json) => drop(parameters.insert(key_text.to_owned(), json)),
                 Err(reason) => {
@@ -342,11 +345,11 @@ impl<'t> Reader<'_> {
                 }
             }
         }
-        if all_right && let Err((key, reason)) = entry.configure(&parameters) {
+        if all_right && let Err(error) = entry.configure(&parameters) {
             let span = entries
-                .get(key.as_str())
+                .get(error.key.as_str())
                 .map_or_else(|| value.span(), toml::Spanned::span);
-            self.bad_parameter(name, &key, reason, span);
+            self.bad_parameter(name, &error.key, error.reason, span);
         }
         Some(parameters)
     }
