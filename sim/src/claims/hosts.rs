@@ -8,7 +8,7 @@ use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Metadata, Time};
 
 use crate::catalog::CatalogEntry;
-use crate::model::{Action, Children, NodeIx, Scenario, Transition};
+use crate::model::{Action, Children, Lifecycle, NodeIx, Scenario};
 use crate::watch::facts::Facts;
 
 /// The features that are about hosting, of a resolved scenario.
@@ -27,7 +27,7 @@ struct Host {
     running: BTreeSet<ChildId>,
     /// Anything was ever started on it.
     ever: bool,
-    paused: bool,
+    life: Lifecycle,
     /// Since when it has run something without being paused.
     since: Option<Time>,
     /// The longest time for which it did, in microseconds.
@@ -37,7 +37,7 @@ struct Host {
 impl Host {
     /// Ends or begins a time of hosting, whichever the state asks for.
     fn refresh(&mut self, now: Time) {
-        let hosts = !self.paused && !self.running.is_empty();
+        let hosts = !self.life.is_paused() && !self.running.is_empty();
         match self.since {
             None if hosts => self.since = Some(now),
             Some(since) if !hosts => {
@@ -97,16 +97,15 @@ impl Hosts {
                 host.running.retain(|id| !ids.contains(id));
             });
         } else if let Some((transition, nodes)) = action.transition() {
-            self.change(now, nodes, |host| match transition {
-                Transition::Pause => host.paused = true,
-                Transition::Resume => host.paused = false,
-                Transition::Crash | Transition::Leave => {
+            self.change(now, nodes, |host| {
+                host.life = transition.target();
+                if !host.life.runs() {
                     *host = Host {
                         ever: host.ever,
+                        life: host.life,
                         ..Host::default()
                     };
                 }
-                Transition::Join | Transition::Restart => {}
             });
         }
     }

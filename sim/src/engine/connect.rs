@@ -69,7 +69,7 @@ impl Engine {
         if self.network.is_cut(from, to) || self.network.is_cut(to, from) {
             return Access::Closed(DropReason::Cut);
         }
-        if self.nodes[to as usize].paused {
+        if self.nodes[to as usize].life.is_paused() {
             return Access::Closed(DropReason::NotConnected);
         }
         self.connect(pair, cause);
@@ -125,8 +125,8 @@ impl Engine {
             && pair.up
             && (self.network.is_cut(a, b)
                 || self.network.is_cut(b, a)
-                || self.nodes[a as usize].paused
-                || self.nodes[b as usize].paused);
+                || self.nodes[a as usize].life.is_paused()
+                || self.nodes[b as usize].life.is_paused());
         if !is_silent {
             self.network.pairs[pair_ix].silence = None;
         } else if pair.silence.is_none() {
@@ -195,7 +195,8 @@ impl Engine {
     fn drop_between(&mut self, pair_ix: PairIx) {
         let [a, b] = self.network.pairs[pair_ix].nodes;
         self.drop_on([(a, b), (b, a)], DropReason::Down, |flight, receiver| {
-            !flight.outlives_down() && (flight.place == Place::OnTheWay || receiver.paused)
+            !flight.outlives_down()
+                && (flight.place == Place::OnTheWay || receiver.life.is_paused())
         });
     }
 
@@ -246,7 +247,7 @@ impl Engine {
     /// Tells a node that a peer is down, at once or when it goes on.
     fn tell_down(&mut self, node: NodeIx, peer: NodeIx, reason: DownReason, cause: EventId) {
         let state = &mut self.nodes[node as usize];
-        if state.paused {
+        if state.life.is_paused() {
             state.waiting.push_back(Waiting::Input {
                 input: Immediate::PeerDown(peer, reason),
                 cause,

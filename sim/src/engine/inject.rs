@@ -103,7 +103,7 @@ impl Engine {
         match injection {
             Injection::Command(command) => self.obey(ix, cause, command),
             Injection::Suspect(peer) => {
-                if !self.nodes[ix as usize].paused {
+                if !self.nodes[ix as usize].life.is_paused() {
                     self.step(ix, cause, 0, NodeInput::Suspect(&peer));
                 }
             }
@@ -136,7 +136,7 @@ impl Engine {
     fn child_ended(&mut self, node: NodeIx, cause: EventId, pid: &Pid, event: ChildEvent) {
         self.stop_child(node, cause, pid);
         let state = &mut self.nodes[node as usize];
-        if state.paused {
+        if state.life.is_paused() {
             state.waiting.push_back(Waiting::Input {
                 input: Immediate::Children(vec![event]),
                 cause,

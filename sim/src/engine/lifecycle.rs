@@ -9,7 +9,7 @@ use super::flight::{Flights, Place};
 use super::state::Waiting;
 use super::{Engine, Immediate};
 use crate::memory;
-use crate::model::NodeIx;
+use crate::model::{Lifecycle, NodeIx, Transition};
 use crate::network::LinkKey;
 use crate::node::{Child, NodeInput};
 use crate::stream::{self, Purpose, Stream};
@@ -64,12 +64,13 @@ impl Engine {
         state.sizes = None;
         self.network.set_free(node);
         state.node = Some((self.factory)(&name, incarnation, &self.config));
+        state.life = Lifecycle::Up;
         self.record(node, cause, Payload::Booted { name, incarnation })
     }
 
     /// Stops a node at once: it loses all memory, queued work, and messages from and to it.
     pub(super) fn crash(&mut self, node: NodeIx, cause: EventId) {
-        if !self.nodes[node as usize].is_running() {
+        if !self.nodes[node as usize].can(Transition::Crash) {
             return;
         }
         let cause = self.power_off(node, cause, StopReason::Crash);
@@ -83,7 +84,7 @@ impl Engine {
 
     /// Stops a node in good order: it says good-bye, and what it has sent is still delivered.
     pub(super) fn leave(&mut self, node: NodeIx, cause: EventId) {
-        if !self.nodes[node as usize].is_running() {
+        if !self.nodes[node as usize].can(Transition::Leave) {
             return;
         }
         self.step(node, cause, 0, NodeInput::Command(Command::Leave));
@@ -106,7 +107,7 @@ impl Engine {
         self.note_stop(node, reason);
         self.discard(node);
         let state = &mut self.nodes[node as usize];
-        state.paused = false;
+        state.life = reason.transition().target();
         state.waiting = VecDeque::new();
         state.pids.clear();
         for slot in std::mem::take(&mut state.timers).into_values() {
@@ -129,8 +130,8 @@ impl Engine {
 
     pub(super) fn pause(&mut self, node: NodeIx, cause: EventId) {
         let state = &mut self.nodes[node as usize];
-        if state.is_running() && !state.paused {
-            state.paused = true;
+        if let Some(life) = state.life.after(Transition::Pause) {
+            state.life = life;
             self.record(node, cause, Payload::Paused);
             self.refresh_silences_of(node);
         }
@@ -139,10 +140,10 @@ impl Engine {
     /// Lets a paused node go on: it handles what waited, in the order in which it came due.
     pub(super) fn resume(&mut self, node: NodeIx, cause: EventId) {
         let state = &mut self.nodes[node as usize];
-        if !state.paused {
+        let Some(life) = state.life.after(Transition::Resume) else {
             return;
-        }
-        state.paused = false;
+        };
+        state.life = life;
         state.resuming = true;
         self.record(node, cause, Payload::Resumed);
         self.refresh_silences_of(node);
@@ -172,7 +173,7 @@ impl Engine {
     /// Gives a node a command; a paused one gets it when it goes on.
     pub(super) fn command(&mut self, node: NodeIx, cause: EventId, command: Command) {
         let state = &mut self.nodes[node as usize];
-        if state.paused {
+        if state.life.is_paused() {
             state.waiting.push_back(Waiting::Command { command, cause });
         } else {
             self.step(node, cause, 0, NodeInput::Command(command));

@@ -486,7 +486,7 @@ impl Engine {
         }
         self.advance(Time(due));
         let (ix, key) = self.timers.owner(slot);
-        if self.nodes[ix as usize].paused {
+        if self.nodes[ix as usize].life.is_paused() {
             self.nodes[ix as usize]
                 .waiting
                 .push_back(Waiting::Timer { slot, seq });

@@ -199,7 +199,7 @@ impl Engine {
                 },
             );
             self.record(to, cause, queued);
-        } else if state.paused {
+        } else if state.life.is_paused() {
             state.waiting.push_back(Waiting::Message { slot, seq });
         } else {
             self.deliver(slot);
@@ -214,7 +214,7 @@ impl Engine {
         let to = flight.to;
         self.advance(Time(due));
         let state = &mut self.nodes[to as usize];
-        if state.paused {
+        if state.life.is_paused() {
             state.waiting.push_back(Waiting::Message { slot, seq });
         } else {
             self.deliver(slot);

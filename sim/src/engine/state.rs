@@ -6,7 +6,7 @@ use hublab_strategies::hub::Command;
 use hublab_strategies::{ChildId, Pid, TimerKey};
 
 use super::Immediate;
-use crate::model::NodeIx;
+use crate::model::{Lifecycle, NodeIx, Transition};
 use crate::node::clock::WallClock;
 use crate::node::{Child, Node};
 use crate::stream::Stream;
@@ -21,8 +21,8 @@ pub struct NodeState {
     pub(crate) stream: Stream,
     /// How often it has booted.
     pub(crate) incarnation: u32,
-    /// True if it is stopped by a `pause`.
-    pub(crate) paused: bool,
+    /// Where it is in its life.
+    pub(crate) life: Lifecycle,
     /// True if it goes on after a pause, and has not handled all that waited yet.
     pub(crate) resuming: bool,
     /// The second of its last step; `None` before the first.
@@ -54,7 +54,7 @@ impl NodeState {
         Self {
             node: None,
             incarnation: 0,
-            paused: false,
+            life: Lifecycle::Never,
             resuming: false,
             waiting: VecDeque::new(),
             stream: Stream::new(0),
@@ -69,7 +69,12 @@ impl NodeState {
 
     /// True if it runs; a paused node does.
     pub(crate) fn is_running(&self) -> bool {
-        self.node.is_some()
+        self.life.runs()
+    }
+
+    /// True if the transition is possible now.
+    pub(crate) fn can(&self, transition: Transition) -> bool {
+        self.life.after(transition).is_some()
     }
 }
 

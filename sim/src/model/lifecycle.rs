@@ -1,11 +1,12 @@
 //! The life of a node: where it is in it, and which action leads where.
 
-use super::{Action, NodeIx};
+use super::{Action, Cluster, NodeIx};
 
 /// Where a node is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lifecycle {
     /// It has not been booted yet.
+    #[default]
     Never,
     /// It runs.
     Up,
@@ -44,6 +45,12 @@ impl Lifecycle {
         }
     }
 
+    /// True if the node runs and is paused.
+    #[must_use]
+    pub fn is_paused(self) -> bool {
+        self == Self::Paused
+    }
+
     /// Where a transition leads from here; `None` if it is impossible here.
     #[must_use]
     pub fn after(self, transition: Transition) -> Option<Self> {
@@ -59,6 +66,18 @@ impl Lifecycle {
             | (Transition::Pause, Self::Never | Self::Paused | Self::Crashed | Self::Left)
             | (Transition::Resume, Self::Never | Self::Up | Self::Crashed | Self::Left) => None,
         }
+    }
+}
+
+impl Cluster {
+    /// Where each node is in its life at time 0.
+    #[must_use]
+    pub fn lives(&self) -> Vec<Lifecycle> {
+        let mut lives = vec![Lifecycle::Never; self.nodes.len()];
+        for node in &self.start {
+            lives[*node as usize] = Transition::Join.target();
+        }
+        lives
     }
 }
 

@@ -235,10 +235,6 @@ impl<'s> Walk<'s> {
         names: &'s BTreeMap<usize, (String, String)>,
     ) -> Self {
         let nodes = scenario.cluster.nodes.len();
-        let mut states = vec![Lifecycle::Never; nodes];
-        for node in &scenario.cluster.start {
-            states[*node as usize] = Lifecycle::Up;
-        }
         let patterns = || {
             scenario
                 .steps
@@ -251,7 +247,7 @@ impl<'s> Walk<'s> {
             scenario,
             seed,
             names,
-            states,
+            states: scenario.cluster.lives(),
             hosted: by_age.then(|| (0..nodes).map(|_| Hosted::default()).collect()),
             starts: 0,
             counted: BTreeMap::new(),

@@ -19,10 +19,7 @@ pub(super) fn mend(scenario: &mut Scenario) {
         .network
         .links
         .retain(|link| !link.from.is_empty() && !link.to.is_empty());
-    let mut states = vec![Lifecycle::Never; scenario.cluster.nodes.len()];
-    for node in &scenario.cluster.start {
-        states[*node as usize] = Lifecycle::Up;
-    }
+    let mut states = scenario.cluster.lives();
     scenario.steps.retain_mut(|step| {
         clip(step, end);
         step.at.first() <= end && fits(step, &mut states)

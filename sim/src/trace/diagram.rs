@@ -7,7 +7,7 @@ use hublab_strategies::{ChildId, Time};
 
 use super::event::{DropReason, Event, EventId, KindIx, Payload, WORLD};
 use super::text::{Filter, Names, concerns};
-use crate::model::NodeIx;
+use crate::model::{Lifecycle, NodeIx};
 
 /// How many messages, and how many changes of rows, a diagram has at most.
 pub const DIAGRAM_MAX: usize = 2_000;
@@ -106,20 +106,12 @@ pub struct RowChange {
     pub has_entries: bool,
 }
 
-/// What is needed of a node's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
-    Down,
-    Up,
-    Paused,
-}
-
 /// Makes a diagram of the events of a run, which are given in their order.
 #[derive(Debug)]
 pub struct Draft {
     filter: Filter,
     names: Names,
-    lives: Vec<(Life, Time)>,
+    lives: Vec<(Lifecycle, Time)>,
     has_lane: Vec<bool>,
     /// Messages whose end is not known, and when they are due, by their event.
     flying: BTreeMap<EventId, (Flight, Option<Time>)>,
@@ -154,7 +146,7 @@ impl Draft {
         Self {
             filter,
             names,
-            lives: vec![(Life::Down, Time::ZERO); nodes],
+            lives: vec![(Lifecycle::Never, Time::ZERO); nodes],
             has_lane,
             flying: BTreeMap::new(),
             copies: BTreeMap::new(),
@@ -176,10 +168,10 @@ impl Draft {
     pub fn event(&mut self, event: &Event) {
         self.names.learn(event);
         let (at, node) = (event.at, event.node);
+        if let Some(life) = event.payload.lifecycle() {
+            self.live(node, life, at);
+        }
         match &event.payload {
-            Payload::Booted { .. } | Payload::Resumed => self.live(node, Life::Up, at),
-            Payload::Stopped(_) => self.live(node, Life::Down, at),
-            Payload::Paused => self.live(node, Life::Paused, at),
             Payload::Step {
                 index,
                 healing,
@@ -217,7 +209,7 @@ impl Draft {
         self.diagram.window.1 = until.max(self.diagram.window.0);
         for node in 0..self.lives.len() {
             if let Ok(node) = NodeIx::try_from(node) {
-                self.live(node, Life::Up, until);
+                self.live(node, Lifecycle::Up, until);
             }
         }
         for (flight, _) in std::mem::take(&mut self.flying).into_values() {
@@ -238,18 +230,18 @@ impl Draft {
     }
 
     /// The node's life changes: the stretch until now is over.
-    fn live(&mut self, node: NodeIx, life: Life, at: Time) {
+    fn live(&mut self, node: NodeIx, life: Lifecycle, at: Time) {
         let Some(known) = self.lives.get_mut(node as usize) else {
             return;
         };
         let (was, from) = std::mem::replace(known, (life, at));
         let from = from.max(self.diagram.window.0);
-        if was != Life::Up && at > from && self.lane(node) {
+        if was != Lifecycle::Up && at > from && self.lane(node) {
             self.diagram.stretches.push(Stretch {
                 node,
                 from,
                 to: self.filter.to.map_or(at, |to| to.min(at)),
-                is_paused: was == Life::Paused,
+                is_paused: was.is_paused(),
             });
         }
     }

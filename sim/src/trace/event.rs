@@ -9,7 +9,7 @@ use hublab_strategies::hub::Sizes;
 use hublab_strategies::{ChildId, DownReason, Fact, Metadata, NodeId, Pid, Row, Time, TimerKey};
 use serde::{Deserialize, Serialize};
 
-use crate::model::NodeIx;
+use crate::model::{Lifecycle, NodeIx, Transition};
 
 /// The version of the event schema. A change is SEED-BREAKING.
 pub const SCHEMA: u32 = 2;
@@ -240,6 +240,20 @@ impl From<Sizes> for NodeSizes {
 }
 
 impl Payload {
+    /// Where its node is in its life from now on; `None` if it says nothing of that.
+    #[must_use]
+    pub fn lifecycle(&self) -> Option<Lifecycle> {
+        if let Self::Booted { .. } | Self::Resumed = self {
+            Some(Lifecycle::Up)
+        } else if let Self::Paused = self {
+            Some(Lifecycle::Paused)
+        } else if let Self::Stopped(reason) = self {
+            Some(reason.transition().target())
+        } else {
+            None
+        }
+    }
+
     /// The other node that this is about, if there is one.
     #[must_use]
     pub fn peer(&self) -> Option<NodeIx> {
@@ -318,6 +332,17 @@ pub enum StopReason {
     Crash,
     /// A `leave` step.
     Leave,
+}
+
+impl StopReason {
+    /// The transition in a node's life that stops it for this reason.
+    #[must_use]
+    pub fn transition(self) -> Transition {
+        match self {
+            Self::Crash => Transition::Crash,
+            Self::Leave => Transition::Leave,
+        }
+    }
 }
 
 /// Why a message was lost.

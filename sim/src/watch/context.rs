@@ -9,7 +9,7 @@ use super::convergence::Convergence;
 use super::facts::{Facts, StrategyFacts};
 use super::history::History;
 use super::rows::Rows;
-use crate::model::{Action, NodeIx, Scenario};
+use crate::model::{Action, Lifecycle, NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
 use crate::node::Child;
@@ -18,8 +18,7 @@ use crate::trace::event::{Event, EventId, NodeSizes, Payload};
 /// The state of one node.
 #[derive(Debug, Clone, Default)]
 struct NodeContext {
-    is_running: bool,
-    is_paused: bool,
+    life: Lifecycle,
     incarnation: u64,
     /// Until when it is busy with the messages that have reached it, under a `service_time`.
     busy_until: Time,
@@ -106,7 +105,7 @@ impl ObserverContext {
         match &event.payload {
             Payload::Booted { incarnation, .. } => {
                 self.nodes[node as usize] = NodeContext {
-                    is_running: true,
+                    life: Lifecycle::Up,
                     incarnation: *incarnation,
                     ..NodeContext::default()
                 };
@@ -114,8 +113,9 @@ impl ObserverContext {
                 self.trackers().for_each(|tracker| tracker.node_up(node));
                 self.refresh_hidden();
             }
-            Payload::Stopped(_) => {
+            Payload::Stopped(reason) => {
                 self.nodes[node as usize] = NodeContext {
+                    life: reason.transition().target(),
                     incarnation: self.nodes[node as usize].incarnation,
                     ..NodeContext::default()
                 };
@@ -128,8 +128,8 @@ impl ObserverContext {
                 }
                 self.refresh_hidden();
             }
-            Payload::Paused => self.nodes[node as usize].is_paused = true,
-            Payload::Resumed => self.nodes[node as usize].is_paused = false,
+            Payload::Paused => self.nodes[node as usize].life = Lifecycle::Paused,
+            Payload::Resumed => self.nodes[node as usize].life = Lifecycle::Up,
             Payload::Connected { peer } => self.pair_changed(event.at, [node, *peer], true),
             Payload::Disconnected { peer } => self.pair_changed(event.at, [node, *peer], false),
             Payload::ChildStarted {
@@ -310,13 +310,13 @@ impl ObserverContext {
     /// True if a node runs; a paused node does.
     #[must_use]
     pub fn is_running(&self, node: NodeIx) -> bool {
-        self.nodes[node as usize].is_running
+        self.nodes[node as usize].life.runs()
     }
 
     /// True if a node is paused.
     #[must_use]
     pub fn is_paused(&self, node: NodeIx) -> bool {
-        self.nodes[node as usize].is_paused
+        self.nodes[node as usize].life.is_paused()
     }
 
     /// True if two running nodes are connected, both of them as they run now.

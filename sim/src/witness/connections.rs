@@ -77,7 +77,7 @@ impl Witness {
         let open = self.is_running(to)
             && !self.network.is_cut(from, to)
             && !self.network.is_cut(to, from)
-            && !self.nodes[to as usize].paused;
+            && !self.nodes[to as usize].life.is_paused();
         if open {
             self.connections.wanted.insert(pair(from, to));
         }
@@ -102,7 +102,7 @@ impl Witness {
     pub fn is_barred(&self, from: NodeIx, to: NodeIx) -> bool {
         let expected =
             self.connections.is_up(from, to) || self.connections.wanted.contains(&pair(from, to));
-        !expected || self.network.is_cut(from, to) || self.nodes[from as usize].paused
+        !expected || self.network.is_cut(from, to) || self.nodes[from as usize].life.is_paused()
     }
 
     /// How long the next silence between two nodes lasts until they are declared down, in
@@ -127,7 +127,7 @@ impl Witness {
         let (network, nodes) = (&self.network, &self.nodes);
         let is_silent = |[a, b]: [NodeIx; 2]| {
             let is_cut = network.is_cut(a, b) || network.is_cut(b, a);
-            is_cut || nodes[a as usize].paused || nodes[b as usize].paused
+            is_cut || nodes[a as usize].life.is_paused() || nodes[b as usize].life.is_paused()
         };
         self.connections.wanted.retain(|pair| !is_silent(*pair));
         let up = self.connections.up.iter();

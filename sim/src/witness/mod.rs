@@ -24,7 +24,7 @@ use crate::catalog::{Catalog, CatalogEntry};
 use crate::engine::Finished;
 use crate::metric::Measures;
 use crate::model::script::Planned;
-use crate::model::{Action, Claim, InFlight, NodeIx, Scenario};
+use crate::model::{Action, Claim, InFlight, Lifecycle, NodeIx, Scenario, Transition};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
 use crate::report::Report;
@@ -43,8 +43,7 @@ const BLIND: [&str; 1] = ["bounded_state"];
 /// The state of one node.
 #[derive(Debug, Default)]
 struct WitnessedNode {
-    is_running: bool,
-    paused: bool,
+    life: Lifecycle,
     incarnation: u32,
     /// The children that run on it.
     children: BTreeMap<ChildId, (Pid, Metadata)>,
@@ -210,8 +209,8 @@ impl Witness {
                     .for_each(|(_, cut)| cut.is_mended = true);
             }
             Action::Link(change) => self.network.change_links(change),
-            Action::Pause(nodes) => nodes.iter().for_each(|node| self.pause(*node, true)),
-            Action::Resume(nodes) => nodes.iter().for_each(|node| self.pause(*node, false)),
+            Action::Pause(nodes) => nodes.iter().for_each(|node| self.pause(*node)),
+            Action::Resume(nodes) => nodes.iter().for_each(|node| self.resume(*node)),
             Action::Join(_)
             | Action::Restart(_)
             | Action::Leave(_)
@@ -245,15 +244,19 @@ impl Witness {
         self.cuts.push(((number, id), cut));
     }
 
-    fn pause(&mut self, node: NodeIx, pause: bool) {
+    fn pause(&mut self, node: NodeIx) {
+        self.change(node, Transition::Pause, Payload::Paused);
+    }
+
+    fn resume(&mut self, node: NodeIx) {
+        self.change(node, Transition::Resume, Payload::Resumed);
+    }
+
+    /// Makes a transition where it is possible.
+    fn change(&mut self, node: NodeIx, transition: Transition, payload: Payload) {
         let state = &mut self.nodes[node as usize];
-        if state.is_running && state.paused != pause {
-            state.paused = pause;
-            let payload = if pause {
-                Payload::Paused
-            } else {
-                Payload::Resumed
-            };
+        if let Some(life) = state.life.after(transition) {
+            state.life = life;
             self.record(node, 0, payload);
         }
     }
@@ -261,7 +264,7 @@ impl Witness {
     /// True if a node runs.
     #[must_use]
     pub fn is_running(&self, node: NodeIx) -> bool {
-        self.nodes[node as usize].is_running
+        self.nodes[node as usize].life.runs()
     }
 
     /// True if a node runs in this incarnation.
@@ -281,7 +284,7 @@ impl Witness {
         let name = self.scenario.cluster.nodes[node as usize].clone();
         let incarnation = self.next_incarnation(node);
         self.nodes[node as usize] = WitnessedNode {
-            is_running: true,
+            life: Lifecycle::Up,
             incarnation,
             ..WitnessedNode::default()
         };
@@ -301,6 +304,7 @@ impl Witness {
         let before = std::mem::replace(
             state,
             WitnessedNode {
+                life: reason.transition().target(),
                 incarnation,
                 ..WitnessedNode::default()
             },

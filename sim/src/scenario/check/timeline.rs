@@ -59,8 +59,8 @@ impl Standing<'_> {
 /// The history of every node.
 #[derive(Debug)]
 pub(super) struct Timeline {
-    /// True if each node is up at time 0.
-    started: Vec<bool>,
+    /// Where each node is in its life at time 0.
+    lives: Vec<Lifecycle>,
     /// The changes of each node, in the order of time.
     events: Vec<Vec<Event>>,
     /// The nodes whose history has names that were guessed.
@@ -74,14 +74,8 @@ impl Timeline {
     /// as done.
     pub(super) fn of(scenario: &Scenario, sites: &Sites, report: Sink<'_>) -> Self {
         let nodes = scenario.cluster.nodes.len();
-        let mut started = vec![false; nodes];
-        scenario
-            .cluster
-            .start
-            .iter()
-            .for_each(|node| started[*node as usize] = true);
         let mut timeline = Self {
-            started,
+            lives: scenario.cluster.lives(),
             events: vec![Vec::new(); nodes],
             guessed: sites.guessed.clone(),
             open: BTreeMap::new(),
@@ -160,19 +154,11 @@ impl Timeline {
         let (at, since) = (event.site, before.site());
         let action = event.action;
         let name = name(scenario, node);
-        report(match (event.transition, before.state) {
-            (Transition::Join, Lifecycle::Never)
-            | (Transition::Restart, Lifecycle::Crashed | Lifecycle::Left)
-            | (Transition::Leave | Transition::Crash, Lifecycle::Up | Lifecycle::Paused)
-            | (Transition::Pause, Lifecycle::Up)
-            | (Transition::Resume, Lifecycle::Paused) => return,
-            (Transition::Join, Lifecycle::Crashed | Lifecycle::Left) => Problem::JoinedBefore {
-                node: name,
-                state: self.told(scenario, node, before),
-                at,
-                since,
-            },
-            (Transition::Join | Transition::Restart, Lifecycle::Up | Lifecycle::Paused) => {
+        if before.state.after(event.transition).is_some() {
+            return;
+        }
+        report(match event.transition {
+            Transition::Join | Transition::Restart if before.state.runs() => {
                 let starts = since.is_none() && event.transition == Transition::Join;
                 let help = starts.then(|| {
                     "leave it out of `start` in [cluster], or leave out this step".to_owned()
@@ -185,17 +171,22 @@ impl Timeline {
                     help,
                 }
             }
-            (Transition::Restart, Lifecycle::Never) => Problem::NeverRan { node: name, at },
-            (Transition::Pause, Lifecycle::Paused) => Problem::AlreadyPaused {
+            Transition::Join => Problem::JoinedBefore {
+                node: name,
+                state: self.told(scenario, node, before),
+                at,
+                since,
+            },
+            Transition::Restart => Problem::NeverRan { node: name, at },
+            Transition::Pause if before.state.runs() => Problem::AlreadyPaused {
                 node: name,
                 at,
                 since,
             },
-            (Transition::Resume, Lifecycle::Up) => Problem::NotPaused { node: name, at },
-            (
-                Transition::Leave | Transition::Crash | Transition::Pause | Transition::Resume,
-                Lifecycle::Never | Lifecycle::Crashed | Lifecycle::Left,
-            ) => self.not_running(scenario, node, before, action, at),
+            Transition::Resume if before.state.runs() => Problem::NotPaused { node: name, at },
+            Transition::Leave | Transition::Crash | Transition::Pause | Transition::Resume => {
+                self.not_running(scenario, node, before, action, at)
+            }
         });
     }
 
@@ -215,11 +206,7 @@ impl Timeline {
     }
 
     fn first_state(&self, node: NodeIx) -> Lifecycle {
-        if self.started[node as usize] {
-            Lifecycle::Up
-        } else {
-            Lifecycle::Never
-        }
+        self.lives[node as usize]
     }
 
     /// The state of a node when a step comes; of two that differ only in a pause, the earlier.
