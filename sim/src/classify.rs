@@ -44,7 +44,7 @@ pub fn of_run(
 /// Runs a scenario again and classifies its first failure of each signature, as [`of_run`] does: one run
 /// for all.
 #[must_use]
-pub fn of_failures(
+pub(crate) fn of_failures(
     scenario: &Scenario,
     strategy: &str,
     seed: u64,

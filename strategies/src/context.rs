@@ -22,6 +22,44 @@ pub const COORDINATOR_CRASHED: &str = "coordinator_crashed";
 
 /// One node during one step, as its strategy sees it: the registry, the cluster, the clocks, and
 /// the ways to change and to send. It exists for the length of a call.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hublab_strategies::{
+///     ChildSpec, Context, Entry, LocalChild, Metadata, NodeId, NodeState, Profile, Recorder, Row, Snapshot,
+/// };
+///
+/// let (me, peer) = (NodeId::from("n1"), NodeId::from("n2"));
+/// let mut state = NodeState::new(me.clone(), 3, Duration::from_secs(60));
+/// state.connect(&peer, 7);
+/// let mut runtime = Recorder::<String>::new(1);
+/// let mut cx = Context::new(&mut state, &mut runtime);
+/// assert_eq!([&me, &peer].map(|node| cx.incarnation_of(node)), [Some(3), Some(7)]);
+/// cx.set_profile(Profile::V05E2);
+///
+/// // A row as it is, and entries of a peer that are not there yet.
+/// let spec = ChildSpec::new("web-1", "worker");
+/// let child = spec.id().clone();
+/// let entry = Entry { node: me.clone(), pid: Some("p1".into()) };
+/// cx.put_row(Row {
+///     spec: spec.clone(),
+///     entries: [entry].into_iter().collect(),
+///     metadata: Metadata::default(),
+///     entry_metadata: Default::default(),
+///     expires_at: None,
+/// });
+/// let of_peer = LocalChild { spec, pid: Some("p2".into()), metadata: Metadata::default() };
+/// cx.add_missing(&peer, &Snapshot::new(vec![of_peer]));
+/// let row = cx.registry().get(&child).expect("it was just put");
+/// assert_eq!(row.pid_on(&peer), Some(Some(&"p2".into())));
+///
+/// // The view stays as it was while the context is changed.
+/// let view = cx.shared_view();
+/// cx.delete_row(&child);
+/// assert!(cx.registry().get(&child).is_none());
+/// assert_eq!(cx.view(), &**view);
+/// ```
 pub struct Context<'a, M> {
     state: &'a mut NodeState,
     runtime: &'a mut (dyn Runtime<M> + 'a),

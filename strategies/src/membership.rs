@@ -91,7 +91,7 @@ impl<'a, M> MembershipContext<'a, M> {
 
     /// The decisions, in order.
     #[must_use]
-    pub fn into_decisions(self) -> Vec<Decision> {
+    pub(crate) fn into_decisions(self) -> Vec<Decision> {
         self.decisions
     }
 

@@ -53,7 +53,7 @@ pub struct Unregistration {
 
 /// The size of a list of requests as part of a message.
 #[must_use]
-pub fn requests_size(requests: &Requests) -> SizeModel {
+pub(crate) fn requests_size(requests: &Requests) -> SizeModel {
     let mut size = SizeModel {
         row_bytes: wire::encoded_len(requests),
         ..SizeModel::default()

@@ -64,7 +64,7 @@ impl NodeState {
     }
 
     /// Lets the registry follow the rules of another profile.
-    pub fn set_profile(&mut self, profile: Profile) {
+    pub(crate) fn set_profile(&mut self, profile: Profile) {
         self.registry.set_profile(profile);
     }
 
@@ -82,7 +82,7 @@ impl NodeState {
 
     /// The cluster view, shared.
     #[must_use]
-    pub fn shared_view(&self) -> Arc<View> {
+    pub(crate) fn shared_view(&self) -> Arc<View> {
         Arc::clone(&self.view)
     }
 
@@ -98,13 +98,16 @@ impl NodeState {
     }
 
     /// Appends nodes to the view; those that it holds are left where they are.
-    pub fn append_to_view(&mut self, nodes: &[NodeId]) {
+    pub(crate) fn append_to_view(&mut self, nodes: &[NodeId]) {
         let view = Arc::make_mut(&mut self.view);
         nodes.iter().for_each(|node| view.push(node.clone()));
     }
 
     /// Removes nodes from the view.
-    pub fn remove_from_view<'a>(&mut self, nodes: impl ExactSizeIterator<Item = &'a NodeId>) {
+    pub(crate) fn remove_from_view<'a>(
+        &mut self,
+        nodes: impl ExactSizeIterator<Item = &'a NodeId>,
+    ) {
         let gone = NodeSet::new(nodes);
         Arc::make_mut(&mut self.view).retain(|node| !gone.contains(node));
     }
@@ -123,7 +126,7 @@ impl NodeState {
 
     /// The incarnation of a connected peer.
     #[must_use]
-    pub fn incarnation_of(&self, node: &NodeId) -> Option<u64> {
+    pub(crate) fn incarnation_of(&self, node: &NodeId) -> Option<u64> {
         self.connected
             .binary_search(node)
             .ok()

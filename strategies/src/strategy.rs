@@ -361,6 +361,15 @@ impl ConfigError {
 
     /// Checks a duration that must not be zero.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use hublab_strategies::strategy::ConfigError;
+    ///
+    /// let error = ConfigError::check_not_zero("digest_interval", Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "digest_interval: must be longer than 0");
+    /// ```
+    ///
     /// # Errors
     /// It is zero.
     pub fn check_not_zero(key: &'static str, duration: Duration) -> Result<(), Self> {

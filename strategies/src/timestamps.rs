@@ -11,6 +11,14 @@ use crate::time::WallTime;
 pub struct Timestamps(BTreeMap<NodeId, WallTime>);
 
 impl Timestamps {
+    /// ```
+    /// use hublab_strategies::{NodeId, Timestamps};
+    ///
+    /// let (mut applied, node) = (Timestamps::default(), NodeId::from("n1"));
+    /// applied.set(&node, 7);
+    /// assert!(applied.is_newer(&node, 8) && !applied.is_newer(&node, 7));
+    /// ```
+    ///
     /// True if data of `node` stamped `at` are newer than those applied: strictly, so that
     /// nothing is applied twice.
     #[must_use]

@@ -71,6 +71,14 @@ pub fn varint_len(value: u64) -> u64 {
 }
 
 /// The length of a text's encoding: its own length in front.
+///
+/// ```
+/// use hublab_strategies::wire::{DECODE_LIMIT, encoded_len, text_len, varint_len};
+///
+/// assert_eq!(text_len("web-1"), encoded_len(&"web-1"));
+/// assert_eq!(varint_len(300), encoded_len(&300_u64));
+/// assert!(varint_len(DECODE_LIMIT as u64) < 9);
+/// ```
 #[must_use]
 pub fn text_len(text: &str) -> u64 {
     varint_len(text.len() as u64) + text.len() as u64

@@ -15,15 +15,15 @@ use std::time::{Duration, Instant};
 pub use threads::{Describe, Ended, Series, StopFlag, ThreadWorker, Threads, in_order};
 
 /// Names a worker among all that an executor ever had.
-pub type WorkerId = u64;
+pub(crate) type WorkerId = u64;
 
 /// The number of an order, counted from 1.
-pub type OrderNumber = u64;
+pub(crate) type OrderNumber = u64;
 
 /// A message from a worker to its executor.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum WorkerEvent<A> {
+pub(crate) enum WorkerEvent<A> {
     /// It is ready for work.
     Ready(WorkerId),
     /// It refuses to work, for this reason.
@@ -37,7 +37,7 @@ pub enum WorkerEvent<A> {
 }
 
 /// One worker. It ends when this is dropped; a thread only when its job does.
-pub trait Worker<J> {
+pub(crate) trait Worker<J> {
     /// Hands it a job, to be run after those that it has.
     fn give(&mut self, number: OrderNumber, job: &J);
     /// Asks it to stop its job; returns `false` if its kind of worker cannot stop one.
@@ -50,7 +50,7 @@ pub trait Worker<J> {
 
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerEnd {
+pub(crate) struct WorkerEnd {
     /// Its exit status and last output, in words.
     pub words: String,
     /// The signal that ended a process from outside (kill, terminate, interrupt, hang up); `None` for
@@ -59,7 +59,7 @@ pub struct WorkerEnd {
 }
 
 /// Starts workers, and knows their limits.
-pub trait Crew {
+pub(crate) trait Crew {
     /// One unit of work.
     type Job;
     /// The result of a job.
@@ -90,7 +90,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The end of a job or of a worker, or an interruption.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Happened<J, A> {
+pub(crate) enum Happened<J, A> {
     /// A job is done.
     Done {
         /// The worker that ran it, which is free for another.
@@ -150,7 +150,7 @@ struct Slot<C: Crew> {
 type Events<A> = (Sender<WorkerEvent<A>>, Receiver<WorkerEvent<A>>);
 
 /// Workers, and the jobs that they have.
-pub struct Executor<'c, C: Crew> {
+pub(crate) struct Executor<'c, C: Crew> {
     crew: &'c C,
     /// The most workers with jobs.
     jobs_max: usize,
@@ -174,7 +174,7 @@ impl<'c, C: Crew> Executor<'c, C> {
     /// An executor without workers. At most `jobs_max` of them work at the same time, and each may have
     /// `ahead` jobs: one under way, and others that are there when it is done.
     #[must_use]
-    pub fn new(crew: &'c C, jobs_max: usize, ahead: usize) -> Self {
+    pub(crate) fn new(crew: &'c C, jobs_max: usize, ahead: usize) -> Self {
         Self {
             crew,
             jobs_max,
@@ -188,20 +188,20 @@ impl<'c, C: Crew> Executor<'c, C> {
 
     /// The channel to interrupt the executor through, with [`WorkerEvent::Interrupted`].
     #[must_use]
-    pub fn bell(&self) -> Sender<WorkerEvent<C::Answer>> {
+    pub(crate) fn bell(&self) -> Sender<WorkerEvent<C::Answer>> {
         self.events.0.clone()
     }
 
     /// The number of workers with jobs.
     #[must_use]
-    pub fn busy(&self) -> usize {
+    pub(crate) fn busy(&self) -> usize {
         let busy = |slot: &&Slot<C>| !slot.jobs.is_empty();
         self.slots.values().filter(busy).count()
     }
 
     /// True if one more worker may get a job.
     #[must_use]
-    pub fn may_begin(&self) -> bool {
+    pub(crate) fn may_begin(&self) -> bool {
         self.busy() < self.jobs_max
     }
 
@@ -209,7 +209,7 @@ impl<'c, C: Crew> Executor<'c, C> {
     ///
     /// # Errors
     /// The system grants no worker.
-    pub fn room(&mut self) -> io::Result<Option<WorkerId>> {
+    pub(crate) fn room(&mut self) -> io::Result<Option<WorkerId>> {
         let lasting = self.slots.iter().filter(|(_, slot)| !slot.fresh);
         let least = lasting
             .map(|(worker, slot)| (slot.jobs.len(), *worker))
@@ -227,7 +227,7 @@ impl<'c, C: Crew> Executor<'c, C> {
     ///
     /// # Errors
     /// The system grants no worker.
-    pub fn give_fresh(&mut self, job: C::Job) -> io::Result<()> {
+    pub(crate) fn give_fresh(&mut self, job: C::Job) -> io::Result<()> {
         let worker = self.start(true)?;
         self.give(worker, job);
         Ok(())
@@ -251,7 +251,7 @@ impl<'c, C: Crew> Executor<'c, C> {
     }
 
     /// Hands a job to a worker.
-    pub fn give(&mut self, worker: WorkerId, job: C::Job) {
+    pub(crate) fn give(&mut self, worker: WorkerId, job: C::Job) {
         self.last_number += 1;
         let number = self.last_number;
         if let Some(slot) = self.slots.get_mut(&worker) {
@@ -264,7 +264,7 @@ impl<'c, C: Crew> Executor<'c, C> {
     }
 
     /// Ends a worker; returns its jobs without a result.
-    pub fn dismiss(&mut self, worker: WorkerId) -> Vec<C::Job> {
+    pub(crate) fn dismiss(&mut self, worker: WorkerId) -> Vec<C::Job> {
         let slot = self.slots.remove(&worker);
         let jobs = slot.into_iter().flat_map(|slot| slot.jobs);
         jobs.map(|(_, job)| job).collect()
@@ -272,7 +272,7 @@ impl<'c, C: Crew> Executor<'c, C> {
 
     /// Ends the workers that are at a job of a kind. Those jobs are given up; returns what those workers
     /// have not come to.
-    pub fn dismiss_all(&mut self, is_of_kind: impl Fn(&C::Job) -> bool) -> Vec<C::Job> {
+    pub(crate) fn dismiss_all(&mut self, is_of_kind: impl Fn(&C::Job) -> bool) -> Vec<C::Job> {
         let at = |slot: &Slot<C>| slot.jobs.front().is_some_and(|(_, job)| is_of_kind(job));
         let workers = self.slots.iter().filter(|(_, slot)| at(slot));
         let workers: Vec<WorkerId> = workers.map(|(worker, _)| *worker).collect();
@@ -295,7 +295,7 @@ impl<'c, C: Crew> Executor<'c, C> {
     }
 
     /// Waits for the next result, at most this long; `None` if there was none. Gives up overdue jobs.
-    pub fn wait(&mut self, most: Duration) -> Option<Happened<C::Job, C::Answer>> {
+    pub(crate) fn wait(&mut self, most: Duration) -> Option<Happened<C::Job, C::Answer>> {
         let due = self.slots.values().filter_map(|slot| self.due(slot)).min();
         let rest = due.map_or(most, |due| due.min(most));
         match self.events.1.recv_timeout(rest) {

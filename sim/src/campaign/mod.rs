@@ -92,7 +92,7 @@ use crate::catalog::Catalog;
 use crate::generate;
 
 /// How long one run may take, unless asked otherwise.
-pub const WALL_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const WALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Is told of a campaign while it goes on.
 pub trait Observer {

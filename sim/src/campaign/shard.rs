@@ -23,7 +23,7 @@ pub struct Shard {
 }
 
 /// The most shards of a campaign.
-pub const SHARDS_MAX: u64 = 1_000_000;
+pub(crate) const SHARDS_MAX: u64 = 1_000_000;
 
 /// Why there is no shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,7 +119,7 @@ pub struct Engine {
 }
 
 /// The engines that tell an index and a number; Slurm tells more.
-pub const ENGINES: [Engine; 7] = [
+pub(crate) const ENGINES: [Engine; 7] = [
     Engine {
         name: "Kubernetes Indexed Job",
         index: "JOB_COMPLETION_INDEX",

@@ -24,7 +24,7 @@ pub const VERSION: u32 = 3;
 pub const MARK: &str = "hublab-worker ";
 
 /// The number of the reply to the setup.
-pub const READY: u64 = 0;
+pub(crate) const READY: u64 = 0;
 
 /// The longest line, in bytes: what bounds the memory that a broken worker can cost.
 pub const LINE_MAX: u64 = 256 << 20;
@@ -175,7 +175,7 @@ pub fn read<M: DeserializeOwned>(line: &str) -> Result<M, serde_json::Error> {
 
 /// The next line that is a reply, other lines left out; `None` at the end, or where a line does not
 /// end.
-pub fn next_reply(from: &mut impl BufRead) -> Option<Reply> {
+pub(crate) fn next_reply(from: &mut impl BufRead) -> Option<Reply> {
     let mut bytes = Vec::new();
     loop {
         bytes.clear();

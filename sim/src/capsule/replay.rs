@@ -58,7 +58,7 @@ where
 ///
 /// # Errors
 /// The capsule cannot be read, or the scenario cannot be run with this catalog.
-pub fn replay_scenario<R>(
+pub(crate) fn replay_scenario<R>(
     capsule: Capsule<R>,
     scenario: &Scenario,
     catalog: &Catalog,

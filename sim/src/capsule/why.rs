@@ -18,7 +18,7 @@ use crate::trace::event::{Event, EventId, Payload};
 use crate::trace::text::{Names, RowText, concerns, printable, row_json};
 
 /// How many changes are told: the last ones.
-pub const CHANGES_MAX: usize = 32;
+pub(crate) const CHANGES_MAX: usize = 32;
 
 /// How many events all chains together may have; chains that are longer lack their beginning.
 pub const EVENTS_MAX: usize = 10_000;

@@ -60,7 +60,7 @@ use plan::Plan;
 pub const EVENTS_MAX: u64 = 1_000_000;
 
 /// The most that a scenario is thinned: two or three nodes, half of the load and no fault.
-pub const THINNEST: u8 = 4;
+pub(crate) const THINNEST: u8 = 4;
 
 /// How to generate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,7 +107,12 @@ fn drawn(seed: u64, entry: &dyn CatalogEntry) -> Plan {
 /// that touch nodes, clocks and views, from 3 on without any, from 4 on with at most 3 nodes. 0 is
 /// [`generate`]'s.
 #[must_use]
-pub fn thinned(seed: u64, entry: &dyn CatalogEntry, options: &Options, level: u8) -> Generated {
+pub(crate) fn thinned(
+    seed: u64,
+    entry: &dyn CatalogEntry,
+    options: &Options,
+    level: u8,
+) -> Generated {
     let mut plan = drawn(seed, entry);
     plan.take_on(entry.limits().max_nodes);
     plan.thin(level);

@@ -95,6 +95,32 @@ impl Metric {
     }
 
     /// A share, a mean, or a quotient that is read off the finished run.
+    ///
+    /// ```
+    /// use hublab_sim::metric::{Measure, Number};
+    /// use hublab_sim::statistics::Better;
+    /// use hublab_sim::{Catalog, Metric, Scenario, Simulation};
+    ///
+    /// const LOST: Metric = Metric::of_reals("lost_share", "share", "lost of those sent", |report| {
+    ///     let sent = report.messages.sent;
+    ///     (sent > 0).then(|| report.messages.dropped as f64 / sent as f64)
+    /// })
+    /// .measured_as(Measure::Share)
+    /// .better(Better::Low)
+    /// .missing_means("nothing was sent");
+    /// const DROPS: Metric = Metric::of_report("drops", "messages", "lost on the way", |report| {
+    ///     Some(report.messages.dropped)
+    /// })
+    /// .that_only_grows();
+    ///
+    /// let catalog = Catalog::default().with_metric(LOST).with_metric(DROPS);
+    /// let text = "schema = 1\n[run]\nduration = \"20s\"\n[cluster]\nnodes = 3";
+    /// let scenario = Scenario::read("quiet.toml", text.as_bytes(), &catalog).expect("a good file");
+    /// let report = Simulation::new(&scenario, &catalog).strategy("gossip")?.run()?;
+    /// assert_eq!(report.metric("lost_share"), Some(Number::Real(0.0)));
+    /// assert_eq!(report.metric("drops"), Some(Number::Whole(0)));
+    /// # Ok::<(), hublab_sim::run::RunError>(())
+    /// ```
     #[must_use]
     pub const fn of_reals(
         name: &'static str,

@@ -225,7 +225,7 @@ impl On {
     }
 
     /// The same, to be changed.
-    pub fn nodes_mut(&mut self) -> &mut [NodeIx] {
+    pub(crate) fn nodes_mut(&mut self) -> &mut [NodeIx] {
         match self {
             Self::One(node) => std::slice::from_mut(node),
             Self::Each(nodes) => nodes,

@@ -4,7 +4,7 @@ use super::{Action, Cluster, NodeIx};
 
 /// Where a node is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Lifecycle {
+pub(crate) enum Lifecycle {
     /// It has not been booted yet.
     #[default]
     Never,
@@ -20,7 +20,7 @@ pub enum Lifecycle {
 
 /// A step in the life of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
+pub(crate) enum Transition {
     /// Its first boot.
     Join,
     /// It stops gracefully.
@@ -38,7 +38,7 @@ pub enum Transition {
 impl Lifecycle {
     /// True if the node runs; a paused one does.
     #[must_use]
-    pub fn runs(self) -> bool {
+    pub(crate) fn runs(self) -> bool {
         match self {
             Self::Up | Self::Paused => true,
             Self::Never | Self::Crashed | Self::Left => false,
@@ -47,13 +47,13 @@ impl Lifecycle {
 
     /// True if the node runs and is paused.
     #[must_use]
-    pub fn is_paused(self) -> bool {
+    pub(crate) fn is_paused(self) -> bool {
         self == Self::Paused
     }
 
     /// Where a transition leads from here; `None` if it is impossible here.
     #[must_use]
-    pub fn after(self, transition: Transition) -> Option<Self> {
+    pub(crate) fn after(self, transition: Transition) -> Option<Self> {
         match (transition, self) {
             (Transition::Join, Self::Never)
             | (Transition::Restart, Self::Crashed | Self::Left)
@@ -72,7 +72,7 @@ impl Lifecycle {
 impl Cluster {
     /// Where each node is in its life at time 0.
     #[must_use]
-    pub fn lives(&self) -> Vec<Lifecycle> {
+    pub(crate) fn lives(&self) -> Vec<Lifecycle> {
         let mut lives = vec![Lifecycle::Never; self.nodes.len()];
         for node in &self.start {
             lives[*node as usize] = Transition::Join.target();
@@ -84,7 +84,7 @@ impl Cluster {
 impl Transition {
     /// The state that it leads to.
     #[must_use]
-    pub fn target(self) -> Lifecycle {
+    pub(crate) fn target(self) -> Lifecycle {
         match self {
             Self::Join | Self::Restart | Self::Resume => Lifecycle::Up,
             Self::Leave => Lifecycle::Left,
@@ -95,7 +95,7 @@ impl Transition {
 
     /// The action by which nodes make it.
     #[must_use]
-    pub fn action(self, nodes: Vec<NodeIx>) -> Action {
+    pub(crate) fn action(self, nodes: Vec<NodeIx>) -> Action {
         match self {
             Self::Join => Action::Join(nodes),
             Self::Leave => Action::Leave(nodes),
@@ -110,7 +110,7 @@ impl Transition {
 impl Action {
     /// The transition that it is, and the nodes that make it; `None` for what moves no node's life.
     #[must_use]
-    pub fn transition(&self) -> Option<(Transition, &[NodeIx])> {
+    pub(crate) fn transition(&self) -> Option<(Transition, &[NodeIx])> {
         match self {
             Self::Join(nodes) => Some((Transition::Join, nodes)),
             Self::Leave(nodes) => Some((Transition::Leave, nodes)),
@@ -171,7 +171,7 @@ impl Action {
     }
 
     /// [`Self::transition`], with its nodes to be changed.
-    pub fn transition_mut(&mut self) -> Option<(Transition, &mut Vec<NodeIx>)> {
+    pub(crate) fn transition_mut(&mut self) -> Option<(Transition, &mut Vec<NodeIx>)> {
         let (transition, _) = self.transition()?;
         if let Self::Join(nodes)
         | Self::Leave(nodes)

@@ -17,7 +17,7 @@ pub mod script;
 mod tree;
 
 pub use claim::{After, Claim, Expectation, Instants, On, Over};
-pub use lifecycle::{Lifecycle, Transition};
+pub(crate) use lifecycle::{Lifecycle, Transition};
 pub use network::{Latency, LinkChange, LinkParams, Network, Order};
 pub use pattern::{Age, End, Every, Parting, Pattern, Repeat};
 
@@ -73,7 +73,7 @@ impl Scenario {
 
     /// The last instant at which a step can heal, by a `heal` or a `heal_after`; `None` if none does.
     #[must_use]
-    pub fn last_heal(&self) -> Option<Duration> {
+    pub(crate) fn last_heal(&self) -> Option<Duration> {
         let heals =
             |step: &&Step| step.action == Action::Heal || step.action.heal_after().is_some();
         let heals = self.steps.iter().filter(heals);
@@ -152,7 +152,7 @@ impl Step {
 
     /// The most repetitions of it, the first included.
     #[must_use]
-    pub fn count_max(&self) -> u64 {
+    pub(crate) fn count_max(&self) -> u64 {
         self.repeat().map_or(1, |repeat| repeat.count_max(self.at))
     }
 
@@ -164,7 +164,7 @@ impl Step {
 
     /// The last instant at which it can begin.
     #[must_use]
-    pub fn last_begin(&self) -> Duration {
+    pub(crate) fn last_begin(&self) -> Duration {
         let repeated = self.repeat().map(|repeat| repeat.last(self.at));
         repeated.unwrap_or_else(|| self.at.last())
     }
@@ -388,7 +388,7 @@ impl Action {
     }
 
     /// [`Self::heal_after`], to be changed.
-    pub fn heal_after_mut(&mut self) -> Option<&mut When> {
+    pub(crate) fn heal_after_mut(&mut self) -> Option<&mut When> {
         if let Self::Partition { heal_after, .. } | Self::Cut { heal_after, .. } = self {
             heal_after.as_mut()
         } else {

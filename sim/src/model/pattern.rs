@@ -104,7 +104,7 @@ impl Age {
 impl Repeat {
     /// The most repetitions of a step that begins at `at`, the first included.
     #[must_use]
-    pub fn count_max(&self, at: When) -> u64 {
+    pub(crate) fn count_max(&self, at: When) -> u64 {
         match (self.end, self.every) {
             (End::Times(times), _) => u64::from(times),
             (End::Until(end), every) => {

@@ -68,7 +68,7 @@ impl Signature {
     /// True if a view differs from the truth, and that is what fails. An expectation can also contradict
     /// the truth, and views be right.
     #[must_use]
-    pub fn is_of_view(&self) -> bool {
+    pub(crate) fn is_of_view(&self) -> bool {
         const KINDS: [Kind; 4] = [Kind::Absent, Kind::Ghost, Kind::Wrong, Kind::Metadata];
         // Nodes that are apart are no view.
         let kind = self.defect.strip_prefix(LATE).unwrap_or(&self.defect);
@@ -77,7 +77,7 @@ impl Signature {
 
     /// True if it is a view that does not become right by the end of the run, where it was to.
     #[must_use]
-    pub fn is_lasting(&self) -> bool {
+    pub(crate) fn is_lasting(&self) -> bool {
         let is_converged = self.is_of_claim() && self.oracle == "converged";
         is_converged && self.is_of_view() && !self.defect.starts_with(LATE)
     }
@@ -249,7 +249,7 @@ pub(crate) fn verdict(scenario: &Scenario, report: &Report, is_whole: bool) -> V
 
 /// Which expectation of a scenario one of them is: [`Signature::claim`] of its failures.
 #[must_use]
-pub fn claim_of(expectation: &Expectation, scenario: &Scenario) -> String {
+pub(crate) fn claim_of(expectation: &Expectation, scenario: &Scenario) -> String {
     identity(Some(&expectation.claim), scenario)
 }
 

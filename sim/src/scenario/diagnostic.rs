@@ -9,7 +9,7 @@ use miette::{Diagnostic, SourceCode, SourceSpan};
 use super::text::Text;
 
 /// The most problems that are kept of one file; of the others only the number is told.
-pub const PROBLEMS_MAX: usize = 100;
+pub(crate) const PROBLEMS_MAX: usize = 100;
 
 /// One mistake in a scenario file. Its code is `scenario::` and the variant's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]

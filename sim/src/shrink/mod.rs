@@ -305,7 +305,7 @@ pub fn findings(
 
 /// The kinds of a scenario's steps, each once, in alphabetical order.
 #[must_use]
-pub fn step_kinds(scenario: &Scenario) -> Vec<&'static str> {
+pub(crate) fn step_kinds(scenario: &Scenario) -> Vec<&'static str> {
     let mut kinds: Vec<&str> = scenario
         .steps
         .iter()

@@ -21,7 +21,7 @@ impl Interval {
 
     /// Says whether all of it lies within another, the ends included.
     #[must_use]
-    pub fn lies_within(self, other: Self) -> bool {
+    pub(crate) fn lies_within(self, other: Self) -> bool {
         other.low <= self.low && self.high <= other.high
     }
 

@@ -18,6 +18,34 @@
 //! | `verdict` | Holm's adjustment, and what may be claimed |
 //!
 //! docs/evaluation.md says how the intervals are made and how often they cover.
+//!
+//! ```
+//! use hublab_sim::statistics::{
+//!     Better, Duration, KaplanMeier, PerMille, cliffs_delta, holm, nearest_rank, proportion, signed_rank,
+//! };
+//!
+//! let sorted: Vec<u64> = (1..=1_000).collect();
+//! let levels = [PerMille::P90, PerMille::P99, PerMille::P999];
+//! let quantiles = levels.map(|level| nearest_rank(&sorted, level));
+//! assert_eq!(quantiles, [Some(900), Some(990), Some(999)]);
+//!
+//! // Three times that ended, and one that was cut off.
+//! let ended = |length| Duration { length, censored: false };
+//! let cut_off = Duration { length: 25, censored: true };
+//! let times = KaplanMeier::new(vec![ended(10), ended(20), cut_off, ended(40)]);
+//! assert_eq!(times.quantile(PerMille::P50), Some(20));
+//! assert_eq!(times.share_longer(10), 0.75);
+//!
+//! // Eight pairs, each of them better than the baseline.
+//! let better = [-1.0, -2.0, -3.0, -4.0, -5.0, -6.0, -7.0, -8.0];
+//! let p = signed_rank(&better).p;
+//! assert_eq!((p, holm(&[p, 0.5])), (2.0 / 256.0, vec![2.0 * p, 0.5]));
+//! assert_eq!(cliffs_delta(&better, &[0.0]), -1.0);
+//!
+//! // A run without a value is worse than any other.
+//! assert_eq!(Better::Low.or_worst(None), f64::INFINITY);
+//! assert_eq!(proportion(8, 10).map(|share| share.value), Some(0.8));
+//! ```
 
 mod describe;
 mod kaplan_meier;

@@ -10,7 +10,7 @@ use super::text::{Filter, Names, concerns};
 use crate::model::{Lifecycle, NodeIx};
 
 /// How many messages, and how many changes of rows, a diagram has at most.
-pub const DIAGRAM_MAX: usize = 2_000;
+pub(crate) const DIAGRAM_MAX: usize = 2_000;
 
 /// A diagram.
 #[derive(Debug, Clone, PartialEq)]

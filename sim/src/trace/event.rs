@@ -242,7 +242,7 @@ impl From<Sizes> for NodeSizes {
 impl Payload {
     /// Where its node is in its life from now on; `None` if it says nothing of that.
     #[must_use]
-    pub fn lifecycle(&self) -> Option<Lifecycle> {
+    pub(crate) fn lifecycle(&self) -> Option<Lifecycle> {
         if let Self::Booted { .. } | Self::Resumed = self {
             Some(Lifecycle::Up)
         } else if let Self::Paused = self {
@@ -337,7 +337,7 @@ pub enum StopReason {
 impl StopReason {
     /// The transition in a node's life that stops it for this reason.
     #[must_use]
-    pub fn transition(self) -> Transition {
+    pub(crate) fn transition(self) -> Transition {
         match self {
             Self::Crash => Transition::Crash,
             Self::Leave => Transition::Leave,

@@ -51,7 +51,7 @@ pub struct Origin {
 
 /// The inputs under way.
 #[derive(Debug)]
-pub struct Causes {
+pub(crate) struct Causes {
     /// By node: its last input.
     last: Vec<(EventId, Cause)>,
     /// Every step so far, in order.
@@ -114,7 +114,7 @@ impl Causes {
 
     /// The event itself, and the kind of input that it came of.
     #[must_use]
-    pub fn of(&self, event: &Event) -> Origin {
+    pub(crate) fn of(&self, event: &Event) -> Origin {
         let cause = self.input_of(event);
         let event = event.id;
         Origin { event, cause }
@@ -132,7 +132,7 @@ impl Causes {
 
     /// True if a cluster view changed because a `view` step, or an injection, overwrote it.
     #[must_use]
-    pub fn is_overwritten(&self, origin: Origin) -> bool {
+    pub(crate) fn is_overwritten(&self, origin: Origin) -> bool {
         if let Cause::Injected { sets_view } = origin.cause {
             sets_view
         } else if let Cause::Step(at) = origin.cause {
@@ -145,14 +145,14 @@ impl Causes {
 
     /// The name of a kind of message; empty for one that was never used.
     #[must_use]
-    pub fn kind(&self, kind: KindIx) -> &str {
+    pub(crate) fn kind(&self, kind: KindIx) -> &str {
         self.kinds.get(usize::from(kind)).map_or("", String::as_str)
     }
 
     /// A cause as signatures have it: `deliver pubsub.sync`, `timer debounce`, `step crash`, ...;
     /// empty if it is not known.
     #[must_use]
-    pub fn text(&self, cause: Cause) -> String {
+    pub(crate) fn text(&self, cause: Cause) -> String {
         match cause {
             Cause::Unknown => String::new(),
             Cause::Deliver(kind, _) => format!("deliver {}", self.kind(kind)),

@@ -51,7 +51,7 @@ pub struct Changed<'a> {
 impl<'a> Changed<'a> {
     /// True if the metadata of the row's entries changed.
     #[must_use]
-    pub fn has_new_metadata(&self) -> bool {
+    pub(crate) fn has_new_metadata(&self) -> bool {
         match (self.before, self.after) {
             (Some(before), Some(after)) => has_new_metadata(before, after),
             (None, Some(_)) => true,

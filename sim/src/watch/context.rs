@@ -28,6 +28,75 @@ struct NodeContext {
 }
 
 /// The state of a run so far, as its trace tells it.
+///
+/// ```
+/// use hublab_sim::watch::ObserverContext;
+/// use hublab_sim::watch::oracle::{Conclusion, Oracle, OracleEntry, Violation};
+/// use hublab_sim::{Catalog, Scenario, Simulation};
+/// use hublab_strategies::Time;
+///
+/// /// At the end, no view has an entry of a node that stopped.
+/// struct Gone;
+///
+/// impl Oracle for Gone {
+///     fn name(&self) -> &'static str {
+///         "gone"
+///     }
+///
+///     fn reads_rows(&self) -> bool {
+///         true
+///     }
+///
+///     fn finish(&mut self, end: Time, cx: &ObserverContext) -> Conclusion {
+///         if cx.has_cuts() || cx.loses_messages() {
+///             return Conclusion::Inconclusive("nodes cannot notice it for sure".to_owned());
+///         }
+///         let mut found = Vec::new();
+///         for owner in cx.positions().filter(|node| !cx.is_running(*node)) {
+///             let observers = cx.positions().filter(|node| cx.is_running(*node));
+///             for node in observers.filter(|node| !cx.is_paused(*node) && !cx.is_cut(*node, owner)) {
+///                 if !cx.shows_any(node, cx.name(owner)) {
+///                     continue;
+///                 }
+///                 for child in cx.children_shown(node, owner) {
+///                     let pid = cx.shown_pid(node, child, owner);
+///                     let detail = format!("{child} as {pid:?}, one of {} rows", cx.row_count());
+///                     let one = Violation::new("gone", end, cx.name(node).as_str(), detail);
+///                     let one = one.with_defect("ghost").with_cause("a stop that was missed".to_owned());
+///                     found.push(match cx.last_row_event(node, child) {
+///                         Some(event) => one.with_event(event),
+///                         None => one,
+///                     });
+///                 }
+///             }
+///         }
+///         if found.is_empty() { Conclusion::Held } else { Conclusion::Violated(found) }
+///     }
+/// }
+///
+/// const GONE: OracleEntry =
+///     OracleEntry::liveness("gone", "no view has an entry of a node that stopped", || Box::new(Gone));
+/// let catalog = Catalog::default().with_oracle_entry(GONE);
+/// let text = r#"
+/// schema = 1
+/// [run]
+/// duration = "60s"
+/// [cluster]
+/// nodes = 3
+/// [[step]]
+/// at = "1s"
+/// start_children = { on = "n1", ids = ["a"] }
+/// [[step]]
+/// at = "5s"
+/// crash = { nodes = ["n1"] }
+/// [[expect]]
+/// always = "gone"
+/// "#;
+/// let scenario = Scenario::read("gone.toml", text.as_bytes(), &catalog).expect("a good file");
+/// let report = Simulation::new(&scenario, &catalog).strategy("gossip")?.run()?;
+/// assert_eq!(report.verdict, hublab_sim::watch::judge::Verdict::Pass, "{report:#?}");
+/// # Ok::<(), hublab_sim::run::RunError>(())
+/// ```
 pub struct ObserverContext {
     pub(super) facts: Facts,
     pub(super) history: History,
@@ -239,13 +308,13 @@ impl ObserverContext {
 
     /// The past; kept only while oracles watch.
     #[must_use]
-    pub fn history(&self) -> &History {
+    pub(crate) fn history(&self) -> &History {
         &self.history
     }
 
     /// The inputs that nodes handle.
     #[must_use]
-    pub fn causes(&self) -> &Causes {
+    pub(crate) fn causes(&self) -> &Causes {
         &self.history.causes
     }
 
@@ -257,7 +326,7 @@ impl ObserverContext {
     /// Which views equal the truth, as oracles see it: children named in raw requests or `rows`
     /// are left out.
     #[must_use]
-    pub fn convergence(&self) -> &Convergence {
+    pub(crate) fn convergence(&self) -> &Convergence {
         self.compared.as_ref().unwrap_or(&self.convergence)
     }
 
@@ -340,7 +409,7 @@ impl ObserverContext {
     /// True if a cut hides the end of a node that stopped from one that runs, which can notice
     /// nothing but silence.
     #[must_use]
-    pub fn hides_an_end(&self) -> bool {
+    pub(crate) fn hides_an_end(&self) -> bool {
         self.hides_an_end
     }
 
@@ -382,7 +451,7 @@ impl ObserverContext {
 
     /// The first child that a view has under an owner, by its id.
     #[must_use]
-    pub fn first_shown(&self, node: NodeIx, owner: &NodeId) -> Option<&ChildId> {
+    pub(crate) fn first_shown(&self, node: NodeIx, owner: &NodeId) -> Option<&ChildId> {
         match self.facts.position(owner) {
             Some(owner) => self.convergence.shown_children(node, owner).pop_first(),
             None => self.convergence.foreign_child(node, owner),
@@ -405,14 +474,14 @@ impl ObserverContext {
 
     /// How many messages wait for a busy receiver at an instant, unless more arrive by then.
     #[must_use]
-    pub fn backlog(&self, node: NodeIx, at: Time) -> u64 {
+    pub(crate) fn backlog(&self, node: NodeIx, at: Time) -> u64 {
         let busy_us = self.nodes[node as usize].busy_until.since(at);
         busy_us.div_ceil(self.facts.service_us.max(1))
     }
 
     /// Which fault is still going on, in words: one that no view can be expected to be right under.
     #[must_use]
-    pub fn disturbance(&self) -> Option<String> {
+    pub(crate) fn disturbance(&self) -> Option<String> {
         if let Some(paused) = self.positions().find(|node| self.is_paused(*node)) {
             return Some(format!("{} is paused", self.name(paused)));
         }

@@ -152,7 +152,7 @@ impl Facts {
 
     /// The terms of [`Times::repair`] as people read them.
     #[must_use]
-    pub fn repair_text(&self) -> String {
+    pub(crate) fn repair_text(&self) -> String {
         let times = &self.times;
         let [crash, discovery, debounce] = [times.crash, times.discovery, times.debounce].map(Time);
         format!(
@@ -163,7 +163,7 @@ impl Facts {
 
     /// The terms of [`Times::joining`] as people read them.
     #[must_use]
-    pub fn joining_text(&self) -> String {
+    pub(crate) fn joining_text(&self) -> String {
         let times = &self.times;
         let [discovery, debounce] = [times.discovery, times.debounce].map(Time);
         let [latency, join] = [times.latency, times.join].map(Time);
@@ -172,7 +172,7 @@ impl Facts {
 
     /// True if a child is named in a raw request or in `rows`.
     #[must_use]
-    pub fn is_raw(&self, child: &ChildId) -> bool {
+    pub(crate) fn is_raw(&self, child: &ChildId) -> bool {
         !self.raw.is_empty() && self.raw.contains(child)
     }
 }
@@ -200,14 +200,14 @@ impl Times {
 
     /// How long a crash or a leave may stay unnoticed: `crash_detected_after` + latency + debounce.
     #[must_use]
-    pub fn crash_detection(&self) -> u64 {
+    pub(crate) fn crash_detection(&self) -> u64 {
         total(&[self.crash, self.latency, self.debounce])
     }
 
     /// How long any end may stay unnoticed, of a node that could not be heard before it stopped:
     /// the longest silence on top of [`Self::crash_detection`].
     #[must_use]
-    pub fn detection(&self) -> u64 {
+    pub(crate) fn detection(&self) -> u64 {
         total(&[self.crash_detection(), self.silence])
     }
 

@@ -20,13 +20,12 @@ pub struct Life {
     pub stopped: Option<Time>,
 }
 
-/// The last stop, resumption and boot of a node.
+/// The last stop and resumption of a node.
 #[derive(Debug, Clone, Copy, Default)]
 struct NodePast {
     /// When it stopped last; also that of one that runs again.
     stopped: Option<Time>,
     resumed: Option<Time>,
-    booted: Option<Time>,
 }
 
 /// The connection of two nodes.
@@ -41,7 +40,7 @@ type EntryKey = (NodeIx, ChildId);
 
 /// The past, as oracles need it.
 #[derive(Debug)]
-pub struct History {
+pub(crate) struct History {
     /// The inputs that nodes handle; kept up to date by `Causes::event`.
     pub causes: Causes,
     lives: Vec<HashMap<Pid, Life, NameHasher>>,
@@ -103,7 +102,6 @@ impl History {
                 self.in_flight = self.in_flight.saturating_sub(1);
             }
             Payload::Booted { .. } => {
-                self.nodes[event.node as usize].booted = Some(now);
                 self.changes[event.node as usize].clear();
                 self.last_change = now;
             }
@@ -162,7 +160,12 @@ impl History {
 
     /// Returns the last change of the entry of `owner` in the row of `child` at `observer`.
     #[must_use]
-    pub fn last_change_of(&self, observer: NodeIx, owner: NodeIx, child: &ChildId) -> Origin {
+    pub(crate) fn last_change_of(
+        &self,
+        observer: NodeIx,
+        owner: NodeIx,
+        child: &ChildId,
+    ) -> Origin {
         self.changes[observer as usize]
             .get(&(owner, child.clone()))
             .copied()
@@ -171,26 +174,20 @@ impl History {
 
     /// The process of a pid, if its node ever ran it.
     #[must_use]
-    pub fn life(&self, owner: NodeIx, pid: &Pid) -> Option<&Life> {
+    pub(crate) fn life(&self, owner: NodeIx, pid: &Pid) -> Option<&Life> {
         self.lives[owner as usize].get(pid)
     }
 
     /// When a node stopped last.
     #[must_use]
-    pub fn stopped(&self, node: NodeIx) -> Option<Time> {
+    pub(crate) fn stopped(&self, node: NodeIx) -> Option<Time> {
         self.nodes[node as usize].stopped
-    }
-
-    /// When a node booted last.
-    #[must_use]
-    pub fn booted(&self, node: NodeIx) -> Option<Time> {
-        self.nodes[node as usize].booted
     }
 
     /// When two nodes connected again; `None` if they are connected for the first time or were
     /// never.
     #[must_use]
-    pub fn reconnected(&self, a: NodeIx, b: NodeIx) -> Option<Time> {
+    pub(crate) fn reconnected(&self, a: NodeIx, b: NodeIx) -> Option<Time> {
         let pair = self.pairs.get(&(a.min(b), a.max(b)))?;
         (pair.connections > 1).then_some(pair.since)
     }
@@ -198,7 +195,7 @@ impl History {
     /// The last instant at which something between two nodes was mended: a cut, a pause of either,
     /// or their connection.
     #[must_use]
-    pub fn mended(&self, a: NodeIx, b: NodeIx) -> Option<Time> {
+    pub(crate) fn mended(&self, a: NodeIx, b: NodeIx) -> Option<Time> {
         let resumed = self.nodes[a as usize]
             .resumed
             .max(self.nodes[b as usize].resumed);
@@ -207,25 +204,25 @@ impl History {
 
     /// When the last step of the script was, or the last injection; 0 without any.
     #[must_use]
-    pub fn last_step(&self) -> Time {
+    pub(crate) fn last_step(&self) -> Time {
         self.last_step
     }
 
     /// When a connection or a node last came or went.
     #[must_use]
-    pub fn last_change(&self) -> Time {
+    pub(crate) fn last_change(&self) -> Time {
         self.last_change
     }
 
     /// The longest that any message was to take so far, in microseconds.
     #[must_use]
-    pub fn longest_delay(&self) -> u64 {
+    pub(crate) fn longest_delay(&self) -> u64 {
         self.longest_delay
     }
 
     /// How many messages have been on their way since the last step.
     #[must_use]
-    pub fn load(&self) -> u64 {
+    pub(crate) fn load(&self) -> u64 {
         self.load
     }
 }

@@ -16,14 +16,14 @@
 //! | [`measure`] | what a run costs, and how long views are stale |
 //! | [`findings`], [`timeline`] | the results |
 
-pub mod causes;
+pub(crate) mod causes;
 pub mod changed;
 pub mod context;
 pub mod convergence;
 pub mod defect;
 pub mod facts;
 pub mod findings;
-pub mod history;
+pub(crate) mod history;
 pub mod judge;
 pub mod measure;
 pub mod oracle;
@@ -128,7 +128,7 @@ impl Observers {
 
     /// The same, measuring costs and staleness, too; before the first event.
     #[must_use]
-    pub fn measuring(mut self, strategy: &StrategyFacts) -> Self {
+    pub(crate) fn measuring(mut self, strategy: &StrategyFacts) -> Self {
         let interval = strategy.round_interval.map(micros);
         self.measure = Some(Box::new(Measure::new(&self.cx.facts, interval)));
         self

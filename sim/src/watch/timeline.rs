@@ -32,7 +32,7 @@ pub struct Segment {
 }
 
 /// The most segments that are kept; what follows is added to the last.
-pub const SEGMENTS_MAX: usize = 1_000;
+pub(crate) const SEGMENTS_MAX: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Timeline {

@@ -77,6 +77,18 @@ impl std::fmt::Debug for WeakHub {
 }
 
 /// How [`Hub::stop_children_with`] stops children.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hublab_strategies::live::{Hub, HubStopped, StopOptions};
+///
+/// async fn drain(hub: &Hub) -> Result<usize, HubStopped> {
+///     let options = StopOptions::default().on(["b"]).timeout(Duration::from_secs(2));
+///     let outcomes = hub.stop_children_with(["worker-1", "worker-2"], options).await?;
+///     Ok(outcomes.iter().filter(|one| one.outcome.is_ok()).count())
+/// }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct StopOptions {
     nodes: Vec<NodeId>,

@@ -164,7 +164,7 @@ impl Replica {
     ///
     /// Pages of a later snapshot than the one that is collected count for it, too: within a range of
     /// numbers, rows only ever go.
-    pub fn apply_page(&mut self, page: &Page) -> Vec<ChildId> {
+    pub(crate) fn apply_page(&mut self, page: &Page) -> Vec<ChildId> {
         if page.high <= self.high || page.after > page.until || page.until > page.high {
             return Vec::new();
         }

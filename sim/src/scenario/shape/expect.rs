@@ -106,7 +106,7 @@ pub static EXPECT: Shape = table(
 );
 
 /// `converged`.
-pub static CONVERGED: Shape = table(
+pub(crate) static CONVERGED: Shape = table(
     "`converged`",
     &[
         required(
@@ -134,7 +134,7 @@ pub static CONVERGED: Shape = table(
 );
 
 /// `registry`.
-pub static REGISTRY: Shape = table(
+pub(crate) static REGISTRY: Shape = table(
     "`registry`",
     &[
         ON,
@@ -149,7 +149,7 @@ pub static REGISTRY: Shape = table(
 .at_least_one(&["has", "lacks"]);
 
 /// `entry`.
-pub static ENTRY: Shape = table(
+pub(crate) static ENTRY: Shape = table(
     "`entry`",
     &[
         ON,
@@ -173,7 +173,7 @@ const ON: Key = required(
 );
 
 /// `view`.
-pub static VIEW_CLAIM: Shape = table(
+pub(crate) static VIEW_CLAIM: Shape = table(
     "`view`",
     &[
         ON,
@@ -185,7 +185,7 @@ pub static VIEW_CLAIM: Shape = table(
 .at_least_one(&["has", "lacks", "is"]);
 
 /// `owners`.
-pub static OWNERS: Shape = table(
+pub(crate) static OWNERS: Shape = table(
     "`owners`",
     &[
         required("child", Kind::Child, "The child."),
@@ -197,7 +197,7 @@ pub static OWNERS: Shape = table(
 .at_least_one(&["min", "max"]);
 
 /// `connected`.
-pub static CONNECTED: Shape = table(
+pub(crate) static CONNECTED: Shape = table(
     "`connected`",
     &[optional(
         "nodes",
@@ -209,7 +209,7 @@ pub static CONNECTED: Shape = table(
 );
 
 /// `metric`.
-pub static METRIC: Shape = table(
+pub(crate) static METRIC: Shape = table(
     "`metric`",
     &[
         required(

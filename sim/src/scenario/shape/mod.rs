@@ -13,14 +13,13 @@ mod plan;
 mod step;
 mod tree;
 
-pub use expect::{CONNECTED, CONVERGED, ENTRY, EXPECT, METRIC, OWNERS, REGISTRY, VIEW_CLAIM};
+pub use expect::EXPECT;
 pub use kind::Kind;
-pub use network::{BIMODAL, EXPONENTIAL, LATENCY, LINK, LINK_STEP, LOGNORMAL, NETWORK};
-pub use plan::{CONTESTANT, ENDPOINT, PLAN, SET, VARY};
-pub use step::{
-    BROADCAST, CLOCK, CUT, EVERY, LEFT_OUT, NODES, PARTITION, PID_UPDATE, PROPAGATE, RANDOM,
-    REQUEST, RESTART_CHILD, ROW, ROWS, START_CHILDREN, STEP, STOP_CHILDREN, SYNC, UNREGISTER, VIEW,
-};
+pub use network::LATENCY;
+pub(crate) use network::{BIMODAL, EXPONENTIAL, LINK, LINK_STEP, LOGNORMAL, NETWORK};
+pub(crate) use plan::{CONTESTANT, ENDPOINT, PLAN};
+pub(crate) use step::{EVERY, NODES, PID_UPDATE, RANDOM, ROW, UNREGISTER};
+pub use step::{REQUEST, STEP};
 pub(in crate::scenario) use tree::{NODES as NODES_FIELD, TIME as TIME_FIELD};
 
 /// A table of the format.
@@ -233,7 +232,7 @@ pub static FILE: Shape = table(
 );
 
 /// `[run]`.
-pub static RUN: Shape = table(
+pub(crate) static RUN: Shape = table(
     "[run]",
     &[
         optional(
@@ -263,7 +262,7 @@ pub static RUN: Shape = table(
 );
 
 /// `[cluster]`.
-pub static CLUSTER: Shape = table(
+pub(crate) static CLUSTER: Shape = table(
     "[cluster]",
     &[
         optional(

@@ -3,7 +3,7 @@
 use super::{Key, Kind, Shape, optional, required, table};
 
 /// `[network]`.
-pub static NETWORK: Shape = table(
+pub(crate) static NETWORK: Shape = table(
     "[network]",
     &[
         optional("latency", Kind::Table(&LATENCY), "The latency law.")
@@ -57,7 +57,7 @@ pub static NETWORK: Shape = table(
 )]);
 
 /// `[[network.link]]`.
-pub static LINK: Shape = table(
+pub(crate) static LINK: Shape = table(
     "a link",
     &[
         required("from", Kind::SomeNodes, "The senders."),
@@ -71,7 +71,7 @@ pub static LINK: Shape = table(
 );
 
 /// The `link` step.
-pub static LINK_STEP: Shape = table(
+pub(crate) static LINK_STEP: Shape = table(
     "a link",
     &[
         required("from", Kind::SomeStepNodes, "The senders."),
@@ -142,7 +142,7 @@ pub static LATENCY: Shape = table(
 );
 
 /// `exponential = { ... }`.
-pub static EXPONENTIAL: Shape = table(
+pub(crate) static EXPONENTIAL: Shape = table(
     "`exponential`",
     &[
         required("min", Kind::Duration, "The least.").eg("\"1ms\""),
@@ -157,7 +157,7 @@ pub static EXPONENTIAL: Shape = table(
 .ordered(&[("min", "mean")]);
 
 /// `lognormal = { ... }`.
-pub static LOGNORMAL: Shape = table(
+pub(crate) static LOGNORMAL: Shape = table(
     "`lognormal`",
     &[
         required(
@@ -176,7 +176,7 @@ pub static LOGNORMAL: Shape = table(
 .ordered(&[("median", "p99")]);
 
 /// `bimodal = { ... }`.
-pub static BIMODAL: Shape = table(
+pub(crate) static BIMODAL: Shape = table(
     "`bimodal`",
     &[
         required("fast", Kind::Duration, "The usual latency.").eg("\"1ms\""),

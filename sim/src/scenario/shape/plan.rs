@@ -3,7 +3,7 @@
 use super::{Kind, Shape, optional, required, table};
 
 /// The whole plan.
-pub static PLAN: Shape = table(
+pub(crate) static PLAN: Shape = table(
     "the plan",
     &[
         required(
@@ -46,7 +46,7 @@ pub static PLAN: Shape = table(
 );
 
 /// One of `strategies`, as a table.
-pub static CONTESTANT: Shape = table(
+pub(crate) static CONTESTANT: Shape = table(
     "a strategy of the plan",
     &[
         required("name", Kind::Name, "Its name in tables."),
@@ -60,13 +60,13 @@ pub static CONTESTANT: Shape = table(
 );
 
 /// `set`, whose keys are the strategy's parameters.
-pub static SET: Shape = table("its parameters", &[]);
+pub(crate) static SET: Shape = table("its parameters", &[]);
 
 /// `[vary]`, whose keys are those of scenario files.
-pub static VARY: Shape = table("[vary]", &[]);
+pub(crate) static VARY: Shape = table("[vary]", &[]);
 
 /// `[[endpoint]]`.
-pub static ENDPOINT: Shape = table(
+pub(crate) static ENDPOINT: Shape = table(
     "an endpoint",
     &[
         required("metric", Kind::Metric, "The metric."),

@@ -60,7 +60,7 @@ pub static STEP: Shape = table(
     ]);
 
 /// The table of `join`, `leave`, `crash`, `restart`, `pause` and `resume`.
-pub static NODES: Shape = table(
+pub(crate) static NODES: Shape = table(
     "the step",
     &[required("nodes", Kind::SomeStepNodes, "Which nodes.")
         .eg("[\"n2\"]")
@@ -84,7 +84,7 @@ const HEAL_AFTER: Key = optional(
 .weakens();
 
 /// `partition`.
-pub static PARTITION: Shape = table(
+pub(crate) static PARTITION: Shape = table(
     "`partition`",
     &[
         optional(
@@ -118,7 +118,7 @@ pub static PARTITION: Shape = table(
 .choose("groups", &[&["groups"], &["isolate"], &["parts", "shuffle"]]);
 
 /// `cut`.
-pub static CUT: Shape = table(
+pub(crate) static CUT: Shape = table(
     "`cut`",
     &[
         required("from", Kind::SomeStepNodes, "The senders."),
@@ -129,7 +129,7 @@ pub static CUT: Shape = table(
 );
 
 /// `clock`.
-pub static CLOCK: Shape = table(
+pub(crate) static CLOCK: Shape = table(
     "`clock`",
     &[
         required("nodes", Kind::SomeStepNodes, "Whose clocks."),
@@ -172,7 +172,7 @@ const VIA: Key = optional(
 const BY_ID_OR_COUNT: &[&[&str]] = &[&["ids"], &["count", "prefix"]];
 
 /// `start_children`.
-pub static START_CHILDREN: Shape = table(
+pub(crate) static START_CHILDREN: Shape = table(
     "`start_children`",
     &[
         ON,
@@ -199,7 +199,7 @@ pub static START_CHILDREN: Shape = table(
 .choose("children", BY_ID_OR_COUNT);
 
 /// `stop_children`.
-pub static STOP_CHILDREN: Shape = table(
+pub(crate) static STOP_CHILDREN: Shape = table(
     "`stop_children`",
     &[
         ON,
@@ -236,13 +236,13 @@ pub static STOP_CHILDREN: Shape = table(
 );
 
 /// `restart_child`.
-pub static RESTART_CHILD: Shape = table(
+pub(crate) static RESTART_CHILD: Shape = table(
     "`restart_child`",
     &[ON, required("id", Kind::Child, "The child.")],
 );
 
 /// `propagate`.
-pub static PROPAGATE: Shape = table(
+pub(crate) static PROPAGATE: Shape = table(
     "`propagate`",
     &[
         required(
@@ -289,7 +289,7 @@ pub static REQUEST: Shape = table(
 .choose("", &[&["register"], &["unregister"], &["pid_update"]]);
 
 /// A row of `register` and `rows`.
-pub static ROW: Shape = table(
+pub(crate) static ROW: Shape = table(
     "a row",
     &[
         required("child", Kind::Child, "The child."),
@@ -303,7 +303,7 @@ pub static ROW: Shape = table(
 );
 
 /// An element of `unregister`.
-pub static UNREGISTER: Shape = table(
+pub(crate) static UNREGISTER: Shape = table(
     "`unregister`",
     &[
         required("child", Kind::Child, "The child."),
@@ -312,7 +312,7 @@ pub static UNREGISTER: Shape = table(
 );
 
 /// `pid_update`.
-pub static PID_UPDATE: Shape = table(
+pub(crate) static PID_UPDATE: Shape = table(
     "`pid_update`",
     &[
         required("child", Kind::Child, "The child."),
@@ -322,16 +322,16 @@ pub static PID_UPDATE: Shape = table(
 );
 
 /// `sync`.
-pub static SYNC: Shape = table("`sync`", &[ON]);
+pub(crate) static SYNC: Shape = table("`sync`", &[ON]);
 
 /// `broadcast`.
-pub static BROADCAST: Shape = table(
+pub(crate) static BROADCAST: Shape = table(
     "`broadcast`",
     &[ON, required("to", Kind::StepNodes, "The target nodes.")],
 );
 
 /// `rows`.
-pub static ROWS: Shape = table(
+pub(crate) static ROWS: Shape = table(
     "`rows`",
     &[
         ON,
@@ -341,7 +341,7 @@ pub static ROWS: Shape = table(
 );
 
 /// `view`.
-pub static VIEW: Shape = table(
+pub(crate) static VIEW: Shape = table(
     "`view`",
     &[
         ON,
@@ -350,7 +350,7 @@ pub static VIEW: Shape = table(
 );
 
 /// `left_out`.
-pub static LEFT_OUT: Shape = table(
+pub(crate) static LEFT_OUT: Shape = table(
     "`left_out`",
     &[
         required("action", Kind::Name, "The key of the step.").eg("\"crash\""),
@@ -359,13 +359,13 @@ pub static LEFT_OUT: Shape = table(
 );
 
 /// `every = { mean = "100ms" }`.
-pub static EVERY: Shape = table(
+pub(crate) static EVERY: Shape = table(
     "`every`",
     &[required("mean", Kind::Positive, "The mean of the gaps.").eg("\"100ms\"")],
 );
 
 /// `{ random = 2, of = ["n1..n5"] }`, where a step takes nodes.
-pub static RANDOM: Shape = table(
+pub(crate) static RANDOM: Shape = table(
     "a choice of nodes",
     &[
         required(

@@ -173,7 +173,8 @@ fn is_empty(value: &Json) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::{CLOCK, EXPECT, LATENCY, NETWORK, START_CHILDREN, STEP};
+    use super::super::step::{CLOCK, START_CHILDREN};
+    use super::super::{EXPECT, LATENCY, NETWORK, STEP};
     use super::*;
 
     #[test]

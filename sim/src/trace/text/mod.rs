@@ -91,7 +91,7 @@ pub struct Names {
 impl Names {
     /// The names of a run that has not begun: its nodes.
     #[must_use]
-    pub fn of_nodes(nodes: &[NodeId]) -> Self {
+    pub(crate) fn of_nodes(nodes: &[NodeId]) -> Self {
         Self {
             nodes: nodes.to_vec(),
             kinds: Vec::new(),

@@ -119,6 +119,25 @@ impl Limits {
 }
 
 /// Finds the socket addresses behind an address that was configured or advertised.
+///
+/// ```
+/// use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+///
+/// use hublab_strategies::live::{BoxFuture, Hub, Resolver};
+///
+/// /// Every name is this machine.
+/// struct Local;
+///
+/// impl Resolver for Local {
+///     fn resolve<'a>(&'a self, address: &'a str) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
+///         let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+///         let found = port.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+///         Box::pin(async move { Ok(found.into_iter().collect()) })
+///     }
+/// }
+///
+/// let _builder = Hub::builder("orders", "a").peers(["b.example:7001"]).resolver(Local);
+/// ```
 pub trait Resolver: Send + Sync + 'static {
     /// The addresses of `host:port`, in the order in which they are to be tried.
     ///
