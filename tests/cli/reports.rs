@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{FAILING, FIRST_JOIN, files, hublab, program, text};
 
-const FORMATS: [&str; 6] = ["human", "json", "csv", "junit", "github", "markdown"];
+const FORMATS: [&str; 7] = ["human", "json", "csv", "junit", "github", "markdown", "tap"];
 
 /// Without the real time that runs took, which differs from run to run.
 fn timeless(text: &str) -> String {
@@ -54,6 +54,12 @@ fn every_format_goes_to_a_file_as_it_goes_to_standard_output() {
         exported("github")
     );
     assert!(exported("markdown").starts_with("## hublab: 2 groups of failures\n\n3 runs.\n"));
+    let tap = exported("tap");
+    let failed = format!(
+        "not ok 3 - {FAILING} (pubsub, seed 1)\n  ---\n  run: failed\n  failures:\n    - what: "
+    );
+    assert!(tap.starts_with("TAP version 14\nok 1 - "), "{tap}");
+    assert!(tap.contains(&failed) && tap.ends_with("\n1..3\n"), "{tap}");
     for format in ["junit", "github", "markdown"] {
         let command = format!("hublab run {FAILING} --strategy pubsub --seed 1");
         assert!(exported(format).contains(&command), "{}", exported(format));

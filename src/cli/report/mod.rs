@@ -10,6 +10,7 @@ mod human;
 mod json;
 mod junit;
 mod markdown;
+mod tap;
 
 use std::fmt::Display;
 use std::fs::File;
@@ -117,6 +118,11 @@ const FORMATS: &[(&str, &str, Make)] = &[
         github::make,
     ),
     ("markdown", "A summary in Markdown", markdown::make),
+    (
+        "tap",
+        "A point per run, in the Test Anything Protocol",
+        tap::make,
+    ),
 ];
 
 /// A format, by its place in [`FORMATS`].
