@@ -35,6 +35,7 @@ impl Counter {
             marks: BTreeMap::new(),
             kinds: Vec::new(),
             faults: [0; FAULTS.len()],
+            drops: [0; DropReason::ALL.len()],
             newest: FxHashMap::default(),
             result: self.0.clone(),
         })
@@ -50,12 +51,6 @@ impl Counter {
 /// A fault that did something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    Loss,
-    Cut,
-    Stopped,
-    NotRunning,
-    NotConnected,
-    Down,
     Duplication,
     Reorder,
     Delay,
@@ -70,13 +65,7 @@ enum Fault {
 }
 
 /// Their names, in the order of the variants.
-const FAULTS: [&str; 17] = [
-    "fault.loss",
-    "fault.cut",
-    "fault.stopped",
-    "fault.not_running",
-    "fault.not_connected",
-    "fault.down",
+const FAULTS: [&str; 11] = [
     "fault.duplication",
     "fault.reorder",
     "fault.delay",
@@ -143,6 +132,8 @@ struct Listener {
     /// Name and messages handled, by number.
     kinds: Vec<(String, u64)>,
     faults: [u64; FAULTS.len()],
+    /// By reason: messages that were lost.
+    drops: [u64; DropReason::ALL.len()],
     /// The highest number delivered, by sender, receiver and kind.
     newest: FxHashMap<(NodeIx, NodeIx, KindIx), u64>,
     result: Arc<Mutex<Reach>>,
@@ -205,14 +196,7 @@ impl Sink for Listener {
             Payload::Delivered { from, kind, number } => {
                 self.delivered(*from, event.node, *kind, *number);
             }
-            Payload::Dropped { reason, .. } => self.fault(match reason {
-                DropReason::Loss => Fault::Loss,
-                DropReason::Cut => Fault::Cut,
-                DropReason::Stopped => Fault::Stopped,
-                DropReason::NotRunning => Fault::NotRunning,
-                DropReason::NotConnected => Fault::NotConnected,
-                DropReason::Down => Fault::Down,
-            }),
+            Payload::Dropped { reason, .. } => self.drops[usize::from(reason.code())] += 1,
             Payload::Stopped(StopReason::Crash) => self.fault(Fault::Crash),
             Payload::Stopped(StopReason::Leave) => self.fault(Fault::Leave),
             Payload::Paused => self.fault(Fault::Pause),
@@ -275,6 +259,8 @@ impl Sink for Listener {
                 .map(|name| (*name).to_owned())
                 .zip(self.faults),
         );
+        let drops = DropReason::ALL.map(|reason| reason.as_str().replace(' ', "_"));
+        reach.extend(drops.into_iter().zip(self.drops).map(named("fault")));
         reach.retain(|_, count| *count > 0);
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = reach;
     }

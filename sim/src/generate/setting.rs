@@ -148,7 +148,7 @@ pub(super) fn network(plan: &Plan) -> Network {
         base,
         send_gap: if_on(Family::SendGap, net.send_gap_us),
         service_time: if_on(Family::ServiceTime, net.service_time_us),
-        links: Vec::new(),
+        ..Network::default()
     }
 }
 

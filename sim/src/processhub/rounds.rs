@@ -6,7 +6,7 @@ use super::case::{Case, Defect, is_round};
 use super::log::{Fate, Message};
 use super::members::lost_news;
 use crate::model::NodeIx;
-use crate::trace::event::{DropReason, Event, EventId};
+use crate::trace::event::{Event, EventId};
 
 /// The mark that `gossip` sets when it applies a round's data.
 const APPLIED: &str = "gossip.round_applied";
@@ -128,15 +128,9 @@ pub(super) fn a10(case: &Case<'_>) -> bool {
 pub(super) fn g1(case: &Case<'_>) -> bool {
     let is_unanswered = |sent: &Event, to: NodeIx| {
         let is_gone = match case.log.fate(sent, case.at) {
-            Fate::Handled | Fate::OnTheWay | Fate::Lost(DropReason::Loss) => false,
-            Fate::Waiting
-            | Fate::Lost(
-                DropReason::Cut
-                | DropReason::Stopped
-                | DropReason::NotRunning
-                | DropReason::NotConnected
-                | DropReason::Down,
-            ) => true,
+            Fate::Handled | Fate::OnTheWay => false,
+            Fate::Lost(reason) => !reason.is_unnoticed(),
+            Fate::Waiting => true,
         };
         is_gone && to != case.observer && case.log.is_member(sent.node, to, sent.id)
     };

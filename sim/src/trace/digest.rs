@@ -340,14 +340,7 @@ impl Digester {
     }
 
     fn drop_reason(&mut self, reason: DropReason) {
-        self.byte(match reason {
-            DropReason::Loss => 0,
-            DropReason::Cut => 1,
-            DropReason::Stopped => 2,
-            DropReason::NotRunning => 3,
-            DropReason::NotConnected => 4,
-            DropReason::Down => 5,
-        });
+        self.byte(reason.code());
     }
 
     fn timer(&mut self, key: TimerKey) {

@@ -363,6 +363,36 @@ pub enum DropReason {
 }
 
 impl DropReason {
+    /// Every reason, in the order of [`Self::code`].
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Loss,
+        Self::Cut,
+        Self::Stopped,
+        Self::NotRunning,
+        Self::NotConnected,
+        Self::Down,
+    ];
+
+    /// Its number in the digest and in counters.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Loss => 0,
+            Self::Cut => 1,
+            Self::Stopped => 2,
+            Self::NotRunning => 3,
+            Self::NotConnected => 4,
+            Self::Down => 5,
+        }
+    }
+
+    /// True if the network loses messages so whose sender and receiver are connected: neither notices.
+    pub(crate) fn is_unnoticed(self) -> bool {
+        match self {
+            Self::Loss => true,
+            Self::Cut | Self::Stopped | Self::NotRunning | Self::NotConnected | Self::Down => false,
+        }
+    }
+
     /// One word, as text forms of the trace have it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
