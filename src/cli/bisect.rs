@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, ExitStatus, Stdio};
+use std::process::{self, Command, Stdio};
 
 use hublab_sim::campaign::trial::claimed;
 use hublab_sim::catalog::CatalogEntry;
@@ -21,7 +21,7 @@ use hublab_sim::shrink::findings;
 
 use super::args::Overrides;
 use super::args::trend::{Bisect, BisectStep};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::quoted;
 use super::render::style;
 use super::{Context, Stop, files};
@@ -38,7 +38,7 @@ enum Tested {
     Open,
 }
 
-pub(super) fn bisect(args: &Bisect, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn bisect(args: &Bisect, context: &Context) -> Result<ExitStatus, Stop> {
     let scenario = scenario(args, context)?;
     let prefix = git(Path::new("."), ["rev-parse", "--show-prefix"])?;
     let commit = |name: &str| {
@@ -66,7 +66,7 @@ pub(super) fn bisect(args: &Bisect, context: &Context) -> Result<Exit, Stop> {
             context
                 .output
                 .note(format_args!("{} {note}", style::error("error:")));
-            return Ok(Exit::Usage);
+            return Ok(ExitStatus::Usage);
         }
     }
     git(&tree, ["bisect", "start", "--quiet", &bad, &good])
@@ -92,13 +92,13 @@ pub(super) fn bisect(args: &Bisect, context: &Context) -> Result<Exit, Stop> {
 }
 
 /// Tells the first bad commit, or those of which one is it.
-fn found(tree: &Path, ended: ExitStatus, context: &Context) -> Result<Exit, Stop> {
+fn found(tree: &Path, ended: process::ExitStatus, context: &Context) -> Result<ExitStatus, Stop> {
     if ended.success() {
         let first = git(tree, ["log", "-1", "--format=%H %s", "refs/bisect/bad"])?;
         context
             .output
             .line(format_args!("first bad commit: {first}"))?;
-        return Ok(Exit::Held);
+        return Ok(ExitStatus::Held);
     }
     let left = git(
         tree,
@@ -115,11 +115,11 @@ fn found(tree: &Path, ended: ExitStatus, context: &Context) -> Result<Exit, Stop
         .line("one of these is the first bad commit:")?;
     left.lines()
         .try_for_each(|line| context.output.line(line))?;
-    Ok(Exit::Inconclusive)
+    Ok(ExitStatus::Inconclusive)
 }
 
 /// Tests one commit, for git.
-pub(super) fn step(args: &BisectStep, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn step(args: &BisectStep, context: &Context) -> Result<ExitStatus, Stop> {
     let BisectStep {
         file,
         within,
@@ -127,8 +127,8 @@ pub(super) fn step(args: &BisectStep, context: &Context) -> Result<Exit, Stop> {
         build,
     } = args;
     match test(build, within, program, file, context)? {
-        Tested::Passes => Ok(Exit::Held),
-        Tested::Fails => Ok(Exit::Failed),
+        Tested::Passes => Ok(ExitStatus::Held),
+        Tested::Fails => Ok(ExitStatus::Failed),
         Tested::Open => process::exit(i32::from(SKIP)),
     }
 }

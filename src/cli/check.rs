@@ -11,7 +11,7 @@ use hublab_strategies::time::format_duration;
 use serde_json::json;
 
 use super::args::{Check, CheckFormat};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::files::{self, Source};
 use super::output;
 use super::pool::{self, End, Ended, Limits};
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A run needs at most this share of the memory that is free, in percent, without a warning.
 const MEMORY_SHARE: u64 = 50;
 
-pub(super) fn check(args: &Check, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn check(args: &Check, context: &Context) -> Result<ExitStatus, Stop> {
     let sources = files::read_all(&args.paths, &args.overrides, args.strict, context);
     let runs: Vec<(usize, String)> = (0..)
         .zip(&sources.good)
@@ -68,7 +68,7 @@ pub(super) fn check(args: &Check, context: &Context) -> Result<Exit, Stop> {
     sources.print_repetition(&args.overrides, context);
     Ok(match end {
         End::Complete => sources.exit,
-        End::Interrupted => sources.exit.max(Exit::Interrupted),
+        End::Interrupted => sources.exit.max(ExitStatus::Interrupted),
     })
 }
 

@@ -4,13 +4,13 @@ use hublab_sim::capsule::diff::diff as compare;
 
 use super::args::Diff;
 use super::capsules;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::quoted;
 use super::render::number::counted;
 use super::render::style;
 use super::{Context, Stop};
 
-pub(super) fn diff(args: &Diff, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn diff(args: &Diff, context: &Context) -> Result<ExitStatus, Stop> {
     let output = &context.output;
     let (left, right) = (
         capsules::open(&args.left, args.size)?,
@@ -29,10 +29,10 @@ pub(super) fn diff(args: &Diff, context: &Context) -> Result<Exit, Stop> {
             style::pass("same"),
             counted(events, "event")
         ))?;
-        return Ok(Exit::Held);
+        return Ok(ExitStatus::Held);
     };
     output.line(divergence)?;
     let [left, right] = [&args.left, &args.right].map(|path| quoted(&path.to_string_lossy()));
     output.line(format_args!("hublab diff {left} {right}"))?;
-    Ok(Exit::Mismatch)
+    Ok(ExitStatus::Mismatch)
 }

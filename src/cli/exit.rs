@@ -1,13 +1,12 @@
-//! How a command ended, as a number for whoever called it.
+//! The exit status of a command.
 
 use std::process::ExitCode;
 
-use hublab_sim::campaign::record::Ending;
 use hublab_sim::watch::judge::Verdict;
 
-/// The outcomes of commands. Of several, the worst counts: the order of the variants.
+/// The exit status of a command. Of several, the worst counts: the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Exit {
+pub enum ExitStatus {
     /// 0: all held.
     Held,
     /// 3: a run ended before it could be judged.
@@ -24,17 +23,17 @@ pub enum Exit {
     Bug,
 }
 
-impl Exit {
+impl ExitStatus {
     /// The outcome that a number stands for.
     pub(super) fn of_code(code: i32) -> Option<Self> {
-        const ALL: [Exit; 7] = [
-            Exit::Held,
-            Exit::Inconclusive,
-            Exit::Failed,
-            Exit::Usage,
-            Exit::Mismatch,
-            Exit::Interrupted,
-            Exit::Bug,
+        const ALL: [ExitStatus; 7] = [
+            ExitStatus::Held,
+            ExitStatus::Inconclusive,
+            ExitStatus::Failed,
+            ExitStatus::Usage,
+            ExitStatus::Mismatch,
+            ExitStatus::Interrupted,
+            ExitStatus::Bug,
         ];
         ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
     }
@@ -54,31 +53,23 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+pub(super) use ExitStatus as Exit;
+
+impl From<ExitStatus> for ExitCode {
+    fn from(exit: ExitStatus) -> Self {
         Self::from(exit.code())
     }
 }
 
-impl From<Verdict> for Exit {
+impl From<Verdict> for ExitStatus {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Pass => Self::Held,
             Verdict::Inconclusive => Self::Inconclusive,
-            Verdict::Fail => Self::Failed,
-        }
-    }
-}
-
-impl From<Ending> for Exit {
-    fn from(ending: Ending) -> Self {
-        match ending {
-            Ending::Pass => Self::Held,
-            Ending::Inconclusive => Self::Inconclusive,
             // A strategy that never returns or brings its process down has failed, too.
-            Ending::Fail | Ending::TimedOut | Ending::WorkerLost => Self::Failed,
-            Ending::NotReproduced | Ending::Mismatch => Self::Mismatch,
-            Ending::Bug => Self::Bug,
+            Verdict::Fail | Verdict::TimedOut | Verdict::WorkerLost => Self::Failed,
+            Verdict::NotReproduced | Verdict::Mismatch => Self::Mismatch,
+            Verdict::Bug => Self::Bug,
         }
     }
 }
@@ -90,24 +81,24 @@ mod tests {
     #[test]
     fn of_several_outcomes_the_first_of_the_documented_order_counts() {
         let mut all = [
-            Exit::Held,
-            Exit::Failed,
-            Exit::Usage,
-            Exit::Inconclusive,
-            Exit::Mismatch,
-            Exit::Bug,
-            Exit::Interrupted,
+            ExitStatus::Held,
+            ExitStatus::Failed,
+            ExitStatus::Usage,
+            ExitStatus::Inconclusive,
+            ExitStatus::Mismatch,
+            ExitStatus::Bug,
+            ExitStatus::Interrupted,
         ];
         all.sort_by(|a, b| b.cmp(a));
-        assert_eq!(all.map(Exit::code), [70, 130, 4, 2, 1, 3, 0]);
+        assert_eq!(all.map(ExitStatus::code), [70, 130, 4, 2, 1, 3, 0]);
     }
 
     #[test]
     fn numbers_stand_for_outcomes() {
         for code in [0, 1, 2, 3, 4, 70, 130] {
-            let exit = Exit::of_code(code).expect("a number of ours");
+            let exit = ExitStatus::of_code(code).expect("a number of ours");
             assert_eq!(i32::from(exit.code()), code);
         }
-        assert_eq!(Exit::of_code(101), None);
+        assert_eq!(ExitStatus::of_code(101), None);
     }
 }

@@ -5,11 +5,11 @@ use hublab_sim::generate::{self, together};
 use hublab_sim::scenario::{Scenario, Style, render, resolve};
 
 use super::args::Explain;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::files;
 use super::{Context, Stop};
 
-pub(super) fn explain(args: &Explain, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn explain(args: &Explain, context: &Context) -> Result<ExitStatus, Stop> {
     let mut scenario = match &args.file {
         Some(file) => files::read_one(file, &args.overrides, context)?,
         None => generated(args, context)?,
@@ -23,7 +23,7 @@ pub(super) fn explain(args: &Explain, context: &Context) -> Result<Exit, Stop> {
     context
         .output
         .write(|out| out.write_all(render(&resolved, Style::Full).as_bytes()))?;
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
 /// The scenario that a campaign makes of the seed. Strategies may have different ones: then it is

@@ -7,7 +7,7 @@ use hublab_sim::capsule::is_capsule;
 use hublab_sim::scenario::{Note, Scenario, Warnings, apply_overrides, load};
 
 use super::args::Overrides;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::quoted;
 use super::render::style;
 use super::{Context, Stop};
@@ -31,7 +31,7 @@ pub(super) struct Sources {
     bad: Vec<PathBuf>,
     /// True if files with warnings are bad, too.
     strict: bool,
-    pub(super) exit: Exit,
+    pub(super) exit: ExitStatus,
 }
 
 /// Finds, reads and checks the files of all paths, and tells what is wrong with those that are
@@ -46,7 +46,7 @@ pub(super) fn read_all(
         good: Vec::new(),
         bad: Vec::new(),
         strict,
-        exit: Exit::Held,
+        exit: ExitStatus::Held,
     };
     let mut files: Vec<PathBuf> = Vec::new();
     for path in paths {
@@ -56,7 +56,7 @@ pub(super) fn read_all(
                 errors
                     .iter()
                     .for_each(|error| context.output.diagnostic(error));
-                sources.exit = Exit::Usage;
+                sources.exit = ExitStatus::Usage;
             }
         }
     }
@@ -70,7 +70,7 @@ pub(super) fn read_all(
                     context.output.diagnostic(&warnings);
                     if strict {
                         sources.bad.push(path.clone());
-                        sources.exit = Exit::Usage;
+                        sources.exit = ExitStatus::Usage;
                         continue;
                     }
                 }
@@ -85,7 +85,7 @@ pub(super) fn read_all(
                 if refused == Refused::Problems {
                     sources.bad.push(path.clone());
                 }
-                sources.exit = Exit::Usage;
+                sources.exit = ExitStatus::Usage;
             }
         }
     }
@@ -103,7 +103,7 @@ pub(super) fn read_one(
 ) -> Result<Scenario, Stop> {
     let read = read(path, overrides, context);
     read.map(|(scenario, ..)| scenario)
-        .map_err(|_| Stop::Told(Exit::Usage))
+        .map_err(|_| Stop::Told(ExitStatus::Usage))
 }
 
 /// A name for a file: characters that file systems dislike become `_`.

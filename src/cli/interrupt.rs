@@ -8,7 +8,7 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::exit::Exit;
+use super::exit::ExitStatus;
 
 type Listener = Box<dyn Fn() + Send>;
 
@@ -36,7 +36,7 @@ pub(super) fn install() {
 fn interrupted() {
     match &*LISTENER.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(listener) => listener(),
-        None => process::exit(i32::from(Exit::Interrupted.code())),
+        None => process::exit(i32::from(ExitStatus::Interrupted.code())),
     }
 }
 

@@ -4,12 +4,12 @@ use hublab_sim::capsule::judge::{JudgeError, judge as judge_again};
 
 use super::args::{ALL, Judge};
 use super::capsules;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::quoted;
 use super::report::print_one;
 use super::{Context, Stop};
 
-pub(super) fn judge(args: &Judge, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn judge(args: &Judge, context: &Context) -> Result<ExitStatus, Stop> {
     let mut capsule = capsules::open(&args.capsule, args.size)?;
     let oracles = if args.oracles.iter().any(|name| name == ALL) {
         let names = context.catalog.oracle_names();

@@ -7,11 +7,11 @@ use hublab_sim::scenario::{Part, lines, reference};
 use hublab_sim::watch::oracle::OracleEntry;
 
 use super::args::{List, ListFormat, What};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::render::style;
 use super::{Context, Stop};
 
-pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn list(args: &List, context: &Context) -> Result<ExitStatus, Stop> {
     if args.format == ListFormat::Markdown {
         return markdown(args.what, context);
     }
@@ -35,12 +35,12 @@ pub(super) fn list(args: &List, context: &Context) -> Result<Exit, Stop> {
     print(&listed, context)
 }
 
-fn markdown(what: What, context: &Context) -> Result<Exit, Stop> {
+fn markdown(what: What, context: &Context) -> Result<ExitStatus, Stop> {
     let part = match what {
         What::Metrics => {
             let text = metrics_reference(&context.catalog);
             context.output.write(|out| out.write_all(text.as_bytes()))?;
-            return Ok(Exit::Held);
+            return Ok(ExitStatus::Held);
         }
         What::Steps => Part::Steps,
         What::Claims => Part::Claims,
@@ -53,10 +53,10 @@ fn markdown(what: What, context: &Context) -> Result<Exit, Stop> {
     };
     let text = reference(part, &context.catalog);
     context.output.write(|out| out.write_all(text.as_bytes()))?;
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
-fn print(lines: &[(String, String)], context: &Context) -> Result<Exit, Stop> {
+fn print(lines: &[(String, String)], context: &Context) -> Result<ExitStatus, Stop> {
     let width = lines
         .iter()
         .map(|(name, _)| name.chars().count())
@@ -68,11 +68,11 @@ fn print(lines: &[(String, String)], context: &Context) -> Result<Exit, Stop> {
             .output
             .line(format_args!("{}{gap}  {summary}", style::bold(name)))?;
     }
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
 /// Every oracle, and then what each strategy promises of it.
-fn oracles(context: &Context) -> Result<Exit, Stop> {
+fn oracles(context: &Context) -> Result<ExitStatus, Stop> {
     let listed = context.catalog.oracles();
     let listed = listed.iter().map(|entry| (entry.name, entry.summary));
     print(&owned(listed), context)?;
@@ -89,7 +89,7 @@ fn oracles(context: &Context) -> Result<Exit, Stop> {
         let lines: Vec<(String, String)> = context.catalog.oracles().iter().map(line).collect();
         print(&lines, context)?;
     }
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
 /// What a strategy promises of an oracle, or what breaks it.

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::args::live::Live;
 use super::campaign::account::{Account, Source};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::interrupt::Listening;
 use super::output::quoted;
 use super::render::human::Tally;
@@ -25,7 +25,7 @@ use crate::live;
 /// The time for what is left of the hubs when all runs are over.
 const WIND_DOWN: Duration = Duration::from_secs(1);
 
-pub(super) fn live(args: &Live, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn live(args: &Live, context: &Context) -> Result<ExitStatus, Stop> {
     let scenario = files::read_one(&args.file, &args.overrides, context)?;
     let strategies = if args.strategies.is_empty() {
         &scenario.run.strategies
@@ -69,7 +69,7 @@ fn refuse(
     }
     let path = quoted(&args.file.to_string_lossy());
     context.output.note(format_args!("hublab run {path}"));
-    Err(Stop::Told(Exit::Usage))
+    Err(Stop::Told(ExitStatus::Usage))
 }
 
 async fn run_all(
@@ -77,7 +77,7 @@ async fn run_all(
     prepared: &Scenario,
     strategies: &[String],
     context: &Context,
-) -> Result<Exit, Stop> {
+) -> Result<ExitStatus, Stop> {
     let longest = strategies.iter().map(|name| name.chars().count()).max();
     let setting = Setting {
         runs: strategies.len() as u64,
@@ -92,7 +92,7 @@ async fn run_all(
     let _listening = Listening::new(move || ring.notify_one());
     let path = args.file.to_string_lossy();
     let begun = Instant::now();
-    let (mut exit, mut repeat) = (Exit::Held, None);
+    let (mut exit, mut repeat) = (ExitStatus::Held, None);
     let (mut summary, mut tally) = (Summary::default(), Tally::default());
     for strategy in strategies {
         let interrupted = AtomicBool::new(false);
@@ -116,7 +116,7 @@ async fn run_all(
             details: Some((&report, prepared)),
         })?;
         if interrupted.into_inner() {
-            exit = exit.max(Exit::Interrupted);
+            exit = exit.max(ExitStatus::Interrupted);
             break;
         }
     }

@@ -9,11 +9,11 @@ use clap_mangen::roff::{Roff, roman};
 
 use super::args::Cli;
 use super::args::first::Man;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::quoted;
 use super::{Context, Stop};
 
-pub(super) fn man(args: &Man, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn man(args: &Man, context: &Context) -> Result<ExitStatus, Stop> {
     let directory = args.directory.as_path();
     let failed = |path: &Path, error: &io::Error| {
         Stop::Usage(format!("cannot write {}: {error}", path.display()))
@@ -37,7 +37,7 @@ pub(super) fn man(args: &Man, context: &Context) -> Result<Exit, Stop> {
         "wrote {} pages into {place}\n\nNext:\n  man -l {place}/hublab.1",
         pages.len()
     ))?;
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
 /// The page of one command: the name of its file, and its text.

@@ -17,7 +17,7 @@ use super::campaign::folder::{JUNIT, MANIFEST, RESULTS};
 use super::campaign::joined::{Joined, Partial};
 use super::campaign::known;
 use super::campaign::words::result;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::lock::lock;
 use super::output::quoted;
 use super::render::number::{counted, grouped};
@@ -28,7 +28,7 @@ use super::{Context, Stop};
 /// How many missing shards are named one by one.
 const NAMED: usize = 20;
 
-pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn merge(args: &Merge, context: &Context) -> Result<ExitStatus, Stop> {
     let usage = |error: &dyn std::fmt::Display| Stop::Usage(error.to_string());
     let mut joined = Joined::read(&args.directories).map_err(|error| usage(&error))?;
     joined.summary.allowed_inconclusive = args.allow_inconclusive;
@@ -92,7 +92,7 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<Exit, Stop> {
         reach: "",
     })?;
     let (exit, _) = result(account);
-    if has_holes && exit == Exit::Inconclusive {
+    if has_holes && exit == ExitStatus::Inconclusive {
         let directories = args.directories.iter();
         let directories = directories.map(|path| quoted(&path.to_string_lossy()));
         let directories: Vec<String> = directories.collect();

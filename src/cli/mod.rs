@@ -73,7 +73,7 @@ mod why;
 
 pub use args::Cli;
 use args::{Color, Command};
-pub use exit::Exit;
+pub use exit::ExitStatus;
 use output::Output;
 
 /// What every command is given.
@@ -91,7 +91,7 @@ enum Stop {
     /// It cannot be done, for this reason.
     Usage(String),
     /// The reason has been told.
-    Told(Exit),
+    Told(ExitStatus),
 }
 
 impl From<std::io::Error> for Stop {
@@ -117,9 +117,9 @@ pub fn main(catalog: Catalog) -> ExitCode {
                 Output::default().note(hint);
             }
             return if error.use_stderr() {
-                Exit::Usage.into()
+                ExitStatus::Usage.into()
             } else {
-                Exit::Held.into()
+                ExitStatus::Held.into()
             };
         }
     };
@@ -140,23 +140,23 @@ pub fn main(catalog: Catalog) -> ExitCode {
     }));
     let exit = match ended {
         Ok(Ok(exit)) => exit,
-        Ok(Err(Stop::Pipe)) => Exit::Held,
+        Ok(Err(Stop::Pipe)) => ExitStatus::Held,
         Ok(Err(Stop::Told(exit))) => exit,
         Ok(Err(Stop::Usage(reason))) => {
             context
                 .output
                 .note(format_args!("{} {reason}", render::style::error("error:")));
-            Exit::Usage
+            ExitStatus::Usage
         }
         Err(panic) => {
             print_bug(&context, &panics::describe(panic.as_ref()));
-            Exit::Bug
+            ExitStatus::Bug
         }
     };
     exit.into()
 }
 
-fn dispatch(command: Command, context: &Context) -> Result<Exit, Stop> {
+fn dispatch(command: Command, context: &Context) -> Result<ExitStatus, Stop> {
     match command {
         Command::Run(args) => run::run(args, context),
         Command::Check(args) => check::check(&args, context),

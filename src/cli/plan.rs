@@ -8,7 +8,7 @@ use hublab_sim::run::estimate::{cluster_bytes, size};
 use hublab_strategies::time::micros;
 
 use super::args::{Overrides, Run};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::files::{Source, safe_name};
 use super::output::quoted;
 use super::render::number::{bytes, counted};
@@ -56,16 +56,16 @@ impl Plan {
         args: &Run,
         sources: Vec<Source>,
         context: &Context,
-    ) -> Result<(Self, Exit), Stop> {
+    ) -> Result<(Self, ExitStatus), Stop> {
         let wanted = sources.len();
         let sources: Vec<Source> = sources
             .into_iter()
             .filter(|source| may_run(source, args.big, context))
             .collect();
         let exit = if sources.len() < wanted {
-            Exit::Usage
+            ExitStatus::Usage
         } else {
-            Exit::Held
+            ExitStatus::Held
         };
         let mut groups = Vec::new();
         let mut first: u64 = 0;

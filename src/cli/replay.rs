@@ -4,15 +4,14 @@ use hublab_sim::capsule::replay::{ReplayError, replay as run_again};
 
 use super::args::Replay;
 use super::capsules;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::quoted;
 use super::progress::Progress;
 use super::render::number::counted;
 use super::render::style;
-use super::report::verdict;
 use super::{Context, Stop};
 
-pub(super) fn replay(args: &Replay, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn replay(args: &Replay, context: &Context) -> Result<ExitStatus, Stop> {
     let output = &context.output;
     let capsule = capsules::open(&args.capsule, args.size)?;
     let progress = Progress::new(output, "replay", 1, 1);
@@ -38,7 +37,7 @@ pub(super) fn replay(args: &Replay, context: &Context) -> Result<Exit, Stop> {
     );
     let Some(divergence) = replayed.divergence else {
         let events = counted(report.events, "event");
-        let was = verdict(replayed.recorded.verdict);
+        let was = replayed.recorded.verdict.word();
         output.line(format_args!(
             "{}  {run}: {events}, verdict {was}",
             style::pass("same")
@@ -47,7 +46,7 @@ pub(super) fn replay(args: &Replay, context: &Context) -> Result<Exit, Stop> {
             "digest {}",
             report.digest.as_deref().unwrap_or("none")
         ))?;
-        return Ok(Exit::Held);
+        return Ok(ExitStatus::Held);
     };
     output.line(format_args!(
         "{}  {run}: {divergence}",
@@ -58,5 +57,5 @@ pub(super) fn replay(args: &Replay, context: &Context) -> Result<Exit, Stop> {
         "hublab replay {}",
         quoted(&args.capsule.to_string_lossy())
     ))?;
-    Ok(Exit::Mismatch)
+    Ok(ExitStatus::Mismatch)
 }

@@ -12,7 +12,7 @@ use hublab_strategies::time::format_duration;
 
 use super::args::ReportAs;
 use super::campaign::account::{Account, Source};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::plan::{Group, Plan, Task};
 use super::pool::{End, Ended};
 use super::progress::Reached;
@@ -32,7 +32,7 @@ pub(super) struct Results<'a> {
     format: Format,
     reporters: Reporters,
     summary: CampaignSummary,
-    exit: Exit,
+    exit: ExitStatus,
     begun: Instant,
     /// The real time that one run may take.
     wall: Duration,
@@ -79,7 +79,7 @@ impl<'a> Results<'a> {
             format: report.format,
             reporters: Reporters::new(report.format, &report.exports, setting, context)?,
             summary: CampaignSummary::default(),
-            exit: Exit::Held,
+            exit: ExitStatus::Held,
             begun: Instant::now(),
             wall,
             overdue: 0,
@@ -95,7 +95,7 @@ impl<'a> Results<'a> {
     }
 
     /// What the results so far add up to.
-    pub(super) fn exit(&self) -> Exit {
+    pub(super) fn exit(&self) -> ExitStatus {
         self.exit
     }
 
@@ -119,7 +119,7 @@ impl<'a> Results<'a> {
                 Ok(())
             }
             Ended::Panicked(what) => {
-                self.exit = self.exit.max(Exit::Bug);
+                self.exit = self.exit.max(ExitStatus::Bug);
                 print_bug(self.context, &what);
                 self.remember(task);
                 Ok(())
@@ -144,7 +144,7 @@ impl<'a> Results<'a> {
             self.trouble(task, trouble);
         }
         if let Some(difference) = &done.difference {
-            self.exit = self.exit.max(Exit::Mismatch);
+            self.exit = self.exit.max(ExitStatus::Mismatch);
             let command = format!("{} --twice", done.report.replay);
             let text = format!(
                 "{}: {difference}\n{command}",
@@ -162,7 +162,7 @@ impl<'a> Results<'a> {
 
     /// Something beside the run itself went wrong.
     fn trouble(&mut self, task: Task, what: &Trouble) {
-        self.exit = self.exit.max(Exit::Usage);
+        self.exit = self.exit.max(ExitStatus::Usage);
         let command = self.plan.replay(task);
         self.context
             .output

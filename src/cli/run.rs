@@ -15,7 +15,7 @@ use hublab_sim::run::{RunError, Simulation};
 use tempfile::TempDir;
 
 use super::args::Run;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::files;
 use super::plan::{Plan, Task};
 use super::pool::{self, End, Limits, StopFlag};
@@ -27,7 +27,7 @@ use super::{Context, Stop};
 /// The runs that `--twice` makes of one: it, another, and it twice again.
 const RUNS_OF_TWICE: u32 = 4;
 
-pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn run(args: Run, context: &Context) -> Result<ExitStatus, Stop> {
     let sources = files::read_all(&args.paths, &args.overrides, args.strict, context);
     sources.print_repetition(&args.overrides, context);
     let read = sources.exit;
@@ -80,7 +80,7 @@ pub(super) fn run(args: Run, context: &Context) -> Result<Exit, Stop> {
     };
     let so_far = before.max(results.exit());
     match ended {
-        Ok(End::Interrupted) => Ok(so_far.max(Exit::Interrupted)),
+        Ok(End::Interrupted) => Ok(so_far.max(ExitStatus::Interrupted)),
         Ok(End::Complete) | Err(Stop::Pipe) => Ok(so_far),
         Err(Stop::Told(exit)) => Ok(so_far.max(exit)),
         Err(Stop::Usage(reason)) => Err(Stop::Usage(reason)),

@@ -2,12 +2,12 @@
 
 use hublab_sim::scenario::json_schema;
 
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::{Context, Stop};
 
-pub(super) fn schema(context: &Context) -> Result<Exit, Stop> {
+pub(super) fn schema(context: &Context) -> Result<ExitStatus, Stop> {
     context
         .output
         .line(format_args!("{:#}", json_schema(&context.catalog)))?;
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }

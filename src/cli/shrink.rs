@@ -15,7 +15,7 @@ use hublab_sim::watch::judge::Verdict;
 
 use super::args::Size;
 use super::args::shrink::Shrink;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::quoted;
 use super::pool::{self, End, Ended as Job, Limits};
 use super::progress::Progress;
@@ -27,7 +27,7 @@ use super::{Context, Stop, capsules};
 /// between runs only.
 const GRACE: Duration = Duration::from_secs(30);
 
-pub(super) fn shrink(args: &Shrink, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn shrink(args: &Shrink, context: &Context) -> Result<ExitStatus, Stop> {
     let (header, recorded) = read(args, args.size)?;
     let scenario = capsules::scenario(&header, &args.capsule, context)?;
     let Some(signature) = choose(args, &header, &scenario, context)? else {
@@ -89,18 +89,18 @@ fn check_name(name: &str, scenario: &Scenario, context: &Context) -> Result<(), 
     )))
 }
 
-fn nothing_fails(args: &Shrink, recorded: Verdict, context: &Context) -> Result<Exit, Stop> {
+fn nothing_fails(args: &Shrink, recorded: Verdict, context: &Context) -> Result<ExitStatus, Stop> {
     let what = match (&args.oracle, recorded) {
-        (None, Verdict::Fail) => {
+        (None, recorded) if recorded.is_failure() => {
             let path = quoted(&args.capsule.to_string_lossy());
             context.output.note(format_args!(
                 "{} the run failed when it was recorded, and does not now",
                 style::error("different:")
             ));
             context.output.note(format_args!("hublab replay {path}"));
-            return Ok(Exit::Mismatch);
+            return Ok(ExitStatus::Mismatch);
         }
-        (None, Verdict::Pass | Verdict::Inconclusive) => {
+        (None, _) => {
             "nothing fails in this run; name an oracle to look for: --oracle no_resurrection"
                 .to_owned()
         }
@@ -116,7 +116,7 @@ fn search(
     scenario: Scenario,
     signature: Signature,
     context: &Context,
-) -> Result<Result<Shrunk, Exit>, Stop> {
+) -> Result<Result<Shrunk, ExitStatus>, Stop> {
     let limits = Limits {
         workers: 1,
         wall: args.wall_limit.saturating_add(GRACE),
@@ -153,27 +153,27 @@ fn search(
         (Some(Job::Done(Err(error))), _) => refused(args, &error, context).map(Err),
         (Some(Job::Panicked(what)), _) => {
             super::print_bug(context, &what);
-            Ok(Err(Exit::Bug))
+            Ok(Err(ExitStatus::Bug))
         }
-        (_, End::Interrupted) => Ok(Err(Exit::Interrupted)),
+        (_, End::Interrupted) => Ok(Err(ExitStatus::Interrupted)),
         (Some(Job::Overdue(_)) | None, End::Complete) => {
             let limit = "a run did not end within the limit; nothing was shrunk";
             context
                 .output
                 .note(format_args!("{} {limit}", style::error("error:")));
-            Ok(Err(Exit::Inconclusive))
+            Ok(Err(ExitStatus::Inconclusive))
         }
     }
 }
 
-fn refused(args: &Shrink, error: &ShrinkError, context: &Context) -> Result<Exit, Stop> {
+fn refused(args: &Shrink, error: &ShrinkError, context: &Context) -> Result<ExitStatus, Stop> {
     match error {
         ShrinkError::Run(error) => Err(capsules::unusable(&args.capsule, error)),
         ShrinkError::NotThere { .. } => {
             context
                 .output
                 .note(format_args!("{} {error}", style::error("different:")));
-            Ok(Exit::Mismatch)
+            Ok(ExitStatus::Mismatch)
         }
     }
 }
@@ -194,12 +194,12 @@ impl Watcher for Clock {
 }
 
 /// Prints the scenario, or writes it and says so.
-fn hand_back(args: &Shrink, shrunk: &Shrunk, context: &Context) -> Result<Exit, Stop> {
+fn hand_back(args: &Shrink, shrunk: &Shrunk, context: &Context) -> Result<ExitStatus, Stop> {
     let output = &context.output;
     let Some(path) = &args.out else {
         output.write(|out| out.write_all(shrunk.file("FILE").as_bytes()))?;
         print_end(shrunk, context);
-        return Ok(Exit::Held);
+        return Ok(ExitStatus::Held);
     };
     let command = quoted(&path.to_string_lossy());
     fs::write(path, shrunk.file(&command))
@@ -217,7 +217,7 @@ fn hand_back(args: &Shrink, shrunk: &Shrunk, context: &Context) -> Result<Exit, 
     ))?;
     output.line(format_args!("hublab run {command}"))?;
     print_end(shrunk, context);
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
 fn print_end(shrunk: &Shrunk, context: &Context) {

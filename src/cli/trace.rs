@@ -13,15 +13,14 @@ use hublab_strategies::time::{format_duration, micros};
 
 use super::args::{Trace, TraceFormat};
 use super::capsules::{self, Opened};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::Output;
 use super::picture::diagram::{self, Flag};
 use super::picture::{graph, perfetto, shiviz};
 use super::render::number::counted;
-use super::report::verdict;
 use super::{Context, Stop};
 
-pub(super) fn trace(args: &Trace, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn trace(args: &Trace, context: &Context) -> Result<ExitStatus, Stop> {
     match capsules::open_or_run(&args.run, context)? {
         Opened::File(capsule) => trace_of(args, capsule, context),
         Opened::Memory(capsule) => trace_of(args, capsule, context),
@@ -32,7 +31,7 @@ fn trace_of<R: Read + Seek>(
     args: &Trace,
     mut capsule: Capsule<R>,
     context: &Context,
-) -> Result<Exit, Stop> {
+) -> Result<ExitStatus, Stop> {
     check_words(args, capsule.header(), capsule.footer())?;
     check_times(args, capsule.footer())?;
     let source = Source {
@@ -71,7 +70,7 @@ fn trace_of<R: Read + Seek>(
     })?;
     match unseen {
         Some(child) => Err(Stop::Usage(format!("no child `{child}` in this capsule"))),
-        None => Ok(Exit::Held),
+        None => Ok(ExitStatus::Held),
     }
 }
 
@@ -277,7 +276,7 @@ fn title(footer: &Footer) -> String {
         report.scenario,
         report.strategy,
         report.seed,
-        verdict(report.verdict)
+        report.verdict.word()
     )
 }
 

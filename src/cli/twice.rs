@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{self, Command, ExitStatus, Stdio};
+use std::process::{self, Command, Stdio};
 use std::thread;
 
 use hublab_sim::capsule::diff::{AROUND, diff};
@@ -17,7 +17,7 @@ use hublab_sim::capsule::{
 use hublab_sim::run::Simulation;
 
 use super::args::Capsule;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::files;
 use super::plan::{Plan, Task};
 use super::{Context, Stop};
@@ -49,7 +49,7 @@ pub(super) enum ElsewhereError {
     #[error("the fresh process failed ({status}): {said}")]
     Failed {
         /// Its exit status.
-        status: ExitStatus,
+        status: process::ExitStatus,
         /// Its standard error.
         said: String,
     },
@@ -130,7 +130,7 @@ fn start_elsewhere(arguments: Vec<OsString>) -> Result<(), ElsewhereError> {
 }
 
 /// `hublab __capsule`: what the fresh process does.
-pub(super) fn capsule(args: &Capsule, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn capsule(args: &Capsule, context: &Context) -> Result<ExitStatus, Stop> {
     end_with_parent()?;
     let usage = |error: &dyn std::fmt::Display| Stop::Usage(error.to_string());
     let scenario = files::read_one(&args.file, &args.overrides, context)?;
@@ -147,14 +147,14 @@ pub(super) fn capsule(args: &Capsule, context: &Context) -> Result<Exit, Stop> {
     // The same capsule each time.
     report.wall_us = 0;
     recording.finish(&report).map_err(|error| usage(&error))?;
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
 /// Ends this process when the one that started it has gone, which closes standard input.
 fn end_with_parent() -> Result<(), Stop> {
     let wait = || {
         drop(io::copy(&mut io::stdin(), &mut io::sink()));
-        process::exit(i32::from(Exit::Interrupted.code()));
+        process::exit(i32::from(ExitStatus::Interrupted.code()));
     };
     let spawned = thread::Builder::new()
         .name("hublab-leash".to_owned())

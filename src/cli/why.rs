@@ -10,10 +10,10 @@ use hublab_strategies::time::micros;
 
 use super::args::{Why, WhyFormat};
 use super::capsules::{self, Opened};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::{Context, Stop};
 
-pub(super) fn why(args: &Why, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn why(args: &Why, context: &Context) -> Result<ExitStatus, Stop> {
     match capsules::open_or_run(&args.run, context)? {
         Opened::File(capsule) => why_of(args, capsule, context),
         Opened::Memory(capsule) => why_of(args, capsule, context),
@@ -24,7 +24,7 @@ fn why_of<R: Read + Seek>(
     args: &Why,
     mut capsule: Capsule<R>,
     context: &Context,
-) -> Result<Exit, Stop> {
+) -> Result<ExitStatus, Stop> {
     let end = Duration::from_micros(capsule.footer().report.virtual_us);
     if let Some(at) = args.at.filter(|at| *at > end) {
         return Err(capsules::behind_end("--at", at, end));
@@ -36,5 +36,5 @@ fn why_of<R: Read + Seek>(
         WhyFormat::Text => context.output.line(told)?,
         WhyFormat::Json => context.output.line(told.json())?,
     }
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }

@@ -7,8 +7,9 @@ use std::panic::catch_unwind;
 use std::process::Command;
 use std::time::Duration;
 
-use hublab::sim::campaign::record::{Ending, Record};
+use hublab::sim::campaign::record::Record;
 use hublab::sim::campaign::{Campaign, CampaignError, Observer};
+use hublab::sim::watch::judge::Verdict;
 
 use crate::catalog;
 use crate::place::scale;
@@ -64,7 +65,7 @@ fn records(campaign: &Campaign) -> Vec<Record> {
     records.0
 }
 
-fn endings(records: &[Record]) -> Vec<Ending> {
+fn endings(records: &[Record]) -> Vec<Verdict> {
     records.iter().map(|record| record.verdict).collect()
 }
 
@@ -72,12 +73,15 @@ fn workers_and_threads_make_the_same_runs() {
     let campaign = || campaign("forgetful").seeds(0..10 * scale()).jobs(2);
     let by_threads = records(&campaign());
     assert_eq!(by_threads.len() as u64, 10 * scale());
-    assert!(endings(&by_threads).contains(&Ending::Fail));
+    assert!(endings(&by_threads).contains(&Verdict::Fail));
     assert_eq!(records(&campaign().worker(worker)), by_threads);
 }
 
 fn a_worker_that_dies_or_hangs_takes_one_run_along() {
-    for (strategy, ending) in [("deep", Ending::WorkerLost), ("endless", Ending::TimedOut)] {
+    for (strategy, ending) in [
+        ("deep", Verdict::WorkerLost),
+        ("endless", Verdict::TimedOut),
+    ] {
         let campaign = campaign(strategy)
             .seeds(0..2)
             .wall_limit(Duration::from_secs(1))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::record::{Ending, Record};
+use super::record::Record;
 use super::trial::{Made, Source};
 use crate::catalog::Catalog;
 use crate::model::Scenario;
@@ -63,9 +63,9 @@ impl Baseline<'_> {
             let is_open = |verdict| verdict == Verdict::Inconclusive;
             let mut open = expectations.map(|one| is_open(one.verdict));
             record.verdict = if made.report.reason.is_some() || open.any(|open| open) {
-                Ending::Inconclusive
+                Verdict::Inconclusive
             } else {
-                Ending::Pass
+                Verdict::Pass
             };
         }
         Ok(())

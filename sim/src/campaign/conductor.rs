@@ -9,12 +9,13 @@ use super::confirm::Confirmed;
 use super::executor::{Executor, Happened, WorkerId};
 use super::plan::Plan;
 use super::pool::CampaignCrew;
-use super::record::{Ending, Record};
+use super::record::Record;
 use super::shrinking::{AllShrunk, FailureKey, RunKey, ShrinkJob, ShrunkLine, WaitingRecords};
 use super::summary::{End, Summary};
 use super::trial::Case;
 use super::wire::{self, Answer, Setup, SourceText, Task};
 use super::{CampaignError, Limits, Observer};
+use crate::watch::judge::Verdict;
 use crate::watch::oracle::NO_CRASH;
 
 /// How many orders a worker has: one is under way, and the next is there when that is done.
@@ -337,7 +338,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
                     (Some(job), Some(signal)) => self.killed(job, signal, took),
                     (Some(job), None) => {
                         let note = format!("its worker died: {}", how.words);
-                        self.lost(job, Ending::WorkerLost, &note, took);
+                        self.lost(job, Verdict::WorkerLost, &note, took);
                     }
                     (None, _) => {}
                 }
@@ -345,7 +346,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
             Happened::Overdue { job, took, rest } => {
                 self.return_all(rest);
                 let note = format!("it took longer than {:?}", self.limits.wall);
-                self.lost(job, Ending::TimedOut, &note, took);
+                self.lost(job, Verdict::TimedOut, &note, took);
             }
             Happened::Refused(reason) => return Err(CampaignError::Refused(reason)),
             Happened::Unusable(how) => return Err(CampaignError::Worker(how)),
@@ -363,7 +364,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
             (job, Answer::Record(record)) => self.done(job, *record),
             (job, Answer::Bug(words)) => {
                 let none = Duration::ZERO;
-                let record = without_end(self.plan, job.case(), Ending::Bug, &words, none);
+                let record = without_end(self.plan, job.case(), Verdict::Bug, &words, none);
                 self.done(job, record);
             }
         }
@@ -402,7 +403,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
         let run = format!("{what}{}, seed {} of {name}", case.strategy, case.seed);
         if times > KILLED_MAX {
             let note = format!("its worker was killed (signal {signal}), {times} times");
-            self.lost(job, Ending::WorkerLost, &note, took);
+            self.lost(job, Verdict::WorkerLost, &note, took);
         } else {
             let note = format!("worker was killed (signal {signal}): {run} is made again, alone");
             self.observer.note(&note);
@@ -411,7 +412,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
     }
 
     /// A worker is lost at a job.
-    fn lost(&mut self, job: Job, how: Ending, note: &str, took: Duration) {
+    fn lost(&mut self, job: Job, how: Verdict, note: &str, took: Duration) {
         if let Job::Shrink(job) = job {
             // Another time it may succeed: nothing is kept of it.
             tracing::debug!(?job, note, "not shrunk");
@@ -532,7 +533,7 @@ pub(super) fn setup(plan: &Plan, limits: &Limits) -> String {
 }
 
 /// The record of a run that came to no end.
-fn without_end(plan: &Plan, case: &Case, verdict: Ending, note: &str, took: Duration) -> Record {
+fn without_end(plan: &Plan, case: &Case, verdict: Verdict, note: &str, took: Duration) -> Record {
     let scenario = plan.sources[case.source].name();
     Record {
         wall_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),

@@ -8,9 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Ending, Record};
+use super::record::Record;
 use crate::run::failure::Signature;
 use crate::stream::mix;
+use crate::watch::judge::Verdict;
 
 /// Which runs are made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Confirm {
 #[derive(Debug, Default)]
 pub(super) struct Confirmed {
     signatures: BTreeMap<Signature, u64>,
-    endings: BTreeMap<Ending, u64>,
+    endings: BTreeMap<Verdict, u64>,
 }
 
 impl Confirmed {
@@ -52,18 +53,18 @@ impl Confirmed {
     pub(super) fn wants(&self, record: &Record, rule: Confirm) -> bool {
         let open = |count: Option<&u64>| count.is_none_or(|count| *count < rule.per_signature);
         let doubtful = match record.verdict {
-            Ending::Fail => {
+            Verdict::Fail => {
                 let mut signatures = record.findings.iter().map(|finding| &finding.signature);
                 signatures.any(|signature| open(self.signatures.get(signature)))
             }
-            Ending::TimedOut | Ending::WorkerLost => open(self.endings.get(&record.verdict)),
-            Ending::Pass
-            | Ending::Inconclusive
-            | Ending::NotReproduced
-            | Ending::Mismatch
-            | Ending::Bug => false,
+            Verdict::TimedOut | Verdict::WorkerLost => open(self.endings.get(&record.verdict)),
+            Verdict::Pass
+            | Verdict::Inconclusive
+            | Verdict::NotReproduced
+            | Verdict::Mismatch
+            | Verdict::Bug => false,
         };
-        doubtful || record.verdict != Ending::Bug && rule.chooses(&record.strategy, record.seed)
+        doubtful || record.verdict != Verdict::Bug && rule.chooses(&record.strategy, record.seed)
     }
 
     /// Status of a run that was made twice, the second time alone in a fresh process.
@@ -96,22 +97,22 @@ enum Compared {
     /// The first says nothing: the second counts.
     OnlySecond,
     /// Not the same, in these words.
-    Differ(Ending, String),
+    Differ(Verdict, String),
 }
 
 fn compare(first: &Record, second: &Record) -> Compared {
     match (first.verdict, second.verdict) {
         // Which of the two limits ends a strategy that takes more and more depends on the machine.
-        (Ending::WorkerLost, Ending::WorkerLost | Ending::TimedOut)
-        | (Ending::TimedOut, Ending::TimedOut) => Compared::Same,
+        (Verdict::WorkerLost, Verdict::WorkerLost | Verdict::TimedOut)
+        | (Verdict::TimedOut, Verdict::TimedOut) => Compared::Same,
         // The machine was busy, or hublab is broken, and alone it shows.
-        (Ending::TimedOut, _) | (_, Ending::Bug) => Compared::OnlySecond,
-        (Ending::WorkerLost, _) => {
+        (Verdict::TimedOut, _) | (_, Verdict::Bug) => Compared::OnlySecond,
+        (Verdict::WorkerLost, _) => {
             let note = first.note.as_deref().unwrap_or("its worker was lost");
             let note = format!("{note}; alone in a fresh process it came to its end");
-            Compared::Differ(Ending::NotReproduced, note)
+            Compared::Differ(Verdict::NotReproduced, note)
         }
-        (_, Ending::TimedOut | Ending::WorkerLost) => {
+        (_, Verdict::TimedOut | Verdict::WorkerLost) => {
             let how = second
                 .note
                 .as_deref()
@@ -133,7 +134,7 @@ fn compare(first: &Record, second: &Record) -> Compared {
 }
 
 /// Status of two runs that differ: a failure that is not found again has one of its own.
-fn unlike(first: &Record, second: &Record) -> Ending {
+fn unlike(first: &Record, second: &Record) -> Verdict {
     let again = |signature: &Signature| {
         let mut found = second.findings.iter().map(|finding| &finding.signature);
         found.any(|one| one == signature)
@@ -143,9 +144,9 @@ fn unlike(first: &Record, second: &Record) -> Ending {
         .iter()
         .all(|finding| again(&finding.signature))
     {
-        Ending::Mismatch
+        Verdict::Mismatch
     } else {
-        Ending::NotReproduced
+        Verdict::NotReproduced
     }
 }
 
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
     use crate::campaign::record::tests::{failed, record};
 
-    fn ended(verdict: Ending) -> Record {
+    fn ended(verdict: Verdict) -> Record {
         Record {
             verdict,
             digest: None,
@@ -194,7 +195,7 @@ mod tests {
         for seed in 0..5 {
             assert!(confirmed.wants(&failed("pubsub", seed), RULE));
             let judged = confirmed.judge(failed("pubsub", seed), other(record("pubsub", seed)));
-            assert_eq!(judged.verdict, Ending::NotReproduced);
+            assert_eq!(judged.verdict, Verdict::NotReproduced);
             assert!(judged.note.is_some_and(|note| note.contains("other")));
         }
     }
@@ -204,21 +205,25 @@ mod tests {
         let mut confirmed = Confirmed::default();
         for first in [record("pubsub", 1), failed("pubsub", 1)] {
             let judged = confirmed.judge(first.clone(), other(first));
-            assert_eq!(judged.verdict, Ending::Mismatch);
+            assert_eq!(judged.verdict, Verdict::Mismatch);
         }
     }
 
     #[test]
     fn runs_without_an_end_are_compared_by_how_they_went() {
         for (first, second, expected) in [
-            (Ending::WorkerLost, Ending::WorkerLost, Ending::WorkerLost),
-            (Ending::WorkerLost, Ending::TimedOut, Ending::WorkerLost),
-            (Ending::WorkerLost, Ending::Pass, Ending::NotReproduced),
-            (Ending::TimedOut, Ending::TimedOut, Ending::TimedOut),
-            (Ending::TimedOut, Ending::Pass, Ending::Pass),
-            (Ending::Pass, Ending::WorkerLost, Ending::Mismatch),
-            (Ending::Pass, Ending::TimedOut, Ending::Mismatch),
-            (Ending::Pass, Ending::Bug, Ending::Bug),
+            (
+                Verdict::WorkerLost,
+                Verdict::WorkerLost,
+                Verdict::WorkerLost,
+            ),
+            (Verdict::WorkerLost, Verdict::TimedOut, Verdict::WorkerLost),
+            (Verdict::WorkerLost, Verdict::Pass, Verdict::NotReproduced),
+            (Verdict::TimedOut, Verdict::TimedOut, Verdict::TimedOut),
+            (Verdict::TimedOut, Verdict::Pass, Verdict::Pass),
+            (Verdict::Pass, Verdict::WorkerLost, Verdict::Mismatch),
+            (Verdict::Pass, Verdict::TimedOut, Verdict::Mismatch),
+            (Verdict::Pass, Verdict::Bug, Verdict::Bug),
         ] {
             let judged = Confirmed::default().judge(ended(first), ended(second));
             assert_eq!(judged.verdict, expected, "{first:?}, then {second:?}");

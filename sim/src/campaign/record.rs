@@ -25,6 +25,8 @@ fn over_campaign(scenario: &Scenario, report: &Report) -> BTreeMap<String, bool>
     all
 }
 
+pub use crate::watch::judge::Verdict as Ending;
+
 /// The version of the record's shape.
 pub const SCHEMA: u32 = 1;
 
@@ -41,7 +43,7 @@ pub struct Record {
     /// The seed.
     pub seed: u64,
     /// Its result.
-    pub verdict: Ending,
+    pub verdict: Verdict,
     /// BLAKE3 over the events, in hexadecimal; absent if the run did not come to its end.
     pub digest: Option<String>,
     /// How many events there were.
@@ -87,11 +89,7 @@ impl Record {
     /// That of a finished run; `name` is the scenario's, as records have it.
     #[must_use]
     pub fn of_run(name: &str, scenario: &Scenario, report: &Report) -> Self {
-        let verdict = match report.verdict {
-            Verdict::Pass => Ending::Pass,
-            Verdict::Inconclusive => Ending::Inconclusive,
-            Verdict::Fail => Ending::Fail,
-        };
+        let verdict = report.verdict;
         let mut findings = failures(scenario, report);
         findings.sort_by(|one, other| one.signature.cmp(&other.signature));
         Self {
@@ -102,7 +100,7 @@ impl Record {
             converged_us: report.converged_us,
             findings,
             sometimes: over_campaign(scenario, report),
-            note: (verdict == Ending::Inconclusive)
+            note: (verdict == Verdict::Inconclusive)
                 .then(|| why_open(report))
                 .flatten(),
             ..Self::bare(name, &report.strategy, report.seed, verdict)
@@ -111,7 +109,7 @@ impl Record {
 
     /// That of a run of which nothing is known but how it ended.
     #[must_use]
-    pub fn bare(scenario: &str, strategy: &str, seed: u64, verdict: Ending) -> Self {
+    pub fn bare(scenario: &str, strategy: &str, seed: u64, verdict: Verdict) -> Self {
         Self {
             schema: SCHEMA,
             scenario: scenario.to_owned(),
@@ -145,44 +143,6 @@ fn why_open(report: &Report) -> Option<String> {
     why.map(|why| format!("{why}, after {} events", report.events))
 }
 
-/// Status of a run of a campaign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// Everything held.
-    Pass,
-    /// It could not be judged: the quiet phase was too short, or the event budget ran out.
-    Inconclusive,
-    /// An oracle or an expectation failed.
-    Fail,
-    /// It outlived its wall-clock limit, and its worker was killed.
-    TimedOut,
-    /// Its worker died: out of memory, or ended by a signal.
-    WorkerLost,
-    /// It failed in the campaign but not alone in a fresh process.
-    NotReproduced,
-    /// A second run of it had another digest.
-    Mismatch,
-    /// hublab itself panicked.
-    Bug,
-}
-
-impl Ending {
-    /// True if the run failed in some way: not if it passed, nor if it could not be judged.
-    #[must_use]
-    pub fn is_failure(self) -> bool {
-        match self {
-            Self::Pass | Self::Inconclusive => false,
-            Self::Fail
-            | Self::TimedOut
-            | Self::WorkerLost
-            | Self::NotReproduced
-            | Self::Mismatch
-            | Self::Bug => true,
-        }
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -198,7 +158,7 @@ pub(super) mod tests {
             reach: BTreeMap::from([("fault.loss".to_owned(), 3)]),
             families: vec!["loss".to_owned(), "pause".to_owned()],
             claimed: vec!["own_truth".to_owned()],
-            ..Record::bare("generated", strategy, seed, Ending::Pass)
+            ..Record::bare("generated", strategy, seed, Verdict::Pass)
         }
     }
 
@@ -211,7 +171,7 @@ pub(super) mod tests {
             ..Signature::default()
         };
         Record {
-            verdict: Ending::Fail,
+            verdict: Verdict::Fail,
             findings: vec![Failure {
                 signature,
                 at_us: 1_000_000 + seed,
@@ -235,7 +195,7 @@ pub(super) mod tests {
     }
 
     /// One that ended without a finding.
-    pub(in crate::campaign) fn ended(strategy: &str, seed: u64, verdict: Ending) -> Record {
+    pub(in crate::campaign) fn ended(strategy: &str, seed: u64, verdict: Verdict) -> Record {
         Record {
             verdict,
             ..record(strategy, seed)

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::Beyond;
 use super::fingerprint::Fingerprint;
 use super::known::Known;
-use super::record::{Ending, Record};
+use super::record::Record;
 use super::trial::Case;
 use crate::catalog::CatalogEntry;
 use crate::claims::claims_met;
@@ -21,6 +21,7 @@ use crate::model::Scenario;
 use crate::report::Report;
 use crate::run::failure::Signature;
 use crate::shrink::{Size, Watcher};
+use crate::watch::judge::Verdict;
 
 /// The failures to shrink, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +161,7 @@ impl WaitingRecords {
             finding.anomaly = None;
         }
         let most = self.rule.map_or(0, |rule| rule.per_signature);
-        if record.verdict != Ending::Fail || most == 0 {
+        if record.verdict != Verdict::Fail || most == 0 {
             return vec![record];
         }
         let key = RunKey::of(&record);

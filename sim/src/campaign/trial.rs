@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::oracles::OracleSet;
 use super::reach::Counter;
-use super::record::{Ending, Record};
+use super::record::Record;
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::claims::claims_met;
 use crate::generate::{self, Generated};
@@ -15,6 +15,7 @@ use crate::model::Scenario;
 use crate::report::Report;
 use crate::run::{EVENT_BUDGET, RunError, Simulation};
 use crate::scenario::{Problems, resolve};
+use crate::watch::judge::Verdict;
 use crate::watch::oracle::OracleEntry;
 
 /// [`Record::scenario`] of a generated scenario.
@@ -264,14 +265,14 @@ fn run(
             .findings
             .retain(|finding| !finding.signature.is_of_claim());
         record.verdict = match (record.findings.is_empty(), &report.reason) {
-            (false, _) => Ending::Fail,
-            (true, Some(_)) => Ending::Inconclusive,
-            (true, None) => Ending::Pass,
+            (false, _) => Verdict::Fail,
+            (true, Some(_)) => Verdict::Inconclusive,
+            (true, None) => Verdict::Pass,
         };
         record.note = report
             .reason
             .as_ref()
-            .filter(|_| record.verdict == Ending::Inconclusive)
+            .filter(|_| record.verdict == Verdict::Inconclusive)
             .map(|reason| format!("{reason}, after {} events", report.events));
     }
     record.reach = counter.take();

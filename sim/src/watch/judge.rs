@@ -17,9 +17,10 @@ use crate::trace::text::kind_of;
 use converged::Stretch;
 use instant::{Views, check_instant};
 
-/// The verdict of an expectation, or of a run as a whole.
+/// The verdict of an expectation, or of a run as a whole. Those behind [`Self::Fail`] are of runs of
+/// campaigns alone, which no report comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It held.
     Pass,
@@ -27,6 +28,47 @@ pub enum Verdict {
     Inconclusive,
     /// It did not hold.
     Fail,
+    /// The run outlived its wall-clock limit, and its worker was killed.
+    TimedOut,
+    /// The run's worker died: out of memory, or ended by a signal.
+    WorkerLost,
+    /// The run failed in the campaign but not alone in a fresh process.
+    NotReproduced,
+    /// A second run had another digest.
+    Mismatch,
+    /// hublab itself panicked.
+    Bug,
+}
+
+impl Verdict {
+    /// The verdict as a word, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Inconclusive => "inconclusive",
+            Self::Fail => "fail",
+            Self::TimedOut => "timed_out",
+            Self::WorkerLost => "worker_lost",
+            Self::NotReproduced => "not_reproduced",
+            Self::Mismatch => "mismatch",
+            Self::Bug => "bug",
+        }
+    }
+
+    /// True if something failed: not if all held, nor if it could not be judged.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Pass | Self::Inconclusive => false,
+            Self::Fail
+            | Self::TimedOut
+            | Self::WorkerLost
+            | Self::NotReproduced
+            | Self::Mismatch
+            | Self::Bug => true,
+        }
+    }
 }
 
 /// The verdict of one expectation.
@@ -317,9 +359,12 @@ impl Judge {
                     let is_over = next > last;
                     let found = (has_changed || is_over).then(|| check(now.min(last)));
                     let found = found.filter(|found| found.verdict == Verdict::Pass || is_over);
-                    found.map(|found| match found.verdict {
-                        Verdict::Pass => found,
-                        Verdict::Inconclusive | Verdict::Fail => found.at(last),
+                    found.map(|found| {
+                        if found.verdict == Verdict::Pass {
+                            found
+                        } else {
+                            found.at(last)
+                        }
                     })
                 }
                 Some(Instants::At(at)) => Some(check(at)),

@@ -16,7 +16,7 @@ use self::render::Report;
 use self::setup::Comparison;
 use self::store::Store;
 use super::args::compare::{Compare, FailOn, TableFormat};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::pool::End;
 use super::{Context, Stop};
 
@@ -30,7 +30,7 @@ mod tables;
 
 pub(super) use reproduce::reproduce;
 
-pub(super) fn compare(args: &Compare, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn compare(args: &Compare, context: &Context) -> Result<ExitStatus, Stop> {
     let comparison = Comparison::of_arguments(args, context)?;
     let mut store = match &args.out {
         Some(out) => Some(Store::open(out, &comparison, args.resume)?),
@@ -45,7 +45,7 @@ pub(super) fn compare(args: &Compare, context: &Context) -> Result<Exit, Stop> {
     let ended = outcomes.iter().any(|outcome| outcome.reason.is_some());
     if end == End::Interrupted {
         runs::print_interrupted(outcomes.len(), &comparison, args.out.is_some(), context);
-        return Ok(Exit::Interrupted);
+        return Ok(ExitStatus::Interrupted);
     }
     let report = Report::new(&comparison, &outcomes, &context.catalog);
     let analysis = &report.analysis;
@@ -64,8 +64,8 @@ pub(super) fn compare(args: &Compare, context: &Context) -> Result<Exit, Stop> {
         .any(|(_, test)| test.verdict == Verdict::Worse);
     let failed = args.fail_on == Some(FailOn::Worse) && worse && !analysis.is_descriptive;
     Ok(match (failed, ended) {
-        (true, _) => Exit::Failed,
-        (false, true) => Exit::Inconclusive,
-        (false, false) => Exit::Held,
+        (true, _) => ExitStatus::Failed,
+        (false, true) => ExitStatus::Inconclusive,
+        (false, false) => ExitStatus::Held,
     })
 }

@@ -11,7 +11,7 @@ use super::tables::Table;
 
 use crate::cli::render::number::{counted, decimal, grouped};
 use crate::cli::render::style;
-use crate::cli::report::{field, verdict};
+use crate::cli::report::field;
 
 /// The file with a line per run.
 pub(super) const RUNS: &str = "runs.csv";
@@ -270,7 +270,7 @@ impl<'r> Report<'r> {
                 "{},{},{},{},{}\n",
                 self.place_fields(task.cell, task.contestant),
                 task.seed,
-                verdict(outcome.verdict),
+                outcome.verdict.word(),
                 outcome.digest.as_deref().unwrap_or_default(),
                 field(outcome.reason.as_deref().unwrap_or_default())
             ));

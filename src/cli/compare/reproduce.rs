@@ -6,7 +6,7 @@ use super::render::{RUNS, Report};
 use super::runs;
 use super::setup::Comparison;
 use crate::cli::args::compare::Reproduce;
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::pool::End;
 use crate::cli::render::number::counted;
 use crate::cli::render::style;
@@ -15,7 +15,7 @@ use crate::cli::{Context, Stop};
 /// Differences that are told of one file.
 const TOLD_MAX: usize = 5;
 
-pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<Exit, Stop> {
+pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<ExitStatus, Stop> {
     let comparison = Comparison::of_directory(&args.directory, args.runs.big, context)?;
     if !args.directory.join(RUNS).is_file() {
         return Err(Stop::Usage(format!(
@@ -26,15 +26,15 @@ pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<E
     let (end, outcomes) = runs::make(&comparison, Vec::new(), args.runs, context, |_| Ok(()))?;
     if end == End::Interrupted {
         runs::print_interrupted(outcomes.len(), &comparison, false, context);
-        return Ok(Exit::Interrupted);
+        return Ok(ExitStatus::Interrupted);
     }
     if outcomes.iter().any(|outcome| outcome.digest.is_none()) {
         let reason = "a run took longer than --wall-limit: nothing was compared";
         context.output.note(reason);
-        return Ok(Exit::Inconclusive);
+        return Ok(ExitStatus::Inconclusive);
     }
     let report = Report::new(&comparison, &outcomes, &context.catalog);
-    let mut exit = Exit::Held;
+    let mut exit = ExitStatus::Held;
     for (name, text) in report.files() {
         let path = args.directory.join(&name);
         let kept = fs::read_to_string(&path)
@@ -45,7 +45,7 @@ pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<E
             context.output.line(same)?;
             continue;
         }
-        exit = Exit::Mismatch;
+        exit = ExitStatus::Mismatch;
         let count = counted(differences.len() as u64, "line");
         let head = format!(
             "{} {}: {count} not the same",
@@ -58,7 +58,7 @@ pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<E
         }
     }
     let runs = counted(outcomes.len() as u64, "run");
-    let finding = if exit == Exit::Held {
+    let finding = if exit == ExitStatus::Held {
         "every digest and number is the same"
     } else {
         "not the same"

@@ -10,7 +10,7 @@ use hublab_strategies::time::{format_duration, micros};
 
 use super::setup::Comparison;
 use crate::cli::args::compare::Runs;
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::pool::{self, End, Ended, Limits, StopFlag};
 use crate::cli::progress::{Meter, Progress};
 use crate::cli::render::number::counted;
@@ -76,7 +76,7 @@ pub(super) fn make(
             Ended::Done(Err(reason)) => return Err(Stop::Usage(reason)),
             Ended::Panicked(what) => {
                 print_bug(context, &what);
-                return Err(Stop::Told(Exit::Bug));
+                return Err(Stop::Told(ExitStatus::Bug));
             }
             Ended::Overdue(took) => Outcome::given_up(&too_long(), micros(took)),
         };

@@ -14,7 +14,7 @@ use hublab_sim::scenario::{
 
 use crate::cli::args::Overrides;
 use crate::cli::args::compare::Compare;
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::files::{self, Source};
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::{Context, Stop};
@@ -102,7 +102,7 @@ impl Comparison {
             return Err(Stop::Usage("a comparison needs two strategies".to_owned()));
         }
         let sources = files::read_all(paths, overrides, false, context);
-        if sources.exit != Exit::Held {
+        if sources.exit != ExitStatus::Held {
             sources.print_repetition(overrides, context);
             return Err(Stop::Told(sources.exit));
         }
@@ -191,7 +191,7 @@ fn read_plan(path: &Path, context: &Context) -> Result<Option<Plan>, Stop> {
     }
     let told = |problem: &dyn miette::Diagnostic| {
         context.output.diagnostic(problem);
-        Stop::Told(Exit::Usage)
+        Stop::Told(ExitStatus::Usage)
     };
     let bytes = load::read_bytes(path).map_err(|error| told(&error))?;
     if !is_plan(&bytes) {
@@ -340,7 +340,7 @@ fn variants(
     if told.is_empty() {
         Ok(variants)
     } else {
-        Err(Stop::Told(Exit::Usage))
+        Err(Stop::Told(ExitStatus::Usage))
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use hublab_sim::campaign::record::{Ending, Record};
+use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::summary::Summary;
 use hublab_sim::report::Report;
@@ -27,7 +27,7 @@ use super::args::{Overrides, ReportAs};
 use super::campaign::account::{Account, Source as AccountSource};
 use super::campaign::joined::line;
 use super::capsules;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::files::{self, Source};
 use super::output::quoted;
 use super::pool::{self, End, Ended, Limits};
@@ -37,7 +37,7 @@ use super::render::style;
 use super::report::{Reporters, Run as ReportedRun, Setting, Totals};
 use super::{Context, Stop, print_bug};
 
-pub(super) fn corpus(args: &Corpus, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn corpus(args: &Corpus, context: &Context) -> Result<ExitStatus, Stop> {
     match &args.what {
         CorpusCommand::Add(args) => add(args, context),
         CorpusCommand::List(args) => list(args, context),
@@ -85,7 +85,7 @@ fn run_all(
     })
 }
 
-fn add(args: &Add, context: &Context) -> Result<Exit, Stop> {
+fn add(args: &Add, context: &Context) -> Result<ExitStatus, Stop> {
     for name in &args.oracles {
         if context.catalog.oracle(name).is_none() {
             let known = context
@@ -97,7 +97,7 @@ fn add(args: &Add, context: &Context) -> Result<Exit, Stop> {
             return Err(Stop::Usage(reason));
         }
     }
-    let mut exit = Exit::Held;
+    let mut exit = ExitStatus::Held;
     for path in &args.failures {
         let is_file = path
             .extension()
@@ -113,16 +113,16 @@ fn add(args: &Add, context: &Context) -> Result<Exit, Stop> {
 }
 
 /// Prints why one of several cannot be added: the others still can.
-fn go_on(added: Result<Exit, Stop>, context: &Context) -> Result<Exit, Stop> {
+fn go_on(added: Result<ExitStatus, Stop>, context: &Context) -> Result<ExitStatus, Stop> {
     if let Err(Stop::Usage(reason)) = &added {
         let error = style::error("error:");
         context.output.note(format_args!("{error} {reason}"));
-        return Ok(Exit::Usage);
+        return Ok(ExitStatus::Usage);
     }
     added
 }
 
-fn add_capsule(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
+fn add_capsule(path: &Path, args: &Add, context: &Context) -> Result<ExitStatus, Stop> {
     let capsule = capsules::open(path, args.size)?;
     let (header, report) = (capsule.header(), &capsule.footer().report);
     let scenario = capsules::scenario(header, path, context)?;
@@ -134,7 +134,7 @@ fn add_capsule(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop>
     save(&new, &args.which, context)
 }
 
-fn add_files(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
+fn add_files(path: &Path, args: &Add, context: &Context) -> Result<ExitStatus, Stop> {
     let none = Overrides::default();
     let sources = files::read_all(&[path.to_owned()], &none, false, context);
     sources.print_repetition(&none, context);
@@ -145,7 +145,7 @@ fn add_files(path: &Path, args: &Add, context: &Context) -> Result<Exit, Stop> {
     Ok(exit)
 }
 
-fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop> {
+fn add_file(source: &Source, args: &Add, context: &Context) -> Result<ExitStatus, Stop> {
     let Source {
         path,
         scenario,
@@ -158,13 +158,13 @@ fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop
         workers: 1,
         wall: args.wall_limit,
     };
-    let (mut found, mut exit) = (false, Exit::Held);
+    let (mut found, mut exit) = (false, ExitStatus::Held);
     let end = run_all(jobs.collect(), limits, context, |_, ended| {
         let report = match ended {
             Ended::Done(report) => report.map_err(|error| capsules::unusable(path, error))?,
             Ended::Panicked(what) => {
                 print_bug(context, &what);
-                return Err(Stop::Told(Exit::Bug));
+                return Err(Stop::Told(ExitStatus::Bug));
             }
             Ended::Overdue(_) => return Err(capsules::unusable(path, "it outlives --wall-limit")),
         };
@@ -179,7 +179,7 @@ fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop
         Ok(())
     })?;
     match end {
-        End::Interrupted => Ok(Exit::Interrupted),
+        End::Interrupted => Ok(ExitStatus::Interrupted),
         End::Complete if !found => Err(capsules::unusable(
             path,
             "nothing fails in it: nothing to save; --oracle names a violation that it documents",
@@ -188,7 +188,7 @@ fn add_file(source: &Source, args: &Add, context: &Context) -> Result<Exit, Stop
     }
 }
 
-fn save(new: &New, which: &Which, context: &Context) -> Result<Exit, Stop> {
+fn save(new: &New, which: &Which, context: &Context) -> Result<ExitStatus, Stop> {
     let corpus = &which.corpus;
     let saved = new.save(corpus);
     let (path, is_new) = saved.map_err(|error| {
@@ -202,7 +202,7 @@ fn save(new: &New, which: &Which, context: &Context) -> Result<Exit, Stop> {
     context
         .output
         .line(format_args!("{word} {}", path.display()))?;
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
 /// Why a corpus cannot be used.
@@ -212,7 +212,7 @@ pub(super) fn no_corpus(directory: &Path) -> Stop {
 }
 
 /// What is saved, by name, and whether all of it can be read. What is wrong has been told.
-fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, Exit), Stop> {
+fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, ExitStatus), Stop> {
     let directory = &which.corpus;
     if !directory.is_dir() {
         return Err(no_corpus(directory));
@@ -222,7 +222,7 @@ fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, Exit), Stop>
         context
             .output
             .note(format_args!("{name}: nothing is saved here"));
-        return Ok((Vec::new(), Exit::Held));
+        return Ok((Vec::new(), ExitStatus::Held));
     }
     let none = Overrides::default();
     let sources = files::read_all(std::slice::from_ref(directory), &none, false, context);
@@ -232,7 +232,7 @@ fn entries(which: &Which, context: &Context) -> Result<(Vec<Entry>, Exit), Stop>
     Ok((sources.good.into_iter().map(entry).collect(), exit))
 }
 
-fn list(args: &Which, context: &Context) -> Result<Exit, Stop> {
+fn list(args: &Which, context: &Context) -> Result<ExitStatus, Stop> {
     let (entries, exit) = entries(args, context)?;
     let width = entries
         .iter()
@@ -273,11 +273,11 @@ fn in_words(entry: &Entry) -> String {
     }
 }
 
-fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
+fn run(args: &Run, context: &Context) -> Result<ExitStatus, Stop> {
     let (entries, mut exit) = entries(&args.which, context)?;
     if entries.is_empty() {
         // Nothing was checked.
-        exit = exit.max(Exit::Inconclusive);
+        exit = exit.max(ExitStatus::Inconclusive);
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits {
@@ -322,9 +322,9 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
         }
         let (outcome, line) = judge(entry, strategy, ended, context);
         exit = exit.max(outcome);
-        if outcome == Exit::Held && entry.expect == Expect::Fails {
+        if outcome == ExitStatus::Held && entry.expect == Expect::Fails {
             known += 1;
-        } else if outcome == Exit::Held {
+        } else if outcome == ExitStatus::Held {
             held += 1;
         } else {
             let path = quoted(&entry.path.to_string_lossy());
@@ -338,7 +338,7 @@ fn run(args: &Run, context: &Context) -> Result<Exit, Stop> {
     })?;
     match end {
         End::Complete => {}
-        End::Interrupted => exit = exit.max(Exit::Interrupted),
+        End::Interrupted => exit = exit.max(ExitStatus::Interrupted),
     }
     let all = counted(jobs.len() as u64, "saved failure");
     let known = if known > 0 {
@@ -407,22 +407,22 @@ fn record_of(
     let bare = |ending| Record::bare(&path, strategy, entry.scenario.run.seed, ending);
     let report = match ended {
         Ended::Done(report) => report.as_ref().ok()?,
-        Ended::Panicked(_) => return Some(bare(Ending::Bug)),
+        Ended::Panicked(_) => return Some(bare(Verdict::Bug)),
         Ended::Overdue(_) => {
             return Some(Record {
                 note: Some("it outlives --wall-limit".to_owned()),
-                ..bare(Ending::Inconclusive)
+                ..bare(Verdict::Inconclusive)
             });
         }
     };
     let mut record = Record::of_run(&path, &entry.scenario, report);
     match (entry.expect, report.verdict) {
-        (Expect::Fails, Verdict::Fail) => {
+        (Expect::Fails, verdict) if verdict.is_failure() => {
             let now = failures(&entry.scenario, report);
             record.expected = entry.fails_as_saved(&now);
         }
         (Expect::Fails, Verdict::Pass) => {
-            record.verdict = Ending::Fail;
+            record.verdict = Verdict::Fail;
             record.findings.push(Failure {
                 signature: Signature {
                     strategy: strategy.to_owned(),
@@ -440,7 +440,7 @@ fn record_of(
                 anomaly: None,
             });
         }
-        (Expect::Holds, _) | (Expect::Fails, Verdict::Inconclusive) => {}
+        (Expect::Holds | Expect::Fails, _) => {}
     }
     Some(record)
 }
@@ -451,24 +451,24 @@ fn judge(
     strategy: &str,
     ended: Ended<Result<Report, RunError>>,
     context: &Context,
-) -> (Exit, String) {
+) -> (ExitStatus, String) {
     let name = format!("{} ({strategy})", entry.name());
     let report = match ended {
         Ended::Done(Ok(report)) => report,
         Ended::Done(Err(reason)) => {
             return (
-                Exit::Usage,
+                ExitStatus::Usage,
                 format!("{}  {name}: {reason}", style::error("error")),
             );
         }
         Ended::Panicked(what) => {
             print_bug(context, &what);
-            return (Exit::Bug, format!("{}  {name}", style::error("bug")));
+            return (ExitStatus::Bug, format!("{}  {name}", style::error("bug")));
         }
         Ended::Overdue(_) => {
             let late = style::warn("inconclusive");
             return (
-                Exit::Inconclusive,
+                ExitStatus::Inconclusive,
                 format!("{late}  {name}: it outlives --wall-limit"),
             );
         }
@@ -477,32 +477,33 @@ fn judge(
     let as_saved = entry.fails_as_saved(&now);
     let how = now.into_iter().collect::<Vec<_>>().join("; ");
     match (entry.expect, report.verdict) {
-        (Expect::Holds, Verdict::Pass) => {
-            (Exit::Held, format!("{}  {name}", style::pass("holds now")))
-        }
+        (Expect::Holds, Verdict::Pass) => (
+            ExitStatus::Held,
+            format!("{}  {name}", style::pass("holds now")),
+        ),
         (_, Verdict::Inconclusive) => {
             let why = match report.digest {
                 Some(_) => "",
                 None => ": it outlives --wall-limit",
             };
             let open = style::warn("inconclusive");
-            (Exit::Inconclusive, format!("{open}  {name}{why}"))
+            (ExitStatus::Inconclusive, format!("{open}  {name}{why}"))
         }
         (Expect::Fails, Verdict::Pass) => (
-            Exit::Failed,
+            ExitStatus::Failed,
             format!(
                 "{}  {name}: it is kept as a known failure",
                 style::error("holds now")
             ),
         ),
         (Expect::Fails, Verdict::Fail) if as_saved => (
-            Exit::Held,
+            ExitStatus::Held,
             format!("{}  {name}: {how}", style::pass("fails as known")),
         ),
-        (_, Verdict::Fail) => {
+        (Expect::Holds | Expect::Fails, _) => {
             let word = if as_saved { "fails" } else { "fails otherwise" };
             let word = style::error(word);
-            (Exit::Failed, format!("{word}  {name}: {how}"))
+            (ExitStatus::Failed, format!("{word}  {name}: {how}"))
         }
     }
 }

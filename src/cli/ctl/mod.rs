@@ -8,21 +8,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::args::node::{Ctl, CtlCommand, CtlFormat, Secrets, table};
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::node::protocol::{Item, Reply, Request};
 use super::{Context, Stop};
 
 /// How long a node may be silent, except while it is watched. It gives up on others after 10 s.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn ctl(args: &Ctl, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn ctl(args: &Ctl, context: &Context) -> Result<ExitStatus, Stop> {
     let Some(path) = &args.control else {
         let reason = "where is the node? Give its socket: --control PATH";
         return Err(Stop::Usage(reason.to_owned()));
     };
     let lost = |error: io::Error| Stop::Usage(format!("{}: {error}", path.display()));
     let mut replies = ask(path, &request(&args.what)).map_err(lost)?;
-    let mut exit = Exit::Held;
+    let mut exit = ExitStatus::Held;
     loop {
         match next(&mut replies).map_err(lost)? {
             Reply::Item(item) => {
@@ -40,7 +40,7 @@ pub(super) fn ctl(args: &Ctl, context: &Context) -> Result<Exit, Stop> {
 }
 
 /// What was not started, stopped or found makes the command fail.
-fn judge(item: &Item) -> Exit {
+fn judge(item: &Item) -> ExitStatus {
     let failed = match item {
         Item::Outcome(outcome) => outcome.error.is_some(),
         Item::Child(child) => child.entries.is_empty(),
@@ -50,7 +50,11 @@ fn judge(item: &Item) -> Exit {
         | Item::Event(_)
         | Item::Stats(_) => false,
     };
-    if failed { Exit::Failed } else { Exit::Held }
+    if failed {
+        ExitStatus::Failed
+    } else {
+        ExitStatus::Held
+    }
 }
 
 fn request(what: &CtlCommand) -> Request {

@@ -1,9 +1,9 @@
 //! Runs that no oracle judged: what became of them, and how to look closer.
 
 use hublab_sim::campaign::manifest::Parameters;
-use hublab_sim::campaign::record::Ending;
 use hublab_sim::campaign::summary::{Odd, Summary};
 use hublab_sim::campaign::trial::GENERATED;
+use hublab_sim::watch::judge::Verdict;
 
 use crate::cli::campaign::words::in_words;
 use crate::cli::output::quoted;
@@ -21,7 +21,7 @@ pub(super) fn render(summary: &Summary, parameters: &Parameters) -> String {
         let words = style::warn(in_words(*ending));
         for run in runs.iter().take(TOLD) {
             line(&mut text, format_args!("{words}: {run}"));
-            if matches!(ending, Ending::Mismatch | Ending::NotReproduced) {
+            if matches!(ending, Verdict::Mismatch | Verdict::NotReproduced) {
                 line(
                     &mut text,
                     format_args!("  {}", style::dim(twice(run, parameters))),

@@ -15,7 +15,7 @@ use hublab_sim::run::RunError;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::campaign::known;
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::{Context, Stop, files};
 
 /// The seeds of campaigns that are told none.
@@ -129,7 +129,7 @@ fn read(args: &Fuzz, context: &Context) -> Result<Vec<files::Source>, Stop> {
     let sources = files::read_all(&args.paths, &args.overrides, args.strict, context);
     sources.print_repetition(&args.overrides, context);
     // A campaign over some of what was asked for would look like one over all.
-    if sources.exit == Exit::Held {
+    if sources.exit == ExitStatus::Held {
         Ok(sources.good)
     } else {
         Err(Stop::Told(sources.exit))

@@ -9,20 +9,21 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use hublab_sim::campaign::record::{Ending, Record};
+use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shard::Shard;
+use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::time::format_duration;
 use tempfile::NamedTempFile;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::corpus::no_corpus;
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::{Context, Stop};
 
 /// The runs of what is saved, and how they ended.
 #[derive(Debug)]
 pub(super) struct Saved {
-    pub(super) exit: Exit,
+    pub(super) exit: ExitStatus,
     pub(super) records: Vec<Record>,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Saved {
 /// There is no such directory, or the program cannot be started again.
 pub(super) fn run_first(args: &Fuzz, shard: Shard, context: &Context) -> Result<Saved, Stop> {
     let none = Saved {
-        exit: Exit::Held,
+        exit: ExitStatus::Held,
         records: Vec::new(),
     };
     let Some(corpus) = &args.corpus else {
@@ -69,16 +70,16 @@ fn run(corpus: &Path, args: &Fuzz, context: &Context) -> Result<Saved, Stop> {
     let mut records: Vec<Record> = lines
         .collect::<Result<_, _>>()
         .map_err(|error| refused(error.into()))?;
-    let exit = status.code().and_then(Exit::of_code);
+    let exit = status.code().and_then(ExitStatus::of_code);
     let exit = exit.unwrap_or_else(|| {
         // Something in it brings a process down, which is what was asked.
         let words = format!("the corpus ended its process: {status}");
         context.output.note(&words);
         records.push(Record {
             note: Some(words),
-            ..Record::bare(&corpus.to_string_lossy(), "corpus", 0, Ending::WorkerLost)
+            ..Record::bare(&corpus.to_string_lossy(), "corpus", 0, Verdict::WorkerLost)
         });
-        Exit::Failed
+        ExitStatus::Failed
     });
     Ok(Saved { exit, records })
 }

@@ -14,11 +14,11 @@ use hublab_sim::campaign::wire::LINE_MAX;
 use hublab_sim::campaign::worker::{Host, serve};
 
 use crate::cli::args::fuzz::Worker;
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::interrupt::Listening;
 use crate::cli::{Context, Stop, panics};
 
-pub(in crate::cli) fn worker(args: &Worker, context: &Context) -> Result<Exit, Stop> {
+pub(in crate::cli) fn worker(args: &Worker, context: &Context) -> Result<ExitStatus, Stop> {
     // Ctrl-C is for the campaign's process, which then closes the input of this one.
     let _deaf = Listening::new(|| {});
     limit_memory(args.memory << 20)?;
@@ -28,7 +28,7 @@ pub(in crate::cli) fn worker(args: &Worker, context: &Context) -> Result<Exit, S
     };
     // Nobody holds the lock of standard output between replies: strategies may print.
     match serve(orders()?, &mut io::stdout(), &context.catalog, host) {
-        Ok(()) => Ok(Exit::Held),
+        Ok(()) => Ok(ExitStatus::Held),
         // The campaign is over, and nobody waits for this reply.
         Err(_) => Err(Stop::Pipe),
     }
@@ -39,7 +39,7 @@ fn orders() -> Result<Receiver<String>, Stop> {
     let (to, orders) = mpsc::channel();
     let read = move || {
         pass_on(&mut io::stdin().lock(), &to);
-        process::exit(i32::from(Exit::Held.code()));
+        process::exit(i32::from(ExitStatus::Held.code()));
     };
     let spawned = thread::Builder::new()
         .name("hublab-orders".to_owned())

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::args::first::Init;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::output::quoted;
 use super::{Context, Stop};
 
@@ -20,7 +20,7 @@ const FIRST: (&str, &str) = ("first.toml", include_str!("first.toml"));
 /// A file to write: its path below the directory, and what stands in it.
 type File = (&'static str, Cow<'static, str>);
 
-pub(super) fn init(args: &Init, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn init(args: &Init, context: &Context) -> Result<ExitStatus, Stop> {
     let directory = args.directory.as_path();
     let place = quoted(&directory.to_string_lossy());
     let Some(strategy) = &args.strategy else {
@@ -32,7 +32,7 @@ pub(super) fn init(args: &Init, context: &Context) -> Result<Exit, Stop> {
              hublab explain {file} --seed 7\n  hublab fuzz {file} --seeds 0..1000"
         );
         context.output.line(told)?;
-        return Ok(Exit::Held);
+        return Ok(ExitStatus::Held);
     };
     let name = Name::new(strategy, &context.catalog)?;
     let hublab = match &args.path {
@@ -49,5 +49,5 @@ pub(super) fn init(args: &Init, context: &Context) -> Result<Exit, Stop> {
         files.len(),
         name.of_package(),
     ))?;
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use super::args::node::Node;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::interrupt::Listening;
 use super::{Context, Stop};
 
@@ -34,11 +34,11 @@ const WIND_DOWN: Duration = Duration::from_secs(1);
 /// How long the last lines of output wait for a reader.
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
 
-pub(super) fn node(args: &Node, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn node(args: &Node, context: &Context) -> Result<ExitStatus, Stop> {
     if args.new_secret {
         let secret = Secret::generate_text().map_err(refused)?;
         context.output.line(&*secret)?;
-        return Ok(Exit::Held);
+        return Ok(ExitStatus::Held);
     }
     let runtime = Runtime::new().map_err(refused)?;
     let ended = runtime.block_on(run(args, context));
@@ -53,7 +53,7 @@ fn refused(error: impl std::fmt::Display) -> Stop {
     Stop::Usage(error.to_string())
 }
 
-async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
+async fn run(args: &Node, context: &Context) -> Result<ExitStatus, Stop> {
     let asked_to_end = Arc::new(Notify::new());
     let bell = Arc::clone(&asked_to_end);
     // The second signal finds nobody listening, and ends the process.
@@ -126,9 +126,9 @@ async fn run(args: &Node, context: &Context) -> Result<Exit, Stop> {
             let (peers, children) = (report.peers.len(), report.children);
             let told = format!("left: told {peers} peers, stopped {children} children\n");
             Lossy::stderr().put(told.into_bytes());
-            Ok(Exit::Held)
+            Ok(ExitStatus::Held)
         }
-        (None, ()) if left.load(Ordering::Acquire) => Ok(Exit::Held),
+        (None, ()) if left.load(Ordering::Acquire) => Ok(ExitStatus::Held),
         (None, ()) => Err(stopped()),
     }
 }

@@ -12,7 +12,6 @@ use super::number::{counted, grouped, time};
 use super::step::Words;
 use super::style;
 use crate::cli::output::Columns;
-use crate::cli::report::verdict;
 
 /// The most steps that a block shows, the first and the last of them.
 const STEPS_SHOWN: usize = 40;
@@ -61,10 +60,7 @@ pub(in crate::cli) fn line(
     strategies: usize,
     width: usize,
 ) -> String {
-    let word = style::verdict(
-        report.verdict,
-        format_args!("{:<4}", verdict(report.verdict)),
-    );
+    let word = style::verdict(report.verdict, format_args!("{:<4}", report.verdict.word()));
     let converged = match report.converged_us {
         Some(us) => format!("converged {}", Time(us)),
         None => "not converged".to_owned(),
@@ -100,11 +96,14 @@ pub(in crate::cli) struct Tally {
 impl Tally {
     /// Counts one run.
     pub(in crate::cli) fn add(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Pass => self.pass += 1,
-            Verdict::Inconclusive => self.inconclusive += 1,
-            Verdict::Fail => self.fail += 1,
-        }
+        let count = if verdict == Verdict::Pass {
+            &mut self.pass
+        } else if verdict.is_failure() {
+            &mut self.fail
+        } else {
+            &mut self.inconclusive
+        };
+        *count += 1;
     }
 
     /// All of them.
@@ -129,7 +128,7 @@ pub(in crate::cli) fn total(tally: Tally, time: &str) -> String {
 }
 
 fn header(report: &Report) -> String {
-    let word = style::verdict(report.verdict, verdict(report.verdict).to_uppercase());
+    let word = style::verdict(report.verdict, report.verdict.word().to_uppercase());
     format!(
         "{word}  {}  {}  seed {}",
         style::bold(printable(&report.scenario)),
@@ -254,7 +253,7 @@ fn expectations(report: &Report, columns: usize) -> Vec<String> {
     let line = |judgement: &hublab_sim::watch::judge::Judgement| {
         let word = style::verdict(
             judgement.verdict,
-            format_args!("{:<4}", verdict(judgement.verdict)),
+            format_args!("{:<4}", judgement.verdict.word()),
         );
         let place = if judgement.line == 0 {
             String::new()

@@ -40,9 +40,11 @@ pub(in crate::cli) fn dim(text: impl Display) -> String {
 
 /// A verdict's colour on a text.
 pub(in crate::cli) fn verdict(verdict: Verdict, text: impl Display) -> String {
-    match verdict {
-        Verdict::Pass => pass(text),
-        Verdict::Inconclusive => warn(text),
-        Verdict::Fail => error(text),
+    if verdict == Verdict::Pass {
+        pass(text)
+    } else if verdict.is_failure() {
+        error(text)
+    } else {
+        warn(text)
     }
 }

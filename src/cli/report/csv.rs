@@ -6,7 +6,6 @@ use hublab_sim::campaign::record::Record;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::metric;
 use hublab_sim::report::Report;
-use hublab_sim::watch::judge::Verdict;
 
 use super::{Reporter, Run, Setting, Target};
 use crate::cli::{Context, Stop};
@@ -73,15 +72,6 @@ impl Reporter for Csv {
 const HEADER: &str = "scenario,strategy,seed,verdict,digest,events,virtual_us,wall_us,\
     sent,delivered,dropped,duplicated,in_flight,bytes,converged_us,rows,reason";
 
-/// A verdict as a word.
-pub(in crate::cli) fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Inconclusive => "inconclusive",
-        Verdict::Fail => "fail",
-    }
-}
-
 /// One run. What has no value is empty.
 fn line(report: &Report) -> String {
     let messages = &report.messages;
@@ -89,7 +79,7 @@ fn line(report: &Report) -> String {
         field(&report.scenario),
         field(&report.strategy),
         report.seed.to_string(),
-        verdict(report.verdict).to_owned(),
+        report.verdict.word().to_owned(),
         report.digest.clone().unwrap_or_default(),
         report.events.to_string(),
         report.virtual_us.to_string(),
@@ -118,13 +108,12 @@ const RECORD_HEADER: &str =
 fn record_line(record: &Record) -> String {
     let findings = record.findings.iter();
     let findings: Vec<String> = findings.map(|one| one.signature.to_string()).collect();
-    let verdict = serde_json::to_value(record.verdict).unwrap_or_default();
     let converged = record.converged_us.map(|us| us.to_string());
     [
         field(&record.scenario),
         field(&record.strategy),
         record.seed.to_string(),
-        verdict.as_str().unwrap_or_default().to_owned(),
+        record.verdict.word().to_owned(),
         record.digest.clone().unwrap_or_default(),
         record.events.to_string(),
         record.virtual_us.to_string(),

@@ -31,7 +31,7 @@ use super::output::Output;
 use super::render::human::Tally;
 use super::{Context, Stop};
 
-pub(super) use csv::{field, verdict};
+pub(super) use csv::field;
 pub(super) use github::cell;
 
 /// Folds the results of a command into one output.

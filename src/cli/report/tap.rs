@@ -1,6 +1,7 @@
 //! Runs as points of the Test Anything Protocol, version 14.
 
-use hublab_sim::campaign::record::{Ending, Record};
+use hublab_sim::campaign::record::Record;
+use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::Time;
 
 use super::{Reporter, Run, Setting, Target, Totals};
@@ -43,9 +44,9 @@ impl Reporter for Tap {
 
 /// The point of a run, and what failed in it as YAML.
 fn point(number: u64, record: &Record) -> String {
-    let (word, directive) = if record.verdict == Ending::Pass {
+    let (word, directive) = if record.verdict == Verdict::Pass {
         ("ok", "")
-    } else if record.verdict == Ending::Inconclusive {
+    } else if record.verdict == Verdict::Inconclusive {
         ("ok", " # SKIP inconclusive")
     } else if record.expected {
         ("not ok", " # TODO known to fail")
@@ -100,16 +101,16 @@ mod tests {
     fn a_failed_run_says_what_failed_and_an_open_one_is_skipped() {
         let of = |verdict| Record::bare("a#1.toml", "gossip", 7, verdict);
         assert_eq!(
-            point(1, &of(Ending::Pass)),
+            point(1, &of(Verdict::Pass)),
             "ok 1 - a\\#1.toml (gossip, seed 7)\n"
         );
         assert_eq!(
-            point(2, &of(Ending::Inconclusive)),
+            point(2, &of(Verdict::Inconclusive)),
             "ok 2 - a\\#1.toml (gossip, seed 7) # SKIP inconclusive\n"
         );
         let lost = Record {
             note: Some("signal 9\nstack overflow".to_owned()),
-            ..of(Ending::WorkerLost)
+            ..of(Verdict::WorkerLost)
         };
         assert_eq!(
             point(3, &lost),
@@ -118,7 +119,7 @@ mod tests {
         );
         let known = Record {
             expected: true,
-            ..of(Ending::Fail)
+            ..of(Verdict::Fail)
         };
         assert!(
             point(4, &known).starts_with("not ok 4 - a\\#1.toml (gossip, seed 7) # TODO known")
