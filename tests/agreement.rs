@@ -65,9 +65,9 @@ fn agreed(path: &str, text: &str, strategy: &str, seed: u64, catalog: &Catalog) 
     let mut summary = Summary::default();
     summary.add(&record);
     let groups: Vec<Signature> = summary
-        .groups
-        .into_keys()
-        .filter_map(|key| key.what.signature().cloned())
+        .groups()
+        .all()
+        .filter_map(|group| group.key.what.signature().cloned())
         .collect();
     assert_eq!(groups, all, "records added up: {place}");
 

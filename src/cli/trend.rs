@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use hublab_sim::campaign::group::{Group, GroupKey, What};
 use hublab_sim::campaign::record::Ending;
-use hublab_sim::campaign::summary::{Group, GroupKey, What};
 use hublab_sim::run::failure::Signature;
 use serde::Serialize;
 
@@ -90,12 +90,12 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(key: &GroupKey, group: &Group) -> Self {
-        let anomaly = key.anomaly(group).map(str::to_owned);
+    fn of(key: &GroupKey) -> Self {
+        let anomaly = key.what.anomaly().map(str::to_owned);
         let signature = key.what.signature().filter(|_| anomaly.is_none());
         let ending = match key.what {
             What::Ended(ending) => Some(ending),
-            What::Shrunk(..) | What::Unshrunk(..) => None,
+            What::Failure { .. } => None,
         };
         Self {
             strategy: key.strategy.clone(),
@@ -121,11 +121,11 @@ pub(super) fn trend(args: &Trend, context: &Context) -> Result<Exit, Stop> {
             runs: joined.summary.runs(),
             planned: manifest.planned + joined.saved(),
         };
-        for (key, group) in &joined.summary.groups {
+        for group in joined.summary.groups().all() {
             let course = courses
-                .entry(Identity::of(key, group))
-                .or_insert_with(|| begun(key, group, &campaign, of_all));
-            course.seen(number, key, group, &campaign);
+                .entry(Identity::of(group.key))
+                .or_insert_with(|| begun(group, &campaign, of_all));
+            course.seen(number, group, &campaign);
         }
         campaigns.push(campaign);
     }
@@ -169,12 +169,13 @@ pub(super) fn trend(args: &Trend, context: &Context) -> Result<Exit, Stop> {
     Ok(Exit::Held)
 }
 
-fn begun(key: &GroupKey, group: &Group, campaign: &Campaign, of_all: usize) -> Course {
+fn begun(group: &Group<'_>, campaign: &Campaign, of_all: usize) -> Course {
+    let key = group.key;
     Course {
         state: State::New,
         strategy: key.strategy.clone(),
         scenario: key.scenario.clone(),
-        anomaly: key.anomaly(group).map(str::to_owned),
+        anomaly: key.what.anomaly().map(str::to_owned),
         fingerprints: Vec::new(),
         what: title(&key.what),
         first: campaign.path.clone(),
@@ -188,7 +189,7 @@ fn begun(key: &GroupKey, group: &Group, campaign: &Campaign, of_all: usize) -> C
 
 impl Course {
     /// Counts a group of a campaign's failures.
-    fn seen(&mut self, number: usize, key: &GroupKey, group: &Group, campaign: &Campaign) {
+    fn seen(&mut self, number: usize, group: &Group<'_>, campaign: &Campaign) {
         if self.runs[number] == 0 {
             self.campaigns += 1;
             self.seed = group.seed;
@@ -199,9 +200,11 @@ impl Course {
         if !self.builds.contains(&campaign.build) {
             self.builds.push(campaign.build.clone());
         }
-        let fingerprint = key.what.fingerprint().map(str::to_owned);
-        let new = fingerprint.filter(|one| !self.fingerprints.contains(one));
-        self.fingerprints.extend(new);
+        for one in &group.fingerprints {
+            if !self.fingerprints.iter().any(|seen| seen == one) {
+                self.fingerprints.push((*one).to_owned());
+            }
+        }
     }
 
     /// `A5: pubsub: convergence ghost (timer sync)`; the name alone stands for all that has it.

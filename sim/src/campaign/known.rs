@@ -1,8 +1,8 @@
 //! Failures that are no news.
 //!
 //! A failure is known by its fingerprint: the names of the files in a campaign's `failures`. Runs
-//! that were not shrunk go by their signature: they are known if every shrunk failure with that
-//! signature is. Or it is known by the name of an anomaly of its strategy, `gossip:A5`; of a run that was
+//! that were not shrunk go by what they look like: they are known if every shrunk failure is that has
+//! their signature and looked like the same anomaly, or like none. Or it is known by the name of an anomaly of its strategy, `gossip:A5`; of a run that was
 //! not shrunk, the anomaly that it looks like counts. Which failures of a campaign are news, says its
 //! [`Summary`].
 //!
@@ -273,10 +273,10 @@ impl Known {
     #[must_use]
     pub fn split(&self, summary: &Summary) -> (Vec<&str>, Vec<&str>) {
         let mut met: BTreeSet<String> = BTreeSet::new();
-        for (key, group) in &summary.groups {
-            met.extend(key.what.fingerprint().map(str::to_owned));
-            let anomaly = key.anomaly(group);
-            met.extend(anomaly.map(|name| format!("{}:{name}", key.strategy)));
+        for group in summary.groups().all() {
+            met.extend(group.fingerprints.iter().map(|&one| one.to_owned()));
+            let anomaly = group.key.what.anomaly();
+            met.extend(anomaly.map(|name| format!("{}:{name}", group.key.strategy)));
         }
         let known = self.0.iter().map(String::as_str);
         known.partition(|one| met.contains(*one))

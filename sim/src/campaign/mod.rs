@@ -53,6 +53,7 @@ mod conductor;
 pub mod confirm;
 pub mod executor;
 pub mod fingerprint;
+pub mod group;
 pub mod known;
 pub mod manifest;
 pub mod oracles;

@@ -1,18 +1,19 @@
 //! Summary of a campaign: its records added up.
 //!
-//! The order of the records does not matter: of each group the failure with the lowest seed stands
-//! for all.
+//! The order of the records does not matter.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::group::{Form, Forms, GroupKey, Groups, What};
 use super::known::Known;
 use super::reach::Reach;
 use super::record::{Ending, Record};
 use crate::generate::Family;
-use crate::run::failure::{Failure, Signature};
+use crate::run::failure::Failure;
 
 /// How a campaign ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub struct Summary {
     /// How many failures the baseline shows, too, which are left out.
     pub of_baseline: u64,
     /// The failures by what fails.
-    pub groups: BTreeMap<GroupKey, Group>,
+    failures: BTreeMap<GroupKey, Forms>,
     /// The failures that are no news.
     pub known: Known,
     /// How many inconclusive runs do not make the campaign inconclusive.
@@ -123,93 +124,6 @@ impl Suite {
     pub fn ended(&self, how: Ending) -> u64 {
         self.endings.get(&how).copied().unwrap_or(0)
     }
-}
-
-/// Key by which failures of a campaign are grouped.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupKey {
-    /// The strategy.
-    pub strategy: String,
-    /// `generated`, or the path of the scenario file.
-    pub scenario: String,
-    /// Their common key.
-    pub what: What,
-}
-
-impl GroupKey {
-    /// The anomaly that these failures are, or look like.
-    #[must_use]
-    pub fn anomaly<'a>(&'a self, group: &'a Group) -> Option<&'a str> {
-        match &self.what {
-            What::Shrunk(..) => group.finding.as_ref()?.anomaly.as_deref(),
-            What::Unshrunk(_, hint) => hint.as_deref(),
-            What::Ended(_) => None,
-        }
-    }
-
-    /// The anomaly's name: that of the shrunk failure, or with a question mark what an unshrunk one looks
-    /// like.
-    #[must_use]
-    pub fn name(&self, group: &Group) -> Option<String> {
-        let doubt = match &self.what {
-            What::Shrunk(..) | What::Ended(_) => "",
-            What::Unshrunk(..) => "?",
-        };
-        self.anomaly(group).map(|name| format!("{name}{doubt}"))
-    }
-}
-
-/// The key of a group of failures.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
-    /// These were shrunk, and have this fingerprint.
-    Shrunk(String, Signature),
-    /// These were not, have this signature, and look like this anomaly, if like any.
-    Unshrunk(Signature, Option<String>),
-    /// These have no verdict of an oracle, but ended so.
-    Ended(Ending),
-}
-
-impl What {
-    /// Kind and identity of the claim that fails, if it is an oracle or an expectation.
-    #[must_use]
-    pub fn signature(&self) -> Option<&Signature> {
-        match self {
-            Self::Shrunk(_, signature) | Self::Unshrunk(signature, _) => Some(signature),
-            Self::Ended(_) => None,
-        }
-    }
-
-    /// The fingerprint of the group, which is the name of its scenario file.
-    #[must_use]
-    pub fn fingerprint(&self) -> Option<&str> {
-        match self {
-            Self::Shrunk(fingerprint, _) => Some(fingerprint),
-            Self::Unshrunk(..) | Self::Ended(_) => None,
-        }
-    }
-}
-
-/// Failures that are the same one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// How many runs have it.
-    pub runs: u64,
-    /// The lowest of their seeds.
-    pub seed: u64,
-    /// The kind of defect; `None` for a run that ended otherwise.
-    pub finding: Option<Failure>,
-    /// True if each of the runs is known to fail as it does.
-    pub expected: bool,
-}
-
-/// What failed.
-#[derive(Debug)]
-pub struct Groups<'a> {
-    /// Failures that fail the campaign.
-    pub news: Vec<(&'a GroupKey, &'a Group)>,
-    /// Known failures, which do not.
-    pub known: Vec<(&'a GroupKey, &'a Group)>,
 }
 
 /// A run that no oracle judged.
@@ -299,7 +213,7 @@ impl Summary {
             claims: BTreeMap::new(),
             sometimes: BTreeMap::new(),
             of_baseline: 0,
-            groups: BTreeMap::new(),
+            failures: BTreeMap::new(),
             known: Known::default(),
             allowed_inconclusive: 0,
             odd: BTreeMap::new(),
@@ -368,12 +282,7 @@ impl Summary {
             self.add_odd(record);
         }
         for finding in &record.findings {
-            let signature = finding.signature.clone();
-            let what = match &finding.fingerprint {
-                Some(fingerprint) => What::Shrunk(fingerprint.clone(), signature),
-                None => What::Unshrunk(signature, finding.hint.clone()),
-            };
-            self.group(record, what, Some(finding));
+            self.group(record, What::of(finding), Some(finding));
         }
         let is_failure = !matches!(record.verdict, Ending::Pass | Ending::Inconclusive);
         if is_failure && (is_odd || record.findings.is_empty()) {
@@ -400,18 +309,12 @@ impl Summary {
             scenario: record.scenario.clone(),
             what,
         };
-        let first = || Group {
-            runs: 0,
-            seed: record.seed,
-            finding: finding.cloned(),
-            expected: record.expected,
-        };
-        let group = self.groups.entry(key).or_insert_with(first);
-        let (runs, expected) = (group.runs + 1, group.expected && record.expected);
-        if record.seed < group.seed {
-            *group = first();
+        let forms = self.failures.entry(key).or_default();
+        let fingerprint = finding.and_then(|finding| finding.fingerprint.clone());
+        match forms.entry(fingerprint) {
+            Entry::Vacant(none) => drop(none.insert(Form::of(record, finding))),
+            Entry::Occupied(mut form) => form.get_mut().add(record, finding),
         }
-        (group.runs, group.expected) = (runs, expected);
     }
 
     fn add_odd(&mut self, record: &Record) {
@@ -476,51 +379,10 @@ impl Summary {
     }
 
     /// The groups, new ones and known ones, each by oracle, name (those without last),
-    /// strategy and first seed.
+    /// strategy and first seed. What is new of a group, and what is known, are two groups.
     #[must_use]
     pub fn groups(&self) -> Groups<'_> {
-        let mut groups: Vec<(&GroupKey, &Group)> = self.groups.iter().collect();
-        groups.sort_by_cached_key(|(key, group)| {
-            let oracle = key.what.signature().map(|one| one.oracle.clone());
-            let is_unshrunk = key.what.fingerprint().is_none();
-            let name = key.name(group);
-            (
-                oracle,
-                name.is_none(),
-                name,
-                is_unshrunk,
-                key.strategy.clone(),
-                group.seed,
-            )
-        });
-        let known_signatures = self.known_signatures();
-        let is_known = |(key, group): &(&GroupKey, &Group)| match &key.what {
-            _ if group.expected => true,
-            _ if key
-                .anomaly(group)
-                .is_some_and(|name| self.known.has_anomaly(&key.strategy, name)) =>
-            {
-                true
-            }
-            What::Shrunk(fingerprint, _) => self.known.has(fingerprint),
-            What::Unshrunk(signature, _) => known_signatures.contains(signature),
-            What::Ended(_) => false,
-        };
-        let (known, news) = groups.into_iter().partition(is_known);
-        Groups { news, known }
-    }
-
-    /// The signatures of which every shrunk failure is known.
-    fn known_signatures(&self) -> BTreeSet<&Signature> {
-        let (mut known, mut news) = (BTreeSet::new(), BTreeSet::new());
-        for key in self.groups.keys() {
-            if let What::Shrunk(fingerprint, signature) = &key.what {
-                let is_known = self.known.has(fingerprint);
-                let side = if is_known { &mut known } else { &mut news };
-                side.insert(signature);
-            }
-        }
-        &known - &news
+        Groups::of(&self.failures, &self.known)
     }
 
     /// Runs that did not pass, inconclusive ones aside.
@@ -551,8 +413,8 @@ impl fmt::Display for Summary {
         for (strategy, scenario, name) in self.never() {
             write!(f, "\n{name} never happened: {strategy}, {scenario}")?;
         }
-        for (key, group) in &self.groups {
-            let Some(finding) = &group.finding else {
+        for group in self.groups().all() {
+            let Some(finding) = group.finding else {
                 continue;
             };
             let Failure {
@@ -566,7 +428,7 @@ impl fmt::Display for Summary {
             write!(
                 f,
                 "\n{} runs, first with seed {} of {}: {signature}: at {at:?} {node} {detail}",
-                group.runs, group.seed, key.scenario
+                group.runs, group.seed, group.key.scenario
             )?;
         }
         for (ending, runs) in &self.odd {
@@ -581,7 +443,7 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::record::tests::{ended, failed, record, shrunk};
+    use crate::campaign::record::tests::{ended, record};
 
     fn tally(records: &[Record]) -> Summary {
         knowing(&[], records)
@@ -592,45 +454,6 @@ mod tests {
         let mut tally = Summary::new(&(0..1_000)).knowing(known);
         records.iter().for_each(|record| tally.add(record));
         tally
-    }
-
-    #[test]
-    fn failures_of_one_fingerprint_are_one_group_told_by_its_lowest_seed() {
-        let records = [9, 4, 7].map(|seed| shrunk("gossip", seed, "f"));
-        let tally = tally(&records);
-        let groups = tally.groups();
-        let [(key, group)] = groups.news.as_slice() else {
-            panic!("{groups:?}");
-        };
-        assert_eq!((group.runs, group.seed), (3, 4));
-        assert!(
-            group
-                .finding
-                .as_ref()
-                .is_some_and(|finding| finding.detail.contains("seed 4"))
-        );
-        assert_eq!(key.what.fingerprint(), Some("f"));
-    }
-
-    #[test]
-    fn shrunk_and_unshrunk_failures_strategies_and_endings_are_told_apart() {
-        let tally = tally(&[
-            shrunk("gossip", 1, "f"),
-            failed("gossip", 2),
-            failed("pubsub", 3),
-            ended("pubsub", 4, Ending::WorkerLost),
-            ended("pubsub", 5, Ending::Inconclusive),
-            record("pubsub", 6),
-        ]);
-        let seeds: Vec<u64> = tally
-            .groups()
-            .news
-            .iter()
-            .map(|(_, group)| group.seed)
-            .collect();
-        assert_eq!(seeds, [4, 1, 2, 3], "by oracle, shrunk first, and strategy");
-        assert_eq!((tally.runs(), tally.events()), (6, 600));
-        assert_eq!(tally.ended(Ending::Fail), 3);
     }
 
     #[test]

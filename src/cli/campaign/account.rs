@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use hublab_sim::campaign::group::Group;
 use hublab_sim::campaign::manifest::Parameters;
 use hublab_sim::campaign::shard::Shard;
-use hublab_sim::campaign::summary::End;
-use hublab_sim::campaign::summary::{Group, GroupKey, Summary};
+use hublab_sim::campaign::summary::{End, Summary};
 use hublab_sim::campaign::trial::GENERATED;
 
 use super::folder::FAILURES;
@@ -149,18 +149,21 @@ impl Account<'_> {
         }
     }
 
-    /// The group's scenario file, if there is one.
-    pub(in crate::cli) fn file(&self, key: &GroupKey) -> Option<PathBuf> {
-        let name = format!("{}.toml", key.what.fingerprint()?);
-        let path = self.folder?.join(FAILURES).join(name);
-        path.is_file().then_some(path)
+    /// The group's scenario file, if there is one: that of the lowest seed.
+    pub(in crate::cli) fn file(&self, group: &Group<'_>) -> Option<PathBuf> {
+        let failures = self.folder?.join(FAILURES);
+        let mut files = group.fingerprints.iter();
+        files.find_map(|one| {
+            let path = failures.join(format!("{one}.toml"));
+            path.is_file().then_some(path)
+        })
     }
 
-    /// The command that shows the group's first failure again.
-    pub(in crate::cli) fn repeat(&self, key: &GroupKey, group: &Group) -> String {
-        match self.file(key) {
+    /// The command that shows a failure of the group again.
+    pub(in crate::cli) fn repeat(&self, group: &Group<'_>) -> String {
+        match self.file(group) {
             Some(file) => format!("hublab run {}", quoted(&file.to_string_lossy())),
-            None => self.command(&key.scenario, &key.strategy, group.seed),
+            None => self.command(&group.key.scenario, &group.key.strategy, group.seed),
         }
     }
 

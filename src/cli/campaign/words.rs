@@ -1,7 +1,8 @@
 //! What a campaign came to, in words and as an exit code.
 
+use hublab_sim::campaign::group::{Groups, What};
 use hublab_sim::campaign::record::Ending;
-use hublab_sim::campaign::summary::{Groups, Summary, What};
+use hublab_sim::campaign::summary::Summary;
 
 use super::account::Account;
 use crate::cli::exit::Exit;
@@ -65,7 +66,7 @@ pub(in crate::cli) fn result(account: Account<'_>) -> (Exit, String) {
 /// `no_resurrection ghost (deliver gossip.sync)`.
 pub(in crate::cli) fn title(what: &What) -> String {
     match what {
-        What::Shrunk(_, signature) | What::Unshrunk(signature, _) => {
+        What::Failure { signature, .. } => {
             let text = signature.to_string();
             let named = text.strip_prefix(&signature.strategy);
             named.map_or(text.clone(), |rest| rest.trim_start().to_owned())
@@ -198,9 +199,8 @@ pub(in crate::cli) mod tests {
     fn a_group_is_called_by_what_fails() {
         let summary = knowing(&[], &[failed("gossip", 1, Some("f"))]);
         let groups = summary.groups();
-        let (key, _) = groups.news[0];
         assert_eq!(
-            title(&key.what),
+            title(&groups.news[0].key.what),
             "no_resurrection ghost (deliver gossip.sync)"
         );
     }

@@ -266,8 +266,8 @@ impl<'a> Book<'a> {
             if !odd.is_empty() {
                 self.context.output.note(odd.trim_end());
             }
-            if let Some((key, group)) = summary.groups().news.first() {
-                self.context.output.note(account.repeat(key, group));
+            if let Some(group) = summary.groups().news.first() {
+                self.context.output.note(account.repeat(group));
             }
         }
         Ok(result(account).0)

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use hublab_sim::campaign::group::Group;
 use hublab_sim::campaign::record::Ending;
-use hublab_sim::campaign::summary::{Group, GroupKey};
 
 use super::junit::first;
 use crate::cli::campaign::account::Account;
@@ -47,17 +47,14 @@ pub(super) fn render(account: Account<'_>) -> String {
     }
     let groups = summary.groups();
     let (in_full, in_lines) = groups.news.split_at(groups.news.len().min(GROUPS_IN_FULL));
-    for (key, group) in in_full {
-        line(
-            &mut text,
-            format_args!("\n{}", describe(account, key, group)),
-        );
+    for group in in_full {
+        line(&mut text, format_args!("\n{}", describe(account, group)));
     }
     if !in_lines.is_empty() {
         text.push('\n');
     }
-    for (key, group) in in_lines.iter().take(GROUPS_MAX) {
-        line(&mut text, in_a_line(account, key, group));
+    for group in in_lines.iter().take(GROUPS_MAX) {
+        line(&mut text, in_a_line(account, group));
     }
     let left = in_lines.len().saturating_sub(GROUPS_MAX) as u64;
     if left > 0 {
@@ -69,9 +66,9 @@ pub(super) fn render(account: Account<'_>) -> String {
     line(&mut text, format_args!("\n{}", total(account)));
     // A file says most.
     let mut news = groups.news.iter();
-    let first = news.find(|(key, _)| account.file(key).is_some());
-    if let Some((key, group)) = first.or(groups.news.first()) {
-        line(&mut text, account.repeat(key, group));
+    let first = news.find(|group| account.file(group).is_some());
+    if let Some(group) = first.or(groups.news.first()) {
+        line(&mut text, account.repeat(group));
     } else if let Some(open) = summary.first_open() {
         let command = account.command(&open.scenario, &open.strategy, open.seed);
         line(&mut text, command);
@@ -80,32 +77,32 @@ pub(super) fn render(account: Account<'_>) -> String {
     text
 }
 
-fn describe(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
-    let finding = group.finding.as_ref();
-    let title = heading(key, group);
+fn describe(account: Account<'_>, group: &Group<'_>) -> String {
+    let title = heading(group);
     let runs = counted(group.runs, "run");
     let mut text = format!("{title}\n  {runs}, the first with seed {}", group.seed);
-    if let Some(finding) = finding {
+    if let Some(finding) = group.finding {
         write!(text, ": {}", first(finding)).expect("a String takes all");
     }
-    write!(text, "\n  {}", style::dim(account.repeat(key, group))).expect("a String takes all");
+    write!(text, "\n  {}", style::dim(account.repeat(group))).expect("a String takes all");
     text
 }
 
 /// `A5: pubsub: convergence ghost (timer sync)  12 runs, the first with seed 7`.
-fn in_a_line(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
+fn in_a_line(account: Account<'_>, group: &Group<'_>) -> String {
     let runs = counted(group.runs, "run");
     let seed = group.seed;
-    let file = account.file(key).map_or_else(String::new, |path| {
+    let file = account.file(group).map_or_else(String::new, |path| {
         format!("  {}", style::dim(quoted(&path.to_string_lossy())))
     });
-    let heading = heading(key, group);
+    let heading = heading(group);
     format!("{heading}  {runs}, the first with seed {seed}{file}")
 }
 
 /// The group's name and what fails.
-fn heading(key: &GroupKey, group: &Group) -> String {
-    let named = key.name(group).map(|id| format!("{id}: "));
+fn heading(group: &Group<'_>) -> String {
+    let key = group.key;
+    let named = group.name().map(|id| format!("{id}: "));
     let named = named.unwrap_or_default();
     let suite = Account::suite(&key.strategy, &key.scenario);
     style::error(format_args!("{named}{suite}: {}", title(&key.what))).to_string()

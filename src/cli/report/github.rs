@@ -9,8 +9,8 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use hublab_sim::campaign::group::Group;
 use hublab_sim::campaign::record::Ending;
-use hublab_sim::campaign::summary::{Group, GroupKey, What};
 use hublab_sim::campaign::trial::GENERATED;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{Scenario, load};
@@ -67,7 +67,7 @@ fn annotations(account: Account<'_>, workspace: Option<&Path>, catalog: &Catalog
     let groups = account.summary.groups();
     let told = groups.news.iter().take(ANNOTATIONS_MAX);
     let mut lines: Vec<String> = told
-        .map(|(key, group)| annotation(account, workspace, catalog, key, group))
+        .map(|group| annotation(account, workspace, catalog, group))
         .collect();
     let left = groups.news.len().saturating_sub(ANNOTATIONS_MAX);
     for (groups, words) in [(left, "more"), (groups.known.len(), "of known failures")] {
@@ -92,10 +92,10 @@ fn annotation(
     account: Account<'_>,
     workspace: Option<&Path>,
     catalog: &Catalog,
-    key: &GroupKey,
-    group: &Group,
+    group: &Group<'_>,
 ) -> String {
-    let place = place_of(account, workspace, catalog, key, group);
+    let place = place_of(account, workspace, catalog, group);
+    let key = group.key;
     let title = format!("{}: {}", key.strategy, title(&key.what));
     let mut properties = Vec::new();
     if let Some((file, line)) = &place {
@@ -107,11 +107,8 @@ fn annotation(
         counted(group.runs, "run"),
         group.seed
     );
-    let found = group
-        .finding
-        .as_ref()
-        .map(|finding| format!("\n{}", first(finding)));
-    let repeat = account.repeat(key, group);
+    let found = group.finding.map(|finding| format!("\n{}", first(finding)));
+    let repeat = account.repeat(group);
     let text = format!("{runs}{}\n{repeat}", found.unwrap_or_default());
     command("error", &properties, &text)
 }
@@ -122,17 +119,17 @@ fn place_of(
     account: Account<'_>,
     workspace: Option<&Path>,
     catalog: &Catalog,
-    key: &GroupKey,
-    group: &Group,
+    group: &Group<'_>,
 ) -> Option<(String, String)> {
+    let key = group.key;
     let path = if key.scenario == GENERATED {
-        account.file(key)?
+        account.file(group)?
     } else {
         key.scenario.clone().into()
     };
     let read = |bytes: Vec<u8>| Scenario::read(&path.to_string_lossy(), &bytes, catalog).ok();
     let scenario = load::read_bytes(&path).ok().and_then(read);
-    let line = match (&scenario, &group.finding) {
+    let line = match (&scenario, group.finding) {
         (Some(scenario), Some(finding)) => {
             place::line(scenario, &key.strategy, group.seed, finding, catalog)
         }
@@ -205,7 +202,7 @@ pub(super) fn summary(account: Account<'_>) -> String {
     text
 }
 
-fn table(text: &mut String, of: &str, groups: &[(&GroupKey, &Group)], account: Account<'_>) {
+fn table(text: &mut String, of: &str, groups: &[Group<'_>], account: Account<'_>) {
     if groups.is_empty() {
         return;
     }
@@ -215,8 +212,8 @@ fn table(text: &mut String, of: &str, groups: &[(&GroupKey, &Group)], account: A
             "\n| {of} | runs | first seed | to see it again |\n| --- | ---: | ---: | --- |"
         ),
     );
-    for (key, group) in groups.iter().take(ROWS_MAX) {
-        line(text, row(account, key, group));
+    for group in groups.iter().take(ROWS_MAX) {
+        line(text, row(account, group));
     }
     let left = groups.len().saturating_sub(ROWS_MAX) as u64;
     if left > 0 {
@@ -224,22 +221,20 @@ fn table(text: &mut String, of: &str, groups: &[(&GroupKey, &Group)], account: A
     }
 }
 
-fn row(account: Account<'_>, key: &GroupKey, group: &Group) -> String {
-    let finding = group.finding.as_ref();
-    let anomaly = key
-        .name(group)
+fn row(account: Account<'_>, group: &Group<'_>) -> String {
+    let key = group.key;
+    let anomaly = group
+        .name()
         .map(|id| format!("**{}** ", cell(&id)))
         .unwrap_or_default();
     let strategy = cell(&Account::suite(&key.strategy, &key.scenario));
     let title = cell(&title(&key.what));
-    let detail = match (&key.what, finding) {
-        (What::Shrunk(..) | What::Unshrunk(..), Some(finding)) => {
-            format!("<br>{}", cell(&first(finding)))
-        }
-        (What::Shrunk(..) | What::Unshrunk(..) | What::Ended(_), _) => String::new(),
-    };
+    let detail = group
+        .finding
+        .map(|finding| format!("<br>{}", cell(&first(finding))))
+        .unwrap_or_default();
     let (runs, seed) = (grouped(group.runs), group.seed);
-    let repeat = cell(&account.repeat(key, group));
+    let repeat = cell(&account.repeat(group));
     format!("| {anomaly}{strategy}: {title}{detail} | {runs} | {seed} | <code>{repeat}</code> |")
 }
 
@@ -335,7 +330,7 @@ mod tests {
     fn what_github_would_drop_is_counted() {
         let catalog = Catalog::default();
         let records: Vec<_> = (0..12)
-            .map(|seed| failed("gossip", seed, Some(&format!("f{seed:02}"))))
+            .map(|seed| failed(&format!("strategy-{seed:02}"), seed, Some("f")))
             .chain([ended("gossip", 12, Ending::Inconclusive)])
             .collect();
         let lines = told(&records, |account| annotations(account, None, &catalog));

@@ -19,8 +19,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hublab_sim::campaign::group::{Group, What};
 use hublab_sim::campaign::record::Ending;
-use hublab_sim::campaign::summary::{Chunk, Group, GroupKey, Suite, Summary, What};
+use hublab_sim::campaign::summary::{Chunk, Suite, Summary};
 use hublab_sim::run::failure::Failure;
 use hublab_strategies::Time;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
@@ -69,9 +70,9 @@ fn render(account: Account<'_>) -> Result<String, SerializeError> {
         for (groups, is_known) in [(&groups.news, false), (&groups.known, true)] {
             let own = groups
                 .iter()
-                .filter(|(key, _)| key.strategy == *strategy && key.scenario == *scenario);
-            for (key, group) in own {
-                cases.add_test_case(failure(account, &class, key, group, is_known));
+                .filter(|group| group.key.strategy == *strategy && group.key.scenario == *scenario);
+            for group in own {
+                cases.add_test_case(failure(account, &class, group, is_known));
             }
         }
         cases.add_test_cases(passes(summary, &class, suite));
@@ -93,15 +94,10 @@ fn render(account: Account<'_>) -> Result<String, SerializeError> {
     report.to_string()
 }
 
-fn failure(
-    account: Account<'_>,
-    class: &str,
-    key: &GroupKey,
-    group: &Group,
-    is_known: bool,
-) -> TestCase {
+fn failure(account: Account<'_>, class: &str, group: &Group<'_>, is_known: bool) -> TestCase {
+    let key = group.key;
     let kind = match key.what {
-        What::Shrunk(..) | What::Unshrunk(..) => NonSuccessKind::Failure,
+        What::Failure { .. } => NonSuccessKind::Failure,
         What::Ended(_) => NonSuccessKind::Error,
     };
     let (mut status, known) = if is_known {
@@ -111,7 +107,7 @@ fn failure(
     };
     let (runs, seed) = (counted(group.runs, "run"), group.seed);
     let mut text = format!("strategy: {}\nscenario: {}\n", key.strategy, key.scenario);
-    match &group.finding {
+    match group.finding {
         Some(finding) => {
             let first = first(finding);
             status.set_message(format!("{known}{runs}; the first is seed {seed}: {first}"));
@@ -122,25 +118,22 @@ fn failure(
             status.set_type(title(&key.what));
         }
     }
-    if let Some(file) = account.file(key) {
+    if let Some(file) = account.file(group) {
         text.push_str(&format!("file: {}\n", file.display()));
     }
-    text.push_str(&account.repeat(key, group));
+    text.push_str(&account.repeat(group));
     status.set_description(text);
-    let mut case = TestCase::new(name(key, group), status);
+    let mut case = TestCase::new(name(group), status);
     case.set_classname(class);
     case
 }
 
-/// What the group is called: two fingerprints of one signature need two names.
-fn name(key: &GroupKey, group: &Group) -> String {
-    let named = key
-        .name(group)
-        .map(|id| format!("{id}: "))
-        .unwrap_or_default();
-    let stem = key.what.fingerprint();
+/// What the group is called. What is new and what is known of it have different fingerprints.
+fn name(group: &Group<'_>) -> String {
+    let named = group.name().map(|id| format!("{id}: ")).unwrap_or_default();
+    let stem = group.fingerprints.first();
     let shrunk = stem.map(|stem| format!(" [{stem}]")).unwrap_or_default();
-    format!("{named}{}{shrunk}", title(&key.what))
+    format!("{named}{}{shrunk}", title(&group.key.what))
 }
 
 /// A finding in words: `n3 at 31s: ...`.
