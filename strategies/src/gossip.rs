@@ -459,7 +459,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         oracle: "single_writer",
         condition: NOT_RAW,
-        narrowed_by: &["A4", "G6"],
+        narrowed_by: &["A18", "G6"],
     },
     Claim {
         oracle: "unique_entry",

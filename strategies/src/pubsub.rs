@@ -285,7 +285,7 @@ const CLAIMS: &[Claim] = &[
     Claim {
         oracle: "single_writer",
         condition: NOT_RAW,
-        narrowed_by: &["A4"],
+        narrowed_by: &["A18"],
     },
     Claim {
         oracle: "unique_entry",

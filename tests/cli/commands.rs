@@ -210,7 +210,7 @@ fn there_is_a_list_of_everything() {
     );
     assert_eq!(count("steps"), 20);
     assert_eq!(count("metrics"), LIST.len());
-    assert_eq!(count("anomalies"), 33);
+    assert_eq!(count("anomalies"), 34);
     assert!(count("oracles") >= 4);
     let oracles = hublab(&["list", "oracles"]).out;
     assert!(

@@ -160,6 +160,13 @@ pub const LIST: &[Anomaly] = &[
         "a scenario file cannot name a node twice in one table",
     ),
     shown(
+        "A18",
+        "requests about other nodes",
+        "whoever sends a request may register and remove the entries of any node, its recipient included",
+        "a18-request-about-its-recipient",
+        &["single_writer"],
+    ),
+    shown(
         "G1",
         "one absent member stalls every round",
         "a node that is in a view but gone is always missing, so data are only forwarded and nobody applies",
@@ -287,7 +294,7 @@ mod tests {
 
     #[test]
     fn the_list_is_complete_and_in_order() {
-        let families = [('A', 17), ('G', 12), ('M', 4)];
+        let families = [('A', 18), ('G', 12), ('M', 4)];
         let ids = families.iter().flat_map(|(family, count)| {
             (1..=*count).map(move |number| format!("{family}{number}"))
         });

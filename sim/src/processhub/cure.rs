@@ -71,7 +71,9 @@ const SAME_METADATA: Cure = Cure::new("no child has metadata", |scenario| {
 pub(super) fn of(id: &str) -> &'static [Cure] {
     match id {
         "A1" | "A2" | "A3" | "A4" | "G5" => &[IN_TIME],
-        "A5" => &[IN_TIME, RUNNING, CONNECTED, MEMBERS, NO_LOSS, BY_NODES],
+        "A5" => &[
+            IN_TIME, RUNNING, CONNECTED, MEMBERS, NO_LOSS, BY_NODES, OWN_VIEWS,
+        ],
         "A6" => &[CONNECTED, RUNNING, MEMBERS],
         "A7" => &[NO_CLOCK_STEP],
         "A8" => &[HOSTING],
@@ -81,7 +83,7 @@ pub(super) fn of(id: &str) -> &'static [Cure] {
             OWN_VIEWS, NOTICED, MEMBERS, CONNECTED, RUNNING, NO_LOSS, BY_NODES,
         ],
         "G1" => &[OWN_VIEWS, CONNECTED, RUNNING],
-        "G8" => &[HOSTING, OWN_VIEWS],
+        "G8" => &[HOSTING, OWN_VIEWS, CONNECTED, RUNNING],
         "G6" => &[BY_NODES],
         "G9" => &[MEMBERS, NOTICED, CONNECTED, RUNNING, OWN_VIEWS],
         "G10" => &[IN_TIME, OWN_VIEWS],

@@ -151,6 +151,16 @@ pub(super) fn g6(case: &Case<'_>) -> bool {
     !is_addressed
 }
 
+/// A18: a raw request of another node changed an entry of the node that handled it.
+pub(super) fn a18(case: &Case<'_>) -> bool {
+    let Some(message) = case.message().filter(|message| is_request(message.kind)) else {
+        return false;
+    };
+    let action = case.log.action(case.log.cause(message.root));
+    let is_of_other = |action: &Action| matches!(action, Action::Propagate { from, .. } if *from != case.observer);
+    case.observer == case.owner && action.is_some_and(is_of_other)
+}
+
 /// G10: a round carried what was true of the owner when it visited it, and applied it later.
 pub(super) fn g10(case: &Case<'_>) -> bool {
     let is_late = case.defect == Defect::Absent || case.is_made_late();

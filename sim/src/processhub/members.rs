@@ -8,7 +8,8 @@ use crate::model::{Action, NodeIx};
 use crate::trace::event::{EventId, Payload};
 
 /// A5: a message, or the script, put in an entry of a node outside the observer's view: one that had been
-/// removed, or that stopped without ever having been in it, or that is still unknown.
+/// removed, or that stopped without ever having been in it, or that is still unknown. Or a view that was
+/// overwritten left the node out, and its rows stayed.
 pub(super) fn a5(case: &Case<'_>) -> bool {
     if !matches!(case.defect, Defect::Ghost | Defect::Foreign | Defect::Pid) {
         return false;
@@ -22,8 +23,11 @@ pub(super) fn a5(case: &Case<'_>) -> bool {
     let Some(message) = case.message() else {
         return false;
     };
-    if message.kind == "hub.children" || case.log.is_member(case.observer, case.owner, made) {
+    if message.kind == "hub.children" {
         return false;
+    }
+    if case.log.is_member(case.observer, case.owner, made) {
+        return case.defect == Defect::Foreign && is_left_out(case, made);
     }
     let booted = case.log.boot_at(case.observer, made);
     let was_member = booted.is_some_and(|boot| {
@@ -31,6 +35,18 @@ pub(super) fn a5(case: &Case<'_>) -> bool {
             .was_member(case.observer, case.owner, boot.from, made)
     });
     was_member || !case.is_owner_running() || case.defect == Defect::Foreign
+}
+
+/// True if a view that was overwritten since left the owner out, which has not come back.
+fn is_left_out(case: &Case<'_>, made: EventId) -> bool {
+    let mut views = case.log.overwritten_views(case.observer, case.at);
+    views.any(|(step, view)| {
+        let stays_out = case.log.view_since(case.observer, case.at) <= step
+            || !case
+                .log
+                .was_member(case.observer, case.owner, step, case.at);
+        step > made && !view.contains(&case.owner) && stays_out
+    })
 }
 
 /// True if a change was made by a step that writes rows, or by a raw request.

@@ -49,6 +49,7 @@ type Rule = (&'static str, fn(&Case<'_>) -> bool);
 const MADE: &[Rule] = &[
     ("G6", late::g6),
     ("G5", late::g5),
+    ("A18", late::a18),
     ("M4", late::m4),
     ("A14", members::a14),
     ("A5", members::a5),
@@ -74,8 +75,8 @@ const KEPT: &[Rule] = &[
     ("M2", rounds::m2),
     ("G8", rounds::g8),
     ("G7", rounds::g7),
-    ("A10", rounds::a10),
     ("M2", members::m2_overwritten),
+    ("A10", rounds::a10),
 ];
 
 /// Which cases and which predicates a failure calls for.
@@ -83,7 +84,7 @@ const KEPT: &[Rule] = &[
 enum Scope {
     /// Entries that changed in the instant of the failure, and who made them so.
     Changes,
-    /// The node's own entries that another one changed: only [`late::g6`] explains that.
+    /// The node's own entries that another one changed: only requests explain that.
     Own,
     /// Whatever is wrong in the view at the end of that instant, and why it is.
     View,
@@ -116,8 +117,9 @@ impl Scope {
             Self::Nothing => (&[], &[]),
         };
         let is_asked = move |(id, _): &&Rule| match self {
-            Self::Changes | Self::View => true,
-            Self::Own => *id == "G6",
+            // Of other entries, a request says what its sender has to say.
+            Self::Changes | Self::View => *id != "A18",
+            Self::Own => matches!(*id, "G6" | "A18"),
             Self::Clocks => matches!(*id, "A7" | "G11"),
             Self::Nothing => false,
         };
