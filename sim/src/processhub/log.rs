@@ -418,6 +418,19 @@ impl<'a> Log<'a> {
                 .any(|view| self.is_member(of, node, *view))
     }
 
+    /// True if no view that a node had after one event, up to another, held a node.
+    pub(super) fn stayed_out(
+        &self,
+        of: NodeIx,
+        node: NodeIx,
+        (after, to): (EventId, EventId),
+    ) -> bool {
+        let views = self.views[of as usize].iter();
+        views
+            .filter(|view| after < **view && **view <= to)
+            .all(|view| !self.is_member(of, node, *view))
+    }
+
     /// True if a node believes that the connection to another one is up, right after an event.
     pub(super) fn is_connected(&self, node: NodeIx, peer: NodeIx, id: EventId) -> bool {
         let Some(boot) = self.boot_at(node, id) else {

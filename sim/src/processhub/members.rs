@@ -41,11 +41,9 @@ pub(super) fn a5(case: &Case<'_>) -> bool {
 fn is_left_out(case: &Case<'_>, made: EventId) -> bool {
     let mut views = case.log.overwritten_views(case.observer, case.at);
     views.any(|(step, view)| {
-        let stays_out = case.log.view_since(case.observer, case.at) <= step
-            || !case
-                .log
-                .was_member(case.observer, case.owner, step, case.at);
-        step > made && !view.contains(&case.owner) && stays_out
+        step > made
+            && !view.contains(&case.owner)
+            && (case.log).stayed_out(case.observer, case.owner, (step, case.at))
     })
 }
 
