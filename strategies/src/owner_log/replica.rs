@@ -78,7 +78,8 @@ pub struct Replica {
     rows: BTreeMap<ChildId, Running>,
     /// Operations above `high` that have taken effect.
     ahead: BTreeSet<u64>,
-    /// The removals among them.
+    /// The highest number above `high` that a child without a row was removed with, or had when a page
+    /// no longer listed it.
     dead: BTreeMap<ChildId, u64>,
     /// The prefix that pages are collected for, and the ranges that arrived of it.
     target: u64,
@@ -176,12 +177,15 @@ impl Replica {
         let listed: BTreeSet<_> = page.rows.iter().map(|row| row.spec.id()).collect();
         let is_gone = |row: &&Running| is_in(row.seq) && !listed.contains(row.spec.id());
         let gone = self.rows.values().filter(is_gone);
-        let mut changed: Vec<_> = gone.map(|row| row.spec.id().clone()).collect();
-        for child in &changed {
-            self.rows.remove(child);
-        }
+        let gone: Vec<_> = gone.map(|row| (row.spec.id().clone(), row.seq)).collect();
+        // An earlier removal is not remembered beside the row that came after it.
+        let removed = gone
+            .into_iter()
+            .filter_map(|(child, seq)| self.leave(&child, seq));
+        let mut changed: Vec<_> = removed.collect();
         for row in page.rows.iter().filter(|row| is_in(row.seq)) {
-            if !self.is_covered(row.seq) {
+            // Up to `high`, what has no row is gone.
+            if row.seq > self.high && !self.is_covered(row.seq) {
                 changed.extend(self.enter(row));
             }
         }

@@ -165,6 +165,23 @@ proptest! {
     }
 }
 
+#[test]
+fn what_a_page_no_longer_lists_does_not_come_back_with_an_older_page() {
+    let script = [(1, true), (0, true), (0, false), (0, true), (0, false)];
+    let mut replica = replica(&operations(&script)[1..4]);
+    let page = |until, rows| Page {
+        owner: "n2".into(),
+        incarnation: 1,
+        high: until,
+        after: if until == 5 { 3 } else { 0 },
+        until,
+        rows,
+    };
+    assert_eq!(replica.apply_page(&page(5, Vec::new())), ["c0".into()]);
+    let older = replica.apply_page(&page(2, vec![running(1, 1), running(2, 0)]));
+    assert_eq!(older, ["c1".into()], "`c0` was removed by operation 3");
+}
+
 fn node(config: OwnerLogConfig) -> TestNode<OwnerLog> {
     let strategy = OwnerLog::new(&config).expect("good parameters");
     TestNode::new(strategy, &["n2", "n3"])
