@@ -81,6 +81,27 @@ fn every_mistake_in_a_file_is_told_as_its_golden_file_says() {
     }
 }
 
+/// Whatever a key has instead of a value, the parser tells it and goes on; nothing is made of what is left.
+#[test]
+fn a_value_that_is_no_value_is_a_mistake_of_the_file() {
+    let file = "schema = 1\n[cluster]\nnodes = 2\n[[step]]\nat = '1s'\nheal = true\n\
+        [[expect]]\nat = '2s'\nregistry = { on = 'n1', has = ['a'] }\n";
+    let mut tried = 0;
+    for (place, _) in file.match_indices("= ") {
+        for junk in ["=!", "= !", "= @", "= }", "=", "= =", "= 'a' !"] {
+            let end = place + file[place..].find('\n').expect("a line");
+            let values = [&file[place + 2..end], ""];
+            for value in values {
+                let text = format!("{}{junk}{value}{}", &file[..place], &file[end..]);
+                let read = Scenario::read("t.toml", text.as_bytes(), &Catalog::default());
+                assert!(read.is_err(), "{text}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 70, "{tried}");
+}
+
 #[test]
 fn every_warning_is_told_as_its_golden_file_says() {
     let directory = directory();

@@ -173,7 +173,8 @@ impl<'t> Reader<'_> {
             let read = read.or_else(|| (!needed).then(|| self.default_of(key)).flatten());
             match read {
                 Some(value) => drop(fields.insert(key.name.to_owned(), value)),
-                None => whole &= !needed,
+                // What is there and cannot be read is reported, and may be what makes the table whole.
+                None => whole &= !needed && found.is_none(),
             }
         }
         self.relations(table, &fields);
