@@ -53,8 +53,6 @@ impl ExitStatus {
     }
 }
 
-pub(super) use ExitStatus as Exit;
-
 impl From<ExitStatus> for ExitCode {
     fn from(exit: ExitStatus) -> Self {
         Self::from(exit.code())

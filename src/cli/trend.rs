@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 
 use hublab_sim::campaign::group::{Group, GroupKey, What};
-use hublab_sim::campaign::record::Ending;
 use hublab_sim::run::failure::Signature;
+use hublab_sim::watch::judge::Verdict;
 use serde::Serialize;
 
 use super::args::trend::{Trend, TrendFormat};
 use super::campaign::account::Account;
 use super::campaign::joined::Joined;
 use super::campaign::words::title;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::render::number::{counted, grouped};
 use super::render::{line, style};
 use super::report::cell;
@@ -86,7 +86,7 @@ struct Identity {
     /// Empty for an anomaly: its name is enough.
     signature: Option<Signature>,
     /// How it ended, if no oracle says what fails.
-    ending: Option<Ending>,
+    ending: Option<Verdict>,
 }
 
 impl Identity {
@@ -107,7 +107,7 @@ impl Identity {
     }
 }
 
-pub(super) fn trend(args: &Trend, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn trend(args: &Trend, context: &Context) -> Result<ExitStatus, Stop> {
     let mut campaigns = Vec::new();
     let mut courses: BTreeMap<Identity, Course> = BTreeMap::new();
     let of_all = args.directories.len();
@@ -164,9 +164,9 @@ pub(super) fn trend(args: &Trend, context: &Context) -> Result<Exit, Stop> {
         let word = style::warn("incomplete:");
         let note = format_args!("{word} {} has no run", empty.path);
         context.output.note(note);
-        return Ok(Exit::Inconclusive);
+        return Ok(ExitStatus::Inconclusive);
     }
-    Ok(Exit::Held)
+    Ok(ExitStatus::Held)
 }
 
 fn begun(group: &Group<'_>, campaign: &Campaign, of_all: usize) -> Course {

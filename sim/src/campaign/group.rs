@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::Known;
-use super::record::{Ending, Record};
+use super::record::Record;
 use crate::run::failure::{Failure, Signature};
+use crate::watch::judge::Verdict;
 
 /// Key by which failures of a campaign are grouped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +34,7 @@ pub enum What {
         signature: Signature,
     },
     /// The run itself, which ended so.
-    Ended(Ending),
+    Ended(Verdict),
 }
 
 impl What {
@@ -322,8 +323,8 @@ mod tests {
                 named(1, "A5"),
                 failed("gossip", 2),
                 failed("pubsub", 3),
-                ended("pubsub", 4, Ending::WorkerLost),
-                ended("pubsub", 5, Ending::Inconclusive),
+                ended("pubsub", 4, Verdict::WorkerLost),
+                ended("pubsub", 5, Verdict::Inconclusive),
                 record("pubsub", 6),
                 named(7, "A4"),
             ],
@@ -333,6 +334,6 @@ mod tests {
         assert_eq!(seeds, [4, 7, 1, 2, 3], "by oracle, name and strategy");
         assert_eq!(groups.news[1].name().as_deref(), Some("A4?"));
         assert_eq!((summary.runs(), summary.events()), (7, 700));
-        assert_eq!(summary.ended(Ending::Fail), 4);
+        assert_eq!(summary.ended(Verdict::Fail), 4);
     }
 }

@@ -25,8 +25,6 @@ fn over_campaign(scenario: &Scenario, report: &Report) -> BTreeMap<String, bool>
     all
 }
 
-pub use crate::watch::judge::Verdict as Ending;
-
 /// The version of the record's shape.
 pub const SCHEMA: u32 = 1;
 

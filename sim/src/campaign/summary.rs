@@ -11,9 +11,10 @@ use std::time::Duration;
 use super::group::{Form, Forms, GroupKey, Groups, What};
 use super::known::Known;
 use super::reach::Reach;
-use super::record::{Ending, Record};
+use super::record::Record;
 use crate::generate::Family;
 use crate::run::failure::Failure;
+use crate::watch::judge::Verdict;
 
 /// How a campaign ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub struct Summary {
     pub allowed_inconclusive: u64,
     /// Runs that ended otherwise than an oracle says, the lowest seeds first, at most 20 per
     /// ending.
-    pub odd: BTreeMap<Ending, Vec<Odd>>,
+    pub odd: BTreeMap<Verdict, Vec<Odd>>,
     /// The most that a worker's memory grew by after its first run, in bytes; 0 if workers cannot
     /// tell.
     pub growth: u64,
@@ -91,7 +92,7 @@ pub struct FamilyReach {
 #[non_exhaustive]
 pub struct Suite {
     /// How many ended how.
-    pub endings: BTreeMap<Ending, u64>,
+    pub endings: BTreeMap<Verdict, u64>,
     /// Trace events.
     pub events: u64,
     /// The real time of all runs one after another, in microseconds.
@@ -121,7 +122,7 @@ impl Suite {
 
     /// How many ended so.
     #[must_use]
-    pub fn ended(&self, how: Ending) -> u64 {
+    pub fn ended(&self, how: Verdict) -> u64 {
         self.endings.get(&how).copied().unwrap_or(0)
     }
 }
@@ -270,13 +271,13 @@ impl Summary {
             *self.sometimes.entry(claim).or_default() |= *seen;
         }
         let is_odd = match record.verdict {
-            Ending::Pass | Ending::Fail => false,
-            Ending::Inconclusive
-            | Ending::TimedOut
-            | Ending::WorkerLost
-            | Ending::NotReproduced
-            | Ending::Mismatch
-            | Ending::Bug => true,
+            Verdict::Pass | Verdict::Fail => false,
+            Verdict::Inconclusive
+            | Verdict::TimedOut
+            | Verdict::WorkerLost
+            | Verdict::NotReproduced
+            | Verdict::Mismatch
+            | Verdict::Bug => true,
         };
         if is_odd {
             self.add_odd(record);
@@ -284,7 +285,7 @@ impl Summary {
         for finding in &record.findings {
             self.group(record, What::of(finding), Some(finding));
         }
-        let is_failure = !matches!(record.verdict, Ending::Pass | Ending::Inconclusive);
+        let is_failure = !matches!(record.verdict, Verdict::Pass | Verdict::Inconclusive);
         if is_failure && (is_odd || record.findings.is_empty()) {
             self.group(record, What::Ended(record.verdict), None);
         }
@@ -299,7 +300,7 @@ impl Summary {
         let first = record.seed - record.seed % self.chunk;
         let chunk = suite.chunks.entry(first).or_default();
         chunk.runs += 1;
-        chunk.passed += u64::from(record.verdict == Ending::Pass);
+        chunk.passed += u64::from(record.verdict == Verdict::Pass);
         chunk.wall_us = chunk.wall_us.saturating_add(record.wall_us);
     }
 
@@ -339,7 +340,7 @@ impl Summary {
 
     /// How many runs ended so, in all suites.
     #[must_use]
-    pub fn ended(&self, how: Ending) -> u64 {
+    pub fn ended(&self, how: Verdict) -> u64 {
         self.suites.values().map(|suite| suite.ended(how)).sum()
     }
 
@@ -359,22 +360,22 @@ impl Summary {
     /// The first run that could not be judged.
     #[must_use]
     pub fn first_open(&self) -> Option<&Odd> {
-        self.odd.get(&Ending::Inconclusive)?.first()
+        self.odd.get(&Verdict::Inconclusive)?.first()
     }
 
     /// How runs ended, known failures and allowed inconclusive runs aside: what the campaign is to be
     /// told by.
     #[must_use]
-    pub fn endings(&self) -> BTreeSet<Ending> {
+    pub fn endings(&self) -> BTreeSet<Verdict> {
         let has_news = !self.groups().news.is_empty();
-        let open = self.ended(Ending::Inconclusive);
+        let open = self.ended(Verdict::Inconclusive);
         // Where nothing else was made, nothing was checked.
         let allows_open = open <= self.allowed_inconclusive && open < self.runs();
         let endings = self.suites.values().flat_map(|suite| suite.endings.keys());
         endings
             .copied()
-            .filter(|ending| *ending != Ending::Fail || has_news)
-            .filter(|ending| *ending != Ending::Inconclusive || !allows_open)
+            .filter(|ending| *ending != Verdict::Fail || has_news)
+            .filter(|ending| *ending != Verdict::Inconclusive || !allows_open)
             .collect()
     }
 
@@ -388,7 +389,7 @@ impl Summary {
     /// Runs that did not pass, inconclusive ones aside.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        let fine = self.ended(Ending::Pass) + self.ended(Ending::Inconclusive);
+        let fine = self.ended(Verdict::Pass) + self.ended(Verdict::Inconclusive);
         self.runs() - fine
     }
 
@@ -458,10 +459,10 @@ mod tests {
 
     #[test]
     fn inconclusive_runs_are_allowed_up_to_a_number_and_beside_others() {
-        let open = |seed| ended("pubsub", seed, Ending::Inconclusive);
+        let open = |seed| ended("pubsub", seed, Verdict::Inconclusive);
         let of = |records: &[Record], allowed| {
             let tally = tally(records).allowing_inconclusive(allowed);
-            tally.endings().contains(&Ending::Inconclusive)
+            tally.endings().contains(&Verdict::Inconclusive)
         };
         let some = [open(1), open(2), record("pubsub", 3)];
         assert_eq!([0, 1, 2].map(|most| of(&some, most)), [true, true, false]);

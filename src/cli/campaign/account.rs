@@ -11,7 +11,7 @@ use hublab_sim::campaign::summary::{End, Summary};
 use hublab_sim::campaign::trial::GENERATED;
 
 use super::folder::FAILURES;
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::output::quoted;
 use crate::cli::render::number::{counted, grouped};
 
@@ -118,16 +118,16 @@ impl Account<'_> {
 
     /// In a word, why this is less than was asked for, and the exit code that it has at best; `None` if
     /// nothing is missing but what was asked to be left out.
-    pub(in crate::cli) fn shortfall(&self) -> Option<(Exit, &'static str)> {
+    pub(in crate::cli) fn shortfall(&self) -> Option<(ExitStatus, &'static str)> {
         let Source::Campaign(asked) = self.source else {
             return None;
         };
         if asked.end == Some(End::Stopped) {
-            Some((Exit::Interrupted, "interrupted"))
+            Some((ExitStatus::Interrupted, "interrupted"))
         } else {
             asked
                 .has_holes
-                .then_some((Exit::Inconclusive, "incomplete"))
+                .then_some((ExitStatus::Inconclusive, "incomplete"))
         }
     }
 

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::known::Known;
 use hublab_sim::campaign::manifest::{Manifest, Parameters};
-use hublab_sim::campaign::record::{Ending, Record};
+use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::shrinking::{
     AllShrunk, RunKey, Shrinking, ShrunkFailure, ShrunkLine, WaitingRecords, files,
 };
 use hublab_sim::campaign::summary::Summary;
 use hublab_sim::campaign::trial::GENERATED;
+use hublab_sim::watch::judge::Verdict;
 
 use super::folder::{
     CORPUS, FAILURES, Folder, FolderError, LineError, Lines, Place, RESULTS, SHRUNK, TIMING, timing,
@@ -275,7 +276,7 @@ impl Joined {
             let file = campaign.files.get(row.scenario);
             let scenario = file.map_or(GENERATED, |file| &file.path);
             let strategy = &campaign.strategies[row.strategy];
-            let mut record = Record::bare(scenario, strategy, row.seed, Ending::Pass);
+            let mut record = Record::bare(scenario, strategy, row.seed, Verdict::Pass);
             record.wall_us = row.wall_us;
             out.write_all(timing(&record)?.as_bytes())?;
         }

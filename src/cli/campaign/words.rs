@@ -1,29 +1,29 @@
 //! What a campaign came to, in words and as an exit code.
 
 use hublab_sim::campaign::group::{Groups, What};
-use hublab_sim::campaign::record::Ending;
 use hublab_sim::campaign::summary::Summary;
+use hublab_sim::watch::judge::Verdict;
 
 use super::account::Account;
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::render::number::{counted, grouped};
 
 /// What all runs together came to, known failures aside. No run is no result, and what must happen in
 /// some run and did in none leaves the campaign open.
-pub(in crate::cli) fn exit_of(summary: &Summary) -> Exit {
+pub(in crate::cli) fn exit_of(summary: &Summary) -> ExitStatus {
     if summary.runs() == 0 {
-        return Exit::Inconclusive;
+        return ExitStatus::Inconclusive;
     }
-    let never = summary.never().map(|_| Exit::Inconclusive);
-    let exits = summary.endings().into_iter().map(Exit::from);
-    exits.chain(never).max().unwrap_or(Exit::Held)
+    let never = summary.never().map(|_| ExitStatus::Inconclusive);
+    let exits = summary.endings().into_iter().map(ExitStatus::from);
+    exits.chain(never).max().unwrap_or(ExitStatus::Held)
 }
 
 /// What a campaign came to, in one line, and how well.
-pub(in crate::cli) fn result(account: Account<'_>) -> (Exit, String) {
+pub(in crate::cli) fn result(account: Account<'_>) -> (ExitStatus, String) {
     let summary = account.summary;
     let groups = summary.groups();
-    let open = summary.ended(Ending::Inconclusive);
+    let open = summary.ended(Verdict::Inconclusive);
     let exit = exit_of(summary);
     let held = |held: &str| match (groups.known.is_empty(), open) {
         (true, 0) => held.to_owned(),
@@ -34,7 +34,11 @@ pub(in crate::cli) fn result(account: Account<'_>) -> (Exit, String) {
             } else {
                 count(&groups)
             };
-            let allowed = if exit == Exit::Held { " (allowed)" } else { "" };
+            let allowed = if exit == ExitStatus::Held {
+                " (allowed)"
+            } else {
+                ""
+            };
             format!("{} inconclusive{allowed}, {others}", grouped(open))
         }
     };
@@ -49,12 +53,16 @@ pub(in crate::cli) fn result(account: Account<'_>) -> (Exit, String) {
     };
     let shortfall = account.shortfall();
     let text = match exit {
-        Exit::Inconclusive if summary.runs() == 0 => "nothing was run".to_owned(),
-        Exit::Held | Exit::Inconclusive if shortfall.is_some() => held("what was made held"),
-        Exit::Held | Exit::Inconclusive => held("all held"),
-        Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
-            count(&groups)
+        ExitStatus::Inconclusive if summary.runs() == 0 => "nothing was run".to_owned(),
+        ExitStatus::Held | ExitStatus::Inconclusive if shortfall.is_some() => {
+            held("what was made held")
         }
+        ExitStatus::Held | ExitStatus::Inconclusive => held("all held"),
+        ExitStatus::Failed
+        | ExitStatus::Usage
+        | ExitStatus::Mismatch
+        | ExitStatus::Interrupted
+        | ExitStatus::Bug => count(&groups),
     };
     match shortfall {
         Some((least, word)) => (exit.max(least), format!("{word}, {text}")),
@@ -88,16 +96,16 @@ pub(in crate::cli) fn count(of: &Groups<'_>) -> String {
 }
 
 /// An ending as people say it.
-pub(in crate::cli) fn in_words(ending: Ending) -> &'static str {
+pub(in crate::cli) fn in_words(ending: Verdict) -> &'static str {
     match ending {
-        Ending::Pass => "passed",
-        Ending::Inconclusive => "inconclusive",
-        Ending::Fail => "failed",
-        Ending::TimedOut => "outlived its wall-clock limit",
-        Ending::WorkerLost => "ended its worker process",
-        Ending::NotReproduced => "failed, but not alone in a fresh process",
-        Ending::Mismatch => "came to another digest when it was made again",
-        Ending::Bug => "met a bug of hublab",
+        Verdict::Pass => "passed",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::Fail => "failed",
+        Verdict::TimedOut => "outlived its wall-clock limit",
+        Verdict::WorkerLost => "ended its worker process",
+        Verdict::NotReproduced => "failed, but not alone in a fresh process",
+        Verdict::Mismatch => "came to another digest when it was made again",
+        Verdict::Bug => "met a bug of hublab",
     }
 }
 
@@ -120,7 +128,7 @@ pub(in crate::cli) mod tests {
         Record {
             events: 100,
             wall_us: 1_000,
-            ..Record::bare(GENERATED, strategy, seed, Ending::Pass)
+            ..Record::bare(GENERATED, strategy, seed, Verdict::Pass)
         }
     }
 
@@ -134,7 +142,7 @@ pub(in crate::cli) mod tests {
             ..Signature::default()
         };
         Record {
-            verdict: Ending::Fail,
+            verdict: Verdict::Fail,
             findings: vec![Failure {
                 signature,
                 at_us: 31_000_000,
@@ -151,7 +159,7 @@ pub(in crate::cli) mod tests {
     }
 
     /// One that ended without a finding.
-    pub(in crate::cli) fn ended(strategy: &str, seed: u64, verdict: Ending) -> Record {
+    pub(in crate::cli) fn ended(strategy: &str, seed: u64, verdict: Verdict) -> Record {
         Record {
             verdict,
             ..passed(strategy, seed)
@@ -208,14 +216,14 @@ pub(in crate::cli) mod tests {
     #[test]
     fn the_exit_is_that_of_the_worst_run() {
         for (how, code) in [
-            (Ending::Pass, 0),
-            (Ending::Inconclusive, 3),
-            (Ending::Fail, 1),
-            (Ending::TimedOut, 1),
-            (Ending::WorkerLost, 1),
-            (Ending::NotReproduced, 4),
-            (Ending::Mismatch, 4),
-            (Ending::Bug, 70),
+            (Verdict::Pass, 0),
+            (Verdict::Inconclusive, 3),
+            (Verdict::Fail, 1),
+            (Verdict::TimedOut, 1),
+            (Verdict::WorkerLost, 1),
+            (Verdict::NotReproduced, 4),
+            (Verdict::Mismatch, 4),
+            (Verdict::Bug, 70),
         ] {
             let tally = knowing(&[], &[ended("gossip", 1, how), passed("gossip", 2)]);
             assert_eq!(exit_of(&tally).code(), code, "{how:?}");
@@ -231,16 +239,20 @@ pub(in crate::cli) mod tests {
             let records: Vec<Record> = records.iter().copied().cloned().collect();
             exit_of(&knowing(&[known], &records))
         };
-        assert_eq!(exit("f", &[&shrunk]), Exit::Held);
-        assert_eq!(exit("g", &[&shrunk]), Exit::Failed);
+        assert_eq!(exit("f", &[&shrunk]), ExitStatus::Held);
+        assert_eq!(exit("g", &[&shrunk]), ExitStatus::Failed);
         let both = [&shrunk, &alike, &passed("pubsub", 3)];
-        assert_eq!(exit("f", &both), Exit::Held, "it looks like the known one");
+        assert_eq!(
+            exit("f", &both),
+            ExitStatus::Held,
+            "it looks like the known one"
+        );
         assert_eq!(
             exit("f", &[&alike]),
-            Exit::Failed,
+            ExitStatus::Failed,
             "nothing tells what it is"
         );
-        assert_eq!(exit("f", &[&shrunk, &other]), Exit::Failed);
+        assert_eq!(exit("f", &[&shrunk, &other]), ExitStatus::Failed);
         assert_eq!(
             count(&knowing(&["f"], &[other, alike, shrunk]).groups()),
             "2 groups of failures, 1 group of known ones",
@@ -251,9 +263,9 @@ pub(in crate::cli) mod tests {
     #[test]
     fn a_lost_worker_is_news_whatever_is_known() {
         for (how, exit) in [
-            (Ending::WorkerLost, Exit::Failed),
-            (Ending::Inconclusive, Exit::Inconclusive),
-            (Ending::Fail, Exit::Failed),
+            (Verdict::WorkerLost, ExitStatus::Failed),
+            (Verdict::Inconclusive, ExitStatus::Inconclusive),
+            (Verdict::Fail, ExitStatus::Failed),
         ] {
             let records = [failed("pubsub", 1, Some("f")), ended("pubsub", 2, how)];
             assert_eq!(exit_of(&knowing(&["f"], &records)), exit, "{how:?}");

@@ -19,7 +19,7 @@ use super::campaign::account::{Account, Asked, Source};
 use super::campaign::folder::JUNIT;
 use super::campaign::known;
 use super::campaign::words::result;
-use super::exit::Exit;
+use super::exit::ExitStatus;
 use super::interrupt::Listening;
 use super::progress::Progress;
 use super::render::number::{counted, grouped};
@@ -37,7 +37,7 @@ use request::Request;
 use saved::Saved;
 use store::Store;
 
-pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
+pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<ExitStatus, Stop> {
     let Request {
         campaign,
         manifest,
@@ -46,7 +46,7 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<Exit, Stop> {
     print_beginning(&manifest, sharded_by_environment, context);
     let saved = saved::run_first(args, manifest.shard, context)?;
     // A corpus that cannot be used is told before anything else is run.
-    if matches!(saved.exit, Exit::Interrupted | Exit::Usage) {
+    if matches!(saved.exit, ExitStatus::Interrupted | ExitStatus::Usage) {
         return Ok(saved.exit);
     }
     let program = env::current_exe()
@@ -123,7 +123,7 @@ fn listen(stop: &Arc<AtomicBool>) -> Listening {
     let stop = stop.clone();
     Listening::new(move || {
         if stop.swap(true, Ordering::Relaxed) {
-            process::exit(i32::from(Exit::Interrupted.code()));
+            process::exit(i32::from(ExitStatus::Interrupted.code()));
         }
     })
 }
@@ -219,7 +219,12 @@ impl<'a> Book<'a> {
     }
 
     /// The campaign is over: tells of it, and writes what is not written yet.
-    fn close(mut self, manifest: &Manifest, summary: &Summary, end: End) -> Result<Exit, Stop> {
+    fn close(
+        mut self,
+        manifest: &Manifest,
+        summary: &Summary,
+        end: End,
+    ) -> Result<ExitStatus, Stop> {
         if let Some(store) = &mut self.store {
             let joined = store.read()?;
             if self.reporters.want_runs() {

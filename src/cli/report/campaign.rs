@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use hublab_sim::campaign::group::Group;
-use hublab_sim::campaign::record::Ending;
 
 use super::junit::first;
 use crate::cli::campaign::account::Account;
 use crate::cli::campaign::words::{in_words, result, title};
-use crate::cli::exit::Exit;
+use crate::cli::exit::ExitStatus;
 use crate::cli::output::quoted;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::render::{line, style};
@@ -32,7 +31,7 @@ pub(super) fn render(account: Account<'_>) -> String {
         let mut parts = vec![counted(suite.runs(), "run")];
         for (ending, runs) in &suite.endings {
             let words = format!("{} {}", grouped(*runs), in_words(*ending));
-            parts.push(coloured(*ending, &words));
+            parts.push(style::verdict(*ending, &words));
         }
         parts.push(counted(suite.events, "event"));
         line(&mut text, format_args!("{name}  {}", parts.join(", ")));
@@ -111,22 +110,14 @@ fn heading(group: &Group<'_>) -> String {
 fn total(account: Account<'_>) -> String {
     let (exit, text) = result(account);
     let result = match exit {
-        Exit::Held => style::pass(text),
-        Exit::Inconclusive => style::warn(text),
-        Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
-            style::error(text)
-        }
+        ExitStatus::Held => style::pass(text),
+        ExitStatus::Inconclusive => style::warn(text),
+        ExitStatus::Failed
+        | ExitStatus::Usage
+        | ExitStatus::Mismatch
+        | ExitStatus::Interrupted
+        | ExitStatus::Bug => style::error(text),
     };
     let events = counted(account.summary.events(), "event");
     format!("{}, {events}: {result}", account.progress())
-}
-
-fn coloured(ending: Ending, words: &str) -> String {
-    match Exit::from(ending) {
-        Exit::Held => style::pass(words),
-        Exit::Inconclusive => style::warn(words),
-        Exit::Failed | Exit::Usage | Exit::Mismatch | Exit::Interrupted | Exit::Bug => {
-            style::error(words)
-        }
-    }
 }

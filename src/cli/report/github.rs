@@ -10,10 +10,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::group::Group;
-use hublab_sim::campaign::record::Ending;
 use hublab_sim::campaign::trial::GENERATED;
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{Scenario, load};
+use hublab_sim::watch::judge::Verdict;
 
 use super::junit::first;
 use super::{Reporter, Setting, Target, Totals, campaign};
@@ -80,7 +80,7 @@ fn annotations(account: Account<'_>, workspace: Option<&Path>, catalog: &Catalog
     if let Some(text) = account.incomplete() {
         lines.push(command("warning", &[("title", "incomplete")], &text));
     }
-    let open = account.summary.ended(Ending::Inconclusive);
+    let open = account.summary.ended(Verdict::Inconclusive);
     if open > 0 {
         let text = format!("{} could not be judged", counted(open, "run"));
         lines.push(command("warning", &[("title", "inconclusive")], &text));
@@ -188,7 +188,7 @@ pub(super) fn summary(account: Account<'_>) -> String {
     text.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
     for ((strategy, scenario), suite) in &all.suites {
         let [passed, failed, open] =
-            [Ending::Pass, Ending::Fail, Ending::Inconclusive].map(|how| suite.ended(how));
+            [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive].map(|how| suite.ended(how));
         let other = suite.runs() - passed - failed - open;
         let name = cell(&Account::suite(strategy, scenario));
         let numbers = [suite.runs(), passed, failed, open, other, suite.events].map(grouped);
@@ -331,7 +331,7 @@ mod tests {
         let catalog = Catalog::default();
         let records: Vec<_> = (0..12)
             .map(|seed| failed(&format!("strategy-{seed:02}"), seed, Some("f")))
-            .chain([ended("gossip", 12, Ending::Inconclusive)])
+            .chain([ended("gossip", 12, Verdict::Inconclusive)])
             .collect();
         let lines = told(&records, |account| annotations(account, None, &catalog));
         assert_eq!(lines.len(), 12);
@@ -376,7 +376,7 @@ mod tests {
         let records = [
             failed("gossip", 5, Some("f")),
             passed("pubsub", 5),
-            ended("pubsub", 6, Ending::WorkerLost),
+            ended("pubsub", 6, Verdict::WorkerLost),
         ];
         let text = told(&records, summary);
         assert!(

@@ -20,9 +20,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hublab_sim::campaign::group::{Group, What};
-use hublab_sim::campaign::record::Ending;
 use hublab_sim::campaign::summary::{Chunk, Suite, Summary};
 use hublab_sim::run::failure::Failure;
+use hublab_sim::watch::judge::Verdict;
 use hublab_strategies::Time;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
@@ -173,7 +173,7 @@ fn passes<'a>(
 }
 
 fn inconclusive(class: &str, suite: &Suite) -> Option<TestCase> {
-    let runs = suite.ended(Ending::Inconclusive);
+    let runs = suite.ended(Verdict::Inconclusive);
     (runs > 0).then(|| {
         let mut status = TestCaseStatus::skipped();
         status.set_message(format!("{} could not be judged", counted(runs, "run")));
@@ -229,8 +229,8 @@ mod tests {
             failed("gossip", 1_009, None),
             passed("gossip", 5),
             passed("pubsub", 5),
-            ended("pubsub", 2_500, Ending::Inconclusive),
-            ended("pubsub", 6, Ending::TimedOut),
+            ended("pubsub", 2_500, Verdict::Inconclusive),
+            ended("pubsub", 6, Verdict::TimedOut),
         ]);
         let [gossip, pubsub] = report.suites.as_slice() else {
             panic!("{report:#?}");
