@@ -81,25 +81,48 @@ fn every_mistake_in_a_file_is_told_as_its_golden_file_says() {
     }
 }
 
-/// Whatever a key has instead of a value, the parser tells it and goes on; nothing is made of what is left.
+/// A file with claims of every kind of instant.
+const CLAIMS: &str = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 2\n\
+    [[step]]\nat = '1s'\nheal = true\n\
+    [[expect]]\nat = '2s'\nregistry = { on = 'n1', has = ['a'] }\n\
+    [[expect]]\nduring = '2s..3s'\nview = { on = 'n1', nodes = ['n2'] }\n\
+    [[expect]]\nby = '9s'\nentry = { on = 'n1', child = 'a', owner = 'n2' }\n\
+    [[expect]]\nat = '9s'\nowners = { child = 'a', exactly = ['n1'] }\n\
+    [[expect]]\nconverged = { within = '5s' }\n";
+
+/// [`CLAIMS`] with another text behind each `=`, in turn.
+fn with_values(other: &str) -> impl Iterator<Item = String> {
+    CLAIMS.match_indices("= ").map(move |(place, _)| {
+        let rest = &CLAIMS[place..];
+        let end = place + rest.find(['\n', ',', '}']).expect("an end");
+        format!("{}={other}{}", &CLAIMS[..place], &CLAIMS[end..])
+    })
+}
+
 #[test]
 fn a_value_that_is_no_value_is_a_mistake_of_the_file() {
-    let file = "schema = 1\n[cluster]\nnodes = 2\n[[step]]\nat = '1s'\nheal = true\n\
-        [[expect]]\nat = '2s'\nregistry = { on = 'n1', has = ['a'] }\n";
-    let mut tried = 0;
-    for (place, _) in file.match_indices("= ") {
-        for junk in ["=!", "= !", "= @", "= }", "=", "= =", "= 'a' !"] {
-            let end = place + file[place..].find('\n').expect("a line");
-            let values = [&file[place + 2..end], ""];
-            for value in values {
-                let text = format!("{}{junk}{value}{}", &file[..place], &file[end..]);
-                let read = Scenario::read("t.toml", text.as_bytes(), &Catalog::default());
-                assert!(read.is_err(), "{text}");
-                tried += 1;
-            }
+    for junk in ["!'30s'", " !", " @", "", " =", " 'a' !"] {
+        for text in with_values(junk) {
+            let read = Scenario::read("t.toml", text.as_bytes(), &Catalog::default());
+            assert!(read.is_err(), "{text}");
         }
     }
-    assert!(tried > 70, "{tried}");
+}
+
+#[test]
+fn a_value_of_another_type_is_told_if_it_is_wrong() {
+    let catalog = Catalog::default();
+    let mut refused = 0;
+    for value in ["30x", "''", "5", "-1", "1.5", "true", "[]", "{}", "['30x']"] {
+        let quoted = format!(" '{value}'");
+        let plain = format!(" {value}");
+        for text in with_values(&plain).chain(with_values(&quoted)) {
+            // Whether it is right depends on the key.
+            let read = Scenario::read("t.toml", text.as_bytes(), &catalog);
+            refused += usize::from(read.is_err());
+        }
+    }
+    assert!(refused > 200, "{refused}");
 }
 
 #[test]

@@ -158,6 +158,7 @@ impl<'t> Reader<'_> {
             if !needed && !chosen.contains(&key.name) && shape.choices.iter().any(other) {
                 continue;
             }
+            let told = (self.problems.len(), self.more);
             let read = match found {
                 Some(value) => {
                     let at = self.label(table.key_span(key.name));
@@ -173,8 +174,8 @@ impl<'t> Reader<'_> {
             let read = read.or_else(|| (!needed).then(|| self.default_of(key)).flatten());
             match read {
                 Some(value) => drop(fields.insert(key.name.to_owned(), value)),
-                // What is there and cannot be read is reported, and may be what makes the table whole.
-                None => whole &= !needed && found.is_none(),
+                // What is there and wrong may be what makes the table whole.
+                None => whole &= !needed && told == (self.problems.len(), self.more),
             }
         }
         self.relations(table, &fields);
