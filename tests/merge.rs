@@ -328,7 +328,7 @@ fn known_failures_fail_a_merged_campaign_only_if_a_shard_was_not_told() {
         &[
             "known: pubsub-",
             "5 runs",
-            "no new failures, 5 groups of known ones",
+            "no new failures, 3 groups of known ones",
         ],
     );
     assert!(
@@ -345,14 +345,14 @@ fn known_failures_fail_a_merged_campaign_only_if_a_shard_was_not_told() {
         place.path(),
         &["all", "--format", "github"],
         0,
-        &["::notice::5 groups of known"],
+        &["::notice::3 groups of known"],
     );
     assert!(!annotated.contains("::error"), "{annotated}");
     expect(
         place.path(),
         &["a", "known-b"],
         1,
-        &["5 groups of failures"],
+        &["3 groups of failures"],
     );
 }
 
