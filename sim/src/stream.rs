@@ -23,7 +23,7 @@ pub fn key(seed: u64, purpose: Purpose, names: &[&str]) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A directed link: latency, loss, duplication. Names: from and to, each hashed by itself
-    /// and joined by [`pair_key`].
+    /// and joined into one.
     Link = 1,
     /// A node's own draws. Names: node, incarnation.
     Node = 2,

@@ -304,7 +304,7 @@ impl Campaign {
         self
     }
 
-    /// Gives up a run that takes longer; default [`WALL_LIMIT`].
+    /// Gives up a run that takes longer; default 30 s.
     #[must_use]
     pub fn wall_limit(mut self, limit: Duration) -> Self {
         self.limits.wall = limit;

@@ -42,7 +42,7 @@ pub enum ShardError {
         /// How many there are.
         count: u64,
     },
-    /// More than [`SHARDS_MAX`].
+    /// More than 1,000,000.
     #[error("{0} shards are more than {SHARDS_MAX}")]
     TooMany(u64),
     /// The environment has some of an engine's variables.
@@ -192,7 +192,8 @@ impl Engine {
 /// The shard that the environment names, and `None` if it names none.
 ///
 /// Slurm sets `SLURM_ARRAY_TASK_ID`, `_MIN`, `_STEP` and `_COUNT` in each task of an array (and
-/// `_MAX`, which is only held against the others). Others set an index and a number: [`ENGINES`]. Of
+/// `_MAX`, which is only held against the others). AWS Batch, Bitbucket,
+/// Buildkite, CircleCI, GitLab, Kubernetes and Semaphore set an index and a number. Of
 /// Kubernetes, `JOB_COMPLETIONS` has to be set in the job's template, as Kubernetes does not.
 ///
 /// # Errors
@@ -289,7 +290,7 @@ impl Shard {
     /// The `index`-th of `count`, from 0.
     ///
     /// # Errors
-    /// There are not that many, or none, or more than [`SHARDS_MAX`].
+    /// There are not that many, or none, or more than 1,000,000.
     pub fn new(index: u64, count: u64) -> Result<Self, ShardError> {
         match count {
             0 => Err(ShardError::Malformed(format!("{index}/{count}"))),

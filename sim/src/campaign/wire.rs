@@ -1,7 +1,7 @@
 //! Messages between the process of a campaign and its workers: one JSON object per line.
 //!
 //! To a worker: one [`Setup`], then [`Order`]s. From it: a [`Reply`] per order, in their order,
-//! each on a line that begins with [`MARK`], and [`READY`] as the number of the first one, to the
+//! each on a line that begins with [`MARK`], and 0 as the number of the first one, to the
 //! setup. A worker begins a new line before each reply, so that what a strategy prints beside it
 //! is a line of its own, and is ignored.
 
@@ -113,7 +113,7 @@ impl SourceText {
 /// A line to a worker: something to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Number of its reply; above [`READY`].
+    /// Number of its reply; above 0.
     pub number: u64,
     /// The task.
     pub task: Task,

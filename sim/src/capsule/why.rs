@@ -2,7 +2,7 @@
 //! events that led to it.
 //!
 //! The row is followed forwards through the trace, the causes backwards through the blocks of the
-//! capsule, each block read at most once more. Memory is bounded by [`CHANGES_MAX`] and
+//! capsule, each block read at most once more. Memory is bounded by 32 changes and
 //! [`EVENTS_MAX`], however long the trace.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,7 +35,7 @@ pub struct Why {
     pub at: Option<Time>,
     /// The row then; `None` if there was none.
     pub row: Option<Row>,
-    /// The changes that led there, the oldest first; at most [`CHANGES_MAX`].
+    /// The changes that led there, the oldest first; at most 32.
     pub changes: Vec<Change>,
     /// How many earlier changes there were.
     pub omitted: u64,

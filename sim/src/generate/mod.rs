@@ -77,7 +77,7 @@ pub struct Generated {
     pub scenario: Scenario,
     /// The families that were on. That one is on does not mean that it did something.
     pub families: BTreeSet<Family>,
-    /// How far it was thinned: see [`thinned`].
+    /// How far it was thinned, from 0, not at all, to 4.
     pub level: u8,
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn thinned(
     }
 }
 
-/// The scenario of a seed whose run keeps within [`EVENTS_MAX`]: the first of [`thinned`]'s that does, or
+/// The scenario of a seed whose run keeps within [`EVENTS_MAX`]: the least thinned one that does, or
 /// the thinnest. That is what campaigns run. Makes the run, to know its events.
 #[must_use]
 pub fn fitting(

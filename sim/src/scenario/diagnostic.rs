@@ -580,7 +580,7 @@ impl Problems {
         self.text.name()
     }
 
-    /// The problems, in the order of the file; at most [`PROBLEMS_MAX`].
+    /// The problems, in the order of the file; at most 100.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems

@@ -30,7 +30,7 @@ pub struct Diagram {
     pub rows: Vec<RowChange>,
     /// Steps of the script.
     pub steps: Vec<(Time, String)>,
-    /// Messages and changes of rows beyond [`DIAGRAM_MAX`] of each.
+    /// Messages and changes of rows beyond 2,000 of each.
     pub left_out: (u64, u64),
 }
 

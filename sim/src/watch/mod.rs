@@ -9,7 +9,7 @@
 //! | [`context`] | the state of a run so far |
 //! | [`convergence`] | which views equal the truth |
 //! | [`changed`] | a change of a row, taken apart |
-//! | [`history`], [`causes`] | the past, and the inputs that things came of |
+//! | `history`, `causes` | the past, and the inputs that things came of |
 //! | [`facts`] | names, times and bounds, which do not change |
 //! | [`oracle`] | rules that hold in every run |
 //! | [`judge`] | the file's expectations |
