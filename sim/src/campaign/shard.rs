@@ -193,7 +193,7 @@ impl Engine {
 ///
 /// Slurm sets `SLURM_ARRAY_TASK_ID`, `_MIN`, `_STEP` and `_COUNT` in each task of an array (and
 /// `_MAX`, which is only held against the others). AWS Batch, Bitbucket,
-/// Buildkite, CircleCI, GitLab, Kubernetes and Semaphore set an index and a number. Of
+/// Buildkite, `CircleCI`, GitLab, Kubernetes and Semaphore set an index and a number. Of
 /// Kubernetes, `JOB_COMPLETIONS` has to be set in the job's template, as Kubernetes does not.
 ///
 /// # Errors
