@@ -27,8 +27,8 @@ use seeds::seeds;
 /// The anomalies of docs/protocol.md section 8 that have a scenario.
 const ANOMALIES: &[&str] = &[
     "a01", "a02", "a03", "a04", "a05", "a06", "a07", "a08", "a09", "a10", "a11", "a13", "a14",
-    "g01", "g02", "g04", "g05", "g06", "g07", "g08", "g09", "g10", "g11", "m01", "m02", "m03",
-    "m04",
+    "a18", "g01", "g02", "g04", "g05", "g06", "g07", "g08", "g09", "g10", "g11", "m01", "m02",
+    "m03", "m04",
 ];
 
 /// One shipped file.
