@@ -9,9 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hublab_sim::anomaly::Shown;
 use hublab_sim::capsule::judge::judge;
 use hublab_sim::capsule::twice::record;
 use hublab_sim::catalog::Catalog;
+use hublab_sim::processhub::anomaly;
 use hublab_sim::report::Report;
 use hublab_sim::run::Simulation;
 use hublab_sim::scenario::shape::{EXPECT, LATENCY, REQUEST, STEP, Shape};
@@ -23,13 +25,6 @@ use hublab_sim::watch::oracle;
 use hublab_sim::world::Stepping;
 
 use seeds::seeds;
-
-/// The anomalies of docs/protocol.md section 8 that have a scenario.
-const ANOMALIES: &[&str] = &[
-    "a01", "a02", "a03", "a04", "a05", "a06", "a07", "a08", "a09", "a10", "a11", "a13", "a14",
-    "a18", "g01", "g02", "g04", "g05", "g06", "g07", "g08", "g09", "g10", "g11", "m01", "m02",
-    "m03", "m04",
-];
 
 /// One shipped file.
 struct Shipped {
@@ -197,12 +192,18 @@ fn every_anomaly_has_its_scenario_and_no_other_file_lies_beside_them() {
             .parent()
             .is_some_and(|parent| parent.ends_with("anomalies"))
     };
-    let ids: Vec<&str> = files
-        .iter()
-        .filter(beside)
-        .map(|file| file.stem().split('-').next().unwrap_or_default())
-        .collect();
-    assert_eq!(ids, ANOMALIES);
+    let names: BTreeSet<&str> = files.iter().filter(beside).map(Shipped::stem).collect();
+    let shown = anomaly::LIST.iter().filter_map(|one| match one.shown {
+        Shown::By(name) => {
+            let id = one.id.to_lowercase();
+            let (family, number) = id.split_at(1);
+            let begin = format!("{family}{number:0>2}-");
+            assert!(name.starts_with(&begin), "{name} is that of {}", one.id);
+            Some(name)
+        }
+        Shown::Never(_) => None,
+    });
+    assert_eq!(names, shown.collect());
 }
 
 fn alternatives(shape: &'static Shape) -> BTreeSet<&'static str> {

@@ -18,11 +18,11 @@ pub struct GroupKey {
     pub strategy: String,
     /// `generated`, or the path of the scenario file.
     pub scenario: String,
-    /// What fails.
+    /// Anomaly and claim, or verdict.
     pub what: What,
 }
 
-/// What fails.
+/// Anomaly and claim of failures, or the verdict of runs in which no oracle or expectation failed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// An oracle or an expectation.
@@ -77,11 +77,11 @@ pub(super) struct Form {
     runs: u64,
     /// The lowest seed.
     seed: u64,
-    /// What fails with this seed; `None` for a run that ended otherwise.
+    /// The failure of the run with this seed; `None` if no oracle or expectation failed in it.
     finding: Option<Failure>,
     /// True if each of the runs is known to fail as it does.
     is_expected: bool,
-    /// What the unshrunk runs looked like.
+    /// The anomalies that the unshrunk runs look like; `None` for those that look like none.
     hints: BTreeSet<Option<String>>,
 }
 
@@ -113,13 +113,13 @@ impl Form {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Group<'a> {
-    /// What they have in common.
+    /// Strategy and scenario, with anomaly and claim or verdict.
     pub key: &'a GroupKey,
     /// How many runs have it.
     pub runs: u64,
     /// The lowest of their seeds.
     pub seed: u64,
-    /// What fails with that seed; `None` for a run that ended otherwise.
+    /// The failure of the run with that seed; `None` if no oracle or expectation failed in it.
     pub finding: Option<&'a Failure>,
     /// The fingerprints of those that were shrunk, the lowest seed first.
     pub fingerprints: Vec<&'a str>,
@@ -150,7 +150,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// What failed.
+/// The groups of a campaign's failures.
 #[derive(Debug)]
 pub struct Groups<'a> {
     /// Failures that fail the campaign.

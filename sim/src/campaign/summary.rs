@@ -446,22 +446,12 @@ mod tests {
     use super::*;
     use crate::campaign::record::tests::{ended, record};
 
-    fn tally(records: &[Record]) -> Summary {
-        knowing(&[], records)
-    }
-
-    fn knowing(fingerprints: &[&str], records: &[Record]) -> Summary {
-        let known = Known::new(fingerprints.iter().copied().map(str::to_owned));
-        let mut tally = Summary::new(&(0..1_000)).knowing(known);
-        records.iter().for_each(|record| tally.add(record));
-        tally
-    }
-
     #[test]
     fn inconclusive_runs_are_allowed_up_to_a_number_and_beside_others() {
         let open = |seed| ended("pubsub", seed, Verdict::Inconclusive);
         let of = |records: &[Record], allowed| {
-            let tally = tally(records).allowing_inconclusive(allowed);
+            let mut tally = Summary::new(&(0..1_000)).allowing_inconclusive(allowed);
+            records.iter().for_each(|record| tally.add(record));
             tally.endings().contains(&Verdict::Inconclusive)
         };
         let some = [open(1), open(2), record("pubsub", 3)];

@@ -14,7 +14,7 @@ use crate::model::{Action, LinkChange, Order, Scenario, Step};
 pub fn of(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
     let mut found = BTreeSet::new();
     let base = &scenario.network.base;
-    note(&mut found, Feature::Loss, scenario.network.may_lose());
+    note(&mut found, Feature::Loss, base.loss > 0.0);
     note(&mut found, Feature::Duplication, base.duplicate > 0.0);
     note(&mut found, Feature::Reorder, base.order == Order::Any);
     for change in &scenario.network.links {

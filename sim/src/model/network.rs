@@ -23,13 +23,6 @@ pub struct Network {
     pub links: Vec<LinkChange>,
 }
 
-impl Network {
-    /// True if messages over links without an override may be lost.
-    pub(crate) fn may_lose(&self) -> bool {
-        self.base.loss > 0.0
-    }
-}
-
 /// Parameters of a directed link.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LinkParams {

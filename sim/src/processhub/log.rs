@@ -402,33 +402,31 @@ impl<'a> Log<'a> {
         from: EventId,
         to: EventId,
     ) -> bool {
-        let views = self.views[of as usize].iter();
-        self.is_member(of, node, from)
-            && views
-                .filter(|view| (from..=to).contains(view))
-                .all(|view| self.is_member(of, node, *view))
+        let mut views = self.views_between(of, from, to);
+        self.is_member(of, node, from) && views.all(|view| self.is_member(of, node, view))
     }
 
     /// True if a node's view held another one at some time between two events.
     pub(super) fn was_member(&self, of: NodeIx, node: NodeIx, from: EventId, to: EventId) -> bool {
-        let views = self.views[of as usize].iter();
-        self.is_member(of, node, from)
-            || views
-                .filter(|view| (from..=to).contains(view))
-                .any(|view| self.is_member(of, node, *view))
+        let mut views = self.views_between(of, from, to);
+        self.is_member(of, node, from) || views.any(|view| self.is_member(of, node, view))
     }
 
-    /// True if no view that a node had after one event, up to another, held a node.
-    pub(super) fn stayed_out(
+    /// True if no view that a node got between two events held another one.
+    pub(super) fn stayed_out(&self, of: NodeIx, node: NodeIx, from: EventId, to: EventId) -> bool {
+        let mut views = self.views_between(of, from, to);
+        views.all(|view| !self.is_member(of, node, view))
+    }
+
+    /// The changes of a node's view from one event to another, both included.
+    fn views_between(
         &self,
         of: NodeIx,
-        node: NodeIx,
-        (after, to): (EventId, EventId),
-    ) -> bool {
-        let views = self.views[of as usize].iter();
-        views
-            .filter(|view| after < **view && **view <= to)
-            .all(|view| !self.is_member(of, node, *view))
+        from: EventId,
+        to: EventId,
+    ) -> impl Iterator<Item = EventId> + '_ {
+        let views = self.views[of as usize].iter().copied();
+        views.filter(move |view| (from..=to).contains(view))
     }
 
     /// True if a node believes that the connection to another one is up, right after an event.

@@ -43,7 +43,7 @@ fn is_left_out(case: &Case<'_>, made: EventId) -> bool {
     views.any(|(step, view)| {
         step > made
             && !view.contains(&case.owner)
-            && (case.log).stayed_out(case.observer, case.owner, (step, case.at))
+            && (case.log).stayed_out(case.observer, case.owner, step, case.at)
     })
 }
 

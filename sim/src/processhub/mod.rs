@@ -117,8 +117,7 @@ impl Scope {
             Self::Nothing => (&[], &[]),
         };
         let is_asked = move |(id, _): &&Rule| match self {
-            // Of other entries, a request says what its sender has to say.
-            Self::Changes | Self::View => *id != "A18",
+            Self::Changes | Self::View => true,
             Self::Own => matches!(*id, "G6" | "A18"),
             Self::Clocks => matches!(*id, "A7" | "G11"),
             Self::Nothing => false,
@@ -384,7 +383,7 @@ fn is_meant(case: &Case<'_>, violation: &Violation) -> bool {
     if oracle == "membership_containment" {
         return case.defect == Defect::Foreign;
     }
-    // Of its own entries that others change, nothing else changes in that instant.
+    // The kinds of defect below are those of views; here any change of an own entry is one.
     if Scope::of(oracle) == Scope::Own {
         return true;
     }

@@ -174,7 +174,8 @@ impl<'t> Reader<'_> {
             let read = read.or_else(|| (!needed).then(|| self.default_of(key)).flatten());
             match read {
                 Some(value) => drop(fields.insert(key.name.to_owned(), value)),
-                // What is there and wrong may be what makes the table whole.
+                // A table may need one of several keys, such as `at`, `during` and `by`: a wrong value is
+                // none.
                 None => whole &= !needed && told == (self.problems.len(), self.more),
             }
         }
