@@ -149,14 +149,19 @@ impl Account<'_> {
         }
     }
 
-    /// The group's scenario file, if there is one: that of the lowest seed.
+    /// The group's scenario files, that of the lowest seed first.
+    pub(in crate::cli) fn files(&self, group: &Group<'_>) -> impl Iterator<Item = PathBuf> {
+        let failures = self.folder.map(|folder| folder.join(FAILURES));
+        let paths = failures.into_iter().flat_map(|failures| {
+            let names = group.fingerprints.iter();
+            names.map(move |one| failures.join(format!("{one}.toml")))
+        });
+        paths.filter(|path| path.is_file())
+    }
+
+    /// The first of [`Self::files`].
     pub(in crate::cli) fn file(&self, group: &Group<'_>) -> Option<PathBuf> {
-        let failures = self.folder?.join(FAILURES);
-        let mut files = group.fingerprints.iter();
-        files.find_map(|one| {
-            let path = failures.join(format!("{one}.toml"));
-            path.is_file().then_some(path)
-        })
+        self.files(group).next()
     }
 
     /// The command that shows a failure of the group again.

@@ -84,6 +84,10 @@ fn describe(account: Account<'_>, group: &Group<'_>) -> String {
         write!(text, ": {}", first(finding)).expect("a String takes all");
     }
     write!(text, "\n  {}", style::dim(account.repeat(group))).expect("a String takes all");
+    for other in account.files(group).skip(1) {
+        let path = quoted(&other.to_string_lossy());
+        write!(text, "\n  and {}", style::dim(path)).expect("a String takes all");
+    }
     text
 }
 

@@ -327,6 +327,27 @@ mod tests {
     }
 
     #[test]
+    fn all_files_of_a_group_are_told() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let failures = folder.path().join("failures");
+        std::fs::create_dir(&failures).expect("a directory");
+        let records = [("f", 1), ("g", 2)].map(|(name, seed)| {
+            std::fs::write(failures.join(format!("{name}.toml")), "").expect("a file");
+            failed("gossip", seed, Some(name))
+        });
+        told(&records, |account| {
+            let account = Account {
+                folder: Some(folder.path()),
+                ..account
+            };
+            let junit = super::super::junit::text(account).expect("XML can be written");
+            for text in [campaign::render(account), junit] {
+                assert!(text.contains("f.toml") && text.contains("g.toml"), "{text}");
+            }
+        });
+    }
+
+    #[test]
     fn what_github_would_drop_is_counted() {
         let catalog = Catalog::default();
         let records: Vec<_> = (0..12)

@@ -118,7 +118,7 @@ fn failure(account: Account<'_>, class: &str, group: &Group<'_>, is_known: bool)
             status.set_type(title(&key.what));
         }
     }
-    if let Some(file) = account.file(group) {
+    for file in account.files(group) {
         text.push_str(&format!("file: {}\n", file.display()));
     }
     text.push_str(&account.repeat(group));
