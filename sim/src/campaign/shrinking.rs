@@ -2,9 +2,12 @@
 //!
 //! A campaign may fail in most of its seeds. Of the failures that look alike (same signature, same
 //! hint) the first few are shrunk, first meaning the lowest seed; the first of each look goes before the
-//! second of any, and anomalies that are known by name last. That is a function of the campaign's records alone: of their order, of how the work was
-//! split, and of where it was interrupted, nothing depends. What a shard shrinks are all that the whole
-//! campaign would shrink of its runs, and some more: joining shards is choosing again.
+//! second of any, and anomalies that are known by name last. Where failures are known, more are shrunk of
+//! those without a hint: they may be anything, and what is not shrunk goes by its look.
+//!
+//! All that is a function of the campaign's records and of what is known: of the order of records, of how
+//! the work was split, and of where it was interrupted, nothing depends. What a shard shrinks are all that
+//! the whole campaign would shrink of its runs, and some more: joining shards is choosing again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +30,8 @@ use crate::watch::judge::Verdict;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shrinking {
-    /// How many failures that look alike are shrunk; default 2.
+    /// How many failures that look alike are shrunk; default 2. Where failures are known, ten times as
+    /// many of those that look like no anomaly.
     pub per_signature: u64,
     /// How many are shrunk in all; default 500.
     pub most: u64,
@@ -131,6 +135,9 @@ pub type AllShrunk = BTreeMap<FailureKey, Option<ShrunkFailure>>;
 /// Signature and hint: failures that share both are taken for the same one until they are shrunk.
 type Look = (Signature, Option<String>);
 
+/// How many times as many failures without a hint are shrunk where failures are known.
+const UNHINTED: u64 = 10;
+
 /// Records of which failures may be shrunk: they are not told of before that is decided.
 #[derive(Debug, Default, Clone)]
 pub struct WaitingRecords {
@@ -164,10 +171,20 @@ impl WaitingRecords {
         if record.verdict != Verdict::Fail || most == 0 {
             return vec![record];
         }
+        let most_unhinted = if self.known.is_empty() {
+            most
+        } else {
+            most.saturating_mul(UNHINTED)
+        };
         let key = RunKey::of(&record);
         let (mut chosen, mut displaced) = (0, Vec::new());
         for finding in &record.findings {
             let look = (finding.signature.clone(), finding.hint.clone());
+            let most = if look.1.is_some() {
+                most
+            } else {
+                most_unhinted
+            };
             let first = self.looks.entry(look).or_default();
             if first.insert(key.clone()) {
                 chosen += 1;
@@ -336,7 +353,22 @@ mod tests {
             waiting.offer(hinted(seed, hint));
         }
         let (chosen, left_out) = waiting.chosen();
-        assert_eq!((seeds(&chosen), left_out), (vec![1, 4, 7, 2, 5], 2));
+        assert_eq!((seeds(&chosen), left_out), (vec![1, 4, 7, 2, 5], 3));
+    }
+
+    #[test]
+    fn where_failures_are_known_more_are_shrunk_of_those_that_look_like_nothing() {
+        for (known, unhinted) in [(Known::default(), 2), (Known::new(["f".to_owned()]), 20)] {
+            let rule = Shrinking { most: 100, ..RULE };
+            let mut waiting = WaitingRecords::new(Some(rule), known);
+            for seed in 0..50 {
+                let hint = (seed % 2 == 0).then_some("A2");
+                waiting.offer(hinted(seed, hint));
+            }
+            let (chosen, _) = waiting.chosen();
+            let without = chosen.iter().filter(|(_, hint)| hint.is_none()).count();
+            assert_eq!((without, chosen.len()), (unhinted, unhinted + 2));
+        }
     }
 
     #[test]

@@ -94,7 +94,8 @@ pub(in crate::cli) struct Fuzz {
     /// Do not look for the smallest scenario of each failure
     #[arg(long)]
     pub(in crate::cli) no_shrink: bool,
-    /// How many failures of one kind to shrink: what looks the same may be several faults
+    /// How many failures of one kind to shrink: what looks the same may be several faults. With `--known`,
+    /// ten times as many of those that look like no anomaly
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(in crate::cli) shrinks_per_signature: u64,
     /// How many failures to shrink in all; what is left out is told
