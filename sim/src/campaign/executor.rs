@@ -84,6 +84,10 @@ pub(crate) trait Crew {
 /// The time for a worker to become ready.
 const STARTUP: Duration = Duration::from_secs(60);
 
+/// How many workers in succession may be killed from outside before they are ready. A system without
+/// memory kills whatever is started.
+const KILLED_STARTING_MAX: u32 = 8;
+
 /// The time for a job to stop once it was asked to.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -160,6 +164,8 @@ pub(crate) struct Executor<'c, C: Crew> {
     events: Events<C::Answer>,
     last_number: OrderNumber,
     last_worker: WorkerId,
+    /// How many workers were killed from outside before they were ready, since the last that was.
+    killed_starting: u32,
 }
 
 impl<C: Crew> std::fmt::Debug for Executor<'_, C> {
@@ -183,6 +189,7 @@ impl<'c, C: Crew> Executor<'c, C> {
             events: mpsc::channel(),
             last_number: 0,
             last_worker: 0,
+            killed_starting: 0,
         }
     }
 
@@ -311,6 +318,7 @@ impl<'c, C: Crew> Executor<'c, C> {
                 let slot = self.slots.get_mut(&worker)?;
                 slot.ready = true;
                 slot.since = Instant::now();
+                self.killed_starting = 0;
                 None
             }
             WorkerEvent::Refused(worker, reason) => {
@@ -325,7 +333,11 @@ impl<'c, C: Crew> Executor<'c, C> {
                 let slot = self.slots.get_mut(&worker)?;
                 let how = slot.worker.exit_status();
                 if !slot.ready {
-                    return Some(Happened::Unusable(how.words));
+                    self.killed_starting += 1;
+                    let was_killed = how.killed_by.is_some();
+                    if !was_killed || self.killed_starting > KILLED_STARTING_MAX {
+                        return Some(Happened::Unusable(how.words));
+                    }
                 }
                 let (job, took) = (slot.jobs.pop_front(), slot.since.elapsed());
                 Some(Happened::Died {

@@ -130,8 +130,8 @@ pub enum CampaignError {
     /// The system grants no process, thread or pipe.
     #[error("no worker can be started: {0}")]
     Start(#[from] io::Error),
-    /// A worker ended before it was ready for work.
-    #[error("a worker is of no use: {0}")]
+    /// A worker ended before it was ready for work, or several in succession were killed by then.
+    #[error("a worker was never ready: {0}")]
     Worker(String),
     /// A run cannot be made: a strategy is unknown or refuses its parameters, or the worker is
     /// another version of the program.
