@@ -62,7 +62,7 @@ fn is_apart(scenario: &Scenario, catalog: &Catalog) -> bool {
 fn is_met_in_time(scenario: &Scenario) -> bool {
     let count = scenario.cluster.nodes.len();
     let meetings = |action: &Action| {
-        if let Action::Join(nodes) | Action::Restart(nodes) = action {
+        if let Action::Join(nodes) | Action::Restart { nodes, .. } = action {
             nodes.len() * count
         } else {
             0

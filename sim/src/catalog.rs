@@ -118,12 +118,19 @@ pub trait CatalogEntry: Send + Sync {
     fn anomalies(&self) -> Option<&'static dyn Classify> {
         None
     }
-    /// The facts about it that observers of a scenario need.
+    /// The facts about it that observers of a scenario need. Where nodes differ, the longest of their times
+    /// count.
     fn facts(&self, scenario: &Scenario) -> StrategyFacts {
-        let params = scenario.strategies.get(self.name());
-        let params = params.cloned().unwrap_or_default();
-        let bounds = self.bounds(&params, &conditions(scenario));
-        StrategyFacts::new(self.name(), self.round_interval(&params), bounds)
+        let conditions = conditions(scenario);
+        let parameters = scenario.parameter_sets(self.name());
+        let (all, others) = (&parameters.sets()[0], &parameters.sets()[1..]);
+        let mut bounds = self.bounds(all, &conditions);
+        let mut round_interval = self.round_interval(all);
+        for params in others {
+            bounds = bounds.longer(self.bounds(params, &conditions));
+            round_interval = round_interval.max(self.round_interval(params));
+        }
+        StrategyFacts::new(self.name(), round_interval, bounds)
     }
     /// True if it runs where neither the file nor the command names strategies; default: it does.
     fn is_default(&self) -> bool {

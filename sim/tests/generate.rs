@@ -173,7 +173,7 @@ fn the_scenarios_of_these_seeds_never_change() {
             hasher.update(render(&scenario, Style::Full).as_bytes());
         }
     }
-    expect_test::expect!["fe8b14caa0385029330cb0dc09c6dd32efc61a1896a3ba1a06199d79edddcd1f"]
+    expect_test::expect!["831f63b489479ab2ddc32bb82d720f51ceac407b64944a4c60c47ae1e12e4293"]
         .assert_eq(&hasher.finalize().to_hex());
 }
 

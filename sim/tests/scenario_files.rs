@@ -419,6 +419,38 @@ fn the_order_of_the_entries_of_a_row_is_that_of_the_file() {
 }
 
 #[test]
+fn parameters_of_every_strategy_are_those_of_each_that_has_them() {
+    let head = "schema = 1\n[cluster]\nnodes = 2\n";
+    let text = format!(
+        "{head}[[cluster.node]]\nnames = ['n2']\nstrategy = {{ '*' = {{ sync_interval = '9s' }} }}\n\
+         [strategy.'*']\nsync_interval = '5s'\nrecipients = 2\n[strategy.gossip]\nrecipients = 1\n"
+    );
+    let scenario = read(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let shown = |of: &hublab_sim::scenario::Parameters, name: &str| {
+        serde_json::to_string(&of[name]).expect("a table")
+    };
+    let all = &scenario.strategies;
+    assert_eq!(shown(all, "pubsub"), r#"{"sync_interval":"5s"}"#);
+    assert_eq!(
+        shown(all, "gossip"),
+        r#"{"recipients":1,"sync_interval":"5s"}"#
+    );
+    let of_one = &scenario.cluster.overrides[0].strategy;
+    assert_eq!(shown(of_one, "pubsub"), r#"{"sync_interval":"9s"}"#);
+    assert_eq!(shown(of_one, "gossip"), r#"{"sync_interval":"9s"}"#);
+    for (wrong, code) in [
+        ("patience = '5s'", "unknown_key"),
+        ("recipients = 0", "bad_parameter"),
+        ("recipients = 'x'", "bad_parameter"),
+    ] {
+        let problems = read(&format!("{head}[strategy.'*']\n{wrong}\n")).expect_err(wrong);
+        let codes = problems.iter().filter_map(miette::Diagnostic::code);
+        let codes: Vec<String> = codes.map(|code| code.to_string()).collect();
+        assert_eq!(codes, [format!("scenario::{code}")], "{wrong}");
+    }
+}
+
+#[test]
 fn seeds_are_a_range_with_something_in_it() {
     assert_eq!(parse_seeds("3..5"), Some(3..5));
     for text in [

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{
-    Action, After, Age, Audience, Children, Claim, ClockChange, Cluster, End, Every, Expectation,
-    InFlight, Instants, Latency, LinkChange, LinkParams, Network, NodeIx, On, Order, Over, Parting,
-    Pattern, RawRequest, RawRow, Repeat, Run, Scenario, Step, Style, When, apply_overrides, render,
-    resolve,
+    Action, After, Age, Audience, Children, Claim, ClockChange, ClockStart, Cluster, End, Every,
+    Expectation, InFlight, Instants, Latency, LinkChange, LinkParams, Network, NodeIx,
+    NodeOverride, On, Order, Over, Parting, Pattern, RawRequest, RawRow, Repeat, Run, Scenario,
+    Step, Style, When, apply_overrides, render, resolve,
 };
 use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
 use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler};
@@ -447,11 +447,38 @@ prop_compose! {
         discovery_interval in micros(60_000_000).prop_map(|time| time.max(Duration::from_micros(1))),
         times in (micros(1_000_000), micros(120_000_000), micros(1_000_000)),
         down_spread in 0.0..=1.0,
+        overrides in vec(node_override(2), 0..3),
     ) -> Cluster {
         let nodes: Vec<NodeId> = names.iter().map(|name| NodeId::new(name)).collect();
         let start = (0..).take(nodes.len()).collect();
         let (join_debounce, down_after, crash_detected_after) = times;
-        Cluster { nodes, start, discovery_interval, join_debounce, down_after, down_spread, crash_detected_after }
+        Cluster { nodes, start, discovery_interval, join_debounce, down_after, down_spread, crash_detected_after, overrides }
+    }
+}
+
+prop_compose! {
+    fn node_override(size: usize)(
+        names in nodes(size, 1),
+        times in (option::of(micros(1_000)), option::of(micros(1_000)), option::of(micros(1_000_000)), option::of(micros(120_000_000))),
+        clock in option::of((1..9_000_000_i64, -50..50_i64)),
+        interval in prop_oneof![Just(None), Just(Some("3s")), Just(Some("250ms"))],
+    ) -> NodeOverride {
+        let (service_time, send_gap, join_debounce, down_after) = times;
+        let parameters = |interval: &str| {
+            let parameters = serde_json::json!({ "sync_interval": interval });
+            parameters.as_object().expect("an object").clone()
+        };
+        NodeOverride {
+            names,
+            service_time,
+            send_gap,
+            // One value at least.
+            discovery_interval: Some(Duration::from_secs(7)),
+            join_debounce,
+            down_after,
+            clock: clock.map(|(jump, rate_ppm)| ClockStart { jump, rate_ppm }),
+            strategy: interval.map(|interval| ("pubsub".to_owned(), parameters(interval))).into_iter().collect(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hublab_sim::model::script::{CHILD_KIND, command};
+use hublab_sim::model::{NodeSettings, ParameterSets};
 use hublab_sim::scenario::{Action, NodeIx, Scenario};
 use hublab_sim::trace::event::StopReason;
 use hublab_strategies::builtin::{self, Visitor};
@@ -74,6 +75,9 @@ pub(super) struct Cast<'a> {
     /// The settings that files do not have.
     config: HubConfig,
     actors: Vec<Option<Actor>>,
+    /// By node.
+    settings: Vec<NodeSettings>,
+    parameters: ParameterSets,
     /// Requests that wait for their answers.
     requests: JoinSet<()>,
 }
@@ -95,6 +99,8 @@ impl<'a> Cast<'a> {
             hub_id: format!("live-{}-{run}", process::id()),
             config,
             actors: scenario.cluster.nodes.iter().map(|_| None).collect(),
+            settings: scenario.node_settings(),
+            parameters: scenario.parameter_sets(strategy),
             requests: JoinSet::new(),
         }
     }
@@ -106,6 +112,13 @@ impl<'a> Cast<'a> {
     fn set(&self, node: NodeIx, flow: Flow) {
         if let Some(actor) = &self.actors[node as usize] {
             actor.flow.send_replace(flow);
+        }
+    }
+
+    /// The next step restarts nodes, with its parameters.
+    pub(super) fn restarted(&mut self, step: u32, nodes: &[NodeIx]) {
+        for node in nodes {
+            self.parameters.restarted(step, *node);
         }
     }
 
@@ -158,19 +171,21 @@ impl<'a> Cast<'a> {
     }
 
     async fn start<S: Strategy>(&self, node: NodeIx) -> Result<Actor, LiveError> {
-        let cluster = &self.scenario.cluster;
+        let settings = &self.settings[node as usize];
         let incarnation = self.stage.between(|witness| witness.next_incarnation(node));
         let incarnation = incarnation.ok_or(LiveError::Over)?;
-        let heartbeat = cluster.down_after / BEATS;
+        // The least patient of all may be the other end of any connection.
+        let patience = self.settings.iter().map(|of| of.down_after).min();
+        let heartbeat = patience.unwrap_or_default() / BEATS;
         let stage = Arc::clone(&self.stage);
         let tap = Arc::new(Tap::new(stage, node, incarnation, heartbeat));
         let (flow, receiver) = watch::channel(Flow::Pause);
         let hub = Hub::builder(&self.hub_id, self.name(node).as_str())
-            .strategy(self.configured::<S>()?)
+            .strategy(self.configured::<S>(node)?)
             .supervisor(Tasks::new().with(CHILD_KIND, |_| std::future::pending::<()>()))
-            .discovery_interval(cluster.discovery_interval)
-            .join_debounce(cluster.join_debounce)
-            .down_after(cluster.down_after)
+            .discovery_interval(settings.discovery_interval)
+            .join_debounce(settings.join_debounce)
+            .down_after(settings.down_after)
             .heartbeat(heartbeat)
             .limits(Limits {
                 redial_min: REDIAL[0],
@@ -199,9 +214,9 @@ impl<'a> Cast<'a> {
         })
     }
 
-    fn configured<S: Strategy>(&self) -> Result<S, LiveError> {
-        let params = self.scenario.strategies.get(S::NAME);
-        let params = Value::Object(params.cloned().unwrap_or_default());
+    fn configured<S: Strategy>(&self, node: NodeIx) -> Result<S, LiveError> {
+        let params = &self.parameters.sets()[self.parameters.of(node)];
+        let params = Value::Object(params.clone());
         let refused = |error: &dyn std::fmt::Display| LiveError::Parameters {
             strategy: S::NAME.to_owned(),
             reason: error.to_string(),
@@ -213,7 +228,7 @@ impl<'a> Cast<'a> {
     /// Carries out a step that the witness knows of.
     pub(super) async fn act(&mut self, number: u32, action: &Action) -> Result<(), LiveError> {
         match action {
-            Action::Join(nodes) | Action::Restart(nodes) => self.boot(nodes).await?,
+            Action::Join(nodes) | Action::Restart { nodes, .. } => self.boot(nodes).await?,
             Action::Leave(nodes) => {
                 for node in nodes {
                     self.leave(*node).await;

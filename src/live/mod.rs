@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
+use hublab_sim::model::NodeOverride;
 use hublab_sim::model::script::planned;
 use hublab_sim::report::Report;
 use hublab_sim::scenario::{Action, Scenario, resolve, scaled};
@@ -76,6 +77,10 @@ pub fn refusals(scenario: &Scenario, strategy: &str) -> Vec<String> {
         reasons
             .push("crash_detected_after: a connection that closes is noticed at once".to_owned());
     }
+    let is_wrong = |of: &NodeOverride| of.clock.is_some();
+    if scenario.cluster.overrides.iter().any(is_wrong) {
+        reasons.push(format!("[[cluster.node]] clock: {MACHINE_CLOCK}"));
+    }
     let mut refused: Vec<&str> = Vec::new();
     for step in &scenario.steps {
         if let Some(why) = refusal(&step.action)
@@ -88,16 +93,19 @@ pub fn refusals(scenario: &Scenario, strategy: &str) -> Vec<String> {
     reasons
 }
 
+/// Why no clock can be changed.
+const MACHINE_CLOCK: &str = "real hubs read the clock of this machine";
+
 fn refusal(action: &Action) -> Option<&'static str> {
     match action {
-        Action::Clock { .. } => Some("real hubs read the clock of this machine"),
+        Action::Clock { .. } => Some(MACHINE_CLOCK),
         Action::View { .. } | Action::Rows { .. } => {
             Some("it changes the inside of a node, which nothing on a real one can")
         }
         Action::Join(_)
         | Action::Leave(_)
         | Action::Crash(_)
-        | Action::Restart(_)
+        | Action::Restart { .. }
         | Action::Pause(_)
         | Action::Resume(_)
         | Action::Partition { .. }
@@ -190,7 +198,8 @@ async fn play(scenario: &Scenario, cast: &mut Cast<'_>, stage: &Stage) -> Result
     for entry in planned(scenario) {
         let step = scenario.steps.get(entry.step as usize);
         let action = step.filter(|_| !entry.healing).map(|step| &step.action);
-        if let Some(Action::Join(nodes) | Action::Restart(nodes)) = action {
+        if let Some(Action::Join(nodes) | Action::Restart { nodes, .. }) = action {
+            cast.restarted(entry.step, nodes);
             cast.prepare(nodes).await?;
         }
         sleep_until(epoch + Duration::from_micros(entry.at.0)).await;

@@ -292,6 +292,21 @@ impl Bounds {
         Self { repair, join, text }
     }
 
+    /// The longer of each of two bounds: those of nodes that differ.
+    #[must_use]
+    pub fn longer(self, other: Self) -> Self {
+        let text = if other.repair > self.repair {
+            other.text
+        } else {
+            self.text
+        };
+        Self {
+            repair: self.repair.max(other.repair),
+            join: self.join.max(other.join),
+            text,
+        }
+    }
+
     /// Two rounds and eight messages one after the other for repairs; the messages alone for a join,
     /// which is not to wait for a round.
     #[must_use]

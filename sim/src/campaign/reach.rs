@@ -99,7 +99,9 @@ impl Delays {
             Latency::Lognormal { p99, .. } => p99,
             Latency::Bimodal { fast, .. } => fast,
         };
-        let limits = network.base.bytes_per_second > 0 || !network.send_gap.is_zero();
+        let settings = scenario.node_settings();
+        let limits =
+            network.base.bytes_per_second > 0 || settings.iter().any(|of| !of.send_gap.is_zero());
         Self {
             usual_us: micros(usual),
             is_limited: limits,

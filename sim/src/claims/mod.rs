@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use hublab_strategies::strategy::{Claim, Feature};
 
 use crate::catalog::CatalogEntry;
-use crate::model::{Action, LinkChange, Order, Scenario, Step};
+use crate::model::{Action, ClockStart, LinkChange, NodeSettings, Order, Scenario, Step};
 
 /// The features of a resolved scenario under one strategy.
 #[must_use]
@@ -28,9 +28,16 @@ pub fn of(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
         Feature::LongDebounce,
         has_long_debounce(scenario),
     );
+    let settings = scenario.node_settings();
+    let is_wrong = |of: &NodeSettings| of.clock != ClockStart::default();
+    note(
+        &mut found,
+        Feature::ClockStep,
+        settings.iter().any(is_wrong),
+    );
     for step in &scenario.steps {
         found.extend(feature(&step.action));
-        let is_return = matches!(step.action, Action::Restart(_));
+        let is_return = matches!(step.action, Action::Restart { .. });
         note(&mut found, Feature::Return, is_return);
         if let Action::Link(change) = &step.action {
             links(change, &mut found);
@@ -58,13 +65,18 @@ fn has_long_debounce(scenario: &Scenario) -> bool {
     let shifts = |step: &Step| {
         matches!(
             step.action,
-            Action::Pause(_) | Action::Join(_) | Action::Restart(_)
+            Action::Pause(_) | Action::Join(_) | Action::Restart { .. }
         )
     };
     let others = u32::try_from(cluster.nodes.len().saturating_sub(1)).unwrap_or(u32::MAX);
     let is_spread = scenario.steps.iter().any(shifts);
     let gaps = if is_spread { others.max(2) } else { 2 };
-    cluster.join_debounce.saturating_mul(gaps) >= cluster.discovery_interval
+    let settings = scenario.node_settings();
+    let debounce = settings.iter().map(|of| of.join_debounce).max();
+    let interval = settings.iter().map(|of| of.discovery_interval).min();
+    debounce
+        .zip(interval)
+        .is_some_and(|(debounce, interval)| debounce.saturating_mul(gaps) >= interval)
 }
 
 fn note(found: &mut BTreeSet<Feature>, feature: Feature, is_there: bool) {
@@ -83,7 +95,7 @@ fn links(change: &LinkChange, found: &mut BTreeSet<Feature>) {
 /// The features of a step alone.
 fn feature(action: &Action) -> Option<Feature> {
     match action {
-        Action::Join(_) | Action::Leave(_) | Action::Crash(_) | Action::Restart(_) => {
+        Action::Join(_) | Action::Leave(_) | Action::Crash(_) | Action::Restart { .. } => {
             Some(Feature::Churn)
         }
         Action::Pause(_) | Action::Partition { .. } | Action::Cut { .. } => {

@@ -13,7 +13,6 @@ use super::{Engine, Immediate};
 use crate::model::{InFlight, NodeIx};
 use crate::network::cut::{CutId, Reach};
 use crate::network::pairs::PairIx;
-use crate::network::silence::silence_us;
 use crate::network::{LinkKey, Network};
 use crate::stream::{self, Purpose};
 use crate::trace::event::{DropReason, EventId, Payload};
@@ -130,8 +129,8 @@ impl Engine {
         if !is_silent {
             self.network.pairs[pair_ix].silence = None;
         } else if pair.silence.is_none() {
-            let names = [self.name(a), self.name(b)];
-            let length = silence_us(&self.cluster, self.seed, names, pair.silences);
+            let is_paused = [a, b].map(|node| self.nodes[node as usize].life.is_paused());
+            let length = self.silences.us([a, b], pair.silences, is_paused);
             let seq = self.queue.push(
                 self.now.0.saturating_add(length),
                 Pending::Silence(pair_ix.0),
@@ -290,7 +289,7 @@ impl Engine {
                 ));
                 let due = self
                     .now
-                    .after(self.cluster.crash_detected_after)
+                    .after(self.crash_detected_after)
                     .0
                     .saturating_add(latency);
                 let slot = self.notices.insert(Notice {

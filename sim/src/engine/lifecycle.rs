@@ -63,7 +63,7 @@ impl Engine {
         state.stream = Stream::new(key);
         state.sizes = None;
         self.network.set_free(node);
-        state.node = Some((self.factory)(&name, incarnation, &self.config));
+        state.node = Some(self.factories.make(node, &name, incarnation));
         state.life = Lifecycle::Up;
         self.record(node, cause, Payload::Booted { name, incarnation })
     }

@@ -7,6 +7,7 @@
 //! | `state` | what the engine knows of each node |
 //! | `flight` | messages on their way |
 //! | `send` | a message from its sending until it is handled or lost |
+//! | `factories` | the code and the parameters that nodes boot with |
 //! | `connect` | connections, silences, crash notices |
 //! | `lifecycle` | boots, stops, pauses |
 //! | `script` | the steps of the file |
@@ -15,6 +16,7 @@
 //! The engine knows no clock but its queue and never prints. The network draws for messages.
 
 mod connect;
+mod factories;
 mod flight;
 pub mod inject;
 mod lifecycle;
@@ -31,15 +33,16 @@ use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use hublab_strategies::hub::{ChildEvent, HubConfig};
+use hublab_strategies::hub::ChildEvent;
 use hublab_strategies::time::micros;
 use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
 
-use crate::catalog::{NodeConfig, NodeFactory};
-use crate::model::{Cluster, NodeIx, Scenario};
+use crate::model::{NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::pairs::PairIx;
+use crate::network::silence::Silences;
 use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
 use crate::node::{Node, NodeInput};
 use crate::trace::event::{EventId, KindIx, NodeSizes, Payload, WORLD};
@@ -48,6 +51,7 @@ use crate::watch::Observers;
 use crate::world::Timeline;
 
 use connect::Notice;
+pub use factories::NodeFactories;
 use flight::{Flights, Ledger};
 use inject::Stop;
 use queue::{Pending, Queue};
@@ -60,11 +64,12 @@ use state::{Timers, Waiting};
 pub struct Engine {
     now: Time,
     end: Time,
-    cluster: Cluster,
+    /// Delay until peers know of a crash, before latency.
+    crash_detected_after: Duration,
+    silences: Silences,
     /// Shared: a step borrows a name and the engine at once.
     names: Rc<[NodeId]>,
-    config: NodeConfig,
-    factory: NodeFactory,
+    factories: NodeFactories,
     seed: u64,
     index: Positions,
     nodes: Vec<NodeState>,
@@ -137,18 +142,15 @@ impl Engine {
     #[must_use]
     pub fn new(
         scenario: &Scenario,
-        factory: NodeFactory,
+        factories: NodeFactories,
         observers: Observers,
         recorder: Recorder,
         budget: u64,
     ) -> Self {
         let seed = scenario.run.seed;
-        let cluster = scenario.cluster.clone();
-        let config = NodeConfig {
-            discovery_interval: cluster.discovery_interval,
-            join_debounce: cluster.join_debounce,
-            hub: HubConfig::default(),
-        };
+        let cluster = &scenario.cluster;
+        let nodes = scenario.node_settings();
+        let nodes = nodes.iter().map(|of| NodeState::new(of.clock));
         let index = (0..)
             .zip(&cluster.nodes)
             .map(|(ix, name)| (name.clone(), ix))
@@ -157,11 +159,12 @@ impl Engine {
             now: Time::ZERO,
             end: Time(micros(scenario.run.duration)),
             names: cluster.nodes.clone().into(),
-            network: Network::new(&scenario.network, &cluster.nodes, seed),
-            nodes: cluster.nodes.iter().map(|_| NodeState::new()).collect(),
+            network: Network::new(scenario),
+            nodes: nodes.collect(),
             index,
-            config,
-            factory,
+            factories,
+            silences: Silences::new(scenario),
+            crash_detected_after: cluster.crash_detected_after,
             seed,
             flights: Flights::default(),
             ledger: Ledger::default(),
@@ -182,7 +185,6 @@ impl Engine {
             has_stopped: false,
             #[cfg(test)]
             refreshed: 0,
-            cluster,
         }
     }
 

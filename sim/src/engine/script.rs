@@ -80,12 +80,15 @@ impl Engine {
 
     fn act(&mut self, number: u32, action: &Action, cause: EventId) {
         match action {
-            Action::Join(nodes) | Action::Restart(nodes) => {
+            Action::Join(nodes) | Action::Restart { nodes, .. } => {
                 let down: Vec<NodeIx> = nodes
                     .iter()
                     .copied()
                     .filter(|node| !self.nodes[*node as usize].is_running())
                     .collect();
+                for node in &down {
+                    self.factories.restarted(number, *node);
+                }
                 self.boot(&down, cause);
             }
             Action::Leave(nodes) => nodes.iter().for_each(|node| self.leave(*node, cause)),

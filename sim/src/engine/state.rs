@@ -6,7 +6,7 @@ use hublab_strategies::hub::Command;
 use hublab_strategies::{ChildId, Pid, TimerKey};
 
 use super::Immediate;
-use crate::model::{Lifecycle, NodeIx, Transition};
+use crate::model::{ClockStart, Lifecycle, NodeIx, Transition};
 use crate::node::clock::WallClock;
 use crate::node::{Child, Node};
 use crate::stream::Stream;
@@ -50,7 +50,8 @@ pub(crate) enum Waiting {
 }
 
 impl NodeState {
-    pub(crate) fn new() -> Self {
+    /// One that has not booted.
+    pub(crate) fn new(clock: ClockStart) -> Self {
         Self {
             node: None,
             incarnation: 0,
@@ -58,7 +59,7 @@ impl NodeState {
             resuming: false,
             waiting: VecDeque::new(),
             stream: Stream::new(0),
-            clock: WallClock::default(),
+            clock: WallClock::new(clock),
             timers: BTreeMap::new(),
             children: BTreeMap::new(),
             pids: BTreeMap::new(),

@@ -8,7 +8,7 @@ use hublab_strategies::{Channel, Message, Registry, Runtime};
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, NodeConfig, NodeFactory};
 use crate::scenario::resolve;
 
 /// The engine of a file, with nodes that run PubSub if they are not given.
@@ -24,7 +24,7 @@ fn engine(text: &str, factory: Option<NodeFactory>) -> Engine {
     };
     Engine::new(
         &scenario,
-        factory.unwrap_or_else(hubs),
+        NodeFactories::alike(&scenario, factory.unwrap_or_else(hubs)),
         Observers::new(&scenario, &entry.facts(&scenario), Vec::new()),
         Recorder::new(Vec::new()),
         u64::MAX,

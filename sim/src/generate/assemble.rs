@@ -6,9 +6,9 @@ use super::family::Family;
 use super::plan::{Delay, Event, FaultKind, NodeFault, Plan, PlanAction, Start};
 use super::quiet;
 use super::script::{Draft, Walk};
-use super::setting::{Timings, cluster, ms, network, parameters};
+use super::setting::{Timings, cluster, ms, network, overrides, parameters};
 use crate::catalog::CatalogEntry;
-use crate::model::{Claim, Expectation, NodeIx, Run, Scenario};
+use crate::model::{Claim, Cluster, Expectation, NodeIx, Run, Scenario};
 use crate::watch::oracle::NO_CRASH;
 
 /// The scenario that a plan stands for.
@@ -35,7 +35,10 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
             seeds: seed..seed.saturating_add(1),
             strategies: vec![entry.name().to_owned()],
         },
-        cluster: cluster(plan, timings, &late),
+        cluster: Cluster {
+            overrides: overrides(plan, entry),
+            ..cluster(plan, timings, &late)
+        },
         strategies: parameters(plan, entry),
         network: network(plan),
         steps,

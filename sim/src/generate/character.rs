@@ -160,13 +160,14 @@ mod tests {
     fn each_share_occurs_as_often_as_stated() {
         let catalog = Catalog::default();
         let entry = catalog.get("pubsub").expect("a port");
-        let (mut with_defaults, mut large, mut long, mut reboots) = (0, 0, 0, 0);
+        let (mut with_defaults, mut large, mut long, mut reboots, mut mixed) = (0, 0, 0, 0, 0);
         for seed in 0..2_000 {
             let scenario = generate(seed, entry, &Options::default()).scenario;
             let cluster = &scenario.cluster;
             let is_default = cluster.discovery_interval == Duration::from_secs(10)
                 && cluster.down_after == Duration::from_secs(60);
             with_defaults += usize::from(is_default && scenario.strategies.is_empty());
+            mixed += usize::from(!cluster.overrides.is_empty());
             large += usize::from(cluster.nodes.len() > 7);
             long += usize::from(!is_default && scenario.last_step() > Duration::from_secs(60));
             let of = |name: &str| {
@@ -180,5 +181,7 @@ mod tests {
         assert!((25..=70).contains(&large), "{large}");
         assert!((30..=120).contains(&long), "{long}");
         assert!((60..=200).contains(&reboots), "{reboots}");
+        // Of 2,000: 120.
+        assert!((90..=150).contains(&mixed), "{mixed}");
     }
 }

@@ -10,16 +10,16 @@ use proptest::prelude::*;
 use super::character::character;
 use super::family::{Family, swarm};
 use super::plan::{
-    Anchor, Change, Cut, Delay, Event, FaultKind, Links, Moment, Net, NodeFault, Parameters, Plan,
-    PlanAction, PlanRequest, Reach, Recipients, Row, Shape, Start, Times, Which,
+    Anchor, Change, Cut, Delay, Event, FaultKind, Links, Mixed, Moment, Net, NodeFault, Parameters,
+    Plan, PlanAction, PlanRequest, Reach, Recipients, Row, Shape, Start, Times, Which,
 };
 use crate::model::{ClockChange, InFlight, Latency, Order};
 
 /// Every plan for clusters of at most `max_nodes`.
 pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
     let cluster = (nodes(max_nodes), times(), net(), parameters());
-    // The character comes last: what is drawn before it is drawn as ever.
-    let script = (vec(anchor(), 1..=4), load(), faults(), character());
+    // What was added later comes last: what is drawn before it is drawn as ever.
+    let script = (vec(anchor(), 1..=4), load(), faults(), character(), mixed());
     let hosts = prop_oneof![1 => Just(None), 9 => (0..100_u64).prop_map(Some)];
     let gaps = (hosts, prop_oneof![Just(0), ms(1, 600)]);
     (swarm(), cluster, gaps, script).prop_map(
@@ -27,7 +27,7 @@ pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
             families,
             (nodes, times, net, parameters),
             (hosts, back_gap),
-            (anchors, load, faults, character),
+            (anchors, load, faults, character, mixed),
         )| {
             Plan {
                 families,
@@ -41,6 +41,7 @@ pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
                 load,
                 faults,
                 character,
+                mixed,
             }
         },
     )
@@ -162,6 +163,28 @@ fn parameters() -> impl Strategy<Value = Parameters> {
         count: u32::try_from(count).unwrap_or(u32::MAX),
         flag,
     })
+}
+
+/// In 6 of 100 scenarios some nodes have other parameters, and other times: a change of settings that
+/// has not reached all nodes.
+fn mixed() -> impl Strategy<Value = Option<Mixed>> {
+    let percent = || prop_oneof![25..75_u64, 125..300_u64];
+    let times = (
+        option::weighted(0.4, percent()),
+        option::weighted(0.4, percent()),
+        option::weighted(0.2, 100..2_000_u64),
+    );
+    let mixed = (any::<u32>(), percent(), parameters(), times).prop_map(
+        |(nodes, sync, parameters, (discovery, down, service_time_us))| Mixed {
+            nodes,
+            sync,
+            parameters,
+            discovery,
+            down,
+            service_time_us: service_time_us.map(two_digits),
+        },
+    );
+    option::weighted(0.06, mixed)
 }
 
 fn anchor() -> impl Strategy<Value = Anchor> {

@@ -50,7 +50,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 pub use family::Family;
 
 use crate::catalog::{Catalog, CatalogEntry};
-use crate::model::{Run, Scenario};
+use crate::model::Scenario;
 use crate::report::Report;
 use crate::run::Simulation;
 use crate::scenario::resolve;
@@ -178,27 +178,32 @@ pub fn together(
     let mut all: Vec<Scenario> = Vec::new();
     for entry in entries {
         let one = fitting(seed, *entry, options, catalog).scenario;
-        let same = |other: &&mut Scenario| {
-            let (run, strategies) = (other.run.clone(), other.strategies.clone());
-            **other
-                == Scenario {
-                    run: Run {
-                        strategies: run.strategies,
-                        ..one.run.clone()
-                    },
-                    strategies,
-                    ..one.clone()
-                }
-        };
+        let plain = without_strategies(&one);
+        let same = |other: &&mut Scenario| without_strategies(other) == plain;
         match all.iter_mut().find(same) {
             Some(other) => {
                 other.run.strategies.extend(one.run.strategies);
                 other.strategies.extend(one.strategies);
+                let theirs = other.cluster.overrides.iter_mut();
+                for (theirs, own) in theirs.zip(one.cluster.overrides) {
+                    theirs.strategy.extend(own.strategy);
+                }
             }
             None => all.push(one),
         }
     }
     all
+}
+
+/// A scenario without the names and parameters of strategies.
+fn without_strategies(scenario: &Scenario) -> Scenario {
+    let mut plain = scenario.clone();
+    plain.run.strategies.clear();
+    plain.strategies.clear();
+    for of_nodes in &mut plain.cluster.overrides {
+        of_nodes.strategy.clear();
+    }
+    plain
 }
 
 fn finish(seed: u64, mut plan: Plan, entry: &dyn CatalogEntry, options: &Options) -> Generated {

@@ -239,6 +239,20 @@ pub(super) struct Parameters {
     pub(super) flag: bool,
 }
 
+/// Some nodes differ from the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mixed {
+    pub(super) nodes: u32,
+    /// Their time between rounds, in percent of the others'.
+    pub(super) sync: u64,
+    pub(super) parameters: Parameters,
+    /// In percent of the others'.
+    pub(super) discovery: Option<u64>,
+    /// In percent of the others'.
+    pub(super) down: Option<u64>,
+    pub(super) service_time_us: Option<u64>,
+}
+
 /// All that is drawn for a seed.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -258,6 +272,7 @@ pub(super) struct Plan {
     /// The faults, each with the family it belongs to.
     pub(super) faults: Vec<(Family, Event)>,
     pub(super) character: Character,
+    pub(super) mixed: Option<Mixed>,
 }
 
 impl Plan {
@@ -275,6 +290,7 @@ impl Plan {
             self.families.retain(|family| family.is_gentle());
         }
         if level >= 3 {
+            self.mixed = None;
             self.families.clear();
         }
         if level >= 4 {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use hublab_strategies::time::micros;
-
 use crate::catalog::CatalogEntry;
 use crate::model::Scenario;
 use crate::watch::facts::Facts;
@@ -15,9 +13,10 @@ use crate::watch::facts::Facts;
 pub(super) fn length(scenario: &Scenario, entry: &dyn CatalogEntry) -> Duration {
     /// One more than must be seen, because the first begins with the phase.
     const INTERVALS: u64 = 7;
-    let times = Facts::new(scenario, &entry.facts(scenario)).times;
+    let facts = Facts::new(scenario, &entry.facts(scenario));
+    let times = facts.times;
     let bound = times.repair().saturating_add(times.crash_detection());
-    let load = if micros(scenario.network.service_time) > 0 {
+    let load = if facts.service_us > 0 {
         times.sync.saturating_mul(INTERVALS)
     } else {
         0

@@ -1,7 +1,6 @@
 //! Where it happens: the cluster, its network and the strategy's parameters, and the instants that
 //! a plan's moments stand for.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hublab_strategies::NodeId;
@@ -9,9 +8,9 @@ use hublab_strategies::strategy::Variation;
 
 use super::character::Character;
 use super::family::Family;
-use super::plan::{Anchor, Delay, Moment, Plan, Reach};
-use crate::catalog::{CatalogEntry, Params};
-use crate::model::{Cluster, Latency, LinkParams, Network, NodeIx, Order};
+use super::plan::{Anchor, Delay, Moment, Parameters, Plan, Reach};
+use crate::catalog::CatalogEntry;
+use crate::model::{self, Cluster, Latency, LinkParams, Network, NodeIx, NodeOverride, Order};
 
 /// The share by which the spread of silences exceeds `down_after`, in percent.
 const SPREAD_PERCENT: u64 = 25;
@@ -117,7 +116,34 @@ pub(super) fn cluster(plan: &Plan, timings: Timings, late: &[NodeIx]) -> Cluster
         down_after: ms(plan.times.down),
         down_spread: if plan.times.exact_down { 0.0 } else { 0.25 },
         crash_detected_after: ms(timings.crash),
+        overrides: Vec::new(),
     }
+}
+
+/// `[[cluster.node]]`: some nodes, never all, differ from the others.
+pub(super) fn overrides(plan: &Plan, entry: &dyn CatalogEntry) -> Vec<NodeOverride> {
+    let Some(mixed) = plan.mixed else {
+        return Vec::new();
+    };
+    let all = NodeIx::try_from(plan.nodes).unwrap_or(NodeIx::MAX);
+    let is_chosen = |node: &NodeIx| mixed.nodes >> (node % 32) & 1 == 1;
+    let mut names: Vec<NodeIx> = (0..all).filter(is_chosen).collect();
+    if names.len() == plan.nodes {
+        names.pop();
+    } else if names.is_empty() {
+        names.push(mixed.nodes % all);
+    }
+    let of = |whole: u64, percent: u64| ms((whole * percent / 100).max(1));
+    let other = NodeOverride {
+        names,
+        discovery_interval: mixed.discovery.map(|by| of(plan.times.discovery, by)),
+        down_after: mixed.down.map(|by| of(plan.times.down, by)),
+        service_time: mixed.service_time_us.map(Duration::from_micros),
+        strategy: varied(entry, of(plan.times.sync, mixed.sync), mixed.parameters),
+        ..NodeOverride::default()
+    };
+    let is_other = !other.names.is_empty() && !other.is_empty();
+    is_other.then_some(other).into_iter().collect()
 }
 
 /// `[network]`.
@@ -153,17 +179,19 @@ pub(super) fn network(plan: &Plan) -> Network {
 }
 
 /// `[strategy.NAME]`: the parameters that this strategy varies.
-pub(super) fn parameters(plan: &Plan, entry: &dyn CatalogEntry) -> BTreeMap<String, Params> {
+pub(super) fn parameters(plan: &Plan, entry: &dyn CatalogEntry) -> model::Parameters {
     if plan.character == Character::Defaults {
-        return BTreeMap::new();
+        return model::Parameters::new();
     }
-    let given = entry.varied(&Variation::new(
-        ms(plan.times.sync),
-        plan.parameters.count,
-        plan.parameters.flag,
-    ));
-    if given.is_empty() {
-        return BTreeMap::new();
-    }
-    BTreeMap::from([(entry.name().to_owned(), given)])
+    varied(entry, ms(plan.times.sync), plan.parameters)
+}
+
+/// The parameters that a strategy varies, by its name.
+fn varied(entry: &dyn CatalogEntry, sync: Duration, by: Parameters) -> model::Parameters {
+    let given = entry.varied(&Variation::new(sync, by.count, by.flag));
+    let named = (entry.name().to_owned(), given);
+    [named]
+        .into_iter()
+        .filter(|(_, of)| !of.is_empty())
+        .collect()
 }

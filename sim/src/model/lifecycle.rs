@@ -1,6 +1,6 @@
 //! The life of a node: where it is in it, and which action leads where.
 
-use super::{Action, Cluster, NodeIx};
+use super::{Action, Cluster, NodeIx, Parameters};
 
 /// Where a node is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,7 +100,10 @@ impl Transition {
             Self::Join => Action::Join(nodes),
             Self::Leave => Action::Leave(nodes),
             Self::Crash => Action::Crash(nodes),
-            Self::Restart => Action::Restart(nodes),
+            Self::Restart => Action::Restart {
+                nodes,
+                strategy: Parameters::new(),
+            },
             Self::Pause => Action::Pause(nodes),
             Self::Resume => Action::Resume(nodes),
         }
@@ -115,7 +118,7 @@ impl Action {
             Self::Join(nodes) => Some((Transition::Join, nodes)),
             Self::Leave(nodes) => Some((Transition::Leave, nodes)),
             Self::Crash(nodes) => Some((Transition::Crash, nodes)),
-            Self::Restart(nodes) => Some((Transition::Restart, nodes)),
+            Self::Restart { nodes, .. } => Some((Transition::Restart, nodes)),
             Self::Pause(nodes) => Some((Transition::Pause, nodes)),
             Self::Resume(nodes) => Some((Transition::Resume, nodes)),
             Self::Partition { .. }
@@ -176,7 +179,7 @@ impl Action {
         if let Self::Join(nodes)
         | Self::Leave(nodes)
         | Self::Crash(nodes)
-        | Self::Restart(nodes)
+        | Self::Restart { nodes, .. }
         | Self::Pause(nodes)
         | Self::Resume(nodes) = self
         {

@@ -14,14 +14,15 @@ mod network;
 mod pattern;
 pub mod plan;
 pub mod script;
+mod settings;
 mod tree;
 
 pub use claim::{After, Claim, Expectation, Instants, On, Over};
 pub(crate) use lifecycle::{Lifecycle, Transition};
 pub use network::{Latency, LinkChange, LinkParams, Network, Order};
 pub use pattern::{Age, End, Every, Parting, Pattern, Repeat};
+pub use settings::{ClockStart, NodeOverride, NodeSettings, ParameterSets, Parameters};
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub struct Scenario {
     /// `[cluster]`.
     pub cluster: Cluster,
     /// `[strategy.*]`: by strategy name, the parameters the file gives, as JSON, for the catalog.
-    pub strategies: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    pub strategies: Parameters,
     /// `[network]` and its links.
     pub network: Network,
     /// `[[step]]`, in file order.
@@ -116,6 +117,9 @@ pub struct Cluster {
     /// Delay until peers know of a crash, before latency.
     #[serde(with = "us")]
     pub crash_detected_after: Duration,
+    /// `[[cluster.node]]`, later entries win.
+    #[serde(rename = "node", default, skip_serializing_if = "is_default")]
+    pub overrides: Vec<NodeOverride>,
 }
 
 /// `[[step]]`.
@@ -233,7 +237,13 @@ pub enum Action {
     /// `crash`.
     Crash(#[serde(with = "tree::nodes")] Vec<NodeIx>),
     /// `restart`.
-    Restart(#[serde(with = "tree::nodes")] Vec<NodeIx>),
+    Restart {
+        /// Which nodes.
+        nodes: Vec<NodeIx>,
+        /// Parameters that they have from then on.
+        #[serde(default, skip_serializing_if = "is_default")]
+        strategy: Parameters,
+    },
     /// `pause`.
     Pause(#[serde(with = "tree::nodes")] Vec<NodeIx>),
     /// `resume`.
@@ -357,7 +367,7 @@ impl Action {
             Self::Join(_) => "join",
             Self::Leave(_) => "leave",
             Self::Crash(_) => "crash",
-            Self::Restart(_) => "restart",
+            Self::Restart { .. } => "restart",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Partition { .. } => "partition",

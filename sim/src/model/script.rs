@@ -102,7 +102,7 @@ pub fn command(action: &Action, ticket: u64, names: &[NodeId]) -> Option<(NodeIx
         Action::Join(_)
         | Action::Leave(_)
         | Action::Crash(_)
-        | Action::Restart(_)
+        | Action::Restart { .. }
         | Action::Pause(_)
         | Action::Resume(_)
         | Action::Partition { .. }

@@ -30,6 +30,28 @@ pub(super) mod us {
     }
 }
 
+/// A duration or none, in microseconds.
+pub(super) mod maybe_us {
+    use std::time::Duration;
+
+    use hublab_strategies::time::micros;
+
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.map(micros).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Option::<u64>::deserialize(from).map(|us| us.map(Duration::from_micros))
+    }
+}
+
 /// `{ nodes = [...] }`.
 pub(super) mod nodes {
     use super::{Cow, Deserialize, Deserializer, NodeIx, Serialize, Serializer};

@@ -103,23 +103,25 @@ impl Network {
 
     /// When a message leaves its sender, who is busy with each for `send_gap`.
     fn departure(&mut self, (from, to): LinkKey, now: u64) -> u64 {
-        if from == to || self.send_gap == 0 {
+        let gap = self.send_gap[from as usize];
+        if from == to || gap == 0 {
             return now;
         }
         let free = &mut self.free_to_send[from as usize];
         let leaves = now.max(*free);
-        *free = leaves.saturating_add(self.send_gap);
+        *free = leaves.saturating_add(gap);
         leaves
     }
 
     /// When a node has handled a message that is due then, behind those that it has received; `None`
     /// if that takes no time.
     pub(crate) fn serve(&mut self, node: NodeIx, due: u64) -> Option<u64> {
-        if self.service_time == 0 {
+        let takes = self.service_time[node as usize];
+        if takes == 0 {
             return None;
         }
         let free = &mut self.free_to_serve[node as usize];
-        *free = due.max(*free).saturating_add(self.service_time);
+        *free = due.max(*free).saturating_add(takes);
         Some(*free)
     }
 

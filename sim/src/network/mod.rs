@@ -13,11 +13,11 @@ pub(crate) mod pairs;
 pub(crate) mod silence;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use hublab_strategies::NodeId;
 use hublab_strategies::time::micros;
 
-use crate::model::{LinkChange, LinkParams, Network as NetworkModel, NodeIx, Order};
+use crate::model::{LinkChange, LinkParams, NodeIx, NodeSettings, Order, Scenario};
 use crate::stream::{self, Purpose};
 
 use cut::{Cut, CutId, NodeSet, Reach};
@@ -79,10 +79,10 @@ pub(crate) struct Network {
     /// By sender, then by receiver: how many cuts hold the link. A row is made when a cut first
     /// holds a link of its sender.
     cut_counts: Vec<Box<[u32]>>,
-    /// Time a sender is busy per message, in microseconds.
-    send_gap: u64,
-    /// Time a receiver is busy per message, in microseconds.
-    service_time: u64,
+    /// By node: time that it is busy per message that it sends, in microseconds.
+    send_gap: Vec<u64>,
+    /// By node: time that it is busy per message that it receives, in microseconds.
+    service_time: Vec<u64>,
     /// By node: when it may send its next message.
     free_to_send: Vec<u64>,
     /// By node: when it has handled the messages it has received.
@@ -100,7 +100,14 @@ struct Values {
 const UNKNOWN: u32 = u32::MAX;
 
 impl Network {
-    pub(crate) fn new(model: &NetworkModel, names: &[NodeId], seed: u64) -> Self {
+    /// That of a resolved scenario.
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let (model, names) = (&scenario.network, &scenario.cluster.nodes);
+        let seed = scenario.run.seed;
+        let settings = scenario.node_settings();
+        let by_node = |time: fn(&NodeSettings) -> Duration| {
+            settings.iter().map(|of| micros(time(of))).collect()
+        };
         Self {
             keys: names
                 .iter()
@@ -125,8 +132,8 @@ impl Network {
             cuts: Vec::new(),
             next_cut: 0,
             cut_counts: vec![Box::default(); names.len()],
-            send_gap: micros(model.send_gap),
-            service_time: micros(model.service_time),
+            send_gap: by_node(|of| of.send_gap),
+            service_time: by_node(|of| of.service_time),
             free_to_send: vec![0; names.len()],
             free_to_serve: vec![0; names.len()],
         }

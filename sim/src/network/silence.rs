@@ -3,15 +3,50 @@
 use hublab_strategies::NodeId;
 use hublab_strategies::time::micros;
 
-use crate::model::Cluster;
+use crate::model::{NodeIx, Scenario};
 use crate::stream::{self, Purpose, unit};
 
-/// How long a silence of a pair lasts, the lower position first, until the two are declared down:
-/// `down_after` times a factor drawn from 1 - spread to 1 + spread, in microseconds. `number` counts
-/// the silences of the pair.
-pub(crate) fn silence_us(cluster: &Cluster, seed: u64, [a, b]: [&NodeId; 2], number: u32) -> u64 {
-    let whole = micros(cluster.down_after);
-    let spread = cluster.down_spread;
+/// The silences of a run: how long each lasts.
+#[derive(Debug)]
+pub(crate) struct Silences {
+    seed: u64,
+    names: Vec<NodeId>,
+    /// By node: its `down_after`, in microseconds.
+    down_after: Vec<u64>,
+    /// `down_spread`.
+    spread: f64,
+}
+
+impl Silences {
+    /// Those of a resolved scenario.
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let settings = scenario.node_settings();
+        Self {
+            seed: scenario.run.seed,
+            names: scenario.cluster.nodes.clone(),
+            down_after: settings.iter().map(|of| micros(of.down_after)).collect(),
+            spread: scenario.cluster.down_spread,
+        }
+    }
+
+    /// How long a silence of a pair lasts, the lower position first, until the two are declared down, in
+    /// microseconds: see [`length`]. Of two ends' `down_after` the smaller counts; one that is paused
+    /// declares nothing.
+    pub(crate) fn us(&self, ends: [NodeIx; 2], number: u32, is_paused: [bool; 2]) -> u64 {
+        let [a, b] = ends.map(|node| self.down_after[node as usize]);
+        let whole = match is_paused {
+            [true, false] => b,
+            [false, true] => a,
+            [false, false] | [true, true] => a.min(b),
+        };
+        let names = ends.map(|node| &self.names[node as usize]);
+        length(whole, self.spread, self.seed, names, number)
+    }
+}
+
+/// `down_after` times a factor drawn from 1 - spread to 1 + spread, in microseconds. `number` counts the
+/// silences of the pair.
+fn length(whole: u64, spread: f64, seed: u64, [a, b]: [&NodeId; 2], number: u32) -> u64 {
     if spread == 0.0 {
         return whole;
     }

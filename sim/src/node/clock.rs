@@ -2,7 +2,7 @@
 
 use hublab_strategies::{Time, WallTime};
 
-use crate::model::ClockChange;
+use crate::model::{ClockChange, ClockStart};
 
 /// Where every wall clock stands at time 0: microseconds since the Unix epoch.
 const WALL_START: i128 = 1_700_000_000_000_000;
@@ -16,6 +16,15 @@ pub(crate) struct WallClock {
 }
 
 impl WallClock {
+    /// One at time 0.
+    pub(crate) fn new(start: ClockStart) -> Self {
+        Self {
+            offset: i128::from(start.jump),
+            rate_ppm: start.rate_ppm,
+            since: Time::ZERO,
+        }
+    }
+
     pub(crate) fn read(&self, now: Time) -> WallTime {
         let reading = WALL_START + i128::from(now.0) + self.offset + self.drift(now);
         WallTime::try_from(reading.max(0)).unwrap_or(WallTime::MAX)

@@ -12,7 +12,8 @@ use hublab_strategies::{ChildId, Metadata};
 
 use crate::anomaly::Cure;
 use crate::model::{
-    Action, Children, InFlight, Latency, LinkChange, NodeIx, Order, Scenario, Step, When,
+    Action, Children, InFlight, Latency, LinkChange, NodeIx, NodeOverride, Order, Scenario, Step,
+    When,
 };
 
 /// The latency of a network on which nothing is late, and the debounce of a view that is never
@@ -26,6 +27,7 @@ const IN_TIME: Cure = Cure::new("every message arrives at once", deliver_at_once
 const NO_LOSS: Cure = Cure::new("no message is lost at random", lose_nothing);
 const NO_CLOCK_STEP: Cure = Cure::new("no clock is changed", |scenario| {
     drop_steps(scenario, |action| matches!(action, Action::Clock { .. }));
+    change_nodes(scenario, |of_nodes| of_nodes.clock = None);
 });
 const SPACED: Cure = Cure::new("no two steps are at one instant", space_steps);
 const OWN_VIEWS: Cure = Cure::new("no view is overwritten", |scenario| {
@@ -47,7 +49,7 @@ const RUNNING: Cure = Cure::new("no node stops", |scenario| {
     drop_steps(scenario, |action| {
         matches!(
             action,
-            Action::Crash(_) | Action::Leave(_) | Action::Restart(_)
+            Action::Crash(_) | Action::Leave(_) | Action::Restart { .. }
         )
     });
 });
@@ -129,6 +131,14 @@ fn change_links(scenario: &mut Scenario, change: impl Fn(&mut LinkChange)) {
     });
 }
 
+/// Changes how nodes differ; what then changes nothing goes.
+fn change_nodes(scenario: &mut Scenario, change: impl Fn(&mut NodeOverride)) {
+    scenario.cluster.overrides.retain_mut(|of_nodes| {
+        change(of_nodes);
+        !of_nodes.is_empty()
+    });
+}
+
 fn deliver_at_once(scenario: &mut Scenario) {
     change_links(scenario, |link| {
         link.latency = None;
@@ -143,6 +153,10 @@ fn deliver_at_once(scenario: &mut Scenario) {
     network.base.bytes_per_second = 0;
     network.send_gap = Duration::ZERO;
     network.service_time = Duration::ZERO;
+    change_nodes(scenario, |of_nodes| {
+        of_nodes.send_gap = None;
+        of_nodes.service_time = None;
+    });
     for step in &mut scenario.steps {
         if let Action::Partition { in_flight, .. } | Action::Cut { in_flight, .. } =
             &mut step.action
@@ -184,6 +198,7 @@ fn start_together(scenario: &mut Scenario) {
 fn follow_at_once(scenario: &mut Scenario) {
     scenario.cluster.join_debounce = PROMPT;
     scenario.cluster.crash_detected_after = PROMPT;
+    change_nodes(scenario, |of_nodes| of_nodes.join_debounce = None);
 }
 
 fn host_everywhere(scenario: &mut Scenario) {
@@ -205,7 +220,7 @@ fn host_everywhere(scenario: &mut Scenario) {
     let at_first = at_first.map(|node| hosting(When::Fixed(Duration::ZERO), *node));
     let mut steps: Vec<Step> = at_first.collect();
     for step in scenario.steps.drain(..) {
-        let booted = if let Action::Join(nodes) | Action::Restart(nodes) = &step.action {
+        let booted = if let Action::Join(nodes) | Action::Restart { nodes, .. } = &step.action {
             nodes.clone()
         } else {
             Vec::new()

@@ -196,24 +196,28 @@ pub(super) fn m3(case: &Case<'_>) -> bool {
         && (never_joins(case.observer, case.owner) || never_joins(case.owner, case.observer))
 }
 
-/// M2: a view that was overwritten left one of the two out, though both ran, and rounds were not complete
-/// while it did.
+/// M2: a view of the observer or of the owner that was overwritten left one of the two out, perhaps the
+/// node itself, though both ran, and rounds were not complete while it did.
 pub(super) fn m2_overwritten(case: &Case<'_>) -> bool {
     let (from, to) = case.window();
     let runs = |node: NodeIx| {
         let boot = case.log.boot_at(node, to);
         boot.is_some_and(|boot| boot.from <= from)
     };
-    let is_left_out = |of: NodeIx, node: NodeIx| {
+    let two = [case.observer, case.owner];
+    let leaves_out = |of: NodeIx| {
         let mut views = case.log.overwritten_views(of, to);
         views.any(|(step, view)| {
-            let start = step.max(from);
-            !view.contains(&node) && !case.log.is_member(of, node, start)
+            // The view is the first event that the step causes.
+            let then = case.log.view_at(of, (step + 1).max(from));
+            let is_left_out =
+                |node: &NodeIx| !view.contains(node) && !then.contains(case.log.name(*node));
+            two.iter().any(is_left_out)
         })
     };
     case.log.strategy == "gossip"
         && case.is_never_cured_by_a_round()
         && runs(case.observer)
         && runs(case.owner)
-        && (is_left_out(case.observer, case.owner) || is_left_out(case.owner, case.observer))
+        && two.into_iter().any(leaves_out)
 }

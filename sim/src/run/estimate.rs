@@ -16,7 +16,7 @@ use hublab_strategies::time::micros;
 
 use super::Simulation;
 use crate::catalog::Catalog;
-use crate::model::{Action, Children, NodeIx, Scenario, Step, When};
+use crate::model::{Action, Children, NodeIx, NodeSettings, Scenario, Step, When};
 use crate::scenario::resolve::resolved_steps;
 use crate::trace::event::{Event, Payload};
 use crate::trace::recorder::Sink;
@@ -179,7 +179,7 @@ fn unprobed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Estimate 
     let pairs = nodes.saturating_mul(nodes.saturating_sub(1));
     let periods = Periods::new(scenario, strategy, catalog);
     let times = |period: Duration| micros(scenario.run.duration) / micros(period).max(1);
-    let announced = pairs.saturating_mul(1 + times(scenario.cluster.discovery_interval));
+    let announced = announcements(scenario);
     let rounds = periods.round.map_or(0, times);
     let synced = pairs.saturating_mul(rounds);
     let messages = announced.saturating_add(synced);
@@ -201,6 +201,16 @@ fn unprobed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Estimate 
             .saturating_add(flights),
         is_exact: false,
     }
+}
+
+/// How many announcements nodes send to each other, all of them up throughout.
+fn announcements(scenario: &Scenario) -> u64 {
+    let settings = scenario.node_settings();
+    let others = (settings.len() as u64).saturating_sub(1);
+    let end = micros(scenario.run.duration);
+    let of_one = |of: &NodeSettings| 1 + end / micros(of.discovery_interval).max(1);
+    let all: u64 = settings.iter().map(of_one).fold(0, u64::saturating_add);
+    all.saturating_mul(others)
 }
 
 /// The intervals of periodic work.
@@ -225,7 +235,9 @@ impl Periods {
             );
             entry.round_interval(&parameters)
         });
-        let discovery = scenario.cluster.discovery_interval;
+        let settings = scenario.node_settings();
+        let discovery = settings.iter().map(|of| of.discovery_interval).max();
+        let discovery = discovery.unwrap_or_default();
         Self {
             round,
             longest: round.map_or(discovery, |round| round.max(discovery)),
@@ -418,10 +430,7 @@ impl Rest<'_> {
         let end = micros(self.scenario.run.duration);
         let messages = self.messages_of_round(round_us);
         let rounds = end / round_us;
-        let pairs = self.scenario.cluster.nodes.len() as u64;
-        let pairs = pairs.saturating_mul(pairs.saturating_sub(1));
-        let discovery_us = micros(self.scenario.cluster.discovery_interval).max(1);
-        let announced = pairs.saturating_mul(1 + end / discovery_us);
+        let announced = announcements(self.scenario);
         let all = messages.saturating_mul(rounds).saturating_add(announced);
         let all = all.max(figures.messages);
         let more = ratio(all, figures.messages) - 1.0;
@@ -465,6 +474,7 @@ impl Rest<'_> {
         let mut small = self.scenario.clone();
         small.cluster.nodes.truncate(count);
         small.cluster.start = (0..).take(small.cluster.nodes.len()).collect();
+        small.cluster.overrides.clear();
         small.network.links.clear();
         small.cluster.discovery_interval = small.run.duration;
         small.run.duration = Duration::from_micros(round_us.saturating_mul(2).saturating_sub(1));

@@ -19,7 +19,7 @@ use madsim::runtime::Runtime;
 use madsim::task::{JoinHandle, spawn_local};
 
 use crate::catalog::Catalog;
-use crate::engine::{Engine, Finished};
+use crate::engine::{Engine, Finished, NodeFactories};
 use crate::metric::{self, Measures};
 use crate::model::Scenario;
 pub use crate::report;
@@ -104,19 +104,12 @@ where
     let entry = catalog
         .get(strategy)
         .ok_or_else(|| RunError::UnknownStrategy(strategy.to_owned()))?;
-    let params = scenario
-        .strategies
-        .get(strategy)
-        .cloned()
-        .unwrap_or_default();
-    let factory = entry
-        .configure(&params)
-        .map_err(|error| RunError::Refused {
-            strategy: strategy.to_owned(),
-            key: error.key,
-            reason: error.reason,
-        })?;
     let resolved = resolve(scenario, seed, catalog);
+    let factories = NodeFactories::new(&resolved, entry).map_err(|error| RunError::Refused {
+        strategy: strategy.to_owned(),
+        key: error.key,
+        reason: error.reason,
+    })?;
     let begun = Instant::now();
     let Options {
         stepping,
@@ -138,7 +131,7 @@ where
     let (finished, value) = with_runtime(seed, |runtime| {
         let simulation = runtime.block_on(async {
             let recorder = Recorder::new(sinks);
-            let mut engine = Engine::new(&resolved, factory, observers, recorder, budget);
+            let mut engine = Engine::new(&resolved, factories, observers, recorder, budget);
             engine.stop_when(stop.clone());
             Handle::start(engine, job.is_some())
         });

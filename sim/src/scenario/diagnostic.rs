@@ -541,12 +541,12 @@ pub enum Problem {
         #[label("in both")]
         at: SourceSpan,
     },
-    #[error("{claim} claims nothing: it needs {needs}")]
+    #[error("{claim} says nothing: it needs {needs}")]
     #[diagnostic(code(scenario::claims_nothing))]
     ClaimsNothing {
         claim: &'static str,
         needs: String,
-        #[label("holds in every run")]
+        #[label("without effect")]
         at: SourceSpan,
     },
 }

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, CatalogEntry};
 
 use super::shape::{
     BIMODAL, CLUSTER, EXPECT, EXPONENTIAL, FILE, Key, Kind, LATENCY, LINK, LOGNORMAL, NETWORK,
-    PID_UPDATE, REQUEST, ROW, RUN, STEP, Shape, UNREGISTER,
+    NODE, PID_UPDATE, REQUEST, ROW, RUN, STEP, Shape, UNREGISTER,
 };
 
 /// A part of the reference.
@@ -95,6 +95,7 @@ fn tables(out: &mut String) {
     for (title, shape) in [
         ("`[run]`", &RUN),
         ("`[cluster]`", &CLUSTER),
+        ("`[[cluster.node]]`", &NODE),
         ("`[network]`", &NETWORK),
         ("`[[network.link]]`", &LINK),
     ] {
@@ -357,6 +358,15 @@ pause = { nodes = ["n3"] }
                 &|line| format!("schema = 1\n[cluster]\n{nodes}{line}\n"),
                 0,
             );
+        }
+        for key in NODE.keys {
+            let names = if key.required {
+                "send_gap = \"1ms\"\n"
+            } else {
+                "names = [\"n1\"]\n"
+            };
+            let head = "schema = 1\n[cluster]\nnodes = 5\n[[cluster.node]]\n";
+            try_all(key, &|line| format!("{head}{names}{line}\n"), 0);
         }
         for key in NETWORK.keys {
             let head = "schema = 1\n[cluster]\nnodes = 5\n[network]\n";

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::read::model;
 use super::shape::{CLUSTER, EXPECT, Key, Kind, NETWORK, RUN, STEP, Shape, TIME_FIELD};
-use crate::model::{Claim, Scenario};
+use crate::model::{Action, Claim, Parameters, Scenario};
 
 /// The same scenario with every duration multiplied by `factor`, a number above 0: steps, intervals,
 /// latencies, bounds, jumps of clocks, and the parameters of strategies that are durations. What a link
@@ -39,14 +39,13 @@ pub fn scaled(scenario: &Scenario, factor: f64) -> Scenario {
             min.iter_mut().chain(max).for_each(|us| *us = scale.us(*us));
         }
     }
-    for value in scaled
-        .strategies
-        .values_mut()
-        .flat_map(|table| table.values_mut())
-    {
-        if let Some(Ok(time)) = value.as_str().map(parse_duration) {
-            let time = std::time::Duration::from_micros(scale.us(micros(time)));
-            *value = Json::String(format_duration(time));
+    scale.parameters(&mut scaled.strategies);
+    for of_nodes in &mut scaled.cluster.overrides {
+        scale.parameters(&mut of_nodes.strategy);
+    }
+    for step in &mut scaled.steps {
+        if let Action::Restart { strategy, .. } = &mut step.action {
+            scale.parameters(strategy);
         }
     }
     scaled
@@ -67,6 +66,15 @@ impl Scale {
             return 0;
         }
         (libm::round(us as f64 * self.0) as u64).max(1)
+    }
+
+    fn parameters(self, parameters: &mut Parameters) {
+        for value in parameters.values_mut().flat_map(|table| table.values_mut()) {
+            if let Some(Ok(time)) = value.as_str().map(parse_duration) {
+                let time = std::time::Duration::from_micros(self.us(micros(time)));
+                *value = Json::String(format_duration(time));
+            }
+        }
     }
 
     /// Scales a part of a scenario by its shape.
@@ -137,6 +145,12 @@ discovery_interval = "10{unit}"
 join_debounce = "5{unit}"
 down_after = "60{unit}"
 crash_detected_after = "1{unit}"
+[[cluster.node]]
+names = ["n2"]
+service_time = "2{unit}"
+down_after = "30{unit}"
+clock = {{ jump = "-3{unit}", rate_ppm = 7 }}
+strategy = {{ pubsub = {{ sync_interval = "20{unit}" }} }}
 [strategy.pubsub]
 sync_interval = "30{unit}"
 [network]
@@ -153,6 +167,12 @@ link = {{ from = ["n1"], to = ["n2"], latency = {{ uniform = ["0us", "2{unit}"] 
 [[step]]
 at = "21{unit}"
 clock = {{ nodes = ["n1"], jump = "-4{unit}" }}
+[[step]]
+at = "22{unit}"
+crash = {{ nodes = ["n1"] }}
+[[step]]
+at = "23{unit}"
+restart = {{ nodes = ["n1"], strategy = {{ pubsub = {{ sync_interval = "9{unit}" }} }} }}
 [[expect]]
 converged = {{ within = "30{unit}", after = "heal" }}
 [[expect]]

@@ -199,5 +199,6 @@ fn parameters(catalog: &Catalog) -> Map<String, Json> {
         parameters.insert("description".to_owned(), json!(entry.summary()));
         properties.insert(entry.name().to_owned(), Json::Object(parameters));
     }
+    properties.insert("*".to_owned(), json!({ "type": "object" }));
     object(json!({ "type": "object", "properties": properties, "additionalProperties": false }))
 }

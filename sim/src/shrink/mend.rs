@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::model::{Action, Lifecycle, NodeIx, Scenario, Step, Transition};
+use crate::model::{Action, Lifecycle, NodeIx, NodeOverride, Scenario, Step, Transition};
 use crate::scenario::parts;
 
 /// Sorts the steps by time and takes out what cannot be: steps behind the end, on nodes that do
@@ -19,6 +19,8 @@ pub(super) fn mend(scenario: &mut Scenario) {
         .network
         .links
         .retain(|link| !link.from.is_empty() && !link.to.is_empty());
+    let changes = |of: &NodeOverride| !of.names.is_empty() && !of.is_empty();
+    scenario.cluster.overrides.retain(changes);
     let mut states = scenario.cluster.lives();
     scenario.steps.retain_mut(|step| {
         clip(step, end);

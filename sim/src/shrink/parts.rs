@@ -88,6 +88,9 @@ pub(super) fn drop_nodes(scenario: &mut Scenario, gone: &BTreeSet<NodeIx>) {
         .collect();
     scenario.cluster.nodes.retain(|name| !names.contains(name));
     renumber(&mut scenario.cluster.start, &map);
+    for of_nodes in &mut scenario.cluster.overrides {
+        renumber(&mut of_nodes.names, &map);
+    }
     for link in &mut scenario.network.links {
         renumber(&mut link.from, &map);
         renumber(&mut link.to, &map);

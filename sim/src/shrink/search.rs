@@ -11,7 +11,7 @@ use super::mend::mend;
 use super::{Budget, Ended, Progress, Size, Target, Watcher};
 use crate::catalog::Catalog;
 use crate::classify;
-use crate::model::Scenario;
+use crate::model::{Action, Scenario};
 use crate::report::Report;
 use crate::run::Simulation;
 use crate::run::failure::{Failure, Signature, failures};
@@ -243,6 +243,14 @@ pub(super) fn failure_like(
 /// Takes out the parameters that say what holds without them.
 pub(super) fn forget_defaults(scenario: &mut Scenario, catalog: &Catalog) {
     let used = scenario.run.strategies.clone();
+    for of_nodes in &mut scenario.cluster.overrides {
+        of_nodes.strategy.retain(|name, _| used.contains(name));
+    }
+    for step in &mut scenario.steps {
+        if let Action::Restart { strategy, .. } = &mut step.action {
+            strategy.retain(|name, _| used.contains(name));
+        }
+    }
     scenario.strategies.retain(|name, parameters| {
         let defaults = catalog
             .get(name)

@@ -143,7 +143,7 @@ impl ObserverContext {
             rows,
             convergence: Convergence::new(names.len(), Default::default()),
             compared,
-            network: Network::new(&scenario.network, names, scenario.run.seed),
+            network: Network::new(scenario),
             actions: scenario.steps.iter().map(|it| it.action.clone()).collect(),
             cuts: BTreeMap::new(),
             hides_an_end: false,
@@ -476,7 +476,7 @@ impl ObserverContext {
     #[must_use]
     pub(crate) fn backlog(&self, node: NodeIx, at: Time) -> u64 {
         let busy_us = self.nodes[node as usize].busy_until.since(at);
-        busy_us.div_ceil(self.facts.service_us.max(1))
+        busy_us.div_ceil(self.facts.service_us_of(node).max(1))
     }
 
     /// Which fault is still going on, in words: one that no view can be expected to be right under.

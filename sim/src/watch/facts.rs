@@ -9,7 +9,7 @@ use hublab_strategies::strategy::{Bounds, Conditions, DEFAULT_ROUND_INTERVAL};
 use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, NodeId, Time};
 
-use crate::model::{Action, NodeIx, RawRequest, Scenario};
+use crate::model::{Action, ClockStart, NodeIx, NodeSettings, RawRequest, Scenario};
 use crate::network::latency::Law;
 
 /// Names, times and bounds of a run, which do not change.
@@ -24,9 +24,11 @@ pub struct Facts {
     pub times: Times,
     /// The terms of [`Times::rounds`] as people read them.
     pub rounds_text: String,
-    /// Time a receiver is busy per message, in microseconds.
+    /// The longest time that a receiver is busy per message, of all nodes, in microseconds.
     pub service_us: u64,
-    /// True if the script has a step of action `clock`.
+    /// By node: time that it is busy per message that it receives, in microseconds.
+    services_us: Vec<u64>,
+    /// True if a wall clock is wrong from the start, or a step of action `clock` makes it so.
     pub has_clock_steps: bool,
     /// The length of the run, in microseconds.
     pub duration_us: u64,
@@ -84,15 +86,16 @@ fn longest_latency(scenario: &Scenario) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Times {
-    /// `discovery_interval`.
+    /// `discovery_interval`, the longest of all nodes.
     pub discovery: u64,
-    /// `join_debounce`.
+    /// `join_debounce`, the longest of all nodes.
     pub debounce: u64,
     /// The 99.99th percentile of the latency, over any link at any time of the script.
     pub latency: u64,
     /// `crash_detected_after`.
     pub crash: u64,
-    /// The longest silence: `down_after` times 1.25, or times 1 + `down_spread` if that is more.
+    /// The longest silence: the longest `down_after` of all nodes times 1.25, or times 1 + `down_spread` if
+    /// that is more.
     pub silence: u64,
     /// The strategy's time between two rounds; 30 s for one that has none.
     pub sync: u64,
@@ -110,6 +113,10 @@ impl Facts {
         let times = Times::new(scenario, strategy);
         let names = scenario.cluster.nodes.clone();
         let is_clock = |action: &Action| matches!(action, Action::Clock { .. });
+        let settings = scenario.node_settings();
+        let is_wrong = |of: &NodeSettings| of.clock != ClockStart::default();
+        let services = settings.iter().map(|of| micros(of.service_time));
+        let services_us: Vec<u64> = services.collect();
         Self {
             index: (0..)
                 .zip(&names)
@@ -119,8 +126,10 @@ impl Facts {
             raw: raw_children(scenario),
             times,
             rounds_text: strategy.bounds.text.clone(),
-            service_us: micros(scenario.network.service_time),
-            has_clock_steps: scenario.steps.iter().any(|step| is_clock(&step.action)),
+            service_us: services_us.iter().copied().max().unwrap_or(0),
+            services_us,
+            has_clock_steps: settings.iter().any(is_wrong)
+                || scenario.steps.iter().any(|step| is_clock(&step.action)),
             duration_us: micros(scenario.run.duration),
         }
     }
@@ -130,6 +139,12 @@ impl Facts {
     #[expect(clippy::len_without_is_empty, reason = "every file has nodes")]
     pub fn len(&self) -> usize {
         self.names.len()
+    }
+
+    /// Time that a node is busy per message that it receives, in microseconds.
+    #[must_use]
+    pub(crate) fn service_us_of(&self, node: NodeIx) -> u64 {
+        self.services_us[node as usize]
     }
 
     /// The position of a name; `None` if no node of the file has it.
@@ -180,12 +195,21 @@ impl Facts {
 impl Times {
     fn new(scenario: &Scenario, strategy: &StrategyFacts) -> Self {
         let cluster = &scenario.cluster;
+        let settings = scenario.node_settings();
+        let longest = |time: fn(&NodeSettings) -> Duration| {
+            settings
+                .iter()
+                .map(|of| micros(time(of)))
+                .max()
+                .unwrap_or(0)
+        };
+        let silence = longest(|of| of.down_after);
         Self {
-            discovery: micros(cluster.discovery_interval),
-            debounce: micros(cluster.join_debounce),
+            discovery: longest(|of| of.discovery_interval),
+            debounce: longest(|of| of.join_debounce),
             latency: longest_latency(scenario),
             crash: micros(cluster.crash_detected_after),
-            silence: stretched(micros(cluster.down_after), cluster.down_spread.max(0.25)),
+            silence: stretched(silence, cluster.down_spread.max(0.25)),
             sync: micros(strategy.round_interval.unwrap_or(DEFAULT_ROUND_INTERVAL)),
             rounds: micros(strategy.bounds.repair),
             join: micros(strategy.bounds.join),

@@ -6,7 +6,6 @@ use hublab_strategies::DownReason;
 
 use super::Witness;
 use crate::model::NodeIx;
-use crate::network::silence::silence_us;
 use crate::trace::event::Payload;
 
 /// Two nodes, the lower position first.
@@ -109,17 +108,11 @@ impl Witness {
     /// microseconds: what a simulated run of the same seed would draw.
     #[must_use]
     pub fn patience(&self, a: NodeIx, b: NodeIx) -> u64 {
-        let [low, high] = pair(a, b);
-        let names = &self.scenario.cluster.nodes;
-        let names = [&names[low as usize], &names[high as usize]];
-        let number = self.connections.silences.get(&[low, high]);
-        let number = number.copied().unwrap_or(0);
-        silence_us(
-            &self.scenario.cluster,
-            self.scenario.run.seed,
-            names,
-            number,
-        )
+        let ends = pair(a, b);
+        let number = self.connections.silences.get(&ends);
+        let is_paused = ends.map(|node| self.nodes[node as usize].life.is_paused());
+        self.silences
+            .us(ends, number.copied().unwrap_or(0), is_paused)
     }
 
     /// Takes note of silences that begin or end, after a change of cuts or pauses.

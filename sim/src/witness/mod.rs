@@ -27,6 +27,7 @@ use crate::model::script::Planned;
 use crate::model::{Action, Claim, InFlight, Lifecycle, NodeIx, Scenario, Transition};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
+use crate::network::silence::Silences;
 use crate::report::Report;
 use crate::run;
 use crate::trace::event::{EventId, Payload, StopReason, WORLD};
@@ -58,6 +59,7 @@ pub struct Witness {
     strategy: String,
     nodes: Vec<WitnessedNode>,
     network: Network,
+    silences: Silences,
     observers: Observers,
     measures: Measures,
     recorder: Recorder,
@@ -124,7 +126,8 @@ impl Witness {
             now: Time::ZERO,
             strategy: entry.name().to_owned(),
             nodes: names.iter().map(|_| WitnessedNode::default()).collect(),
-            network: Network::new(&scenario.network, names, scenario.run.seed),
+            network: Network::new(scenario),
+            silences: Silences::new(scenario),
             observers: Observers::new(scenario, &facts, oracles).measuring(&facts),
             measures,
             recorder: Recorder::new(sinks),
@@ -212,7 +215,7 @@ impl Witness {
             Action::Pause(nodes) => nodes.iter().for_each(|node| self.pause(*node)),
             Action::Resume(nodes) => nodes.iter().for_each(|node| self.resume(*node)),
             Action::Join(_)
-            | Action::Restart(_)
+            | Action::Restart { .. }
             | Action::Leave(_)
             | Action::Crash(_)
             | Action::Clock { .. }

@@ -143,10 +143,9 @@ fn an_announcement_does_not_address_those_behind_a_cut() {
 #[test]
 fn silences_last_as_long_as_those_of_a_simulated_run() {
     let mut witness = pair(&cut("drop"));
-    let names = witness.scenario.cluster.nodes.clone();
     let drawn = |witness: &Witness, number| {
-        let Scenario { cluster, run, .. } = &witness.scenario;
-        crate::network::silence::silence_us(cluster, run.seed, [&names[0], &names[1]], number)
+        let silences = crate::network::silence::Silences::new(&witness.scenario);
+        silences.us([0, 1], number, [false; 2])
     };
     let first = drawn(&witness, 0);
     assert!((3_000_000..=5_000_000).contains(&first));

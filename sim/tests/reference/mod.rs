@@ -39,7 +39,12 @@ struct Running {
     metadata: Metadata,
 }
 
-/// What runs where, for all nodes of one run.
+thread_local! {
+    /// That of the run under way: one thread makes one run, and nodes that go take what they run along.
+    static CENTRE: Centre = Centre::default();
+}
+
+/// What runs where, for all nodes of one run, whatever their parameters.
 #[derive(Debug, Clone, Default)]
 struct Centre(Arc<Mutex<BTreeMap<NodeId, BTreeMap<ChildId, Running>>>>);
 
@@ -271,7 +276,7 @@ impl CatalogEntry for Reference {
         let given = params.get("sync_interval").and_then(Value::as_str);
         let sync_interval = parse_duration(given.unwrap_or("2s"))
             .map_err(|error| ParameterError::new("sync_interval", &error.to_string()))?;
-        let centre = Centre::default();
+        let centre = CENTRE.with(Clone::clone);
         Ok(Box::new(move |node, incarnation, common| {
             let (node, centre) = (node.clone(), centre.clone());
             let strategy = Told {

@@ -27,9 +27,20 @@ impl Words<'_> {
             Action::Join(nodes)
             | Action::Leave(nodes)
             | Action::Crash(nodes)
-            | Action::Restart(nodes)
             | Action::Pause(nodes)
             | Action::Resume(nodes) => format!("{} {}", action.name(), self.nodes(nodes)),
+            Action::Restart { nodes, strategy } => {
+                let all = strategy.iter();
+                let all = all.flat_map(|(name, of)| of.iter().map(move |of| (name, of)));
+                let with = all.map(|(name, (key, value))| format!(" {name}.{key} = {value}"));
+                let with: Vec<String> = with.collect();
+                let with = if with.is_empty() {
+                    String::new()
+                } else {
+                    format!(" with{}", with.join(","))
+                };
+                format!("restart {}{with}", self.nodes(nodes))
+            }
             Action::Partition {
                 groups,
                 in_flight,

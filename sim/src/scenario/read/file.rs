@@ -1,5 +1,6 @@
 //! The file as a whole, and the values that only it has: seeds, strategies and their parameters.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::{Map, Number, Value as Json, json};
@@ -9,14 +10,19 @@ use super::syntax::Value;
 use super::table::Table;
 use super::walk::{Spots, model};
 use super::{Reader, STEPS_MAX};
+use crate::catalog::CatalogEntry;
 use crate::metric::Metric;
 use crate::model::{Expectation, Scenario, Step};
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::shape::{CLUSTER, EXPECT, FILE, Kind, NETWORK, NODES as LIFE, RUN, STEP};
+use crate::scenario::shape::{
+    CLUSTER, EXPECT, FILE, Kind, NETWORK, NODES as LIFE, RESTART, RUN, STEP,
+};
 use crate::scenario::suggest;
 
 /// The only schema.
 const SCHEMA: i64 = 1;
+/// Stands for every strategy.
+const EVERY_STRATEGY: &str = "*";
 /// How deep lists and tables of a strategy's parameter may be nested.
 const PARAMETER_DEPTH_MAX: usize = 8;
 
@@ -32,14 +38,16 @@ impl<'t> Reader<'_> {
         file.get("resolved").map(|value| self.boolean(value));
         let name = file.get("name").and_then(|value| self.name(value));
         let summary = file.get("summary").and_then(|value| self.text(value));
+        // Before whatever extends them.
+        let strategies = file
+            .get("strategy")
+            .and_then(|value| self.parameters(value));
+        self.parameters = strategies.map(model).unwrap_or_default();
         let mut cluster = self.section(file.get("cluster"), &CLUSTER);
         cluster.insert("nodes".to_owned(), json!(self.nodes.names));
         let mut run = self.section(file.get("run"), &RUN);
         run.entry("strategies")
             .or_insert_with(|| json!(self.catalog.default_names()));
-        let strategies = file
-            .get("strategy")
-            .and_then(|value| self.parameters(value));
         let network = self.section(file.get("network"), &NETWORK);
         let steps = file.get("step").map(|value| self.steps(value));
         let expectations = file.get("expect").map(|value| self.expectations(value));
@@ -49,7 +57,7 @@ impl<'t> Reader<'_> {
             summary: summary.map(str::to_owned),
             run: model(Json::Object(run)),
             cluster: model(Json::Object(cluster)),
-            strategies: strategies.map(model).unwrap_or_default(),
+            strategies: std::mem::take(&mut self.parameters),
             network: model(Json::Object(network)),
             steps: steps.unwrap_or_default(),
             expectations: expectations.unwrap_or_default(),
@@ -89,7 +97,7 @@ impl<'t> Reader<'_> {
             // Without knowing what it does, nobody knows who runs after it.
             let harmless = STEP.keys.iter().any(|key| {
                 let moves_life = if let Kind::Table(shape) = key.kind {
-                    std::ptr::eq(shape, &LIFE)
+                    std::ptr::eq(shape, &LIFE) || std::ptr::eq(shape, &RESTART)
                 } else {
                     STEP.choice(key.name).is_none()
                 };
@@ -287,6 +295,9 @@ impl<'t> Reader<'_> {
         };
         let mut all = Map::new();
         for (name, value) in entries {
+            if name.get_ref() == EVERY_STRATEGY {
+                continue;
+            }
             if self.catalog.get(name.get_ref()).is_none() {
                 self.unknown_strategy(name.get_ref(), name.span());
             } else if let Some(parameters) = self
@@ -296,10 +307,61 @@ impl<'t> Reader<'_> {
                 all.insert(name.get_ref().to_string(), Json::Object(parameters));
             }
         }
+        let of_every = entries.iter();
+        let mut of_every = of_every.filter(|(name, _)| name.get_ref() == EVERY_STRATEGY);
+        if let Some((_, value)) = of_every.next() {
+            self.parameters_of_every(value, &mut all);
+        }
         Some(Json::Object(all))
     }
 
-    /// One `[strategy.NAME]`: each key on its own, then all of them together.
+    /// `[strategy."*"]`: each parameter for every strategy that has it and states none of its own.
+    fn parameters_of_every(&mut self, value: &'t Value<'t>, all: &mut Map<String, Json>) {
+        let DeValue::Table(entries) = value.get_ref() else {
+            self.wrong_type(value, "a table of parameters", None);
+            return;
+        };
+        let catalog = self.catalog;
+        for (key, value) in entries {
+            let key_text = key.get_ref().as_ref();
+            let has = |entry: &&dyn CatalogEntry| entry.defaults().contains_key(key_text);
+            let mut with = catalog.entries().filter(has).peekable();
+            if with.peek().is_none() {
+                let known = catalog.entries().flat_map(|entry| entry.defaults());
+                let known: BTreeSet<String> = known.map(|(key, _)| key).collect();
+                let help = suggest::help(key_text, known.iter().map(String::as_str));
+                let at = self.label(key.span());
+                self.report(Problem::UnknownKey {
+                    key: suggest::shown(key_text),
+                    table: "[strategy.\"*\"]".to_owned(),
+                    at,
+                    help,
+                });
+                continue;
+            }
+            for entry in with {
+                let own = all.entry(entry.name()).or_insert_with(|| json!({}));
+                let Some(own) = own
+                    .as_object_mut()
+                    .filter(|own| !own.contains_key(key_text))
+                else {
+                    continue;
+                };
+                let checked = parameter(entry, key_text, value.get_ref());
+                match checked {
+                    Ok(json) => drop(own.insert(key_text.to_owned(), json)),
+                    Err(reason) => {
+                        self.bad_parameter(EVERY_STRATEGY, key_text, reason, value.span());
+                        break;
+                    }
+                }
+            }
+        }
+        all.retain(|_, own| own.as_object().is_some_and(|own| !own.is_empty()));
+    }
+
+    /// The parameters of one strategy: each on its own, then all of them together, those of `[strategy]`
+    /// below those of some nodes.
     pub(super) fn parameters_of(
         &mut self,
         name: &str,
@@ -331,12 +393,7 @@ impl<'t> Reader<'_> {
                 });
                 continue;
             }
-            let checked = json(value.get_ref(), PARAMETER_DEPTH_MAX)
-                .map_err(|error| error.to_string())
-                .and_then(|json| match entry.check_key(key_text, &json) {
-                    Ok(()) => Ok(json),
-                    Err(error) => Err(error.reason),
-                });
+            let checked = parameter(entry, key_text, value.get_ref());
             match checked {
                 Ok(json) => drop(parameters.insert(key_text.to_owned(), json)),
                 Err(reason) => {
@@ -345,7 +402,9 @@ impl<'t> Reader<'_> {
                 }
             }
         }
-        if all_right && let Err(error) = entry.configure(&parameters) {
+        let mut together = self.parameters.get(name).cloned().unwrap_or_default();
+        together.extend(parameters.clone());
+        if all_right && let Err(error) = entry.configure(&together) {
             let span = entries
                 .get(error.key.as_str())
                 .map_or_else(|| value.span(), toml::Spanned::span);
@@ -378,6 +437,15 @@ pub fn parse_seeds(text: &str) -> Option<Range<u64>> {
     let (from, end) = text.split_once("..")?;
     let seeds = number(from)?..number(end)?;
     (!seeds.is_empty() && seeds.end <= END_MAX).then_some(seeds)
+}
+
+/// A parameter of a strategy as JSON, or the reason why it is none.
+fn parameter(entry: &dyn CatalogEntry, key: &str, value: &DeValue<'_>) -> Result<Json, String> {
+    let json = json(value, PARAMETER_DEPTH_MAX).map_err(|error| error.to_string())?;
+    match entry.check_key(key, &json) {
+        Ok(()) => Ok(json),
+        Err(error) => Err(error.reason),
+    }
 }
 
 /// Why a TOML value has no JSON.

@@ -34,7 +34,7 @@ use super::diagnostic::{PROBLEMS_MAX, Problem, Problems};
 use super::text::Text;
 use super::warning::Warnings;
 use crate::catalog::Catalog;
-use crate::model::{NodeIx, Scenario};
+use crate::model::{NodeIx, Parameters, Scenario};
 use nodes::Nodes;
 
 /// The most steps of a scenario.
@@ -147,6 +147,8 @@ struct Reader<'c> {
     nodes: Nodes,
     /// How many children spans have named.
     children_named: usize,
+    /// The parameters of `[strategy]`, which those of nodes extend.
+    parameters: Parameters,
     /// The trees of defaults, by the address of their key.
     defaults: BTreeMap<usize, Json>,
     sites: Sites,
@@ -161,6 +163,7 @@ impl<'c> Reader<'c> {
             more: 0,
             nodes: Nodes::default(),
             children_named: 0,
+            parameters: Parameters::new(),
             defaults: BTreeMap::new(),
             sites: Sites::default(),
         }

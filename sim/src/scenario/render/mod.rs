@@ -46,26 +46,11 @@ pub fn render(scenario: &Scenario, style: Style) -> String {
     renderer
         .pairs(tree(&scenario.run), &RUN)
         .table("[run]", &mut out);
-    renderer.cluster(scenario).table("[cluster]", &mut out);
+    renderer.section(renderer.cluster(scenario), &CLUSTER, "cluster", &mut out);
     for (name, parameters) in &scenario.strategies {
         parameters_of(parameters).table(&format!("[strategy.{name}]"), &mut out);
     }
-    let mut network = tree(&scenario.network);
-    let links = network
-        .as_object_mut()
-        .and_then(|table| table.remove("link"));
-    renderer
-        .pairs(network, &NETWORK)
-        .table("[network]", &mut out);
-    if let Some((Kind::Tables(shape), Json::Array(links))) =
-        NETWORK.key("link").map(|key| &key.kind).zip(links)
-    {
-        for link in links {
-            renderer
-                .pairs(link, shape)
-                .table("[[network.link]]", &mut out);
-        }
-    }
+    renderer.section(tree(&scenario.network), &NETWORK, "network", &mut out);
     for step in &scenario.steps {
         renderer
             .pairs(tree(step), &STEP)
@@ -135,7 +120,27 @@ impl Renderer<'_> {
     /// The shortest run of neighbours that becomes a span.
     const SPAN_MIN: usize = 3;
 
-    fn cluster(&self, scenario: &Scenario) -> Pairs {
+    /// A table of the file, and after it the tables of its lists, as `[[name.key]]`.
+    fn section(&self, mut tree: Json, shape: &'static Shape, name: &str, out: &mut String) {
+        let mut lists = Vec::new();
+        for key in shape.keys {
+            if let Kind::Tables(inner) = key.kind {
+                let list = tree
+                    .as_object_mut()
+                    .and_then(|table| table.remove(key.name));
+                lists.push((key.name, inner, list));
+            }
+        }
+        self.pairs(tree, shape).table(&format!("[{name}]"), out);
+        for (key, inner, list) in lists {
+            for table in list.iter().flat_map(elements) {
+                let header = format!("[[{name}.{key}]]");
+                self.pairs(table.clone(), inner).table(&header, out);
+            }
+        }
+    }
+
+    fn cluster(&self, scenario: &Scenario) -> Json {
         let mut table = tree(&scenario.cluster);
         let all = (0..).take(self.names.len());
         if !self.full
@@ -144,7 +149,7 @@ impl Renderer<'_> {
         {
             table.remove("start");
         }
-        self.pairs(table, &CLUSTER)
+        table
     }
 
     /// The pairs of a table.

@@ -18,7 +18,7 @@ pub use kind::Kind;
 pub use network::LATENCY;
 pub(crate) use network::{BIMODAL, EXPONENTIAL, LINK, LINK_STEP, LOGNORMAL, NETWORK};
 pub(crate) use plan::{CONTESTANT, ENDPOINT, PLAN};
-pub(crate) use step::{EVERY, NODES, PID_UPDATE, RANDOM, ROW, UNREGISTER};
+pub(crate) use step::{EVERY, NODES, PID_UPDATE, RANDOM, RESTART, ROW, UNREGISTER};
 pub use step::{REQUEST, STEP};
 pub(in crate::scenario) use tree::{NODES as NODES_FIELD, TIME as TIME_FIELD};
 
@@ -214,7 +214,7 @@ pub static FILE: Shape = table(
         optional(
             "strategy",
             Kind::Parameters,
-            "Parameters of the strategies.",
+            "Parameters of the strategies; those of `\"*\"` are for every strategy that has them.",
         ),
         optional(
             "network",
@@ -313,14 +313,91 @@ pub(crate) static CLUSTER: Shape = table(
             "Peers know of a crash after this and one latency.",
         )
         .default("\"1ms\""),
+        optional(
+            "node",
+            Kind::Tables(&NODE),
+            "Other values for some nodes; later entries win.",
+        )
+        .eg("[{ names = [\"n1\"], down_after = \"20s\" }]"),
     ],
 )
 .choose("nodes", &[&["nodes"], &["names"]]);
+
+/// `[[cluster.node]]`.
+pub(crate) static NODE: Shape = table(
+    "[[cluster.node]]",
+    &[
+        required("names", Kind::SomeNodes, "Which nodes.").eg("[\"n1\"]"),
+        optional(
+            "service_time",
+            Kind::Duration,
+            "Time the node is busy per message that it receives.",
+        )
+        .eg("\"5ms\""),
+        optional(
+            "send_gap",
+            Kind::Duration,
+            "Time the node is busy per message that it sends.",
+        )
+        .eg("\"100us\""),
+        optional(
+            "discovery_interval",
+            Kind::Positive,
+            "The node announces itself this often, first at boot.",
+        ),
+        optional(
+            "join_debounce",
+            Kind::Duration,
+            "Joins and downs are collected this long, then handled together.",
+        )
+        .eg("\"500ms\""),
+        optional(
+            "down_after",
+            Kind::Duration,
+            "Silence until a peer is declared down; of two ends' the smaller counts.",
+        )
+        .eg("\"20s\""),
+        optional(
+            "clock",
+            Kind::Table(&CLOCK_START),
+            "The wall clock that the strategy sees, from the start.",
+        )
+        .eg("{ jump = \"-2s\", rate_ppm = 50 }"),
+        optional(
+            "strategy",
+            Kind::Parameters,
+            "Parameters of the strategies.",
+        ),
+    ],
+)
+.at_least_one(&[
+    "service_time",
+    "send_gap",
+    "discovery_interval",
+    "join_debounce",
+    "down_after",
+    "clock",
+    "strategy",
+]);
+
+/// `clock` of `[[cluster.node]]`.
+pub(crate) static CLOCK_START: Shape = table(
+    "`clock`",
+    &[
+        optional("jump", Kind::Jump, "Ahead by that much, or behind.").eg("\"-90s\""),
+        optional(
+            "rate_ppm",
+            Kind::Integer(-1_000_000, 1_000_000),
+            "Gain that many microseconds per second.",
+        )
+        .eg("-200"),
+    ],
+)
+.at_least_one(&["jump", "rate_ppm"]);
 
 /// Words that are reserved for a later version: the table they would stand in, and their key.
 pub static RESERVED: &[(&str, &str)] = &[
     ("the file", "faults"),
     ("the file", "workload"),
-    ("[cluster]", "node"),
     ("`latency`", "matrix"),
 ];

@@ -13,7 +13,7 @@ pub static STEP: Shape = table(
         optional("join", Kind::Table(&NODES), "Boot these nodes; they discover the cluster and are discovered.").eg("{ nodes = [\"n5\"] }"),
         optional("leave", Kind::Table(&NODES), "Graceful: tell the others, stop the local children, stop.").eg("{ nodes = [\"n2\"] }"),
         optional("crash", Kind::Table(&NODES), "Stop at once and lose all memory; connections close.").eg("{ nodes = [\"n2\"] }"),
-        optional("restart", Kind::Table(&NODES), "Boot a crashed or left node again, empty, as a new incarnation.").eg("{ nodes = [\"n4\"] }"),
+        optional("restart", Kind::Table(&RESTART), "Boot a crashed or left node again, empty, as a new incarnation.").eg("{ nodes = [\"n4\"] }"),
         optional("pause", Kind::Table(&NODES), "Stop the process as SIGSTOP does: nothing is handled, messages wait.").eg("{ nodes = [\"n2\"] }"),
         optional("resume", Kind::Table(&NODES), "Let a paused process go on.").eg("{ nodes = [\"n3\"] }"),
         optional("partition", Kind::Table(&PARTITION), "No message crosses the groups.").eg("{ groups = [[\"n1\", \"n2\"], [\"n3..n5\"]], heal_after = \"20s\" }"),
@@ -59,12 +59,24 @@ pub static STEP: Shape = table(
         &["left_out"],
     ]);
 
-/// The table of `join`, `leave`, `crash`, `restart`, `pause` and `resume`.
-pub(crate) static NODES: Shape = table(
-    "the step",
-    &[required("nodes", Kind::SomeStepNodes, "Which nodes.")
-        .eg("[\"n2\"]")
-        .acts()],
+const WHICH: Key = required("nodes", Kind::SomeStepNodes, "Which nodes.")
+    .eg("[\"n2\"]")
+    .acts();
+
+/// The table of `join`, `leave`, `crash`, `pause` and `resume`.
+pub(crate) static NODES: Shape = table("the step", &[WHICH]);
+
+/// `restart`.
+pub(crate) static RESTART: Shape = table(
+    "`restart`",
+    &[
+        WHICH,
+        optional(
+            "strategy",
+            Kind::Parameters,
+            "Parameters that they have from then on.",
+        ),
+    ],
 );
 
 const IN_FLIGHT: Key = optional(

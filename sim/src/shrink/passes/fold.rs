@@ -56,7 +56,7 @@ fn from_the_start(scenario: &mut Scenario, place: usize, stronger: bool) {
 /// Nodes that stop and boot again boot only then.
 fn late_boot(scenario: &mut Scenario, place: usize) {
     let Some(Step {
-        action: Action::Restart(nodes),
+        action: Action::Restart { nodes, .. },
         ..
     }) = scenario.steps.get(place)
     else {
@@ -114,6 +114,12 @@ fn absorb_nodes(one: &mut Action, other: &Action) -> bool {
     {
         add(nodes, more);
         return true;
+    }
+    if let (Action::Restart { strategy, .. }, Action::Restart { strategy: same, .. }) =
+        (&mut *one, &other)
+        && strategy != same
+    {
+        return false;
     }
     let (Some((transition, nodes)), Some((same, more))) =
         (one.transition_mut(), other.transition_mut())

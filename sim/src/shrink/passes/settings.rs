@@ -6,7 +6,9 @@ use hublab_strategies::time::{format_duration, parse_duration};
 use serde_json::Value;
 
 use super::numbers::rounded_above_zero;
-use crate::model::{Cluster, Scenario};
+use crate::model::{Cluster, NodeOverride, Scenario};
+use crate::scenario::parts;
+use crate::scenario::shape::NODE;
 use crate::shrink::search::{Edit, Search};
 
 /// A duration of `[cluster]`.
@@ -17,6 +19,17 @@ const SETTINGS: &[Setting] = &[
     |cluster| &mut cluster.join_debounce,
     |cluster| &mut cluster.down_after,
     |cluster| &mut cluster.crash_detected_after,
+];
+
+/// A duration of `[[cluster.node]]`.
+type OverrideOf = fn(&mut NodeOverride) -> &mut Option<Duration>;
+
+const OVERRIDES: &[OverrideOf] = &[
+    |of| &mut of.service_time,
+    |of| &mut of.send_gap,
+    |of| &mut of.discovery_interval,
+    |of| &mut of.join_debounce,
+    |of| &mut of.down_after,
 ];
 
 /// Further time that a run is given with a setting at its default, which may be longer than what
@@ -64,6 +77,23 @@ fn defaults(scenario: &Scenario) -> Vec<Edit> {
     edits.push(Box::new(|scenario| {
         scenario.cluster.down_spread = Cluster::default().down_spread;
     }));
+    edits.extend(alike(scenario));
+    edits
+}
+
+/// Nodes that differ less.
+fn alike(scenario: &Scenario) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::new();
+    for (place, of_nodes) in scenario.cluster.overrides.iter().enumerate() {
+        edits.push(Box::new(move |scenario| {
+            drop(scenario.cluster.overrides.remove(place))
+        }));
+        for lesser in parts::without_one(of_nodes, &NODE, true) {
+            edits.push(Box::new(move |scenario| {
+                scenario.cluster.overrides[place] = lesser.clone();
+            }));
+        }
+    }
     edits
 }
 
@@ -92,6 +122,16 @@ fn rounder(scenario: &Scenario) -> Vec<Edit> {
             edits.push(Box::new(move |scenario| {
                 *setting(&mut scenario.cluster) = value;
             }));
+        }
+    }
+    for (place, of_nodes) in scenario.cluster.overrides.iter().enumerate() {
+        for value in OVERRIDES {
+            let rounded = value(&mut of_nodes.clone()).map(rounded_above_zero);
+            for rounder in rounded.into_iter().flatten() {
+                edits.push(Box::new(move |scenario| {
+                    *value(&mut scenario.cluster.overrides[place]) = Some(rounder);
+                }));
+            }
         }
     }
     for spread in [0.0, 0.5, 1.0] {
