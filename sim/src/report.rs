@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::Number;
-use crate::trace::counts::MessageCounts;
+use crate::trace::counts::{Counts, MessageCounts};
 use crate::watch::findings::{ClockTwin, Inconclusive};
 use crate::watch::judge::{Judgement, Verdict};
 use crate::watch::measure::Measured;
@@ -99,6 +99,9 @@ pub struct Messages {
     pub in_flight: u64,
     /// Bytes sent.
     pub bytes: u64,
+    /// Those lost, by reason; without reasons for which none were.
+    #[serde(default)]
+    pub dropped_by_reason: BTreeMap<String, u64>,
     /// The same by kind of message.
     pub by_kind: BTreeMap<String, KindCounts>,
 }
@@ -134,10 +137,14 @@ impl From<&MessageCounts> for KindCounts {
 }
 
 impl Messages {
-    pub(crate) fn new<'a>(counts: impl Iterator<Item = (&'a str, &'a MessageCounts)>) -> Self {
+    pub(crate) fn new(counts: &Counts) -> Self {
         let mut total = MessageCounts::default();
         let mut by_kind = BTreeMap::new();
-        for (kind, counts) in counts {
+        let dropped = counts.dropped();
+        let dropped_by_reason = dropped
+            .map(|(reason, count)| (reason.key(), count))
+            .collect();
+        for (kind, counts) in counts.kinds() {
             total.add(counts);
             by_kind.insert(kind.to_owned(), KindCounts::from(counts));
         }
@@ -148,6 +155,7 @@ impl Messages {
             duplicated: total.duplicated,
             in_flight: total.in_flight(),
             bytes: total.bytes,
+            dropped_by_reason,
             by_kind,
         }
     }

@@ -170,10 +170,10 @@ fn the_scenarios_of_these_seeds_never_change() {
     for seed in (0..100).chain([u64::from(u32::MAX), i64::MAX.unsigned_abs()]) {
         for name in catalog.default_names() {
             let scenario = generated(seed, name, &Options::default()).scenario;
-            hasher.update(render(&scenario, Style::Full).as_bytes());
+            hasher.update(render(&scenario, Style::Brief).as_bytes());
         }
     }
-    expect_test::expect!["831f63b489479ab2ddc32bb82d720f51ceac407b64944a4c60c47ae1e12e4293"]
+    expect_test::expect!["6279335f48261fe131e02b80b4bdd407b852836e009f8756103a5204b124739e"]
         .assert_eq(&hasher.finalize().to_hex());
 }
 

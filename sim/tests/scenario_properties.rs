@@ -460,6 +460,7 @@ prop_compose! {
     fn node_override(size: usize)(
         names in nodes(size, 1),
         times in (option::of(micros(1_000)), option::of(micros(1_000)), option::of(micros(1_000_000)), option::of(micros(120_000_000))),
+        queue in option::of(0..9_u64),
         clock in option::of((1..9_000_000_i64, -50..50_i64)),
         interval in prop_oneof![Just(None), Just(Some("3s")), Just(Some("250ms"))],
     ) -> NodeOverride {
@@ -472,6 +473,7 @@ prop_compose! {
             names,
             service_time,
             send_gap,
+            queue_limit: queue,
             // One value at least.
             discovery_interval: Some(Duration::from_secs(7)),
             join_debounce,
@@ -485,10 +487,11 @@ prop_compose! {
 prop_compose! {
     fn network(size: usize)(
         latency in latency(), loss in 0.0..=1.0, duplicate in 0.0..=1.0, order in order(), bytes_per_second in any::<u32>(),
-        send_gap in micros(1_000), service_time in micros(1_000), links in vec(link(size), 0..3),
+        send_gap in micros(1_000), service_time in micros(1_000), limits in (0..2_u64, 0..2_u64), links in vec(link(size), 0..3),
     ) -> Network {
         let base = LinkParams { latency, loss, duplicate, order, bytes_per_second: u64::from(bytes_per_second) };
-        Network { base, send_gap, service_time, links }
+        let (max_message_bytes, queue_limit) = limits;
+        Network { base, send_gap, service_time, max_message_bytes, queue_limit, links }
     }
 }
 

@@ -261,7 +261,7 @@ impl Sink for Listener {
                 .map(|name| (*name).to_owned())
                 .zip(self.faults),
         );
-        let drops = DropReason::ALL.map(|reason| reason.as_str().replace(' ', "_"));
+        let drops = DropReason::ALL.map(DropReason::key);
         reach.extend(drops.into_iter().zip(self.drops).map(named("fault")));
         reach.retain(|_, count| *count > 0);
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = reach;

@@ -35,6 +35,9 @@ pub fn of(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
         Feature::ClockStep,
         settings.iter().any(is_wrong),
     );
+    let is_limited = |of: &NodeSettings| of.queue_limit > 0 && !of.service_time.is_zero();
+    let drops = scenario.network.max_message_bytes > 0 || settings.iter().any(is_limited);
+    note(&mut found, Feature::Loss, drops);
     for step in &scenario.steps {
         found.extend(feature(&step.action));
         let is_return = matches!(step.action, Action::Restart { .. });

@@ -9,7 +9,7 @@ use super::flight::{Flight, Place};
 use super::queue::Pending;
 use super::state::Waiting;
 use crate::model::NodeIx;
-use crate::network::judge::{Judgement, Outgoing, Verdict};
+use crate::network::judge::{Judgement, Outgoing, Service, Verdict};
 use crate::node::{NodeInput, Packet};
 use crate::trace::event::{DropReason, EventId, KindIx, Payload};
 
@@ -183,7 +183,12 @@ impl Engine {
         if !state.is_running() {
             return self.drop_flight(slot, DropReason::NotRunning);
         }
-        if let Some(done) = self.network.serve(to, due) {
+        let is_paused = state.life.is_paused();
+        let service = self.network.serve(to, due);
+        if service == Service::Full {
+            return self.drop_flight(slot, DropReason::QueueFull);
+        }
+        if let Service::Until(done) = service {
             // A pause does not let later messages overtake those that the server has: its queue
             // goes on, and what is done meanwhile waits.
             let seq = self.queue.push(done, Pending::Served(slot));
@@ -199,8 +204,9 @@ impl Engine {
                 },
             );
             self.record(to, cause, queued);
-        } else if state.life.is_paused() {
-            state.waiting.push_back(Waiting::Message { slot, seq });
+        } else if is_paused {
+            let waiting = &mut self.nodes[to as usize].waiting;
+            waiting.push_back(Waiting::Message { slot, seq });
         } else {
             self.deliver(slot);
         }

@@ -58,9 +58,12 @@ pub const LIST: &[Metric] = &[
         "handled by their receiver, copies too",
         |kind| kind.delivered,
     ),
-    Metric::of_kinds("messages_dropped", "messages", "lost on the way", |kind| {
-        kind.dropped
-    }),
+    Metric::of_kinds(
+        "messages_dropped",
+        "messages",
+        "lost on the way; `.reason.loss` and so on: for that reason",
+        |kind| kind.dropped,
+    ),
     Metric::of_kinds(
         "messages_duplicated",
         "messages",

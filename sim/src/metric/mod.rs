@@ -14,11 +14,15 @@ use hublab_strategies::Time;
 use crate::model::{Claim, Expectation, Scenario};
 use crate::report::{KindCounts, Report};
 pub use crate::statistics::{Better, Number};
+use crate::trace::event::DropReason;
 use crate::trace::{Event, Sink};
 use crate::watch::judge::{Judged, Verdict};
 use crate::watch::measure::Measured;
 
 pub use list::LIST;
+
+/// The metric of lost messages by reason: this, and a [`DropReason::key`].
+pub(crate) const DROPPED_BY_REASON: &str = "messages_dropped.reason.";
 
 /// The kind of quantity that a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,6 +276,11 @@ impl Report {
     pub fn metric(&self, name: &str) -> Option<Number> {
         if let Some(value) = self.metrics.get(name) {
             return *value;
+        }
+        if let Some(reason) = name.strip_prefix(DROPPED_BY_REASON) {
+            let is_reason = DropReason::ALL.iter().any(|known| known.key() == reason);
+            let count = self.messages.dropped_by_reason.get(reason);
+            return is_reason.then_some(Number::Whole(count.copied().unwrap_or(0)));
         }
         let (base, kind) = name.split_once('.')?;
         let metric = LIST.iter().find(|metric| metric.name == base)?;

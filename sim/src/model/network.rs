@@ -18,6 +18,12 @@ pub struct Network {
     /// Time a receiver is busy per message.
     #[serde(with = "us")]
     pub service_time: Duration,
+    /// The largest message that arrives; 0 is unlimited.
+    #[serde(default)]
+    pub max_message_bytes: u64,
+    /// How many messages may wait for a busy receiver; 0 is unlimited.
+    #[serde(default)]
+    pub queue_limit: u64,
     /// `[[network.link]]`, later entries win.
     #[serde(rename = "link", default, skip_serializing_if = "is_default")]
     pub links: Vec<LinkChange>,

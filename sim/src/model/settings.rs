@@ -24,6 +24,9 @@ pub struct NodeOverride {
     /// Time a sender is busy per message.
     #[serde(default, with = "maybe_us", skip_serializing_if = "Option::is_none")]
     pub send_gap: Option<Duration>,
+    /// How many messages may wait for it while it is busy; 0 is unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_limit: Option<u64>,
     /// Time between announcements.
     #[serde(default, with = "maybe_us", skip_serializing_if = "Option::is_none")]
     pub discovery_interval: Option<Duration>,
@@ -74,6 +77,8 @@ pub struct NodeSettings {
     pub service_time: Duration,
     /// Time a sender is busy per message.
     pub send_gap: Duration,
+    /// How many messages may wait for it while it is busy; 0 is unlimited.
+    pub queue_limit: u64,
     /// Time between announcements.
     pub discovery_interval: Duration,
     /// Quiet time after joins and downs.
@@ -89,6 +94,7 @@ impl NodeSettings {
         let Self {
             service_time,
             send_gap,
+            queue_limit,
             discovery_interval,
             join_debounce,
             down_after,
@@ -96,6 +102,7 @@ impl NodeSettings {
         } = self;
         *service_time = change.service_time.unwrap_or(*service_time);
         *send_gap = change.send_gap.unwrap_or(*send_gap);
+        *queue_limit = change.queue_limit.unwrap_or(*queue_limit);
         *discovery_interval = change.discovery_interval.unwrap_or(*discovery_interval);
         *join_debounce = change.join_debounce.unwrap_or(*join_debounce);
         *down_after = change.down_after.unwrap_or(*down_after);
@@ -159,6 +166,7 @@ impl Scenario {
         let all = NodeSettings {
             service_time: network.service_time,
             send_gap: network.send_gap,
+            queue_limit: network.queue_limit,
             discovery_interval: cluster.discovery_interval,
             join_debounce: cluster.join_debounce,
             down_after: cluster.down_after,

@@ -46,6 +46,17 @@ pub(crate) enum Verdict {
     },
 }
 
+/// What a node does with a message that reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// It handles it: that takes no time.
+    AtOnce,
+    /// It has handled it then, in microseconds.
+    Until(u64),
+    /// As many wait as may.
+    Full,
+}
+
 impl Network {
     /// Decides what happens to a message that is sent at `now`, with the draws that belong to it.
     pub(crate) fn judge(&mut self, message: Outgoing, now: u64) -> Judgement {
@@ -64,7 +75,9 @@ impl Network {
             ordered: params.fifo && channel.ordered,
             verdict: Verdict::Lost(DropReason::Loss),
         };
-        if let Some(reason) = refused.or(cut) {
+        let is_too_large = self.max_message_bytes > 0 && bytes > self.max_message_bytes;
+        let too_large = (is_too_large && link.0 != link.1).then_some(DropReason::TooLarge);
+        if let Some(reason) = refused.or(cut).or(too_large) {
             judgement.verdict = Verdict::Lost(reason);
             return judgement;
         }
@@ -113,16 +126,23 @@ impl Network {
         leaves
     }
 
-    /// When a node has handled a message that is due then, behind those that it has received; `None`
-    /// if that takes no time.
-    pub(crate) fn serve(&mut self, node: NodeIx, due: u64) -> Option<u64> {
-        let takes = self.service_time[node as usize];
+    /// What a node does with a message that is due then, behind those that it has received.
+    pub(crate) fn serve(&mut self, node: NodeIx, due: u64) -> Service {
+        let (takes, limit) = (
+            self.service_time[node as usize],
+            self.queue_limit[node as usize],
+        );
         if takes == 0 {
-            return None;
+            return Service::AtOnce;
         }
         let free = &mut self.free_to_serve[node as usize];
+        // One of those that it has not handled yet is in service, the others wait.
+        let unhandled = free.saturating_sub(due).div_ceil(takes);
+        if limit > 0 && unhandled > limit {
+            return Service::Full;
+        }
         *free = due.max(*free).saturating_add(takes);
-        Some(*free)
+        Service::Until(*free)
     }
 
     /// A node boots: it has nothing to send and nothing to handle.

@@ -83,6 +83,10 @@ pub(crate) struct Network {
     send_gap: Vec<u64>,
     /// By node: time that it is busy per message that it receives, in microseconds.
     service_time: Vec<u64>,
+    /// The largest message that arrives; 0 is unlimited.
+    max_message_bytes: u64,
+    /// By node: how many messages may wait for it; 0 is unlimited.
+    queue_limit: Vec<u64>,
     /// By node: when it may send its next message.
     free_to_send: Vec<u64>,
     /// By node: when it has handled the messages it has received.
@@ -134,6 +138,8 @@ impl Network {
             cut_counts: vec![Box::default(); names.len()],
             send_gap: by_node(|of| of.send_gap),
             service_time: by_node(|of| of.service_time),
+            max_message_bytes: model.max_message_bytes,
+            queue_limit: settings.iter().map(|of| of.queue_limit).collect(),
             free_to_send: vec![0; names.len()],
             free_to_serve: vec![0; names.len()],
         }

@@ -168,7 +168,11 @@ fn deliver_at_once(scenario: &mut Scenario) {
 }
 
 fn lose_nothing(scenario: &mut Scenario) {
-    scenario.network.base.loss = 0.0;
+    let network = &mut scenario.network;
+    network.base.loss = 0.0;
+    network.max_message_bytes = 0;
+    network.queue_limit = 0;
+    change_nodes(scenario, |of_nodes| of_nodes.queue_limit = None);
     change_links(scenario, |link| link.loss = None);
 }
 

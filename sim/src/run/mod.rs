@@ -219,7 +219,7 @@ pub(crate) fn report_of(
         events: outcome.counts.events(),
         virtual_us: now.0,
         wall_us,
-        messages: Messages::new(outcome.counts.kinds()),
+        messages: Messages::new(&outcome.counts),
         converged_us: outcome.converged_since.map(|at| at.0),
         last_step_us: outcome.last_step.0,
         rows: outcome.rows,

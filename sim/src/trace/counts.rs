@@ -1,6 +1,6 @@
 //! [`Counts`]: the messages of a run, by kind. A fold over its trace.
 
-use super::event::{Event, KindIx, Payload};
+use super::event::{DropReason, Event, KindIx, Payload};
 
 /// The messages of one kind, or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +38,7 @@ impl MessageCounts {
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
     kinds: Vec<(String, MessageCounts)>,
+    dropped: [u64; DropReason::ALL.len()],
     events: u64,
 }
 
@@ -56,7 +57,10 @@ impl Counts {
                 counts.bytes += bytes;
             }
             Payload::Delivered { kind, .. } => self.of(*kind).delivered += 1,
-            Payload::Dropped { kind, .. } => self.of(*kind).dropped += 1,
+            Payload::Dropped { kind, reason, .. } => {
+                self.of(*kind).dropped += 1;
+                self.dropped[usize::from(reason.code())] += 1;
+            }
             Payload::Duplicated { kind, .. } => self.of(*kind).duplicated += 1,
             Payload::Kind { kind, name } => {
                 self.of(*kind);
@@ -79,6 +83,12 @@ impl Counts {
         self.kinds
             .iter()
             .map(|(name, counts)| (name.as_str(), counts))
+    }
+
+    /// How many were lost for each reason for which any were.
+    pub fn dropped(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        let all = DropReason::ALL.into_iter().zip(self.dropped);
+        all.filter(|(_, count)| *count > 0)
     }
 
     /// How many events there were.

@@ -360,17 +360,23 @@ pub enum DropReason {
     NotConnected,
     /// The pair was declared down while it was on the way.
     Down,
+    /// It was larger than `max_message_bytes`.
+    TooLarge,
+    /// As many messages as `queue_limit` waited for its receiver.
+    QueueFull,
 }
 
 impl DropReason {
     /// Every reason, in the order of [`Self::code`].
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Loss,
         Self::Cut,
         Self::Stopped,
         Self::NotRunning,
         Self::NotConnected,
         Self::Down,
+        Self::TooLarge,
+        Self::QueueFull,
     ];
 
     /// Its number in the digest and in counters.
@@ -382,13 +388,15 @@ impl DropReason {
             Self::NotRunning => 3,
             Self::NotConnected => 4,
             Self::Down => 5,
+            Self::TooLarge => 6,
+            Self::QueueFull => 7,
         }
     }
 
     /// True if the network loses messages so whose sender and receiver are connected: neither notices.
     pub(crate) fn is_unnoticed(self) -> bool {
         match self {
-            Self::Loss => true,
+            Self::Loss | Self::TooLarge | Self::QueueFull => true,
             Self::Cut | Self::Stopped | Self::NotRunning | Self::NotConnected | Self::Down => false,
         }
     }
@@ -403,6 +411,14 @@ impl DropReason {
             Self::NotRunning => "not running",
             Self::NotConnected => "not connected",
             Self::Down => "down",
+            Self::TooLarge => "too large",
+            Self::QueueFull => "queue full",
         }
+    }
+
+    /// The same as a part of names.
+    #[must_use]
+    pub fn key(self) -> String {
+        self.as_str().replace(' ', "_")
     }
 }

@@ -413,10 +413,11 @@ impl ObserverContext {
         self.hides_an_end
     }
 
-    /// True if any link between running nodes loses messages.
+    /// True if any link between running nodes loses messages, or a limit of their size or number has.
     #[must_use]
     pub fn loses_messages(&self) -> bool {
-        self.network.may_lose() && self.lossy_link().is_some()
+        self.history.beyond_limit().is_some()
+            || self.network.may_lose() && self.lossy_link().is_some()
     }
 
     fn lossy_link(&self) -> Option<(NodeIx, NodeIx)> {
@@ -493,6 +494,9 @@ impl ObserverContext {
             && let Some(found) = self.links().find(cut)
         {
             return Some(link(found, "is cut"));
+        }
+        if let Some(reason) = self.history.beyond_limit() {
+            return Some(format!("a message was dropped: {}", reason.as_str()));
         }
         if self.network.may_lose() {
             let found = self.lossy_link();

@@ -7,7 +7,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::causes::{Causes, Origin};
 use crate::model::NodeIx;
-use crate::trace::event::{Event, Payload};
+use crate::trace::event::{DropReason, Event, Payload};
 
 /// One process of a child: from its start to its stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +60,16 @@ pub(crate) struct History {
     load: u64,
     /// When a connection or a node last came or went.
     last_change: Time,
+    /// The limit that dropped a message last, of its size or of a queue.
+    beyond_limit: Option<DropReason>,
 }
 
 impl History {
+    /// The limit that dropped a message last, of its size or of a queue: it may drop any later one.
+    pub(crate) fn beyond_limit(&self) -> Option<DropReason> {
+        self.beyond_limit
+    }
+
     pub(crate) fn new(nodes: usize) -> Self {
         Self {
             causes: Causes::new(nodes),
@@ -71,6 +78,7 @@ impl History {
             pairs: HashMap::default(),
             changes: (0..nodes).map(|_| HashMap::default()).collect(),
             healed: None,
+            beyond_limit: None,
             last_step: Time::ZERO,
             longest_delay: 0,
             in_flight: 0,
@@ -98,8 +106,12 @@ impl History {
                 self.load += 1;
                 self.longest_delay = self.longest_delay.max(due.since(now));
             }
-            Payload::Delivered { .. } | Payload::Dropped { .. } => {
+            Payload::Delivered { .. } => self.in_flight = self.in_flight.saturating_sub(1),
+            Payload::Dropped { reason, .. } => {
                 self.in_flight = self.in_flight.saturating_sub(1);
+                if matches!(reason, DropReason::TooLarge | DropReason::QueueFull) {
+                    self.beyond_limit = Some(*reason);
+                }
             }
             Payload::Booted { .. } => {
                 self.changes[event.node as usize].clear();

@@ -8,7 +8,7 @@ use super::Witness;
 use crate::engine::TOO_MANY_KINDS;
 use crate::model::{InFlight, NodeIx};
 use crate::network::cut::Reach;
-use crate::network::judge::{Outgoing, Verdict};
+use crate::network::judge::{Outgoing, Service, Verdict};
 use crate::trace::event::{DropReason, KindIx, Payload, WORLD};
 
 /// The network's verdict on a message.
@@ -182,22 +182,37 @@ impl Witness {
                 self.refused(from, to, kind, reason);
                 Fate::Lost
             }
-            Verdict::Arrives { due, copy } => Fate::Arrives {
-                after: self.served(to, due),
-                again: copy.map(|due| {
+            Verdict::Arrives { due, copy } => {
+                let Some(after) = self.served(to, due) else {
+                    self.refused(from, to, kind, DropReason::QueueFull);
+                    return Fate::Lost;
+                };
+                let again = copy.and_then(|due| {
                     self.duplicated(from, to, kind, Time(due));
-                    self.served(to, due)
-                }),
-                ordered: judgement.ordered,
-            },
+                    let again = self.served(to, due);
+                    if again.is_none() {
+                        self.refused(from, to, kind, DropReason::QueueFull);
+                    }
+                    again
+                });
+                Fate::Arrives {
+                    after,
+                    again,
+                    ordered: judgement.ordered,
+                }
+            }
         }
     }
 
     /// How long until a message due then is handled by a receiver who is busy with each for
-    /// `service_time`, in the order in which they were sent.
-    fn served(&mut self, to: NodeIx, due: u64) -> u64 {
-        let done = self.network.serve(to, due).unwrap_or(due);
-        done.saturating_sub(self.now.0)
+    /// `service_time`, in the order in which they were sent; `None` if too many wait.
+    fn served(&mut self, to: NodeIx, due: u64) -> Option<u64> {
+        let done = match self.network.serve(to, due) {
+            Service::AtOnce => due,
+            Service::Until(done) => done,
+            Service::Full => return None,
+        };
+        Some(done.saturating_sub(self.now.0))
     }
 
     fn duplicated(&mut self, from: NodeIx, to: NodeIx, kind: &'static str, due: Time) {

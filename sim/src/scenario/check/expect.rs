@@ -8,6 +8,7 @@ use hublab_strategies::{ChildId, NodeId, Time};
 use super::timeline::Timeline;
 use super::{Sink, order_problem, shown_duration};
 use crate::catalog::Catalog;
+use crate::metric::DROPPED_BY_REASON;
 use crate::model::{After, Claim, Instants, NodeIx, On, Scenario, When};
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::read::Spots;
@@ -64,6 +65,8 @@ pub(super) fn kinds(scenario: &Scenario, sites: &[Spots], catalog: &Catalog, rep
     let kinds: BTreeSet<&str> = kinds.into_iter().flatten().collect();
     for (expectation, sites) in scenario.expectations.iter().zip(sites) {
         if let Claim::Metric { name, .. } = &expectation.claim
+            && catalog.metric(name).is_none()
+            && !name.starts_with(DROPPED_BY_REASON)
             && let Some((_, kind)) = name.split_once('.')
             && !kinds.contains(kind)
         {

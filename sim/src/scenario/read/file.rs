@@ -11,13 +11,14 @@ use super::table::Table;
 use super::walk::{Spots, model};
 use super::{Reader, STEPS_MAX};
 use crate::catalog::CatalogEntry;
-use crate::metric::Metric;
+use crate::metric::{DROPPED_BY_REASON, Metric};
 use crate::model::{Expectation, Scenario, Step};
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::shape::{
     CLUSTER, EXPECT, FILE, Kind, NETWORK, NODES as LIFE, RESTART, RUN, STEP,
 };
 use crate::scenario::suggest;
+use crate::trace::event::DropReason;
 
 /// The only schema.
 const SCHEMA: i64 = 1;
@@ -254,6 +255,19 @@ impl<'t> Reader<'_> {
             self.wrong_type(value, "the name of a metric", None);
             return None;
         };
+        if let Some(reason) = name.strip_prefix(DROPPED_BY_REASON) {
+            let reasons: Vec<String> = DropReason::ALL.into_iter().map(DropReason::key).collect();
+            if reasons.iter().any(|known| known == reason) {
+                return Some(name);
+            }
+            let at = self.label(value.span());
+            self.report(Problem::UnknownMetric {
+                name: suggest::shown(name),
+                at,
+                help: suggest::help(reason, reasons.iter().map(String::as_str)),
+            });
+            return None;
+        }
         let (base, kind) = name
             .split_once('.')
             .map_or((name.as_ref(), None), |(base, kind)| (base, Some(kind)));

@@ -341,6 +341,12 @@ pub(crate) static NODE: Shape = table(
         )
         .eg("\"100us\""),
         optional(
+            "queue_limit",
+            Kind::Integer(0, i64::MAX),
+            "What arrives while that many wait for the busy node is dropped; 0 is unlimited.",
+        )
+        .eg("100"),
+        optional(
             "discovery_interval",
             Kind::Positive,
             "The node announces itself this often, first at boot.",
@@ -373,6 +379,7 @@ pub(crate) static NODE: Shape = table(
 .at_least_one(&[
     "service_time",
     "send_gap",
+    "queue_limit",
     "discovery_interval",
     "join_debounce",
     "down_after",

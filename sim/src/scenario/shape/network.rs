@@ -45,6 +45,20 @@ pub(crate) static NETWORK: Shape = table(
         )
         .default("\"0us\""),
         optional(
+            "max_message_bytes",
+            Kind::Integer(0, i64::MAX),
+            "A larger message is dropped; 0 is unlimited.",
+        )
+        .default("0")
+        .eg("65536"),
+        optional(
+            "queue_limit",
+            Kind::Integer(0, i64::MAX),
+            "What arrives while that many wait for a busy receiver is dropped; 0 is unlimited. Needs `service_time`.",
+        )
+        .default("0")
+        .eg("100"),
+        optional(
             "link",
             Kind::Tables(&LINK),
             "Overrides for some directed pairs; later entries win.",

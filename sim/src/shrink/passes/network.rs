@@ -76,6 +76,8 @@ fn of_base(scenario: &Scenario, stronger: bool) -> Vec<Edit> {
         }),
         Box::new(|network| network.send_gap = Duration::ZERO),
         Box::new(|network| network.service_time = Duration::ZERO),
+        Box::new(|network| network.max_message_bytes = 0),
+        Box::new(|network| network.queue_limit = 0),
         Box::new(|network| network.base.bytes_per_second = 0),
         Box::new(|network| network.base.order = Order::Fifo),
         Box::new(|network| network.base.duplicate = 0.0),
