@@ -19,6 +19,7 @@ use hublab_sim::run::failure::Signature;
 use hublab_sim::scenario::resolve::resolve;
 use hublab_sim::scenario::{Claim, Instants, On, Scenario, load};
 use hublab_sim::trace::{Event, Sink};
+use hublab_sim::watch::judge::Verdict;
 use hublab_sim::watch::oracle::Violation;
 
 /// The anomalies whose scenarios show no difference between a view and the truth.
@@ -191,6 +192,26 @@ propagate = { from = "n1", members = "MEMBERS", requests = [{ unregister = [{ ch
 [[expect]]
 violates = "single_writer"
 "#;
+
+#[test]
+fn a_clock_that_stands_still_from_the_start_has_its_anomaly() {
+    let text = "schema = 1\n[run]\nduration = '60s'\nstrategies = ['gossip']\n[cluster]\nnodes = 2\n\
+         [[cluster.node]]\nnames = ['n1']\nclock = { rate_ppm = -1000000 }\n\
+         [[step]]\nat = '1s'\nstart_children = { on = 'n1', ids = ['a'] }\n\
+         [[step]]\nat = '20s'\nstart_children = { on = 'n1', ids = ['b'], announce = false }\n\
+         [[expect]]\nat = '50s'\nregistry = { on = 'n2', lacks = ['b'] }\n";
+    let scenario = read("frozen", text, &Catalog::default());
+    let (run, _) = traced(&scenario, "gossip", &Catalog::default());
+    assert_eq!(
+        run.verdict,
+        Verdict::Pass,
+        "n2 refuses every round after the first"
+    );
+    assert_eq!(
+        names_at_claims(&scenario, "gossip"),
+        BTreeSet::from(["G11"])
+    );
+}
 
 #[test]
 fn a_request_that_takes_effect_where_it_was_not_addressed_is_g6_and_elsewhere_a18() {

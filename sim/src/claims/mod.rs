@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use hublab_strategies::strategy::{Claim, Feature};
 
 use crate::catalog::CatalogEntry;
-use crate::model::{Action, ClockStart, LinkChange, NodeSettings, Order, Scenario, Step};
+use crate::model::{Action, LinkChange, NodeSettings, Order, Scenario, Step};
 
 /// The features of a resolved scenario under one strategy.
 #[must_use]
@@ -29,14 +29,10 @@ pub fn of(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
         has_long_debounce(scenario),
     );
     let settings = scenario.node_settings();
-    let is_wrong = |of: &NodeSettings| of.clock != ClockStart::default();
-    note(
-        &mut found,
-        Feature::ClockStep,
-        settings.iter().any(is_wrong),
-    );
-    let is_limited = |of: &NodeSettings| of.queue_limit > 0 && !of.service_time.is_zero();
-    let drops = scenario.network.max_message_bytes > 0 || settings.iter().any(is_limited);
+    let is_wrong = settings.iter().any(NodeSettings::has_wrong_clock);
+    note(&mut found, Feature::ClockStep, is_wrong);
+    let is_limited = settings.iter().any(NodeSettings::limits_queue);
+    let drops = scenario.network.max_message_bytes > 0 || is_limited;
     note(&mut found, Feature::Loss, drops);
     for step in &scenario.steps {
         found.extend(feature(&step.action));

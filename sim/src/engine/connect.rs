@@ -130,7 +130,7 @@ impl Engine {
             self.network.pairs[pair_ix].silence = None;
         } else if pair.silence.is_none() {
             let is_paused = [a, b].map(|node| self.nodes[node as usize].life.is_paused());
-            let length = self.silences.us([a, b], pair.silences, is_paused);
+            let length = self.network.silences.us([a, b], pair.silences, is_paused);
             let seq = self.queue.push(
                 self.now.0.saturating_add(length),
                 Pending::Silence(pair_ix.0),

@@ -1,4 +1,4 @@
-//! What makes the nodes of a run: the settings and parameters that each boots with.
+//! Builds a node when it boots, with the strategy parameters and the cluster settings that it has then.
 
 use hublab_strategies::NodeId;
 use hublab_strategies::hub::HubConfig;
@@ -7,7 +7,7 @@ use crate::catalog::{CatalogEntry, NodeConfig, NodeFactory, ParameterError};
 use crate::model::{NodeIx, ParameterSets, Scenario};
 use crate::node::Node;
 
-/// The makers of a run's nodes.
+/// The factories of a run's nodes, one for each set of strategy parameters.
 pub struct NodeFactories {
     /// By set of parameters.
     makers: Vec<NodeFactory>,

@@ -42,7 +42,6 @@ use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
 use crate::model::{NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::pairs::PairIx;
-use crate::network::silence::Silences;
 use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
 use crate::node::{Node, NodeInput};
 use crate::trace::event::{EventId, KindIx, NodeSizes, Payload, WORLD};
@@ -66,7 +65,6 @@ pub struct Engine {
     end: Time,
     /// Delay until peers know of a crash, before latency.
     crash_detected_after: Duration,
-    silences: Silences,
     /// Shared: a step borrows a name and the engine at once.
     names: Rc<[NodeId]>,
     factories: NodeFactories,
@@ -163,7 +161,6 @@ impl Engine {
             nodes: nodes.collect(),
             index,
             factories,
-            silences: Silences::new(scenario),
             crash_detected_after: cluster.crash_detected_after,
             seed,
             flights: Flights::default(),

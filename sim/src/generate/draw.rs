@@ -18,7 +18,7 @@ use crate::model::{ClockChange, InFlight, Latency, Order};
 /// Every plan for clusters of at most `max_nodes`.
 pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
     let cluster = (nodes(max_nodes), times(), net(), parameters());
-    // What was added later comes last: what is drawn before it is drawn as ever.
+    // New draws go to the end of the tuple, so that earlier ones give a seed the same values as before.
     let script = (vec(anchor(), 1..=4), load(), faults(), character(), mixed());
     let hosts = prop_oneof![1 => Just(None), 9 => (0..100_u64).prop_map(Some)];
     let gaps = (hosts, prop_oneof![Just(0), ms(1, 600)]);

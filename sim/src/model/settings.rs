@@ -1,4 +1,5 @@
-//! What differs between nodes: `[[cluster.node]]`, and the parameters that a `restart` gives.
+//! Settings and strategy parameters by node: `[cluster]` and `[network]` with the overrides of
+//! `[[cluster.node]]`, and the parameters that a `restart` sets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl NodeOverride {
     }
 }
 
-/// What is wrong with a wall clock at time 0.
+/// Offset and drift of a node's wall clock at time 0; both 0 is a right clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClockStart {
@@ -90,6 +91,18 @@ pub struct NodeSettings {
 }
 
 impl NodeSettings {
+    /// True if its wall clock is wrong from the start.
+    #[must_use]
+    pub(crate) fn has_wrong_clock(&self) -> bool {
+        self.clock != ClockStart::default()
+    }
+
+    /// True if messages may be dropped because too many wait for it.
+    #[must_use]
+    pub(crate) fn limits_queue(&self) -> bool {
+        self.queue_limit > 0 && !self.service_time.is_zero()
+    }
+
     fn apply(&mut self, change: &NodeOverride) {
         let Self {
             service_time,

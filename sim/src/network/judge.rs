@@ -46,7 +46,7 @@ pub(crate) enum Verdict {
     },
 }
 
-/// What a node does with a message that reaches it.
+/// When a receiver handles a message that has arrived, or that it drops it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     /// It handles it: that takes no time.
@@ -126,7 +126,7 @@ impl Network {
         leaves
     }
 
-    /// What a node does with a message that is due then, behind those that it has received.
+    /// Puts a message that arrives at `due` into the queue of its receiver, unless the queue is full.
     pub(crate) fn serve(&mut self, node: NodeIx, due: u64) -> Service {
         let (takes, limit) = (
             self.service_time[node as usize],

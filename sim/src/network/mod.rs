@@ -25,6 +25,7 @@ use latency::Law;
 use link::{Lanes, place};
 use overrides::Overrides;
 use pairs::Pairs;
+use silence::Silences;
 
 /// A directed link: from whom, to whom.
 pub(crate) type LinkKey = (NodeIx, NodeIx);
@@ -72,6 +73,7 @@ pub(crate) struct Network {
     /// By node, a bit for each node: whether the two are connected, both as they run now.
     connected: Vec<NodeSet>,
     pub(crate) pairs: Pairs,
+    pub(crate) silences: Silences,
     /// By link under a bandwidth limit: when the last byte of its last message is out.
     busy_until: BTreeMap<LinkKey, u64>,
     cuts: Vec<Cut>,
@@ -132,6 +134,7 @@ impl Network {
             lanes: Vec::new(),
             connected: vec![NodeSet::new(names.len(), &[]); names.len()],
             pairs: Pairs::new(names.len()),
+            silences: Silences::new(scenario, &settings),
             busy_until: BTreeMap::new(),
             cuts: Vec::new(),
             next_cut: 0,

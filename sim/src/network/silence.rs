@@ -3,7 +3,7 @@
 use hublab_strategies::NodeId;
 use hublab_strategies::time::micros;
 
-use crate::model::{NodeIx, Scenario};
+use crate::model::{NodeIx, NodeSettings, Scenario};
 use crate::stream::{self, Purpose, unit};
 
 /// The silences of a run: how long each lasts.
@@ -18,9 +18,8 @@ pub(crate) struct Silences {
 }
 
 impl Silences {
-    /// Those of a resolved scenario.
-    pub(crate) fn new(scenario: &Scenario) -> Self {
-        let settings = scenario.node_settings();
+    /// Those of a resolved scenario, whose nodes have these settings.
+    pub(crate) fn new(scenario: &Scenario, settings: &[NodeSettings]) -> Self {
         Self {
             seed: scenario.run.seed,
             names: scenario.cluster.nodes.clone(),

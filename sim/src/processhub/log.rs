@@ -502,7 +502,8 @@ impl<'a> Log<'a> {
 
     /// A node's wall clock at an event.
     pub(super) fn wall_clock(&self, node: NodeIx, id: EventId) -> u64 {
-        let mut clock = WallClock::default();
+        let settings = self.scenario.node_settings();
+        let mut clock = WallClock::new(settings[node as usize].clock);
         let Some(event) = self.event(id) else {
             return 0;
         };

@@ -7,7 +7,8 @@ use crate::watch::findings::ClockTwin;
 use crate::watch::oracle::{CLOCK_INDEPENDENCE, CONVERGENCE, Violation};
 use crate::watch::{Outcome, judge};
 
-/// Runs a resolved scenario with the same seed, and clock steps that change nothing.
+/// Runs a resolved scenario with the same seed, all clocks right from the start, and clock steps that
+/// change nothing.
 pub(super) fn twin(
     resolved: &Scenario,
     strategy: &str,
@@ -20,6 +21,9 @@ pub(super) fn twin(
         if let Action::Clock { change, .. } = &mut step.action {
             *change = ClockChange::Jump(0);
         }
+    }
+    for of_nodes in &mut scenario.cluster.overrides {
+        of_nodes.clock = None;
     }
     scenario.expectations = vec![Expectation {
         strategy: None,

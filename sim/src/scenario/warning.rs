@@ -76,6 +76,16 @@ pub enum Warning {
         #[label("changes nothing")]
         at: SourceSpan,
     },
+    #[error("`queue_limit` has no effect: no message waits for a receiver that is never busy")]
+    #[diagnostic(
+        code(scenario::no_queue),
+        severity(Warning),
+        help("give these nodes a `service_time`, or leave the limit out")
+    )]
+    NoQueue {
+        #[label("never reached")]
+        at: SourceSpan,
+    },
     #[error("the claim cannot fail: {nodes} never run from then on")]
     #[diagnostic(
         code(scenario::nobody_runs),

@@ -9,7 +9,7 @@ use hublab_strategies::strategy::{Bounds, Conditions, DEFAULT_ROUND_INTERVAL};
 use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, NodeId, Time};
 
-use crate::model::{Action, ClockStart, NodeIx, NodeSettings, RawRequest, Scenario};
+use crate::model::{Action, NodeIx, NodeSettings, RawRequest, Scenario};
 use crate::network::latency::Law;
 
 /// Names, times and bounds of a run, which do not change.
@@ -114,7 +114,6 @@ impl Facts {
         let names = scenario.cluster.nodes.clone();
         let is_clock = |action: &Action| matches!(action, Action::Clock { .. });
         let settings = scenario.node_settings();
-        let is_wrong = |of: &NodeSettings| of.clock != ClockStart::default();
         let services = settings.iter().map(|of| micros(of.service_time));
         let services_us: Vec<u64> = services.collect();
         Self {
@@ -128,7 +127,7 @@ impl Facts {
             rounds_text: strategy.bounds.text.clone(),
             service_us: services_us.iter().copied().max().unwrap_or(0),
             services_us,
-            has_clock_steps: settings.iter().any(is_wrong)
+            has_clock_steps: settings.iter().any(NodeSettings::has_wrong_clock)
                 || scenario.steps.iter().any(|step| is_clock(&step.action)),
             duration_us: micros(scenario.run.duration),
         }

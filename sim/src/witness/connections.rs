@@ -111,7 +111,8 @@ impl Witness {
         let ends = pair(a, b);
         let number = self.connections.silences.get(&ends);
         let is_paused = ends.map(|node| self.nodes[node as usize].life.is_paused());
-        self.silences
+        self.network
+            .silences
             .us(ends, number.copied().unwrap_or(0), is_paused)
     }
 

@@ -27,7 +27,6 @@ use crate::model::script::Planned;
 use crate::model::{Action, Claim, InFlight, Lifecycle, NodeIx, Scenario, Transition};
 use crate::network::Network;
 use crate::network::cut::{CutId, Reach};
-use crate::network::silence::Silences;
 use crate::report::Report;
 use crate::run;
 use crate::trace::event::{EventId, Payload, StopReason, WORLD};
@@ -59,7 +58,6 @@ pub struct Witness {
     strategy: String,
     nodes: Vec<WitnessedNode>,
     network: Network,
-    silences: Silences,
     observers: Observers,
     measures: Measures,
     recorder: Recorder,
@@ -127,7 +125,6 @@ impl Witness {
             strategy: entry.name().to_owned(),
             nodes: names.iter().map(|_| WitnessedNode::default()).collect(),
             network: Network::new(scenario),
-            silences: Silences::new(scenario),
             observers: Observers::new(scenario, &facts, oracles).measuring(&facts),
             measures,
             recorder: Recorder::new(sinks),

@@ -144,8 +144,8 @@ fn an_announcement_does_not_address_those_behind_a_cut() {
 fn silences_last_as_long_as_those_of_a_simulated_run() {
     let mut witness = pair(&cut("drop"));
     let drawn = |witness: &Witness, number| {
-        let silences = crate::network::silence::Silences::new(&witness.scenario);
-        silences.us([0, 1], number, [false; 2])
+        let network = crate::network::Network::new(&witness.scenario);
+        network.silences.us([0, 1], number, [false; 2])
     };
     let first = drawn(&witness, 0);
     assert!((3_000_000..=5_000_000).contains(&first));

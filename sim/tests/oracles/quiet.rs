@@ -176,6 +176,12 @@ fn clock_independence_blames_a_clock_only_if_it_makes_the_difference() {
     assert_eq!(stage.finds("clock_independence"), NOTHING);
     let blamed = stage.clone().step("1500ms", set_back);
     assert_eq!(blamed.finds("clock_independence"), ["absent () @ n2 6741"]);
+    let behind = "node = [{ names = ['n2'], clock = { jump = '-5s' } }]";
+    let wrong_from_the_start = stage.clone().cluster(behind);
+    assert_eq!(
+        wrong_from_the_start.finds("clock_independence"),
+        ["absent () @ n2 6241"]
+    );
     let after = stage.step("2500ms", set_back);
     assert_eq!(after.finds("clock_independence"), NOTHING);
     let anyway = hosting().step("1500ms", set_back);

@@ -44,7 +44,7 @@ thread_local! {
     static CENTRE: Centre = Centre::default();
 }
 
-/// What runs where, for all nodes of one run, whatever their parameters.
+/// The children that run, by node: shared by all nodes of one run, whatever their parameters.
 #[derive(Debug, Clone, Default)]
 struct Centre(Arc<Mutex<BTreeMap<NodeId, BTreeMap<ChildId, Running>>>>);
 

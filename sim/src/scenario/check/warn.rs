@@ -15,7 +15,7 @@ use miette::SourceSpan;
 use super::timeline::{self, Timeline};
 use crate::model::{
     Action, After, Children, Claim, ClockChange, InFlight, LinkChange, LinkParams, NodeIx,
-    RawRequest, Scenario, Step, When,
+    NodeSettings, RawRequest, Scenario, Step, When,
 };
 use crate::scenario::read::{Sites, Spots, numbered};
 use crate::scenario::suggest;
@@ -38,6 +38,13 @@ pub(super) fn warn(scenario: &Scenario, sites: &Sites, timeline: &Timeline, to: 
             Action::StopChildren { children, .. } => known.children((step, children), spots, to),
             Action::RestartChild { child, .. } => known.one(child, spots.value("id"), to),
             _ => {}
+        }
+    }
+    if let Some(at) = sites.queue_limit {
+        let settings = scenario.node_settings();
+        let is_set = settings.iter().any(|of| of.queue_limit > 0);
+        if is_set && !settings.iter().any(NodeSettings::limits_queue) {
+            to(Warning::NoQueue { at });
         }
     }
     Faults::new(scenario).follow(scenario, &sites.steps, to);

@@ -50,6 +50,14 @@ impl<'t> Reader<'_> {
         run.entry("strategies")
             .or_insert_with(|| json!(self.catalog.default_names()));
         let network = self.section(file.get("network"), &NETWORK);
+        let nodes = file.get("cluster").and_then(|it| it.get_ref().get("node"));
+        let nodes = nodes.and_then(|it| it.get_ref().as_array());
+        let mut limited = file
+            .get("network")
+            .into_iter()
+            .chain(nodes.into_iter().flatten());
+        let limit = limited.find_map(|it| it.get_ref().get("queue_limit"));
+        self.sites.queue_limit = limit.map(|limit| self.label(limit.span()));
         let steps = file.get("step").map(|value| self.steps(value));
         let expectations = file.get("expect").map(|value| self.expectations(value));
         self.sites.unread |= file.is_obscure();
