@@ -25,6 +25,8 @@ struct Change {
     state: Option<State>,
     waiting: BTreeSet<u32>,
     last: Option<u64>,
+    /// Those of the delivery by which the last so far came to show it.
+    hops: Option<u32>,
     is_void: bool,
 }
 
@@ -46,6 +48,14 @@ struct Slow {
     flaps: u64,
     samples: Vec<u64>,
     skipped: u64,
+    /// Of each message: its hops.
+    sent: BTreeMap<u64, u32>,
+    /// Of each delivery: the hops of its message.
+    delivered: BTreeMap<u64, u32>,
+    /// By node: when it has handled each of the messages that it has not handled yet.
+    unhandled: BTreeMap<u32, Vec<u64>>,
+    waits: Vec<u64>,
+    queue_peak: usize,
 }
 
 impl Slow {
@@ -129,7 +139,7 @@ impl Slow {
     }
 
     /// Ends the waiting for changes that an observer shows now, or whose successors it shows.
-    fn see(&mut self, owner: u32, child: &ChildId, is_change: bool) {
+    fn see(&mut self, owner: u32, child: &ChildId, is_change: bool, hops: Option<u32>) {
         let places: Vec<usize> = (0..self.changes.len())
             .filter(|place| {
                 let change = &self.changes[*place];
@@ -163,6 +173,7 @@ impl Slow {
                 }
                 self.samples.push(now - change.at);
                 change.last = change.last.max(Some(now - change.at));
+                change.hops = hops;
             }
         }
     }
@@ -189,9 +200,10 @@ impl Slow {
                 state,
                 waiting: waiting.collect(),
                 last: None,
+                hops: None,
                 is_void: false,
             });
-            self.see(owner, child, true);
+            self.see(owner, child, true, None);
         }
     }
 
@@ -203,7 +215,17 @@ impl Slow {
         self.pass_to(event.at.0);
         let node = event.node;
         match &event.payload {
+            Payload::Queued { until, .. } => {
+                let unhandled = self.unhandled.entry(node).or_default();
+                unhandled.retain(|until| *until > event.at.0);
+                let free = unhandled.iter().max().copied();
+                self.waits.push(free.map_or(0, |free| free - event.at.0));
+                // One of those is in service; this one waits with the others.
+                self.queue_peak = self.queue_peak.max(unhandled.len());
+                unhandled.push(until.0);
+            }
             Payload::Booted { .. } => {
+                self.unhandled.remove(&node);
                 self.running.insert(node);
                 let cells = self.cells().into_iter();
                 let cells: Vec<CellKey> = cells.filter(|(of, _, _)| *of == node).collect();
@@ -246,7 +268,13 @@ impl Slow {
                     self.change(node, child, None);
                 }
             }
+            Payload::Sent { hops, .. } => drop(self.sent.insert(event.id, *hops)),
+            Payload::Delivered { .. } => {
+                let hops = self.sent[&event.cause];
+                self.delivered.insert(event.id, hops);
+            }
             Payload::Row { child, after, .. } if self.running.contains(&node) => {
+                let hops = self.delivered.get(&event.cause).copied();
                 let key = (node, child.clone());
                 match after {
                     Some(row) => drop(self.rows.insert(key, Row::clone(row))),
@@ -256,7 +284,7 @@ impl Slow {
                 let owners = owners.into_iter().filter(|owner| *owner != node);
                 for owner in owners {
                     self.judge([(node, owner, child.clone())], true);
-                    self.see(owner, child, false);
+                    self.see(owner, child, false, hops);
                 }
             }
             _ => {}
@@ -274,6 +302,17 @@ impl Slow {
         assert_eq!(stale.longest_of_us, self.longest_of, "{what}: longest of");
         assert_eq!(stale.flaps, self.flaps, "{what}: flaps");
         assert_eq!(measured.changes, self.changes.len() as u64, "{what}");
+        if let Some(queue) = &measured.queue {
+            self.waits.sort_unstable();
+            assert_eq!(queue.peak, self.queue_peak as u64, "{what}: peak");
+            let count = self.waits.len();
+            assert_eq!(queue.wait_us.count, count as u64, "{what}: waits");
+            assert_eq!(queue.wait_us.max, self.waits.last().copied(), "{what}");
+            let p99 = (count > 0).then(|| self.waits[(count * 990).div_ceil(1000) - 1]);
+            assert_eq!(queue.wait_us.p99, p99, "{what}: 99th percentile of waits");
+        } else {
+            assert_eq!(self.waits, [0; 0], "{what}: nobody is busy");
+        }
         let propagation = &measured.propagation;
         let unseen: usize = self.changes.iter().map(|change| change.waiting.len()).sum();
         assert_eq!(propagation.unseen, unseen as u64, "{what}: unseen");
@@ -293,6 +332,12 @@ impl Slow {
             lasts.len() as u64,
             "{what}: lasts"
         );
+        let shown_by_all = self.changes.iter().filter(|it| it.waiting.is_empty());
+        let with_last = shown_by_all.filter(|change| change.last.is_some());
+        let mut hops: Vec<u32> = with_last.filter_map(|change| change.hops).collect();
+        hops.sort_unstable();
+        let median = hops.get(hops.len().div_ceil(2).saturating_sub(1)).copied();
+        assert_eq!(propagation.last_hops, median.map(u64::from), "{what}: hops");
         if open || count == 0 {
             assert_eq!(propagation.each_us.max, None, "{what}");
             assert_eq!(propagation.each_us.mean, None, "{what}");
@@ -320,7 +365,7 @@ fn seeds() -> u64 {
 #[test]
 fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
     let catalog = Catalog::default();
-    let mut samples = 0;
+    let (mut samples, mut queues) = (0, 0);
     for strategy in catalog.names() {
         let entry = catalog.get(strategy).expect("a strategy of the catalog");
         for seed in 0..seeds() {
@@ -334,6 +379,7 @@ fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
             };
             tape.events.iter().for_each(|event| slow.event(event));
             samples += slow.samples.len();
+            queues += usize::from(slow.queue_peak > 1);
             slow.compare(
                 tape.report.virtual_us,
                 measured,
@@ -341,7 +387,7 @@ fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
             );
         }
     }
-    assert!(samples > 1_000, "{samples}");
+    assert!(samples > 1_000 && queues > 5, "{samples}, {queues}");
 }
 
 #[test]

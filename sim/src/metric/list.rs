@@ -43,6 +43,8 @@ const fn most(
     Metric::of_measured(name, unit, summary, value).better(Better::Low)
 }
 
+const NO_QUEUE: &str = "no receiver is busy, or nothing arrived";
+
 /// The metrics of every catalog.
 pub const LIST: &[Metric] = &[
     Metric::of_kinds(
@@ -191,6 +193,13 @@ pub const LIST: &[Metric] = &[
     )
     .missing_means("no change came to be seen, or some did not"),
     most(
+        "hops_last",
+        "hops",
+        "of the delivery by which the last observer came to show a change: the median over changes",
+        |it| it.propagation.last_hops,
+    )
+    .missing_means("no change was shown by all, the last time by a delivery"),
+    most(
         "unseen",
         "samples",
         "changes that an observer had not shown at the end of the run",
@@ -299,6 +308,25 @@ pub const LIST: &[Metric] = &[
         "the most that a node sent and received within a second",
         |it| Some(it.traffic.peak_bytes_1s),
     ),
+    most(
+        "queue_peak",
+        "messages",
+        "the most that waited for a busy receiver, without the one in service",
+        |it| Some(it.queue.as_ref()?.peak),
+    )
+    .missing_means(NO_QUEUE),
+    stale(
+        "queue_wait_us.p99",
+        "from the arrival of a message until its service: the 99th percentile",
+        |it| it.queue.as_ref()?.wait_us.p99,
+    )
+    .missing_means(NO_QUEUE),
+    stale(
+        "queue_wait_us.max",
+        "from the arrival of a message until its service: the longest",
+        |it| it.queue.as_ref()?.wait_us.max,
+    )
+    .missing_means(NO_QUEUE),
     Metric::of_report(
         "rows",
         "rows",

@@ -412,7 +412,7 @@ mod tests {
     use crate::scenario::Scenario;
 
     fn report(catalog: &Catalog) -> Report {
-        let file = "schema = 1\n[run]\nduration = \"120s\"\n[cluster]\nnodes = 3\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n[[step]]\nat = \"5s\"\ncrash = { nodes = [\"n3\"] }\n";
+        let file = "schema = 1\n[run]\nduration = \"120s\"\n[cluster]\nnodes = 3\n[network]\nservice_time = \"10us\"\n[[step]]\nat = \"1s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n[[step]]\nat = \"5s\"\ncrash = { nodes = [\"n3\"] }\n";
         let scenario = Scenario::read("metrics.toml", file.as_bytes(), catalog).unwrap();
         let strategy = &scenario.run.strategies[0];
         Simulation::new(&scenario, catalog)

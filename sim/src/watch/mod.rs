@@ -282,7 +282,9 @@ impl Observers {
         let judgements = self
             .judge
             .finish(&self.cx, &self.findings, (end, stopped_early));
-        let measured = self.measure.map(|measure| measure.finish(end));
+        let measured = self
+            .measure
+            .map(|measure| measure.finish(end, self.cx.facts()));
         Outcome {
             judgements,
             findings: self.findings,

@@ -83,6 +83,26 @@ struct Change {
     left: usize,
     /// How long the last observer so far took.
     last: Option<u64>,
+    /// The hops of the delivery by which it came to show it; `None` if it was something else.
+    hops: Option<u32>,
+}
+
+/// What is known of changes that all observers have shown.
+#[derive(Debug)]
+struct Completed {
+    lasts: Samples,
+    hops: Samples,
+}
+
+impl Completed {
+    fn add(&mut self, change: &Change) {
+        if let Some(last) = change.last {
+            self.lasts.add(last);
+            if let Some(hops) = change.hops {
+                self.hops.add(hops.into());
+            }
+        }
+    }
 }
 
 /// One child of one owner.
@@ -118,10 +138,10 @@ impl Pair {
     }
 
     /// Forgets changes from the front that no observer is waiting for.
-    fn trim(&mut self, lasts: &mut Samples) {
+    fn trim(&mut self, completed: &mut Completed) {
         while self.changes.front().is_some_and(|change| change.left == 0) {
             if let Some(change) = self.changes.pop_front() {
-                change.last.into_iter().for_each(|last| lasts.add(last));
+                completed.add(&change);
                 self.first += 1;
             }
         }
@@ -202,7 +222,7 @@ pub(super) struct Cells {
     pairs: Vec<HashMap<ChildId, Pair, NameHasher>>,
     areas: Areas,
     each: Samples,
-    lasts: Samples,
+    completed: Completed,
     skipped: u64,
     changes: u64,
 }
@@ -215,7 +235,10 @@ impl Cells {
             pairs: (0..nodes).map(|_| HashMap::default()).collect(),
             areas: Areas::default(),
             each: Samples::new(),
-            lasts: Samples::new(),
+            completed: Completed {
+                lasts: Samples::new(),
+                hops: Samples::new(),
+            },
             skipped: 0,
             changes: 0,
         }
@@ -270,7 +293,7 @@ impl Cells {
                         change.left = 0;
                         change.last = None;
                     }
-                    pair.trim(&mut self.lasts);
+                    pair.trim(&mut self.completed);
                 }
                 continue;
             }
@@ -283,7 +306,7 @@ impl Cells {
                         change.left -= 1;
                     }
                 }
-                pair.trim(&mut self.lasts);
+                pair.trim(&mut self.completed);
             }
             pairs.retain(|_, pair| !pair.is_idle());
         }
@@ -336,6 +359,7 @@ impl Cells {
                 waiting: NodeSet::new(nodes, &[]),
                 left: 0,
                 last: None,
+                hops: None,
             });
         }
         for observer in (0..).take(nodes) {
@@ -358,7 +382,7 @@ impl Cells {
             if is_change {
                 let is_taken_back = pair.truth.is_none() && !is_shown;
                 seen(
-                    now,
+                    (now, None),
                     pair,
                     observer,
                     &mut self.each,
@@ -366,34 +390,28 @@ impl Cells {
                 );
             }
         }
-        pair.trim(&mut self.lasts);
+        pair.trim(&mut self.completed);
         if pair.is_idle() {
             pairs.remove(child);
         }
     }
 
-    /// The row of a child changed at an observer.
-    pub(super) fn row(&mut self, changed: &Changed<'_>) {
-        let (now, observer, child) = (changed.at, changed.node, changed.child);
+    /// The row of a child changed at an observer, by a delivery after that many hops, if it was one.
+    pub(super) fn row(&mut self, changed: &Changed<'_>, hops: Option<u32>) {
+        let (now, observer) = (changed.at, changed.node);
         if !self.running[index(observer)] {
             return;
         }
         self.areas.advance(now);
         for owner in changed.touched() {
             if owner != observer {
-                self.entry(now, observer, owner, child, changed);
+                self.entry(owner, changed, hops);
             }
         }
     }
 
-    fn entry(
-        &mut self,
-        now: Time,
-        observer: NodeIx,
-        owner: NodeIx,
-        child: &ChildId,
-        changed: &Changed<'_>,
-    ) {
+    fn entry(&mut self, owner: NodeIx, changed: &Changed<'_>, hops: Option<u32>) {
+        let (now, observer, child) = (changed.at, changed.node, changed.child);
         let nodes = self.running.len();
         let pairs = &mut self.pairs[index(owner)];
         let pair = match pairs.get_mut(child) {
@@ -415,8 +433,8 @@ impl Cells {
         *counts -= u64::from(is_true || was_shown);
         self.areas.judge(now, cell, pair.truth.as_ref());
         self.areas.flaps += u64::from(was_right && cell.defect.is_some());
-        seen(now, pair, observer, &mut self.each, None);
-        pair.trim(&mut self.lasts);
+        seen((now, hops), pair, observer, &mut self.each, None);
+        pair.trim(&mut self.completed);
         if pair.is_idle() {
             pairs.remove(child);
         }
@@ -439,12 +457,9 @@ impl Cells {
                     let so_far = end.since(change.at);
                     (0..change.left).for_each(|_| self.each.censor(so_far));
                     if change.left > 0 {
-                        self.lasts.censor(so_far);
+                        self.completed.lasts.censor(so_far);
                     } else {
-                        change
-                            .last
-                            .into_iter()
-                            .for_each(|last| self.lasts.add(last));
+                        self.completed.add(&change);
                     }
                 }
             }
@@ -462,7 +477,8 @@ impl Cells {
             unseen: self.each.censored(),
             skipped: self.skipped,
             each_us: self.each.finish(),
-            last_us: self.lasts.finish(),
+            last_us: self.completed.lasts.finish(),
+            last_hops: self.completed.hops.finish().p50,
         };
         (stale, propagation, self.changes)
     }
@@ -503,7 +519,7 @@ fn entry_of(
 /// Ends the waiting of an observer for the last change whose state its cell shows, and for those
 /// before it. With `skipped`, changes to a state that it never showed are counted there.
 fn seen(
-    now: Time,
+    (now, hops): (Time, Option<u32>),
     pair: &mut Pair,
     observer: NodeIx,
     each: &mut Samples,
@@ -539,6 +555,7 @@ fn seen(
         let took = now.since(change.at);
         each.add(took);
         change.last = change.last.max(Some(took));
+        change.hops = hops;
     }
     if let Some(skipped) = skipped {
         *skipped += passed;

@@ -9,18 +9,21 @@
 //! | --- | --- |
 //! | `cells` | cells, defects, and the time until a change is seen |
 //! | `detection` | the time until a stopped node is outside the views of others |
+//! | `queues` | messages that wait for a busy receiver |
 //! | `traffic` | messages and bytes by node and time |
 //!
 //! Entries of nodes that are not in the file belong to no cell.
 
 mod cells;
 mod detection;
+mod queues;
 mod samples;
 mod traffic;
 
 use hublab_strategies::Time;
 use serde::{Deserialize, Serialize};
 
+use super::causes::Cause;
 use super::changed::Changed;
 use super::facts::Facts;
 use crate::model::NodeIx;
@@ -28,6 +31,7 @@ use crate::trace::event::{Event, Payload};
 
 use cells::Cells;
 use detection::Detection;
+use queues::Queues;
 use traffic::Traffic;
 
 /// The numbers of a run; `None` for those that it has no value of.
@@ -45,6 +49,9 @@ pub struct Measured {
     pub changes: u64,
     /// Traffic.
     pub traffic: TrafficNumbers,
+    /// Messages that waited for a busy receiver; `None` if none is busy.
+    #[serde(default)]
+    pub queue: Option<Queue>,
 }
 
 /// Defects, over observers that run.
@@ -108,10 +115,25 @@ pub struct Propagation {
     pub each_us: Times,
     /// Of every change, until the last of those observers.
     pub last_us: Times,
+    /// The hops of the delivery by which the last of those observers came to show a change: the median of
+    /// the changes that all have shown, the last by a delivery.
+    #[serde(default)]
+    pub last_hops: Option<u64>,
     /// Changes and observers without an end: censored.
     pub unseen: u64,
     /// Starts that were taken back before the observer showed them.
     pub skipped: u64,
+}
+
+/// Messages that waited for a busy receiver.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Queue {
+    /// The most that waited for one node, without the one in service.
+    pub peak: u64,
+    /// The time from the arrival of a message until its service began; of one that was lost meanwhile,
+    /// until it would have.
+    pub wait_us: Times,
 }
 
 /// Traffic.
@@ -158,6 +180,7 @@ pub(super) struct Measure {
     cells: Cells,
     detection: Detection,
     traffic: Traffic,
+    queues: Queues,
 }
 
 impl Measure {
@@ -167,6 +190,7 @@ impl Measure {
             cells: Cells::new(nodes),
             detection: Detection::new(nodes),
             traffic: Traffic::new(nodes, round_interval),
+            queues: Queues::new(),
         }
     }
 
@@ -178,6 +202,7 @@ impl Measure {
     pub(super) fn event(&mut self, event: &Event, facts: &Facts) {
         let (now, node) = (event.at, event.node);
         self.traffic.event(event);
+        self.queues.event(event, facts);
         match &event.payload {
             Payload::Booted { .. } => {
                 self.cells.node_up(now, node);
@@ -207,11 +232,13 @@ impl Measure {
 
     /// Takes in a change of a row.
     pub(super) fn row(&mut self, changed: &Changed<'_>) {
-        self.cells.row(changed);
+        let is_delivery = matches!(changed.origin.cause, Cause::Deliver(..));
+        let hops = is_delivery.then(|| self.traffic.hops(changed.node));
+        self.cells.row(changed, hops);
     }
 
     /// The run is over.
-    pub(super) fn finish(self, end: Time) -> Measured {
+    pub(super) fn finish(self, end: Time, facts: &Facts) -> Measured {
         let (stale, propagation, changes) = self.cells.finish(end);
         Measured {
             stale,
@@ -219,6 +246,7 @@ impl Measure {
             detection_us: self.detection.finish(),
             changes,
             traffic: self.traffic.finish(end),
+            queue: self.queues.finish(facts),
         }
     }
 }

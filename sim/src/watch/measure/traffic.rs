@@ -19,6 +19,15 @@ const BUCKETS: u64 = SECOND / BUCKET;
 /// A message: sender, receiver, kind, and its number on their link.
 type MessageKey = (NodeIx, NodeIx, KindIx, u64);
 
+/// A message on its way.
+#[derive(Debug, Clone, Copy)]
+struct Flying {
+    bytes: u64,
+    hops: u32,
+    /// How many copies of it there are.
+    copies: u8,
+}
+
 /// What a node sent and received within the last second.
 #[derive(Debug, Default)]
 struct Window {
@@ -99,8 +108,9 @@ pub(super) struct Traffic {
     messages: Vec<u64>,
     windows: Vec<Window>,
     peak: u64,
-    /// The length of each message on its way, and how many copies of it there are.
-    flying: HashMap<MessageKey, (u64, u8), FxBuildHasher>,
+    /// By node: the hops of the message that it handled last.
+    hops: Vec<u32>,
+    flying: HashMap<MessageKey, Flying, FxBuildHasher>,
     idle: Option<Idle>,
     running: Vec<bool>,
     running_count: u64,
@@ -114,6 +124,7 @@ impl Traffic {
             messages: vec![0; nodes],
             windows: (0..nodes).map(|_| Window::default()).collect(),
             peak: 0,
+            hops: vec![0; nodes],
             flying: HashMap::default(),
             idle: interval.map(|interval| Idle {
                 interval,
@@ -150,6 +161,7 @@ impl Traffic {
                 kind,
                 number,
                 bytes,
+                hops,
                 due,
                 ..
             } => {
@@ -159,19 +171,25 @@ impl Traffic {
                 }
                 self.count(now, node, *bytes);
                 if due.is_some() {
-                    self.flying.insert((node, *to, *kind, *number), (*bytes, 1));
+                    let flying = Flying {
+                        bytes: *bytes,
+                        hops: *hops,
+                        copies: 1,
+                    };
+                    self.flying.insert((node, *to, *kind, *number), flying);
                 }
             }
             Payload::Duplicated {
                 to, kind, number, ..
             } => {
-                if let Some((_, copies)) = self.flying.get_mut(&(node, *to, *kind, *number)) {
-                    *copies = copies.saturating_add(1);
+                if let Some(flying) = self.flying.get_mut(&(node, *to, *kind, *number)) {
+                    flying.copies = flying.copies.saturating_add(1);
                 }
             }
             Payload::Delivered { from, kind, number } => {
-                if let Some(bytes) = self.landed((*from, node, *kind, *number)) {
-                    self.count(now, node, bytes);
+                if let Some(landed) = self.landed((*from, node, *kind, *number)) {
+                    self.hops[index(node)] = landed.hops;
+                    self.count(now, node, landed.bytes);
                 }
             }
             Payload::Dropped {
@@ -190,15 +208,20 @@ impl Traffic {
         }
     }
 
-    /// A copy of a message is no longer on its way; returns the message's length.
-    fn landed(&mut self, key: MessageKey) -> Option<u64> {
-        let (bytes, copies) = self.flying.get_mut(&key)?;
-        let bytes = *bytes;
-        *copies -= 1;
-        if *copies == 0 {
+    /// The hops of the message that a node handled last.
+    pub(super) fn hops(&self, node: NodeIx) -> u32 {
+        self.hops[index(node)]
+    }
+
+    /// A copy of a message is no longer on its way.
+    fn landed(&mut self, key: MessageKey) -> Option<Flying> {
+        let flying = self.flying.get_mut(&key)?;
+        let landed = *flying;
+        flying.copies -= 1;
+        if flying.copies == 0 {
             self.flying.remove(&key);
         }
-        Some(bytes)
+        Some(landed)
     }
 
     fn count(&mut self, now: Time, node: NodeIx, bytes: u64) {
