@@ -18,7 +18,9 @@ use hublab::sim::campaign::trial::{Source, trial};
 use hublab::sim::generate::{self, generate};
 use hublab::sim::run::Simulation;
 use hublab::sim::run::failure::Signature;
-use hublab::sim::scenario::{After, Claim, Expectation, Scenario, Style, load, render, resolve};
+use hublab::sim::scenario::{
+    After, Claim, Expectation, Scenario, Style, Window, load, render, resolve,
+};
 use hublab::sim::shrink::findings;
 use hublab::sim::watch::judge::Verdict;
 
@@ -130,6 +132,7 @@ fn all_agree_about_generated_scenarios() {
             name: "rows".to_owned(),
             min: Some(3),
             max: None,
+            window: Window::default(),
         },
     ];
     let mut failed = 0;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Window;
 use crate::statistics::Number;
 use crate::trace::counts::{Counts, MessageCounts};
 use crate::watch::findings::{ClockTwin, Inconclusive};
@@ -53,6 +54,9 @@ pub struct Report {
     /// Costs and staleness, if they were measured. Files have them under `metrics`.
     #[serde(skip)]
     pub measured: Option<Measured>,
+    /// The same of the windows that expectations of metrics name.
+    #[serde(skip)]
+    pub windows: BTreeMap<Window, WindowNumbers>,
     /// The verdict of each expectation, in file order.
     pub expectations: Vec<Judgement>,
     /// The findings of oracles.
@@ -81,6 +85,19 @@ pub struct Report {
     /// Why the run did not come to its end; absent if it did, or a step panicked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What a window of a run cost.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct WindowNumbers {
+    /// Counters of messages, by their fate within it.
+    pub messages: Messages,
+    /// How many events there were.
+    pub events: u64,
+    /// Costs and staleness; propagation is that of the changes that took place in it. What cannot be
+    /// cut in time is of the whole run.
+    pub measured: Measured,
 }
 
 /// The messages of a run.

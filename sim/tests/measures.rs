@@ -4,13 +4,18 @@
 mod tape;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use hublab_sim::catalog::Catalog;
+use hublab_sim::catalog::{Catalog, CatalogEntry};
 use hublab_sim::generate::{Options, generate};
+use hublab_sim::report::Messages;
+use hublab_sim::scenario::{Action, Claim, Expectation, Scenario, Window};
+use hublab_sim::stream::{below, draw};
 use hublab_sim::trace::{Event, Payload};
+use hublab_sim::watch::Facts;
 use hublab_sim::watch::measure::Measured;
 use hublab_sim::world::Stepping;
-use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row};
+use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row, Time};
 use tape::{read, record};
 
 /// What a child is, or is shown as.
@@ -30,8 +35,61 @@ struct Change {
     is_void: bool,
 }
 
+/// Times of a scenario, in microseconds, after which defects are no longer excused.
+#[derive(Clone, Copy, Default)]
+struct Bounds {
+    heal: u64,
+    detection: u64,
+    crash_detection: u64,
+}
+
+/// Somebody who looks children up at random times, as a Poisson process: each that is true or shown as
+/// often as any other.
+struct Probe {
+    seed: u64,
+    count: u64,
+    wrong: u64,
+    /// The microseconds of cells until the next look-up, and between two in the mean.
+    left: f64,
+    mean: f64,
+}
+
+impl Probe {
+    fn gap(&self) -> f64 {
+        let unit = (draw(self.seed, 2 * self.count) >> 11) as f64 / (1_u64 << 53) as f64;
+        -self.mean * (1.0 - unit).ln()
+    }
+
+    fn pass(&mut self, us: u64, cells: &[CellKey], wrong: impl Fn(&CellKey) -> bool) {
+        let mut rest = us as f64 * cells.len() as f64;
+        while self.left < rest {
+            rest -= self.left;
+            let at = below(draw(self.seed, 2 * self.count + 1), cells.len() as u64);
+            self.wrong += u64::from(wrong(&cells[at as usize]));
+            self.count += 1;
+            self.left = self.gap();
+        }
+        self.left -= rest;
+    }
+}
+
 #[derive(Default)]
 struct Slow {
+    probe: Option<Probe>,
+    /// Of all that happens, what is counted: from, until.
+    window: (u64, u64),
+    bounds: Bounds,
+    actions: Vec<Action>,
+    /// The groups, or the directions, of the cuts in force, by step.
+    cuts: BTreeMap<u32, Cut>,
+    /// When a cut was mended, or each node resumed, stopped, connected again.
+    healed: Option<u64>,
+    resumed: BTreeMap<u32, u64>,
+    stopped: BTreeMap<u32, u64>,
+    connections: BTreeMap<(u32, u32), Vec<u64>>,
+    unexcused: u64,
+    /// Sent messages, their bytes, delivered messages.
+    messages: (u64, u64, u64),
     now: u64,
     names: BTreeMap<NodeId, u32>,
     running: BTreeSet<u32>,
@@ -58,7 +116,118 @@ struct Slow {
     queue_peak: usize,
 }
 
+enum Cut {
+    Groups(Vec<Vec<u32>>),
+    Directed(Vec<u32>, Vec<u32>),
+}
+
+impl Cut {
+    fn is_between(&self, a: u32, b: u32) -> bool {
+        match self {
+            Self::Groups(groups) => {
+                let of = |node| groups.iter().position(|group| group.contains(&node));
+                of(a).is_some() && of(b).is_some() && of(a) != of(b)
+            }
+            Self::Directed(from, to) => {
+                (from.contains(&a) && to.contains(&b)) || (from.contains(&b) && to.contains(&a))
+            }
+        }
+    }
+}
+
 impl Slow {
+    /// Of a scenario, counting within a window.
+    fn new(scenario: &Scenario, strategy: &dyn CatalogEntry, window: (u64, u64)) -> Self {
+        let facts = Facts::new(scenario, &strategy.facts(scenario));
+        let cluster = &scenario.cluster;
+        let us = |time: Duration| time.as_micros() as u64;
+        let settings = scenario.node_settings();
+        let debounce = settings.iter().map(|of| us(of.join_debounce)).max();
+        let silence = settings
+            .iter()
+            .map(|of| us(of.down_after))
+            .max()
+            .expect("nodes");
+        let latency = facts.times.latency;
+        let crash_detection = us(cluster.crash_detected_after) + latency + debounce.expect("nodes");
+        // Rounded up to a thousandth.
+        let spread = (cluster.down_spread.max(0.25) * 1_000.0).ceil() as u64;
+        let longest = silence + (silence / 1_000 + 1) * spread;
+        Self {
+            window,
+            bounds: Bounds {
+                heal: facts.times.heal(),
+                detection: crash_detection + longest,
+                crash_detection,
+            },
+            names: cluster.nodes.iter().cloned().zip(0..).collect(),
+            actions: scenario
+                .steps
+                .iter()
+                .map(|step| step.action.clone())
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    fn counts(&self, at: u64) -> bool {
+        (self.window.0..self.window.1).contains(&at)
+    }
+
+    /// Until when defects of an owner at an observer are excused, as things are.
+    fn excused_until(&self, observer: u32, owner: u32) -> u64 {
+        let pair = (observer.min(owner), observer.max(owner));
+        let connections = self.connections.get(&pair).map_or(&[][..], Vec::as_slice);
+        let again = connections.get(1..).and_then(<[u64]>::last).copied();
+        let resumed = [observer, owner].map(|node| self.resumed.get(&node).copied());
+        let mended = resumed
+            .into_iter()
+            .max()
+            .flatten()
+            .max(self.healed)
+            .max(again);
+        if self.running.contains(&owner) {
+            if !self.connected.contains(&(observer, owner)) {
+                return u64::MAX;
+            }
+            return mended.map_or(0, |at| at + self.bounds.heal);
+        }
+        let is_cut = self
+            .cuts
+            .values()
+            .any(|cut| cut.is_between(observer, owner));
+        let bound = if mended.is_some() || is_cut {
+            self.bounds.detection
+        } else {
+            self.bounds.crash_detection
+        };
+        let since = self.stopped.get(&owner).copied().max(mended);
+        since.map_or(0, |since| since + bound)
+    }
+
+    fn resume(&mut self, node: u32, now: u64) {
+        self.resumed.insert(node, now);
+    }
+
+    fn step(&mut self, now: u64, index: u32, is_healing: bool) {
+        let mut heals = false;
+        if is_healing {
+            heals = self.cuts.contains_key(&index);
+            self.cuts.remove(&index);
+        } else if let Action::Partition { groups, .. } = &self.actions[index as usize] {
+            self.cuts.insert(index, Cut::Groups(groups.clone()));
+        } else if let Action::Cut { from, to, .. } = &self.actions[index as usize] {
+            self.cuts
+                .insert(index, Cut::Directed(from.clone(), to.clone()));
+        } else if let Action::Heal = &self.actions[index as usize] {
+            heals = !self.cuts.is_empty();
+            self.cuts.clear();
+        }
+        if heals {
+            self.healed = Some(now);
+        }
+    }
+
     fn shown(&self, observer: u32, owner: u32, child: &ChildId) -> Vec<State> {
         let Some(row) = self.rows.get(&(observer, child.clone())) else {
             return Vec::new();
@@ -101,10 +270,20 @@ impl Slow {
     }
 
     fn pass_to(&mut self, now: u64) {
-        let passed = now - self.now;
+        if let Some(mut probe) = self.probe.take() {
+            let cells: Vec<CellKey> = self.cells().into_iter().collect();
+            let wrong = |cell: &CellKey| self.defects.contains_key(cell);
+            probe.pass(now - self.now, &cells, wrong);
+            self.probe = Some(probe);
+        }
+        let until = now.min(self.window.1);
+        let passed = until.saturating_sub(self.now.max(self.window.0));
         if passed > 0 {
-            for (defect, _, _) in self.defects.values() {
+            for ((observer, owner, _), (defect, _, _)) in &self.defects {
                 self.area[*defect] += passed;
+                let excused = self.excused_until(*observer, *owner);
+                let from = self.now.max(self.window.0).max(excused);
+                self.unexcused += until.saturating_sub(from);
             }
             self.looked_up += passed * self.cells().len() as u64;
         }
@@ -125,7 +304,7 @@ impl Slow {
             let before = self.defects.get(&cell).copied();
             match (before, after) {
                 (None, Some(after)) => {
-                    self.flaps += u64::from(is_row);
+                    self.flaps += u64::from(is_row && self.counts(self.now));
                     self.defects.insert(cell, (after, self.now, self.now));
                 }
                 (Some(_), None) => self.end_defect(&cell),
@@ -167,11 +346,14 @@ impl Slow {
                 if !change.waiting.remove(&observer) {
                     continue;
                 }
+                let counts = (self.window.0..self.window.1).contains(&change.at);
                 if is_taken_back && change.state.is_some() {
-                    self.skipped += 1;
+                    self.skipped += u64::from(counts);
                     continue;
                 }
-                self.samples.push(now - change.at);
+                if counts {
+                    self.samples.push(now - change.at);
+                }
                 change.last = change.last.max(Some(now - change.at));
                 change.hops = hops;
             }
@@ -219,10 +401,13 @@ impl Slow {
                 let unhandled = self.unhandled.entry(node).or_default();
                 unhandled.retain(|until| *until > event.at.0);
                 let free = unhandled.iter().max().copied();
-                self.waits.push(free.map_or(0, |free| free - event.at.0));
-                // One of those is in service; this one waits with the others.
-                self.queue_peak = self.queue_peak.max(unhandled.len());
+                let waiting = unhandled.len();
                 unhandled.push(until.0);
+                if self.counts(event.at.0) {
+                    self.waits.push(free.map_or(0, |free| free - event.at.0));
+                    // One of those is in service; this one waits with the others.
+                    self.queue_peak = self.queue_peak.max(waiting);
+                }
             }
             Payload::Booted { .. } => {
                 self.unhandled.remove(&node);
@@ -231,7 +416,10 @@ impl Slow {
                 let cells: Vec<CellKey> = cells.filter(|(of, _, _)| *of == node).collect();
                 self.judge(cells, false);
             }
+            Payload::Step { index, healing, .. } => self.step(event.at.0, *index, *healing),
+            Payload::Resumed => self.resume(node, event.at.0),
             Payload::Stopped(_) => {
+                self.stopped.insert(node, event.at.0);
                 self.running.remove(&node);
                 self.connected.retain(|(a, b)| *a != node && *b != node);
                 self.rows.retain(|(of, _), _| *of != node);
@@ -252,6 +440,8 @@ impl Slow {
             }
             Payload::Connected { peer } => {
                 self.connected.extend([(node, *peer), (*peer, node)]);
+                let pair = (node.min(*peer), node.max(*peer));
+                self.connections.entry(pair).or_default().push(event.at.0);
             }
             Payload::Disconnected { peer } => {
                 self.connected.remove(&(node, *peer));
@@ -268,8 +458,15 @@ impl Slow {
                     self.change(node, child, None);
                 }
             }
-            Payload::Sent { hops, .. } => drop(self.sent.insert(event.id, *hops)),
+            Payload::Sent { hops, bytes, .. } => {
+                self.sent.insert(event.id, *hops);
+                if self.counts(event.at.0) {
+                    self.messages.0 += 1;
+                    self.messages.1 += bytes;
+                }
+            }
             Payload::Delivered { .. } => {
+                self.messages.2 += u64::from(self.counts(event.at.0));
                 let hops = self.sent[&event.cause];
                 self.delivered.insert(event.id, hops);
             }
@@ -291,15 +488,24 @@ impl Slow {
         }
     }
 
-    fn compare(mut self, end: u64, measured: &Measured, what: &str) {
+    fn compare(mut self, end: u64, (measured, messages): (&Measured, &Messages), what: &str) {
         self.pass_to(end);
+        let counted = (messages.sent, messages.bytes, messages.delivered);
+        assert_eq!(counted, self.messages, "{what}: messages");
+        let is_whole = self.window == (0, u64::MAX);
+        let window = self.window;
+        self.changes
+            .retain(|it| (window.0..window.1).contains(&it.at));
         let open: Vec<CellKey> = self.defects.keys().cloned().collect();
         open.iter().for_each(|cell| self.end_defect(cell));
         let stale = &measured.stale;
         assert_eq!(stale.area_us, self.area, "{what}: areas");
         assert_eq!(stale.looked_up_us, self.looked_up, "{what}: looked up");
-        assert_eq!(stale.longest_us, self.longest, "{what}: longest");
-        assert_eq!(stale.longest_of_us, self.longest_of, "{what}: longest of");
+        assert_eq!(stale.unexcused_us, self.unexcused, "{what}: unexcused");
+        if is_whole {
+            assert_eq!(stale.longest_us, self.longest, "{what}: longest");
+            assert_eq!(stale.longest_of_us, self.longest_of, "{what}: longest of");
+        }
         assert_eq!(stale.flaps, self.flaps, "{what}: flaps");
         assert_eq!(measured.changes, self.changes.len() as u64, "{what}");
         if let Some(queue) = &measured.queue {
@@ -365,29 +571,106 @@ fn seeds() -> u64 {
 #[test]
 fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
     let catalog = Catalog::default();
-    let (mut samples, mut queues) = (0, 0);
+    let (mut samples, mut queues, mut excused, mut in_windows) = (0, 0, 0, 0);
     for strategy in catalog.names() {
         let entry = catalog.get(strategy).expect("a strategy of the catalog");
         for seed in 0..seeds() {
-            let scenario = generate(seed, entry, &Options::default()).scenario;
+            let mut scenario = generate(seed, entry, &Options::default()).scenario;
+            let window = some_window(seed, &scenario);
+            scenario.expectations.push(Expectation {
+                strategy: None,
+                claim: Claim::Metric {
+                    name: "stale_us".to_owned(),
+                    min: Some(0),
+                    max: None,
+                    window,
+                },
+                line: 0,
+            });
             let tape = record(&scenario, strategy, seed, &catalog, Stepping::Slice);
-            let measured = tape.report.measured.as_ref().expect("it was measured");
-            let names = scenario.cluster.nodes.iter().cloned();
-            let mut slow = Slow {
-                names: names.zip(0..).collect(),
-                ..Slow::default()
-            };
-            tape.events.iter().for_each(|event| slow.event(event));
-            samples += slow.samples.len();
-            queues += usize::from(slow.queue_peak > 1);
-            slow.compare(
-                tape.report.virtual_us,
-                measured,
-                &format!("{strategy}, seed {seed}"),
-            );
+            let report = &tape.report;
+            let measured = report.measured.as_ref().expect("it was measured");
+            let of_window = &report.windows[&window];
+            let until = window.to.map_or(u64::MAX, |to| to.0);
+            for (limits, measured, messages) in [
+                ((0, u64::MAX), measured, &report.messages),
+                (
+                    (window.from.0, until),
+                    &of_window.measured,
+                    &of_window.messages,
+                ),
+            ] {
+                let mut slow = Slow::new(&scenario, entry, limits);
+                tape.events.iter().for_each(|event| slow.event(event));
+                let what = format!("{strategy}, seed {seed}, {limits:?}");
+                if limits == (0, u64::MAX) {
+                    samples += slow.samples.len();
+                    queues += usize::from(slow.queue_peak > 1);
+                    excused += usize::from(slow.unexcused < slow.area.iter().sum());
+                } else {
+                    in_windows += usize::from(!slow.samples.is_empty());
+                }
+                slow.compare(report.virtual_us, (measured, messages), &what);
+            }
         }
     }
     assert!(samples > 1_000 && queues > 5, "{samples}, {queues}");
+    assert!(excused > 100 && in_windows > 100, "{excused}, {in_windows}");
+}
+
+#[test]
+fn look_ups_at_random_times_are_answered_wrongly_as_often_as_the_share_says() {
+    let catalog = Catalog::default();
+    let mut compared = 0;
+    for strategy in catalog.names() {
+        let entry = catalog.get(strategy).expect("a strategy of the catalog");
+        for seed in 0..30 {
+            let scenario = generate(seed, entry, &Options::default()).scenario;
+            let tape = record(&scenario, strategy, seed, &catalog, Stepping::Slice);
+            let measured = tape.report.measured.as_ref().expect("it was measured");
+            let Some(share) = measured.stale.share() else {
+                continue;
+            };
+            let mut slow = Slow::new(&scenario, entry, (0, u64::MAX));
+            let mut probe = Probe {
+                seed,
+                count: 0,
+                wrong: 0,
+                left: 0.0,
+                mean: measured.stale.looked_up_us as f64 / 20_000.0,
+            };
+            probe.left = probe.gap();
+            slow.probe = Some(probe);
+            tape.events.iter().for_each(|event| slow.event(event));
+            slow.pass_to(tape.report.virtual_us);
+            let probe = slow.probe.expect("it was set");
+            let (count, wrong) = (probe.count as f64, probe.wrong as f64);
+            assert!((19_000.0..21_000.0).contains(&count), "{count}");
+            let error = (share * (1.0 - share) / count).sqrt();
+            let off = (wrong / count - share).abs();
+            assert!(
+                off <= 3.0 * error,
+                "{strategy}, seed {seed}: {wrong} of {count}, {share}"
+            );
+            compared += usize::from(share > 0.01);
+        }
+    }
+    assert!(compared > 40, "{compared}");
+}
+
+/// A window of a run, another one for each seed: its beginning, its middle, its end, or a moment.
+fn some_window(seed: u64, scenario: &Scenario) -> Window {
+    let end = scenario.run.duration.as_micros() as u64;
+    let (from, to) = match seed % 4 {
+        0 => (0, Some(end / 2)),
+        1 => (end / 4, Some(end / 4 * 3)),
+        2 => (end / 3, None),
+        _ => (end / 2, Some(end / 2 + 1_000_000)),
+    };
+    Window {
+        from: Time(from),
+        to: to.map(Time),
+    }
 }
 
 #[test]

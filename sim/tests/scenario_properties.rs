@@ -8,7 +8,7 @@ use hublab_sim::scenario::{
     Action, After, Age, Audience, Children, Claim, ClockChange, ClockStart, Cluster, End, Every,
     Expectation, InFlight, Instants, Latency, LinkChange, LinkParams, Network, NodeIx,
     NodeOverride, On, Order, Over, Parting, Pattern, RawRequest, RawRow, Repeat, Run, Scenario,
-    Step, Style, When, apply_overrides, render, resolve,
+    Step, Style, When, Window, apply_overrides, render, resolve,
 };
 use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
 use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler};
@@ -432,11 +432,19 @@ fn claim(names: Vec<NodeId>) -> BoxedStrategy<Claim> {
         ),
         Just(Claim::Always("no_crash".to_owned())),
         Just(Claim::Violates("own_truth".to_owned())),
-        (0..1_000_u64, option::of(1_000..2_000_u64)).prop_map(|(min, max)| Claim::Metric {
-            name: "messages_sent.gossip.sync".to_owned(),
-            min: Some(min),
-            max
-        }),
+        (
+            (0..1_000_u64, option::of(1_000..2_000_u64)),
+            (0..1_000_u64, option::of(1_000..2_000_u64))
+        )
+            .prop_map(|((min, max), (from, to))| Claim::Metric {
+                name: "messages_sent.gossip.sync".to_owned(),
+                min: Some(min),
+                max,
+                window: Window {
+                    from: Time(from),
+                    to: to.map(Time)
+                },
+            }),
     ]
     .boxed()
 }

@@ -132,12 +132,14 @@ fn metrics_reference(catalog: &Catalog) -> String {
         "# Metrics\n\nEvery run ends with these numbers: in `--format json` under `metrics`, in the statistics of \
          `run --seeds`, in `compare`, and for claims of `metric` in scenario files. Those marked `.KIND` exist for \
          each kind of message, too. Quantiles are nearest-rank; of times that some had not come to by the end of \
-         the run they are Kaplan and Meier's estimate. This page is written by `hublab list metrics --format \
+         the run they are Kaplan and Meier's estimate. A claim may measure those marked under *window* over a part \
+         of the run, `from` one instant `to` another: messages, bytes and defects within it, and the propagation \
+         of changes that took place in it, whenever they were seen. This page is written by `hublab list metrics --format \
          markdown`.\n\n\
          A *defect* is a child on a node, its owner, that another running node, the observer, shows otherwise \
          than it is: absent, ghost (shown, and not running), or wrong (another pid or metadata). A *change* is a \
          start, stop, restart or change of metadata of a child on its node.\n\n\
-         | name | unit | better | what | missing |\n| --- | --- | --- | --- | --- |\n",
+         | name | unit | better | what | missing | window |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for metric in catalog.metrics() {
         let kinds = if metric.is_per_kind() {
@@ -155,8 +157,9 @@ fn metrics_reference(catalog: &Catalog) -> String {
         } else {
             metric.missing
         };
+        let window = if metric.over_windows { "yes" } else { "" };
         text.push_str(&format!(
-            "| `{}`{kinds} | {} | {better} | {} | {missing} |\n",
+            "| `{}`{kinds} | {} | {better} | {} | {missing} | {window} |\n",
             metric.name, metric.unit, metric.summary
         ));
     }

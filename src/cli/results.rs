@@ -196,6 +196,7 @@ impl<'a> Results<'a> {
             rows: 0,
             metrics: BTreeMap::new(),
             measured: None,
+            windows: BTreeMap::new(),
             expectations: Vec::new(),
             violations: Vec::new(),
             violations_suppressed: 0,

@@ -82,7 +82,8 @@ pub const LIST: &[Metric] = &[
     Metric::of_report("events", "events", "in the trace", |report| {
         Some(report.events)
     })
-    .that_only_grows(),
+    .that_only_grows()
+    .over_windows(),
     Metric::of_report(
         "converged_us",
         "us",
@@ -96,16 +97,26 @@ pub const LIST: &[Metric] = &[
         "stale_us",
         "defects, integrated over time: row-microseconds",
         |it| Some(it.stale.total_us()),
-    ),
+    )
+    .over_windows(),
     stale("stale_us.absent", "the same, of what is absent", |it| {
         Some(it.stale.area_us[0])
-    }),
+    })
+    .over_windows(),
     stale("stale_us.ghost", "the same, of ghosts", |it| {
         Some(it.stale.area_us[1])
-    }),
+    })
+    .over_windows(),
     stale("stale_us.wrong", "the same, of what is wrong", |it| {
         Some(it.stale.area_us[2])
-    }),
+    })
+    .over_windows(),
+    stale(
+        "stale_us.unexcused",
+        "the same without what no strategy could have avoided: of nodes that are not connected to the observer, or have been again for a short time only, or whose end need not have been noticed yet",
+        |it| Some(it.stale.unexcused_us),
+    )
+    .over_windows(),
     Metric::of_measured_reals(
         "stale_share",
         "share",
@@ -114,7 +125,8 @@ pub const LIST: &[Metric] = &[
     )
     .measured_as(Measure::Share)
     .better(Better::Low)
-    .missing_means("there was nothing to look up"),
+    .missing_means("there was nothing to look up")
+    .over_windows(),
     stale(
         "stale_longest_us",
         "the longest time that a child was defective at an observer",
@@ -140,33 +152,39 @@ pub const LIST: &[Metric] = &[
         "flaps",
         "entries that were right, and then defective without a change",
         |it| Some(it.stale.flaps),
-    ),
+    )
+    .over_windows(),
     propagation(
         "propagation_us.p50",
         "from a change until a connected observer shows it: the median",
         |it| it.propagation.each_us.p50,
-    ),
+    )
+    .over_windows(),
     propagation(
         "propagation_us.p90",
         "from a change until a connected observer shows it: the 90th percentile",
         |it| it.propagation.each_us.p90,
-    ),
+    )
+    .over_windows(),
     propagation(
         "propagation_us.p99",
         "from a change until a connected observer shows it: the 99th percentile",
         |it| it.propagation.each_us.p99,
-    ),
+    )
+    .over_windows(),
     propagation(
         "propagation_us.p999",
         "from a change until a connected observer shows it: the 99.9th percentile",
         |it| it.propagation.each_us.p999,
-    ),
+    )
+    .over_windows(),
     propagation(
         "propagation_us.max",
         "from a change until a connected observer shows it: the longest",
         |it| it.propagation.each_us.max,
     )
-    .missing_means("no change came to be seen, or some did not"),
+    .missing_means("no change came to be seen, or some did not")
+    .over_windows(),
     Metric::of_measured_reals(
         "propagation_us.mean",
         "us",
@@ -175,42 +193,49 @@ pub const LIST: &[Metric] = &[
     )
     .measured_as(Measure::Time)
     .better(Better::Low)
-    .missing_means("no change came to be seen, or some did not"),
+    .missing_means("no change came to be seen, or some did not")
+    .over_windows(),
     propagation(
         "propagation_last_us.p50",
         "from a change until its last connected observer shows it: the median",
         |it| it.propagation.last_us.p50,
-    ),
+    )
+    .over_windows(),
     propagation(
         "propagation_last_us.p99",
         "from a change until its last connected observer shows it: the 99th percentile",
         |it| it.propagation.last_us.p99,
-    ),
+    )
+    .over_windows(),
     propagation(
         "propagation_last_us.max",
         "from a change until its last connected observer shows it: the longest",
         |it| it.propagation.last_us.max,
     )
-    .missing_means("no change came to be seen, or some did not"),
+    .missing_means("no change came to be seen, or some did not")
+    .over_windows(),
     most(
         "hops_last",
         "hops",
         "of the delivery by which the last observer came to show a change: the median over changes",
         |it| it.propagation.last_hops,
     )
-    .missing_means("no change was shown by all, the last time by a delivery"),
+    .missing_means("no change was shown by all, the last time by a delivery")
+    .over_windows(),
     most(
         "unseen",
         "samples",
         "changes that an observer had not shown at the end of the run",
         |it| Some(it.propagation.unseen),
-    ),
+    )
+    .over_windows(),
     Metric::of_measured(
         "skipped",
         "samples",
         "starts that were taken back before an observer showed them",
         |it| Some(it.propagation.skipped),
-    ),
+    )
+    .over_windows(),
     Metric::of_report(
         "settle_us",
         "us",
@@ -239,7 +264,8 @@ pub const LIST: &[Metric] = &[
         |report| ratio(report.messages.sent, report.measured.as_ref()?.changes),
     )
     .better(Better::Low)
-    .missing_means("nothing changed"),
+    .missing_means("nothing changed")
+    .over_windows(),
     Metric::of_reals(
         "bytes_per_change",
         "bytes",
@@ -247,7 +273,8 @@ pub const LIST: &[Metric] = &[
         |report| ratio(report.messages.bytes, report.measured.as_ref()?.changes),
     )
     .better(Better::Low)
-    .missing_means("nothing changed"),
+    .missing_means("nothing changed")
+    .over_windows(),
     mean(
         "messages_idle_per_node_s",
         "messages",
@@ -267,13 +294,15 @@ pub const LIST: &[Metric] = &[
         "bytes",
         "sent and received by a node: the mean",
         |it| Some(it.traffic.node_bytes.mean),
-    ),
+    )
+    .over_windows(),
     most(
         "node_bytes.max",
         "bytes",
         "sent and received by a node: the most",
         |it| Some(it.traffic.node_bytes.max),
-    ),
+    )
+    .over_windows(),
     mean(
         "node_bytes.gini",
         "share",
@@ -281,19 +310,22 @@ pub const LIST: &[Metric] = &[
         |it| it.traffic.node_bytes.gini,
     )
     .measured_as(Measure::Share)
-    .missing_means("nothing was sent"),
+    .missing_means("nothing was sent")
+    .over_windows(),
     mean(
         "node_messages.mean",
         "messages",
         "sent and received by a node: the mean",
         |it| Some(it.traffic.node_messages.mean),
-    ),
+    )
+    .over_windows(),
     most(
         "node_messages.max",
         "messages",
         "sent and received by a node: the most",
         |it| Some(it.traffic.node_messages.max),
-    ),
+    )
+    .over_windows(),
     mean(
         "node_messages.gini",
         "share",
@@ -301,32 +333,37 @@ pub const LIST: &[Metric] = &[
         |it| it.traffic.node_messages.gini,
     )
     .measured_as(Measure::Share)
-    .missing_means("nothing was sent"),
+    .missing_means("nothing was sent")
+    .over_windows(),
     most(
         "peak_bytes_1s",
         "bytes",
         "the most that a node sent and received within a second",
         |it| Some(it.traffic.peak_bytes_1s),
-    ),
+    )
+    .over_windows(),
     most(
         "queue_peak",
         "messages",
         "the most that waited for a busy receiver, without the one in service",
         |it| Some(it.queue.as_ref()?.peak),
     )
-    .missing_means(NO_QUEUE),
+    .missing_means(NO_QUEUE)
+    .over_windows(),
     stale(
         "queue_wait_us.p99",
         "from the arrival of a message until its service: the 99th percentile",
         |it| it.queue.as_ref()?.wait_us.p99,
     )
-    .missing_means(NO_QUEUE),
+    .missing_means(NO_QUEUE)
+    .over_windows(),
     stale(
         "queue_wait_us.max",
         "from the arrival of a message until its service: the longest",
         |it| it.queue.as_ref()?.wait_us.max,
     )
-    .missing_means(NO_QUEUE),
+    .missing_means(NO_QUEUE)
+    .over_windows(),
     Metric::of_report(
         "rows",
         "rows",

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hublab_strategies::Time;
 
-use crate::model::{Claim, Expectation, Scenario};
+use crate::model::{Claim, Expectation, Scenario, Window};
 use crate::report::{KindCounts, Report};
 pub use crate::statistics::{Better, Number};
 use crate::trace::event::DropReason;
@@ -74,6 +74,8 @@ pub struct Metric {
     pub missing: &'static str,
     /// True if it never becomes less in a run: a bound that is exceeded before the end stays so.
     pub only_grows: bool,
+    /// True if it can be measured over a window of the run.
+    pub over_windows: bool,
     source: Source,
 }
 
@@ -94,6 +96,7 @@ impl Metric {
             better: Better::Neither,
             missing: "",
             only_grows: false,
+            over_windows: false,
             source: Source::Report(value),
         }
     }
@@ -189,6 +192,7 @@ impl Metric {
         Self {
             source: Source::Kinds(value),
             only_grows: true,
+            over_windows: true,
             ..Self::of_report(name, unit, summary, |_| None)
         }
     }
@@ -218,6 +222,15 @@ impl Metric {
     #[must_use]
     pub const fn that_only_grows(mut self) -> Self {
         self.only_grows = true;
+        self
+    }
+
+    /// The same for a value that can be measured over a window: one that is read off
+    /// [`Report::messages`], [`Report::events`] and [`Report::measured`] alone, which are those of the
+    /// window then.
+    #[must_use]
+    pub const fn over_windows(mut self) -> Self {
+        self.over_windows = true;
         self
     }
 
@@ -337,20 +350,47 @@ impl Measures {
         expectations: impl Iterator<Item = &'e Expectation>,
     ) {
         for (at, expectation) in expectations.enumerate() {
-            let Claim::Metric { name, min, max } = &expectation.claim else {
+            let Claim::Metric {
+                name,
+                min,
+                max,
+                window,
+            } = &expectation.claim
+            else {
                 continue;
             };
-            let value = report.metric(name);
+            let value = if window.is_whole() {
+                report.metric(name)
+            } else {
+                let of_window = self.of_window(report, *window);
+                of_window.and_then(|of_window| of_window.metric(name))
+            };
             let is_exceeded = value.zip(*max).is_some_and(|(value, max)| value > max);
             if report.ended_early && !(is_exceeded && self.only_grows(name)) {
                 continue;
             }
-            let (verdict, detail) = self.bounded(name, *min, *max, value);
+            let (verdict, mut detail) = self.bounded(name, *min, *max, value);
+            if !window.is_whole() {
+                detail.push_str(&format!(" {}", shown_window(*window)));
+            }
             let end = Time(report.virtual_us);
             if let Some(judgement) = report.expectations.get_mut(at) {
                 judgement.replace(Judged::new(verdict, detail).at(end));
             }
         }
+    }
+
+    /// The report with the numbers of a window in place of the whole run's; `None` if it was not measured.
+    fn of_window(&self, report: &Report, window: Window) -> Option<Report> {
+        let numbers = report.windows.get(&window)?.clone();
+        let mut of_window = Report {
+            messages: numbers.messages,
+            events: numbers.events,
+            measured: Some(numbers.measured),
+            ..report.clone()
+        };
+        of_window.metrics = self.of(&of_window);
+        Some(of_window)
     }
 
     /// True if a bound that is exceeded stays so, whatever would have come.
@@ -387,6 +427,16 @@ impl Measures {
             }
             (_, _) => (Verdict::Pass, format!("{name} is {value}")),
         }
+    }
+}
+
+/// `from 1s to 2s`, `from 1s on`, or `until 2s`.
+fn shown_window(window: Window) -> String {
+    let from = window.from;
+    match window.to {
+        Some(to) if from == Time::ZERO => format!("until {to}"),
+        Some(to) => format!("from {from} to {to}"),
+        None => format!("from {from} on"),
     }
 }
 

@@ -144,7 +144,44 @@ pub enum Claim {
         /// The most allowed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max: Option<u64>,
+        /// The part of the run that is measured.
+        #[serde(flatten)]
+        window: Window,
     },
+}
+
+/// A part of a run: from an instant on, until another, which is not part of it. The default is all of it.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Window {
+    /// The first instant.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from: Time,
+    /// The first instant that is not part of it; `None`: it ends with the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Time>,
+}
+
+impl Window {
+    /// True if it is the whole run.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self == Self::default()
+    }
+
+    /// True if an instant is part of it.
+    #[must_use]
+    pub fn contains(self, at: Time) -> bool {
+        at >= self.from && self.to.is_none_or(|to| at < to)
+    }
+
+    /// How much of the time between two instants is part of it, in microseconds.
+    #[must_use]
+    pub fn overlap(self, from: Time, to: Time) -> u64 {
+        let to = self.to.map_or(to, |end| end.min(to));
+        to.since(from.max(self.from))
+    }
 }
 
 impl Claim {

@@ -17,7 +17,7 @@ pub mod script;
 mod settings;
 mod tree;
 
-pub use claim::{After, Claim, Expectation, Instants, On, Over};
+pub use claim::{After, Claim, Expectation, Instants, On, Over, Window};
 pub(crate) use lifecycle::{Lifecycle, Transition};
 pub use network::{Latency, LinkChange, LinkParams, Network, Order};
 pub use pattern::{Age, End, Every, Parting, Pattern, Repeat};

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use hublab_strategies::NodeId;
 use hublab_strategies::time::micros;
+use hublab_strategies::{NodeId, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{After, Claim, Expectation, Instants, NodeIx, Scenario};
@@ -374,10 +374,19 @@ fn written(claim: &Claim, nodes: &[NodeId]) -> Vec<String> {
         Claim::Always(oracle) | Claim::Violates(oracle) => {
             put("oracle", &mut [oracle.clone()].into_iter());
         }
-        Claim::Metric { name, min, max } => {
+        Claim::Metric {
+            name,
+            min,
+            max,
+            window,
+        } => {
             put("name", &mut [name.clone()].into_iter());
             put("min", &mut min.iter().map(ToString::to_string));
             put("max", &mut max.iter().map(ToString::to_string));
+            let (from, to) = (window.from, window.to);
+            let from = (from > Time::ZERO).then(|| from.to_string());
+            put("from", &mut from.into_iter());
+            put("to", &mut to.iter().map(ToString::to_string));
         }
     }
     parts
@@ -395,8 +404,6 @@ pub fn always(oracle: &str) -> Expectation {
 
 #[cfg(test)]
 mod tests {
-    use hublab_strategies::Time;
-
     use super::*;
     use crate::catalog::Catalog;
     use crate::run::{EVENT_BUDGET, Simulation};

@@ -21,17 +21,19 @@ use madsim::task::{JoinHandle, spawn_local};
 use crate::catalog::Catalog;
 use crate::engine::{Engine, Finished, NodeFactories};
 use crate::metric::{self, Measures};
-use crate::model::Scenario;
+use crate::model::{Scenario, Window};
 pub use crate::report;
-use crate::report::{Messages, Report};
+use crate::report::{Messages, Report, WindowNumbers};
 pub(crate) use crate::run::twin::judge_clock_independence;
 use crate::run::twin::twin;
 use crate::scenario::resolve::resolve;
 use crate::simulation::Handle;
+use crate::trace::counts::Counts;
 use crate::trace::recorder::{Recorder, Sink};
 use crate::watch::Observers;
 use crate::watch::findings::ClockTwin;
 use crate::watch::judge::{self, Verdict};
+use crate::watch::measure::Measured;
 use crate::watch::oracle::Oracle;
 use crate::world::{Stepping, with_runtime};
 
@@ -209,6 +211,15 @@ pub(crate) fn report_of(
         digest,
     } = finished;
     let is_whole = !stopped_early || outcome.has_panicked;
+    let windows = outcome.windows.into_iter();
+    let numbers = |(window, (counts, measured)): (Window, (Counts, Measured))| {
+        let numbers = WindowNumbers {
+            messages: Messages::new(&counts),
+            events: counts.events(),
+            measured,
+        };
+        (window, numbers)
+    };
     let mut report = Report {
         schema: report::SCHEMA,
         scenario: scenario.name.clone(),
@@ -225,6 +236,7 @@ pub(crate) fn report_of(
         rows: outcome.rows,
         metrics: BTreeMap::new(),
         measured: outcome.measured,
+        windows: windows.map(numbers).collect(),
         expectations: outcome.judgements,
         violations: outcome.findings.violations,
         violations_suppressed: outcome.findings.suppressed,

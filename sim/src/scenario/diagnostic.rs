@@ -511,6 +511,18 @@ pub enum Problem {
         #[label("too late")]
         at: SourceSpan,
     },
+    #[error("`{metric}` cannot be measured over a part of the run")]
+    #[diagnostic(
+        code(scenario::not_cut),
+        help(
+            "leave out `from` and `to`; `hublab list metrics --format markdown` tells which metrics can"
+        )
+    )]
+    NotCut {
+        metric: String,
+        #[label("is of the whole run")]
+        at: SourceSpan,
+    },
     #[error("`after = \"heal\"` needs a step that heals, and there is none")]
     #[diagnostic(
         code(scenario::nothing_heals),

@@ -33,7 +33,7 @@ pub fn scaled(scenario: &Scenario, factor: f64) -> Scenario {
         let line = expectation.line;
         scale.part(expectation, &EXPECT);
         expectation.line = line;
-        if let Claim::Metric { name, min, max } = &mut expectation.claim
+        if let Claim::Metric { name, min, max, .. } = &mut expectation.claim
             && name == "converged_us"
         {
             min.iter_mut().chain(max).for_each(|us| *us = scale.us(*us));

@@ -25,6 +25,17 @@ impl MessageCounts {
         (self.sent + self.duplicated).saturating_sub(self.delivered + self.dropped)
     }
 
+    /// What has come to them since `earlier`.
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            sent: self.sent - earlier.sent,
+            delivered: self.delivered - earlier.delivered,
+            dropped: self.dropped - earlier.dropped,
+            duplicated: self.duplicated - earlier.duplicated,
+            bytes: self.bytes - earlier.bytes,
+        }
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.delivered += other.delivered;
@@ -68,6 +79,19 @@ impl Counts {
             }
             _ => {}
         }
+    }
+
+    /// What has come to them since `earlier`, which are the counts of a shorter part of the same trace.
+    #[must_use]
+    pub(crate) fn since(mut self, earlier: &Self) -> Self {
+        for ((_, counts), (_, before)) in self.kinds.iter_mut().zip(&earlier.kinds) {
+            *counts = counts.since(before);
+        }
+        for (count, before) in self.dropped.iter_mut().zip(earlier.dropped) {
+            *count -= before;
+        }
+        self.events -= earlier.events;
+        self
     }
 
     fn of(&mut self, kind: KindIx) -> &mut MessageCounts {

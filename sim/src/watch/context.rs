@@ -113,8 +113,10 @@ pub struct ObserverContext {
     cuts: BTreeMap<u32, CutId>,
     /// True if a node has stopped whose end a cut hides from one that runs.
     hides_an_end: bool,
-    /// True if oracles watch: the history is kept for them.
+    /// True if oracles watch.
     has_oracles: bool,
+    /// True if the history is kept: for oracles, and for measures.
+    pub(super) has_history: bool,
 }
 
 impl std::fmt::Debug for ObserverContext {
@@ -148,6 +150,7 @@ impl ObserverContext {
             cuts: BTreeMap::new(),
             hides_an_end: false,
             has_oracles,
+            has_history: has_oracles,
             facts,
         }
     }
@@ -167,7 +170,7 @@ impl ObserverContext {
     )]
     pub(super) fn event(&mut self, event: &Event) {
         self.history.causes.event(event);
-        if self.has_oracles {
+        if self.has_history {
             self.history.event(event);
         }
         let (node, moment) = (event.node, (event.at, event.id));
@@ -221,7 +224,7 @@ impl ObserverContext {
         self.network.set_connected(nodes, up);
         self.trackers()
             .for_each(|tracker| tracker.pair_changed(nodes, up));
-        if self.has_oracles {
+        if self.has_history {
             self.history.pair_changed(now, nodes, up);
         }
     }
@@ -234,15 +237,15 @@ impl ObserverContext {
         *count = (*count + u64::from(after)).saturating_sub(u64::from(before));
     }
 
-    /// Applies a step to the network, once oracles have seen its event.
-    pub(super) fn act(&mut self, at: Time, index: u32, healing: bool) {
+    /// Applies a step to the network, once oracles have seen its event. Returns true if it is about the network.
+    pub(super) fn act(&mut self, at: Time, index: u32, healing: bool) -> bool {
         let Some(action) = self.actions.get(index as usize) else {
-            return;
+            return false;
         };
         let count = self.nodes.len();
         if healing {
             let Some(cut) = self.cuts.remove(&index) else {
-                return;
+                return false;
             };
             if self.network.has_cuts() {
                 self.history.healed(at);
@@ -263,9 +266,10 @@ impl ObserverContext {
         } else if let Action::Link(change) = action {
             self.network.change_links(change);
         } else {
-            return;
+            return false;
         }
         self.refresh_hidden();
+        true
     }
 
     /// The end of an instant.
@@ -306,7 +310,7 @@ impl ObserverContext {
         &self.facts
     }
 
-    /// The past; kept only while oracles watch.
+    /// The past; kept only while oracles watch or costs are measured.
     #[must_use]
     pub(crate) fn history(&self) -> &History {
         &self.history
@@ -398,6 +402,35 @@ impl ObserverContext {
     #[must_use]
     pub fn is_cut(&self, a: NodeIx, b: NodeIx) -> bool {
         self.network.is_cut(a, b) || self.network.is_cut(b, a)
+    }
+
+    /// Until when defects of `owner` at `observer` are excused, as things are; `None` if they are not.
+    /// Those of two nodes that run and are not connected are for as long as that lasts, those of a node
+    /// that stopped until its end must have been noticed, and what was missed until it must have been
+    /// repaired.
+    #[must_use]
+    pub(crate) fn excused_until(&self, observer: NodeIx, owner: NodeIx) -> Option<Time> {
+        if observer == owner {
+            return None;
+        }
+        let times = self.facts.times;
+        let mended = self.history.mended(observer, owner);
+        let (since, bound) = if self.is_running(owner) {
+            if !self.is_connected(observer, owner) {
+                return Some(Time(u64::MAX));
+            }
+            (mended, times.heal())
+        } else {
+            // It may have been silent before it stopped, and the silence is what is noticed.
+            let was_silent = mended.is_some() || self.is_cut(observer, owner);
+            let bound = if was_silent {
+                times.detection()
+            } else {
+                times.crash_detection()
+            };
+            (self.history.stopped(owner).max(mended), bound)
+        };
+        since.map(|since| Time(since.0.saturating_add(bound)))
     }
 
     /// True if any cut is in force.

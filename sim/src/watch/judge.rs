@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ObserverContext;
 use super::findings::Findings;
-use crate::model::{Claim, Expectation, Instants, NodeIx, Over, Scenario};
+use crate::model::{Claim, Expectation, Instants, NodeIx, Over, Scenario, Window};
 use crate::trace::event::{Event, EventId, Payload};
 use crate::trace::text::kind_of;
 use converged::Stretch;
@@ -222,6 +222,18 @@ pub(crate) fn applying<'a>(
 }
 
 impl Judge {
+    /// The windows that metrics are claimed of, without the whole run.
+    pub(super) fn windows(&self) -> BTreeSet<Window> {
+        let windows = self.cases.iter().filter_map(|case| {
+            if let Claim::Metric { window, .. } = &case.claim {
+                Some(*window)
+            } else {
+                None
+            }
+        });
+        windows.filter(|window| !window.is_whole()).collect()
+    }
+
     pub(super) fn new(scenario: &Scenario, strategy: &str) -> Self {
         let cases: Vec<Case> = applying(scenario, strategy)
             .map(|Expectation { claim, line, .. }| Case {

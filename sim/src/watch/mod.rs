@@ -30,11 +30,13 @@ pub mod oracle;
 mod rows;
 pub mod timeline;
 
+use std::collections::BTreeMap;
+
 use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Row, Time};
 use smallvec::SmallVec;
 
-use crate::model::{NodeIx, Scenario};
+use crate::model::{NodeIx, Scenario, Window};
 use crate::trace::counts::Counts;
 use crate::trace::event::{Event, Payload};
 use crate::watch::oracle::{Conclusion, NO_CRASH, Oracle, Violation};
@@ -44,7 +46,7 @@ pub use context::ObserverContext;
 pub use facts::{Facts, StrategyFacts};
 use findings::{ClockTwin, Findings, Inconclusive};
 use judge::{Judge, Judgement};
-use measure::{Measure, Measured};
+use measure::{Measure, Measured, Windows};
 use rows::{Rows, Wanted};
 use timeline::{Segment, Timeline};
 
@@ -53,6 +55,7 @@ pub struct Observers {
     cx: ObserverContext,
     judge: Judge,
     measure: Option<Box<Measure>>,
+    windows: Windows,
     timeline: Timeline,
     counts: Counts,
     oracles: Vec<Box<dyn Oracle>>,
@@ -93,6 +96,8 @@ pub struct Outcome {
     pub has_panicked: bool,
     /// Costs and staleness, if they were measured.
     pub measured: Option<Measured>,
+    /// The same of each window that an expectation names, if they were measured.
+    pub windows: BTreeMap<Window, (Counts, Measured)>,
     /// The verdict of the run without clock steps, once it has been made.
     pub clock_twin: Option<ClockTwin>,
 }
@@ -116,6 +121,7 @@ impl Observers {
             cx: ObserverContext::new(scenario, strategy, rows, !oracles.is_empty()),
             judge,
             measure: None,
+            windows: Windows::default(),
             timeline: Timeline::new(),
             counts: Counts::default(),
             oracles,
@@ -126,11 +132,15 @@ impl Observers {
         }
     }
 
-    /// The same, measuring costs and staleness, too; before the first event.
+    /// The same, measuring costs and staleness, too, of the whole run and of the windows that
+    /// expectations name; before the first event.
     #[must_use]
     pub(crate) fn measuring(mut self, strategy: &StrategyFacts) -> Self {
+        self.cx.has_history = true;
         let interval = strategy.round_interval.map(micros);
-        self.measure = Some(Box::new(Measure::new(&self.cx.facts, interval)));
+        let measure = |window| Measure::new(&self.cx.facts, interval, window);
+        self.measure = Some(Box::new(measure(Window::default())));
+        self.windows = Windows::new(self.judge.windows(), measure);
         self
     }
 
@@ -145,6 +155,7 @@ impl Observers {
         }
         self.is_in_step = true;
         self.timeline.event(event);
+        self.windows.come_to(event.at, &self.counts);
         self.counts.event(event);
         self.judge.event(event);
         if let Payload::Row {
@@ -165,13 +176,18 @@ impl Observers {
         }
         self.cx.event(event);
         if let Some(measure) = &mut self.measure {
-            measure.event(event, &self.cx.facts);
+            measure.event(event, &self.cx);
         }
+        self.windows.event(event, &self.cx);
         for oracle in &mut self.oracles {
             oracle.event(event, &self.cx);
         }
         if let Payload::Step { index, healing, .. } = event.payload {
-            self.cx.act(event.at, index, healing);
+            let is_of_network = self.cx.act(event.at, index, healing);
+            if let Some(measure) = self.measure.as_mut().filter(|_| is_of_network) {
+                measure.acted(event.at, &self.cx);
+                self.windows.acted(event.at, &self.cx);
+            }
         } else if let Payload::Panicked(message) = &event.payload {
             self.panicked(event, message);
         }
@@ -197,8 +213,9 @@ impl Observers {
             compared.row(&changed);
         }
         if let Some(measure) = &mut self.measure {
-            measure.row(&changed);
+            measure.row(&changed, &self.cx);
         }
+        self.windows.row(&changed, &self.cx);
         if !has_oracles {
             return;
         }
@@ -285,6 +302,7 @@ impl Observers {
         let measured = self
             .measure
             .map(|measure| measure.finish(end, self.cx.facts()));
+        let windows = self.windows.finish((end, &self.counts), self.cx.facts());
         Outcome {
             judgements,
             findings: self.findings,
@@ -295,6 +313,7 @@ impl Observers {
             timeline: self.timeline.finish(),
             has_panicked: self.has_panicked,
             measured,
+            windows,
             clock_twin: None,
         }
     }

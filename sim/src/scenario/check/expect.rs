@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, NodeId, Time};
 
 use super::timeline::Timeline;
@@ -48,6 +49,38 @@ fn instants(when: Instants, sites: &Spots) -> miette::SourceSpan {
         Instants::During(..) => "during",
         Instants::By(_) => "by",
     })
+}
+
+/// Reports the windows of metrics that cannot be cut in time, and those that the run does not come to.
+pub(super) fn windows(scenario: &Scenario, sites: &[Spots], catalog: &Catalog, report: Sink<'_>) {
+    let end = Time(micros(scenario.run.duration));
+    for (expectation, sites) in scenario.expectations.iter().zip(sites) {
+        let Claim::Metric { name, window, .. } = &expectation.claim else {
+            continue;
+        };
+        if window.is_whole() {
+            continue;
+        }
+        let late = match window.to {
+            Some(to) if to > end => Some((to, "to")),
+            Some(_) | None => (window.from > end).then_some((window.from, "from")),
+        };
+        if let Some((late, key)) = late {
+            report(Problem::UnreachableExpectation {
+                deadline: late.to_string(),
+                end: end.to_string(),
+                at: sites.value(key),
+            });
+        }
+        let base = name.split_once('.').map_or(name.as_str(), |(base, _)| base);
+        let metric = catalog.metric(name).or_else(|| catalog.metric(base));
+        if metric.is_some_and(|metric| !metric.over_windows) {
+            report(Problem::NotCut {
+                metric: suggest::shown(name),
+                at: sites.value("name"),
+            });
+        }
+    }
 }
 
 /// Reports metrics of kinds of messages that no strategy of the file has.

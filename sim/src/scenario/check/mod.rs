@@ -36,6 +36,7 @@ pub(super) fn check(
     counts(scenario, &sites.steps, report);
     children(scenario, &sites.steps, report);
     expect::deadlines(scenario, &sites.expectations, report);
+    expect::windows(scenario, &sites.expectations, catalog, report);
     expect::kinds(scenario, &sites.expectations, catalog, report);
     expect::contradictions(scenario, &sites.expectations, report);
     let mut warnings = Vec::new();

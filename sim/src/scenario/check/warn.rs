@@ -221,7 +221,7 @@ fn claim(
                 });
             }
         }
-        Claim::Metric { name, min, max } => {
+        Claim::Metric { name, min, max, .. } => {
             let no_least = min.is_none_or(|min| min == 0);
             let no_most = max.is_none_or(|max| max >= i64::MAX.unsigned_abs());
             if no_least && no_most && name != "converged_us" {

@@ -219,7 +219,20 @@ pub(crate) static METRIC: Shape = table(
         ),
         optional("min", Kind::Integer(0, i64::MAX), "The least allowed."),
         optional("max", Kind::Integer(0, i64::MAX), "The most allowed.").eg("5000"),
+        optional(
+            "from",
+            Kind::Duration,
+            "Measured from this instant on; for metrics that can be cut in time.",
+        )
+        .default("\"0s\"")
+        .eg("\"10s\""),
+        optional(
+            "to",
+            Kind::Duration,
+            "Measured until then, this instant not included; default: the end of the run.",
+        )
+        .eg("\"20s\""),
     ],
 )
-.ordered(&[("min", "max")])
+.ordered(&[("min", "max"), ("from", "to")])
 .at_least_one(&["min", "max"]);

@@ -11,10 +11,12 @@ use hashbrown::HashMap;
 use hublab_strategies::name::NameHasher;
 use hublab_strategies::{ChildId, Metadata, Pid, Row, Time};
 
+use super::excuse::Unexcused;
 use super::samples::Samples;
 use super::{Propagation, Stale, index};
-use crate::model::NodeIx;
+use crate::model::{NodeIx, Window};
 use crate::network::cut::NodeSet;
+use crate::watch::ObserverContext;
 use crate::watch::changed::Changed;
 
 /// What a child is, or is shown as: its pid and metadata.
@@ -31,6 +33,9 @@ enum Defect {
     Ghost = 1,
     Wrong = 2,
 }
+
+/// An observer and an owner.
+type Place = (NodeIx, NodeIx);
 
 /// What one observer shows of a pair.
 #[derive(Debug, Clone, Default)]
@@ -87,20 +92,58 @@ struct Change {
     hops: Option<u32>,
 }
 
-/// What is known of changes that all observers have shown.
+/// What is known of the changes within a window.
 #[derive(Debug)]
-struct Completed {
+struct Changes {
+    window: Window,
+    count: u64,
+    /// The time of every observer that has shown one.
+    each: Samples,
+    /// Of those that all observers have shown: the time of the last, and its hops.
     lasts: Samples,
     hops: Samples,
+    skipped: u64,
 }
 
-impl Completed {
-    fn add(&mut self, change: &Change) {
-        if let Some(last) = change.last {
+impl Changes {
+    fn new(window: Window) -> Self {
+        Self {
+            window,
+            count: 0,
+            each: Samples::new(),
+            lasts: Samples::new(),
+            hops: Samples::new(),
+            skipped: 0,
+        }
+    }
+
+    /// All of its observers have shown it.
+    fn completed(&mut self, change: &Change) {
+        if let Some(last) = change.last
+            && self.window.contains(change.at)
+        {
             self.lasts.add(last);
             if let Some(hops) = change.hops {
                 self.hops.add(hops.into());
             }
+        }
+    }
+
+    /// An observer has shown it, after that time.
+    fn shown(&mut self, change: &Change, took: u64) {
+        if self.window.contains(change.at) {
+            self.each.add(took);
+        }
+    }
+
+    /// The run ends: those of its observers that are left have not shown it.
+    fn unseen(&mut self, change: &Change, end: Time) {
+        if change.left == 0 {
+            self.completed(change);
+        } else if self.window.contains(change.at) {
+            let so_far = end.since(change.at);
+            (0..change.left).for_each(|_| self.each.censor(so_far));
+            self.lasts.censor(so_far);
         }
     }
 }
@@ -138,10 +181,10 @@ impl Pair {
     }
 
     /// Forgets changes from the front that no observer is waiting for.
-    fn trim(&mut self, completed: &mut Completed) {
+    fn trim(&mut self, known: &mut Changes) {
         while self.changes.front().is_some_and(|change| change.left == 0) {
             if let Some(change) = self.changes.pop_front() {
-                completed.add(&change);
+                known.completed(&change);
                 self.first += 1;
             }
         }
@@ -149,8 +192,9 @@ impl Pair {
 }
 
 /// The numbers of defects, and what they have added up to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Areas {
+    window: Window,
     now: Time,
     /// Cells that are absent, ghost, wrong; at last those that are true or shown.
     counts: [u64; 4],
@@ -158,15 +202,29 @@ struct Areas {
     longest: u64,
     longest_of: [u64; 3],
     flaps: u64,
+    unexcused: Unexcused,
 }
 
 /// The place of cells that are true or shown.
 const LOOKED_UP: usize = 3;
 
 impl Areas {
+    fn new(nodes: usize, window: Window) -> Self {
+        Self {
+            window,
+            now: Time::ZERO,
+            counts: [0; 4],
+            areas: [0; 4],
+            longest: 0,
+            longest_of: [0; 3],
+            flaps: 0,
+            unexcused: Unexcused::new(nodes, window),
+        }
+    }
+
     fn advance(&mut self, now: Time) {
-        let passed = u128::from(now.since(self.now));
-        if passed > 0 {
+        if now > self.now {
+            let passed = u128::from(self.window.overlap(self.now, now));
             for (area, count) in self.areas.iter_mut().zip(self.counts) {
                 *area += passed * u128::from(count);
             }
@@ -189,12 +247,21 @@ impl Areas {
     }
 
     /// A cell is as it is now: counts it by its defect.
-    fn judge(&mut self, now: Time, cell: &mut Cell, truth: Option<&Arc<State>>) {
+    fn judge(
+        &mut self,
+        now: Time,
+        (cell, place): (&mut Cell, Place),
+        truth: Option<&Arc<State>>,
+        cx: &ObserverContext,
+    ) {
         let after = cell.defect(truth);
         if after == cell.defect {
             return;
         }
         self.leave(now, cell, after);
+        if after.is_some() != cell.defect.is_some() {
+            self.unexcused.changed(now, place, after.is_some(), cx);
+        }
         if let Some(after) = after {
             self.counts[after as usize] += 1;
             cell.since_so = now;
@@ -206,8 +273,17 @@ impl Areas {
     }
 
     /// A cell no longer counts: its observer stops.
-    fn drop_cell(&mut self, now: Time, cell: &Cell, truth: Option<&Arc<State>>) {
+    fn drop_cell(
+        &mut self,
+        now: Time,
+        (cell, place): (&Cell, Place),
+        truth: Option<&Arc<State>>,
+        cx: &ObserverContext,
+    ) {
         self.leave(now, cell, None);
+        if cell.defect.is_some() {
+            self.unexcused.changed(now, place, false, cx);
+        }
         self.counts[LOOKED_UP] -= u64::from(truth.is_some() || cell.shown.is_some());
     }
 }
@@ -221,26 +297,18 @@ pub(super) struct Cells {
     /// By owner.
     pairs: Vec<HashMap<ChildId, Pair, NameHasher>>,
     areas: Areas,
-    each: Samples,
-    completed: Completed,
-    skipped: u64,
-    changes: u64,
+    changes: Changes,
 }
 
 impl Cells {
-    pub(super) fn new(nodes: usize) -> Self {
+    /// With defects counted in a window, and changes that took place in it.
+    pub(super) fn new(nodes: usize, window: Window) -> Self {
         Self {
             running: vec![false; nodes],
             connected: (0..nodes).map(|_| NodeSet::new(nodes, &[])).collect(),
             pairs: (0..nodes).map(|_| HashMap::default()).collect(),
-            areas: Areas::default(),
-            each: Samples::new(),
-            completed: Completed {
-                lasts: Samples::new(),
-                hops: Samples::new(),
-            },
-            skipped: 0,
-            changes: 0,
+            areas: Areas::new(nodes, window),
+            changes: Changes::new(window),
         }
     }
 
@@ -248,14 +316,30 @@ impl Cells {
         self.running[index(a)] && self.running[index(b)] && self.connected[index(a)].has(b)
     }
 
-    pub(super) fn pair_changed(&mut self, [a, b]: [NodeIx; 2], up: bool) {
+    pub(super) fn pair_changed(
+        &mut self,
+        now: Time,
+        [a, b]: [NodeIx; 2],
+        up: bool,
+        cx: &ObserverContext,
+    ) {
         self.connected[index(a)].set(b, up);
         self.connected[index(b)].set(a, up);
+        self.areas.unexcused.pair_changed(now, [a, b], cx);
+    }
+
+    pub(super) fn resumed(&mut self, now: Time, node: NodeIx, cx: &ObserverContext) {
+        self.areas.unexcused.node_changed(now, node, cx);
+    }
+
+    pub(super) fn network_changed(&mut self, now: Time, cx: &ObserverContext) {
+        self.areas.unexcused.network_changed(now, cx);
     }
 
     /// A node runs, and shows nothing yet.
-    pub(super) fn node_up(&mut self, now: Time, node: NodeIx) {
+    pub(super) fn node_up(&mut self, now: Time, node: NodeIx, cx: &ObserverContext) {
         self.areas.advance(now);
+        self.areas.unexcused.node_changed(now, node, cx);
         self.running[index(node)] = true;
         for (owner, pairs) in (0..).zip(&mut self.pairs) {
             if owner == node {
@@ -269,14 +353,16 @@ impl Cells {
                     ..Cell::default()
                 };
                 self.areas.counts[LOOKED_UP] += u64::from(pair.truth.is_some());
-                self.areas.judge(now, cell, pair.truth.as_ref());
+                let cell = (cell, (node, owner));
+                self.areas.judge(now, cell, pair.truth.as_ref(), cx);
             }
         }
     }
 
     /// A node stops: what it showed counts no more, and nobody waits for it or for its changes.
-    pub(super) fn node_down(&mut self, now: Time, node: NodeIx) {
+    pub(super) fn node_down(&mut self, now: Time, node: NodeIx, cx: &ObserverContext) {
         self.areas.advance(now);
+        self.areas.unexcused.node_changed(now, node, cx);
         if !std::mem::take(&mut self.running[index(node)]) {
             return;
         }
@@ -293,20 +379,21 @@ impl Cells {
                         change.left = 0;
                         change.last = None;
                     }
-                    pair.trim(&mut self.completed);
+                    pair.trim(&mut self.changes);
                 }
                 continue;
             }
             for pair in pairs.values_mut() {
                 let cell = std::mem::take(&mut pair.cells[index(node)]);
-                self.areas.drop_cell(now, &cell, pair.truth.as_ref());
+                let dropped = (&cell, (node, owner));
+                self.areas.drop_cell(now, dropped, pair.truth.as_ref(), cx);
                 pair.shown -= usize::from(cell.shown.is_some());
                 for change in &mut pair.changes {
                     if change.waiting.remove(node) {
                         change.left -= 1;
                     }
                 }
-                pair.trim(&mut self.completed);
+                pair.trim(&mut self.changes);
             }
             pairs.retain(|_, pair| !pair.is_idle());
         }
@@ -314,29 +401,40 @@ impl Cells {
 
     pub(super) fn child_started(
         &mut self,
-        now: Time,
-        owner: NodeIx,
+        at: (Time, NodeIx),
         child: &ChildId,
-        pid: &Pid,
-        metadata: &Metadata,
+        (pid, metadata): (&Pid, &Metadata),
+        cx: &ObserverContext,
     ) {
         let state = Arc::new(State {
             pid: Some(pid.clone()),
             metadata: metadata.clone(),
         });
-        self.change(now, owner, child, Some(state));
+        self.change(at, child, Some(state), cx);
     }
 
-    pub(super) fn child_stopped(&mut self, now: Time, owner: NodeIx, child: &ChildId, pid: &Pid) {
+    pub(super) fn child_stopped(
+        &mut self,
+        (now, owner): (Time, NodeIx),
+        child: &ChildId,
+        pid: &Pid,
+        cx: &ObserverContext,
+    ) {
         let known = self.pairs[index(owner)].get(child);
         let truth = known.and_then(|pair| pair.truth.as_ref());
         if truth.is_some_and(|truth| truth.pid.as_ref() == Some(pid)) {
-            self.change(now, owner, child, None);
+            self.change((now, owner), child, None, cx);
         }
     }
 
     /// Something else is true of a child.
-    fn change(&mut self, now: Time, owner: NodeIx, child: &ChildId, state: Option<Arc<State>>) {
+    fn change(
+        &mut self,
+        (now, owner): (Time, NodeIx),
+        child: &ChildId,
+        state: Option<Arc<State>>,
+        cx: &ObserverContext,
+    ) {
         self.areas.advance(now);
         let nodes = self.running.len();
         let owner_runs = self.running[index(owner)];
@@ -352,7 +450,7 @@ impl Cells {
         // What ends with its node is no change of its own.
         let is_change = owner_runs;
         if is_change {
-            self.changes += 1;
+            self.changes.count += u64::from(self.changes.window.contains(now));
             pair.changes.push_back(Change {
                 at: now,
                 state: pair.truth.clone(),
@@ -371,7 +469,8 @@ impl Cells {
             let counts = &mut self.areas.counts[LOOKED_UP];
             *counts += u64::from(pair.truth.is_some() || is_shown);
             *counts -= u64::from(was_true || is_shown);
-            self.areas.judge(now, cell, pair.truth.as_ref());
+            let cell = (cell, (observer, owner));
+            self.areas.judge(now, cell, pair.truth.as_ref(), cx);
             if is_change
                 && self.connected[index(observer)].has(owner)
                 && let Some(change) = pair.changes.back_mut()
@@ -385,19 +484,19 @@ impl Cells {
                     (now, None),
                     pair,
                     observer,
-                    &mut self.each,
-                    is_taken_back.then_some(&mut self.skipped),
+                    &mut self.changes,
+                    is_taken_back,
                 );
             }
         }
-        pair.trim(&mut self.completed);
+        pair.trim(&mut self.changes);
         if pair.is_idle() {
             pairs.remove(child);
         }
     }
 
     /// The row of a child changed at an observer, by a delivery after that many hops, if it was one.
-    pub(super) fn row(&mut self, changed: &Changed<'_>, hops: Option<u32>) {
+    pub(super) fn row(&mut self, changed: &Changed<'_>, hops: Option<u32>, cx: &ObserverContext) {
         let (now, observer) = (changed.at, changed.node);
         if !self.running[index(observer)] {
             return;
@@ -405,12 +504,18 @@ impl Cells {
         self.areas.advance(now);
         for owner in changed.touched() {
             if owner != observer {
-                self.entry(owner, changed, hops);
+                self.entry(owner, changed, hops, cx);
             }
         }
     }
 
-    fn entry(&mut self, owner: NodeIx, changed: &Changed<'_>, hops: Option<u32>) {
+    fn entry(
+        &mut self,
+        owner: NodeIx,
+        changed: &Changed<'_>,
+        hops: Option<u32>,
+        cx: &ObserverContext,
+    ) {
         let (now, observer, child) = (changed.at, changed.node, changed.child);
         let nodes = self.running.len();
         let pairs = &mut self.pairs[index(owner)];
@@ -431,10 +536,13 @@ impl Cells {
         let counts = &mut self.areas.counts[LOOKED_UP];
         *counts += u64::from(is_true || is_shown);
         *counts -= u64::from(is_true || was_shown);
-        self.areas.judge(now, cell, pair.truth.as_ref());
-        self.areas.flaps += u64::from(was_right && cell.defect.is_some());
-        seen((now, hops), pair, observer, &mut self.each, None);
-        pair.trim(&mut self.completed);
+        let place = (observer, owner);
+        let judged = (&mut *cell, place);
+        self.areas.judge(now, judged, pair.truth.as_ref(), cx);
+        let is_flap = was_right && cell.defect.is_some();
+        self.areas.flaps += u64::from(is_flap && self.areas.window.contains(now));
+        seen((now, hops), pair, observer, &mut self.changes, false);
+        pair.trim(&mut self.changes);
         if pair.is_idle() {
             pairs.remove(child);
         }
@@ -454,13 +562,7 @@ impl Cells {
                     }
                 }
                 for change in pair.changes.drain(..) {
-                    let so_far = end.since(change.at);
-                    (0..change.left).for_each(|_| self.each.censor(so_far));
-                    if change.left > 0 {
-                        self.completed.lasts.censor(so_far);
-                    } else {
-                        self.completed.add(&change);
-                    }
+                    self.changes.unseen(&change, end);
                 }
             }
         }
@@ -468,19 +570,21 @@ impl Cells {
         let [absent, ghost, wrong, looked_up] = self.areas.areas.map(narrow);
         let stale = Stale {
             area_us: [absent, ghost, wrong],
+            unexcused_us: narrow(self.areas.unexcused.finish(end)),
             looked_up_us: looked_up,
             longest_us: self.areas.longest,
             longest_of_us: self.areas.longest_of,
             flaps: self.areas.flaps,
         };
+        let changes = self.changes;
         let propagation = Propagation {
-            unseen: self.each.censored(),
-            skipped: self.skipped,
-            each_us: self.each.finish(),
-            last_us: self.completed.lasts.finish(),
-            last_hops: self.completed.hops.finish().p50,
+            unseen: changes.each.censored(),
+            skipped: changes.skipped,
+            each_us: changes.each.finish(),
+            last_us: changes.lasts.finish(),
+            last_hops: changes.hops.finish().p50,
         };
-        (stale, propagation, self.changes)
+        (stale, propagation, changes.count)
     }
 }
 
@@ -517,13 +621,13 @@ fn entry_of(
 }
 
 /// Ends the waiting of an observer for the last change whose state its cell shows, and for those
-/// before it. With `skipped`, changes to a state that it never showed are counted there.
+/// before it. If the last one takes the others back, they are skipped.
 fn seen(
     (now, hops): (Time, Option<u32>),
     pair: &mut Pair,
     observer: NodeIx,
-    each: &mut Samples,
-    skipped: Option<&mut u64>,
+    known: &mut Changes,
+    is_taken_back: bool,
 ) {
     let cell = &mut pair.cells[index(observer)];
     let from = cell.unseen_from.max(pair.first);
@@ -542,22 +646,18 @@ fn seen(
     };
     let until = pair.changes.len() - last;
     cell.unseen_from = pair.first + until as u64;
-    let mut passed = 0;
     for change in pair.changes.range_mut(from..until) {
         if !change.waiting.remove(observer) {
             continue;
         }
         change.left -= 1;
-        if skipped.is_some() && change.state.is_some() {
-            passed += 1;
+        if is_taken_back && change.state.is_some() {
+            known.skipped += u64::from(known.window.contains(change.at));
             continue;
         }
         let took = now.since(change.at);
-        each.add(took);
+        known.shown(change, took);
         change.last = change.last.max(Some(took));
         change.hops = hops;
-    }
-    if let Some(skipped) = skipped {
-        *skipped += passed;
     }
 }

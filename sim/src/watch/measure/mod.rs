@@ -8,31 +8,37 @@
 //! | module | owns |
 //! | --- | --- |
 //! | `cells` | cells, defects, and the time until a change is seen |
+//! | `excuse` | defects that no strategy could have avoided |
 //! | `detection` | the time until a stopped node is outside the views of others |
 //! | `queues` | messages that wait for a busy receiver |
 //! | `traffic` | messages and bytes by node and time |
+//! | `window` | the same of a part of the run |
 //!
 //! Entries of nodes that are not in the file belong to no cell.
 
 mod cells;
 mod detection;
+mod excuse;
 mod queues;
 mod samples;
 mod traffic;
+mod window;
 
 use hublab_strategies::Time;
 use serde::{Deserialize, Serialize};
 
+use super::ObserverContext;
 use super::causes::Cause;
 use super::changed::Changed;
 use super::facts::Facts;
-use crate::model::NodeIx;
+use crate::model::{NodeIx, Window};
 use crate::trace::event::{Event, Payload};
 
 use cells::Cells;
 use detection::Detection;
 use queues::Queues;
 use traffic::Traffic;
+pub(super) use window::Windows;
 
 /// The numbers of a run; `None` for those that it has no value of.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,6 +66,9 @@ pub struct Measured {
 pub struct Stale {
     /// Integrals over time of the number of defects, in row-microseconds: absent, ghost, wrong.
     pub area_us: [u64; 3],
+    /// The integral of all of them, without those that are excused.
+    #[serde(default)]
+    pub unexcused_us: u64,
     /// The integral of the number of cells whose child is true or shown.
     pub looked_up_us: u64,
     /// The longest time that a cell was defective.
@@ -174,7 +183,7 @@ pub(crate) fn ratio(dividend: u64, divisor: u64) -> Option<f64> {
     (divisor > 0).then(|| dividend as f64 / divisor as f64)
 }
 
-/// The fold of one run.
+/// The fold of one run, or of a window of it. What cannot be cut in time is of the whole run.
 #[derive(Debug)]
 pub(super) struct Measure {
     cells: Cells,
@@ -184,13 +193,13 @@ pub(super) struct Measure {
 }
 
 impl Measure {
-    pub(super) fn new(facts: &Facts, round_interval: Option<u64>) -> Self {
+    pub(super) fn new(facts: &Facts, round_interval: Option<u64>, window: Window) -> Self {
         let nodes = facts.len();
         Self {
-            cells: Cells::new(nodes),
+            cells: Cells::new(nodes, window),
             detection: Detection::new(nodes),
-            traffic: Traffic::new(nodes, round_interval),
-            queues: Queues::new(),
+            traffic: Traffic::new(nodes, round_interval, window),
+            queues: Queues::new(window),
         }
     }
 
@@ -199,21 +208,24 @@ impl Measure {
         clippy::wildcard_enum_match_arm,
         reason = "a fold looks at the events that concern it"
     )]
-    pub(super) fn event(&mut self, event: &Event, facts: &Facts) {
-        let (now, node) = (event.at, event.node);
+    pub(super) fn event(&mut self, event: &Event, cx: &ObserverContext) {
+        let (now, node, facts) = (event.at, event.node, cx.facts());
         self.traffic.event(event);
         self.queues.event(event, facts);
         match &event.payload {
             Payload::Booted { .. } => {
-                self.cells.node_up(now, node);
+                self.cells.node_up(now, node, cx);
                 self.detection.node_up(node);
             }
             Payload::Stopped(_) => {
                 self.detection.node_down(now, node, &self.cells);
-                self.cells.node_down(now, node);
+                self.cells.node_down(now, node, cx);
             }
-            Payload::Connected { peer } => self.cells.pair_changed([node, *peer], true),
-            Payload::Disconnected { peer } => self.cells.pair_changed([node, *peer], false),
+            Payload::Connected { peer } => self.cells.pair_changed(now, [node, *peer], true, cx),
+            Payload::Disconnected { peer } => {
+                self.cells.pair_changed(now, [node, *peer], false, cx)
+            }
+            Payload::Resumed => self.cells.resumed(now, node, cx),
             Payload::View(view) => {
                 let members = view.iter().filter_map(|name| facts.position(name));
                 self.detection.view(now, node, members);
@@ -222,19 +234,27 @@ impl Measure {
                 child,
                 pid,
                 metadata,
-            } => self.cells.child_started(now, node, child, pid, metadata),
+            } => {
+                let state = (pid, metadata);
+                self.cells.child_started((now, node), child, state, cx);
+            }
             Payload::ChildStopped { child, pid } => {
-                self.cells.child_stopped(now, node, child, pid);
+                self.cells.child_stopped((now, node), child, pid, cx);
             }
             _ => {}
         }
     }
 
+    /// A step has changed the network.
+    pub(super) fn acted(&mut self, now: Time, cx: &ObserverContext) {
+        self.cells.network_changed(now, cx);
+    }
+
     /// Takes in a change of a row.
-    pub(super) fn row(&mut self, changed: &Changed<'_>) {
+    pub(super) fn row(&mut self, changed: &Changed<'_>, cx: &ObserverContext) {
         let is_delivery = matches!(changed.origin.cause, Cause::Deliver(..));
         let hops = is_delivery.then(|| self.traffic.hops(changed.node));
-        self.cells.row(changed, hops);
+        self.cells.row(changed, hops, cx);
     }
 
     /// The run is over.

@@ -2,19 +2,23 @@
 
 use super::Queue;
 use super::samples::Samples;
+use crate::model::Window;
 use crate::trace::event::{Event, Payload};
 use crate::watch::facts::Facts;
 
 /// What has waited so far.
 #[derive(Debug)]
 pub(super) struct Queues {
+    window: Window,
     peak: u64,
     waits: Samples,
 }
 
 impl Queues {
-    pub(super) fn new() -> Self {
+    /// With what arrives in a window.
+    pub(super) fn new(window: Window) -> Self {
         Self {
+            window,
             peak: 0,
             waits: Samples::new(),
         }
@@ -22,7 +26,9 @@ impl Queues {
 
     /// Takes in an event.
     pub(super) fn event(&mut self, event: &Event, facts: &Facts) {
-        if let Payload::Queued { until, .. } = event.payload {
+        if let Payload::Queued { until, .. } = event.payload
+            && self.window.contains(event.at)
+        {
             let takes = facts.service_us_of(event.node);
             let wait = until.since(event.at).saturating_sub(takes);
             self.waits.add(wait);

@@ -7,13 +7,13 @@ use hublab_strategies::Time;
 use rustc_hash::FxBuildHasher;
 
 use super::{Spread, TrafficNumbers, index, ratio};
-use crate::model::NodeIx;
+use crate::model::{NodeIx, Window};
 use crate::trace::event::{Event, KindIx, Payload};
 
 const SECOND: u64 = 1_000_000;
-/// Windows of a second begin at multiples of this, in microseconds.
+/// Seconds begin at multiples of this, in microseconds.
 const BUCKET: u64 = 10_000;
-/// Buckets of a window.
+/// Buckets of a second.
 const BUCKETS: u64 = SECOND / BUCKET;
 
 /// A message: sender, receiver, kind, and its number on their link.
@@ -30,14 +30,14 @@ struct Flying {
 
 /// What a node sent and received within the last second.
 #[derive(Debug, Default)]
-struct Window {
+struct LastSecond {
     /// Bytes by bucket, in order.
     buckets: VecDeque<(u64, u64)>,
     sum: u64,
 }
 
-impl Window {
-    /// Adds bytes, and returns the sum of the window that ends with their bucket.
+impl LastSecond {
+    /// Adds bytes, and returns the sum of the second that ends with their bucket.
     fn add(&mut self, now: Time, bytes: u64) -> u64 {
         let bucket = now.0 / BUCKET;
         while let Some((first, gone)) = self.buckets.front().copied() {
@@ -104,9 +104,10 @@ impl Idle {
 
 #[derive(Debug)]
 pub(super) struct Traffic {
+    window: Window,
     bytes: Vec<u64>,
     messages: Vec<u64>,
-    windows: Vec<Window>,
+    seconds: Vec<LastSecond>,
     peak: u64,
     /// By node: the hops of the message that it handled last.
     hops: Vec<u32>,
@@ -117,12 +118,14 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn new(nodes: usize, round_interval: Option<u64>) -> Self {
+    /// With what is sent and received in a window.
+    pub(super) fn new(nodes: usize, round_interval: Option<u64>, window: Window) -> Self {
         let interval = round_interval.filter(|interval| *interval > 0);
         Self {
+            window,
             bytes: vec![0; nodes],
             messages: vec![0; nodes],
-            windows: (0..nodes).map(|_| Window::default()).collect(),
+            seconds: (0..nodes).map(|_| LastSecond::default()).collect(),
             peak: 0,
             hops: vec![0; nodes],
             flying: HashMap::default(),
@@ -225,9 +228,12 @@ impl Traffic {
     }
 
     fn count(&mut self, now: Time, node: NodeIx, bytes: u64) {
+        if !self.window.contains(now) {
+            return;
+        }
         self.bytes[index(node)] += bytes;
         self.messages[index(node)] += 1;
-        let within = self.windows[index(node)].add(now, bytes);
+        let within = self.seconds[index(node)].add(now, bytes);
         self.peak = self.peak.max(within);
     }
 
@@ -286,12 +292,12 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_one_second_from_a_multiple_of_10_ms_on() {
-        let mut window = Window::default();
-        assert_eq!(window.add(Time(9_999), 1), 1);
-        assert_eq!(window.add(Time(999_999), 10), 11);
-        assert_eq!(window.add(Time(1_000_000), 100), 110);
-        assert_eq!(window.add(Time(1_990_000), 1_000), 1_100);
-        assert_eq!(window.add(Time(5_000_000), 7), 7);
+    fn a_second_is_counted_from_a_multiple_of_10_ms_on() {
+        let mut second = LastSecond::default();
+        assert_eq!(second.add(Time(9_999), 1), 1);
+        assert_eq!(second.add(Time(999_999), 10), 11);
+        assert_eq!(second.add(Time(1_000_000), 100), 110);
+        assert_eq!(second.add(Time(1_990_000), 1_000), 1_100);
+        assert_eq!(second.add(Time(5_000_000), 7), 7);
     }
 }

@@ -83,7 +83,8 @@ impl NoResurrection {
         let Some(stopped) = life.stopped.filter(|stopped| is_buried(*stopped)) else {
             return;
         };
-        if is_excused(changed.node, owner, changed.at, cx) {
+        let excused = cx.excused_until(changed.node, owner);
+        if excused.is_some_and(|until| changed.at <= until) {
             return;
         }
         let (node, child, name) = (cx.name(changed.node), changed.child, cx.name(owner));
@@ -94,29 +95,4 @@ impl NoResurrection {
         self.found
             .push(Violation::at(NAME, place, "ghost", detail, cx));
     }
-}
-
-/// True if a ghost of a node is excused at an observer.
-fn is_excused(observer: NodeIx, owner: NodeIx, now: Time, cx: &ObserverContext) -> bool {
-    if observer == owner {
-        return false;
-    }
-    let (history, times) = (cx.history(), cx.facts().times);
-    let mended = history.mended(observer, owner);
-    let (since, bound) = if cx.is_running(owner) {
-        if !cx.is_connected(observer, owner) {
-            return true;
-        }
-        (mended, times.heal())
-    } else {
-        // It may have been silent before it stopped, and the silence is what is noticed.
-        let was_silent = mended.is_some() || cx.is_cut(observer, owner);
-        let bound = if was_silent {
-            times.detection()
-        } else {
-            times.crash_detection()
-        };
-        (history.stopped(owner).max(mended), bound)
-    };
-    since.is_some_and(|since| now.0 <= since.0.saturating_add(bound))
 }
