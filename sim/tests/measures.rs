@@ -9,7 +9,7 @@ use std::time::Duration;
 use hublab_sim::catalog::{Catalog, CatalogEntry};
 use hublab_sim::generate::{Options, generate};
 use hublab_sim::report::Messages;
-use hublab_sim::scenario::{Action, Claim, Expectation, Scenario, Window};
+use hublab_sim::scenario::{Action, Claim, Expectation, Scenario, Window, resolve};
 use hublab_sim::stream::{below, draw};
 use hublab_sim::trace::{Event, Payload};
 use hublab_sim::watch::Facts;
@@ -575,7 +575,8 @@ fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
     for strategy in catalog.names() {
         let entry = catalog.get(strategy).expect("a strategy of the catalog");
         for seed in 0..seeds() {
-            let mut scenario = generate(seed, entry, &Options::default()).scenario;
+            let generated = generate(seed, entry, &Options::default()).scenario;
+            let mut scenario = resolve(&generated, seed, &catalog);
             let window = some_window(seed, &scenario);
             scenario.expectations.push(Expectation {
                 strategy: None,
@@ -625,7 +626,8 @@ fn look_ups_at_random_times_are_answered_wrongly_as_often_as_the_share_says() {
     for strategy in catalog.names() {
         let entry = catalog.get(strategy).expect("a strategy of the catalog");
         for seed in 0..30 {
-            let scenario = generate(seed, entry, &Options::default()).scenario;
+            let generated = generate(seed, entry, &Options::default()).scenario;
+            let scenario = resolve(&generated, seed, &catalog);
             let tape = record(&scenario, strategy, seed, &catalog, Stepping::Slice);
             let measured = tape.report.measured.as_ref().expect("it was measured");
             let Some(share) = measured.stale.share() else {

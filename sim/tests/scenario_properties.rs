@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::scenario::{
-    Action, After, Age, Audience, Children, Claim, ClockChange, ClockStart, Cluster, End, Every,
-    Expectation, InFlight, Instants, Latency, LinkChange, LinkParams, Network, NodeIx,
-    NodeOverride, On, Order, Over, Parting, Pattern, RawRequest, RawRow, Repeat, Run, Scenario,
-    Step, Style, When, Window, apply_overrides, render, resolve,
+    Action, After, Age, Audience, Channels, Children, Claim, ClockChange, ClockStart, Cluster, End,
+    Every, Expectation, InFlight, Instants, Latency, LinkChange, LinkParams, Network, NodeIx,
+    NodeOverride, On, Order, Over, Parting, Pattern, RawRequest, RawRow, ReleaseOrder, Repeat, Run,
+    Scenario, Step, Style, When, Window, apply_overrides, render, resolve,
 };
-use hublab_strategies::{ChildId, Entry, Metadata, NodeId, Pid, Time};
+use hublab_strategies::{Channel, ChildId, Entry, Metadata, NodeId, Pid, Time};
 use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -103,6 +103,20 @@ fn node(size: usize) -> impl Strategy<Value = NodeIx> {
     (0..size).prop_map(|node| NodeIx::try_from(node).expect("a small cluster"))
 }
 
+/// All channels, or some.
+fn channels() -> impl Strategy<Value = Channels> {
+    let some = subsequence(Channel::ALL.to_vec(), 1..=3).prop_map(|some| Channels::only(&some));
+    prop_oneof![Just(Channels::default()), some]
+}
+
+fn release_order() -> impl Strategy<Value = ReleaseOrder> {
+    prop_oneof![
+        Just(ReleaseOrder::Fifo),
+        Just(ReleaseOrder::Lifo),
+        Just(ReleaseOrder::Random)
+    ]
+}
+
 fn link(size: usize) -> impl Strategy<Value = LinkChange> {
     let values = (
         option::of(latency()),
@@ -111,15 +125,21 @@ fn link(size: usize) -> impl Strategy<Value = LinkChange> {
         option::of(order()),
         option::of(0..1_000_000_u64),
     );
-    (nodes(size, 1), nodes(size, 1), values).prop_map(
-        |(from, to, (latency, loss, duplicate, order, bytes_per_second))| LinkChange {
-            from,
-            to,
-            latency,
-            loss,
-            duplicate,
-            order,
-            bytes_per_second,
+    let which = (channels(), any::<bool>());
+    (nodes(size, 1), nodes(size, 1), which, values).prop_map(
+        |(from, to, (channels, both), (latency, loss, duplicate, order, bytes_per_second))| {
+            LinkChange {
+                from,
+                to,
+                channels,
+                both,
+                latency,
+                loss,
+                duplicate,
+                order,
+                // A rate is of a whole link.
+                bytes_per_second: bytes_per_second.filter(|_| channels.is_all()),
+            }
         },
     )
 }
@@ -193,6 +213,20 @@ fn harmless_action(names: Vec<NodeId>) -> BoxedStrategy<Action> {
         ),
         Just(Action::Heal),
         link(size).prop_map(Action::Link),
+        (
+            nodes(size, 1),
+            nodes(size, 1),
+            channels(),
+            option::of(1..9_u64)
+        )
+            .prop_map(|(from, to, channels, count)| Action::Hold {
+                from,
+                to,
+                channels,
+                count
+            }),
+        (nodes(size, 1), nodes(size, 1), release_order())
+            .prop_map(|(from, to, order)| Action::Release { from, to, order }),
         (nodes(size, 1), -1_000_000..1_000_000_i64).prop_map(|(nodes, ppm)| Action::Clock {
             nodes,
             change: ClockChange::RatePpm(ppm)

@@ -263,6 +263,8 @@ impl<'a> Cast<'a> {
             Action::Partition { .. } | Action::Cut { .. } | Action::Heal | Action::Link(_) => {}
             // Refused before the start.
             Action::Clock { .. }
+            | Action::Hold { .. }
+            | Action::Release { .. }
             | Action::Rows { .. }
             | Action::View { .. }
             | Action::LeftOut { .. } => {}

@@ -99,6 +99,9 @@ const MACHINE_CLOCK: &str = "real hubs read the clock of this machine";
 fn refusal(action: &Action) -> Option<&'static str> {
     match action {
         Action::Clock { .. } => Some(MACHINE_CLOCK),
+        Action::Hold { .. } | Action::Release { .. } => {
+            Some("which message is the next on a real link depends on the moment")
+        }
         Action::View { .. } | Action::Rows { .. } => {
             Some("it changes the inside of a node, which nothing on a real one can")
         }

@@ -49,6 +49,8 @@ impl Channel {
         name: "control",
         ordered: true,
     };
+    /// All of these.
+    pub const ALL: [Self; 4] = [Self::REQUESTS, Self::SYNC, Self::JOIN, Self::CONTROL];
 }
 
 /// The parts of a message's size, in bytes of the wire encoding, and what they are spent on.

@@ -41,6 +41,8 @@ pub fn of(scenario: &Scenario, entry: &dyn CatalogEntry) -> BTreeSet<Feature> {
         if let Action::Link(change) = &step.action {
             links(change, &mut found);
         }
+        let is_hold = matches!(step.action, Action::Hold { .. });
+        note(&mut found, Feature::Reorder, is_hold);
     }
     found.extend(hosts::features(scenario, entry));
     found
@@ -97,7 +99,7 @@ fn feature(action: &Action) -> Option<Feature> {
         Action::Join(_) | Action::Leave(_) | Action::Crash(_) | Action::Restart { .. } => {
             Some(Feature::Churn)
         }
-        Action::Pause(_) | Action::Partition { .. } | Action::Cut { .. } => {
+        Action::Pause(_) | Action::Partition { .. } | Action::Cut { .. } | Action::Hold { .. } => {
             Some(Feature::Disconnection)
         }
         Action::Clock { .. } => Some(Feature::ClockStep),
@@ -111,6 +113,7 @@ fn feature(action: &Action) -> Option<Feature> {
         Action::Resume(_)
         | Action::Heal
         | Action::Link(_)
+        | Action::Release { .. }
         | Action::StartChildren { .. }
         | Action::Sync(_)
         | Action::Broadcast { .. }

@@ -10,8 +10,9 @@ use super::queue::Pending;
 use super::send::Access;
 use super::state::{NodeState, Waiting};
 use super::{Engine, Immediate};
-use crate::model::{InFlight, NodeIx};
+use crate::model::{InFlight, NodeIx, ReleaseOrder};
 use crate::network::cut::{CutId, Reach};
+use crate::network::hold::links;
 use crate::network::pairs::PairIx;
 use crate::network::{LinkKey, Network};
 use crate::stream::{self, Purpose};
@@ -194,8 +195,7 @@ impl Engine {
     fn drop_between(&mut self, pair_ix: PairIx) {
         let [a, b] = self.network.pairs[pair_ix].nodes;
         self.drop_on([(a, b), (b, a)], DropReason::Down, |flight, receiver| {
-            !flight.outlives_down()
-                && (flight.place == Place::OnTheWay || receiver.life.is_paused())
+            !flight.outlives_down() && (flight.can_be_cut() || receiver.life.is_paused())
         });
     }
 
@@ -220,7 +220,7 @@ impl Engine {
         for link in touched {
             self.network.forget_order(link);
             for (_, flight) in self.flights.on(link) {
-                if flight.place != Place::Arrived {
+                if flight.keeps_order() {
                     let channel = flight.packet.channel.id;
                     self.network
                         .keep_order(link, channel, flight.out, flight.due);
@@ -265,7 +265,7 @@ impl Engine {
                 Some(pair) if to != about && self.network.pairs[pair].up => pair,
                 Some(_) | None => continue,
             };
-            let law = self.network.params((about, to)).law;
+            let law = self.network.params((about, to), None).law;
             let current = self.incarnations(self.network.pairs[pair_ix].nodes);
             let pair = &mut self.network.pairs[pair_ix];
             let nodes = pair.nodes;
@@ -330,18 +330,20 @@ impl Engine {
     pub(super) fn apply_cut(&mut self, reach: Reach, in_flight: InFlight) -> CutId {
         match in_flight {
             InFlight::Drop => self.drop_on(reach.links(), DropReason::Cut, |flight, _| {
-                flight.place == Place::OnTheWay
+                flight.can_be_cut()
             }),
             InFlight::Deliver | InFlight::Hold => {
                 let on_links = reach.links().flat_map(|link| self.flights.on(link));
-                let hit = Flights::in_order(
-                    on_links.filter(|(_, flight)| flight.place == Place::OnTheWay),
-                );
+                let hit = Flights::in_order(on_links.filter(|(_, flight)| flight.can_be_cut()));
                 for slot in hit {
                     let flight = self.flights.at(slot);
                     flight.spared = true;
                     if in_flight == InFlight::Hold {
-                        flight.place = Place::Held;
+                        flight.place = if flight.is_withheld() {
+                            Place::HeldTwice
+                        } else {
+                            Place::Held
+                        };
                         flight.seq = 0;
                     }
                 }
@@ -378,12 +380,42 @@ impl Engine {
         }
     }
 
+    /// Links hold no more: what they hold is delivered now, unless a cut holds it, too.
+    pub(super) fn deliver_withheld(&mut self, ends: (&[NodeIx], &[NodeIx]), order: ReleaseOrder) {
+        self.network.holds.end(ends);
+        let on_links = links(ends.0, ends.1).flat_map(|link| self.flights.on(link));
+        let mut withheld = Flights::in_order(on_links.filter(|(_, flight)| flight.is_withheld()));
+        match order {
+            ReleaseOrder::Fifo => {}
+            ReleaseOrder::Lifo => withheld.reverse(),
+            ReleaseOrder::Random => withheld.sort_by_cached_key(|slot| {
+                let flight = self.flights.at(*slot);
+                let (link, channel) = (flight.link(), flight.packet.channel.id);
+                self.network.release_draw(link, channel, flight.number)
+            }),
+        }
+        for slot in withheld {
+            let flight = self.flights.at(slot);
+            flight.due = self.now.0;
+            if flight.place == Place::HeldTwice {
+                flight.place = Place::Held;
+            } else {
+                flight.place = Place::OnTheWay;
+                flight.seq = self.queue.push(self.now.0, Pending::Arrival(slot));
+            }
+        }
+    }
+
     /// Messages that no cut holds any more go on: these arrive when they are due, or now, each
     /// link's in the order of sending; notices arrive now.
     fn release(&mut self, held: Vec<u32>) {
         let mut last_due: BTreeMap<LinkKey, u64> = BTreeMap::new();
         for slot in held {
             let flight = self.flights.at(slot);
+            if flight.is_withheld() {
+                flight.place = Place::Withheld;
+                continue;
+            }
             let link = flight.link();
             let earliest = last_due.entry(link).or_insert(self.now.0);
             *earliest = flight.due.max(*earliest);
@@ -404,11 +436,11 @@ impl Engine {
 
 /// Has a message hold back those sent from now on over its link, if that keeps order.
 fn hold_back(network: &mut Network, flight: &Flight) {
-    if flight.place != Place::Arrived {
+    if flight.keeps_order() {
         network.note_due(flight.link(), flight.packet.channel.id, flight.due);
     }
 }
 
 fn is_held((_, flight): &(u32, &Flight)) -> bool {
-    flight.place == Place::Held
+    matches!(flight.place, Place::Held | Place::HeldTwice)
 }

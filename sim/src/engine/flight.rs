@@ -15,6 +15,10 @@ pub(crate) enum Place {
     OnTheWay,
     /// Kept back by a cut with `in_flight = "hold"`.
     Held,
+    /// Kept back by a `hold` step until it is released.
+    Withheld,
+    /// Kept back by both.
+    HeldTwice,
     /// At the receiver, which is busy or paused: no cut reaches it any more.
     Arrived,
 }
@@ -64,6 +68,21 @@ impl Flight {
     /// The link it travels.
     pub(crate) fn link(&self) -> LinkKey {
         (self.from, self.to)
+    }
+
+    /// True if it is between the nodes, wherever it is kept back, and no cut has let it pass.
+    pub(crate) fn can_be_cut(&self) -> bool {
+        matches!(self.place, Place::OnTheWay | Place::Withheld)
+    }
+
+    /// True if those sent after it over its link do not overtake it, where that keeps order.
+    pub(crate) fn keeps_order(&self) -> bool {
+        matches!(self.place, Place::OnTheWay | Place::Held)
+    }
+
+    /// True if it waits for its release.
+    pub(crate) fn is_withheld(&self) -> bool {
+        matches!(self.place, Place::Withheld | Place::HeldTwice)
     }
 
     /// True if it outlives the end of its connection.

@@ -124,6 +124,13 @@ impl Engine {
                     }
                 }
             }
+            Action::Hold {
+                from,
+                to,
+                channels,
+                count,
+            } => self.network.holds.begin((from, to), *channels, *count),
+            Action::Release { from, to, order } => self.deliver_withheld((from, to), *order),
             Action::Clock { nodes, change } => {
                 for node in nodes {
                     self.nodes[*node as usize].clock.change(self.now, *change);

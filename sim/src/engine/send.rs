@@ -59,6 +59,7 @@ impl Engine {
         let Judgement {
             number,
             out,
+            held,
             verdict,
             ..
         } = self.network.judge(message, self.now.0);
@@ -88,6 +89,7 @@ impl Engine {
             number,
             sent,
             out,
+            held,
         };
         match verdict {
             Verdict::Lost(reason) => self.drop_message(&mail, reason),
@@ -115,6 +117,11 @@ impl Engine {
 
     #[inline(always)]
     fn dispatch(&mut self, mail: &Mail<'_>, due: u64) {
+        let place = if mail.held {
+            Place::Withheld
+        } else {
+            Place::OnTheWay
+        };
         let slot = self.flights.insert((mail.from, mail.to), |chain| Flight {
             seq: 0,
             due,
@@ -125,12 +132,14 @@ impl Engine {
             from: mail.from,
             to: mail.to,
             kind: mail.kind,
-            place: Place::OnTheWay,
+            place,
             spared: false,
             farewell: false,
             chain,
         });
-        self.flights.at(slot).seq = self.queue.push(due, Pending::Arrival(slot));
+        if !mail.held {
+            self.flights.at(slot).seq = self.queue.push(due, Pending::Arrival(slot));
+        }
     }
 
     fn drop_message(&mut self, mail: &Mail<'_>, reason: DropReason) {
@@ -166,6 +175,7 @@ impl Engine {
                 number,
                 sent,
                 out,
+                held: false,
             },
             reason,
         );
@@ -271,4 +281,6 @@ struct Mail<'a> {
     sent: EventId,
     /// When its last byte leaves the sender.
     out: u64,
+    /// True if it waits until it is released.
+    held: bool,
 }

@@ -8,7 +8,7 @@ use super::quiet;
 use super::script::{Draft, Walk};
 use super::setting::{Timings, cluster, ms, network, overrides, parameters};
 use crate::catalog::CatalogEntry;
-use crate::model::{Claim, Cluster, Expectation, NodeIx, Run, Scenario};
+use crate::model::{Claim, Cluster, Expectation, NodeIx, Run, Scenario, Step};
 use crate::watch::oracle::NO_CRASH;
 
 /// The scenario that a plan stands for.
@@ -21,11 +21,7 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
         walk.take(at, draft);
     }
     let steps = walk.finish();
-    let last = steps
-        .iter()
-        .map(|step| step.at.last())
-        .max()
-        .unwrap_or_default();
+    let last = steps.iter().map(Step::last).max().unwrap_or_default();
     let mut scenario = Scenario {
         name: format!("generated-{seed}"),
         summary: Some(summary(plan)),
@@ -115,6 +111,15 @@ fn drafts(plan: &Plan, timings: Timings, joins: &BTreeMap<NodeIx, u64>) -> Vec<(
             drafts.push((at + back, undo));
         }
         drafts.push((at, Draft::Planned(event.action.clone())));
+    }
+    if let Some(held) = plan.held.filter(|_| plan.may_hold()) {
+        let at = timings.instant(held.at, &plan.anchors);
+        drafts.push((at, Draft::Hold(held)));
+        drafts.push((at + timings.length(held.length), Draft::Release(held)));
+    }
+    if let Some(steady) = plan.steady {
+        let at = timings.instant(steady.at, &plan.anchors);
+        drafts.push((at, Draft::Steady(steady)));
     }
     drafts.retain(|(at, _)| *at < timings.active);
     drafts.sort_by_key(|(at, _)| *at);

@@ -128,6 +128,7 @@ mod tests {
     use crate::catalog::Catalog;
     use crate::generate::{Options, generate};
     use crate::model::Scenario;
+    use crate::model::{Action, LinkChange};
 
     #[test]
     fn the_defaults_are_those_of_files() {
@@ -161,6 +162,7 @@ mod tests {
         let catalog = Catalog::default();
         let entry = catalog.get("pubsub").expect("a port");
         let (mut with_defaults, mut large, mut long, mut reboots, mut mixed) = (0, 0, 0, 0, 0);
+        let (mut channels, mut both, mut held, mut steady) = (0, 0, 0, 0);
         for seed in 0..2_000 {
             let scenario = generate(seed, entry, &Options::default()).scenario;
             let cluster = &scenario.cluster;
@@ -175,6 +177,17 @@ mod tests {
                 steps.filter(|step| step.action.name() == name).count()
             };
             reboots += usize::from(of("restart") >= 3);
+            let changes = |is_so: fn(&LinkChange) -> bool| {
+                let mut steps = scenario.steps.iter();
+                let is_there =
+                    steps.any(|step| matches!(&step.action, Action::Link(link) if is_so(link)));
+                usize::from(is_there)
+            };
+            channels += changes(|link| !link.channels.is_all());
+            both += changes(|link| link.both);
+            held += usize::from(of("hold") > 0);
+            steady += usize::from(scenario.steps.iter().any(|step| step.pattern.is_some()));
+            assert_eq!(of("hold"), of("release"), "seed {seed}");
         }
         // Of 2,000: 120, 40, and 80, of which some are short all the same; 100, some of which cannot be.
         assert!((90..=150).contains(&with_defaults), "{with_defaults}");
@@ -183,5 +196,10 @@ mod tests {
         assert!((60..=200).contains(&reboots), "{reboots}");
         // Of 2,000: 120.
         assert!((90..=150).contains(&mixed), "{mixed}");
+        assert!((90..=150).contains(&steady), "{steady}");
+        // Of those whose links change: an eighth both ways, a sixth of some channels.
+        assert!((120..=240).contains(&both), "{both}");
+        assert!((140..=260).contains(&channels), "{channels}");
+        assert!((60..=140).contains(&held), "{held}");
     }
 }

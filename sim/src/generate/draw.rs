@@ -10,24 +10,27 @@ use proptest::prelude::*;
 use super::character::character;
 use super::family::{Family, swarm};
 use super::plan::{
-    Anchor, Change, Cut, Delay, Event, FaultKind, Links, Mixed, Moment, Net, NodeFault, Parameters,
-    Plan, PlanAction, PlanRequest, Reach, Recipients, Row, Shape, Start, Times, Which,
+    Anchor, Change, Cut, Delay, Event, FaultKind, Held, Links, Mixed, Moment, Net, NodeFault,
+    Parameters, Plan, PlanAction, PlanRequest, Reach, Recipients, Row, Shape, Start, Steady, Times,
+    Which, Wires,
 };
-use crate::model::{ClockChange, InFlight, Latency, Order};
+use crate::model::{Age, ClockChange, InFlight, Latency, Order, ReleaseOrder};
 
 /// Every plan for clusters of at most `max_nodes`.
 pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
     let cluster = (nodes(max_nodes), times(), net(), parameters());
     // New draws go to the end of the tuple, so that earlier ones give a seed the same values as before.
     let script = (vec(anchor(), 1..=4), load(), faults(), character(), mixed());
+    let extras = (wires(), held(), steady());
     let hosts = prop_oneof![1 => Just(None), 9 => (0..100_u64).prop_map(Some)];
     let gaps = (hosts, prop_oneof![Just(0), ms(1, 600)]);
-    (swarm(), cluster, gaps, script).prop_map(
+    (swarm(), cluster, gaps, script, extras).prop_map(
         |(
             families,
             (nodes, times, net, parameters),
             (hosts, back_gap),
             (anchors, load, faults, character, mixed),
+            (wires, held, steady),
         )| {
             Plan {
                 families,
@@ -42,6 +45,9 @@ pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
                 faults,
                 character,
                 mixed,
+                wires,
+                held,
+                steady,
             }
         },
     )
@@ -185,6 +191,53 @@ fn mixed() -> impl Strategy<Value = Option<Mixed>> {
         },
     );
     option::weighted(0.06, mixed)
+}
+
+/// In a quarter of the scenarios changes of links are about some channels, or about both ways.
+fn wires() -> impl Strategy<Value = Option<Wires>> {
+    let wires = (prop_oneof![1 => Just(0_u8), 2 => 1..15_u8], any::<bool>());
+    let wires = wires.prop_map(|(channels, both)| Wires { channels, both });
+    option::weighted(0.25, wires)
+}
+
+/// In a third of the scenarios with cuts and disorder some messages wait, and arrive in some order.
+fn held() -> impl Strategy<Value = Option<Held>> {
+    let channels = prop_oneof![1 => Just(0_u8), 2 => 1..15_u8];
+    let order = prop_oneof![
+        Just(ReleaseOrder::Fifo),
+        Just(ReleaseOrder::Lifo),
+        Just(ReleaseOrder::Random)
+    ];
+    let which = (any::<u32>(), any::<u32>(), channels);
+    let held = (moment(), delay(), which, option::of(1..6_u64), order).prop_map(
+        |(at, length, (from, to, channels), count, order)| Held {
+            at,
+            length,
+            from,
+            to,
+            channels,
+            count,
+            order,
+        },
+    );
+    option::weighted(0.33, held)
+}
+
+/// In 6 of 100 scenarios children start at some rate, and perhaps stop again.
+fn steady() -> impl Strategy<Value = Option<Steady>> {
+    let stops = prop_oneof![Just(Age::Oldest), Just(Age::Newest), Just(Age::Random)];
+    let pace = (ms(20, 2_000), any::<bool>(), 3..20_u32);
+    let steady = (moment(), option::of(index()), pace, option::of(stops)).prop_map(
+        |(at, on, (gap, gaps_are_drawn, times), stops)| Steady {
+            at,
+            on,
+            gap,
+            gaps_are_drawn,
+            times,
+            stops,
+        },
+    );
+    option::weighted(0.06, steady)
 }
 
 fn anchor() -> impl Strategy<Value = Anchor> {

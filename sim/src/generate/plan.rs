@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::character::Character;
 use super::family::Family;
-use crate::model::{ClockChange, InFlight, Latency, Order};
+use crate::model::{Age, ClockChange, InFlight, Latency, Order, ReleaseOrder};
 
 /// An instant of the active phase: near one of the plan's anchors, by a part of a reach.
 #[derive(Debug, Clone, Copy)]
@@ -253,6 +253,41 @@ pub(super) struct Mixed {
     pub(super) service_time_us: Option<u64>,
 }
 
+/// How changes of links are meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wires {
+    /// A bit for each channel that they are about; 0 is all.
+    pub(super) channels: u8,
+    /// The links back are changed, too.
+    pub(super) both: bool,
+}
+
+/// Messages that wait for a while, and then arrive in some order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) at: Moment,
+    pub(super) length: Delay,
+    pub(super) from: u32,
+    pub(super) to: u32,
+    /// As of [`Wires`].
+    pub(super) channels: u8,
+    pub(super) count: Option<u64>,
+    pub(super) order: ReleaseOrder,
+}
+
+/// Children that start at some rate, and perhaps stop again, in steps that repeat.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Steady {
+    pub(super) at: Moment,
+    /// On which node; `None`: on one that is drawn for each.
+    pub(super) on: Option<u8>,
+    /// Between two, in milliseconds.
+    pub(super) gap: u64,
+    pub(super) gaps_are_drawn: bool,
+    pub(super) times: u32,
+    pub(super) stops: Option<Age>,
+}
+
 /// All that is drawn for a seed.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -273,9 +308,19 @@ pub(super) struct Plan {
     pub(super) faults: Vec<(Family, Event)>,
     pub(super) character: Character,
     pub(super) mixed: Option<Mixed>,
+    pub(super) wires: Option<Wires>,
+    pub(super) held: Option<Held>,
+    pub(super) steady: Option<Steady>,
 }
 
 impl Plan {
+    /// True if messages may be held: to a strategy that is a cut, and disorder.
+    pub(super) fn may_hold(&self) -> bool {
+        let has = |family| self.families.contains(&family);
+        let is_cut = [Family::Partition, Family::OneWayCut, Family::Isolate];
+        has(Family::Reorder) && is_cut.into_iter().any(has)
+    }
+
     /// Takes away what makes a run long; more at each level, see [`super::thinned`].
     pub(super) fn thin(&mut self, level: u8) {
         const FEW_NODES: usize = 3;
@@ -291,6 +336,7 @@ impl Plan {
         }
         if level >= 3 {
             self.mixed = None;
+            self.steady = None;
             self.families.clear();
         }
         if level >= 4 {

@@ -1,15 +1,19 @@
 //! The walk over a plan's drafts: who runs when, and which step each draft becomes, if any.
 
-use hublab_strategies::{ChildId, Metadata};
+use std::collections::BTreeMap;
+
+use hublab_strategies::{Channel, ChildId, Metadata};
 
 use super::assemble::{heals_all, ix};
 use super::family::Family;
 use super::plan::{
-    Change, Cut, Delay, FaultKind, NodeFault, Plan, PlanAction, Shape, Start, Which,
+    Change, Cut, Delay, FaultKind, Held, NodeFault, Plan, PlanAction, Shape, Start, Steady, Which,
+    Wires,
 };
 use super::setting::{Timings, ms, network};
 use crate::model::{
-    Action, Children, Latency, Lifecycle, LinkChange, NodeIx, Order, Step, Transition, When,
+    Action, Channels, Children, End, Every, Latency, Lifecycle, LinkChange, NodeIx, Order, Pattern,
+    Repeat, Step, Transition, When,
 };
 
 /// The ids that a node's children have; few, so that they come again.
@@ -25,6 +29,9 @@ pub(super) enum Draft {
     Restart(NodeIx),
     Resume(NodeIx),
     Heal,
+    Hold(Held),
+    Release(Held),
+    Steady(Steady),
     /// The links that this changed are as the network has them again.
     Restore(Which),
 }
@@ -39,6 +46,8 @@ pub(super) struct Walk<'p> {
     running: Vec<(NodeIx, Children)>,
     /// A cut or a changed link may be left.
     broken: bool,
+    /// Messages that wait, and are to be released.
+    held: Option<Held>,
     steps: Vec<Step>,
 }
 
@@ -54,6 +63,7 @@ impl<'p> Walk<'p> {
             states,
             running: Vec::new(),
             broken: false,
+            held: None,
             steps: Vec::new(),
         }
     }
@@ -73,6 +83,15 @@ impl<'p> Walk<'p> {
                 self.broken = false;
                 Some(Action::Heal)
             }
+            Draft::Hold(held) => {
+                self.held = Some(held);
+                Some(self.hold(held))
+            }
+            Draft::Release(held) => {
+                self.held = None;
+                Some(self.release(held))
+            }
+            Draft::Steady(steady) => return self.steady(at, steady),
             Draft::Restore(which) => Some(self.links(which, None)),
         };
         self.push(at, action);
@@ -83,6 +102,9 @@ impl<'p> Walk<'p> {
         let mut at = self.timings.active;
         if self.broken {
             self.push(at, Some(Action::Heal));
+        }
+        if let Some(held) = self.held {
+            self.take(at, Draft::Release(held));
         }
         let calm = self.calm();
         self.push(at, calm);
@@ -108,6 +130,8 @@ impl<'p> Walk<'p> {
             Action::Link(LinkChange {
                 from: self.all(),
                 to: self.all(),
+                channels: Channels::default(),
+                both: false,
                 latency: None,
                 loss,
                 duplicate,
@@ -383,9 +407,21 @@ impl<'p> Walk<'p> {
         self.broken |= change.is_some();
         let base = network(self.plan).base;
         let all = change.is_none();
+        let wires = self.plan.wires.unwrap_or(Wires {
+            channels: 0,
+            both: false,
+        });
+        // A rate is of a whole link, and what is as before is so for all channels.
+        let is_whole = matches!(change, None | Some(Change::Narrow(_)));
         let mut link = LinkChange {
             from,
             to,
+            channels: if is_whole {
+                Channels::default()
+            } else {
+                channels(wires.channels)
+            },
+            both: wires.both,
             latency: all.then_some(base.latency),
             loss: all.then_some(base.loss),
             duplicate: all.then_some(base.duplicate),
@@ -403,10 +439,95 @@ impl<'p> Walk<'p> {
         Action::Link(link)
     }
 
+    fn hold(&self, held: Held) -> Action {
+        Action::Hold {
+            from: self.some(held.from),
+            to: self.some(held.to),
+            channels: channels(held.channels),
+            count: held.count,
+        }
+    }
+
+    fn release(&self, held: Held) -> Action {
+        Action::Release {
+            from: self.some(held.from),
+            to: self.some(held.to),
+            order: held.order,
+        }
+    }
+
+    /// Steps that repeat: they leave out nodes that do not run then.
+    fn steady(&mut self, at: u64, steady: Steady) {
+        let end = self
+            .timings
+            .active
+            .min(at + steady.gap * u64::from(steady.times));
+        let every = if steady.gaps_are_drawn {
+            Every::Mean(ms(steady.gap))
+        } else {
+            Every::Fixed(ms(steady.gap))
+        };
+        let (on, random) = match steady.on {
+            Some(on) => (vec![ix(self.plan, on)], BTreeMap::new()),
+            None => (self.all(), BTreeMap::from([("on".to_owned(), 1)])),
+        };
+        let pattern = Pattern {
+            repeat: Some(Repeat {
+                every,
+                end: End::Until(ms(end)),
+            }),
+            on: (!random.is_empty()).then(|| on.clone()),
+            random,
+            ..Pattern::default()
+        };
+        let start = Action::StartChildren {
+            on: on[0],
+            children: Children::Counted {
+                count: 1,
+                prefix: "w".to_owned(),
+            },
+            metadata: Metadata::default(),
+            replicas: Vec::new(),
+            announce: true,
+            via: None,
+        };
+        self.repeat(at, start, pattern.clone());
+        if let Some(age) = steady.stops {
+            let stop = Action::StopChildren {
+                on: on[0],
+                children: Children::Ids(Vec::new()),
+                via: None,
+            };
+            let pattern = Pattern {
+                age: Some((age, 1)),
+                ..pattern
+            };
+            self.repeat((at + steady.gap).min(end - 1), stop, pattern);
+        }
+    }
+
+    fn repeat(&mut self, at: u64, action: Action, pattern: Pattern) {
+        self.steps.push(Step {
+            pattern: Some(Box::new(pattern)),
+            ..Step::new(When::Fixed(ms(at)), action)
+        });
+    }
+
     fn slow(&self, delay: Delay) -> Latency {
         // Bounds are multiples of what a message takes: a slower one would only make runs longer.
         let most = self.timings.length(delay).clamp(2, self.timings.sync);
         Latency::Uniform(ms(most / 2), ms(most))
+    }
+}
+
+/// The channels of a mask; all for 0.
+fn channels(mask: u8) -> Channels {
+    let is_chosen = |channel: &Channel| mask >> channel.id & 1 == 1;
+    let chosen: Vec<Channel> = Channel::ALL.into_iter().filter(is_chosen).collect();
+    if chosen.is_empty() {
+        Channels::default()
+    } else {
+        Channels::only(&chosen)
     }
 }
 

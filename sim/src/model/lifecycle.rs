@@ -125,6 +125,8 @@ impl Action {
             | Self::Cut { .. }
             | Self::Heal
             | Self::Link(_)
+            | Self::Hold { .. }
+            | Self::Release { .. }
             | Self::Clock { .. }
             | Self::StartChildren { .. }
             | Self::StopChildren { .. }

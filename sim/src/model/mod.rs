@@ -19,7 +19,7 @@ mod tree;
 
 pub use claim::{After, Claim, Expectation, Instants, On, Over, Window};
 pub(crate) use lifecycle::{Lifecycle, Transition};
-pub use network::{Latency, LinkChange, LinkParams, Network, Order};
+pub use network::{Channels, Latency, LinkChange, LinkParams, Network, Order};
 pub use pattern::{Age, End, Every, Parting, Pattern, Repeat};
 pub use settings::{ClockStart, NodeOverride, NodeSettings, ParameterSets, Parameters};
 
@@ -225,6 +225,19 @@ pub enum InFlight {
     Hold,
 }
 
+/// The order in which messages that were held are delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseOrder {
+    /// As they were sent.
+    #[default]
+    Fifo,
+    /// The last one first.
+    Lifo,
+    /// By a draw for each.
+    Random,
+}
+
 /// The action of a step. Adding one: a variant here, its shape in [`crate::scenario::shape`], its
 /// execution in the engine, and a scenario that uses it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -275,6 +288,28 @@ pub enum Action {
     Heal,
     /// `link`.
     Link(LinkChange),
+    /// `hold`.
+    Hold {
+        /// The senders.
+        from: Vec<NodeIx>,
+        /// The receivers.
+        to: Vec<NodeIx>,
+        /// The channels whose messages wait.
+        #[serde(default, skip_serializing_if = "is_default")]
+        channels: Channels,
+        /// How many over each link; `None` is all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
+    /// `release`.
+    Release {
+        /// The senders.
+        from: Vec<NodeIx>,
+        /// The receivers.
+        to: Vec<NodeIx>,
+        /// The order in which they are delivered.
+        order: ReleaseOrder,
+    },
     /// `clock`.
     Clock {
         /// Whose.
@@ -374,6 +409,8 @@ impl Action {
             Self::Cut { .. } => "cut",
             Self::Heal => "heal",
             Self::Link(_) => "link",
+            Self::Hold { .. } => "hold",
+            Self::Release { .. } => "release",
             Self::Clock { .. } => "clock",
             Self::StartChildren { .. } => "start_children",
             Self::StopChildren { .. } => "stop_children",

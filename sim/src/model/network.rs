@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hublab_strategies::Channel;
 use serde::{Deserialize, Serialize};
 
 use super::NodeIx;
@@ -96,6 +97,67 @@ pub enum Order {
     Any,
 }
 
+/// The channels that something is about; by default all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<&'static str>", try_from = "Vec<String>")]
+pub struct Channels {
+    /// A bit for the id of each; `None` is all, those that only a strategy knows, too.
+    some: Option<u8>,
+}
+
+impl Channels {
+    /// These alone.
+    #[must_use]
+    pub fn only(channels: &[Channel]) -> Self {
+        let bits = channels
+            .iter()
+            .fold(0, |bits, channel| bits | 1 << channel.id);
+        Self { some: Some(bits) }
+    }
+
+    /// True for all of them.
+    #[must_use]
+    pub fn is_all(self) -> bool {
+        self.some.is_none()
+    }
+
+    /// True if the channel with this id is one of them.
+    #[must_use]
+    pub fn has(self, id: u8) -> bool {
+        self.some.is_none_or(|bits| {
+            1_u8.checked_shl(id.into())
+                .is_some_and(|bit| bits & bit != 0)
+        })
+    }
+
+    /// Their names; none for all.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let listed = Channel::ALL.into_iter();
+        listed
+            .filter(move |channel| !self.is_all() && self.has(channel.id))
+            .map(|channel| channel.name)
+    }
+}
+
+impl From<Channels> for Vec<&'static str> {
+    fn from(channels: Channels) -> Self {
+        channels.names().collect()
+    }
+}
+
+impl TryFrom<Vec<String>> for Channels {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<Self, String> {
+        let known = |name: String| {
+            let found = Channel::ALL.into_iter().find(|it| it.name == name);
+            found.ok_or_else(|| format!("there is no channel `{name}`"))
+        };
+        let channels: Vec<Channel> = names.into_iter().map(known).collect::<Result<_, _>>()?;
+        Ok(Self::only(&channels))
+    }
+}
+
 /// Changed values for some directed links; `None` keeps the value. Also the `link` step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LinkChange {
@@ -103,6 +165,12 @@ pub struct LinkChange {
     pub from: Vec<NodeIx>,
     /// The receivers.
     pub to: Vec<NodeIx>,
+    /// The channels whose messages it is about.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub channels: Channels,
+    /// True if it is about the links back, too. A resolved scenario has a change for these.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub both: bool,
     /// The latency law.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
@@ -118,4 +186,20 @@ pub struct LinkChange {
     /// Bandwidth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
+}
+
+impl LinkChange {
+    /// The same, each way by itself.
+    pub(crate) fn each_way(&self) -> impl Iterator<Item = Self> + use<> {
+        let there = Self {
+            both: false,
+            ..self.clone()
+        };
+        let back = self.both.then(|| Self {
+            from: there.to.clone(),
+            to: there.from.clone(),
+            ..there.clone()
+        });
+        std::iter::once(there).chain(back)
+    }
 }

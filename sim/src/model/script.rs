@@ -109,6 +109,8 @@ pub fn command(action: &Action, ticket: u64, names: &[NodeId]) -> Option<(NodeIx
         | Action::Cut { .. }
         | Action::Heal
         | Action::Link(_)
+        | Action::Hold { .. }
+        | Action::Release { .. }
         | Action::Clock { .. }
         | Action::Rows { .. }
         | Action::View { .. }

@@ -31,6 +31,8 @@ pub(crate) struct Judgement {
     pub(crate) out: u64,
     /// True if it keeps its place among the messages of its link and channel.
     pub(crate) ordered: bool,
+    /// True if it waits until it is released, if it is not lost; so does its copy.
+    pub(crate) held: bool,
     pub(crate) verdict: Verdict,
 }
 
@@ -66,13 +68,15 @@ impl Network {
             bytes,
             refused,
         } = message;
-        let params = self.params(link);
+        let params = self.params(link, Some(channel.id));
         let number = self.lanes_mut(channel.id).next_number(link);
+        let held = self.holds.takes(link, channel.id);
         let cut = self.is_cut(link.0, link.1).then_some(DropReason::Cut);
         let mut judgement = Judgement {
             number,
             out: self.departure(link, now),
-            ordered: params.fifo && channel.ordered,
+            ordered: params.fifo && channel.ordered && !held,
+            held,
             verdict: Verdict::Lost(DropReason::Loss),
         };
         let is_too_large = self.max_message_bytes > 0 && bytes > self.max_message_bytes;

@@ -15,6 +15,8 @@ pub(crate) enum Draw {
     Duplicate = 2,
     /// The latency of its copy.
     CopyLatency = 3,
+    /// Its place among those that are released with it.
+    Release = 4,
 }
 
 /// The draws of one message.
@@ -136,6 +138,7 @@ mod tests {
                 Draw::Loss,
                 Draw::Duplicate,
                 Draw::CopyLatency,
+                Draw::Release,
             ] {
                 assert!(seen.insert(draws.get(purpose)), "{number} {purpose:?}");
             }

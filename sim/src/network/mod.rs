@@ -5,6 +5,7 @@
 //! of a pair of nodes is created when one first needs it.
 
 pub mod cut;
+pub(crate) mod hold;
 pub(crate) mod judge;
 pub mod latency;
 pub mod link;
@@ -15,14 +16,16 @@ pub(crate) mod silence;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hublab_strategies::Channel;
 use hublab_strategies::time::micros;
 
 use crate::model::{LinkChange, LinkParams, NodeIx, NodeSettings, Order, Scenario};
 use crate::stream::{self, Purpose};
 
 use cut::{Cut, CutId, NodeSet, Reach};
+use hold::Holds;
 use latency::Law;
-use link::{Lanes, place};
+use link::{Draw, Draws, Lanes, place};
 use overrides::Overrides;
 use pairs::Pairs;
 use silence::Silences;
@@ -65,9 +68,11 @@ pub(crate) struct Network {
     /// The values of a link without an override; and of a node's link to itself, which is as the
     /// file's `[network]` says but never loses a message.
     plain: [Prepared; 2],
-    /// With overrides: each link's values, by sender and receiver; a row is made when first
-    /// needed.
-    values: Vec<Box<[Values]>>,
+    /// With overrides: each link's values, by channel, sender and receiver; a row is made when first
+    /// needed. Channels that are not told apart have one table.
+    values: BTreeMap<Option<u8>, Vec<Box<[Values]>>>,
+    /// True if a change is about some channels only.
+    tells_channels_apart: bool,
     /// By channel, in the order of first use.
     lanes: Vec<Lanes>,
     /// By node, a bit for each node: whether the two are connected, both as they run now.
@@ -93,6 +98,7 @@ pub(crate) struct Network {
     free_to_send: Vec<u64>,
     /// By node: when it has handled the messages it has received.
     free_to_serve: Vec<u64>,
+    pub(crate) holds: Holds,
 }
 
 /// Where the values of a link stand in [`Network::prepared`], as of an epoch.
@@ -114,13 +120,13 @@ impl Network {
         let by_node = |time: fn(&NodeSettings) -> Duration| {
             settings.iter().map(|of| micros(time(of))).collect()
         };
+        let overrides = Overrides::new(names.len(), &model.links);
         Self {
             keys: names
                 .iter()
                 .map(|name| stream::key(seed, Purpose::Link, &[name.as_str()]))
                 .collect(),
             base: model.base,
-            overrides: Overrides::new(names.len(), &model.links),
             epoch: 0,
             prepared: Vec::new(),
             plain: [
@@ -130,7 +136,9 @@ impl Network {
                     ..model.base
                 }),
             ],
-            values: vec![Box::default(); names.len()],
+            values: BTreeMap::new(),
+            tells_channels_apart: overrides.tell_channels_apart(),
+            overrides,
             lanes: Vec::new(),
             connected: vec![NodeSet::new(names.len(), &[]); names.len()],
             pairs: Pairs::new(names.len()),
@@ -145,18 +153,21 @@ impl Network {
             queue_limit: settings.iter().map(|of| of.queue_limit).collect(),
             free_to_send: vec![0; names.len()],
             free_to_serve: vec![0; names.len()],
+            holds: Holds::default(),
         }
     }
 
     /// Changes some links from now on.
     pub(crate) fn change_links(&mut self, change: &LinkChange) {
         self.overrides.push(change);
+        self.tells_channels_apart |= !change.channels.is_all();
         self.epoch += 1;
     }
 
     /// Undoes every link change that is not the file's. Returns whether there was one.
     pub(crate) fn restore_links(&mut self) -> bool {
         let is_changed = self.overrides.restore();
+        self.tells_channels_apart = self.overrides.tell_channels_apart();
         self.epoch += u32::from(is_changed);
         is_changed
     }
@@ -191,13 +202,18 @@ impl Network {
         stream::pair_key(self.keys[from as usize], self.keys[to as usize])
     }
 
-    /// The parameters of a link now.
-    pub(crate) fn params(&mut self, (from, to): LinkKey) -> Prepared {
+    /// The parameters of a link now, for a channel; `None`: for none in particular.
+    pub(crate) fn params(&mut self, (from, to): LinkKey, channel: Option<u8>) -> Prepared {
         if self.overrides.is_empty() || from == to {
             return self.plain[usize::from(from == to)];
         }
         let count = self.keys.len();
-        let row = &mut self.values[from as usize];
+        let channel = channel.filter(|_| self.tells_channels_apart);
+        let tables = &mut self.values;
+        let table = tables
+            .entry(channel)
+            .or_insert_with(|| vec![Box::default(); count]);
+        let row = &mut table[from as usize];
         if row.is_empty() {
             let unknown = Values {
                 epoch: UNKNOWN,
@@ -209,13 +225,15 @@ impl Network {
         if values.epoch == self.epoch {
             return self.prepared[usize::from(values.at)];
         }
-        let prepared = Prepared::new(&self.look_up(from, to));
+        let prepared = Prepared::new(&self.look_up((from, to), channel));
         let known = self.prepared.iter().position(|known| *known == prepared);
         let at = known
             .and_then(|at| u16::try_from(at).ok())
             .unwrap_or_else(|| self.prepare(prepared));
         let epoch = self.epoch;
-        self.values[from as usize][to as usize] = Values { epoch, at };
+        if let Some(table) = self.values.get_mut(&channel) {
+            table[from as usize][to as usize] = Values { epoch, at };
+        }
         prepared
     }
 
@@ -263,9 +281,17 @@ impl Network {
         self.lanes_mut(channel).note(link, due);
     }
 
-    fn look_up(&self, from: NodeIx, to: NodeIx) -> LinkParams {
+    /// The draw of a message for its place among those that are released with it.
+    pub(crate) fn release_draw(&self, (from, to): LinkKey, channel: u8, number: u32) -> u64 {
+        Draws::new(self.link_key(from, to), channel, number).get(Draw::Release)
+    }
+
+    fn look_up(&self, link: LinkKey, channel: Option<u8>) -> LinkParams {
         let mut params = self.base;
-        for change in self.overrides.of((from, to)) {
+        let is_meant = |change: &&LinkChange| {
+            change.channels.is_all() || channel.is_some_and(|id| change.channels.has(id))
+        };
+        for change in self.overrides.of(link).filter(is_meant) {
             params.latency = change.latency.unwrap_or(params.latency);
             params.loss = change.loss.unwrap_or(params.loss);
             params.duplicate = change.duplicate.unwrap_or(params.duplicate);
@@ -321,8 +347,10 @@ impl Network {
         changes.chain([self.base.loss]).any(|loss| loss > 0.0)
     }
 
-    /// True if a link loses messages; a node's link to itself never does.
+    /// True if a link loses messages of any channel; a node's link to itself never does.
     pub(crate) fn loses(&self, from: NodeIx, to: NodeIx) -> bool {
-        from != to && self.look_up(from, to).loss > 0.0
+        let listed = Channel::ALL.map(|channel| Some(channel.id));
+        let mut channels = listed.into_iter().chain([None]);
+        from != to && channels.any(|channel| self.look_up((from, to), channel).loss > 0.0)
     }
 }

@@ -56,7 +56,12 @@ impl Overrides {
         self.changes.iter().map(|entry| &entry.change)
     }
 
-    /// The changes of a link. A node's link to itself has none.
+    /// True if a change is about some channels only.
+    pub(crate) fn tell_channels_apart(&self) -> bool {
+        self.all().any(|change| !change.channels.is_all())
+    }
+
+    /// The changes of a link, of whichever channels. A node's link to itself has none.
     pub(crate) fn of(&self, (from, to): LinkKey) -> impl Iterator<Item = &LinkChange> {
         let changes = self.changes.iter();
         let of_link = changes.filter(move |it| from != to && it.from.has(from) && it.to.has(to));

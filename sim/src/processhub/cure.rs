@@ -109,6 +109,8 @@ fn change_links(scenario: &mut Scenario, change: impl Fn(&mut LinkChange)) {
         let LinkChange {
             from: _,
             to: _,
+            channels: _,
+            both: _,
             latency,
             loss,
             duplicate,
@@ -156,6 +158,9 @@ fn deliver_at_once(scenario: &mut Scenario) {
     change_nodes(scenario, |of_nodes| {
         of_nodes.send_gap = None;
         of_nodes.service_time = None;
+    });
+    drop_steps(scenario, |action| {
+        matches!(action, Action::Hold { .. } | Action::Release { .. })
     });
     for step in &mut scenario.steps {
         if let Action::Partition { in_flight, .. } | Action::Cut { in_flight, .. } =

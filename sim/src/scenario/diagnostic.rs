@@ -189,6 +189,14 @@ pub enum Problem {
         #[label("in the wrong order")]
         at: SourceSpan,
     },
+    #[error("`{other}` does not go together with `{one}`")]
+    #[diagnostic(code(scenario::not_together), help("leave out one of them"))]
+    NotTogether {
+        one: &'static str,
+        other: &'static str,
+        #[label("not with `{one}`")]
+        at: SourceSpan,
+    },
     #[error("`{text}` is no range of seeds")]
     #[diagnostic(
         code(scenario::bad_seeds),

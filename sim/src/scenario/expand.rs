@@ -29,7 +29,8 @@ pub(super) fn plain_steps(scenario: &Scenario, seed: u64) -> Vec<Step> {
         });
         times(scenario, (place, step), key, &mut occurrences);
     }
-    if scenario.steps.iter().all(|step| step.pattern.is_none()) {
+    let is_plain = |step: &Step| step.pattern.is_none() && !is_both(&step.action);
+    if scenario.steps.iter().all(is_plain) {
         let plain = |occurrence: &Occurrence| occurrence.plain(&scenario.steps[occurrence.step]);
         return occurrences.iter().map(plain).collect();
     }
@@ -58,6 +59,11 @@ fn names_of_streams(scenario: &Scenario) -> BTreeMap<usize, (String, String)> {
         *number += 1;
     }
     names
+}
+
+/// True if an action is about links and those back.
+fn is_both(action: &Action) -> bool {
+    matches!(action, Action::Link(change) if change.both)
 }
 
 /// True if some of a step is drawn.
@@ -227,7 +233,9 @@ impl<'s> Walk<'s> {
                 }
             }
         }
-        if is_done {
+        if is_done && let Action::Link(change) = &action {
+            made.extend(change.each_way().map(Action::Link));
+        } else if is_done {
             made.push(action);
         }
         if !out.is_empty() || !is_done {
@@ -517,6 +525,8 @@ fn list_at<'a>(action: &'a mut Action, key: &str) -> Option<(&'static str, &'a m
     } else if let Action::View { nodes: list, .. } = action {
         nodes.then_some(("view", list))
     } else if let Action::Cut { from, to, .. } = action {
+        side(key, from, to)
+    } else if let Action::Hold { from, to, .. } | Action::Release { from, to, .. } = action {
         side(key, from, to)
     } else if let Action::Link(change) = action {
         side(key, &mut change.from, &mut change.to)

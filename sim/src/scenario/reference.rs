@@ -185,6 +185,9 @@ fn choice_of(out: &mut String, shape: &Shape) {
         let choices: Vec<String> = choices.collect();
         out.push_str(&format!("Exactly one of {}.\n\n", choices.join(", ")));
     }
+    for (one, other) in shape.apart {
+        out.push_str(&format!("`{other}` does not go together with `{one}`.\n\n"));
+    }
     if !shape.at_least_one.is_empty() {
         let keys = listed(shape.at_least_one, ", ");
         out.push_str(&format!("At least one of {keys}.\n\n"));

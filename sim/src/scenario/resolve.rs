@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::expand::plain_steps;
 use crate::catalog::Catalog;
-use crate::model::{After, Claim, Expectation, Scenario, Step};
+use crate::model::{After, Claim, Expectation, LinkChange, Scenario, Step};
 
 /// How long a scenario without expectations has to converge after its last step.
 const DEFAULT_WITHIN: Duration = Duration::from_secs(60);
@@ -21,6 +21,8 @@ pub fn resolve(scenario: &Scenario, seed: u64, catalog: &Catalog) -> Scenario {
         ..scenario.clone()
     };
     resolved.run.seed = seed;
+    let links = &scenario.network.links;
+    resolved.network.links = links.iter().flat_map(LinkChange::each_way).collect();
     resolved.steps = plain_steps(scenario, seed);
     let given: Vec<String> = resolved.strategies.keys().cloned().collect();
     for name in resolved.run.strategies.iter().chain(&given) {

@@ -155,6 +155,9 @@ fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
             json!({ "type": "array", "items": { "anyOf": [nodes(), { "const": "rest" }] }, "minItems": 1 })
         }
         Kind::Word(_, words) => json!({ "enum": words }),
+        Kind::SomeWords(_, words) => {
+            json!({ "type": "array", "items": { "enum": words }, "minItems": 1, "uniqueItems": true })
+        }
         Kind::Oracle => json!({ "enum": catalog.oracle_names().collect::<Vec<_>>() }),
         Kind::Metric => metric(catalog.metrics()),
         Kind::Strategy => json!({ "enum": catalog.names() }),

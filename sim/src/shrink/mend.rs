@@ -98,6 +98,7 @@ mod tests {
     use crate::catalog::Catalog;
     use crate::generate::{Options, generate};
     use crate::scenario::render::{Style, render};
+    use crate::scenario::resolve;
     use crate::shrink::parts;
     use crate::stream;
 
@@ -137,7 +138,8 @@ mod tests {
         let catalog = Catalog::default();
         let entry = catalog.get("pubsub").expect("a port");
         for seed in 0..150 {
-            let mut scenario = generate(seed, entry, &Options::default()).scenario;
+            let generated = generate(seed, entry, &Options::default()).scenario;
+            let mut scenario = resolve(&generated, seed, &catalog);
             tear(&mut scenario, stream::mix(seed));
             mend(&mut scenario);
             let text = render(&scenario, Style::Brief);
@@ -152,7 +154,8 @@ mod tests {
         let catalog = Catalog::default();
         let entry = catalog.get("gossip").expect("a port");
         for seed in 0..50 {
-            let whole = generate(seed, entry, &Options::default()).scenario;
+            let generated = generate(seed, entry, &Options::default()).scenario;
+            let whole = resolve(&generated, seed, &catalog);
             let mut mended = whole.clone();
             mend(&mut mended);
             mended.steps.iter_mut().for_each(|step| step.line = 0);

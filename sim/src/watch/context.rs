@@ -265,6 +265,17 @@ impl ObserverContext {
             self.network.restore_links();
         } else if let Action::Link(change) = action {
             self.network.change_links(change);
+        } else if let Action::Hold {
+            from,
+            to,
+            channels,
+            count,
+        } = action
+        {
+            // Messages are not counted here: a link that may have held enough still counts as one.
+            self.network.holds.begin((from, to), *channels, *count);
+        } else if let Action::Release { from, to, .. } = action {
+            self.network.holds.end((from, to));
         } else {
             return false;
         }
@@ -446,11 +457,18 @@ impl ObserverContext {
         self.hides_an_end
     }
 
-    /// True if any link between running nodes loses messages, or a limit of their size or number has.
+    /// True if any link between running nodes loses or holds messages, or a limit of their size or number has.
     #[must_use]
     pub fn loses_messages(&self) -> bool {
         self.history.beyond_limit().is_some()
+            || self.holding_link().is_some()
             || self.network.may_lose() && self.lossy_link().is_some()
+    }
+
+    /// A link between running nodes that holds messages.
+    fn holding_link(&self) -> Option<(NodeIx, NodeIx)> {
+        let mut links = self.network.holds.links();
+        links.find(|(a, b)| self.is_running(*a) && self.is_running(*b))
     }
 
     fn lossy_link(&self) -> Option<(NodeIx, NodeIx)> {
@@ -527,6 +545,9 @@ impl ObserverContext {
             && let Some(found) = self.links().find(cut)
         {
             return Some(link(found, "is cut"));
+        }
+        if let Some(found) = self.holding_link() {
+            return Some(link(found, "holds messages"));
         }
         if let Some(reason) = self.history.beyond_limit() {
             return Some(format!("a message was dropped: {}", reason.as_str()));

@@ -215,6 +215,8 @@ impl Witness {
             | Action::Restart { .. }
             | Action::Leave(_)
             | Action::Crash(_)
+            | Action::Hold { .. }
+            | Action::Release { .. }
             | Action::Clock { .. }
             | Action::StartChildren { .. }
             | Action::StopChildren { .. }

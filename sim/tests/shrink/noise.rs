@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hublab_sim::scenario::{Action, Children, LinkChange, Order, Scenario, Step, When};
+use hublab_sim::scenario::{Action, Channels, Children, LinkChange, Order, Scenario, Step, When};
 use hublab_strategies::{ChildId, Metadata, NodeId};
 
 /// Adds what has nothing to do with the failure: two nodes, ten steps, six children, settings.
@@ -65,6 +65,8 @@ pub(crate) fn noisy(mut scenario: Scenario) -> Scenario {
             Action::Link(LinkChange {
                 from: vec![first],
                 to: vec![first + 1],
+                channels: Channels::default(),
+                both: false,
                 latency: None,
                 loss: None,
                 duplicate: None,

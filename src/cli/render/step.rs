@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hublab_sim::scenario::{
-    Action, Audience, Children, ClockChange, InFlight, Latency, LinkChange, NodeIx, Order,
-    RawRequest, When,
+    Action, Audience, Channels, Children, ClockChange, InFlight, Latency, LinkChange, NodeIx,
+    Order, RawRequest, ReleaseOrder, When,
 };
 use hublab_strategies::time::format_duration;
 use hublab_strategies::{ChildId, NodeId};
@@ -71,6 +71,26 @@ impl Words<'_> {
             }
             Action::Heal => "heal".to_owned(),
             Action::Link(change) => self.link(change),
+            Action::Hold {
+                from,
+                to,
+                channels,
+                count,
+            } => {
+                let next = count
+                    .map(|count| format!("next {count} "))
+                    .unwrap_or_default();
+                let (from, to) = (self.nodes(from), self.nodes(to));
+                format!("hold {next}{from} -> {to}{}", of_channels(*channels))
+            }
+            Action::Release { from, to, order } => {
+                let order = match order {
+                    ReleaseOrder::Fifo => "",
+                    ReleaseOrder::Lifo => ", the last first",
+                    ReleaseOrder::Random => ", in drawn order",
+                };
+                format!("release {} -> {}{order}", self.nodes(from), self.nodes(to))
+            }
             Action::Clock { nodes, change } => match change {
                 ClockChange::Jump(by) => {
                     format!("clock of {} jumps {}", self.nodes(nodes), signed(*by))
@@ -177,6 +197,8 @@ impl Words<'_> {
         let LinkChange {
             from,
             to,
+            channels,
+            both,
             latency: law,
             loss,
             duplicate,
@@ -194,10 +216,12 @@ impl Words<'_> {
             bytes_per_second.map(|rate| format!("{rate} bytes/s")),
         ];
         let changes: Vec<String> = changes.into_iter().flatten().collect();
+        let arrow = if *both { "<->" } else { "->" };
         format!(
-            "link {} -> {}: {}",
+            "link {} {arrow} {}{}: {}",
             self.nodes(from),
             self.nodes(to),
+            of_channels(*channels),
             changes.join(", ")
         )
     }
@@ -212,6 +236,15 @@ impl Words<'_> {
         let requests = short(requests.iter().map(request), ", ");
         format!("propagate from {} to {to}: {requests}", self.node(from))
     }
+}
+
+/// ` (sync, join)`; nothing for all.
+fn of_channels(channels: Channels) -> String {
+    let names: Vec<&str> = channels.names().collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", names.join(", "))
 }
 
 fn request(request: &RawRequest) -> String {

@@ -281,9 +281,15 @@ impl Faults {
 
     /// Changes links; whether any of them is another than before.
     fn change(&mut self, change: &LinkChange) -> bool {
-        let Some(pairs) = self.pairs(&change.from, &change.to) else {
+        let ways = change.each_way().map(|it| self.pairs(&it.from, &it.to));
+        let Some(ways) = ways.collect::<Option<Vec<_>>>() else {
             return true;
         };
+        if !change.channels.is_all() {
+            // Links are followed as a whole.
+            return true;
+        }
+        let pairs = ways.into_iter().flatten();
         let mut changed = false;
         for pair in pairs {
             let link = self.links.entry(pair).or_insert(self.base);

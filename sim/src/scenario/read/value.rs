@@ -287,6 +287,29 @@ impl<'t> Reader<'_> {
         found
     }
 
+    /// A list of some words, not empty.
+    pub(super) fn words(
+        &mut self,
+        value: &'t Value<'t>,
+        [one, several]: [&'static str; 2],
+        words: &'static [&'static str],
+    ) -> Option<Vec<&'static str>> {
+        let Some(elements) = value.get_ref().as_array() else {
+            self.wrong_type(value, "a list of words in quotes", None);
+            return None;
+        };
+        self.not_empty(value, several);
+        let mut found = Vec::new();
+        for element in elements.iter() {
+            match self.word(element, one, words) {
+                Some(word) if found.contains(&word) => self.repeated(word, element),
+                Some(word) => found.push(word),
+                None => {}
+            }
+        }
+        Some(found)
+    }
+
     /// A duration, or one of some words.
     pub(super) fn duration_or(
         &mut self,

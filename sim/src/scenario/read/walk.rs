@@ -238,6 +238,12 @@ impl<'t> Reader<'_> {
                 });
             }
         }
+        for (one, other) in table.shape.apart {
+            if let (Some(_), Some(value)) = (table.get(one), table.get(other)) {
+                let at = self.label(value.span());
+                self.report(Problem::NotTogether { one, other, at });
+            }
+        }
         let demanded = table.shape.at_least_one;
         if !demanded.is_empty() && demanded.iter().all(|key| table.get(key).is_none()) {
             let keys: Vec<String> = demanded.iter().map(|key| format!("`{key}`")).collect();
@@ -349,6 +355,7 @@ impl<'t> Reader<'_> {
             Kind::NodesOr(what, words) => return self.nodes_or(value, what, words),
             Kind::Groups => self.groups(value)?,
             Kind::Word(what, words) => self.word(value, what, words)?.into(),
+            Kind::SomeWords(what, words) => self.words(value, *what, words)?.into(),
             Kind::Oracle => self.oracle(value)?.into(),
             Kind::Metric => self.metric(value)?.into(),
             Kind::Strategy => self.strategy(value)?.into(),

@@ -205,7 +205,7 @@ impl Renderer<'_> {
             | Kind::Oracle
             | Kind::Metric
             | Kind::Strategy => quoted(text(value)),
-            Kind::NodeNames | Kind::NodeList | Kind::Strategies => {
+            Kind::NodeNames | Kind::NodeList | Kind::Strategies | Kind::SomeWords(..) => {
                 list(elements(value).iter().map(|name| quoted(text(name))))
             }
             Kind::Children | Kind::SomeChildren => children(elements(value)),

@@ -77,6 +77,8 @@ pub enum Kind {
     Groups,
     /// One of these words, which messages call so.
     Word(&'static str, &'static [&'static str]),
+    /// A list of these words, not empty; messages call one, and several, so.
+    SomeWords([&'static str; 2], &'static [&'static str]),
     /// The name of an oracle.
     Oracle,
     /// The name of a metric.
@@ -133,6 +135,7 @@ impl Kind {
             Self::NodesOr(..) => "[\"n2\"]",
             Self::Groups => "[[\"n1\", \"n2\"], [\"n3..n5\"]]",
             Self::Word(_, words) => words.first().copied().unwrap_or_default(),
+            Self::SomeWords(..) => "",
             Self::Oracle => "\"no_resurrection\"",
             Self::Metric => "\"messages_sent\"",
             Self::Strategy => "\"<strategy>\"",
@@ -188,6 +191,7 @@ impl Kind {
             Self::NodesOr(_, words) => format!("{}, or list of nodes", listed(words)),
             Self::Groups => "list of lists of nodes, and `\"rest\"`".to_owned(),
             Self::Word(_, words) => listed(words),
+            Self::SomeWords(_, words) => format!("list of {}", listed(words)),
             Self::Oracle => "name of an oracle".to_owned(),
             Self::Metric => "name of a metric".to_owned(),
             Self::Strategy => "name of a strategy".to_owned(),

@@ -38,6 +38,8 @@ pub struct Shape {
     pub(crate) groups: &'static [(&'static str, &'static [&'static str])],
     /// Pairs of keys of which the first must be at most the second.
     pub ordered: &'static [(&'static str, &'static str)],
+    /// Pairs of keys of which only one may be there.
+    pub apart: &'static [(&'static str, &'static str)],
     /// Keys of which at least one must be there. Empty: no such demand.
     pub at_least_one: &'static [&'static str],
 }
@@ -99,6 +101,11 @@ impl Shape {
 
     const fn ordered(mut self, ordered: &'static [(&'static str, &'static str)]) -> Self {
         self.ordered = ordered;
+        self
+    }
+
+    const fn apart(mut self, apart: &'static [(&'static str, &'static str)]) -> Self {
+        self.apart = apart;
         self
     }
 
@@ -172,6 +179,7 @@ const fn table(name: &'static str, keys: &'static [Key]) -> Shape {
         choice_in: "",
         groups: &[],
         ordered: &[],
+        apart: &[],
         at_least_one: &[],
     }
 }

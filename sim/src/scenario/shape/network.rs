@@ -1,5 +1,7 @@
 //! `[network]`, links and latency laws.
 
+use hublab_strategies::Channel;
+
 use super::{Key, Kind, Shape, optional, required, table};
 
 /// `[network]`.
@@ -76,13 +78,16 @@ pub(crate) static LINK: Shape = table(
     &[
         required("from", Kind::SomeNodes, "The senders."),
         required("to", Kind::SomeNodes, "The receivers."),
+        LINK_BOTH,
+        CHANNELS,
         LINK_LATENCY,
         LINK_LOSS,
         LINK_DUPLICATE,
         LINK_ORDER,
         LINK_RATE,
     ],
-);
+)
+.apart(&[("channels", "bytes_per_second")]);
 
 /// The `link` step.
 pub(crate) static LINK_STEP: Shape = table(
@@ -90,13 +95,40 @@ pub(crate) static LINK_STEP: Shape = table(
     &[
         required("from", Kind::SomeStepNodes, "The senders."),
         required("to", Kind::SomeStepNodes, "The receivers."),
+        LINK_BOTH,
+        CHANNELS,
         LINK_LATENCY,
         LINK_LOSS,
         LINK_DUPLICATE,
         LINK_ORDER,
         LINK_RATE,
     ],
-);
+)
+.apart(&[("channels", "bytes_per_second")]);
+
+const LINK_BOTH: Key = optional(
+    "both",
+    Kind::Bool,
+    "Whether it is about the links from the receivers back to the senders, too.",
+)
+.default("false")
+.eg("true");
+
+/// The names of channels.
+const CHANNEL_NAMES: &[&str] = &[
+    Channel::REQUESTS.name,
+    Channel::SYNC.name,
+    Channel::JOIN.name,
+    Channel::CONTROL.name,
+];
+
+/// `channels`, of links and of what is held.
+pub(super) const CHANNELS: Key = optional(
+    "channels",
+    Kind::SomeWords(["channel", "channels"], CHANNEL_NAMES),
+    "Only messages of these channels; default: all.",
+)
+.eg("[\"sync\"]");
 
 const LINK_LATENCY: Key =
     optional("latency", Kind::Table(&LATENCY), "The latency law.").eg("{ constant = \"40ms\" }");

@@ -1,5 +1,6 @@
 //! `[[step]]`: its actions.
 
+use super::network::CHANNELS;
 use super::{Key, Kind, LINK_STEP, Shape, optional, required, table};
 
 /// `[[step]]`.
@@ -24,6 +25,8 @@ pub static STEP: Shape = table(
             "Undo every partition, cut and link change.",
         ),
         optional("link", Kind::Table(&LINK_STEP), "Change these links from now on.").eg("{ from = [\"n1\"], to = \"all\", latency = { constant = \"40ms\" }, loss = 0.05 }"),
+        optional("hold", Kind::Table(&HOLD), "The next messages over these links wait until they are released.").eg("{ from = [\"n1\"], to = [\"n2\"], channels = [\"requests\"], count = 3 }"),
+        optional("release", Kind::Table(&RELEASE), "Deliver now what these links hold, and hold no more.").eg("{ from = [\"n1\"], to = [\"n2\"], order = \"lifo\" }"),
         optional("clock", Kind::Table(&CLOCK), "Step or drift the wall clock that a strategy sees.").eg("{ nodes = [\"n1\"], jump = \"-90s\" }"),
         optional("start_children", Kind::Table(&START_CHILDREN), "Start children and propagate their registration.").eg("{ on = \"n1\", ids = [\"web-1..web-3\"], metadata = { team = \"blue\" } }"),
         optional("stop_children", Kind::Table(&STOP_CHILDREN), "Stop children and propagate it.").eg("{ on = \"n1\", ids = [\"web-1\"] }"),
@@ -47,6 +50,8 @@ pub static STEP: Shape = table(
         &["cut"],
         &["heal"],
         &["link"],
+        &["hold"],
+        &["release"],
         &["clock"],
         &["start_children"],
         &["stop_children"],
@@ -94,6 +99,38 @@ const HEAL_AFTER: Key = optional(
 )
 .eg("\"20s\"")
 .weakens();
+
+/// `hold`.
+pub(crate) static HOLD: Shape = table(
+    "`hold`",
+    &[
+        required("from", Kind::SomeStepNodes, "The senders."),
+        required("to", Kind::SomeStepNodes, "The receivers."),
+        CHANNELS,
+        optional(
+            "count",
+            Kind::Integer(1, i64::MAX),
+            "How many messages over each link wait, of those sent from now on; default: all.",
+        )
+        .eg("3"),
+    ],
+);
+
+/// `release`.
+pub(crate) static RELEASE: Shape = table(
+    "`release`",
+    &[
+        required("from", Kind::SomeStepNodes, "The senders."),
+        required("to", Kind::SomeStepNodes, "The receivers."),
+        optional(
+            "order",
+            Kind::Word("order", &["fifo", "lifo", "random"]),
+            "In which order they are delivered: as they were sent, the last one first, or drawn.",
+        )
+        .default("\"fifo\"")
+        .eg("\"lifo\""),
+    ],
+);
 
 /// `partition`.
 pub(crate) static PARTITION: Shape = table(
