@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::confirm::Confirmed;
 use super::executor::{Executor, Happened, WorkerId};
 use super::plan::Plan;
-use super::pool::CampaignCrew;
+use super::pool::{CampaignCrew, Commission, GROWTH, KILLED_MAX, died, killed};
 use super::record::Record;
 use super::shrinking::{AllShrunk, FailureKey, RunKey, ShrinkJob, ShrunkLine, WaitingRecords};
 use super::summary::{End, Summary};
@@ -26,12 +26,6 @@ const WINDOW: u64 = 10_000;
 
 /// How often an idle conductor looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// How much a worker's memory may grow before it is replaced, in bytes.
-const GROWTH: u64 = 256 << 20;
-
-/// How often a job is made again whose worker was killed from outside.
-const KILLED_MAX: u32 = 3;
 
 /// One thing that a worker is to do, and for what.
 #[derive(Debug, Clone)]
@@ -63,8 +57,10 @@ impl Job {
             Self::Shrink(job) => &job.case,
         }
     }
+}
 
-    pub(super) fn task(&self) -> Task {
+impl Commission for Job {
+    fn task(&self) -> Task {
         match self {
             Self::Trial { case, .. } | Self::Again { case, .. } => Task::Trial(case.clone()),
             Self::Shrink(job) => Task::Shrink(job.clone()),
@@ -337,8 +333,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
                 match (job, how.killed_by) {
                     (Some(job), Some(signal)) => self.killed(job, signal, took),
                     (Some(job), None) => {
-                        let note = format!("its worker died: {}", how.words);
-                        self.lost(job, Verdict::WorkerLost, &note, took);
+                        self.lost(job, Verdict::WorkerLost, &died(&how), took);
                     }
                     (None, _) => {}
                 }
@@ -360,7 +355,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
         match (job, answer) {
             (Job::Shrink(job), answer) => self.shrunk(&job, answer),
             (_, Answer::Refused(reason)) => return Err(CampaignError::Refused(reason)),
-            (_, Answer::Ready | Answer::Shrunk(_)) => {}
+            (_, Answer::Ready | Answer::Shrunk(_) | Answer::Outcome { .. }) => {}
             (job, Answer::Record(record)) => self.done(job, *record),
             (job, Answer::Bug(words)) => {
                 let none = Duration::ZERO;
@@ -394,15 +389,15 @@ impl<'a, O: Observer> Conductor<'a, O> {
     fn killed(&mut self, job: Job, signal: i32, took: Duration) {
         let is_shrinking = matches!(job, Job::Shrink(_));
         let key = (job.case().clone(), is_shrinking);
-        let killed = self.killed.entry(key).or_default();
-        *killed += 1;
-        let times = *killed;
+        let times = self.killed.entry(key).or_default();
+        *times += 1;
+        let times = *times;
         let case = job.case();
         let name = self.plan.sources[case.source].name();
         let what = if is_shrinking { "shrinking " } else { "" };
         let run = format!("{what}{}, seed {} of {name}", case.strategy, case.seed);
         if times > KILLED_MAX {
-            let note = format!("its worker was killed (signal {signal}), {times} times");
+            let note = killed(signal, times);
             self.lost(job, Verdict::WorkerLost, &note, took);
         } else {
             let note = format!("worker was killed (signal {signal}): {run} is made again, alone");
@@ -483,7 +478,7 @@ impl<'a, O: Observer> Conductor<'a, O> {
                 tracing::debug!(?job, reason, "not shrunk");
                 None
             }
-            Answer::Ready | Answer::Record(_) => None,
+            Answer::Ready | Answer::Record(_) | Answer::Outcome { .. } => None,
         };
         let name = self.plan.sources[job.case.source].name();
         let run = RunKey {
@@ -518,7 +513,7 @@ fn is_dirty(answer: &Answer) -> bool {
             findings.any(|finding| finding.signature.oracle == NO_CRASH)
         }
         Answer::Bug(_) => true,
-        Answer::Ready | Answer::Shrunk(_) | Answer::Refused(_) => false,
+        Answer::Ready | Answer::Shrunk(_) | Answer::Outcome { .. } | Answer::Refused(_) => false,
     }
 }
 

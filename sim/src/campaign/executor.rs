@@ -2,9 +2,10 @@
 //!
 //! A job whose time is over is asked to stop, if its worker can stop one; where that does not help, or a
 //! worker dies, that job alone is given up. The worker is left behind (a thread) or killed (a process),
-//! and another takes its place; the other jobs go on. `run`, `check` and the corpus hand over jobs and
-//! fold results in order ([`in_order`]); a campaign decides itself who gets which job next.
+//! and another takes its place; the other jobs go on. `run`, `check`, the corpus and comparisons hand
+//! over jobs and fold results in order (`series`); a campaign decides itself who gets which job next.
 
+mod series;
 mod threads;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +13,9 @@ use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-pub use threads::{Describe, Ended, Series, StopFlag, ThreadWorker, Threads, in_order};
+pub use series::Series;
+pub(crate) use series::{Came, results_in_order};
+pub use threads::{Describe, Ended, StopFlag, ThreadWorker, Threads, in_order};
 
 /// Names a worker among all that an executor ever had.
 pub(crate) type WorkerId = u64;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Job;
 use super::executor::{Crew, Worker, WorkerEnd, WorkerEvent, WorkerId};
-use super::wire::{self, Answer, Order, READY};
+use super::wire::{self, Answer, Order, READY, Task};
 use super::worker::{Host, serve};
 use crate::catalog::Catalog;
 
@@ -40,6 +40,28 @@ const SHRINKING: Duration = Duration::from_secs(120);
 
 /// The last bytes of what a process wrote to standard error that are kept.
 const STDERR_TAIL: usize = 2_048;
+
+/// How much a worker's memory may grow before it is replaced, in bytes.
+pub(super) const GROWTH: u64 = 256 << 20;
+
+/// How often a job is made again whose worker was killed from outside.
+pub(super) const KILLED_MAX: u32 = 3;
+
+/// Something that a worker can be told to do.
+pub(super) trait Commission {
+    /// What it is told.
+    fn task(&self) -> Task;
+}
+
+/// Why a run has no result whose worker died of itself.
+pub(super) fn died(how: &WorkerEnd) -> String {
+    format!("its worker died: {}", how.words)
+}
+
+/// Why a run has no result whose worker was killed from outside again and again.
+pub(super) fn killed(signal: i32, times: u32) -> String {
+    format!("its worker was killed (signal {signal}), {times} times")
+}
 
 /// A worker. It ends when this is dropped; a thread only when its run does.
 #[derive(Debug)]
@@ -70,12 +92,7 @@ impl Crew for CampaignCrew<'_> {
     type Worker = WorkerHandle;
 
     fn start(&self, id: WorkerId, events: &Events) -> io::Result<WorkerHandle> {
-        let worker = match self.pool {
-            WorkerPool::Processes(command) => process(command(), id, events)?,
-            WorkerPool::Threads(catalog) => in_thread(catalog.clone(), id, events)?,
-        };
-        worker.say(self.setup.clone());
-        Ok(worker)
+        self.pool.start(&self.setup, id, events)
     }
 
     fn limit(&self, job: &Job) -> Duration {
@@ -86,8 +103,28 @@ impl Crew for CampaignCrew<'_> {
     }
 }
 
+impl WorkerPool {
+    /// Starts a worker, and gives it its first line.
+    ///
+    /// # Errors
+    /// The system grants no process, thread or pipe.
+    pub(super) fn start(
+        &self,
+        setup: &str,
+        id: WorkerId,
+        events: &Events,
+    ) -> io::Result<WorkerHandle> {
+        let worker = match self {
+            Self::Processes(command) => process(command(), id, events)?,
+            Self::Threads(catalog) => in_thread(catalog.clone(), id, events)?,
+        };
+        worker.say(setup.to_owned());
+        Ok(worker)
+    }
+}
+
 /// Where workers tell what they do.
-type Events = Sender<WorkerEvent<Answer>>;
+pub(super) type Events = Sender<WorkerEvent<Answer>>;
 
 fn process(mut command: Command, id: WorkerId, events: &Events) -> io::Result<WorkerHandle> {
     let mut child = command
@@ -191,8 +228,8 @@ impl WorkerHandle {
     }
 }
 
-impl Worker<Job> for WorkerHandle {
-    fn give(&mut self, number: u64, job: &Job) {
+impl<J: Commission> Worker<J> for WorkerHandle {
+    fn give(&mut self, number: u64, job: &J) {
         let task = job.task();
         self.say(wire::line(&Order { number, task }));
     }

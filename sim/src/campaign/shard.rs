@@ -2,7 +2,8 @@
 //!
 //! A shard is written `i/n`, with `i` from 0: `0/4`, `1/4`, `2/4`, `3/4`. Its seeds are those whose
 //! place in the campaign's range, counted from 0, leaves `i` when divided by `n`. So every seed is
-//! in exactly one shard, and seeds that are slow together are spread.
+//! in exactly one shard, and seeds that are slow together are spread. The runs of a comparison are
+//! shared out in the same way, by their numbers.
 //!
 //! Engines that start many copies of one command tell each its number in the environment. What
 //! they say must be complete: a variable that is missing or makes no sense is an error, since a
@@ -312,7 +313,7 @@ impl Shard {
         self.count
     }
 
-    /// True if a seed is its own, of a campaign over `seeds`.
+    /// True if a seed is its own, of a campaign over `seeds`, which may be any range of numbers.
     #[must_use]
     pub fn has(self, seed: u64, seeds: &Range<u64>) -> bool {
         seeds.contains(&seed) && (seed - seeds.start) % self.count == self.index

@@ -6,6 +6,7 @@
 //! is a line of its own, and is ignored.
 
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -14,11 +15,12 @@ use super::record::Record;
 use super::shrinking::{ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Source};
 use crate::catalog::Catalog;
+use crate::compare::Outcome;
 use crate::generate::{Family, Options};
 use crate::scenario::Problems;
 
 /// The version of what is said. Both ends are the same program, or else this differs.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// How the lines of replies begin.
 pub const MARK: &str = "hublab-worker ";
@@ -127,6 +129,21 @@ pub enum Task {
     Trial(Case),
     /// Shrink a failure.
     Shrink(ShrinkJob),
+    /// Make a run of a scenario file, held to nothing but what the file expects.
+    Run(RunTask),
+}
+
+/// A run of a scenario file, by all that makes it. It needs no source of the setup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTask {
+    /// What the file is called in texts.
+    pub path: Arc<str>,
+    /// Its text, with overrides applied.
+    pub text: Arc<str>,
+    /// The strategy.
+    pub strategy: Arc<str>,
+    /// The seed.
+    pub seed: u64,
 }
 
 /// A line from a worker.
@@ -150,6 +167,13 @@ pub enum Answer {
     Record(Box<Record>),
     /// The failure was shrunk.
     Shrunk(Box<ShrunkFailure>),
+    /// The run of a file was made.
+    Outcome {
+        /// What it came to.
+        outcome: Box<Outcome>,
+        /// Its real time, in microseconds, which an outcome does not tell as text.
+        wall_us: u64,
+    },
     /// It cannot be done: the strategy refuses its parameters, the other end has another version.
     Refused(String),
     /// hublab panicked.

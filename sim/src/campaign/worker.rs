@@ -4,19 +4,23 @@
 //! each on a fresh thread, and says what came of each. That it may die in the middle is expected.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::baseline::{Baseline, Beyond};
 use super::fingerprint::Fingerprint;
 use super::oracles::OracleSet;
 use super::shrinking::{Keeps, ShrinkJob, ShrunkFailure};
 use super::trial::{Case, Prepared, Source, make};
-use super::wire::{self, Answer, MARK, Order, READY, Reply, Setup, SourceError, Task};
+use super::wire::{self, Answer, MARK, Order, READY, Reply, RunTask, Setup, SourceError, Task};
 use crate::catalog::Catalog;
 use crate::classify::of_failures;
-use crate::run::RunError;
+use crate::compare::Outcome;
+use crate::model::Scenario;
 use crate::run::failure::Signature;
+use crate::run::{RunError, Simulation};
 use crate::shrink::{Budget, ShrinkError, Target, shrink};
 
 /// The program's side of a worker.
@@ -119,6 +123,9 @@ struct Bench<'a> {
     setup: Setup,
     sources: Vec<Source>,
     catalog: &'a Catalog,
+    /// The text of the last file that was run by [`Task::Run`], and the scenario that it is: the next
+    /// run is mostly one of the same file.
+    last_file: RefCell<Option<(Arc<str>, Arc<Scenario>)>>,
 }
 
 impl<'a> Bench<'a> {
@@ -135,6 +142,7 @@ impl<'a> Bench<'a> {
             sources: sources.collect::<Result<_, _>>()?,
             setup,
             catalog,
+            last_file: RefCell::default(),
         })
     }
 
@@ -142,6 +150,7 @@ impl<'a> Bench<'a> {
         let done = match task {
             Task::Trial(case) => self.trial(case),
             Task::Shrink(job) => self.shrink(job),
+            Task::Run(run) => self.run(run),
         };
         done.unwrap_or_else(|refusal: Refusal| Answer::Refused(refusal.to_string()))
     }
@@ -166,6 +175,31 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(Answer::Record(Box::new(record)))
+    }
+
+    fn run(&self, run: &RunTask) -> Result<Answer, Refusal> {
+        let scenario = self.file(run)?;
+        let simulation = Simulation::new(&scenario, self.catalog).strategy(&run.strategy)?;
+        let report = simulation.seed(run.seed).run()?;
+        Ok(Answer::Outcome {
+            outcome: Box::new(Outcome::of(&report, &scenario)),
+            wall_us: report.wall_us,
+        })
+    }
+
+    /// The scenario of a file.
+    fn file(&self, run: &RunTask) -> Result<Arc<Scenario>, Refusal> {
+        if let Some((text, scenario)) = &*self.last_file.borrow()
+            && *text == run.text
+        {
+            return Ok(Arc::clone(scenario));
+        }
+        let read = Scenario::read(&run.path, run.text.as_bytes(), self.catalog);
+        let read = read.map_err(|problems| SourceError::File(Box::new(problems)))?;
+        let scenario = Arc::new(read);
+        self.last_file
+            .replace(Some((Arc::clone(&run.text), Arc::clone(&scenario))));
+        Ok(scenario)
     }
 
     fn baseline(&self) -> Option<Baseline<'_>> {

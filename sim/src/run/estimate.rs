@@ -74,6 +74,9 @@ pub struct Estimate {
     pub memory_bytes: u64,
     /// True if the probe came to the run's end: events, messages and bytes are exact.
     pub is_exact: bool,
+    /// About the real time of the run on this machine, in microseconds, as the probe went on; `None` without
+    /// a probe. It is not the same each time.
+    pub wall_us: Option<u64>,
 }
 
 /// Returns the size of a scenario, its repetitions written out for its own seed.
@@ -145,6 +148,11 @@ pub fn estimate(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Estim
         bytes: figures.bytes,
         memory_bytes,
         is_exact: probe.is_whole,
+        wall_us: Some(scaled(
+            probe.wall_us,
+            ratio(figures.events, probe.figures.events),
+            0,
+        )),
     }
 }
 
@@ -200,6 +208,7 @@ fn unprobed(scenario: &Scenario, strategy: &str, catalog: &Catalog) -> Estimate 
             .saturating_add(cluster_bytes(scenario))
             .saturating_add(flights),
         is_exact: false,
+        wall_us: None,
     }
 }
 
@@ -294,6 +303,8 @@ struct Probe {
     rows_max: u64,
     /// True if the run was over.
     is_whole: bool,
+    /// Its real time, in microseconds.
+    wall_us: u64,
 }
 
 impl Probe {
@@ -381,7 +392,8 @@ fn probe(
     let made = run.and_then(|run| run.budget(budget).sink(feeler).stop_when(stop).run());
     let mut probe = probe.lock().unwrap_or_else(PoisonError::into_inner).clone();
     // One that a panic ended is over, too.
-    probe.is_whole = made.map_or(true, |report| report.reason.is_none());
+    probe.is_whole = made.as_ref().map_or(true, |report| report.reason.is_none());
+    probe.wall_us = made.map_or(0, |report| report.wall_us);
     probe
 }
 

@@ -1,6 +1,5 @@
 //! Workers that are threads, and series of jobs on them whose results come in order.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,29 +8,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::{Crew, Executor, Happened, OrderNumber, Worker, WorkerEnd, WorkerEvent, WorkerId};
+use super::{
+    Came, Crew, Executor, Happened, OrderNumber, Series, Worker, WorkerEnd, WorkerEvent, WorkerId,
+    results_in_order,
+};
 
 /// True once the job on a thread is to stop.
 pub type StopFlag = Arc<AtomicBool>;
 
-/// The end of a job on a thread.
+/// The end of a job of a series.
 #[derive(Debug)]
 pub enum Ended<R> {
     /// It is done.
     Done(R),
     /// It panicked, with these words.
     Panicked(String),
-    /// It took longer than allowed, did not stop when it was told to, and was given up after this time.
+    /// It took longer than allowed, and was given up after this time. On a thread, it did not stop when it
+    /// was told to.
     Overdue(Duration),
-}
-
-/// The end of a series of jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Series {
-    /// All are done.
-    Complete,
-    /// It was interrupted; what was done was handed out.
-    Interrupted,
 }
 
 /// A panic in words.
@@ -147,12 +141,6 @@ impl<J: Send + 'static, R: Send + 'static> Crew for Threads<J, R> {
     }
 }
 
-/// The most results that wait for an earlier one; bounds their memory.
-const AHEAD_MAX: usize = 1_024;
-
-/// Longer than anything waits.
-const LONG: Duration = Duration::from_secs(3_600);
-
 /// Runs all jobs on `workers` threads and hands each result to `take`, with the number of its job, in
 /// the order of the jobs. `listen` gets a function that interrupts the series; what `listen` returns is
 /// dropped at the end. An interrupted series hands out the results that waited for an unfinished job,
@@ -163,59 +151,36 @@ const LONG: Duration = Duration::from_secs(3_600);
 pub fn in_order<J, R, E, G>(
     threads: &Threads<J, R>,
     workers: usize,
-    mut jobs: impl Iterator<Item = J>,
+    jobs: impl Iterator<Item = J>,
     listen: impl FnOnce(Box<dyn Fn() + Send>) -> G,
-    mut take: impl FnMut(usize, Ended<R>) -> Result<(), E>,
+    take: impl FnMut(usize, Ended<R>) -> Result<(), E>,
 ) -> Result<Series, E>
 where
     J: Send + 'static,
     R: Send + 'static,
     E: From<io::Error>,
 {
-    let mut executor = Executor::new(threads, workers, 1);
-    let bell = executor.bell();
-    let _listening = listen(Box::new(move || drop(bell.send(WorkerEvent::Interrupted))));
-    let mut waiting: BTreeMap<usize, Ended<R>> = BTreeMap::new();
-    let (mut begun, mut taken) = (0, 0);
-    let mut is_drained = false;
-    loop {
-        while !is_drained && begun - taken < AHEAD_MAX && executor.may_begin() {
-            let Some(job) = jobs.next() else {
-                is_drained = true;
-                break;
-            };
-            if let Some(worker) = executor.room()? {
-                executor.give(worker, (begun, Arc::new(Mutex::new(Some(job)))));
-                begun += 1;
-            }
-        }
-        if executor.busy() == 0 {
-            return Ok(Series::Complete);
-        }
-        match executor.wait(LONG) {
-            Some(Happened::Done {
+    let jobs = jobs.map(|job| Arc::new(Mutex::new(Some(job))));
+    let settle = |_: &mut Executor<'_, _>, happened: Happened<Numbered<J>, Ended<R>>| {
+        Ok(match happened {
+            Happened::Done {
                 job: (number, _),
                 answer,
                 ..
-            }) => drop(waiting.insert(number, answer)),
-            Some(Happened::Overdue {
+            } => Came::Result(number, answer),
+            Happened::Overdue {
                 job: (number, _),
                 took,
                 ..
-            }) => drop(waiting.insert(number, Ended::Overdue(took))),
-            Some(Happened::Interrupted) => {
-                waiting
-                    .into_iter()
-                    .try_for_each(|(number, ended)| take(number, ended))?;
-                return Ok(Series::Interrupted);
-            }
-            Some(Happened::Died { .. } | Happened::Refused(_) | Happened::Unusable(_)) | None => {}
-        }
-        while let Some(ended) = waiting.remove(&taken) {
-            taken += 1;
-            take(taken - 1, ended)?;
-        }
-    }
+            } => Came::Result(number, Ended::Overdue(took)),
+            // No thread dies, refuses to work or is never ready.
+            Happened::Died { .. }
+            | Happened::Refused(_)
+            | Happened::Unusable(_)
+            | Happened::Interrupted => Came::Nothing,
+        })
+    };
+    results_in_order(threads, workers, jobs, listen, settle, take)
 }
 
 #[cfg(test)]
