@@ -22,6 +22,7 @@ pub(super) mod fuzz;
 pub(super) mod live;
 pub(super) mod merge;
 pub(super) mod node;
+pub(super) mod shard;
 pub(super) mod shrink;
 pub(super) mod trend;
 
@@ -127,9 +128,11 @@ pub(super) enum Command {
     #[command(
         after_help = "Every combination of scenario and values of --vary is a cell. In each, every strategy runs with\n\
         every seed; runs of one seed have the same network and workload. Verdicts are equal, better, worse\n\
-        or unclear; p is adjusted by Holm over all cells and endpoints. Exit code 3: runs did not end.\n\nExamples:\n  \
+        or unclear; p is adjusted by Holm over all cells and endpoints. Exit code 3: runs did not end, cells were\n\
+        left out (--memory), or the time was over (--budget). A shard has no table: `merge` makes it.\n\nExamples:\n  \
         hublab compare scenarios/lossy-wan.toml --strategy pubsub --strategy gossip --vary network.loss=0,0.05\n  \
-        hublab compare plan.toml --out results\n  hublab compare plan.toml --out results --resume"
+        hublab compare plan.toml --out results\n  hublab compare plan.toml --out results --resume\n  \
+        hublab compare plan.toml --shard 0/4 --out shards/0"
     )]
     Compare(compare::Compare),
     /// Run a comparison's directory again, and compare every digest and number
@@ -195,10 +198,11 @@ pub(super) enum Command {
         scenario file. Exit codes: 1 a failure; 4 a run is not the same again; 3 something is open."
     )]
     Fuzz(fuzz::Fuzz),
-    /// Join the results of sharded campaigns
+    /// Join the results of sharded campaigns and comparisons
     #[command(
         after_help = "Examples:\n  hublab merge shard-0 shard-1 shard-2 shard-3 --out all\n  \
-        hublab merge shard-* --format github"
+        hublab merge shard-* --format github\n\n\
+        Exit code 3: shards or runs are missing. Of a comparison, nothing is written then."
     )]
     Merge(merge::Merge),
     /// Tell what fails over several campaigns: what is new, what stands, what is gone
@@ -267,7 +271,7 @@ pub(super) enum Command {
     /// Test one commit: what `bisect` has git start
     #[command(name = "__bisect", hide = true)]
     BisectStep(trend::BisectStep),
-    /// Make runs of a campaign: what `fuzz` starts, once per core
+    /// Make runs of a campaign: what `fuzz` and `compare` start, once per core
     #[command(name = "__worker", hide = true)]
     Worker(fuzz::Worker),
 }

@@ -1,4 +1,5 @@
-//! `hublab merge`: the shards of a campaign put together.
+//! `hublab merge`: the shards of a campaign put together. Those of a comparison are, by
+//! [`compare::merge`].
 //!
 //! It runs nothing. What comes out is what one process would have left behind, with every run
 //! once; a shard that is lost is named, and then the campaign is inconclusive at best.
@@ -9,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hublab_sim::campaign::manifest::Manifest;
+use hublab_sim::campaign::shard::Shard;
 
 use super::args::ReportAs;
 use super::args::merge::Merge;
@@ -23,12 +25,19 @@ use super::output::quoted;
 use super::render::number::{counted, grouped};
 use super::render::style;
 use super::report::{self, Reporters, Run, Setting, Totals};
-use super::{Context, Stop};
+use super::{Context, Stop, compare};
 
 /// How many missing shards are named one by one.
 const NAMED: usize = 20;
 
 pub(super) fn merge(args: &Merge, context: &Context) -> Result<ExitStatus, Stop> {
+    if is_comparison(&args.directories)? {
+        return compare::merge(args, context);
+    }
+    if args.fail_on.is_some() {
+        let reason = "--fail-on is for comparisons: a campaign that has failures ends with 1";
+        return Err(Stop::Usage(reason.to_owned()));
+    }
     let usage = |error: &dyn std::fmt::Display| Stop::Usage(error.to_string());
     let mut joined = Joined::read(&args.directories).map_err(|error| usage(&error))?;
     joined.summary.allowed_inconclusive = args.allow_inconclusive;
@@ -99,6 +108,28 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<ExitStatus, Stop>
         output.note(format_args!("hublab merge {}", directories.join(" ")));
     }
     Ok(exit)
+}
+
+/// True if the directories hold a comparison.
+///
+/// # Errors
+/// Only some of them do.
+fn is_comparison(directories: &[PathBuf]) -> Result<bool, Stop> {
+    let compared = directories.iter().find(|path| compare::is_there(path));
+    let other = directories.iter().find(|path| !compare::is_there(path));
+    let (Some(compared), Some(other)) = (compared, other) else {
+        return Ok(compared.is_some());
+    };
+    let what = if other.join(MANIFEST).exists() {
+        "a campaign, and the two cannot be joined"
+    } else {
+        "none"
+    };
+    Err(Stop::Usage(format!(
+        "{} holds a comparison, but {} holds {what}",
+        compared.display(),
+        other.display()
+    )))
 }
 
 /// How much of a campaign is there.
@@ -188,19 +219,24 @@ fn holes(joined: &Joined) -> Vec<String> {
         .iter()
         .map(|part| format!("{incomplete} {}", in_words(part)))
         .collect();
-    let missing = &joined.missing;
-    if !missing.is_empty() {
-        let names = missing.iter().take(NAMED).map(ToString::to_string);
-        let names: Vec<String> = names.collect();
-        let more = match missing.len() - names.len() {
-            0 => String::new(),
-            left => format!(" and {left} more"),
-        };
-        let plural = if missing.len() == 1 { "" } else { "s" };
-        let (word, names) = (style::warn("missing:"), names.join(", "));
-        lines.push(format!("{word} shard{plural} {names}{more}"));
-    }
+    lines.extend(missing_in_words(&joined.missing));
     lines
+}
+
+/// Names shards that are not there; `None` if all are.
+pub(super) fn missing_in_words(missing: &[Shard]) -> Option<String> {
+    if missing.is_empty() {
+        return None;
+    }
+    let names = missing.iter().take(NAMED).map(ToString::to_string);
+    let names: Vec<String> = names.collect();
+    let more = match missing.len() - names.len() {
+        0 => String::new(),
+        left => format!(" and {left} more"),
+    };
+    let plural = if missing.len() == 1 { "" } else { "s" };
+    let (word, names) = (style::warn("missing:"), names.join(", "));
+    Some(format!("{word} shard{plural} {names}{more}"))
 }
 
 fn in_words(part: &Partial) -> String {

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anstream::ColorChoice;
+use hublab_sim::campaign::CampaignError;
 use hublab_sim::catalog::Catalog;
 
 mod args;
@@ -98,6 +99,12 @@ impl From<std::io::Error> for Stop {
     /// The system grants no thread.
     fn from(error: std::io::Error) -> Self {
         Self::Usage(format!("the system grants no thread: {error}"))
+    }
+}
+
+impl From<CampaignError> for Stop {
+    fn from(error: CampaignError) -> Self {
+        Self::Usage(error.to_string())
     }
 }
 

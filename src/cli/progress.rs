@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hublab_sim::trace::event::Event;
 use hublab_sim::trace::recorder::Sink;
+use hublab_strategies::time::micros;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{self, Output};
@@ -104,8 +105,9 @@ impl State {
                     100 * self.position() / self.length,
                     begun.elapsed().as_secs(),
                 );
+                let left = self.left(begun.elapsed());
                 output.note(format_args!(
-                    "{}, {percent} % after {seconds} s",
+                    "{}, {percent} % after {seconds} s{left}",
                     self.words()
                 ));
             }
@@ -122,7 +124,7 @@ impl State {
         }
         output.share_terminal_with(Some(bar.clone()));
         while !self.is_over_within(BETWEEN_FRAMES) {
-            bar.set_message(self.words());
+            bar.set_message(format!("{}{}", self.words(), self.left(bar.elapsed())));
             bar.set_position(self.position());
         }
         output.share_terminal_with(None);
@@ -131,6 +133,18 @@ impl State {
 
     fn position(&self) -> u64 {
         self.position.load(Ordering::Relaxed).min(self.length)
+    }
+
+    /// About how long the rest takes, if it goes on like this: `, about 3 m left`. Nothing before it has
+    /// begun.
+    fn left(&self, elapsed: Duration) -> String {
+        let (done, rest) = (self.position(), self.length - self.position());
+        let elapsed = u128::from(micros(elapsed));
+        let Some(left) = (elapsed * u128::from(rest)).checked_div(u128::from(done)) else {
+            return String::new();
+        };
+        let seconds = u64::try_from(left.div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        format!(", about {} left", roughly(seconds))
     }
 
     fn words(&self) -> String {
@@ -142,6 +156,16 @@ impl State {
         let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.wake.wait_timeout_while(over, time, |over| !*over);
         *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Seconds as people tell a time to come, in one or two units: `40 s`, `3 m 20 s`, `2 h 5 m`.
+pub(super) fn roughly(seconds: u64) -> String {
+    let (minutes, hours) = (seconds / 60, seconds / 3_600);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, _) => format!("{minutes} m {} s", seconds % 60),
+        _ => format!("{} h {} m", grouped(hours), minutes % 60),
     }
 }
 
@@ -221,5 +245,18 @@ mod tests {
         progress.part_done();
         assert_eq!(progress.state.position(), 100);
         assert_eq!(progress.state.words(), "1 of 2 runs");
+    }
+
+    #[test]
+    fn what_is_left_takes_as_long_as_what_was_done() {
+        let progress = Progress::new(&Arc::default(), "run", 4, 400);
+        let after = |seconds| progress.state.left(Duration::from_secs(seconds));
+        assert_eq!(after(9), "", "nobody knows before anything is done");
+        drop(progress.meter(100));
+        assert_eq!(after(10), ", about 30 s left");
+        assert_eq!(after(50), ", about 2 m 30 s left");
+        assert_eq!(after(2_500), ", about 2 h 5 m left");
+        drop(progress.meter(300));
+        assert_eq!(after(10), ", about 0 s left");
     }
 }

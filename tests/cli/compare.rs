@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Ran, files, hublab, program, text};
 
-const SCENARIO: &str = r#"
+pub(super) const SCENARIO: &str = r#"
 schema = 1
 name = "small"
 [run]
@@ -26,7 +26,7 @@ at = "3s..9s"
 start_children = { on = "n2", ids = ["c"] }
 "#;
 
-const PLAN: &str = r#"
+pub(super) const PLAN: &str = r#"
 schema = 1
 scenarios = ["small.toml"]
 seeds = "0..9"
@@ -42,7 +42,7 @@ margin = 0.1
 "#;
 
 /// Every file of a directory and its text, but for times of the wall clock.
-fn contents(directory: &Path) -> BTreeMap<String, String> {
+pub(super) fn contents(directory: &Path) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();

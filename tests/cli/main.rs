@@ -2,6 +2,7 @@
 
 mod commands;
 mod compare;
+mod comparison_parts;
 mod ends;
 mod first;
 mod pictures;

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the output of a test without harness")]
 
 mod baseline;
+mod compared;
 #[allow(dead_code, reason = "each test uses some of the faults")]
 #[path = "../faults/mod.rs"]
 mod faults;
@@ -37,7 +38,15 @@ fn catalog() -> Catalog {
 }
 
 fn main() -> ExitCode {
-    const COMMANDS: [&str; 6] = ["fuzz", "run", "merge", "corpus", "__worker", "__capsule"];
+    const COMMANDS: [&str; 7] = [
+        "compare",
+        "fuzz",
+        "run",
+        "merge",
+        "corpus",
+        "__worker",
+        "__capsule",
+    ];
     let command = env::args().nth(1);
     if command.is_some_and(|first| COMMANDS.contains(&first.as_str())) {
         return hublab::cli::main(catalog());
@@ -50,6 +59,7 @@ fn main() -> ExitCode {
     };
     let tests = same::TESTS.iter().chain(robust::TESTS);
     let tests = tests.chain(baseline::TESTS).chain(library::TESTS);
+    let tests = tests.chain(compared::TESTS);
     let mut passed = 0;
     for (name, test) in tests.filter(|(name, _)| wanted(name)) {
         println!("test {name}");

@@ -355,7 +355,10 @@ impl<'a, O: Observer> Conductor<'a, O> {
         match (job, answer) {
             (Job::Shrink(job), answer) => self.shrunk(&job, answer),
             (_, Answer::Refused(reason)) => return Err(CampaignError::Refused(reason)),
-            (_, Answer::Ready | Answer::Shrunk(_) | Answer::Outcome { .. }) => {}
+            (
+                _,
+                Answer::Ready | Answer::Shrunk(_) | Answer::Outcome { .. } | Answer::Estimate(_),
+            ) => {}
             (job, Answer::Record(record)) => self.done(job, *record),
             (job, Answer::Bug(words)) => {
                 let none = Duration::ZERO;
@@ -478,7 +481,9 @@ impl<'a, O: Observer> Conductor<'a, O> {
                 tracing::debug!(?job, reason, "not shrunk");
                 None
             }
-            Answer::Ready | Answer::Record(_) | Answer::Outcome { .. } => None,
+            Answer::Ready | Answer::Record(_) | Answer::Outcome { .. } | Answer::Estimate(_) => {
+                None
+            }
         };
         let name = self.plan.sources[job.case.source].name();
         let run = RunKey {
@@ -513,7 +518,11 @@ fn is_dirty(answer: &Answer) -> bool {
             findings.any(|finding| finding.signature.oracle == NO_CRASH)
         }
         Answer::Bug(_) => true,
-        Answer::Ready | Answer::Shrunk(_) | Answer::Outcome { .. } | Answer::Refused(_) => false,
+        Answer::Ready
+        | Answer::Shrunk(_)
+        | Answer::Outcome { .. }
+        | Answer::Estimate(_)
+        | Answer::Refused(_) => false,
     }
 }
 

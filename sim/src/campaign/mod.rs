@@ -14,7 +14,7 @@
 //! | [`manifest`], [`known`] | what a campaign was asked for; failures that are no news |
 //! | [`executor`] | jobs on threads or worker processes: limits, ends, results in order |
 //! | `conductor`, `pool` | which worker makes which run; workers as processes or threads |
-//! | [`runs`] | runs of files in worker processes, for comparisons |
+//! | [`runs`] | runs of files in worker processes, and estimates of them, for comparisons |
 //! | [`worker`], [`wire`] | the other end, and what both say to each other |
 //! | [`shrinking`] | which failures are shrunk |
 //! | [`confirm`] | which runs are made again in a fresh process, and what that tells |

@@ -1,4 +1,5 @@
 //! Runs of scenario files in worker processes, their outcomes in order: what a comparison is made of.
+//! And estimates of such runs, which are made in the same way.
 //!
 //! Nothing is confirmed, shrunk or held to oracles. A run that takes too long or brings its worker down
 //! has an outcome that says so, and the others go on.
@@ -19,13 +20,21 @@ use super::oracles::OracleSet;
 use super::pool::{Commission, GROWTH, KILLED_MAX, WorkerHandle, WorkerPool, died, killed};
 use super::wire::{self, Answer, RunTask, Setup, Task};
 use crate::compare::Outcome;
+use crate::run::estimate::Estimate;
 
-/// A run with its number in the series.
-type Numbered = (usize, RunTask);
+/// Something to be made of a file.
+#[derive(Debug)]
+struct FileJob {
+    run: RunTask,
+    ask: fn(RunTask) -> Task,
+}
+
+/// A job with its number in the series.
+type Numbered = (usize, FileJob);
 
 impl Commission for Numbered {
     fn task(&self) -> Task {
-        Task::Run(self.1.clone())
+        (self.1.ask)(self.1.run.clone())
     }
 }
 
@@ -97,115 +106,191 @@ impl RunWorkers {
     ///
     /// # Errors
     /// The first error of `take`; or no worker can be started, or one refuses its work.
-    pub fn in_order<E, G>(
+    pub fn make<E, G>(
         &self,
         workers: usize,
         runs: impl Iterator<Item = RunTask>,
         listen: impl FnOnce(Box<dyn Fn() + Send>) -> G,
-        mut tell: impl FnMut(Told),
+        tell: impl FnMut(Told),
         take: impl FnMut(usize, Ended<Outcome>) -> Result<(), E>,
     ) -> Result<Series, E>
     where
         E: From<CampaignError> + From<io::Error>,
     {
-        let mut kills = Kills::default();
-        let settle = |executor: &mut Executor<'_, Processes<'_>>,
-                      happened: Happened<Numbered, Answer>| {
-            let came = kills.settle(executor, happened, &mut tell)?;
+        let ended = |end| match end {
+            Answered::With(Answer::Outcome { outcome, wall_us }) => Some(Outcome {
+                wall_us,
+                ..*outcome
+            }),
+            Answered::With(_) => None,
+            Answered::Not { reason, took } => Some(Outcome::given_up(&reason, micros(took))),
+        };
+        // What a run that did not come to its end leaves behind is for no other run.
+        let is_whole = |outcome: &Outcome| outcome.reason.is_none();
+        let jobs = runs.map(|run| FileJob {
+            run,
+            ask: Task::Run,
+        });
+        let settling = Settling::new(ended, is_whole, tell);
+        self.in_order(workers, jobs, listen, settling, take)
+    }
+
+    /// Estimates all runs in the same way; `None` where the estimate brought its worker down.
+    ///
+    /// # Errors
+    /// As for [`Self::make`].
+    pub fn estimate<E, G>(
+        &self,
+        workers: usize,
+        runs: impl Iterator<Item = RunTask>,
+        listen: impl FnOnce(Box<dyn Fn() + Send>) -> G,
+        tell: impl FnMut(Told),
+        take: impl FnMut(usize, Ended<Option<Estimate>>) -> Result<(), E>,
+    ) -> Result<Series, E>
+    where
+        E: From<CampaignError> + From<io::Error>,
+    {
+        let ended = |end| match end {
+            Answered::With(Answer::Estimate(estimate)) => Some(Some(*estimate)),
+            Answered::With(_) => None,
+            Answered::Not { .. } => Some(None),
+        };
+        let jobs = runs.map(|run| FileJob {
+            run,
+            ask: Task::Estimate,
+        });
+        let settling = Settling::new(ended, Option::is_some, tell);
+        self.in_order(workers, jobs, listen, settling, take)
+    }
+
+    fn in_order<R, E, G>(
+        &self,
+        workers: usize,
+        jobs: impl Iterator<Item = FileJob>,
+        listen: impl FnOnce(Box<dyn Fn() + Send>) -> G,
+        mut settling: Settling<
+            impl Fn(Answered) -> Option<R>,
+            impl Fn(&R) -> bool,
+            impl FnMut(Told),
+        >,
+        take: impl FnMut(usize, Ended<R>) -> Result<(), E>,
+    ) -> Result<Series, E>
+    where
+        E: From<CampaignError> + From<io::Error>,
+    {
+        let settle = |executor: &mut Executor<'_, Processes<'_>>, happened| {
+            let came = settling.settle(executor, happened)?;
             if let Came::Result(number, _) = &came {
-                tell(Told::Done(*number));
+                (settling.tell)(Told::Done(*number));
             }
             Ok(came)
         };
-        results_in_order(&Processes(self), workers, runs, listen, settle, take)
+        results_in_order(&Processes(self), workers, jobs, listen, settle, take)
     }
 }
 
-/// How often the worker of a run was killed from outside, by the number of the run.
-#[derive(Debug, Default)]
-struct Kills(BTreeMap<usize, u32>);
+/// What came of a job.
+enum Answered {
+    /// This answer.
+    With(Answer),
+    /// None: its worker is lost.
+    Not { reason: String, took: Duration },
+}
 
-impl Kills {
-    fn settle(
+/// What the ends of jobs mean: `ended` makes the result, if the answer is one to what was asked; a worker
+/// makes no further jobs after one that is not whole by `is_whole`.
+struct Settling<M, W, T> {
+    ended: M,
+    is_whole: W,
+    tell: T,
+    /// How often the worker of a job was killed from outside, by the number of the job.
+    kills: BTreeMap<usize, u32>,
+}
+
+impl<M, W, T> Settling<M, W, T> {
+    fn new(ended: M, is_whole: W, tell: T) -> Self {
+        Self {
+            ended,
+            is_whole,
+            tell,
+            kills: BTreeMap::new(),
+        }
+    }
+
+    fn settle<R>(
         &mut self,
         executor: &mut Executor<'_, Processes<'_>>,
         happened: Happened<Numbered, Answer>,
-        tell: &mut impl FnMut(Told),
-    ) -> Result<Came<RunTask, Ended<Outcome>>, CampaignError> {
-        Ok(match happened {
+    ) -> Result<Came<FileJob, Ended<R>>, CampaignError>
+    where
+        M: Fn(Answered) -> Option<R>,
+        W: Fn(&R) -> bool,
+        T: FnMut(Told),
+    {
+        let stray = || CampaignError::Worker("it answered what it was not asked".to_owned());
+        let lost = |number, reason, took| {
+            let result = (self.ended)(Answered::Not { reason, took }).ok_or_else(stray)?;
+            Ok(Came::Result(number, Ended::Done(result)))
+        };
+        match happened {
+            Happened::Done {
+                answer: Answer::Refused(reason),
+                ..
+            }
+            | Happened::Refused(reason) => Err(CampaignError::Refused(reason)),
+            Happened::Done {
+                worker,
+                job: (number, _),
+                answer: Answer::Bug(words),
+                ..
+            } => {
+                executor.dismiss(worker);
+                Ok(Came::Result(number, Ended::Panicked(words)))
+            }
             Happened::Done {
                 worker,
                 job: (number, _),
                 answer,
                 growth,
             } => {
-                let ended = ended(answer)?;
-                // What a run that did not come to its end leaves behind is for no other run.
-                let is_whole = matches!(&ended, Ended::Done(outcome) if outcome.reason.is_none());
-                if !is_whole || growth.is_some_and(|growth| growth > GROWTH) {
+                let result = (self.ended)(Answered::With(answer)).ok_or_else(stray)?;
+                if !(self.is_whole)(&result) || growth.is_some_and(|growth| growth > GROWTH) {
                     executor.dismiss(worker);
                 }
-                Came::Result(number, ended)
+                Ok(Came::Result(number, Ended::Done(result)))
             }
             Happened::Died {
-                job: Some((number, run)),
+                job: Some((number, job)),
                 took,
                 how,
                 ..
-            } => match how.killed_by {
-                None => lost(number, &died(&how), took),
-                Some(signal) => {
-                    let times = self.0.entry(number).or_default();
-                    *times += 1;
-                    if *times > KILLED_MAX {
-                        lost(number, &killed(signal, *times), took)
-                    } else {
-                        let RunTask {
-                            path,
-                            strategy,
-                            seed,
-                            ..
-                        } = &run;
-                        let run_in_words = format!("{strategy}, seed {seed} of {path}");
-                        tell(Told::Note(format!(
-                            "worker was killed (signal {signal}): {run_in_words} is made again"
-                        )));
-                        Came::Again(number, run)
-                    }
+            } => {
+                let Some(signal) = how.killed_by else {
+                    return lost(number, died(&how), took);
+                };
+                let times = self.kills.entry(number).or_default();
+                *times += 1;
+                if *times > KILLED_MAX {
+                    return lost(number, killed(signal, *times), took);
                 }
-            },
+                let RunTask {
+                    path,
+                    strategy,
+                    seed,
+                    ..
+                } = &job.run;
+                (self.tell)(Told::Note(format!(
+                    "worker was killed (signal {signal}): {strategy}, seed {seed} of {path} is made again"
+                )));
+                Ok(Came::Again(number, job))
+            }
             Happened::Overdue {
                 job: (number, _),
                 took,
                 ..
-            } => Came::Result(number, Ended::Overdue(took)),
-            Happened::Refused(reason) => return Err(CampaignError::Refused(reason)),
-            Happened::Unusable(how) => return Err(CampaignError::Worker(how)),
-            Happened::Died { job: None, .. } | Happened::Interrupted => Came::Nothing,
-        })
-    }
-}
-
-fn lost(number: usize, reason: &str, took: Duration) -> Came<RunTask, Ended<Outcome>> {
-    let outcome = Outcome::given_up(reason, micros(took));
-    Came::Result(number, Ended::Done(outcome))
-}
-
-/// The end of a run that its worker tells.
-fn ended(answer: Answer) -> Result<Ended<Outcome>, CampaignError> {
-    match answer {
-        Answer::Outcome {
-            mut outcome,
-            wall_us,
-        } => {
-            outcome.wall_us = wall_us;
-            Ok(Ended::Done(*outcome))
-        }
-        Answer::Bug(words) => Ok(Ended::Panicked(words)),
-        Answer::Refused(reason) => Err(CampaignError::Refused(reason)),
-        Answer::Ready | Answer::Record(_) | Answer::Shrunk(_) => {
-            let reason = "a worker answered what it was not asked";
-            Err(CampaignError::Worker(reason.to_owned()))
+            } => Ok(Came::Result(number, Ended::Overdue(took))),
+            Happened::Unusable(how) => Err(CampaignError::Worker(how)),
+            Happened::Died { job: None, .. } | Happened::Interrupted => Ok(Came::Nothing),
         }
     }
 }

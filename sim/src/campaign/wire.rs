@@ -17,6 +17,7 @@ use super::trial::{Case, Source};
 use crate::catalog::Catalog;
 use crate::compare::Outcome;
 use crate::generate::{Family, Options};
+use crate::run::estimate::Estimate;
 use crate::scenario::Problems;
 
 /// The version of what is said. Both ends are the same program, or else this differs.
@@ -131,6 +132,8 @@ pub enum Task {
     Shrink(ShrinkJob),
     /// Make a run of a scenario file, held to nothing but what the file expects.
     Run(RunTask),
+    /// Estimate such a run.
+    Estimate(RunTask),
 }
 
 /// A run of a scenario file, by all that makes it. It needs no source of the setup.
@@ -174,6 +177,8 @@ pub enum Answer {
         /// Its real time, in microseconds, which an outcome does not tell as text.
         wall_us: u64,
     },
+    /// The run of a file was estimated.
+    Estimate(Box<Estimate>),
     /// It cannot be done: the strategy refuses its parameters, the other end has another version.
     Refused(String),
     /// hublab panicked.

@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::classify::of_failures;
 use crate::compare::Outcome;
 use crate::model::Scenario;
+use crate::run::estimate::estimate;
 use crate::run::failure::Signature;
 use crate::run::{RunError, Simulation};
 use crate::shrink::{Budget, ShrinkError, Target, shrink};
@@ -151,6 +152,7 @@ impl<'a> Bench<'a> {
             Task::Trial(case) => self.trial(case),
             Task::Shrink(job) => self.shrink(job),
             Task::Run(run) => self.run(run),
+            Task::Estimate(run) => self.estimate(run),
         };
         done.unwrap_or_else(|refusal: Refusal| Answer::Refused(refusal.to_string()))
     }
@@ -185,6 +187,12 @@ impl<'a> Bench<'a> {
             outcome: Box::new(Outcome::of(&report, &scenario)),
             wall_us: report.wall_us,
         })
+    }
+
+    fn estimate(&self, run: &RunTask) -> Result<Answer, Refusal> {
+        let scenario = self.file(run)?;
+        let estimate = estimate(&scenario, &run.strategy, self.catalog);
+        Ok(Answer::Estimate(Box::new(estimate)))
     }
 
     /// The scenario of a file.

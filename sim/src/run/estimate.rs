@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hublab_strategies::Time;
 use hublab_strategies::time::micros;
+use serde::{Deserialize, Serialize};
 
 use super::Simulation;
 use crate::catalog::Catalog;
@@ -61,7 +62,7 @@ pub struct Size {
 }
 
 /// The size of a run with one strategy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Estimate {
     /// Events of the trace.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use hublab_sim::model::plan::{Endpoint, MARGIN, Scalar, Vary};
 
+use super::fuzz::memory;
+use super::shard::Sharding;
 use super::{BadArgument, Overrides, duration, seeds};
 
 #[derive(Debug, Args)]
@@ -42,7 +44,13 @@ pub(in crate::cli) struct Compare {
     #[arg(long, requires = "out")]
     pub(in crate::cli) resume: bool,
     #[command(flatten)]
+    pub(in crate::cli) sharding: Sharding,
+    #[command(flatten)]
     pub(in crate::cli) runs: Runs,
+    /// The time for everything: then no further run is begun, and those under way are finished. It is
+    /// told before anything runs if the runs are estimated to take longer
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(in crate::cli) budget: Option<Duration>,
     /// The format of the table
     #[arg(long, value_enum, default_value_t = TableFormat::Human, value_name = "FORMAT")]
     pub(in crate::cli) format: TableFormat,
@@ -63,12 +71,16 @@ pub(in crate::cli) struct Reproduce {
 /// Options of the runs of a comparison.
 #[derive(Debug, Clone, Copy, Args)]
 pub(in crate::cli) struct Runs {
-    /// Runs at the same time; default: the number of cores
+    /// Runs at the same time, each in a process of its own; default: the number of cores
     #[arg(long, value_name = "N")]
     pub(in crate::cli) jobs: Option<NonZeroUsize>,
-    /// Real time that one run may take
+    /// Real time that one run may take until its process is killed
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(in crate::cli) wall_limit: Duration,
+    /// The address space of a worker process, in MiB; default: 4096. Given to `compare`, cells with a run
+    /// that is estimated to need more are told before anything runs, and left out
+    #[arg(long, value_name = "MIB", value_parser = memory())]
+    pub(in crate::cli) memory: Option<u64>,
     /// Allow more than 2,000 nodes
     #[arg(long)]
     pub(in crate::cli) big: bool,

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 use hublab_sim::campaign::oracles::OracleSet;
-use hublab_sim::campaign::shard::Shard;
 use hublab_sim::generate::Family;
 
+use super::shard::Sharding;
 use super::{BadArgument, Overrides, ReportAs, duration, family, seeds};
 
 #[derive(Debug, Args)]
@@ -77,10 +77,8 @@ pub(in crate::cli) struct Fuzz {
     /// Make this many of 100 runs twice, the second time in a fresh process, and compare
     #[arg(long, value_name = "PERCENT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(..=100))]
     pub(in crate::cli) twice_percent: u8,
-    /// Run only one of several shares of the seeds: its index, from 0, and how many there are;
-    /// default: what a job engine says in the environment, or all
-    #[arg(long, value_name = "I/N")]
-    pub(in crate::cli) shard: Option<Shard>,
+    #[command(flatten)]
+    pub(in crate::cli) sharding: Sharding,
     /// Generate scenarios without this family of faults; can be given several times
     #[arg(long, value_name = "FAMILY", conflicts_with = "paths", value_parser = family())]
     pub(in crate::cli) without: Vec<Family>,
@@ -108,11 +106,19 @@ pub(in crate::cli) struct Fuzz {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(in crate::cli) wall_limit: Duration,
     /// The address space of a worker process, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(64..))]
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY_MIB, value_parser = memory())]
     pub(in crate::cli) memory: u64,
     /// Keep worker processes that have panicked or grown
     #[arg(long)]
     pub(in crate::cli) no_recycle: bool,
+}
+
+/// The address space of a worker process that is told none, in MiB.
+pub(in crate::cli) const MEMORY_MIB: u64 = 4_096;
+
+/// The address space of a worker process, in MiB: less than the least, and none is ever ready.
+pub(in crate::cli) fn memory() -> impl clap::builder::TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(64..)
 }
 
 /// The most seeds that can be drawn.
@@ -128,6 +134,6 @@ fn count(text: &str) -> Result<NonZeroU64, BadArgument> {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Worker {
     /// The address space that it may use, in MiB.
-    #[arg(long, default_value_t = 4_096)]
+    #[arg(long, default_value_t = MEMORY_MIB)]
     pub(in crate::cli) memory: u64,
 }

@@ -11,7 +11,7 @@
 //!
 //! [`hublab_sim::campaign`] adds records up; [`joined`] puts the directories of shards together, and
 //! [`mod@known`] reads those of failures that are no news. [`account`] is what
-//! reporters are given. Nothing here runs a strategy.
+//! reporters are given, and [`share`] reads `--shard`. Nothing here runs a strategy.
 //!
 //! [`manifest`]: hublab_sim::campaign::manifest
 
@@ -20,4 +20,5 @@ pub(super) mod folder;
 pub(super) mod joined;
 pub(super) mod known;
 pub(super) mod place;
+pub(super) mod share;
 pub(super) mod words;

@@ -1,7 +1,7 @@
 //! The results of a comparison: tables, CSV, JSON.
 
 use hublab_sim::catalog::Catalog;
-use hublab_sim::compare::{Analysis, Outcome, Row, Side, Test, analyze};
+use hublab_sim::compare::{Analysis, Outcome, Row, Side, Test, Untested, analyze};
 use hublab_sim::statistics::{Interval, RatioMethod, Verdict};
 use serde_json::{Value, json};
 
@@ -164,11 +164,17 @@ impl<'r> Report<'r> {
                 decimal(ratio, 1)
             ));
         }
-        let ended = self
-            .outcomes
-            .iter()
-            .filter(|outcome| outcome.reason.is_some())
-            .count();
+        let left_out = &self.comparison.left_out;
+        if !left_out.is_empty() {
+            let is = if left_out.len() == 1 { "is" } else { "are" };
+            notes.push(format!(
+                "{} {is} left out and not compared: runs need more than --memory",
+                counted(left_out.len() as u64, "cell")
+            ));
+        }
+        let left_out = left_out.len() * plan.contestants.len() * self.comparison.seeds();
+        let ended = self.outcomes.iter().filter(|one| one.reason.is_some());
+        let ended = ended.count().saturating_sub(left_out);
         if ended > 0 {
             let runs = counted(ended as u64, "run");
             notes.push(format!(
@@ -176,6 +182,12 @@ impl<'r> Report<'r> {
             ));
         }
         notes
+    }
+
+    /// Why a row of a cell has no test.
+    fn why_not(&self, cell: usize, reason: Untested) -> String {
+        let left_out = self.comparison.left_out.get(&cell);
+        left_out.map_or_else(|| reason.to_string(), Clone::clone)
     }
 
     /// The table of an endpoint, and the verdict of each of its rows. `wide`: with intervals and
@@ -210,6 +222,7 @@ impl<'r> Report<'r> {
                     cells.extend(numbers_of(test, wide));
                 }
                 Err(reason) => {
+                    let reason = self.why_not(row.cell, *reason);
                     cells.push(format!("not compared: {reason}"));
                     cells.extend(numbers.iter().map(|_| String::new()));
                 }
@@ -309,7 +322,8 @@ impl<'r> Report<'r> {
             match &row.result {
                 Ok(test) => text.push_str(&self.test_fields(test)),
                 Err(reason) => {
-                    text.push_str(&format!("{}{}", ",".repeat(25), field(&reason.to_string())))
+                    let reason = self.why_not(row.cell, *reason);
+                    text.push_str(&format!("{}{}", ",".repeat(25), field(&reason)))
                 }
             }
             text.push('\n');
@@ -399,7 +413,7 @@ impl<'r> Report<'r> {
                 "strategy": self.name(row.contestant),
                 "metric": plan.endpoints[row.endpoint].metric,
                 "test": row.result.as_ref().ok().map(test),
-                "not_compared": row.result.as_ref().err().map(ToString::to_string),
+                "not_compared": row.result.as_ref().err().map(|reason| self.why_not(row.cell, *reason)),
             })
         };
         json!({

@@ -2,12 +2,15 @@
 
 use std::fs;
 
+use hublab_sim::campaign::shard::Shard;
+
+use super::kept::{Kept, is_there};
+use super::part::Part;
 use super::render::{RUNS, Report};
-use super::runs;
+use super::runs::{self, End};
 use super::setup::Comparison;
 use crate::cli::args::compare::Reproduce;
 use crate::cli::exit::ExitStatus;
-use crate::cli::pool::End;
 use crate::cli::render::number::counted;
 use crate::cli::render::style;
 use crate::cli::{Context, Stop};
@@ -16,21 +19,36 @@ use crate::cli::{Context, Stop};
 const TOLD_MAX: usize = 5;
 
 pub(in crate::cli) fn reproduce(args: &Reproduce, context: &Context) -> Result<ExitStatus, Stop> {
-    let comparison = Comparison::of_directory(&args.directory, args.runs.big, context)?;
+    let mut comparison = Comparison::of_directory(&args.directory, args.runs.big, context)?;
     if !args.directory.join(RUNS).is_file() {
         return Err(Stop::Usage(format!(
             "{}: this comparison is not finished: it has no {RUNS}; `compare` with --resume goes on with it",
             args.directory.display()
         )));
     }
-    let (end, outcomes) = runs::make(&comparison, Vec::new(), args.runs, context, |_| Ok(()))?;
-    if end == End::Interrupted {
-        runs::print_interrupted(outcomes.len(), &comparison, false, context);
+    // The cells that were left out then are now, too.
+    if is_there(&args.directory)
+        && let Some(kept) = Kept::read(&args.directory)?
+    {
+        comparison.left_out = kept.head.left_out;
+    }
+    let part = Part {
+        comparison: &comparison,
+        shard: Shard::WHOLE,
+    };
+    let runs = args.runs;
+    let (end, outcomes) = runs::make(&part, Vec::new(), runs, None, context, |_| Ok(()))?;
+    if end != End::Complete {
+        runs::print_unfinished(end, outcomes.len(), &part, None, context);
         return Ok(ExitStatus::Interrupted);
     }
-    if outcomes.iter().any(|outcome| outcome.digest.is_none()) {
-        let reason = "a run took longer than --wall-limit: nothing was compared";
-        context.output.note(reason);
+    let made = (0..).zip(&outcomes);
+    let mut made = made.filter(|(place, _)| part.left_out(*place).is_none());
+    if let Some((_, ended)) = made.find(|(_, outcome)| outcome.digest.is_none()) {
+        let reason = ended.reason.as_deref().unwrap_or("it has no digest");
+        context.output.note(format_args!(
+            "a run did not come to an end: {reason}: nothing was compared"
+        ));
         return Ok(ExitStatus::Inconclusive);
     }
     let report = Report::new(&comparison, &outcomes, &context.catalog);

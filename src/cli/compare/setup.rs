@@ -1,9 +1,11 @@
 //! From arguments or a plan file to a comparison whose scenarios are all read and checked, each with
 //! the values of its cell. Whatever is wrong is told before anything runs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hublab_sim::campaign::wire::RunTask;
 use hublab_sim::compare::{Cell, Outcome, cells};
 use hublab_sim::metric::Better;
 use hublab_sim::model::plan::{Contestant, Plan};
@@ -30,8 +32,19 @@ pub(super) struct Comparison {
     pub(super) cells: Vec<Cell>,
     /// The scenario files as they run, by [`Cell::scenario`]: name and text.
     pub(super) files: Vec<(String, String)>,
+    /// The cells whose runs are not made, and why: `--memory`.
+    pub(super) left_out: BTreeMap<usize, String>,
     /// The scenarios that run, by cell and contestant.
-    variants: Vec<Arc<Scenario>>,
+    variants: Vec<Variant>,
+}
+
+/// The scenario of a cell and a contestant.
+#[derive(Debug)]
+struct Variant {
+    /// The file, and what is changed in it.
+    name: Arc<str>,
+    text: Arc<str>,
+    scenario: Arc<Scenario>,
 }
 
 /// One run.
@@ -126,6 +139,7 @@ impl Comparison {
             plan,
             cells,
             files,
+            left_out: BTreeMap::new(),
             variants,
         })
     }
@@ -135,7 +149,7 @@ impl Comparison {
         self.variants.len() * self.seeds()
     }
 
-    fn seeds(&self) -> usize {
+    pub(super) fn seeds(&self) -> usize {
         usize::try_from(self.plan.seeds.end - self.plan.seeds.start).unwrap_or(usize::MAX)
     }
 
@@ -151,7 +165,42 @@ impl Comparison {
     }
 
     pub(super) fn scenario(&self, task: Task) -> &Arc<Scenario> {
+        &self.variant(task).scenario
+    }
+
+    fn variant(&self, task: Task) -> &Variant {
         &self.variants[task.cell * self.plan.contestants.len() + task.contestant]
+    }
+
+    /// A run with each scenario and strategy: that of the first seed.
+    pub(super) fn samples(&self) -> impl Iterator<Item = Task> {
+        let numbers = (0..self.variants.len()).map(|variant| variant * self.seeds());
+        numbers.map(|number| self.task(number))
+    }
+
+    /// A run as a worker is told of it.
+    pub(super) fn run_task(&self, task: Task) -> RunTask {
+        let variant = self.variant(task);
+        RunTask {
+            path: Arc::clone(&variant.name),
+            text: Arc::clone(&variant.text),
+            strategy: self.strategy(task).into(),
+            seed: task.seed,
+        }
+    }
+
+    /// The strategy of a run as the catalog calls it.
+    pub(super) fn strategy(&self, task: Task) -> &str {
+        &self.plan.contestants[task.contestant].strategy
+    }
+
+    /// The scenario and the values of a cell, in words: `steady, network.loss=0.05`.
+    pub(super) fn cell_name(&self, cell: usize) -> String {
+        let cell = &self.cells[cell];
+        let values = self.plan.vary.iter().zip(cell.scalars(&self.plan));
+        let values = values.map(|(vary, scalar)| format!(", {}={}", vary.key, scalar.shown));
+        let scenario = &self.files[cell.scenario].0;
+        format!("{scenario}{}", values.collect::<String>())
     }
 
     /// The outcomes of a cell and a contestant, of all that are there.
@@ -167,14 +216,13 @@ impl Comparison {
             .unwrap_or_default()
     }
 
-    /// A hash of the plan, the scenario files and the version.
+    /// A hash of the plan and the scenario files.
     pub(super) fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         let mut part = |text: &str| {
             hasher.update(&(text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
         };
-        part(env!("CARGO_PKG_VERSION"));
         part(&render_plan(&self.plan));
         for (name, text) in &self.files {
             part(name);
@@ -320,7 +368,7 @@ fn variants(
     sources: &[Source],
     big: bool,
     context: &Context,
-) -> Result<Vec<Arc<Scenario>>, Stop> {
+) -> Result<Vec<Variant>, Stop> {
     let mut variants = Vec::with_capacity(cells.len() * plan.contestants.len());
     let mut told: Vec<usize> = Vec::new();
     for cell in cells {
@@ -328,7 +376,7 @@ fn variants(
             let source = &sources[cell.scenario];
             let overrides = cell.overrides(plan, contestant);
             match variant(source, &overrides, big, context) {
-                Ok(scenario) => variants.push(Arc::new(scenario)),
+                Ok(variant) => variants.push(variant),
                 Err(_) if told.contains(&cell.scenario) => {}
                 Err(tell) => {
                     told.push(cell.scenario);
@@ -370,7 +418,7 @@ fn variant(
     overrides: &[(String, String)],
     big: bool,
     context: &Context,
-) -> Result<Scenario, Refusal> {
+) -> Result<Variant, Refusal> {
     let values: Vec<String> = overrides
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
@@ -389,5 +437,9 @@ fn variant(
             "{name}: more than 2,000 nodes need --big"
         )));
     }
-    Ok(scenario)
+    Ok(Variant {
+        name: name.into(),
+        text: text.into(),
+        scenario: Arc::new(scenario),
+    })
 }

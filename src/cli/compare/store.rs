@@ -1,9 +1,9 @@
 //! The directory of a comparison.
 //!
-//! While it runs, `outcomes.ndjson` gets a line per run, in their order, so that a comparison that
-//! was interrupted can go on; all other files are made of these lines at the end. Only `timing.csv`
-//! is not the same each time. A lock on `outcomes.ndjson` keeps a second process out, and a directory
-//! with files of other origin is left alone.
+//! While it runs, [`OUTCOMES`] gets a line per run, in their order, so that a comparison that was
+//! interrupted can go on; all other files are made of these lines at the end. Only [`TIMING`] is not
+//! the same each time. A lock on the outcomes keeps a second process out, and a directory with files
+//! of other origin is left alone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use hublab_sim::compare::Outcome;
 use hublab_sim::scenario::render_plan;
-use serde::{Deserialize, Serialize};
 
+use super::kept::{Head, Kept, OUTCOMES, TIMING, times};
+use super::part::Part;
 use super::render::Report;
-use super::setup::Comparison;
 use crate::cli::Stop;
 use crate::cli::lock::lock_by;
 
@@ -22,45 +22,27 @@ use crate::cli::lock::lock_by;
 pub(super) const PLAN: &str = "plan.toml";
 /// Copies of what ran.
 const SCENARIOS: &str = "scenarios";
-/// A line per run.
-const OUTCOMES: &str = "outcomes.ndjson";
-/// The real time of each run.
-const TIMING: &str = "timing.csv";
 
-/// The first line of the outcomes.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Head {
-    schema: u32,
-    fingerprint: String,
-}
-
-/// A comparison's directory, being written.
+/// A directory of a comparison or of a shard of one, being written.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(super) struct Store<'c> {
     directory: PathBuf,
+    part: Part<'c>,
     known: Vec<Outcome>,
     outcomes: File,
     timing: File,
-    /// The number of the next run.
+    /// The place of the next run among those of the part.
     next: usize,
 }
 
-impl Store {
+impl<'c> Store<'c> {
     /// Opens the directory of a comparison, or makes it.
     ///
     /// # Errors
     /// It cannot be written, holds other files, holds another comparison, or one that is being written, or
     /// holds one and `resume` was not asked for. Nothing in it has changed then.
-    pub(super) fn open(
-        directory: &Path,
-        comparison: &Comparison,
-        resume: bool,
-    ) -> Result<Self, Stop> {
+    pub(super) fn open(directory: &Path, part: Part<'c>, resume: bool) -> Result<Self, Stop> {
         let path = directory.join(OUTCOMES);
-        let head = Head {
-            schema: 1,
-            fingerprint: comparison.fingerprint(),
-        };
         let is_there = path.try_exists().map_err(unusable(&path))?;
         if is_there && !resume {
             return Err(Stop::Usage(format!(
@@ -74,15 +56,17 @@ impl Store {
         }
         let mut outcomes = append(&path)?;
         lock_by(&outcomes, directory)?;
-        let text = fs::read_to_string(&path).map_err(unusable(&path))?;
-        let (known, whole_bytes) = known(&text, &head)
-            .map_err(|reason| Stop::Usage(format!("{}: {reason}", path.display())))?;
-        if known.len() > comparison.count() {
-            let reason = "it has more runs than the comparison";
-            return Err(Stop::Usage(format!("{}: {reason}", path.display())));
-        }
+        let head = Head::of(&part);
+        let (known, whole_bytes) = match Kept::read(directory)? {
+            Some(kept) => (
+                same(kept.outcomes, &kept.head, &head, &part, &path)?,
+                kept.bytes,
+            ),
+            None => (Vec::new(), 0),
+        };
         let scenarios = directory.join(SCENARIOS);
         fs::create_dir_all(&scenarios).map_err(unusable(&scenarios))?;
+        let comparison = part.comparison;
         write(&directory.join(PLAN), &render_plan(&comparison.plan))?;
         for (name, text) in &comparison.files {
             write(&scenarios.join(format!("{name}.toml")), text)?;
@@ -95,7 +79,8 @@ impl Store {
         }
         Ok(Self {
             directory: directory.to_owned(),
-            timing: timing(&directory.join(TIMING), known.is_empty())?,
+            timing: timing(directory, &part, known.len())?,
+            part,
             next: known.len(),
             known,
             outcomes,
@@ -116,7 +101,8 @@ impl Store {
         let line = serde_json::to_string(outcome).map_err(|error| unusable(&path)(error.into()))?;
         let written = self.outcomes.write_all(format!("{line}\n").as_bytes());
         written.map_err(unusable(&path))?;
-        let timed = format!("{},{}\n", self.next, outcome.wall_us);
+        let number = self.part.number(self.next);
+        let timed = format!("{number},{}\n", outcome.wall_us);
         let written = self.timing.write_all(timed.as_bytes());
         written.map_err(unusable(&self.directory.join(TIMING)))?;
         self.next += 1;
@@ -135,37 +121,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Why outcomes cannot be used.
-#[derive(Debug, thiserror::Error)]
-enum StoreError {
-    #[error(transparent)]
-    Head(#[from] serde_json::Error),
-    #[error("the comparison in this directory is another one: other files, plan or version")]
-    OtherComparison,
-    #[error("line {0}: {1}")]
-    Line(usize, serde_json::Error),
-}
-
-/// The outcomes of a file that belongs to the comparison of `head`, and the length of its whole
-/// lines: a last line without an end was being written when the process died.
-fn known(text: &str, head: &Head) -> Result<(Vec<Outcome>, u64), StoreError> {
-    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
-    let mut lines = whole.lines();
-    let Some(first) = lines.next() else {
-        return Ok((Vec::new(), 0));
-    };
-    let found: Head = serde_json::from_str(first)?;
-    if found != *head {
-        return Err(StoreError::OtherComparison);
-    }
-    let outcome = |(place, line): (usize, &str)| {
-        let line_number = place + 2;
-        serde_json::from_str(line).map_err(|error| StoreError::Line(line_number, error))
-    };
-    let outcomes: Result<Vec<Outcome>, StoreError> = lines.enumerate().map(outcome).collect();
-    Ok((outcomes?, whole.len() as u64))
 }
 
 /// Leaves a directory alone that holds anything: what it holds might be overwritten.
@@ -189,13 +144,45 @@ fn append(path: &Path) -> Result<File, Stop> {
     opened.map_err(unusable(path))
 }
 
-fn timing(path: &Path, anew: bool) -> Result<File, Stop> {
-    let mut file = append(path)?;
-    if anew {
-        file.set_len(0).map_err(unusable(path))?;
-        file.write_all(b"run,wall_us\n").map_err(unusable(path))?;
+/// The outcomes that are there, if they are of the part under `head`.
+fn same(
+    outcomes: Vec<Outcome>,
+    found: &Head,
+    head: &Head,
+    part: &Part<'_>,
+    path: &Path,
+) -> Result<Vec<Outcome>, Stop> {
+    let refused = |reason: &str| Err(Stop::Usage(format!("{}: {reason}", path.display())));
+    if let Some(difference) = found.difference(head) {
+        return refused(&format!(
+            "the comparison in this directory is another one: {difference}"
+        ));
     }
-    Ok(file)
+    if found.shard != head.shard {
+        let (found, asked) = (found.shard, head.shard);
+        return refused(&format!(
+            "shard {found} is in this directory, and this one is {asked}"
+        ));
+    }
+    if outcomes.len() > part.count() {
+        return refused("it has more runs than the comparison");
+    }
+    Ok(outcomes)
+}
+
+/// The file of times, with those of the runs that are there: a process that died may have left part of a
+/// line.
+fn timing(directory: &Path, part: &Part<'_>, known: usize) -> Result<File, Stop> {
+    let path = directory.join(TIMING);
+    let times = times(directory);
+    let mut text = "run,wall_us\n".to_owned();
+    for number in (0..known).map(|place| part.number(place)) {
+        if let Some(wall_us) = times.get(&number) {
+            text.push_str(&format!("{number},{wall_us}\n"));
+        }
+    }
+    write(&path, &text)?;
+    append(&path)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Stop> {

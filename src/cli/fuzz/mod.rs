@@ -1,9 +1,8 @@
 //! `hublab fuzz`: a campaign over seeds. [`hublab_sim::campaign`] runs it; here are its arguments,
 //! its directory, and what is told of it.
 
-use std::env;
 use std::ops::ControlFlow;
-use std::process::{self, Command};
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,13 +10,14 @@ use hublab_sim::campaign::manifest::{Manifest, Parameters};
 use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shrinking::ShrunkLine;
 use hublab_sim::campaign::summary::{End, Summary};
-use hublab_sim::campaign::{CampaignError, Observer, Planned};
+use hublab_sim::campaign::{Observer, Planned};
 
 use super::args::ReportAs;
 use super::args::fuzz::Fuzz;
 use super::campaign::account::{Account, Asked, Source};
 use super::campaign::folder::JUNIT;
 use super::campaign::known;
+use super::campaign::share::Share;
 use super::campaign::words::result;
 use super::exit::ExitStatus;
 use super::interrupt::Listening;
@@ -41,26 +41,18 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<ExitStatus, Stop> {
     let Request {
         campaign,
         manifest,
-        sharded_by_environment,
+        share,
     } = Request::new(args, context)?;
-    print_beginning(&manifest, sharded_by_environment, context);
+    print_beginning(&manifest, share, context);
     let saved = saved::run_first(args, manifest.shard, context)?;
     // A corpus that cannot be used is told before anything else is run.
     if matches!(saved.exit, ExitStatus::Interrupted | ExitStatus::Usage) {
         return Ok(saved.exit);
     }
-    let program = env::current_exe()
-        .map_err(|error| Stop::Usage(format!("this program cannot be started again: {error}")))?;
-    let memory = args.memory.to_string();
+    let command = worker::command(args.memory)?;
     let stop = Arc::<AtomicBool>::default();
     let _listening = listen(&stop);
-    let campaign = campaign.stop(stop).worker(move || {
-        let mut command = Command::new(&program);
-        command.args(["__worker", "--memory", &memory]);
-        // Its last words are the reason why it died, and not where.
-        command.env("RUST_BACKTRACE", "0");
-        command
-    });
+    let campaign = campaign.stop(stop).worker(command);
     let mut planned = campaign.plan();
     let mut book = Book::new(args, context)?;
     if let Some(out) = &args.out {
@@ -91,28 +83,23 @@ pub(super) fn fuzz(args: &Fuzz, context: &Context) -> Result<ExitStatus, Stop> {
         (Ok((summary, end)), None) => book
             .close(&manifest, &summary, end)
             .map(|exit| exit.max(saved.exit)),
-        (Err(error), None) => Err(in_words(&error)),
+        (Err(error), None) => Err(error.into()),
     }
 }
 
 /// Says which share of which campaign this is: one that is taken for another leaves holes.
-fn print_beginning(manifest: &Manifest, by_environment: bool, context: &Context) {
+fn print_beginning(manifest: &Manifest, share: Share, context: &Context) {
     let Parameters {
         seeds,
         strategies,
         oracles,
         ..
     } = &manifest.campaign;
-    let source = if by_environment {
-        " (from the environment)"
-    } else {
-        ""
-    };
     context.output.note(format_args!(
-        "seeds {}..{}, shard {}{source}: {} of {}, oracles {oracles}",
+        "seeds {}..{}, {}: {} of {}, oracles {oracles}",
         seeds.start,
         seeds.end,
-        manifest.shard,
+        share.in_words(),
         counted(manifest.runs(), "run"),
         strategies.join(" and "),
     ));
@@ -126,10 +113,6 @@ fn listen(stop: &Arc<AtomicBool>) -> Listening {
             process::exit(i32::from(ExitStatus::Interrupted.code()));
         }
     })
-}
-
-fn in_words(error: &CampaignError) -> Stop {
-    Stop::Usage(error.to_string())
 }
 
 /// Takes records down as they come.

@@ -1,12 +1,11 @@
 //! What the arguments of `fuzz` mean.
 
-use std::env;
 use std::ops::Range;
 
 use hublab_sim::campaign::Campaign;
 use hublab_sim::campaign::confirm::Confirm;
 use hublab_sim::campaign::manifest::{FileOf, Manifest, Parameters};
-use hublab_sim::campaign::shard::{self, Shard};
+use hublab_sim::campaign::shard::Shard;
 use hublab_sim::campaign::shrinking::Shrinking;
 use hublab_sim::campaign::trial::Source;
 use hublab_sim::capsule::Build;
@@ -15,6 +14,7 @@ use hublab_sim::run::RunError;
 
 use crate::cli::args::fuzz::Fuzz;
 use crate::cli::campaign::known;
+use crate::cli::campaign::share::Share;
 use crate::cli::exit::ExitStatus;
 use crate::cli::{Context, Stop, files};
 
@@ -26,8 +26,7 @@ const SEEDS: Range<u64> = 0..1_000;
 pub(super) struct Request {
     pub(super) campaign: Campaign,
     pub(super) manifest: Manifest,
-    /// True if the environment told the shard.
-    pub(super) sharded_by_environment: bool,
+    pub(super) share: Share,
 }
 
 impl Request {
@@ -37,10 +36,7 @@ impl Request {
     /// An oracle is unknown, a file is not good, the environment has half of a shard, files that are
     /// run together do not agree on seeds, or known failures cannot be read.
     pub(super) fn new(args: &Fuzz, context: &Context) -> Result<Self, Stop> {
-        let told = args.shard.is_none();
-        let own = args.shard.map(Some);
-        let shard = own.map_or_else(|| shard::from_vars(|name| env::var(name).ok()), Ok);
-        let shard = shard.map_err(|error| Stop::Usage(error.to_string()))?;
+        let share = Share::new(args.sharding)?;
         let checked = args.oracles.check(&context.catalog);
         checked.map_err(|error| Stop::Usage(error.to_string()))?;
         let files = read(args, context)?;
@@ -82,10 +78,8 @@ impl Request {
             twice_percent: args.twice_percent,
         };
         let sources = sources(args, &files);
-        let sharded_by_environment = told && shard.is_some();
-        let shard = shard.unwrap_or(Shard::WHOLE);
-        let mut campaign = campaign(args, &parameters, sources, shard, context);
-        let mut manifest = Manifest::new(parameters, shard);
+        let mut campaign = campaign(args, &parameters, sources, share.shard, context);
+        let mut manifest = Manifest::new(parameters, share.shard);
         manifest.shrinking = (!args.no_shrink).then_some(Shrinking {
             per_signature: args.shrinks_per_signature,
             most: args.shrinks,
@@ -98,7 +92,7 @@ impl Request {
         Ok(Self {
             campaign,
             manifest,
-            sharded_by_environment,
+            share,
         })
     }
 }

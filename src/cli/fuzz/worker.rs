@@ -1,12 +1,13 @@
-//! `hublab __worker`: what `fuzz` starts, several times. It makes runs, and says what came of each.
+//! `hublab __worker`: what `fuzz` and `compare` start, several times. It makes runs, and says what came of each.
 //!
 //! What is said is told in [`hublab_sim::campaign::wire`]. The process ends when its input does,
 //! even in the middle of a step that never returns: so none is left over when the campaign's own
 //! process is killed.
 
+use std::env;
 use std::fs;
 use std::io::{self, BufRead, Read};
-use std::process;
+use std::process::{self, Command};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
@@ -17,6 +18,25 @@ use crate::cli::args::fuzz::Worker;
 use crate::cli::exit::ExitStatus;
 use crate::cli::interrupt::Listening;
 use crate::cli::{Context, Stop, panics};
+
+/// Makes the command that starts a worker with an address space of that many MiB.
+///
+/// # Errors
+/// The system does not say which file this program is.
+pub(in crate::cli) fn command(
+    memory_mib: u64,
+) -> Result<impl Fn() -> Command + Send + Sync + 'static, Stop> {
+    let program = env::current_exe()
+        .map_err(|error| Stop::Usage(format!("this program cannot be started again: {error}")))?;
+    let memory = memory_mib.to_string();
+    Ok(move || {
+        let mut command = Command::new(&program);
+        command.args(["__worker", "--memory", &memory]);
+        // Its last words are the reason why it died, and not where.
+        command.env("RUST_BACKTRACE", "0");
+        command
+    })
+}
 
 pub(in crate::cli) fn worker(args: &Worker, context: &Context) -> Result<ExitStatus, Stop> {
     // Ctrl-C is for the campaign's process, which then closes the input of this one.

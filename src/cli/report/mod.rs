@@ -140,14 +140,19 @@ impl Format {
             .map(Self)
     }
 
+    /// What it is called.
+    pub(super) fn name(self) -> &'static str {
+        FORMATS[self.0].0
+    }
+
     /// True if there is room for words beside the results: otherwise, they go to standard error.
     pub(super) fn has_room_for_words(self) -> bool {
-        matches!(FORMATS[self.0].0, Self::HUMAN | "github")
+        matches!(self.name(), Self::HUMAN | "github")
     }
 
     /// True if it is the one for people.
     pub(super) fn is_human(self) -> bool {
-        FORMATS[self.0].0 == Self::HUMAN
+        self.name() == Self::HUMAN
     }
 }
 
