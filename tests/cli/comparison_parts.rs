@@ -82,8 +82,11 @@ fn interrupted_ten_times_and_resumed_a_comparison_is_the_same() {
     let kept = place.path("broken/outcomes.ndjson");
     for time in 0..10 {
         let words = "compare plan.toml --out broken --resume --jobs 1";
+        let before = length(&kept);
         let mut child = place.command(words).spawn().expect("it starts");
-        wait_for(&kept, whole * (time + 1) / 12, &mut child);
+        // Some of its runs are made then, however late this is: it listens to signals.
+        let bytes = (whole * (time + 1) / 12).max(before + 1);
+        wait_for(&kept, bytes, &mut child);
         let (signal, code) =
             [("-INT", Some(130)), ("-TERM", Some(130)), ("-KILL", None)][time as usize % 3];
         let kill = Command::new("kill")
@@ -131,7 +134,9 @@ fn five_shards_joined_are_the_comparison_of_one_process() {
     assert!(again.out.contains("every digest and number is the same"));
     let refused = place.expect("merge s0 s1 s2 s3 s4 --out merged", 2);
     assert!(
-        refused.err.contains("a comparison is in this directory"),
+        refused
+            .err
+            .contains("a comparison is in this directory already"),
         "{}",
         refused.err
     );
@@ -364,17 +369,13 @@ fn cells_over_the_memory_are_told_by_name_before_anything_runs_and_left_out() {
 fn a_budget_is_held_against_the_estimate_and_ends_the_runs() {
     let place = Place::new(&SCENARIO.replace("20s", "300s"), PLAN);
     let budget = "compare plan.toml --seeds 0..2000 --jobs 1 --out out";
-    let ran = place.expect(&format!("{budget} --budget 500ms"), 3);
+    let ran = place.expect(&format!("{budget} --budget 1s"), 3);
     assert!(
         ran.err.starts_with("warning: the runs take about "),
         "{}",
         ran.err
     );
-    assert!(
-        ran.err.contains(", more than --budget 500ms"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains(", more than --budget 1s"), "{}", ran.err);
     assert!(
         ran.err.contains("the time of --budget is over: ")
             && ran
@@ -390,7 +391,7 @@ fn a_budget_is_held_against_the_estimate_and_ends_the_runs() {
     };
     let before = lines();
     assert!(before > 1, "runs were made until then");
-    place.expect(&format!("{budget} --budget 500ms --resume"), 3);
+    place.expect(&format!("{budget} --budget 1s --resume"), 3);
     assert!(lines() > before, "and others after that");
     // What fits is not told of, and gives a table.
     let ran = place.expect("compare plan.toml --budget 10m", 0);

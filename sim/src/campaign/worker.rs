@@ -324,6 +324,49 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_a_file_is_made_and_estimated() {
+        let text = "schema = 1\n[run]\nduration = \"9s\"\n[cluster]\nnodes = 3\n";
+        let task = |text: &str| RunTask {
+            path: "three.toml".into(),
+            text: text.into(),
+            strategy: "gossip".into(),
+            seed: 5,
+        };
+        let order = |number, task| wire::line(&Order { number, task });
+        let lines = vec![
+            wire::line(&setup()),
+            order(1, Task::Run(task(text))),
+            order(2, Task::Estimate(task(text))),
+            order(3, Task::Run(task("nodes = 3"))),
+        ];
+        let catalog = Catalog::default();
+        let scenario = Scenario::read("x", text.as_bytes(), &catalog).expect("a scenario");
+        let alone = Simulation::new(&scenario, &catalog).strategy("gossip");
+        let alone = alone.and_then(|run| run.seed(5).run()).expect("a run");
+        let told = match &replies(lines)[..] {
+            [_, run, estimate, wrong] => {
+                assert!(matches!(wrong.answer, Answer::Refused(_)), "{wrong:?}");
+                (run.answer.clone(), estimate.answer.clone())
+            }
+            other => panic!("{other:?}"),
+        };
+        let (Answer::Outcome { outcome, wall_us }, Answer::Estimate(estimate)) = told else {
+            panic!("{told:?}");
+        };
+        assert_eq!(
+            Outcome {
+                wall_us,
+                ..*outcome
+            },
+            Outcome {
+                wall_us,
+                ..Outcome::of(&alone, &scenario)
+            }
+        );
+        assert!(estimate.is_exact, "{estimate:?}");
+    }
+
+    #[test]
     fn another_version_is_refused_before_any_run() {
         let mut other = setup();
         other.version += 1;

@@ -14,7 +14,7 @@ use crate::cli::args::compare::Runs;
 use crate::cli::args::fuzz::MEMORY_MIB;
 use crate::cli::fuzz::worker;
 use crate::cli::interrupt::Listening;
-use crate::cli::progress::roughly;
+use crate::cli::progress::{Progress, roughly};
 use crate::cli::render::number::{bytes, counted};
 use crate::cli::render::style;
 use crate::cli::{Context, Stop};
@@ -46,9 +46,14 @@ impl Fit {
         let patience = runs.wall_limit.min(PATIENCE);
         let workers = RunWorkers::new(worker::command(memory)?, patience);
         let tasks = comparison.samples().map(|task| comparison.run_task(task));
+        let count = comparison.samples().count() as u64;
+        let progress = Progress::new(&context.output, "estimate", count, count);
         let tell = |told| match told {
             Told::Note(text) => context.output.note(text),
-            Told::Done(_) => {}
+            Told::Done(_) => {
+                drop(progress.meter(1));
+                progress.part_done();
+            }
         };
         let mut all = Vec::new();
         let end = workers.estimate(jobs(runs), tasks, Listening::new, tell, |_, ended| {

@@ -10,7 +10,7 @@ use hublab_sim::campaign::shard::Shard;
 use hublab_sim::capsule::Build;
 use hublab_sim::compare::Outcome;
 
-use super::kept::{Head, Kept, times};
+use super::kept::{Head, Kept, is_there, times};
 use super::part::Part;
 use super::render::Report;
 use super::setup::Comparison;
@@ -63,6 +63,10 @@ pub(in crate::cli) fn merge(args: &Merge, context: &Context) -> Result<ExitStatu
     let outcomes = in_order(pieces, &part_of);
     let report = Report::new(&comparison, &outcomes, &context.catalog);
     if let Some(out) = &args.out {
+        if is_there(out) {
+            let reason = "a comparison is in this directory already: give one that is new";
+            return Err(refused(out, reason));
+        }
         let mut store = Store::open(out, part_of(Shard::WHOLE), false)?;
         outcomes
             .iter()

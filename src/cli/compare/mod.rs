@@ -48,7 +48,10 @@ pub(super) use merge::merge;
 pub(super) use reproduce::reproduce;
 
 pub(super) fn compare(args: &Compare, context: &Context) -> Result<ExitStatus, Stop> {
-    let until = args.budget.map(|budget| Instant::now() + budget);
+    // A time beyond what a clock can tell is no limit.
+    let until = args
+        .budget
+        .and_then(|budget| Instant::now().checked_add(budget));
     let share = Share::new(args.sharding)?;
     if share.shard != Shard::WHOLE {
         check_shard(args, share)?;
@@ -58,6 +61,7 @@ pub(super) fn compare(args: &Compare, context: &Context) -> Result<ExitStatus, S
     if args.runs.memory.is_some() || args.budget.is_some() {
         fit = Fit::new(&comparison, args.runs, context)?;
         if fit.is_none() {
+            context.output.note("interrupted before any run");
             return Ok(ExitStatus::Interrupted);
         }
     }
