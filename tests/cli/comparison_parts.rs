@@ -87,8 +87,11 @@ fn interrupted_ten_times_and_resumed_a_comparison_is_the_same() {
         // Some of its runs are made then, however late this is: it listens to signals.
         let bytes = (whole * (time + 1) / 12).max(before + 1);
         wait_for(&kept, bytes, &mut child);
-        let (signal, code) =
-            [("-INT", Some(130)), ("-TERM", Some(130)), ("-KILL", None)][time as usize % 3];
+        let (signal, code) = match time % 3 {
+            0 => ("-INT", Some(130)),
+            1 => ("-TERM", Some(130)),
+            _ => ("-KILL", None),
+        };
         let kill = Command::new("kill")
             .args([signal, &child.id().to_string()])
             .status();
