@@ -1,13 +1,21 @@
 //! Whatever a strategy does, it ends its runs with a reason, and never the comparison.
 
 use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use crate::place::Place;
+use crate::robust::workers;
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "strategies_that_misbehave_end_their_runs_of_a_comparison_only",
         strategies_that_misbehave_end_their_runs_of_a_comparison_only,
+    ),
+    (
+        "what_kills_workers_from_outside_changes_no_outcome",
+        what_kills_workers_from_outside_changes_no_outcome,
     ),
     (
         "a_bug_ends_a_comparison_with_its_number",
@@ -24,7 +32,7 @@ fn strategies_that_misbehave_end_their_runs_of_a_comparison_only() {
     let told = place.expect(
         &format!(
             "compare {FILE} --seeds 0..6 {strategies} --endpoint bytes_sent \
-             --wall-limit 1s --memory 300 --jobs 2 --out out"
+             --wall-limit 1s --memory 300 --jobs 3 --out out"
         ),
         3,
     );
@@ -54,6 +62,38 @@ fn strategies_that_misbehave_end_their_runs_of_a_comparison_only() {
             assert_eq!(reason.is_empty(), line.ends_with(','), "{line}");
             assert!(line.contains(reason), "{line}");
         }
+    }
+}
+
+fn what_kills_workers_from_outside_changes_no_outcome() {
+    let place = Place::new();
+    let memory = 7_000 + u64::from(std::process::id() % 1_000);
+    let strategies = "--strategy pubsub --strategy gossip --endpoint bytes_sent";
+    let comparison = format!("compare {FILE} --seeds 0..600 {strategies} --jobs 2");
+    let mut child = place.start(&format!("{comparison} --memory {memory} --out killed"));
+    let mut kills = 0;
+    while child.try_wait().expect("a child").is_none() && kills < 12 {
+        for id in workers(memory) {
+            let signal = ["-KILL", "-TERM"][kills % 2];
+            let kill = Command::new("kill")
+                .args([signal, &id.to_string()])
+                .output();
+            kills += usize::from(kill.expect("kill is everywhere").status.success());
+        }
+        thread::sleep(Duration::from_millis(60));
+    }
+    let output = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert!(kills > 2, "it was too short to be disturbed");
+    assert!(
+        err.contains("worker was killed (signal 9): ") && err.contains(" is made again"),
+        "{err}"
+    );
+    place.expect(&format!("{comparison} --out whole"), 0);
+    for name in ["outcomes.ndjson", "runs.csv", "summary.md"] {
+        let [killed, whole] = ["killed", "whole"].map(|out| fs::read(place.path(out).join(name)));
+        assert!(killed.expect("a file") == whole.expect("a file"), "{name}");
     }
 }
 

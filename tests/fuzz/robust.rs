@@ -198,7 +198,7 @@ fn no_worker_outlives_a_killed_campaign() {
 
 /// The ids of the workers that were started with that limit of memory, which tells them from those of
 /// all other tests.
-fn workers(memory: u64) -> Vec<u32> {
+pub(crate) fn workers(memory: u64) -> Vec<u32> {
     let words = format!("__worker\0--memory\0{memory}\0");
     let processes = fs::read_dir("/proc").expect("processes are listed");
     let ours = |id: &u32| {
