@@ -128,8 +128,8 @@ pub(super) enum Command {
     #[command(
         after_help = "Every combination of scenario and values of --vary is a cell. In each, every strategy runs with\n\
         every seed; runs of one seed have the same network and workload. Verdicts are equal, better, worse\n\
-        or unclear; p is adjusted by Holm over all cells and endpoints. Exit code 3: runs did not end, cells were\n\
-        left out (--memory), or the time was over (--budget). A shard has no table: `merge` makes it.\n\nExamples:\n  \
+        or unclear; p is adjusted by Holm over all cells and endpoints. A shard has no table: `merge` makes\n\
+        it. Exit code 3: runs did not end, cells were left out (--memory), the time was over (--budget).\n\nExamples:\n  \
         hublab compare scenarios/lossy-wan.toml --strategy pubsub --strategy gossip --vary network.loss=0,0.05\n  \
         hublab compare plan.toml --out results\n  hublab compare plan.toml --out results --resume\n  \
         hublab compare plan.toml --shard 0/4 --out shards/0"
