@@ -4,7 +4,6 @@
 mod tape;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use hublab_sim::catalog::{Catalog, CatalogEntry};
 use hublab_sim::generate::{Options, generate};
@@ -15,6 +14,7 @@ use hublab_sim::trace::{Event, Payload};
 use hublab_sim::watch::Facts;
 use hublab_sim::watch::measure::Measured;
 use hublab_sim::world::Stepping;
+use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row, Time};
 use tape::{read, record};
 
@@ -65,7 +65,7 @@ impl Probe {
         while self.left < rest {
             rest -= self.left;
             let at = below(draw(self.seed, 2 * self.count + 1), cells.len() as u64);
-            self.wrong += u64::from(wrong(&cells[at as usize]));
+            self.wrong += u64::from(wrong(&cells[usize::try_from(at).expect("an index")]));
             self.count += 1;
             self.left = self.gap();
         }
@@ -140,7 +140,7 @@ impl Slow {
     fn new(scenario: &Scenario, strategy: &dyn CatalogEntry, window: (u64, u64)) -> Self {
         let facts = Facts::new(scenario, &strategy.facts(scenario));
         let cluster = &scenario.cluster;
-        let us = |time: Duration| time.as_micros() as u64;
+        let us = micros;
         let settings = scenario.node_settings();
         let debounce = settings.iter().map(|of| us(of.join_debounce)).max();
         let silence = settings
@@ -151,6 +151,11 @@ impl Slow {
         let latency = facts.times.latency;
         let crash_detection = us(cluster.crash_detected_after) + latency + debounce.expect("nodes");
         // Rounded up to a thousandth.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a spread is 0 to 1"
+        )]
         let spread = (cluster.down_spread.max(0.25) * 1_000.0).ceil() as u64;
         let longest = silence + (silence / 1_000 + 1) * spread;
         Self {
@@ -662,7 +667,7 @@ fn look_ups_at_random_times_are_answered_wrongly_as_often_as_the_share_says() {
 
 /// A window of a run, another one for each seed: its beginning, its middle, its end, or a moment.
 fn some_window(seed: u64, scenario: &Scenario) -> Window {
-    let end = scenario.run.duration.as_micros() as u64;
+    let end = micros(scenario.run.duration);
     let (from, to) = match seed % 4 {
         0 => (0, Some(end / 2)),
         1 => (end / 4, Some(end / 4 * 3)),

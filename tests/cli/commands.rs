@@ -208,7 +208,7 @@ fn there_is_a_list_of_everything() {
         count("strategies"),
         hublab::Catalog::default().names().len()
     );
-    assert_eq!(count("steps"), 20);
+    assert_eq!(count("steps"), 22);
     assert_eq!(count("metrics"), LIST.len());
     assert_eq!(count("anomalies"), 34);
     assert!(count("oracles") >= 4);

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::read::model;
 use super::shape::{CLUSTER, EXPECT, Key, Kind, NETWORK, RUN, STEP, Shape, TIME_FIELD};
+use crate::metric::{LIST, Measure};
 use crate::model::{Action, Claim, Parameters, Scenario};
 
 /// The same scenario with every duration multiplied by `factor`, a number above 0: steps, intervals,
@@ -34,7 +35,9 @@ pub fn scaled(scenario: &Scenario, factor: f64) -> Scenario {
         scale.part(expectation, &EXPECT);
         expectation.line = line;
         if let Claim::Metric { name, min, max, .. } = &mut expectation.claim
-            && name == "converged_us"
+            && LIST
+                .iter()
+                .any(|it| it.name == *name && it.measure == Measure::Time)
         {
             min.iter_mut().chain(max).for_each(|us| *us = scale.us(*us));
         }
