@@ -439,3 +439,39 @@ fn what_cannot_be_reproduced_is_told_before_anything_runs() {
     let told = hublab(&["reproduce", text(place.path())]).expect(2);
     assert!(told.err.contains("is not finished"), "{}", told.err);
 }
+
+#[test]
+fn the_study_runs_at_a_small_size_and_can_be_reproduced() {
+    let study = Path::new("scenarios/studies");
+    let plan = fs::read_to_string(study.join("evaluation.toml")).expect("the plan");
+    let small = plan
+        .replace("[5, 10, 20]", "[4]")
+        .replace("[0.0, 0.01, 0.05, 0.2]", "[0.0, 0.2]")
+        .replace("0..20", "0..2");
+    assert!(small.contains("[4]") && small.contains("[0.0, 0.2]") && small.contains("0..2\""));
+    let of_study = |name: &str| fs::read(study.join(name)).expect("a scenario");
+    let names = ["steady.toml", "heal.toml", "churn.toml"];
+    let scenarios = names.map(of_study);
+    let mut all: Vec<(&str, &[u8])> = vec![("evaluation.toml", small.as_bytes())];
+    all.extend(names.into_iter().zip(scenarios.iter().map(Vec::as_slice)));
+    let place = files(&all);
+    let (plan, out) = (
+        place.path().join("evaluation.toml"),
+        place.path().join("out"),
+    );
+    let ran = hublab(&["compare", text(&plan), "--out", text(&out)]).expect(0);
+    assert!(ran.out.contains("descriptive"), "{}", ran.out);
+    let made = contents(&out);
+    let runs = lines(&made["runs.csv"]);
+    assert_eq!(runs.len(), 1 + 3 * 2 * 2 * 2);
+    // A load that no step of was possible would be no load.
+    let results = lines(&made["results.csv"]);
+    let metric = results[0].iter().position(|head| *head == "metric");
+    let value = results[0].iter().position(|head| *head == "value");
+    let (metric, value) = (metric.expect("a column"), value.expect("a column"));
+    let mut sent = results
+        .iter()
+        .filter(|line| line[metric] == "messages_sent");
+    assert!(sent.all(|line| line[value].parse::<u64>().is_ok_and(|sent| sent > 100)));
+    hublab(&["reproduce", text(&out)]).expect(0);
+}

@@ -65,6 +65,7 @@ fn whole_engine(nodes: u64) -> f64 {
                 .strategy("flood")
                 .expect("the flood runs")
                 .seed(1)
+                .unmeasured()
                 .run()
                 .expect("the flood runs");
             delivered = done.messages.delivered;

@@ -1,4 +1,4 @@
-//! What oracles cost: all of them, against the same runs with digest and `converged` alone.
+//! What oracles and measures cost, against the same runs with digest and `converged` alone.
 
 use std::fmt::Write as _;
 
@@ -20,14 +20,22 @@ pub(crate) fn measure(table: &mut Table) {
     }
 }
 
+/// What is watched beside digest and `converged`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watched {
+    Nothing,
+    Oracles,
+    Measures,
+}
+
 /// The processor time of all scenarios in microseconds, and their events.
-fn cost(scenarios: &[Scenario], strategy: &str, with_oracles: bool) -> (f64, u64) {
+fn cost(scenarios: &[Scenario], strategy: &str, watched: Watched) -> (f64, u64) {
     let catalog = Catalog::default();
     let mut events = 0;
     let time = least_us(3, || {
         events = 0;
         for scenario in scenarios {
-            let oracles = if with_oracles {
+            let oracles = if watched == Watched::Oracles {
                 oracle::all()
             } else {
                 Vec::new()
@@ -35,10 +43,15 @@ fn cost(scenarios: &[Scenario], strategy: &str, with_oracles: bool) -> (f64, u64
             let run = Simulation::new(scenario, &catalog)
                 .strategy(strategy)
                 .and_then(|run| {
-                    run.seed(scenario.run.seed)
+                    let run = run
+                        .seed(scenario.run.seed)
                         .oracles(oracles)
-                        .budget(1_000_000)
-                        .run()
+                        .budget(1_000_000);
+                    if watched == Watched::Measures {
+                        run.run()
+                    } else {
+                        run.unmeasured().run()
+                    }
                 });
             events += run.expect("a known strategy").events;
         }
@@ -106,13 +119,12 @@ fn generated(table: &mut Table, strategy: &str, runs: f64) {
 
 /// Answers the time with all oracles, and the events.
 fn compare(table: &mut Table, name: &str, scenarios: &[Scenario], strategy: &str) -> (f64, u64) {
-    let (without, _) = cost(scenarios, strategy, false);
-    let (with, events) = cost(scenarios, strategy, true);
-    table.at_most(
-        &format!("{name}: all / digest and converged"),
-        with / without,
-        1.5,
-        "x",
-    );
+    let (without, _) = cost(scenarios, strategy, Watched::Nothing);
+    let (with, events) = cost(scenarios, strategy, Watched::Oracles);
+    let (measured, _) = cost(scenarios, strategy, Watched::Measures);
+    for (what, time) in [("all", with), ("measures", measured)] {
+        let name = format!("{name}: {what} / digest and converged");
+        table.at_most(&name, time / without, 1.5, "x");
+    }
     (with, events)
 }

@@ -154,8 +154,25 @@ fn find_one(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     }
 }
 
-/// Adds the scenario files of a directory, then those of the directories in it, by name. Links to
-/// directories are not followed: they may lead in a circle.
+/// True if a file is a plan of `compare`: it lists scenarios, before any table. What cannot be read is told
+/// when it is read as a scenario.
+fn is_plan(path: &Path) -> bool {
+    let Ok(bytes) = read_bytes(path) else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let mut keys = text
+        .lines()
+        .map(str::trim_start)
+        .take_while(|line| !line.starts_with('['));
+    keys.any(|line| {
+        let rest = line.strip_prefix("scenarios");
+        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    })
+}
+
+/// Adds the scenario files of a directory, then those of the directories in it, by name; plans are none.
+/// Links to directories are not followed: they may lead in a circle.
 fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), LoadError> {
     let unreadable = |reason| refused(directory, reason);
     let mut entries = fs::read_dir(directory)
@@ -171,6 +188,7 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
             .extension()
             .is_some_and(|extension| extension == "toml")
             && path.is_file()
+            && !is_plan(&path)
         {
             files.push(path);
         }
@@ -195,12 +213,16 @@ mod tests {
         for name in ["b.toml", "a.toml", "notes.md", "sub/c.toml"] {
             fs::write(root.path().join(name), "").unwrap();
         }
+        let plan = "schema = 1\n scenarios = [\"a.toml\"]\n[vary]\n";
+        fs::write(root.path().join("plan.toml"), plan).unwrap();
+        let other = "schema = 1\n[cluster]\nscenarios = 1\n";
+        fs::write(root.path().join("sub/d.toml"), other).unwrap();
         let found = find(&[root.path().join("b.toml"), root.path().to_owned()]).unwrap();
         let names: Vec<_> = found
             .iter()
             .map(|path| path.strip_prefix(root.path()).unwrap().to_str().unwrap())
             .collect();
-        assert_eq!(names, ["b.toml", "a.toml", "sub/c.toml"]);
+        assert_eq!(names, ["b.toml", "a.toml", "sub/c.toml", "sub/d.toml"]);
     }
 
     #[test]
