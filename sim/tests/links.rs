@@ -301,3 +301,20 @@ fn both_ways_is_each_way_by_itself_and_all_channels_are_no_channels() {
         )),
     );
 }
+
+#[test]
+fn a_link_both_ways_counts_as_two_steps() {
+    let file = |both: bool| {
+        format!(
+            "{HEAD}[[step]]\nat = '1s'\nevery = '200us'\ntimes = 60_000\n\
+             link = {{ from = ['n1'], to = ['n2'], both = {both}, loss = 0.1 }}\n"
+        )
+    };
+    let read = |text: String| Scenario::read("links.toml", text.as_bytes(), &Catalog::default());
+    assert!(read(file(false)).is_ok());
+    let refused = read(file(true)).expect_err("120,000 steps");
+    assert!(
+        format!("{refused:?}").contains("TooManySteps"),
+        "{refused:?}"
+    );
+}

@@ -1,12 +1,9 @@
 //! Whatever a strategy does, it ends its runs with a reason, and never the comparison.
 
 use std::fs;
-use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use crate::place::Place;
-use crate::robust::workers;
+use crate::robust::disturbed;
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
@@ -70,22 +67,10 @@ fn what_kills_workers_from_outside_changes_no_outcome() {
     let memory = 7_000 + u64::from(std::process::id() % 1_000);
     let strategies = "--strategy pubsub --strategy gossip --endpoint bytes_sent";
     let comparison = format!("compare {FILE} --seeds 0..600 {strategies} --jobs 2");
-    let mut child = place.start(&format!("{comparison} --memory {memory} --out killed"));
-    let mut kills = 0;
-    while child.try_wait().expect("a child").is_none() && kills < 12 {
-        for id in workers(memory) {
-            let signal = ["-KILL", "-TERM"][kills % 2];
-            let kill = Command::new("kill")
-                .args([signal, &id.to_string()])
-                .output();
-            kills += usize::from(kill.expect("kill is everywhere").status.success());
-        }
-        thread::sleep(Duration::from_millis(60));
-    }
-    let output = child.wait_with_output().expect("it ends");
+    let child = place.start(&format!("{comparison} --memory {memory} --out killed"));
+    let output = disturbed(child, memory);
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{err}");
-    assert!(kills > 2, "it was too short to be disturbed");
     assert!(
         err.contains("worker was killed (signal 9): ") && err.contains(" is made again"),
         "{err}"

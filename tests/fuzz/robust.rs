@@ -1,7 +1,7 @@
 //! Whatever a strategy does, it ends its run with a verdict, and never the campaign.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -211,13 +211,11 @@ pub(crate) fn workers(memory: u64) -> Vec<u32> {
     ids.filter(ours).collect()
 }
 
-fn what_kills_workers_from_outside_changes_no_result() {
-    let place = Place::new();
-    let memory = 5_000 + u64::from(std::process::id() % 1_000);
-    let campaign = "fuzz --strategy pubsub --seeds 0..500 --oracles all --no-shrink --twice-percent 0 --jobs 2";
-    let mut child = place.start(&format!("{campaign} --memory {memory} --out killed"));
+/// Kills the workers with that limit of memory, again and again, until their parent ends. It must have been
+/// disturbed.
+pub(crate) fn disturbed(mut parent: Child, memory: u64) -> Output {
     let mut kills = 0;
-    while child.try_wait().expect("a child").is_none() && kills < 12 {
+    while parent.try_wait().expect("a child").is_none() && kills < 12 {
         for id in workers(memory) {
             let signal = ["-KILL", "-TERM"][kills % 2];
             let kill = Command::new("kill")
@@ -227,10 +225,18 @@ fn what_kills_workers_from_outside_changes_no_result() {
         }
         thread::sleep(Duration::from_millis(60));
     }
-    let output = child.wait_with_output().expect("it ends");
+    assert!(kills > 2, "it was too short to be disturbed");
+    parent.wait_with_output().expect("it ends")
+}
+
+fn what_kills_workers_from_outside_changes_no_result() {
+    let place = Place::new();
+    let memory = 5_000 + u64::from(std::process::id() % 1_000);
+    let campaign = "fuzz --strategy pubsub --seeds 0..500 --oracles all --no-shrink --twice-percent 0 --jobs 2";
+    let child = place.start(&format!("{campaign} --memory {memory} --out killed"));
+    let output = disturbed(child, memory);
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{err}");
-    assert!(kills > 2, "it was too short to be disturbed");
     assert!(
         err.contains("worker was killed (signal 9)") && err.contains("is made again, alone"),
         "{err}"

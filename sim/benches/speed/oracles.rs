@@ -1,4 +1,5 @@
-//! What oracles and measures cost, against the same runs with digest and `converged` alone.
+//! The cost of all oracles, and of measuring, as ratios to the same runs with nothing but the digest and the
+//! expectation `converged`.
 
 use std::fmt::Write as _;
 
@@ -20,7 +21,7 @@ pub(crate) fn measure(table: &mut Table) {
     }
 }
 
-/// What is watched beside digest and `converged`.
+/// The observers of a run beside the digest and the expectation `converged`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Watched {
     Nothing,

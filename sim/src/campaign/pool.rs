@@ -49,7 +49,7 @@ pub(super) const KILLED_MAX: u32 = 3;
 
 /// Something that a worker can be told to do.
 pub(super) trait Commission {
-    /// What it is told.
+    /// The task in the message to the worker.
     fn task(&self) -> Task;
 }
 

@@ -38,7 +38,7 @@ impl Commission for Numbered {
     }
 }
 
-/// What is told of a series while it goes on.
+/// Progress of a series, reported while it runs.
 #[derive(Debug)]
 pub enum Told {
     /// A run is done: its outcome may still have to wait for those of earlier runs.
@@ -125,7 +125,7 @@ impl RunWorkers {
             Answered::With(_) => None,
             Answered::Not { reason, took } => Some(Outcome::given_up(&reason, micros(took))),
         };
-        // What a run that did not come to its end leaves behind is for no other run.
+        // A worker whose run did not finish is replaced: its memory may still hold parts of that run.
         let is_whole = |outcome: &Outcome| outcome.reason.is_none();
         let jobs = runs.map(|run| FileJob {
             run,
@@ -189,7 +189,7 @@ impl RunWorkers {
     }
 }
 
-/// What came of a job.
+/// The result of a job: an answer, or the loss of its worker.
 enum Answered {
     /// This answer.
     With(Answer),
@@ -197,8 +197,8 @@ enum Answered {
     Not { reason: String, took: Duration },
 }
 
-/// What the ends of jobs mean: `ended` makes the result, if the answer is one to what was asked; a worker
-/// makes no further jobs after one that is not whole by `is_whole`.
+/// Turns the ends of jobs into results. `ended` makes a result of an answer, and `None` of an answer to another
+/// kind of task. A worker is replaced after a result that `is_whole` rejects.
 struct Settling<M, W, T> {
     ended: M,
     is_whole: W,

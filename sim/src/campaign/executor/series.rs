@@ -15,7 +15,7 @@ pub enum Series {
     Interrupted,
 }
 
-/// What something that happened means for a series.
+/// The consequence for a series when a job ends or a worker dies.
 pub(crate) enum Came<J, R> {
     /// The job of this number has come to this.
     Result(usize, R),

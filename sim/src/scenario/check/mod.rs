@@ -73,8 +73,15 @@ fn counts(scenario: &Scenario, sites: &[Spots], report: Sink<'_>) {
             continue;
         }
         let each = step.on().map_or(1, |on| on.len() as u64);
+        // A link both ways is written out as a step for each way.
+        let ways = if let Action::Link(change) = &step.action {
+            change.each_way().count() as u64
+        } else {
+            1
+        };
         let before = total;
-        total = before.saturating_add(step.count_max().saturating_mul(each));
+        let count = step.count_max().saturating_mul(each);
+        total = before.saturating_add(count.saturating_mul(ways));
         if before <= STEPS_MAX as u64 && total > STEPS_MAX as u64 {
             let count = usize::try_from(total).unwrap_or(usize::MAX);
             let at = sites.key("every");

@@ -388,6 +388,18 @@ impl Faults {
                     to(Warning::AlreadySo { at });
                 }
             }
+            Action::Hold {
+                from, to: peers, ..
+            }
+            | Action::Release {
+                from, to: peers, ..
+            } => {
+                let pairs = self.pairs(from, peers);
+                if pairs.is_some_and(|pairs| pairs.is_empty()) {
+                    let action = step.action.name();
+                    to(Warning::ToItself { action, at });
+                }
+            }
             Action::Cut {
                 from,
                 to: peers,
