@@ -172,6 +172,10 @@ fn trace_of(
 struct Collector(Arc<Mutex<Vec<Event>>>);
 
 impl Sink for Collector {
+    fn reads_contents(&self) -> bool {
+        false
+    }
+
     fn event(&mut self, event: &Event) {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() <= EVENTS_MAX {

@@ -19,6 +19,7 @@ use crate::statistics::{
     seeds_needed,
 };
 use crate::watch::judge;
+use crate::watch::measure::Times;
 
 /// One combination of a scenario and values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,10 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// The metrics.
     pub metrics: BTreeMap<String, Option<Number>>,
+    /// The share of changes that observers showed within each of [`Times::CURVE_US`], in millionths; empty
+    /// if there were none, or if the run was given up.
+    #[serde(default)]
+    pub propagation: Vec<u32>,
     /// Its real time, in microseconds; not kept in the directory, as it differs each time.
     #[serde(skip)]
     pub wall_us: u64,
@@ -101,6 +106,7 @@ impl Outcome {
             verdict: report.verdict,
             reason: report.reason.clone().or_else(|| is_short.then(panicked)),
             metrics: report.metrics.clone(),
+            propagation: propagation_of(report),
             wall_us: report.wall_us,
         }
     }
@@ -113,6 +119,7 @@ impl Outcome {
             verdict: judge::Verdict::Inconclusive,
             reason: Some(reason.to_owned()),
             metrics: BTreeMap::new(),
+            propagation: Vec::new(),
             wall_us,
         }
     }
@@ -124,6 +131,31 @@ impl Outcome {
             .flatten()
             .map(Number::as_f64)
     }
+}
+
+fn propagation_of(report: &Report) -> Vec<u32> {
+    let measured = report.measured.as_ref();
+    measured.map_or(Vec::new(), |it| it.propagation.each_us.within.clone())
+}
+
+/// The mean over runs of the share of changes that observers showed within each of [`Times::CURVE_US`], 0
+/// to 1; `None` if no run has changes.
+#[must_use]
+pub fn propagation_curve(outcomes: &[Outcome]) -> Option<[f64; Times::CURVE_US.len()]> {
+    let mut sums = [0_u64; Times::CURVE_US.len()];
+    let mut runs = 0_u32;
+    for outcome in outcomes.iter().filter(|it| !it.propagation.is_empty()) {
+        runs += 1;
+        for (sum, share) in sums.iter_mut().zip(&outcome.propagation) {
+            *sum += u64::from(*share);
+        }
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "millionths over fewer than 2^32 runs stay below 2^53"
+    )]
+    let mean = |sum: u64| sum as f64 / f64::from(runs) / 1_000_000.0;
+    (runs > 0).then(|| sums.map(mean))
 }
 
 /// The median and mean of one contestant's values.
@@ -412,6 +444,7 @@ mod tests {
             verdict: judge::Verdict::Pass,
             reason: None,
             metrics: BTreeMap::from([("converged_us".to_owned(), value)]),
+            propagation: Vec::new(),
             wall_us: 1,
         }
     }

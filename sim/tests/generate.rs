@@ -173,7 +173,7 @@ fn the_scenarios_of_these_seeds_never_change() {
             hasher.update(render(&scenario, Style::Brief).as_bytes());
         }
     }
-    expect_test::expect!["8f9d98b80c3714ac962a52c1823b6abe7c9f64c575ae8e24c4fba8a99086a706"]
+    expect_test::expect!["d05c02968b4bb7f63f3d15ad028793efdf14825ca4dd5bee1738b665e24a0c88"]
         .assert_eq(&hasher.finalize().to_hex());
 }
 

@@ -12,7 +12,7 @@ use hublab_sim::scenario::{Action, Claim, Expectation, Scenario, Window, resolve
 use hublab_sim::stream::{below, draw};
 use hublab_sim::trace::{Event, Payload};
 use hublab_sim::watch::Facts;
-use hublab_sim::watch::measure::Measured;
+use hublab_sim::watch::measure::{Measured, Times};
 use hublab_sim::world::Stepping;
 use hublab_strategies::time::micros;
 use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row, Time};
@@ -559,6 +559,11 @@ impl Slow {
         let each = &propagation.each_us;
         let found = [each.p50, each.p90, each.p99, each.p999, each.max];
         assert_eq!(found, [500, 900, 990, 999, 1000].map(rank), "{what}");
+        let within = |limit: u64| {
+            let ended = self.samples.iter().filter(|time| **time <= limit).count();
+            u32::try_from(ended * 1_000_000 / count).expect("at most all")
+        };
+        assert_eq!(each.within, Times::CURVE_US.map(within), "{what}");
         assert_eq!(
             propagation.last_us.max,
             lasts.iter().max().copied(),

@@ -207,11 +207,11 @@ fn names_the_event(divergence: &Divergence) {
         "{shown}"
     );
     assert!(
-        shown.contains(&format!("  < 30.1s n1 timer strategy.{left} [e{id}]\n")),
+        shown.contains(&format!("  < 30.1s n1 timer strategy.{left} [e{id} <- e")),
         "{shown}"
     );
     assert!(
-        shown.contains(&format!("  > 30.1s n1 timer strategy.{right} [e{id}]\n")),
+        shown.contains(&format!("  > 30.1s n1 timer strategy.{right} [e{id} <- e")),
         "{shown}"
     );
 }

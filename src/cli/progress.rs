@@ -214,6 +214,10 @@ impl Meter {
 }
 
 impl Sink for Meter {
+    fn reads_contents(&self) -> bool {
+        false
+    }
+
     fn event(&mut self, event: &Event) {
         // The run's thread is the only one that writes.
         let reached = &self.reached;

@@ -220,6 +220,15 @@ pub struct Entry {
     pub pid: Option<Pid>,
 }
 
+impl Entry {
+    /// The length of the wire encoding in bytes.
+    fn encoded_len(&self) -> u64 {
+        let pid = self.pid.as_ref();
+        let pid = pid.map_or(1, |pid| 1 + wire::text_len(pid.as_str()));
+        wire::text_len(self.node.as_str()) + pid
+    }
+}
+
 /// A row of the registry: what one node believes about one child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -246,6 +255,52 @@ impl Row {
     #[must_use]
     pub fn metadata_on(&self, node: &NodeId) -> &Metadata {
         self.entry_metadata.get(node).unwrap_or(&self.metadata)
+    }
+
+    /// How many bytes longer the encoding of a row is than that of another; no row takes none. Reads
+    /// only the entries in which they differ.
+    ///
+    /// ```
+    /// use hublab_strategies::{ChildSpec, Entry, Row};
+    ///
+    /// let entry = Entry { node: "n1".into(), pid: Some("p1".into()) };
+    /// let row = Row {
+    ///     spec: ChildSpec::new("a", "worker"),
+    ///     entries: entry.into(),
+    ///     metadata: Default::default(),
+    ///     entry_metadata: Default::default(),
+    ///     expires_at: None,
+    /// };
+    /// let bytes = hublab_strategies::wire::encoded_len(&row);
+    /// assert_eq!(Row::growth(None, Some(&row)).unsigned_abs(), bytes);
+    /// assert_eq!(Row::growth(Some(&row), Some(&row)), 0);
+    /// ```
+    #[must_use]
+    pub fn growth(before: Option<&Self>, after: Option<&Self>) -> i64 {
+        let entries = |row: Option<&Self>| row.map_or(Entries::EMPTY, |row| row.entries.clone());
+        let (before_entries, after_entries) = (entries(before), entries(after));
+        let (gone, come) = before_entries.difference(&after_entries);
+        let len = |row: Option<&Self>, entries: &[Entry]| {
+            let entries: u64 = entries.iter().map(Entry::encoded_len).sum();
+            row.map_or(0, |row| row.rest_len() + entries)
+        };
+        len(after, come).cast_signed() - len(before, gone).cast_signed()
+    }
+
+    /// The length of the wire encoding without the entries, in bytes.
+    fn rest_len(&self) -> u64 {
+        let own = self.entry_metadata.iter();
+        let own = own.map(|(node, own)| wire::text_len(node.as_str()) + own.encoded_len());
+        let own_len = match self.entry_metadata.iter().count() {
+            0 => 1,
+            count => 1 + wire::varint_len(count as u64),
+        };
+        self.spec.encoded_len()
+            + wire::varint_len(self.entries.len() as u64)
+            + self.metadata.encoded_len()
+            + own_len
+            + own.sum::<u64>()
+            + self.expires_at.map_or(1, |at| 1 + wire::varint_len(at.0))
     }
 }
 

@@ -107,6 +107,9 @@ pub struct Gossip {
 
 type Cx<'a> = Context<'a, GossipMessage>;
 
+/// The mark of a message of a round or propagation that is over here.
+const INVALIDATED: &str = "gossip.invalidated";
+
 /// A round for the members, or one for nodes that join: they differ in what carries them.
 #[derive(Clone, Copy)]
 enum RoundKind {
@@ -222,7 +225,7 @@ impl Gossip {
         let incoming = round.data.with(cx.node(), own);
         let view = cx.shared_view();
         let (data, mut acks, unacked) = match self.memory(&round.reference) {
-            Some(Memory::Invalidated) => return,
+            Some(Memory::Invalidated) => return cx.mark(INVALIDATED),
             Some(Memory::Round(cached, acks)) => {
                 let (acks, unacked) = acks.join(&round.acks, &view);
                 (cached.merge(&incoming), acks, unacked)
@@ -274,22 +277,31 @@ impl Gossip {
     /// Takes in the data of every other node, in the order of their names.
     fn apply(&mut self, cx: &mut Cx<'_>, data: &NodesData) {
         cx.mark("gossip.round_applied");
+        let mut is_stale = false;
         for (node, stamped) in data.nodes() {
             let Some(snapshot) = &stamped.data else {
                 continue;
             };
-            if node != cx.node() && self.timestamps.is_newer(node, stamped.at) {
+            if node == cx.node() {
+                continue;
+            }
+            if self.timestamps.is_newer(node, stamped.at) {
                 cx.append_data(node, snapshot);
                 cx.detach_data(node, snapshot);
                 self.timestamps.set(node, stamped.at);
+            } else {
+                is_stale = true;
             }
+        }
+        if is_stale {
+            cx.mark("gossip.stale_stamp");
         }
     }
 
     fn handle_propagation(&mut self, cx: &mut Cx<'_>, message: &Propagation) {
         let view = cx.shared_view();
         let cached = match self.memory(&message.reference) {
-            Some(Memory::Invalidated) => return,
+            Some(Memory::Invalidated) => return cx.mark(INVALIDATED),
             Some(Memory::Propagation(acks) | Memory::Round(_, acks)) => acks.clone(),
             None => Acks::new(Vec::new()),
         };
@@ -416,6 +428,18 @@ impl Synchronization for Gossip {
 
     fn refs(&self) -> usize {
         self.memory.len()
+    }
+
+    fn state_bytes(&self) -> u64 {
+        let memory = self.memory.iter().map(|(reference, (memory, _))| {
+            reference.encoded_len()
+                + match memory {
+                    Memory::Propagation(acks) => acks.encoded_len(),
+                    Memory::Round(data, acks) => data.size_model().bytes() + acks.encoded_len(),
+                    Memory::Invalidated => 0,
+                }
+        });
+        self.timestamps.encoded_len() + memory.sum::<u64>()
     }
 }
 

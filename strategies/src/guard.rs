@@ -4,6 +4,9 @@ use crate::context::Context;
 use crate::profile::Profile;
 use crate::snapshot::Snapshot;
 
+/// The mark of a snapshot that is not sent, because its node has not hosted a child yet.
+const SUPPRESSED: &str = "snapshot_suppressed";
+
 /// Keeps a node silent until it has hosted a child (docs/protocol.md section 4.5). The latch is set
 /// only when the guard is asked while a child is there, and never cleared: anomaly A8.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,6 +24,10 @@ impl EmptyGuard {
     ) -> Option<Snapshot> {
         let data = cx.local_data();
         self.has_hosted |= !data.is_empty();
-        (self.has_hosted || !profile.has_guard()).then_some(data)
+        if !self.has_hosted && profile.has_guard() {
+            cx.mark(SUPPRESSED);
+            return None;
+        }
+        Some(data)
     }
 }

@@ -89,6 +89,7 @@ hub.leave().await?;
 pub mod builtin;
 pub mod child;
 pub mod claims;
+pub mod contents;
 pub mod context;
 pub mod entries;
 pub mod fact;
@@ -121,6 +122,7 @@ pub mod view;
 pub mod wire;
 
 pub use child::{ChildSpec, Entry, EntryMetadata, Metadata, Row, RowChange};
+pub use contents::{Contents, Listed};
 pub use context::Context;
 pub use entries::Entries;
 pub use fact::{Change, Fact};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::child::Row;
-use crate::name::ChildId;
+use crate::contents::Contents;
+use crate::name::{ChildId, NodeId};
 use crate::wire;
 
 /// A lane of messages between two nodes. On one directed pair and one ordered channel, messages
@@ -97,6 +98,15 @@ pub trait Message: Debug + Send + Sync + Serialize + DeserializeOwned + 'static 
             header_bytes: wire::encoded_len(self),
             ..SizeModel::default()
         }
+    }
+
+    /// The entries that it tells of, sent by `sender`; `None`, the default, if that is not told. Asked
+    /// only where somebody reads the contents of messages, once for each message however many nodes
+    /// it goes to. `trace`, `why` and the metric `redundant_rows` know of contents only what this
+    /// says.
+    fn entries(&self, sender: &NodeId) -> Option<Contents> {
+        let _ = sender;
+        None
     }
 
     /// Replaces what equals a part of a row by that part, so that comparing the two reads no text:

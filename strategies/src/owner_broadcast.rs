@@ -16,8 +16,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::contents::Contents;
 use crate::context::Context;
 use crate::fact::{Change, Fact};
 use crate::message::{Channel, Message};
@@ -61,6 +64,14 @@ impl Message for OwnerBroadcastMessage {
             Self::Rows { .. } => "owner_broadcast.rows",
             Self::Change(_) => "owner_broadcast.change",
         }
+    }
+
+    fn entries(&self, sender: &NodeId) -> Option<Contents> {
+        Some(match self {
+            Self::Ask => Contents::NONE,
+            Self::Rows { rows, .. } => Contents::of_node(sender, Arc::clone(rows.names())),
+            Self::Change(fact) => Contents::of_entries([(&fact.child, &fact.owner)]),
+        })
     }
 }
 
@@ -117,8 +128,16 @@ impl EventStrategy for OwnerBroadcast {
     fn propagate(&mut self, _cx: &mut Cx<'_>, _requests: Requests, _members: &Members) {}
 
     fn handle_message(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &OwnerBroadcastMessage) {
-        let is_current = |incarnation| cx.incarnation_of(from) == Some(incarnation);
-        let is_heard = from != cx.node() && cx.is_member(from);
+        let is_heard = |cx: &mut Cx<'_>, incarnation| {
+            if !cx.is_member(from) {
+                cx.mark("owner_broadcast.not_a_member");
+            } else if cx.incarnation_of(from) != Some(incarnation) {
+                cx.mark("owner_broadcast.old_incarnation");
+            } else {
+                return from != cx.node();
+            }
+            false
+        };
         match message {
             OwnerBroadcastMessage::Ask => {
                 let (incarnation, rows) = (cx.incarnation(), cx.local_data());
@@ -126,12 +145,12 @@ impl EventStrategy for OwnerBroadcast {
                 cx.send(std::slice::from_ref(from), Channel::SYNC, message);
             }
             OwnerBroadcastMessage::Rows { incarnation, rows } => {
-                if is_heard && is_current(*incarnation) {
+                if is_heard(cx, *incarnation) {
                     Self::replace(cx, from, rows);
                 }
             }
             OwnerBroadcastMessage::Change(fact) => {
-                if is_heard && fact.owner == *from && is_current(fact.incarnation) {
+                if fact.owner == *from && is_heard(cx, fact.incarnation) {
                     Self::apply(cx, from, fact);
                 }
             }

@@ -422,6 +422,7 @@ impl OwnerLog {
         if told.owner == *from {
             self.know(cx, from, told.incarnation);
         } else if !cx.is_member(&told.owner) {
+            cx.mark("owner_log.not_a_member");
             return false;
         }
         let Some(owner) = self.owners.get(&told.owner) else {
@@ -430,8 +431,13 @@ impl OwnerLog {
         if owner.replica.incarnation() < told.incarnation {
             self.begin(cx, &told.owner, told.incarnation);
         }
-        self.replica(&told.owner)
-            .is_some_and(|it| it.incarnation() == told.incarnation)
+        let is_current = self
+            .replica(&told.owner)
+            .is_some_and(|it| it.incarnation() == told.incarnation);
+        if !is_current {
+            cx.mark("owner_log.old_incarnation");
+        }
+        is_current
     }
 
     fn handle_operations(&mut self, cx: &mut Cx<'_>, from: &NodeId, message: &Operations) {

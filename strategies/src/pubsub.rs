@@ -26,12 +26,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::child::Row;
+use crate::contents::Contents;
 use crate::context::Context;
 use crate::guard::EmptyGuard;
 use crate::message::{Channel, Message, SizeModel};
 use crate::name::{ChildId, NodeId};
 use crate::profile::Profile;
-use crate::request::{Members, Requests, requests_size};
+use crate::request::{Members, Requests, requests_contents, requests_size};
 use crate::snapshot::Snapshot;
 use crate::strategy::{
     Broken, Claim, Condition, ConfigError, Feature, Strategy, Synchronization, Variation,
@@ -108,6 +109,14 @@ impl Message for PubSubMessage {
         };
         size.header_bytes += 1;
         size
+    }
+
+    fn entries(&self, sender: &NodeId) -> Option<Contents> {
+        Some(match self {
+            Self::Requests(requests) => requests_contents(requests),
+            Self::Sync(data) => Contents::of_node(sender, Arc::clone(data.names())),
+            Self::Join(join) => Contents::of_node(sender, Arc::clone(join.data.names())),
+        })
     }
 
     fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
@@ -225,6 +234,8 @@ impl Synchronization for PubSub {
         } else if self.timestamps.is_newer(remote_node, remote_data.at) {
             cx.append_data(remote_node, &remote_data.data);
             self.timestamps.set(remote_node, remote_data.at);
+        } else {
+            cx.mark("pubsub.stale_stamp");
         }
     }
 
@@ -246,6 +257,10 @@ impl Synchronization for PubSub {
 
     fn sync_interval(&self) -> Duration {
         self.config.sync_interval
+    }
+
+    fn state_bytes(&self) -> u64 {
+        self.timestamps.encoded_len()
     }
 }
 

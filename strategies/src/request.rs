@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::child::{ChildSpec, Metadata};
+use crate::contents::Contents;
 use crate::entries::Entries;
 use crate::message::SizeModel;
 use crate::name::{ChildId, NodeId, Pid};
@@ -68,6 +69,26 @@ pub(crate) fn requests_size(requests: &Requests) -> SizeModel {
         size.entries += entries as u64;
     }
     size
+}
+
+/// The entries that a list of requests tells of.
+#[must_use]
+pub(crate) fn requests_contents(requests: &Requests) -> Contents {
+    let mut entries = Vec::new();
+    for request in requests.iter() {
+        match request {
+            Request::Register(rows) => entries.extend(rows.iter().flat_map(|row| {
+                let nodes = row.entries.iter().map(|entry| &entry.node);
+                nodes.map(|node| (row.spec.id(), node))
+            })),
+            Request::Unregister(rows) => entries.extend(
+                rows.iter()
+                    .flat_map(|row| row.nodes.iter().map(|node| (&row.child, node))),
+            ),
+            Request::PidUpdate { child, node, .. } => entries.push((child, node)),
+        }
+    }
+    Contents::of_entries(entries)
 }
 
 /// The nodes that a propagation addresses.

@@ -43,6 +43,7 @@ pub struct Snapshot(Arc<Fields>);
 #[derive(Debug)]
 struct Fields {
     children: Box<[LocalChild]>,
+    names: OnceLock<Arc<[ChildId]>>,
     encoded_len: OnceLock<u64>,
 }
 
@@ -52,6 +53,7 @@ impl Snapshot {
     pub fn new(children: Vec<LocalChild>) -> Self {
         Self(Arc::new(Fields {
             children: children.into(),
+            names: OnceLock::new(),
             encoded_len: OnceLock::new(),
         }))
     }
@@ -73,6 +75,14 @@ impl Snapshot {
     #[must_use]
     pub fn children(&self) -> &[LocalChild] {
         &self.0.children
+    }
+
+    /// The names of the children, in the same order; collected on first use.
+    #[must_use]
+    pub fn names(&self) -> &Arc<[ChildId]> {
+        let children = self.children().iter();
+        let names = || children.map(|child| child.spec.id().clone()).collect();
+        self.0.names.get_or_init(names)
     }
 
     /// True if the node hosts nothing.

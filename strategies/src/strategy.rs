@@ -163,6 +163,13 @@ pub trait EventStrategy: Send + 'static {
     fn refs(&self) -> usize {
         0
     }
+
+    /// The bytes of what the strategy keeps beside the registry, by a formula of lengths: those of the
+    /// wire encoding, where there is one. Never what the allocator says, so that it is the same on every
+    /// machine. Asked at most once per virtual second and node.
+    fn state_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// A strategy's entry in a catalog, beside its behaviour. The scenario parser, the schema,

@@ -100,6 +100,11 @@ pub trait Synchronization: Send + 'static {
     fn refs(&self) -> usize {
         0
     }
+
+    /// The bytes of what the strategy keeps beside the registry: see [`EventStrategy::state_bytes`].
+    fn state_bytes(&self) -> u64 {
+        0
+    }
 }
 
 impl<S: Synchronization> EventStrategy for S {
@@ -154,5 +159,9 @@ impl<S: Synchronization> EventStrategy for S {
 
     fn refs(&self) -> usize {
         Synchronization::refs(self)
+    }
+
+    fn state_bytes(&self) -> u64 {
+        Synchronization::state_bytes(self)
     }
 }

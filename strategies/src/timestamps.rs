@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::name::NodeId;
 use crate::time::WallTime;
+use crate::wire;
 
 /// Per node, the wall clock reading *of that node* that came with the data last applied. Shared by
 /// join data and Gossip's rounds; an entry is never removed, not even with its node (anomaly A7).
@@ -29,6 +30,14 @@ impl Timestamps {
     /// Notes that data of `node` stamped `at` were applied.
     pub fn set(&mut self, node: &NodeId, at: WallTime) {
         self.0.insert(node.clone(), at);
+    }
+
+    /// The length of the encoding of all names and times, in bytes. Walks all of them.
+    pub(crate) fn encoded_len(&self) -> u64 {
+        let lengths = self
+            .iter()
+            .map(|(node, at)| wire::text_len(node.as_str()) + wire::varint_len(at));
+        lengths.sum()
     }
 
     /// All of them, by name.

@@ -32,6 +32,45 @@ fn an_explained_file_runs_to_the_same_digest() {
     );
 }
 
+/// Half of them start a child, the other half stop the oldest.
+const LONG: &str = r#"schema = 1
+name = "long"
+[run]
+duration = "260s"
+strategies = ["pubsub"]
+[cluster]
+nodes = 3
+[[step]]
+at = "1s"
+every = "5ms"
+times = 50_000
+start_children = { on = "n1", count = 1, prefix = "job" }
+[[step]]
+at = "1001ms"
+every = "5ms"
+times = 50_000
+stop_children = { on = "n1", oldest = 1 }
+"#;
+
+#[test]
+fn a_hundred_thousand_steps_in_sixteen_lines_run_as_they_do_written_out() {
+    let directory = files(&[("long.toml", LONG.as_bytes())]);
+    let path = directory.path().join("long.toml");
+    let checked = hublab(&["check", text(&path)]).expect(0);
+    assert!(checked.out.contains("100,000 steps"), "{}", checked.out);
+    let explained = hublab(&["explain", text(&path)]).expect(0);
+    assert_eq!(explained.out.matches("[[step]]").count(), 100_000);
+    let written_out = directory.path().join("explained.toml");
+    fs::write(&written_out, &explained.out).expect("written");
+    let digest = |path: &std::path::Path| {
+        let ran = hublab(&["run", text(path), "--format", "json"]);
+        ran.expect(1).json().remove(0)["digest"].clone()
+    };
+    let digests = [path, written_out].map(|path| digest(&path));
+    assert!(digests[0].is_string());
+    assert_eq!(digests[0], digests[1]);
+}
+
 #[test]
 fn a_capsule_is_replayed_searched_and_compared() {
     let out = files(&[]);

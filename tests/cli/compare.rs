@@ -93,6 +93,10 @@ fn a_plan_becomes_tables_files_and_verdicts() {
             "figures/bytes_sent-over-cluster.nodes.svg",
             "figures/converged_us-over-cluster.nodes.csv",
             "figures/converged_us-over-cluster.nodes.svg",
+            "figures/propagation-small.csv",
+            "figures/propagation-small.svg",
+            "figures/staleness-and-cost.csv",
+            "figures/staleness-and-cost.svg",
             "figures/verdicts.csv",
             "figures/verdicts.svg",
             "outcomes.ndjson",
@@ -103,6 +107,20 @@ fn a_plan_becomes_tables_files_and_verdicts() {
             "summary.md"
         ]
     );
+    // Of each of two cells and three strategies: a share at each of 71 times, which never becomes less.
+    let curves = lines(&made["figures/propagation-small.csv"]);
+    assert_eq!(curves.len(), 1 + 2 * 3 * 71);
+    let share = |line: &Vec<&str>| line[line.len() - 1].parse::<f64>().expect("a number");
+    for curve in curves[1..].chunks(71) {
+        let shares: Vec<f64> = curve.iter().map(share).collect();
+        assert!(
+            shares.is_sorted() && shares[0] == 0.0 && shares[70] > 0.9,
+            "{shares:?}"
+        );
+    }
+    let map = lines(&made["figures/staleness-and-cost.csv"]);
+    assert_eq!(map.len(), 1 + 2 * 3);
+    assert!(map[1..].iter().all(|line| share(line) > 0.0));
     let runs = lines(&made["runs.csv"]);
     assert_eq!(
         runs[0],

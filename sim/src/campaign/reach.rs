@@ -175,6 +175,10 @@ impl Listener {
 }
 
 impl Sink for Listener {
+    fn reads_contents(&self) -> bool {
+        false
+    }
+
     fn event(&mut self, event: &Event) {
         match &event.payload {
             Payload::Step {
@@ -195,7 +199,9 @@ impl Sink for Listener {
                 }
             }
             Payload::Duplicated { .. } => self.fault(Fault::Duplication),
-            Payload::Delivered { from, kind, number } => {
+            Payload::Delivered {
+                from, kind, number, ..
+            } => {
                 self.delivered(*from, event.node, *kind, *number);
             }
             Payload::Dropped { reason, .. } => self.drops[usize::from(reason.code())] += 1,

@@ -10,6 +10,7 @@ use lz4_flex::block::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::contents::Lists;
 use super::{CapsuleError, VERSION};
 use crate::trace::event::{Event, EventId, SCHEMA};
 
@@ -32,6 +33,21 @@ pub(super) const SECTION_MAX: u64 = 64 << 20;
 
 fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<BLOCK_RAW_MAX>()
+}
+
+/// Appends the encoding of a value.
+pub(super) fn put<T: Serialize>(raw: &mut Vec<u8>, value: &T) -> Result<(), CapsuleError> {
+    let written = bincode::serde::encode_into_std_write(value, raw, config());
+    written
+        .map(drop)
+        .map_err(|error| io::Error::other(error).into())
+}
+
+/// Takes a value off the bytes; `None` if they are malformed.
+pub(super) fn take_value<T: DeserializeOwned>(rest: &mut &[u8]) -> Option<T> {
+    let (value, used) = bincode::serde::decode_from_slice(rest, config()).ok()?;
+    *rest = rest.get(used..)?;
+    Some(value)
 }
 
 fn check(parts: &[&[u8]]) -> [u8; 8] {
@@ -232,9 +248,16 @@ impl BlockHead {
         }
     }
 
-    /// Appends an event to the bytes of a block.
-    pub(super) fn push(raw: &mut Vec<u8>, event: &Event) -> Result<(), CapsuleError> {
-        bincode::serde::encode_into_std_write(event, raw, config()).map_err(io::Error::other)?;
+    /// Appends an event to the bytes of a block, whose lists so far are these.
+    pub(super) fn push(
+        raw: &mut Vec<u8>,
+        lists: &mut Lists,
+        event: &Event,
+    ) -> Result<(), CapsuleError> {
+        put(raw, event)?;
+        if event.payload.is_of_contents() {
+            lists.put(raw, event.payload.contents())?;
+        }
         match raw.len() {
             0..=BLOCK_RAW_MAX => Ok(()),
             len => Err(CapsuleError::Oversized {
@@ -310,13 +333,16 @@ impl Unpacker {
         }
         let mut rest = self.raw.as_slice();
         let mut events = Vec::with_capacity(head.count as usize);
+        let mut lists = Lists::default();
         for id in (head.first..).take(head.count as usize) {
-            let decoded = bincode::serde::decode_from_slice::<Event, _>(rest, config());
-            let (event, used) = decoded.map_err(|_| corrupt("an event is malformed"))?;
+            let malformed = || corrupt("an event is malformed");
+            let mut event: Event = take_value(&mut rest).ok_or_else(malformed)?;
+            if let Some(contents) = event.payload.contents_mut() {
+                *contents = lists.take(&mut rest).ok_or_else(malformed)?;
+            }
             if event.id != id || event.cause >= id {
                 return Err(corrupt("an event is out of order"));
             }
-            rest = &rest[used..];
             events.push(event);
         }
         if rest.is_empty() {
@@ -389,10 +415,10 @@ mod tests {
     #[test]
     fn a_block_gives_back_its_events() {
         let events: Vec<Event> = (5..9).map(event).collect();
-        let mut raw = Vec::new();
+        let (mut raw, mut lists) = (Vec::new(), Lists::default());
         events
             .iter()
-            .for_each(|event| BlockHead::push(&mut raw, event).unwrap());
+            .for_each(|event| BlockHead::push(&mut raw, &mut lists, event).unwrap());
         let (head, packed) = packed(5, 4, &raw);
         assert_eq!(head.fault(), None);
         assert_eq!(unpack(&head, &packed).unwrap(), events);
@@ -400,8 +426,8 @@ mod tests {
 
     #[test]
     fn a_block_with_another_number_of_events_than_it_says_is_corrupt() {
-        let mut raw = Vec::new();
-        (1..4).for_each(|id| BlockHead::push(&mut raw, &event(id)).unwrap());
+        let (mut raw, mut lists) = (Vec::new(), Lists::default());
+        (1..4).for_each(|id| BlockHead::push(&mut raw, &mut lists, &event(id)).unwrap());
         for (first, count) in [(1, 2), (1, 4), (2, 3)] {
             let (head, packed) = packed(first, count, &raw);
             assert!(
@@ -413,9 +439,10 @@ mod tests {
 
     #[test]
     fn an_event_caused_by_a_later_one_is_corrupt() {
-        let mut raw = Vec::new();
+        let (mut raw, mut lists) = (Vec::new(), Lists::default());
         BlockHead::push(
             &mut raw,
+            &mut lists,
             &Event {
                 cause: 1,
                 ..event(1)
@@ -495,8 +522,8 @@ mod tests {
 
         #[test]
         fn no_change_behind_a_fitting_check_makes_a_block_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-            let mut raw = Vec::new();
-            (1..4).for_each(|id| BlockHead::push(&mut raw, &event(id)).unwrap());
+            let (mut raw, mut lists) = (Vec::new(), Lists::default());
+            (1..4).for_each(|id| BlockHead::push(&mut raw, &mut lists, &event(id)).unwrap());
             let at = at.index(raw.len());
             raw[at] = byte;
             let (head, packed) = packed(1, 3, &raw);

@@ -24,6 +24,7 @@
 //! numbers and digests of events against those recorded. No file makes a reader panic.
 
 mod codec;
+mod contents;
 pub mod diff;
 mod error;
 pub mod judge;
@@ -53,7 +54,7 @@ use crate::scenario::render::{Style, render};
 use crate::scenario::resolve::resolve;
 
 /// The version of the file format.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A block ends at every so many events, with the digest so far.
 pub const CHECKPOINT: u64 = 1_024;

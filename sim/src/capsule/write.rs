@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::codec::{self, BLOCK_FULL, BlockHead, DIRECTORY_AT, Directory, Packer};
+use super::contents::Lists;
 use super::{CHECKPOINT, CapsuleError, Footer, Header, Limits};
 use crate::report::Report;
 use crate::trace::digest::Digester;
@@ -25,6 +26,7 @@ pub struct CapsuleWriter<W> {
     /// The events of the block that is not full yet, how many they are, and how many are in
     /// earlier blocks, with their bytes.
     raw: Vec<u8>,
+    lists: Lists,
     count: u32,
     events: u64,
     raw_bytes: u64,
@@ -49,6 +51,7 @@ impl<W: Write + Seek> CapsuleWriter<W> {
             packer: Packer::default(),
             kinds: Vec::new(),
             raw: Vec::new(),
+            lists: Lists::default(),
             count: 0,
             events: 0,
             raw_bytes: 0,
@@ -64,10 +67,10 @@ impl<W: Write + Seek> CapsuleWriter<W> {
         if let Payload::Kind { name, .. } = &event.payload {
             self.kinds.push(name.clone());
         }
-        BlockHead::push(&mut self.raw, event)?;
+        BlockHead::push(&mut self.raw, &mut self.lists, event)?;
         self.count += 1;
         let is_checkpoint = event.id.is_multiple_of(CHECKPOINT);
-        if is_checkpoint || self.raw.len() >= BLOCK_FULL {
+        if is_checkpoint || self.raw.len() >= BLOCK_FULL || self.lists.is_full() {
             self.end_block()
         } else {
             Ok(())
@@ -87,6 +90,7 @@ impl<W: Write + Seek> CapsuleWriter<W> {
         self.events += u64::from(self.count);
         self.raw_bytes += self.raw.len() as u64;
         self.raw.clear();
+        self.lists = Lists::default();
         self.count = 0;
         let (bytes, limit) = (self.raw_bytes, self.limits.trace_bytes);
         if bytes > limit {

@@ -113,8 +113,8 @@ impl Engine {
         self.record(node, cause, Payload::Connected { peer });
     }
 
-    /// Starts or ends the silence of a pair, whichever its cuts and pauses ask for.
-    fn refresh_silence(&mut self, pair_ix: PairIx) {
+    /// Starts or ends the silence of a pair, whichever its cuts and pauses ask for; `cause` changed them.
+    fn refresh_silence(&mut self, pair_ix: PairIx, cause: EventId) {
         #[cfg(test)]
         {
             self.refreshed += 1;
@@ -139,11 +139,12 @@ impl Engine {
             let pair = &mut self.network.pairs[pair_ix];
             pair.silences += 1;
             pair.silence = NonZeroU64::new(seq);
+            pair.silenced_by = cause;
         }
     }
 
     /// The silences of the pairs whose links a cut holds, or held.
-    fn refresh_silences_under(&mut self, reach: &Reach) {
+    fn refresh_silences_under(&mut self, reach: &Reach, cause: EventId) {
         let pairs = reach
             .links()
             .filter_map(|(a, b)| self.network.pairs.find(a, b));
@@ -151,17 +152,17 @@ impl Engine {
         pairs.sort_unstable();
         pairs.dedup();
         for pair in pairs {
-            self.refresh_silence(pair);
+            self.refresh_silence(pair, cause);
         }
     }
 
     /// The silences of every pair of one node, after a pause or its end.
-    pub(super) fn refresh_silences_of(&mut self, node: NodeIx) {
+    pub(super) fn refresh_silences_of(&mut self, node: NodeIx, cause: EventId) {
         for peer in (0..).take(self.nodes.len()) {
             if peer != node
                 && let Some(pair) = self.network.pairs.find(node, peer)
             {
-                self.refresh_silence(pair);
+                self.refresh_silence(pair, cause);
             }
         }
     }
@@ -176,17 +177,17 @@ impl Engine {
         let pair = &mut self.network.pairs[pair_ix];
         pair.up = false;
         pair.silence = None;
-        let (nodes, known) = (pair.nodes, pair.incarnations);
+        let (nodes, known, cause) = (pair.nodes, pair.incarnations, pair.silenced_by);
         self.drop_between(pair_ix);
         for side in [0, 1] {
             if known[side] == current[side] {
-                self.tell_down(nodes[side], nodes[1 - side], DownReason::Silent, 0);
+                self.tell_down(nodes[side], nodes[1 - side], DownReason::Silent, cause);
             }
         }
         if self.network.is_connected(nodes[0], nodes[1]) {
             self.network.set_connected(nodes, false);
             let [node, peer] = nodes;
-            self.record(node, 0, Payload::Disconnected { peer });
+            self.record(node, cause, Payload::Disconnected { peer });
         }
     }
 
@@ -327,7 +328,7 @@ impl Engine {
     }
 
     /// Puts a cut in force: what is on the way over its links is dropped, spared, or held.
-    pub(super) fn apply_cut(&mut self, reach: Reach, in_flight: InFlight) -> CutId {
+    pub(super) fn apply_cut(&mut self, reach: Reach, in_flight: InFlight, cause: EventId) -> CutId {
         match in_flight {
             InFlight::Drop => self.drop_on(reach.links(), DropReason::Cut, |flight, _| {
                 flight.can_be_cut()
@@ -350,14 +351,14 @@ impl Engine {
             }
         }
         let id = self.network.cut(reach.clone());
-        self.refresh_silences_under(&reach);
+        self.refresh_silences_under(&reach, cause);
         id
     }
 
     /// Mends a cut, unless that was done before.
-    pub(super) fn mend(&mut self, cut: CutId) {
+    pub(super) fn mend(&mut self, cut: CutId, cause: EventId) {
         if let Some(reach) = self.network.mend(cut) {
-            self.refresh_silences_under(&reach);
+            self.refresh_silences_under(&reach, cause);
             let network = &self.network;
             let free = reach
                 .links()
@@ -369,11 +370,11 @@ impl Engine {
     }
 
     /// Mends all cuts.
-    pub(super) fn mend_all(&mut self) {
+    pub(super) fn mend_all(&mut self, cause: EventId) {
         if self.network.has_cuts() {
             self.network.mend_all();
             for pair in self.network.pairs.all() {
-                self.refresh_silence(pair);
+                self.refresh_silence(pair, cause);
             }
             let held = Flights::in_order(self.flights.all().filter(is_held));
             self.release(held);

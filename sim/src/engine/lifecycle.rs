@@ -79,7 +79,7 @@ impl Engine {
             flight.to == node || (flight.place != Place::Arrived && !flight.farewell)
         });
         self.close_connections(node, cause);
-        self.refresh_silences_of(node);
+        self.refresh_silences_of(node, cause);
     }
 
     /// Stops a node in good order: it says good-bye, and what it has sent is still delivered.
@@ -99,7 +99,7 @@ impl Engine {
             self.flights.at(slot).farewell = true;
         }
         self.close_connections(node, cause);
-        self.refresh_silences_of(node);
+        self.refresh_silences_of(node, cause);
     }
 
     fn power_off(&mut self, node: NodeIx, cause: EventId, reason: StopReason) -> EventId {
@@ -133,7 +133,7 @@ impl Engine {
         if let Some(life) = state.life.after(Transition::Pause) {
             state.life = life;
             self.record(node, cause, Payload::Paused);
-            self.refresh_silences_of(node);
+            self.refresh_silences_of(node, cause);
         }
     }
 
@@ -146,7 +146,7 @@ impl Engine {
         state.life = life;
         state.resuming = true;
         self.record(node, cause, Payload::Resumed);
-        self.refresh_silences_of(node);
+        self.refresh_silences_of(node, cause);
         while let Some(waiting) = self.nodes[node as usize].waiting.pop_front() {
             match waiting {
                 Waiting::Message { slot, seq } => {

@@ -83,6 +83,8 @@ pub struct Engine {
     buffers: EffectBuffers,
     recorder: Recorder,
     observers: Observers,
+    /// True if somebody reads what messages carry.
+    tells_contents: bool,
     budget: u64,
     /// Set from outside to end the run.
     stop: Option<Arc<AtomicBool>>,
@@ -171,6 +173,7 @@ impl Engine {
             script: Script::new(scenario),
             immediate: VecDeque::new(),
             buffers: EffectBuffers::default(),
+            tells_contents: recorder.tells_contents() || observers.reads_contents(),
             recorder,
             observers,
             budget,
@@ -410,7 +413,7 @@ impl Engine {
                 Some(Effect::Send { .. }) | None => {}
                 Some(Effect::Announce(packet)) => self.announce(ix, &packet, cause),
                 Some(Effect::SetTimer(key, delay)) => {
-                    self.set_timer(ix, key, self.now.after(delay));
+                    self.set_timer(ix, key, self.now.after(delay), cause);
                 }
                 Some(Effect::CancelTimer(key)) => self.cancel_timer(ix, key),
                 Some(Effect::StartChild(spec, pid, metadata)) => {
@@ -454,12 +457,12 @@ impl Engine {
         self.record(ix, cause, payload);
     }
 
-    fn set_timer(&mut self, ix: NodeIx, key: TimerKey, due: Time) {
+    fn set_timer(&mut self, ix: NodeIx, key: TimerKey, due: Time, cause: EventId) {
         let slot = self
             .timers
             .slot(ix, key, &mut self.nodes[ix as usize].timers);
         let seq = self.queue.push(due.0, Pending::Timer(slot));
-        if self.timers.arm(slot, seq) && self.timers.is_wasteful(self.queue.len()) {
+        if self.timers.arm(slot, seq, cause) && self.timers.is_wasteful(self.queue.len()) {
             let timers = &self.timers;
             self.queue.retain(|seq, pending| match pending {
                 Pending::Timer(slot) => timers.is_armed(slot, seq),
@@ -496,8 +499,8 @@ impl Engine {
 
     fn fire_timer(&mut self, ix: NodeIx, key: TimerKey, slot: u32) {
         self.nodes[ix as usize].timers.remove(&key);
-        self.timers.free(slot);
-        let cause = self.record(ix, 0, Payload::Timer(key));
+        let set_by = self.timers.free(slot);
+        let cause = self.record(ix, set_by, Payload::Timer(key));
         self.step(ix, cause, 0, NodeInput::Timer(key));
     }
 

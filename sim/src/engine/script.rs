@@ -70,7 +70,7 @@ impl Engine {
         let cause = self.record(WORLD, 0, payload);
         if healing {
             if let Some(cut) = self.script.cuts.remove(&number) {
-                self.mend(cut);
+                self.mend(cut, cause);
             }
         } else {
             self.act(number, action, cause);
@@ -98,7 +98,8 @@ impl Engine {
             Action::Partition {
                 groups, in_flight, ..
             } => {
-                let cut = self.apply_cut(Reach::groups(self.nodes.len(), groups), *in_flight);
+                let reach = Reach::groups(self.nodes.len(), groups);
+                let cut = self.apply_cut(reach, *in_flight, cause);
                 self.script.cuts.insert(number, cut);
             }
             Action::Cut {
@@ -107,14 +108,15 @@ impl Engine {
                 in_flight,
                 ..
             } => {
-                let cut = self.apply_cut(Reach::directed(self.nodes.len(), from, to), *in_flight);
+                let reach = Reach::directed(self.nodes.len(), from, to);
+                let cut = self.apply_cut(reach, *in_flight, cause);
                 self.script.cuts.insert(number, cut);
             }
             Action::Heal => {
                 if self.network.restore_links() {
                     self.keep_all_orders();
                 }
-                self.mend_all();
+                self.mend_all(cause);
             }
             Action::Link(change) => {
                 self.network.change_links(change);

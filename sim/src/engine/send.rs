@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use hublab_strategies::Time;
+use hublab_strategies::{Contents, Time};
 
 use super::Engine;
 use super::flight::{Flight, Place};
@@ -79,6 +79,7 @@ impl Engine {
                 bytes: packet.size,
                 hops: packet.hops,
                 due,
+                contents: self.contents(from, packet),
             },
         );
         let mail = Mail {
@@ -149,8 +150,18 @@ impl Engine {
             kind: mail.kind,
             number: mail.number.into(),
             reason,
+            contents: self.contents(mail.from, mail.packet),
         };
         self.record(mail.to, mail.sent, payload);
+    }
+
+    /// The entries of a message, if somebody reads them.
+    #[inline(always)]
+    fn contents(&self, from: NodeIx, packet: &Packet) -> Option<Contents> {
+        if !self.tells_contents {
+            return None;
+        }
+        packet.contents(self.name(from))
     }
 
     /// Loses a message that is on its way.
@@ -256,6 +267,7 @@ impl Engine {
                 from,
                 kind,
                 number: number.into(),
+                contents: self.contents(from, &packet),
             },
         );
         let names = Rc::clone(&self.names);

@@ -94,6 +94,8 @@ struct TimerSlot {
     key: TimerKey,
     /// 0 if not armed.
     seq: u64,
+    /// The input of the step that set it.
+    set_by: EventId,
 }
 
 /// Forgotten timers that the queue may hold before they are worth sweeping out.
@@ -108,7 +110,12 @@ impl Timers {
         of_node: &mut BTreeMap<TimerKey, u32>,
     ) -> u32 {
         *of_node.entry(key).or_insert_with(|| {
-            let slot = TimerSlot { node, key, seq: 0 };
+            let slot = TimerSlot {
+                node,
+                key,
+                seq: 0,
+                set_by: 0,
+            };
             if let Some(ix) = self.free.pop() {
                 self.slots[ix as usize] = slot;
                 ix
@@ -119,9 +126,12 @@ impl Timers {
         })
     }
 
-    /// Says which event stands for the timer; `true` if another one did before.
-    pub(crate) fn arm(&mut self, slot: u32, seq: u64) -> bool {
-        let before = std::mem::replace(&mut self.slots[slot as usize].seq, seq);
+    /// Says which event of the queue stands for the timer, and which event set it; `true` if it was set
+    /// before.
+    pub(crate) fn arm(&mut self, slot: u32, seq: u64, set_by: EventId) -> bool {
+        let timer = &mut self.slots[slot as usize];
+        timer.set_by = set_by;
+        let before = std::mem::replace(&mut timer.seq, seq);
         if before != 0 {
             self.forgotten += 1;
         }
@@ -140,13 +150,15 @@ impl Timers {
     /// Gives up a timer whose event is still queued.
     pub(crate) fn abandon(&mut self, slot: u32) {
         self.forgotten += 1;
-        self.free(slot);
+        let _ = self.free(slot);
     }
 
-    /// Gives up a timer whose event has come.
-    pub(crate) fn free(&mut self, slot: u32) {
-        self.slots[slot as usize].seq = 0;
+    /// Gives up a timer whose event has come. Returns the event that set it.
+    pub(crate) fn free(&mut self, slot: u32) -> EventId {
+        let timer = &mut self.slots[slot as usize];
+        timer.seq = 0;
         self.free.push(slot);
+        timer.set_by
     }
 
     pub(crate) fn forgotten(&mut self) {

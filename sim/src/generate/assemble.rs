@@ -121,6 +121,11 @@ fn drafts(plan: &Plan, timings: Timings, joins: &BTreeMap<NodeIx, u64>) -> Vec<(
         let at = timings.instant(steady.at, &plan.anchors);
         drafts.push((at, Draft::Steady(steady)));
     }
+    let may_part = plan.families.contains(&Family::Partition) && plan.nodes > 1;
+    if let Some(parted) = plan.parted.filter(|_| may_part) {
+        let at = timings.instant(parted.at, &plan.anchors);
+        drafts.push((at, Draft::Parted(parted)));
+    }
     drafts.retain(|(at, _)| *at < timings.active);
     drafts.sort_by_key(|(at, _)| *at);
     drafts

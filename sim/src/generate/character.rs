@@ -128,7 +128,7 @@ mod tests {
     use crate::catalog::Catalog;
     use crate::generate::{Options, generate};
     use crate::model::Scenario;
-    use crate::model::{Action, LinkChange};
+    use crate::model::{Action, LinkChange, Pattern};
 
     #[test]
     fn the_defaults_are_those_of_files() {
@@ -162,7 +162,7 @@ mod tests {
         let catalog = Catalog::default();
         let entry = catalog.get("pubsub").expect("a port");
         let (mut with_defaults, mut large, mut long, mut reboots, mut mixed) = (0, 0, 0, 0, 0);
-        let (mut channels, mut both, mut held, mut steady) = (0, 0, 0, 0);
+        let (mut channels, mut both, mut held, mut steady, mut parted) = (0, 0, 0, 0, 0);
         for seed in 0..2_000 {
             let scenario = generate(seed, entry, &Options::default()).scenario;
             let cluster = &scenario.cluster;
@@ -186,7 +186,12 @@ mod tests {
             channels += changes(|link| !link.channels.is_all());
             both += changes(|link| link.both);
             held += usize::from(of("hold") > 0);
-            steady += usize::from(scenario.steps.iter().any(|step| step.pattern.is_some()));
+            let has = |is_so: fn(&Pattern) -> bool| {
+                let mut patterns = scenario.steps.iter().filter_map(|it| it.pattern.as_ref());
+                usize::from(patterns.any(|pattern| is_so(pattern)))
+            };
+            steady += has(|pattern| pattern.repeat.is_some());
+            parted += has(|pattern| pattern.parting.is_some());
             assert_eq!(of("hold"), of("release"), "seed {seed}");
         }
         // Of 2,000: 120, 40, and 80, of which some are short all the same; 100, some of which cannot be.
@@ -197,6 +202,8 @@ mod tests {
         // Of 2,000: 120.
         assert!((90..=150).contains(&mixed), "{mixed}");
         assert!((90..=150).contains(&steady), "{steady}");
+        // Of those with partitions, which are a quarter or so: a fifth.
+        assert!((60..=140).contains(&parted), "{parted}");
         // Of those whose links change: an eighth both ways, a sixth of some channels.
         assert!((120..=240).contains(&both), "{both}");
         assert!((140..=260).contains(&channels), "{channels}");

@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use super::character::character;
 use super::family::{Family, swarm};
 use super::plan::{
-    Anchor, Change, Cut, Delay, Event, FaultKind, Held, Links, Mixed, Moment, Net, NodeFault,
-    Parameters, Plan, PlanAction, PlanRequest, Reach, Recipients, Row, Shape, Start, Steady, Times,
-    Which, Wires,
+    Anchor, Change, Cut, Delay, Event, FaultKind, Groups, Held, Links, Mixed, Moment, Net,
+    NodeFault, Parameters, Parted, Plan, PlanAction, PlanRequest, Reach, Recipients, Row, Shape,
+    Start, Steady, Times, Which, Wires,
 };
 use crate::model::{Age, ClockChange, InFlight, Latency, Order, ReleaseOrder};
 
@@ -21,7 +21,7 @@ pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
     let cluster = (nodes(max_nodes), times(), net(), parameters());
     // New draws go to the end of the tuple, so that earlier ones give a seed the same values as before.
     let script = (vec(anchor(), 1..=4), load(), faults(), character(), mixed());
-    let extras = (wires(), held(), steady());
+    let extras = (wires(), held(), steady(), parted());
     let hosts = prop_oneof![1 => Just(None), 9 => (0..100_u64).prop_map(Some)];
     let gaps = (hosts, prop_oneof![Just(0), ms(1, 600)]);
     (swarm(), cluster, gaps, script, extras).prop_map(
@@ -30,7 +30,7 @@ pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
             (nodes, times, net, parameters),
             (hosts, back_gap),
             (anchors, load, faults, character, mixed),
-            (wires, held, steady),
+            (wires, held, steady, parted),
         )| {
             Plan {
                 families,
@@ -48,6 +48,7 @@ pub(super) fn plan(max_nodes: usize) -> impl Strategy<Value = Plan> {
                 wires,
                 held,
                 steady,
+                parted,
             }
         },
     )
@@ -238,6 +239,23 @@ fn steady() -> impl Strategy<Value = Option<Steady>> {
         },
     );
     option::weighted(0.06, steady)
+}
+
+/// In a fifth of the scenarios with partitions, the groups of one follow from the nodes that run then.
+fn parted() -> impl Strategy<Value = Option<Parted>> {
+    let groups = prop_oneof![
+        any::<bool>().prop_map(|shuffle| Groups::Halves { shuffle }),
+        Just(Groups::Alone),
+        any::<u32>().prop_map(Groups::Rest),
+    ];
+    let back = option::weighted(0.7, silence());
+    let parted = (moment(), fate(), back, groups).prop_map(|(at, fate, back, groups)| Parted {
+        at,
+        fate,
+        back,
+        groups,
+    });
+    option::weighted(0.2, parted)
 }
 
 fn anchor() -> impl Strategy<Value = Anchor> {

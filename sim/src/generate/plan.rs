@@ -288,6 +288,26 @@ pub(super) struct Steady {
     pub(super) stops: Option<Age>,
 }
 
+/// A partition whose groups follow from the nodes that run then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parted {
+    pub(super) at: Moment,
+    pub(super) fate: InFlight,
+    pub(super) back: Option<Delay>,
+    pub(super) groups: Groups,
+}
+
+/// The groups of such a partition.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Groups {
+    /// Two of equal size, drawn or in the order of the file.
+    Halves { shuffle: bool },
+    /// One node, which is drawn, is alone.
+    Alone,
+    /// These nodes, and all others.
+    Rest(u32),
+}
+
 /// All that is drawn for a seed.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -311,6 +331,7 @@ pub(super) struct Plan {
     pub(super) wires: Option<Wires>,
     pub(super) held: Option<Held>,
     pub(super) steady: Option<Steady>,
+    pub(super) parted: Option<Parted>,
 }
 
 impl Plan {

@@ -7,13 +7,13 @@ use hublab_strategies::{Channel, ChildId, Metadata};
 use super::assemble::{heals_all, ix};
 use super::family::Family;
 use super::plan::{
-    Change, Cut, Delay, FaultKind, Held, NodeFault, Plan, PlanAction, Shape, Start, Steady, Which,
-    Wires,
+    Change, Cut, Delay, FaultKind, Groups, Held, NodeFault, Parted, Plan, PlanAction, Shape, Start,
+    Steady, Which, Wires,
 };
 use super::setting::{Timings, ms, network};
 use crate::model::{
-    Action, Channels, Children, End, Every, Latency, Lifecycle, LinkChange, NodeIx, Order, Pattern,
-    Repeat, Step, Transition, When,
+    Action, Channels, Children, End, Every, Latency, Lifecycle, LinkChange, NodeIx, Order, Parting,
+    Pattern, Repeat, Step, Transition, When,
 };
 
 /// The ids that a node's children have; few, so that they come again.
@@ -32,6 +32,7 @@ pub(super) enum Draft {
     Hold(Held),
     Release(Held),
     Steady(Steady),
+    Parted(Parted),
     /// The links that this changed are as the network has them again.
     Restore(Which),
 }
@@ -92,6 +93,7 @@ impl<'p> Walk<'p> {
                 Some(self.release(held))
             }
             Draft::Steady(steady) => return self.steady(at, steady),
+            Draft::Parted(parted) => return self.parted(at, parted),
             Draft::Restore(which) => Some(self.links(which, None)),
         };
         self.push(at, action);
@@ -504,6 +506,31 @@ impl<'p> Walk<'p> {
             };
             self.repeat((at + steady.gap).min(end - 1), stop, pattern);
         }
+    }
+
+    /// A partition whose groups follow from the nodes that run.
+    fn parted(&mut self, at: u64, parted: Parted) {
+        self.broken = true;
+        let (groups, parting) = match parted.groups {
+            Groups::Halves { shuffle } => (Vec::new(), Parting::Parts { parts: 2, shuffle }),
+            Groups::Alone => (vec![self.all()], Parting::Isolate),
+            Groups::Rest(mask) => (vec![self.side(mask), Vec::new()], Parting::Rest(1)),
+        };
+        let random = match parted.groups {
+            Groups::Alone => BTreeMap::from([("isolate".to_owned(), 1)]),
+            Groups::Halves { .. } | Groups::Rest(_) => BTreeMap::new(),
+        };
+        let action = Action::Partition {
+            groups,
+            in_flight: parted.fate,
+            heal_after: self.heal_after(at, parted.back),
+        };
+        let pattern = Pattern {
+            parting: Some(parting),
+            random,
+            ..Pattern::default()
+        };
+        self.repeat(at, action, pattern);
     }
 
     fn repeat(&mut self, at: u64, action: Action, pattern: Pattern) {

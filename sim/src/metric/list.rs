@@ -364,6 +364,24 @@ pub const LIST: &[Metric] = &[
     )
     .missing_means(NO_QUEUE)
     .over_windows(),
+    mean(
+        "redundant_rows",
+        "share",
+        "of the entries that messages brought, those that changed nothing where they were handled",
+        |it| {
+            let [received, changed] = it.entries?;
+            ratio(received - changed, received)
+        },
+    )
+    .measured_as(Measure::Share)
+    .missing_means("no entry was received, or messages do not tell their entries")
+    .over_windows(),
+    most(
+        "state_bytes.max",
+        "bytes",
+        "the most that a node held: its rows, and what its strategy keeps beside them",
+        |it| Some(it.state_bytes),
+    ),
     Metric::of_report(
         "rows",
         "rows",

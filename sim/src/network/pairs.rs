@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::ops::{Index, IndexMut};
 
 use crate::model::NodeIx;
+use crate::trace::event::EventId;
 
 /// A pair's place in the order of first use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +21,8 @@ pub(crate) struct Pair {
     pub(crate) incarnations: [u32; 2],
     /// The queue number of the end of the silence that runs.
     pub(crate) silence: Option<NonZeroU64>,
+    /// The event that began it.
+    pub(crate) silenced_by: EventId,
     /// How many silences have begun: the position in their stream.
     pub(crate) silences: u32,
 }
@@ -59,6 +62,7 @@ impl Pairs {
                 up: false,
                 incarnations: [0; 2],
                 silence: None,
+                silenced_by: 0,
                 silences: 0,
             });
         }

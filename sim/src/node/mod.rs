@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub mod effects;
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use hublab_strategies::hub::{ChildEvent, Command, Envelope, HubCore, Input, Size
 use hublab_strategies::membership::Membership;
 use hublab_strategies::registry::Registry;
 use hublab_strategies::{
-    Channel, DownReason, EventStrategy, Message, Metadata, NodeId, Pid, Time, TimerKey,
+    Channel, Contents, DownReason, EventStrategy, Message, Metadata, NodeId, Pid, Time, TimerKey,
 };
 
 use crate::node::effects::Effects;
@@ -31,6 +32,9 @@ pub struct Packet {
     pub connects: bool,
     /// The message itself.
     pub payload: Box<dyn Any + Send + Sync>,
+    /// What the message tells of its entries, given the message and its sender.
+    entries: fn(&(dyn Any + Send + Sync), &NodeId) -> Option<Contents>,
+    contents: OnceCell<Option<Contents>>,
 }
 
 impl fmt::Debug for Packet {
@@ -52,8 +56,20 @@ impl Packet {
             channel,
             connects,
             payload: Box::new(message),
+            entries: entries_of::<M>,
+            contents: OnceCell::new(),
         })
     }
+
+    /// The entries of the message, if it tells them; asked of it once.
+    pub(crate) fn contents(&self, sender: &NodeId) -> Option<Contents> {
+        let entries = || (self.entries)(&*self.payload, sender);
+        self.contents.get_or_init(entries).clone()
+    }
+}
+
+fn entries_of<M: Message>(message: &(dyn Any + Send + Sync), sender: &NodeId) -> Option<Contents> {
+    message.downcast_ref::<M>()?.entries(sender)
 }
 
 /// A child that really runs.

@@ -364,6 +364,10 @@ struct Feeler {
 }
 
 impl Sink for Feeler {
+    fn reads_contents(&self) -> bool {
+        false
+    }
+
     fn event(&mut self, event: &Event) {
         let mut probe = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
         probe.event(event, self.period_us);

@@ -93,6 +93,23 @@ impl Sketch {
         self.at_rank(level.rank(self.count))
     }
 
+    /// How many numbers are at most this one; as exact as [`Sketch::quantile`].
+    pub fn count_up_to(&mut self, number: u64) -> u64 {
+        if self.is_exact() {
+            self.sort();
+            return self.kept.partition_point(|kept| *kept <= number) as u64;
+        }
+        let reached = (0..self.buckets.len()).take_while(|bucket| middle(*bucket) <= number);
+        reached.map(|bucket| self.buckets[bucket]).sum()
+    }
+
+    fn sort(&mut self) {
+        if self.sorted < self.kept.len() {
+            self.kept.sort_unstable();
+            self.sorted = self.kept.len();
+        }
+    }
+
     /// The number of a rank, counted from 1; as exact as [`Sketch::quantile`].
     pub fn at_rank(&mut self, rank: u64) -> Option<u64> {
         let (least, greatest) = (self.least?, self.greatest?);
@@ -100,10 +117,7 @@ impl Sketch {
             return None;
         }
         if self.is_exact() {
-            if self.sorted < self.kept.len() {
-                self.kept.sort_unstable();
-                self.sorted = self.kept.len();
-            }
+            self.sort();
             return self.kept.get(usize::try_from(rank).ok()? - 1).copied();
         }
         let mut below = 0;

@@ -345,6 +345,7 @@ mod tests {
             bytes: 10,
             hops: 1,
             due: due.map(Time),
+            contents: None,
         }
     }
 
@@ -353,6 +354,7 @@ mod tests {
             from,
             kind: 0,
             number: 0,
+            contents: None,
         }
     }
 
@@ -381,6 +383,7 @@ mod tests {
             kind: 0,
             number: 0,
             reason: DropReason::Loss,
+            contents: None,
         };
         draft.event(&event(5, 20, 0, 4, lost));
         draft.event(&event(6, 30, 1, 2, got(0)));

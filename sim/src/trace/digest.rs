@@ -98,6 +98,7 @@ impl Digester {
             bytes,
             hops,
             due,
+            contents: _,
         } = &event.payload
         {
             let sent = head
@@ -111,7 +112,13 @@ impl Digester {
                 None => sent.byte(0),
                 Some(due) => sent.byte(1).u64(due.0.wrapping_sub(at)),
             }
-        } else if let Payload::Delivered { from, kind, number } = &event.payload {
+        } else if let Payload::Delivered {
+            from,
+            kind,
+            number,
+            contents: _,
+        } = &event.payload
+        {
             head.u64((*from).into()).byte(*kind).u64(*number)
         } else {
             head
@@ -245,6 +252,7 @@ impl Digester {
                 kind,
                 number,
                 reason,
+                contents: _,
             } => {
                 self.u32(*from);
                 self.byte(*kind);
@@ -329,9 +337,10 @@ impl Digester {
                 rows,
                 tombstones,
                 refs,
+                strategy_bytes,
                 queue,
             }) => {
-                for size in [rows, tombstones, refs, queue] {
+                for size in [rows, tombstones, refs, strategy_bytes, queue] {
                     self.u64(*size);
                 }
             }

@@ -6,13 +6,15 @@
 use std::borrow::Cow;
 
 use hublab_strategies::hub::Sizes;
-use hublab_strategies::{ChildId, DownReason, Fact, Metadata, NodeId, Pid, Row, Time, TimerKey};
+use hublab_strategies::{
+    ChildId, Contents, DownReason, Fact, Metadata, NodeId, Pid, Row, Time, TimerKey,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Lifecycle, NodeIx, Transition};
 
 /// The version of the event schema. A change is SEED-BREAKING.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// The number of an event, counting from 1; 0 means "no event".
 pub type EventId = u64;
@@ -100,6 +102,9 @@ pub enum Payload {
         hops: u32,
         /// When it is to arrive; `None` if it is lost.
         due: Option<Time>,
+        /// Its entries; `None` if they are not told.
+        #[serde(skip)]
+        contents: Option<Contents>,
     },
     /// The network made a second copy of a message that the node sent.
     Duplicated {
@@ -120,6 +125,9 @@ pub enum Payload {
         kind: KindIx,
         /// The number of the message.
         number: u64,
+        /// Its entries; `None` if they are not told.
+        #[serde(skip)]
+        contents: Option<Contents>,
     },
     /// A message to this node was lost.
     Dropped {
@@ -131,6 +139,9 @@ pub enum Payload {
         number: u64,
         /// Why.
         reason: DropReason,
+        /// Its entries; `None` if they are not told.
+        #[serde(skip)]
+        contents: Option<Contents>,
     },
     /// A timer of the node fired.
     Timer(TimerKey),
@@ -224,6 +235,8 @@ pub struct NodeSizes {
     pub tombstones: u64,
     /// References that the strategy remembers.
     pub refs: u64,
+    /// Bytes that the strategy keeps beside the registry, by its own formula.
+    pub strategy_bytes: u64,
     /// Starts without an outcome, and joins and downs without a decision.
     pub queue: u64,
 }
@@ -234,12 +247,47 @@ impl From<Sizes> for NodeSizes {
             rows: sizes.rows as u64,
             tombstones: sizes.tombstones as u64,
             refs: sizes.refs as u64,
+            strategy_bytes: sizes.strategy_bytes,
             queue: sizes.queue as u64,
         }
     }
 }
 
 impl Payload {
+    /// The entries of the message that this is about, if they are told. They are beside the digest,
+    /// and are told only where somebody reads them: see [`Sink::reads_contents`](super::Sink).
+    #[must_use]
+    pub fn contents(&self) -> Option<&Contents> {
+        if let Self::Sent { contents, .. }
+        | Self::Delivered { contents, .. }
+        | Self::Dropped { contents, .. } = self
+        {
+            contents.as_ref()
+        } else {
+            None
+        }
+    }
+
+    /// True if it is about a message whose entries may be told.
+    pub(crate) fn is_of_contents(&self) -> bool {
+        matches!(
+            self,
+            Self::Sent { .. } | Self::Delivered { .. } | Self::Dropped { .. }
+        )
+    }
+
+    /// The place of the same in an event of a message; `None` for other events.
+    pub(crate) fn contents_mut(&mut self) -> Option<&mut Option<Contents>> {
+        if let Self::Sent { contents, .. }
+        | Self::Delivered { contents, .. }
+        | Self::Dropped { contents, .. } = self
+        {
+            Some(contents)
+        } else {
+            None
+        }
+    }
+
     /// Where its node is in its life from now on; `None` if it says nothing of that.
     #[must_use]
     pub(crate) fn lifecycle(&self) -> Option<Lifecycle> {

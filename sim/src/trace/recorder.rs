@@ -14,6 +14,11 @@ pub trait Sink: Send {
 
     /// The run is over: no event follows. Called once.
     fn finish(&mut self) {}
+
+    /// True if it reads what messages carry, which takes some time to tell; default: true.
+    fn reads_contents(&self) -> bool {
+        true
+    }
 }
 
 /// Numbers the events of one run and passes them on.
@@ -57,6 +62,11 @@ impl Recorder {
         }
         observe(&event);
         event.id
+    }
+
+    /// True if somebody who listens reads what messages carry.
+    pub(crate) fn tells_contents(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.reads_contents())
     }
 
     /// The number of a kind of message that is known.

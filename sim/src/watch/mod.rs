@@ -144,6 +144,12 @@ impl Observers {
         self
     }
 
+    /// True if they read what messages carry.
+    #[must_use]
+    pub(crate) fn reads_contents(&self) -> bool {
+        self.measure.is_some()
+    }
+
     /// Takes in the next event of the trace.
     pub fn event(&mut self, event: &Event) {
         if event.at > self.now {

@@ -93,6 +93,7 @@ impl Witness {
             bytes,
             hops: 1,
             due: None,
+            contents: None,
         };
         self.effect(from, payload);
     }
@@ -106,6 +107,7 @@ impl Witness {
             kind,
             number: 0,
             reason,
+            contents: None,
         };
         self.record(to, 0, payload);
     }
@@ -248,7 +250,15 @@ impl Witness {
         }
         if let Some(kind) = self.kind(kind, from) {
             let number = 0;
-            self.cause(to, Payload::Delivered { from, kind, number });
+            self.cause(
+                to,
+                Payload::Delivered {
+                    from,
+                    kind,
+                    number,
+                    contents: None,
+                },
+            );
         }
         Reception::Handled
     }

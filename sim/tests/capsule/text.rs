@@ -30,30 +30,30 @@ fn an_event_is_a_line() {
         ..Filter::default()
     };
     expect![[r#"
-        1s world step 0: start_children [e17]
-        1s n1 runs a as n1.1.1 {team=blue} [e18 <- e17]
-        1s n1 row a: nothing -> n1=n1.1.1 {team=blue} [e19 <- e17]
-        1s n1 fact 1 about a: started as n1.1.1 [e20 <- e17]
-        1s n1 answer of n1: 1 done, 0 failed [e21 <- e17]
-        1s world from here on kind 1 is pubsub.requests [e22]
-        1s n1 sent pubsub.requests #0 to n2, 37 bytes, due 1.002s [e23 <- e17]
-        1s n1 holds 1 rows, 0 tombstones, 0 references, 0 queued [e24]
-        1.002s n2 got pubsub.requests #0 from n1 [e25 <- e23]
-        1.002s n2 row a: nothing -> n1=n1.1.1 {team=blue} [e26 <- e25]
-        1.002s n2 holds 1 rows, 0 tombstones, 0 references, 0 queued [e27]
-        2s world step 1: stop_children [e28]
-        2s n1 no longer runs a as n1.1.1 [e29 <- e28]
-        2s n1 row a: n1=n1.1.1 {team=blue} -> no entries {team=blue}, expires 32s [e30 <- e28]
-        2s n1 fact 2 about a: stopped as n1.1.1 [e31 <- e28]
-        2s n1 answer of n1: 1 done, 0 failed [e32 <- e28]
-        2s n1 sent pubsub.requests #1 to n2, 11 bytes, due 2.002s [e33 <- e28]
-        2s n1 holds 1 rows, 1 tombstones, 0 references, 0 queued [e34]
-        2.002s n2 got pubsub.requests #1 from n1 [e35 <- e33]
-        2.002s n2 row a: n1=n1.1.1 {team=blue} -> no entries {team=blue}, expires 32.002s [e36 <- e35]
-        2.002s n2 holds 1 rows, 1 tombstones, 0 references, 0 queued [e37]
-        2.5s world step 2: crash [e38]
-        2.5s n2 crashed [e39 <- e38]
-        2.503s n1 sees n2 down: closed [e40 <- e39]
+        1s world step 0: start_children [e19]
+        1s n1 runs a as n1.1.1 {team=blue} [e20 <- e19]
+        1s n1 row a: nothing -> n1=n1.1.1 {team=blue} [e21 <- e19]
+        1s n1 fact 1 about a: started as n1.1.1 [e22 <- e19]
+        1s n1 answer of n1: 1 done, 0 failed [e23 <- e19]
+        1s world from here on kind 1 is pubsub.requests [e24]
+        1s n1 sent pubsub.requests #0 to n2, 37 bytes, due 1.002s; n1: a [e25 <- e19]
+        1s n1 holds 1 rows, 0 tombstones, 0 references, 0 bytes beside the rows, 0 queued [e26]
+        1.002s n2 got pubsub.requests #0 from n1; n1: a [e27 <- e25]
+        1.002s n2 row a: nothing -> n1=n1.1.1 {team=blue} [e28 <- e27]
+        1.002s n2 holds 1 rows, 0 tombstones, 0 references, 0 bytes beside the rows, 0 queued [e29]
+        2s world step 1: stop_children [e30]
+        2s n1 no longer runs a as n1.1.1 [e31 <- e30]
+        2s n1 row a: n1=n1.1.1 {team=blue} -> no entries {team=blue}, expires 32s [e32 <- e30]
+        2s n1 fact 2 about a: stopped as n1.1.1 [e33 <- e30]
+        2s n1 answer of n1: 1 done, 0 failed [e34 <- e30]
+        2s n1 sent pubsub.requests #1 to n2, 11 bytes, due 2.002s; n1: a [e35 <- e30]
+        2s n1 holds 1 rows, 1 tombstones, 0 references, 0 bytes beside the rows, 0 queued [e36]
+        2.002s n2 got pubsub.requests #1 from n1; n1: a [e37 <- e35]
+        2.002s n2 row a: n1=n1.1.1 {team=blue} -> no entries {team=blue}, expires 32.002s [e38 <- e37]
+        2.002s n2 holds 1 rows, 1 tombstones, 0 references, 0 bytes beside the rows, 0 queued [e39]
+        2.5s world step 2: crash [e40]
+        2.5s n2 crashed [e41 <- e40]
+        2.503s n1 sees n2 down: closed [e42 <- e41]
     "#]].assert_eq(&lines(SHORT, &from_first_step));
 }
 
@@ -70,21 +70,23 @@ fn filters_choose_by_node_child_time_and_kind() {
         ..all.clone()
     };
     expect![[r#"
-        1.002s n2 row a: nothing -> n1=n1.1.1 {team=blue} [e26 <- e25]
-        2.002s n2 row a: n1=n1.1.1 {team=blue} -> no entries {team=blue}, expires 32.002s [e36 <- e35]
+        1.002s n2 got pubsub.requests #0 from n1; n1: a [e27 <- e25]
+        1.002s n2 row a: nothing -> n1=n1.1.1 {team=blue} [e28 <- e27]
+        2.002s n2 got pubsub.requests #1 from n1; n1: a [e37 <- e35]
+        2.002s n2 row a: n1=n1.1.1 {team=blue} -> no entries {team=blue}, expires 32.002s [e38 <- e37]
     "#]].assert_eq(&lines(SHORT, &on_n2));
     let sent = Filter {
         kinds: only(&["pubsub.requests", "step"]),
         ..all
     };
     expect![[r#"
-        1s world step 0: start_children [e17]
-        1s world from here on kind 1 is pubsub.requests [e22]
-        1s n1 sent pubsub.requests #0 to n2, 37 bytes, due 1.002s [e23 <- e17]
-        1.002s n2 got pubsub.requests #0 from n1 [e25 <- e23]
-        2s world step 1: stop_children [e28]
-        2s n1 sent pubsub.requests #1 to n2, 11 bytes, due 2.002s [e33 <- e28]
-        2.002s n2 got pubsub.requests #1 from n1 [e35 <- e33]
+        1s world step 0: start_children [e19]
+        1s world from here on kind 1 is pubsub.requests [e24]
+        1s n1 sent pubsub.requests #0 to n2, 37 bytes, due 1.002s; n1: a [e25 <- e19]
+        1.002s n2 got pubsub.requests #0 from n1; n1: a [e27 <- e25]
+        2s world step 1: stop_children [e30]
+        2s n1 sent pubsub.requests #1 to n2, 11 bytes, due 2.002s; n1: a [e35 <- e30]
+        2.002s n2 got pubsub.requests #1 from n1; n1: a [e37 <- e35]
     "#]]
     .assert_eq(&lines(SHORT, &sent));
     let nothing = Filter {
@@ -104,12 +106,12 @@ fn an_event_is_a_json_object_with_stable_names() {
         names.json(event).to_string() + "\n"
     };
     expect![[r#"
-        {"id":38,"at_us":2500000,"node":null,"cause":null,"event":"step","step":2,"healing":false,"action":"crash"}
-        {"id":33,"at_us":2000000,"node":"n1","cause":28,"event":"sent","to":"n2","kind":"pubsub.requests","number":1,"channel":0,"bytes":11,"hops":1,"due_us":2002000}
-        {"id":35,"at_us":2002000,"node":"n2","cause":33,"event":"delivered","from":"n1","kind":"pubsub.requests","number":1}
-        {"id":36,"at_us":2002000,"node":"n2","cause":35,"event":"row","child":"a","before":{"nodes":[{"node":"n1","pid":"n1.1.1"}],"metadata":{"team":"blue"},"expires_us":null},"after":{"nodes":[],"metadata":{"team":"blue"},"expires_us":32002000}}
-        {"id":31,"at_us":2000000,"node":"n1","cause":28,"event":"fact","child":"a","owner":"n1","incarnation":1,"seq":2,"change":"stopped","pid":"n1.1.1"}
-        {"id":32,"at_us":2000000,"node":"n1","cause":28,"event":"answered","by":"n1","results":[{"child":"a","pid":"n1.1.1"}]}
+        {"id":40,"at_us":2500000,"node":null,"cause":null,"event":"step","step":2,"healing":false,"action":"crash"}
+        {"id":35,"at_us":2000000,"node":"n1","cause":30,"event":"sent","to":"n2","kind":"pubsub.requests","number":1,"channel":0,"bytes":11,"hops":1,"due_us":2002000,"entries":[{"node":"n1","children":["a"]}]}
+        {"id":37,"at_us":2002000,"node":"n2","cause":35,"event":"delivered","from":"n1","kind":"pubsub.requests","number":1,"entries":[{"node":"n1","children":["a"]}]}
+        {"id":38,"at_us":2002000,"node":"n2","cause":37,"event":"row","child":"a","before":{"nodes":[{"node":"n1","pid":"n1.1.1"}],"metadata":{"team":"blue"},"expires_us":null},"after":{"nodes":[],"metadata":{"team":"blue"},"expires_us":32002000}}
+        {"id":33,"at_us":2000000,"node":"n1","cause":30,"event":"fact","child":"a","owner":"n1","incarnation":1,"seq":2,"change":"stopped","pid":"n1.1.1"}
+        {"id":34,"at_us":2000000,"node":"n1","cause":30,"event":"answered","by":"n1","results":[{"child":"a","pid":"n1.1.1"}]}
     "#]].assert_eq(&["step", "sent", "delivered", "row", "fact", "answered"].map(shown).concat());
     let (_, events) = listened(STORY, "gossip", 7);
     for event in &events {
@@ -128,18 +130,18 @@ fn why_tells_how_a_row_came_and_went() {
     expect![[r#"
         row of a at n2 at the end: nothing
         1.002s put there
-          1s world step 0: start_children [e17]
-          1s n1 sent pubsub.requests #0 to n2, 37 bytes, due 1.002s [e23 <- e17]
-          1.002s n2 got pubsub.requests #0 from n1 [e25 <- e23]
-          1.002s n2 row a: nothing -> n1=n1.1.1 {team=blue} [e26 <- e25]
+          1s world step 0: start_children [e19]
+          1s n1 sent pubsub.requests #0 to n2, 37 bytes, due 1.002s; n1: a [e25 <- e19]
+          1.002s n2 got pubsub.requests #0 from n1; n1: a [e27 <- e25]
+          1.002s n2 row a: nothing -> n1=n1.1.1 {team=blue} [e28 <- e27]
         2.002s emptied, a tombstone stays
-          2s world step 1: stop_children [e28]
-          2s n1 sent pubsub.requests #1 to n2, 11 bytes, due 2.002s [e33 <- e28]
-          2.002s n2 got pubsub.requests #1 from n1 [e35 <- e33]
-          2.002s n2 row a: n1=n1.1.1 {team=blue} -> no entries {team=blue}, expires 32.002s [e36 <- e35]
+          2s world step 1: stop_children [e30]
+          2s n1 sent pubsub.requests #1 to n2, 11 bytes, due 2.002s; n1: a [e35 <- e30]
+          2.002s n2 got pubsub.requests #1 from n1; n1: a [e37 <- e35]
+          2.002s n2 row a: n1=n1.1.1 {team=blue} -> no entries {team=blue}, expires 32.002s [e38 <- e37]
         2.5s lost with the memory of the node
-          2.5s world step 2: crash [e38]
-          2.5s n2 crashed [e39 <- e38]"#]].assert_eq(&why(&mut capsule, "n2", "a", None).unwrap().to_string());
+          2.5s world step 2: crash [e40]
+          2.5s n2 crashed [e41 <- e40]"#]].assert_eq(&why(&mut capsule, "n2", "a", None).unwrap().to_string());
 }
 
 #[test]

@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::child::Row;
+use crate::contents::{Contents, Listed};
 use crate::gossip::acks::Acks;
 use crate::message::{Message, SizeModel};
 use crate::name::{ChildId, NodeId};
-use crate::request::{Requests, requests_size};
+use crate::request::{Requests, requests_contents, requests_size};
 use crate::snapshot::Snapshot;
 use crate::time::WallTime;
 use crate::wire;
@@ -77,6 +78,13 @@ impl Message for GossipMessage {
         }
     }
 
+    fn entries(&self, _sender: &NodeId) -> Option<Contents> {
+        Some(match self {
+            Self::Propagate(message) => message.requests.contents(),
+            Self::Sync(round) | Self::Join(round) => round.data.contents(),
+        })
+    }
+
     fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {
         match self {
             Self::Propagate(_) => {}
@@ -98,7 +106,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    fn encoded_len(&self) -> u64 {
+    pub(super) fn encoded_len(&self) -> u64 {
         wire::varint_len(self.number)
             + wire::varint_len(self.incarnation)
             + wire::text_len(self.origin.as_str())
@@ -122,6 +130,7 @@ pub struct NodesData(Arc<NodesFields>);
 struct NodesFields {
     nodes: Box<[(NodeId, TimestampedSnapshot)]>,
     size: OnceLock<SizeModel>,
+    contents: OnceLock<Contents>,
 }
 
 impl NodesData {
@@ -137,6 +146,7 @@ impl NodesData {
         Self(Arc::new(NodesFields {
             nodes: nodes.into(),
             size: OnceLock::new(),
+            contents: OnceLock::new(),
         }))
     }
 
@@ -189,7 +199,17 @@ impl NodesData {
         }
     }
 
-    fn size_model(&self) -> SizeModel {
+    fn contents(&self) -> Contents {
+        let listed = |(node, stamped): &(NodeId, TimestampedSnapshot)| {
+            let children = Arc::clone(stamped.data.as_ref()?.names());
+            let node = node.clone();
+            Some(Listed { node, children })
+        };
+        let contents = || Contents::new(self.nodes().iter().filter_map(listed).collect());
+        self.0.contents.get_or_init(contents).clone()
+    }
+
+    pub(super) fn size_model(&self) -> SizeModel {
         *self.0.size.get_or_init(|| {
             let mut size = SizeModel {
                 header_bytes: wire::varint_len(self.nodes().len() as u64),
@@ -236,6 +256,7 @@ pub struct SharedRequests(Arc<RequestsFields>);
 struct RequestsFields {
     requests: Requests,
     size: OnceLock<SizeModel>,
+    contents: OnceLock<Contents>,
 }
 
 impl SharedRequests {
@@ -245,6 +266,7 @@ impl SharedRequests {
         Self(Arc::new(RequestsFields {
             requests,
             size: OnceLock::new(),
+            contents: OnceLock::new(),
         }))
     }
 
@@ -256,6 +278,11 @@ impl SharedRequests {
 
     fn size_model(&self) -> SizeModel {
         *self.0.size.get_or_init(|| requests_size(&self.0.requests))
+    }
+
+    fn contents(&self) -> Contents {
+        let contents = || requests_contents(&self.0.requests);
+        self.0.contents.get_or_init(contents).clone()
     }
 }
 

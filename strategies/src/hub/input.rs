@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::child::{ChildSpec, Metadata, Row};
+use crate::contents::Contents;
 use crate::message::{Message, SizeModel};
 use crate::name::{ChildId, NodeId, Pid};
 use crate::request::{Members, Requests};
@@ -186,6 +187,14 @@ impl<S: Message, M: Message> Message for Envelope<S, M> {
         };
         size.header_bytes += 1;
         size
+    }
+
+    /// Of the hub's own messages none tells of entries.
+    fn entries(&self, sender: &NodeId) -> Option<Contents> {
+        match self {
+            Self::Membership(_) | Self::Leave | Self::Children(_) => Some(Contents::NONE),
+            Self::Strategy(message) => message.entries(sender),
+        }
     }
 
     fn share(&mut self, known: &dyn Fn(&ChildId) -> Option<Arc<Row>>) {

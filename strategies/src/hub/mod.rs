@@ -61,6 +61,9 @@ pub struct Sizes {
     pub tombstones: usize,
     /// References that the strategy remembers.
     pub refs: usize,
+    /// Bytes that the strategy keeps beside the registry, by its own formula:
+    /// [`EventStrategy::state_bytes`].
+    pub strategy_bytes: u64,
     /// Starts without an outcome, and joins and downs without a decision.
     pub queue: usize,
 }
@@ -146,6 +149,7 @@ impl<S: EventStrategy, M: Membership> HubCore<S, M> {
             rows: self.registry().len(),
             tombstones: self.registry().tombstones(),
             refs: self.strategy.refs(),
+            strategy_bytes: self.strategy.state_bytes(),
             queue: self.children.open() + self.membership.pending(),
         }
     }

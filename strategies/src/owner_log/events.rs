@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::replica::NUMBERS;
 use super::{
     ACK, Cx, DIGEST, FLUSH, Operation, OwnerLog, OwnerLogMessage, Replica, Running, SEQ_MAX, mixed,
     others, pick, show,
@@ -228,5 +229,15 @@ impl EventStrategy for OwnerLog {
     fn refs(&self) -> usize {
         let owners = self.owners.values().map(|owner| owner.replica.refs());
         owners.sum::<usize>() + self.delivery.len()
+    }
+
+    /// The rows of all owners, and two numbers for each reference. The operations of messages under way
+    /// are shared with the rows, and do not count.
+    fn state_bytes(&self) -> u64 {
+        let owners = self
+            .owners
+            .values()
+            .map(|owner| owner.replica.state_bytes());
+        self.own.state_bytes() + owners.sum::<u64>() + NUMBERS * self.delivery.len() as u64
     }
 }

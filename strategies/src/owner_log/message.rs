@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Operation, Page};
+use crate::contents::{Contents, Listed};
 use crate::message::Message;
 use crate::name::NodeId;
 
@@ -90,5 +91,26 @@ impl Message for OwnerLogMessage {
             Self::Digest(_) => "owner_log.digest",
             Self::Agree => "owner_log.agree",
         }
+    }
+
+    fn entries(&self, _sender: &NodeId) -> Option<Contents> {
+        Some(match self {
+            Self::Operations(message) => {
+                let children = message.operations.iter().map(Operation::child);
+                Contents::of_node(&message.owner, children.cloned().collect())
+            }
+            Self::Pages(pages) => {
+                let listed = |page: &Page| Listed {
+                    node: page.owner.clone(),
+                    children: page.rows.iter().map(|row| row.spec.id().clone()).collect(),
+                };
+                Contents::new(pages.iter().map(listed).collect())
+            }
+            Self::Ack(_)
+            | Self::Heads { .. }
+            | Self::Here { .. }
+            | Self::Digest(_)
+            | Self::Agree => Contents::NONE,
+        })
     }
 }

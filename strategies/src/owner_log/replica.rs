@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::child::{ChildSpec, Metadata};
 use crate::name::{ChildId, NodeId, Pid};
+use crate::wire;
 
 /// The most operations above a gap that are taken; those beyond come with a snapshot.
 const AHEAD_MAX: usize = 8_192;
 /// The most ranges of a snapshot that lie apart.
 const RANGES_MAX: usize = 1_024;
+
+/// The bytes of two numbers.
+pub(super) const NUMBERS: u64 = 16;
 
 /// A child that runs on its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +27,16 @@ pub struct Running {
     pub pid: Pid,
     /// Its metadata.
     pub metadata: Metadata,
+}
+
+impl Running {
+    /// The length of the wire encoding in bytes.
+    fn encoded_len(&self) -> u64 {
+        wire::varint_len(self.seq)
+            + self.spec.encoded_len()
+            + wire::text_len(self.pid.as_str())
+            + self.metadata.encoded_len()
+    }
 }
 
 /// One change of what an owner runs. The owner counts them from 1 within an incarnation.
@@ -46,6 +60,15 @@ impl Operation {
         match self {
             Self::Runs(running) => running.seq,
             Self::Gone { seq, .. } => *seq,
+        }
+    }
+
+    /// Its child.
+    #[must_use]
+    pub fn child(&self) -> &ChildId {
+        match self {
+            Self::Runs(running) => running.spec.id(),
+            Self::Gone { child, .. } => child,
         }
     }
 }
@@ -76,6 +99,8 @@ pub struct Replica {
     incarnation: u64,
     high: u64,
     rows: BTreeMap<ChildId, Running>,
+    /// The length of the encoding of the rows.
+    rows_bytes: u64,
     /// Operations above `high` that have taken effect.
     ahead: BTreeSet<u64>,
     /// The highest number above `high` that a child without a row was removed with, or had when a page
@@ -145,6 +170,12 @@ impl Replica {
         self.ahead.len() + self.ranges.len() + self.covered.len()
     }
 
+    /// The bytes of the rows as they are encoded, and two numbers for each of those beside them.
+    #[must_use]
+    pub(super) fn state_bytes(&self) -> u64 {
+        self.rows_bytes + NUMBERS * self.refs() as u64
+    }
+
     /// Applies an operation of this incarnation. Returns the child if its row changed.
     pub fn apply(&mut self, operation: &Operation) -> Option<ChildId> {
         let seq = operation.seq();
@@ -209,7 +240,10 @@ impl Replica {
             return None;
         }
         self.dead.remove(child);
-        self.rows.insert(child.clone(), running.clone());
+        self.rows_bytes += running.encoded_len();
+        if let Some(old) = self.rows.insert(child.clone(), running.clone()) {
+            self.rows_bytes -= old.encoded_len();
+        }
         Some(child.clone())
     }
 
@@ -219,7 +253,9 @@ impl Replica {
         }
         let dead = self.dead.entry(child.clone()).or_default();
         *dead = seq.max(*dead);
-        self.rows.remove(child).map(|_| child.clone())
+        let old = self.rows.remove(child)?;
+        self.rows_bytes -= old.encoded_len();
+        Some(child.clone())
     }
 
     /// All operations up to `high` have taken effect, and those that follow without a gap.

@@ -1,9 +1,9 @@
 //! Step tests of what the golden vectors do not show: who gets what, and in which order.
 
 use super::*;
-use crate::child::{ChildSpec, Metadata};
+use crate::child::{ChildSpec, Entry, Metadata};
 use crate::recorder::{Effect, Recorder};
-use crate::request::{Registration, Request};
+use crate::request::{Registration, Request, Unregistration};
 use crate::runtime::Event;
 use crate::state::NodeState;
 use crate::strategy::EventStrategy;
@@ -44,7 +44,7 @@ impl Node {
         });
     }
 
-    /// One step. Returns the receivers in order, with "here" for a change of the registry.
+    /// One step. Returns the receivers in order, with "here" for a change of the registry, and marks.
     fn step(&mut self, call: impl FnOnce(&mut PubSub, &mut Cx<'_>)) -> Vec<String> {
         call(
             &mut self.strategy,
@@ -62,6 +62,7 @@ impl Node {
                 format!("{} to {}", message.kind(), to.join(" "))
             }
             Effect::Emit(Event::Row(_)) => "here".to_owned(),
+            Effect::Emit(Event::Mark(mark)) => mark.to_owned(),
             Effect::Announce { .. }
             | Effect::SetTimer(..)
             | Effect::CancelTimer(_)
@@ -124,10 +125,13 @@ fn a_round_goes_to_the_view_connected_or_not() {
 fn a_node_that_never_hosted_a_child_is_silent_and_one_that_has_never_again() {
     let mut node = Node::new();
     let to = names(&["n1"]);
-    assert!(node.step(|pubsub, cx| pubsub.round(cx)).is_empty());
-    assert!(
-        node.step(|pubsub, cx| pubsub.nodes_joining(cx, &to))
-            .is_empty()
+    assert_eq!(
+        node.step(|pubsub, cx| pubsub.round(cx)),
+        ["snapshot_suppressed"]
+    );
+    assert_eq!(
+        node.step(|pubsub, cx| pubsub.nodes_joining(cx, &to)),
+        ["snapshot_suppressed"]
     );
     node.host("a");
     assert_eq!(
@@ -149,7 +153,10 @@ fn a_node_that_never_hosted_a_child_is_silent_and_one_that_has_never_again() {
 fn a_child_that_came_and_went_between_two_rounds_does_not_count_as_hosted() {
     let mut node = Node::hosting();
     node.step(|_, cx| cx.remove(&"a".into(), &"n2".into()));
-    assert!(node.step(|pubsub, cx| pubsub.round(cx)).is_empty());
+    assert_eq!(
+        node.step(|pubsub, cx| pubsub.round(cx)),
+        ["snapshot_suppressed"]
+    );
 }
 
 #[test]
@@ -185,4 +192,55 @@ fn an_interval_of_zero_is_refused() {
         PubSub::new(&config).unwrap_err().to_string(),
         "sync_interval: must be longer than 0"
     );
+}
+
+#[test]
+fn messages_tell_their_entries() {
+    let entry = |node: &str| Entry {
+        node: node.into(),
+        pid: None,
+    };
+    let registration = Registration {
+        spec: ChildSpec::new("a", ""),
+        entries: ["n3", "n1"].map(entry).into_iter().collect(),
+        metadata: Metadata::default(),
+    };
+    let unregistration = Unregistration {
+        child: "b".into(),
+        nodes: names(&["n1"]),
+    };
+    let update = Request::PidUpdate {
+        child: "c".into(),
+        node: "n3".into(),
+        pid: None,
+    };
+    let requests: Requests = [
+        Request::Register(vec![registration]),
+        Request::Unregister(vec![unregistration]),
+        update,
+    ]
+    .into();
+    let data = Node::hosting().state.local_data();
+    let join = JoinData {
+        data: data.clone(),
+        at: 1,
+    };
+    for (message, told) in [
+        (
+            PubSubMessage::Requests(requests),
+            &[("n1", &["a", "b"][..]), ("n3", &["a", "c"])][..],
+        ),
+        (PubSubMessage::Sync(data), &[("n2", &["a"])]),
+        (PubSubMessage::Join(join), &[("n2", &["a"])]),
+    ] {
+        let contents = message.entries(&"n2".into()).expect("it tells them");
+        let lists = contents.lists().iter().map(|list| {
+            let children = list.children.iter().map(ChildId::as_str);
+            (list.node.as_str(), children.collect::<Vec<_>>())
+        });
+        let told = told
+            .iter()
+            .map(|(node, children)| (*node, children.to_vec()));
+        assert!(lists.eq(told), "{contents:?}");
+    }
 }

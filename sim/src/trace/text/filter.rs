@@ -10,7 +10,8 @@ use crate::trace::event::{Event, KindIx, Payload};
 pub struct Filter {
     /// Events on these nodes.
     pub nodes: Vec<String>,
-    /// Events that concern these children: rows, starts and stops, facts, answers.
+    /// Events that concern these children: rows, starts and stops, facts, answers, and the messages that
+    /// list them, if their contents are told.
     pub children: Vec<String>,
     /// Events of these kinds: of [`EVENT_KINDS`](super::EVENT_KINDS), or kinds of messages.
     pub kinds: Vec<String>,
@@ -61,6 +62,12 @@ pub fn concerns<C: AsRef<str>>(event: &Event, children: &[C]) -> bool {
         | Payload::Skipped { child, .. } => is_listed(child),
         Payload::Fact(fact) => is_listed(&fact.child),
         Payload::Answered { results, .. } => results.iter().any(|(child, _)| is_listed(child)),
+        Payload::Sent { contents, .. }
+        | Payload::Delivered { contents, .. }
+        | Payload::Dropped { contents, .. } => contents.as_ref().is_some_and(|contents| {
+            let lists = contents.lists().iter();
+            lists.flat_map(|list| list.children.iter()).any(is_listed)
+        }),
         Payload::Step { .. }
         | Payload::Kind { .. }
         | Payload::Booted { .. }
@@ -69,10 +76,7 @@ pub fn concerns<C: AsRef<str>>(event: &Event, children: &[C]) -> bool {
         | Payload::Resumed
         | Payload::PeerUp { .. }
         | Payload::PeerDown { .. }
-        | Payload::Sent { .. }
         | Payload::Duplicated { .. }
-        | Payload::Delivered { .. }
-        | Payload::Dropped { .. }
         | Payload::Timer(_)
         | Payload::View(_)
         | Payload::Mark(_)

@@ -1,6 +1,6 @@
 //! Events as JSON objects for programs.
 
-use hublab_strategies::Row;
+use hublab_strategies::{Contents, Row};
 use serde_json::{Map, Value, json};
 
 use super::{Names, change_name, change_pid, down, kind_of, timer};
@@ -57,9 +57,11 @@ impl Names {
                 bytes,
                 hops,
                 due,
+                contents,
             } => json!({
                 "to": node(to), "kind": kind(k), "number": number, "channel": channel, "bytes": bytes, "hops": hops,
                 "due_us": due.map(|due| due.0),
+                "entries": contents.as_ref().map(entries_json),
             }),
             Payload::Duplicated {
                 to,
@@ -73,16 +75,24 @@ impl Names {
                 from,
                 kind: k,
                 number,
+                contents,
             } => {
-                json!({ "from": node(from), "kind": kind(k), "number": number })
+                json!({
+                    "from": node(from), "kind": kind(k), "number": number,
+                    "entries": contents.as_ref().map(entries_json),
+                })
             }
             Payload::Dropped {
                 from,
                 kind: k,
                 number,
                 reason,
+                contents,
             } => {
-                json!({ "from": node(from), "kind": kind(k), "number": number, "reason": reason.as_str() })
+                json!({
+                    "from": node(from), "kind": kind(k), "number": number, "reason": reason.as_str(),
+                    "entries": contents.as_ref().map(entries_json),
+                })
             }
             Payload::Timer(key) => json!({ "timer": timer(*key) }),
             Payload::Row {
@@ -128,6 +138,11 @@ impl Names {
             Payload::Injected { action } => json!({ "action": action }),
         }
     }
+}
+
+/// The lists of a message: `[{"node": .., "children": [..]}]`.
+fn entries_json(contents: &Contents) -> Value {
+    json!(contents.lists())
 }
 
 pub(crate) fn row_json(row: &Row) -> Value {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use hublab_strategies::{Change, Metadata, NodeId, Row};
+use hublab_strategies::{Change, Contents, Metadata, NodeId, Row};
 
 use super::{Names, change_name, change_pid, down, printable, timer};
 use crate::model::NodeIx;
@@ -64,14 +64,16 @@ impl Names {
                 number,
                 bytes,
                 due,
+                contents,
                 ..
             } => {
                 let due =
                     due.map_or_else(|| "never arrives".to_owned(), |due| format!("due {due}"));
                 format!(
-                    "sent {} #{number} to {}, {bytes} bytes, {due}",
+                    "sent {} #{number} to {}, {bytes} bytes, {due}{}",
                     kind(k),
-                    node(to)
+                    node(to),
+                    ContentsText(contents.as_ref())
                 )
             }
             Payload::Duplicated {
@@ -86,18 +88,26 @@ impl Names {
                 from,
                 kind: k,
                 number,
-            } => format!("got {} #{number} from {}", kind(k), node(from)),
+                contents,
+            } => format!(
+                "got {} #{number} from {}{}",
+                kind(k),
+                node(from),
+                ContentsText(contents.as_ref())
+            ),
             Payload::Dropped {
                 from,
                 kind: k,
                 number,
                 reason,
+                contents,
             } => {
                 format!(
-                    "never gets {} #{number} from {}: {}",
+                    "never gets {} #{number} from {}: {}{}",
                     kind(k),
                     node(from),
-                    reason.as_str()
+                    reason.as_str(),
+                    ContentsText(contents.as_ref())
                 )
             }
             Payload::Timer(key) => format!("timer {}", timer(*key)),
@@ -176,11 +186,47 @@ impl Names {
                 rows,
                 tombstones,
                 refs,
+                strategy_bytes,
                 queue,
             }) => format!(
-                "holds {rows} rows, {tombstones} tombstones, {refs} references, {queue} queued"
+                "holds {rows} rows, {tombstones} tombstones, {refs} references, {strategy_bytes} bytes beside the rows, {queue} queued"
             ),
             Payload::Injected { action } => format!("is given: {}", printable(action)),
+        }
+    }
+}
+
+/// Entries of a message that a line shows.
+const ENTRIES_SHOWN: u64 = 8;
+
+/// The entries of a message in words: `; n1: a b, n2: c, and 3 more`. Nothing if there are none, or if they
+/// are not told.
+struct ContentsText<'a>(Option<&'a Contents>);
+
+impl fmt::Display for ContentsText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(contents) = self.0 else {
+            return Ok(());
+        };
+        let mut left = ENTRIES_SHOWN;
+        for (place, list) in contents.lists().iter().enumerate() {
+            if left == 0 {
+                break;
+            }
+            let mark = if place == 0 { ";" } else { "," };
+            write!(f, "{mark} {}:", printable(list.node.as_str()))?;
+            for child in list
+                .children
+                .iter()
+                .take(usize::try_from(left).unwrap_or(usize::MAX))
+            {
+                write!(f, " {}", printable(child.as_str()))?;
+                left -= 1;
+            }
+        }
+        match contents.entries().saturating_sub(ENTRIES_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
         }
     }
 }

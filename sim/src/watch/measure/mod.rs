@@ -11,6 +11,8 @@
 //! | `excuse` | defects that no strategy could have avoided |
 //! | `detection` | the time until a stopped node is outside the views of others |
 //! | `queues` | messages that wait for a busy receiver |
+//! | `redundancy` | entries that messages brought in vain |
+//! | `state` | how much nodes hold |
 //! | `traffic` | messages and bytes by node and time |
 //! | `window` | the same of a part of the run |
 //!
@@ -20,7 +22,9 @@ mod cells;
 mod detection;
 mod excuse;
 mod queues;
+mod redundancy;
 mod samples;
+mod state;
 mod traffic;
 mod window;
 
@@ -37,6 +41,8 @@ use crate::trace::event::{Event, Payload};
 use cells::Cells;
 use detection::Detection;
 use queues::Queues;
+use redundancy::Redundancy;
+use state::States;
 use traffic::Traffic;
 pub(super) use window::Windows;
 
@@ -58,6 +64,14 @@ pub struct Measured {
     /// Messages that waited for a busy receiver; `None` if none is busy.
     #[serde(default)]
     pub queue: Option<Queue>,
+    /// (child, node) entries that messages brought to those that handled them, and how many of these
+    /// changed something there; `None` if not all messages tell their entries.
+    #[serde(default)]
+    pub entries: Option<[u64; 2]>,
+    /// The largest state of a node, in bytes: the encoding of its rows, and what its strategy says that it
+    /// keeps beside them.
+    #[serde(default)]
+    pub state_bytes: u64,
 }
 
 /// Defects, over observers that run.
@@ -114,6 +128,25 @@ pub struct Times {
     pub count: u64,
     /// False if there were so many that quantiles may be off by 0.5 %.
     pub is_exact: bool,
+    /// The share that ended within each of [`Times::CURVE_US`], in millionths; empty without samples.
+    #[serde(default)]
+    pub within: Vec<u32>,
+}
+
+impl Times {
+    /// Times of [`Times::within`], in microseconds: ten in each decade from 100 us to 1,000 s.
+    pub const CURVE_US: [u64; 71] = {
+        const TENTHS: [u64; 10] = [100, 126, 158, 200, 251, 316, 398, 501, 631, 794];
+        let (mut times, mut place, mut decade) = ([0; 71], 0, 1);
+        while place < times.len() {
+            times[place] = TENTHS[place % 10] * decade;
+            place += 1;
+            if place.is_multiple_of(10) {
+                decade *= 10;
+            }
+        }
+        times
+    };
 }
 
 /// The time from changes until observers show them.
@@ -190,6 +223,8 @@ pub(super) struct Measure {
     detection: Detection,
     traffic: Traffic,
     queues: Queues,
+    redundancy: Redundancy,
+    states: States,
 }
 
 impl Measure {
@@ -200,6 +235,8 @@ impl Measure {
             detection: Detection::new(nodes),
             traffic: Traffic::new(nodes, round_interval, window),
             queues: Queues::new(window),
+            redundancy: Redundancy::new(nodes, window),
+            states: States::new(nodes),
         }
     }
 
@@ -212,6 +249,8 @@ impl Measure {
         let (now, node, facts) = (event.at, event.node, cx.facts());
         self.traffic.event(event);
         self.queues.event(event, facts);
+        self.redundancy.event(event);
+        self.states.event(event);
         match &event.payload {
             Payload::Booted { .. } => {
                 self.cells.node_up(now, node, cx);
@@ -254,6 +293,10 @@ impl Measure {
     pub(super) fn row(&mut self, changed: &Changed<'_>, cx: &ObserverContext) {
         let is_delivery = matches!(changed.origin.cause, Cause::Deliver(..));
         let hops = is_delivery.then(|| self.traffic.hops(changed.node));
+        if is_delivery {
+            self.redundancy.row(changed.node, changed);
+        }
+        self.states.row(changed.node, changed);
         self.cells.row(changed, hops, cx);
     }
 
@@ -267,6 +310,8 @@ impl Measure {
             changes,
             traffic: self.traffic.finish(end),
             queue: self.queues.finish(facts),
+            entries: self.redundancy.finish(),
+            state_bytes: self.states.finish(),
         }
     }
 }

@@ -37,9 +37,11 @@ impl Samples {
     pub(super) fn finish(mut self) -> Times {
         let count = self.ended.count();
         let is_exact = self.ended.is_exact();
+        let curve = Times::CURVE_US;
         let levels = [PerMille::P50, PerMille::P90, PerMille::P99, PerMille::P999];
-        let quantiles = if self.censored.is_empty() {
-            levels.map(|level| self.ended.quantile(level))
+        let (quantiles, within) = if self.censored.is_empty() {
+            let shares = curve.map(|time| per_million(self.ended.count_up_to(time), count));
+            (levels.map(|level| self.ended.quantile(level)), shares)
         } else {
             let ended = (1..=count).filter_map(|rank| self.ended.at_rank(rank));
             let mut times: Vec<Duration> = ended
@@ -53,8 +55,11 @@ impl Samples {
                 censored: true,
             }));
             let estimate = KaplanMeier::new(times);
-            levels.map(|level| estimate.quantile(level))
+            let share = |time| 1_000_000.0 * (1.0 - estimate.share_longer(time));
+            let shares = curve.map(|time| millionths(share(time)));
+            (levels.map(|level| estimate.quantile(level)), shares)
         };
+        let is_empty = count == 0 && self.censored.is_empty();
         let is_whole = self.censored.is_empty() && count > 0;
         let [p50, p90, p99, p999] = quantiles;
         Times {
@@ -70,8 +75,28 @@ impl Samples {
             },
             count,
             is_exact,
+            within: if is_empty {
+                Vec::new()
+            } else {
+                within.to_vec()
+            },
         }
     }
+}
+
+/// A share in millionths, rounded down; 0 of nothing.
+fn per_million(part: u64, whole: u64) -> u32 {
+    let share = (u128::from(part) * 1_000_000).checked_div(whole.into());
+    u32::try_from(share.unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share is 0 to 1"
+)]
+fn millionths(share: f64) -> u32 {
+    share.clamp(0.0, 1_000_000.0) as u32
 }
 
 #[expect(

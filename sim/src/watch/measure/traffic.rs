@@ -189,7 +189,9 @@ impl Traffic {
                     flying.copies = flying.copies.saturating_add(1);
                 }
             }
-            Payload::Delivered { from, kind, number } => {
+            Payload::Delivered {
+                from, kind, number, ..
+            } => {
                 if let Some(landed) = self.landed((*from, node, *kind, *number)) {
                     self.hops[index(node)] = landed.hops;
                     self.count(now, node, landed.bytes);

@@ -1,7 +1,8 @@
 //! Values over one varied key: a panel per combination of everything else, a line per strategy.
 
-use super::scale::{Scale, label};
-use crate::cli::svg::{Anchor, Image, TEXT, cut_to, look, width_of};
+use super::frame::{Frame, frames};
+use super::scale::Scale;
+use crate::cli::svg::{Anchor, Image, cut_to, look};
 
 /// A figure of lines.
 #[derive(Debug)]
@@ -37,35 +38,11 @@ impl Point {
     }
 }
 
-/// The width of a panel is that of a paper's column, or half of a page.
-const WIDTH: f64 = 245.0;
-const HEIGHT: f64 = 158.0;
-const COLUMNS: usize = 2;
-const LEFT: f64 = 48.0;
-const RIGHT: f64 = 8.0;
-const TOP: f64 = 24.0;
-const BOTTOM: f64 = 30.0;
-const GREY: &str = "#888888";
-const PALE: &str = "#E4E4E4";
-
 impl Lines {
     /// The image. Panels share their axes. A value that most runs are missing stands as an open
     /// mark at the upper edge.
     pub(super) fn svg(&self) -> String {
-        let columns = self.panels.len().clamp(1, COLUMNS);
-        let rows = self.panels.len().div_ceil(columns).max(1);
-        let legend = self.legend_rows(columns as f64 * WIDTH);
-        let legend_height = legend.len() as f64 * 1.5 * TEXT + 4.0;
-        let mut image = Image::new(columns as f64 * WIDTH, rows as f64 * HEIGHT + legend_height);
-        for (row, entries) in legend.iter().enumerate() {
-            let y = (row as f64 + 1.0) * 1.5 * TEXT;
-            for (x, strategy) in entries {
-                let (colour, dashes) = look(*strategy);
-                image.path(&[(*x, y - 3.0), (x + 20.0, y - 3.0)], colour, dashes);
-                image.marker(*strategy, (x + 10.0, y - 3.0));
-                image.text(x + 24.0, y, Anchor::Start, &self.strategies[*strategy]);
-            }
-        }
+        let (mut image, all) = frames(&self.strategies, self.panels.len());
         let points = self
             .panels
             .iter()
@@ -74,64 +51,21 @@ impl Lines {
             .flat_map(|point| point.all())
             .filter(|value| value.is_finite());
         let values: Vec<f64> = values.collect();
-        for (place, panel) in self.panels.iter().enumerate() {
-            let x = (place % columns) as f64 * WIDTH;
-            let y = (place / columns) as f64 * HEIGHT + legend_height;
-            let scale = Scale::new(values.iter().copied(), y + HEIGHT - BOTTOM, y + TOP);
-            self.panel(&mut image, panel, x, y, scale);
+        for (panel, frame) in self.panels.iter().zip(all) {
+            let scale = frame.up(values.iter().copied());
+            self.panel(&mut image, panel, frame, scale);
         }
         image.finish()
     }
 
-    /// Where the entries of the legend stand, row by row.
-    fn legend_rows(&self, width: f64) -> Vec<Vec<(f64, usize)>> {
-        let mut rows = vec![Vec::new()];
-        let mut x = LEFT;
-        for (place, name) in self.strategies.iter().enumerate() {
-            let wide = 36.0 + width_of(name);
-            if x + wide > width && x > LEFT {
-                rows.push(Vec::new());
-                x = LEFT;
-            }
-            if let Some(row) = rows.last_mut() {
-                row.push((x, place));
-            }
-            x += wide;
-        }
-        rows
-    }
-
-    fn panel(&self, image: &mut Image, panel: &Panel, x: f64, y: f64, scale: Scale) {
-        let (left, right) = (x + LEFT, x + WIDTH - RIGHT);
-        let (top, bottom) = (y + TOP, y + HEIGHT - BOTTOM);
-        let title = cut_to(&panel.title, WIDTH - LEFT);
-        image.text(f64::midpoint(left, right), y + 10.0, Anchor::Middle, &title);
-        for tick in scale.ticks() {
-            let place = scale.place(tick);
-            image.line((left, place), (right, place), PALE, 0.5);
-            image.text(left - 4.0, place + 2.8, Anchor::End, &label(tick));
-        }
-        image.line((left, bottom), (right, bottom), GREY, 0.7);
-        image.line((left, top), (left, bottom), GREY, 0.7);
-        let step = (right - left) / self.values.len().max(1) as f64;
-        let across = |value: usize| left + (value as f64 + 0.5) * step;
+    fn panel(&self, image: &mut Image, panel: &Panel, frame: Frame, scale: Scale) {
+        frame.draw(image, &panel.title, scale, [&self.key, &self.measure]);
+        let step = (frame.right - frame.left) / self.values.len().max(1) as f64;
+        let across = |value: usize| frame.left + (value as f64 + 0.5) * step;
         for (place, value) in self.values.iter().enumerate() {
-            let shown = cut_to(value, step - 2.0);
-            image.text(across(place), bottom + 10.0, Anchor::Middle, &shown);
+            let (shown, below) = (cut_to(value, step - 2.0), frame.bottom + 10.0);
+            image.text(across(place), below, Anchor::Middle, &shown);
         }
-        image.text(
-            f64::midpoint(left, right),
-            bottom + 22.0,
-            Anchor::Middle,
-            &self.key,
-        );
-        let measure = cut_to(&self.measure, HEIGHT - 10.0);
-        image.upright(
-            x + 9.0,
-            f64::midpoint(top, bottom),
-            Anchor::Middle,
-            &measure,
-        );
         for (strategy, points) in panel.points.iter().enumerate() {
             let (colour, dashes) = look(strategy);
             // Lines and bands break where a value is missing.
@@ -171,8 +105,8 @@ impl Lines {
                 // Beside one another, as several may be missing at one value.
                 let at =
                     across(*value) + (strategy as f64 - 0.5 * self.strategies.len() as f64) * 7.0;
-                image.text(at, top - 2.0, Anchor::Middle, "×");
-                image.marker(strategy, (at + 5.0, top - 5.0));
+                image.text(at, frame.top - 2.0, Anchor::Middle, "×");
+                image.marker(strategy, (at + 5.0, frame.top - 5.0));
             }
         }
     }

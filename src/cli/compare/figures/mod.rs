@@ -1,14 +1,19 @@
 //! The figures of a comparison: SVG for a paper, each with its numbers as CSV beside it.
 
+mod curves;
+mod frame;
 mod heat;
 mod lines;
+mod pareto;
 mod scale;
 
-use hublab_sim::compare::describe;
+use hublab_sim::compare::{describe, propagation_curve};
 use hublab_sim::metric::Better;
 
+use self::curves::Curves;
 use self::heat::Heat;
 use self::lines::{Lines, Panel, Point};
+use self::pareto::{Pareto, Spots};
 use super::render::Report;
 use crate::cli::files::safe_name;
 use crate::cli::report::field;
@@ -16,7 +21,8 @@ use crate::cli::report::field;
 /// The directory of the figures.
 pub(super) const DIRECTORY: &str = "figures";
 
-/// Every figure and its numbers, by file name: values over each varied key, and the verdicts.
+/// Every figure and its numbers, by file name: the verdicts, staleness against cost, propagation in each
+/// cell, and values over each varied key.
 pub(super) fn figures(report: &Report<'_>) -> Vec<(String, String)> {
     let plan = &report.comparison.plan;
     let mut files = Vec::new();
@@ -26,6 +32,13 @@ pub(super) fn figures(report: &Report<'_>) -> Vec<(String, String)> {
     };
     let heat = heat(report);
     put("verdicts", heat.svg(), heat.csv(field));
+    let pareto = pareto(report);
+    put("staleness-and-cost", pareto.svg(), pareto.csv(field));
+    for (scenario, (name, _)) in report.comparison.files.iter().enumerate() {
+        let curves = curves(report, scenario);
+        let name = safe_name(&format!("propagation-{name}"));
+        put(&name, curves.svg(), curves.csv(field));
+    }
     for (endpoint, declared) in plan.endpoints.iter().enumerate() {
         for (key, vary) in plan.vary.iter().enumerate() {
             if vary.values.len() > 1 {
@@ -70,6 +83,62 @@ fn heat(report: &Report<'_>) -> Heat {
     Heat {
         columns: columns.collect(),
         rows,
+    }
+}
+
+fn strategies(report: &Report<'_>) -> Vec<String> {
+    let contestants = report.comparison.plan.contestants.iter();
+    contestants.map(|one| one.name.clone()).collect()
+}
+
+/// The cells of a scenario.
+fn cells_of(report: &Report<'_>, scenario: usize) -> impl Iterator<Item = usize> {
+    let cells = report.comparison.cells.iter().enumerate();
+    cells.filter_map(move |(cell, its)| (its.scenario == scenario).then_some(cell))
+}
+
+fn curves(report: &Report<'_>, scenario: usize) -> Curves {
+    let strategies = strategies(report);
+    let panel = |cell: usize| {
+        let of = |contestant| report.comparison.of(report.outcomes, cell, contestant);
+        let curve = |contestant| propagation_curve(of(contestant));
+        let curves = (0..strategies.len()).map(curve).collect();
+        (title(report, cell, None), curves)
+    };
+    let panels = cells_of(report, scenario).map(panel).collect();
+    Curves { strategies, panels }
+}
+
+/// The metrics of the map: cost, and staleness.
+const PARETO: [&str; 2] = ["bytes_per_change", "stale_us"];
+
+fn pareto(report: &Report<'_>) -> Pareto {
+    let strategies = strategies(report);
+    let median = |cell: usize, contestant: usize, name: &str| {
+        let outcomes = report.comparison.of(report.outcomes, cell, contestant);
+        let median = describe(outcomes, name, Better::Low)?.median.value;
+        median.is_finite().then_some(median)
+    };
+    let spots = |cell: usize| {
+        let place = |contestant: usize| {
+            let [cost, staleness] = PARETO.map(|name| median(cell, contestant, name));
+            Some([cost?, staleness?])
+        };
+        Spots {
+            title: title(report, cell, None),
+            places: (0..strategies.len()).map(place).collect(),
+        }
+    };
+    let files = report.comparison.files.iter().enumerate();
+    let panels = files.map(|(scenario, (name, _))| {
+        let cells = cells_of(report, scenario).map(spots).collect();
+        (name.clone(), cells)
+    });
+    let unit = |name: &str| report.catalog.metric(name).map_or("", |metric| metric.unit);
+    Pareto {
+        measures: PARETO.map(|name| format!("{name} ({})", unit(name))),
+        panels: panels.collect(),
+        strategies,
     }
 }
 
@@ -137,11 +206,7 @@ fn lines(report: &Report<'_>, endpoint: usize, key: usize) -> Lines {
             .map(|value| value.shown.clone())
             .collect(),
         measure: format!("{name} ({})", metric.map_or("", |metric| metric.unit)),
-        strategies: plan
-            .contestants
-            .iter()
-            .map(|one| one.name.clone())
-            .collect(),
+        strategies: strategies(report),
         panels,
     }
 }
