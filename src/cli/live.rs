@@ -114,6 +114,7 @@ async fn run_all(
         reporters.run(&Run {
             record: &record,
             details: Some((&report, prepared)),
+            explanation: None,
         })?;
         if interrupted.into_inner() {
             exit = exit.max(ExitStatus::Interrupted);

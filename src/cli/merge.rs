@@ -92,6 +92,7 @@ pub(super) fn merge(args: &Merge, context: &Context) -> Result<ExitStatus, Stop>
             reporters.run(&Run {
                 record: &record,
                 details: None,
+                explanation: None,
             })
         })?;
     }

@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub(super) out: Option<PathBuf>,
     pub(super) twice: bool,
     pub(super) big: bool,
+    /// True if what led to a failure is told.
+    pub(super) explains: bool,
     overrides: Overrides,
 }
 
@@ -99,6 +101,8 @@ impl Plan {
             out: args.out.clone(),
             twice: args.twice,
             big: args.big,
+            // Of many seeds, one is chosen by hand.
+            explains: args.seeds.is_none() && args.report.format.is_human(),
             overrides: args.overrides.clone(),
         };
         if plan.out.is_some() {

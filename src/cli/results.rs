@@ -127,13 +127,13 @@ impl<'a> Results<'a> {
             Ended::Overdue(took) => {
                 self.overdue += 1;
                 let report = self.given_up(task, took, reached);
-                self.print(task, &report)
+                self.print(task, &report, None)
             }
         }
     }
 
     fn done(&mut self, task: Task, done: &Done) -> Result<(), Stop> {
-        self.print(task, &done.report)?;
+        self.print(task, &done.report, done.explanation.as_deref())?;
         // What a run came to that was ended before its time is no measure of it.
         if let Some(summaries) = &mut self.summaries
             && done.report.reason.is_none()
@@ -215,7 +215,12 @@ impl<'a> Results<'a> {
         self.repeat.get_or_insert_with(|| self.plan.replay(task));
     }
 
-    fn print(&mut self, task: Task, report: &Report) -> Result<(), Stop> {
+    fn print(
+        &mut self,
+        task: Task,
+        report: &Report,
+        explanation: Option<&str>,
+    ) -> Result<(), Stop> {
         self.tally.add(report.verdict);
         self.exit = self.exit.max(report.verdict.into());
         if report.verdict != Verdict::Pass {
@@ -228,6 +233,7 @@ impl<'a> Results<'a> {
         self.reporters.run(&Run {
             record: &record,
             details: Some((report, &source.scenario)),
+            explanation,
         })
     }
 

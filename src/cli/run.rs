@@ -9,9 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use hublab_sim::capsule::{Capsule, CapsuleError, FileRecording, Header, Limits as CapsuleLimits};
+use hublab_sim::capsule::twice::record;
+use hublab_sim::capsule::{
+    Capsule, CapsuleError, FileRecording, Header, Limits as CapsuleLimits, why_it_failed,
+};
 use hublab_sim::report::Report;
 use hublab_sim::run::{RunError, Simulation};
+use hublab_sim::watch::judge::Verdict;
 use tempfile::TempDir;
 
 use super::args::Run;
@@ -23,6 +27,9 @@ use super::progress::{Meter, Progress, Reached};
 use super::results::Results;
 use super::twice;
 use super::{Context, Stop};
+
+/// A run with more events is not made again to tell what led to its failure: it takes a second or so.
+const EXPLAINED_EVENTS_MAX: u64 = 1_000_000;
 
 /// The runs that `--twice` makes of one: it, another, and it twice again.
 const RUNS_OF_TWICE: u32 = 4;
@@ -91,6 +98,8 @@ pub(super) fn run(args: Run, context: &Context) -> Result<ExitStatus, Stop> {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) report: Report,
+    /// What led to the first failure.
+    pub(super) explanation: Option<String>,
     /// Where a second run differed.
     pub(super) difference: Option<String>,
     /// What else went wrong: a capsule that could not be written.
@@ -152,8 +161,10 @@ impl Bench {
     fn perform(&self, task: Task, meter: Meter, stop: &StopFlag) -> Result<Done, Trouble> {
         let Some(scratch) = &self.scratch else {
             let report = self.simulate(task, meter, None, stop)?;
+            let explanation = self.explain(task, &report, stop);
             return Ok(Done {
                 report,
+                explanation,
                 difference: None,
                 trouble: None,
             });
@@ -174,10 +185,12 @@ impl Bench {
             drop(fs::remove_file(&path));
             return Ok(Done {
                 report,
+                explanation: None,
                 difference: None,
                 trouble: None,
             });
         }
+        let explanation = self.explain(task, &report, stop);
         let judged = match recording.finish(&report) {
             Ok(()) => self.compare_and_keep(task, &path),
             Err(error) => Err(refused(error)),
@@ -188,9 +201,25 @@ impl Bench {
         };
         Ok(Done {
             report,
+            explanation,
             difference,
             trouble,
         })
+    }
+
+    /// What led to the first failure of a run, if it is one of few, and short enough to be made again.
+    fn explain(&self, task: Task, report: &Report, stop: &StopFlag) -> Option<String> {
+        let is_short = report.events <= EXPLAINED_EVENTS_MAX && !report.ended_early;
+        let is_wanted = self.plan.explains && report.verdict == Verdict::Fail && is_short;
+        if !is_wanted || stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let group = self.plan.group(task);
+        let scenario = &self.plan.source(group).scenario;
+        let recorded = record(scenario, &group.strategy, task.seed, &self.context.catalog);
+        // Without an explanation the failure is told all the same.
+        let (_, mut capsule) = recorded.ok()?;
+        why_it_failed(&mut capsule).ok().flatten()
     }
 
     fn simulate(

@@ -38,16 +38,15 @@ struct Fields {
 }
 
 impl Contents {
-    /// No entries.
+    /// Nothing is told of any node.
     pub const NONE: Self = Self(None);
 
-    /// These lists; empty ones are left out.
+    /// These lists. An empty one tells that its node runs nothing.
     #[must_use]
-    pub fn new(mut lists: Vec<Listed>) -> Self {
-        lists.retain(|list| !list.children.is_empty());
+    pub fn new(lists: Vec<Listed>) -> Self {
         let entries = lists.iter().map(|list| list.children.len() as u64).sum();
         let lists = lists.into_boxed_slice();
-        Self((entries > 0).then(|| Arc::new(Fields { lists, entries })))
+        Self((!lists.is_empty()).then(|| Arc::new(Fields { lists, entries })))
     }
 
     /// The children of one node.
@@ -70,7 +69,7 @@ impl Contents {
         Self::new(of_one.map(listed).collect())
     }
 
-    /// The lists, none of them empty.
+    /// The lists.
     #[must_use]
     pub fn lists(&self) -> &[Listed] {
         self.0.as_ref().map_or(&[], |fields| &fields.lists)
@@ -82,7 +81,7 @@ impl Contents {
         self.0.as_ref().map_or(0, |fields| fields.entries)
     }
 
-    /// True if there are none.
+    /// True if there are no lists, not even empty ones.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()

@@ -20,6 +20,18 @@ use crate::view::View;
 /// The mark of a request that ends the coordinator of the original: docs/protocol.md section 7.1.
 pub const COORDINATOR_CRASHED: &str = "coordinator_crashed";
 
+/// The mark of a snapshot that is not sent, because its node has not hosted a child yet.
+pub const SUPPRESSED: &str = "snapshot_suppressed";
+
+/// The last parts of marks that say, in the step that handles a message, that its entries are not taken:
+/// `pubsub.stale_stamp` is one. `why` tells them as the reason.
+pub const REFUSALS: [&str; 4] = [
+    "stale_stamp",
+    "invalidated",
+    "not_a_member",
+    "old_incarnation",
+];
+
 /// One node during one step, as its strategy sees it: the registry, the cluster, the clocks, and
 /// the ways to change and to send. It exists for the length of a call.
 ///
@@ -303,7 +315,8 @@ impl<'a, M> Context<'a, M> {
         usize::try_from(scaled).expect("less than the bound, which is a usize")
     }
 
-    /// Marks a branch worth counting, like `gossip.round_finished`. Nothing depends on it.
+    /// Marks a branch worth counting, like `gossip.round_finished`, or why a message is refused: see
+    /// [`REFUSALS`]. Nothing depends on it.
     pub fn mark(&mut self, branch: &'static str) {
         self.runtime.emit(Event::Mark(branch));
     }

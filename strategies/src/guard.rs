@@ -1,11 +1,8 @@
 //! [`EmptyGuard`]: the original's guard of empty snapshots, which the two ports share.
 
-use crate::context::Context;
+use crate::context::{Context, SUPPRESSED};
 use crate::profile::Profile;
 use crate::snapshot::Snapshot;
-
-/// The mark of a snapshot that is not sent, because its node has not hosted a child yet.
-const SUPPRESSED: &str = "snapshot_suppressed";
 
 /// Keeps a node silent until it has hosted a child (docs/protocol.md section 4.5). The latch is set
 /// only when the guard is asked while a child is there, and never cleared: anomaly A8.

@@ -75,6 +75,8 @@ fn a_run_that_fails_says_why_and_ends_with_the_command_that_repeats_it() {
         ran.out
     );
     assert!(ran.out.contains("heal the partition"), "{}", ran.out);
+    let why = "n2 runs it, and n1 does not show that: what told n1 last was lost (cut)";
+    assert!(ran.out.contains(why), "{}", ran.out);
     let command = ran.last_line();
     assert_eq!(
         command,

@@ -43,7 +43,7 @@ pub use judge::{JudgeError, Rejudged, judge};
 pub(crate) use read::Cursor;
 pub use read::{Capsule, Events, MemoryCapsule};
 pub use replay::{Replay, ReplayError, replay};
-pub use why::{Why, WhyError, why};
+pub use why::{Why, WhyError, why, why_it_failed};
 pub use write::{CapsuleWriter, FileRecording, Recording};
 
 use crate::catalog::Catalog;

@@ -41,6 +41,7 @@ pub use resolve::resolve;
 pub use scale::scaled;
 pub use schema::json_schema;
 pub use set::{SetError, apply_overrides, parse_override};
+pub(crate) use suggest::nearest;
 pub use text::Text;
 pub use warning::{Warning, Warnings};
 

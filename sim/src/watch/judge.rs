@@ -92,6 +92,9 @@ pub struct Judgement {
     /// The node whose view broke it; empty if it holds or is not about one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub node: String,
+    /// The child that it is about; empty as above.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub child: String,
     /// The kind of defect, in a word: `absent`, `ghost`, `wrong`, ...; empty as above.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub defect: String,
@@ -108,6 +111,7 @@ pub(crate) struct Judged {
     pub(super) at: Option<Time>,
     pub(super) event: Option<EventId>,
     pub(super) node: String,
+    pub(super) child: String,
     pub(super) defect: String,
     pub(super) unseen: bool,
 }
@@ -120,6 +124,7 @@ impl Judged {
             at: None,
             event: None,
             node: String::new(),
+            child: String::new(),
             defect: String::new(),
             unseen: false,
         }
@@ -147,6 +152,7 @@ impl Judged {
             at_us,
             event: self.event,
             node: self.node,
+            child: self.child,
             defect: self.defect,
             unseen: self.unseen,
         }
@@ -163,6 +169,7 @@ impl Judgement {
         self.node = judged.node;
         self.defect = judged.defect;
         self.unseen = judged.unseen;
+        self.child = judged.child;
     }
 }
 

@@ -318,6 +318,7 @@ fn run(args: &Run, context: &Context) -> Result<ExitStatus, Stop> {
             reporters.run(&ReportedRun {
                 record,
                 details: Some((report, &entry.scenario)),
+                explanation: None,
             })?;
         }
         let (outcome, line) = judge(entry, strategy, ended, context);

@@ -149,6 +149,7 @@ impl Observer for Book<'_> {
         let told = self.reporters.run(&Run {
             record,
             details: None,
+            explanation: None,
         });
         self.go_on(told)
     }
@@ -215,6 +216,7 @@ impl<'a> Book<'a> {
                     self.reporters.run(&Run {
                         record: &record,
                         details: None,
+                        explanation: None,
                     })
                 })?;
             }

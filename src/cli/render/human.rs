@@ -21,7 +21,12 @@ const EFFECTS_WIDTH: usize = 44;
 const STEP_WIDTH: usize = 24;
 
 /// Everything about one run, as a block of lines. The last one is the command that repeats it.
-pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, columns: Columns) -> String {
+pub(in crate::cli) fn block(
+    report: &Report,
+    scenario: &Scenario,
+    explanation: Option<&str>,
+    columns: Columns,
+) -> String {
     let Columns {
         layout,
         sentences: width,
@@ -42,6 +47,7 @@ pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, columns: Colum
         head,
         timeline(report, scenario, layout),
         judged,
+        explained(explanation.unwrap_or_default(), width),
         messages(report, width),
         figures,
     ];
@@ -50,6 +56,23 @@ pub(in crate::cli) fn block(report: &Report, scenario: &Scenario, columns: Colum
         .map(|lines| lines.join("\n"))
         .collect::<Vec<_>>()
         .join("\n\n")
+}
+
+/// An explanation, line by line; events are indented, and what follows of one a little more.
+fn explained(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let plain = line.trim_start();
+        let indent = line.len() - plain.len();
+        for (place, part) in broken(plain, width.saturating_sub(indent + 2))
+            .iter()
+            .enumerate()
+        {
+            let indent = if place == 0 { indent } else { indent + 2 };
+            lines.push(format!("{:indent$}{part}", ""));
+        }
+    }
+    lines
 }
 
 /// A run in one line, for long lists; `names` and `strategies` are the widths of those columns. Where

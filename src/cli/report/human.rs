@@ -42,7 +42,7 @@ impl Reporter for Human {
             let width = self.columns.sentences;
             return to.line(human::line(report, names, strategies, width));
         }
-        let block = human::block(report, scenario, self.columns);
+        let block = human::block(report, scenario, run.explanation, self.columns);
         let (before, after) = (
             if is_first { "" } else { "\n" },
             if many { "\n" } else { "" },

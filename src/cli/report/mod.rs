@@ -65,6 +65,8 @@ pub(super) struct Run<'a> {
     pub(super) record: &'a Record,
     /// All that is known of it, and its scenario; not of the runs of campaigns.
     pub(super) details: Option<(&'a Report, &'a Scenario)>,
+    /// What led to its first failure, in lines, if that is told.
+    pub(super) explanation: Option<&'a str>,
 }
 
 /// What all runs of a command add up to.
@@ -174,6 +176,7 @@ pub(super) fn print_one(
     reporters.run(&Run {
         record: &Record::of_run("", scenario, report),
         details: Some((report, scenario)),
+        explanation: None,
     })?;
     reporters.flush()
 }

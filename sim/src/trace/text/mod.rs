@@ -119,6 +119,11 @@ impl Names {
         self.nodes.get(node as usize).map(NodeId::as_str)
     }
 
+    /// The names of all nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(NodeId::as_str)
+    }
+
     /// The number of a node.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<NodeIx> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hublab_strategies::Time;
 use hublab_strategies::time::micros;
+use hublab_strategies::{ChildId, Time};
 
 use super::{Judged, LATE, NAMED, Verdict};
 use crate::model::script::{Planned, planned};
@@ -166,6 +166,11 @@ impl Stretch {
         Judged {
             event: first.event,
             node: cx.name(first.observer).to_string(),
+            child: first
+                .child
+                .as_ref()
+                .map(ChildId::to_string)
+                .unwrap_or_default(),
             defect: if is_late {
                 format!("{LATE}{kind}")
             } else {

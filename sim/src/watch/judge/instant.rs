@@ -18,6 +18,8 @@ struct Fault {
     text: String,
     /// The node that it is about, if it is one.
     node: Option<NodeIx>,
+    /// The child that it is about, if it is one.
+    child: Option<ChildId>,
     /// The event that made it so, if one did.
     event: Option<EventId>,
 }
@@ -89,11 +91,13 @@ pub(super) fn check_instant(
     };
     let defect = first.defect.to_owned();
     let node = first.node.map(|node| cx.name(node).to_string());
+    let child = first.child.as_ref().map(ChildId::to_string);
     let event = faults.iter().find_map(|fault| fault.event);
     let texts: Vec<String> = faults.into_iter().map(|fault| fault.text).collect();
     Judged {
         event,
         node: node.unwrap_or_default(),
+        child: child.unwrap_or_default(),
         defect,
         ..Judged::new(Verdict::Fail, texts.join("; ")).at(at)
     }
@@ -179,6 +183,7 @@ fn check_connected(nodes: Option<&[NodeIx]>, cx: &ObserverContext) -> Vec<Fault>
             defect: kind.as_str(),
             text,
             node: Some(pair.0),
+            child: None,
             event: None,
         }
     });
@@ -191,6 +196,7 @@ fn not_running(node: NodeIx, cx: &ObserverContext) -> Vec<Fault> {
         defect: NOT_RUNNING,
         text: format!("{} is not running", cx.name(node)),
         node: Some(node),
+        child: None,
         event: None,
     }]
 }
@@ -222,6 +228,7 @@ fn check_view(
         defect,
         text,
         node: Some(on),
+        child: None,
         event: None,
     };
     missing.chain(extra).take(NAMED).map(fault).collect()
@@ -257,6 +264,7 @@ fn check_owners(
         defect,
         text: format!("{child} runs on {on}: {bound}"),
         node: owners.first().copied(),
+        child: None,
         event: None,
     }]
 }
@@ -269,6 +277,7 @@ fn check_registry(has: &[ChildId], lacks: &[ChildId], truth: &Truth<'_>) -> Vec<
         defect: truth.lack(child, None),
         text: format!("{name} lacks {child}"),
         node: Some(on),
+        child: Some(child.clone()),
         event: cx.last_row_event(on, child),
     });
     let extra = lacks
@@ -278,6 +287,7 @@ fn check_registry(has: &[ChildId], lacks: &[ChildId], truth: &Truth<'_>) -> Vec<
             defect: truth.excess(child, None),
             text: format!("{name} has {child}"),
             node: Some(on),
+            child: Some(child.clone()),
             event: cx.last_row_event(on, child),
         });
     missing.chain(extra).take(NAMED).collect()
@@ -303,6 +313,7 @@ fn check_entry(child: &ChildId, wanted: &WantedEntry<'_>, truth: &Truth<'_>) -> 
             defect,
             text,
             node: Some(on),
+            child: Some(child.clone()),
             event,
         });
     };

@@ -5,20 +5,29 @@
 //! capsule, each block read at most once more. Memory is bounded by 32 changes and
 //! [`EVENTS_MAX`], however long the trace.
 
+mod story;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io::{Read, Seek};
 
-use hublab_strategies::{ChildId, Row, Time};
+use hublab_strategies::{ChildId, Row, Time, TimerKey};
 use serde_json::{Value, json};
 
 use crate::capsule::{Capsule, CapsuleError};
 use crate::model::NodeIx;
+use crate::scenario::nearest;
 use crate::trace::event::{Event, EventId, Payload};
 use crate::trace::text::{Names, RowText, concerns, printable, row_json};
 
+use story::Story;
+pub use story::{Mismatch, Reason};
+
 /// How many changes are told: the last ones.
 pub(crate) const CHANGES_MAX: usize = 32;
+
+/// How many children are remembered for the nearest name.
+const NAMES_MAX: usize = 10_000;
 
 /// How many events all chains together may have; chains that are longer lack their beginning.
 pub const EVENTS_MAX: usize = 10_000;
@@ -39,6 +48,10 @@ pub struct Why {
     pub changes: Vec<Change>,
     /// How many earlier changes there were.
     pub omitted: u64,
+    /// Where the row differs from what runs then, and why: by node.
+    pub mismatches: Vec<Mismatch>,
+    /// True if a message did not tell its entries: of messages, mismatches know nothing.
+    pub is_untold: bool,
     /// The names in the events.
     pub names: Names,
 }
@@ -87,14 +100,31 @@ impl fmt::Display for Effect {
 #[non_exhaustive]
 pub enum WhyError {
     /// The scenario has no such node.
-    #[error("no node `{0}` in this capsule")]
-    UnknownNode(String),
+    #[error("no node `{0}` in this capsule{1}")]
+    UnknownNode(String, Nearest),
     /// Nothing in the trace is about such a child.
-    #[error("no child `{0}` in this capsule")]
-    UnknownChild(String),
+    #[error("no child `{0}` in this capsule{1}")]
+    UnknownChild(String, Nearest),
     /// The capsule cannot be read.
     #[error(transparent)]
     Capsule(#[from] CapsuleError),
+}
+
+/// The name that somebody may have meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nearest(pub Option<String>);
+
+impl Nearest {
+    fn of<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(nearest(word, names).map(str::to_owned))
+    }
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(name) = &self.0 else { return Ok(()) };
+        write!(f, "; did you mean `{}`?", printable(name))
+    }
 }
 
 /// Tells why the row of `child` at `node` is as it is, at the end of the instant `at` or of the
@@ -109,22 +139,33 @@ pub fn why<R: Read + Seek>(
     at: Option<Time>,
 ) -> Result<Why, WhyError> {
     let names = capsule.names();
-    let ix = names
-        .find(node)
-        .ok_or_else(|| WhyError::UnknownNode(node.to_owned()))?;
+    let ix = names.find(node).ok_or_else(|| {
+        let nearest = Nearest::of(node, names.nodes());
+        WhyError::UnknownNode(node.to_owned(), nearest)
+    })?;
     let mut history = History::new(ix, ChildId::new(child));
-    let mut is_known = false;
+    let mut story = Story::new(ix, ChildId::new(child), &names);
+    let (mut is_known, mut is_untold, mut others) = (false, false, BTreeSet::new());
     for event in capsule.events() {
         let event = event?;
         is_known = is_known || concerns(&event, &[child]);
+        if let Payload::ChildStarted { child, .. } | Payload::Row { child, .. } = &event.payload
+            && !is_known
+            && others.len() < NAMES_MAX
+        {
+            others.insert(child.clone());
+        }
         if at.is_none_or(|at| event.at <= at) {
+            is_untold |= event.payload.is_of_contents() && event.payload.contents().is_none();
+            story.event(&event);
             history.event(event);
         } else if is_known {
             break;
         }
     }
     if !is_known {
-        return Err(WhyError::UnknownChild(child.to_owned()));
+        let nearest = Nearest::of(child, others.iter().map(ChildId::as_str));
+        return Err(WhyError::UnknownChild(child.to_owned(), nearest));
     }
     let History {
         row,
@@ -132,6 +173,7 @@ pub fn why<R: Read + Seek>(
         omitted,
         ..
     } = history;
+    let mismatches = story.finish();
     let causes = causes(capsule, changes.iter().map(|(_, event)| event.cause))?;
     let changes = changes
         .into_iter()
@@ -144,6 +186,8 @@ pub fn why<R: Read + Seek>(
         row,
         changes,
         omitted,
+        mismatches,
+        is_untold,
         names,
     })
 }
@@ -221,6 +265,45 @@ impl History {
     }
 }
 
+/// What led to the first failure of a recorded run, in lines for people: why the row that it is about is
+/// as it is, or the chain of events that led to the one that broke a claim. `None` if no claim failed, or
+/// its failure is about no row and no event.
+///
+/// # Errors
+/// The capsule is corrupt or cannot be read.
+pub fn why_it_failed<R: Read + Seek>(
+    capsule: &mut Capsule<R>,
+) -> Result<Option<String>, CapsuleError> {
+    let report = &capsule.footer().report;
+    let failed = report.expectations.iter().filter(|it| it.at_us.is_some());
+    let Some(first) = failed.min_by_key(|judgement| judgement.at_us).cloned() else {
+        return Ok(None);
+    };
+    let at = first.at_us.map(Time);
+    if !first.node.is_empty() && !first.child.is_empty() {
+        return match why(capsule, &first.node, &first.child, at) {
+            Ok(mut why) => {
+                // The last change is the one that counts.
+                let last = why.changes.len().saturating_sub(1);
+                why.omitted += last as u64;
+                why.changes.drain(..last);
+                Ok(Some(why.to_string()))
+            }
+            Err(WhyError::Capsule(error)) => Err(error),
+            Err(WhyError::UnknownNode(..) | WhyError::UnknownChild(..)) => Ok(None),
+        };
+    }
+    let Some(event) = first.event else {
+        return Ok(None);
+    };
+    let (names, chain) = (capsule.names(), chain_of(capsule, event)?);
+    let lines: Vec<String> = chain
+        .iter()
+        .map(|event| format!("\n  {}", names.line(event)))
+        .collect();
+    Ok((!lines.is_empty()).then(|| format!("what led to it:{}", lines.concat())))
+}
+
 /// The chain of events that led to one, the first cause first and the event itself last; empty if the
 /// trace has no such event. Of a chain longer than [`EVENTS_MAX`], the beginning is missing.
 ///
@@ -240,7 +323,9 @@ fn causes<R: Read + Seek>(
     wanted: impl Iterator<Item = EventId>,
 ) -> Result<BTreeMap<EventId, Event>, CapsuleError> {
     let mut wanted: BTreeSet<EventId> = wanted.collect();
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<EventId, Event> = BTreeMap::new();
+    // The timers that events set, as far as they are known.
+    let mut timers: BTreeMap<EventId, (NodeIx, TimerKey)> = BTreeMap::new();
     let mut loaded: Option<(usize, Vec<Event>)> = None;
     while let Some(id) = wanted.pop_last() {
         // 0 is no event, and the last that can be wanted.
@@ -256,7 +341,12 @@ fn causes<R: Read + Seek>(
         };
         if let Ok(place) = events.binary_search_by_key(&id, |event| event.id) {
             let event = events[place].clone();
-            wanted.insert(event.cause);
+            let timer = timer_of(&event);
+            let sets_itself = timer.is_some() && timers.get(&id) == timer.as_ref();
+            if !sets_itself {
+                wanted.insert(event.cause);
+                timers.extend(timer.map(|timer| (event.cause, timer)));
+            }
             found.insert(id, event);
         }
         loaded = Some((block, events));
@@ -266,14 +356,34 @@ fn causes<R: Read + Seek>(
 
 fn chain(effect: Effect, change: Event, causes: &BTreeMap<EventId, Event>) -> Change {
     let mut chain = backwards(change.cause, causes);
-    let cut = chain.first().unwrap_or(&change).cause != 0;
+    let first = chain.first().unwrap_or(&change);
+    let cut = first.cause != 0 && !sets_itself(first, causes);
     chain.push(change);
     Change { effect, chain, cut }
 }
 
-/// The events that led to one, as far as they are known, and it itself, in the order of time.
+/// The timer whose firing an event is.
+fn timer_of(event: &Event) -> Option<(NodeIx, TimerKey)> {
+    if let Payload::Timer(key) = event.payload {
+        Some((event.node, key))
+    } else {
+        None
+    }
+}
+
+/// True if a timer was set when it fired before: what set it first is long ago.
+fn sets_itself(event: &Event, known: &BTreeMap<EventId, Event>) -> bool {
+    let before = known.get(&event.cause).and_then(timer_of);
+    before.is_some() && before == timer_of(event)
+}
+
+/// The events that led to one, as far as they are known, and it itself, in the order of time. A chain
+/// begins with a timer that has set itself.
 fn backwards(last: EventId, known: &BTreeMap<EventId, Event>) -> Vec<Event> {
-    let chain = std::iter::successors(known.get(&last), |event| known.get(&event.cause));
+    let chain = std::iter::successors(known.get(&last), |event| {
+        let cause = known.get(&event.cause);
+        cause.filter(|_| !sets_itself(event, known))
+    });
     let mut chain: Vec<Event> = chain.cloned().collect();
     chain.reverse();
     chain
@@ -299,12 +409,29 @@ impl Why {
             "row": self.row.as_ref().map(row_json),
             "changes": changes.collect::<Vec<Value>>(),
             "omitted": self.omitted,
+            "mismatches": self.mismatches.iter().map(|it| self.mismatch_json(it)).collect::<Vec<Value>>(),
+            "entries_told": !self.is_untold,
+        })
+    }
+}
+
+impl Why {
+    fn mismatch_json(&self, mismatch: &Mismatch) -> Value {
+        let events = mismatch.events.iter().map(|event| self.names.json(event));
+        json!({
+            "owner": self.names.node(mismatch.owner),
+            "kind": if mismatch.is_absent { "absent" } else { "ghost" },
+            "reason": mismatch.reason.word(),
+            "text": mismatch.text(&self.node, &self.names),
+            "events": events.collect::<Vec<Value>>(),
+            "messages": { "sent": mismatch.sent, "lost": mismatch.lost },
+            "next_round_us": mismatch.next_round.map(|at| at.0),
         })
     }
 }
 
 impl fmt::Display for Why {
-    /// Plain lines: the row, then each change with its chain.
+    /// Plain lines: the row, why it differs from what runs, then each change with its chain.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (node, child) = (printable(&self.node), printable(&self.child));
         let when = self
@@ -317,6 +444,17 @@ impl fmt::Display for Why {
         )?;
         if self.changes.is_empty() {
             write!(f, "\n{node} has had no row of {child}")?;
+        }
+        for mismatch in &self.mismatches {
+            write!(f, "\n{}", mismatch.text(&self.node, &self.names))?;
+            for event in &mismatch.events {
+                write!(f, "\n  {}", self.names.line(event))?;
+            }
+        }
+        if self.is_untold && !self.mismatches.is_empty() {
+            let untold =
+                "not all messages of this strategy tell their entries: of those, nothing is known";
+            write!(f, "\n{untold}")?;
         }
         if self.omitted > 0 {
             write!(f, "\n{} earlier changes are not shown", self.omitted)?;
