@@ -73,6 +73,10 @@ impl End {
 }
 
 /// Whether the events of a reason are those that it names.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the others no event is told"
+)]
 fn bears_out(mismatch: &Mismatch, observer: u32) -> bool {
     let has = |is_so: &dyn Fn(&Event) -> bool| mismatch.events.iter().any(is_so);
     let is_sent =

@@ -385,9 +385,11 @@ impl<'n> Story<'n> {
         if let Some(changed) = &owner.changed
             && last.is_none_or(|told| told.sent.id < changed.id)
         {
-            let reason = match changed.payload {
-                Payload::Stopped(_) => Reason::Forgotten,
-                _ => Reason::Changed,
+            let is_stop = matches!(changed.payload, Payload::Stopped(_));
+            let reason = if is_stop {
+                Reason::Forgotten
+            } else {
+                Reason::Changed
             };
             return (reason, vec![changed.clone()]);
         }
