@@ -323,6 +323,9 @@ pub(super) struct Run {
     /// Allow more than 2,000 nodes
     #[arg(long)]
     pub(super) big: bool,
+    /// In CSV, columns for each kind of message, too
+    #[arg(long)]
+    pub(super) by_kind: bool,
     #[command(flatten)]
     pub(super) report: ReportAs,
     /// Real time that one run may take; one that takes longer is ended, and judged by what it came to

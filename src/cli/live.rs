@@ -84,6 +84,7 @@ async fn run_all(
         names: prepared.name.chars().count(),
         strategies: longest.unwrap_or(0),
         overrides: args.overrides.values.clone(),
+        kinds: Vec::new(),
     };
     let (format, exports) = (args.report.format, &args.report.exports);
     let mut reporters = Reporters::new(format, exports, setting, context)?;

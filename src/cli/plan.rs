@@ -26,6 +26,8 @@ pub(super) struct Plan {
     pub(super) big: bool,
     /// True if what led to a failure is told.
     pub(super) explains: bool,
+    /// True if kinds of messages have columns of their own.
+    pub(super) by_kind: bool,
     overrides: Overrides,
 }
 
@@ -101,6 +103,7 @@ impl Plan {
             out: args.out.clone(),
             twice: args.twice,
             big: args.big,
+            by_kind: args.by_kind,
             // Of many seeds, one is chosen by hand.
             explains: args.seeds.is_none() && args.report.format.is_human(),
             overrides: args.overrides.clone(),

@@ -72,6 +72,11 @@ impl<'a> Results<'a> {
             names: longest(&mut names.into_iter()),
             strategies: longest(&mut strategies.into_iter()),
             overrides: plan.overrides().to_vec(),
+            kinds: if plan.by_kind {
+                kinds(plan, context)
+            } else {
+                Vec::new()
+            },
         };
         Ok(Self {
             plan,
@@ -284,4 +289,17 @@ impl<'a> Results<'a> {
         }
         Ok(())
     }
+}
+
+/// The kinds of messages that the strategies of a plan declare, and those of every hub.
+fn kinds(plan: &Plan, context: &Context) -> Vec<&'static str> {
+    let entries = plan.groups.iter();
+    let entries = entries.filter_map(|group| context.catalog.get(&group.strategy));
+    let mut kinds: Vec<&str> = entries
+        .filter_map(|entry| entry.kinds())
+        .flatten()
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }

@@ -277,9 +277,8 @@ impl Row {
     /// ```
     #[must_use]
     pub fn growth(before: Option<&Self>, after: Option<&Self>) -> i64 {
-        let entries = |row: Option<&Self>| row.map_or(Entries::EMPTY, |row| row.entries.clone());
-        let (before_entries, after_entries) = (entries(before), entries(after));
-        let (gone, come) = before_entries.difference(&after_entries);
+        let [old, new] = [before, after].map(|row| row.map_or(&Entries::EMPTY, |row| &row.entries));
+        let (gone, come) = old.difference(new);
         let len = |row: Option<&Self>, entries: &[Entry]| {
             let entries: u64 = entries.iter().map(Entry::encoded_len).sum();
             row.map_or(0, |row| row.rest_len() + entries)

@@ -37,11 +37,11 @@ fn a_run_that_takes_too_long_is_ended_alone_and_judged_by_what_it_came_to() {
         csv.out
             .lines()
             .next()
-            .is_some_and(|head| head.ends_with(",rows,reason"))
+            .is_some_and(|head| head.contains(",rows,reason,"))
     );
     assert!(
         csv.last_line()
-            .ends_with("it took longer than 300ms of real time (--wall-limit)")
+            .contains(",it took longer than 300ms of real time (--wall-limit),")
     );
     assert!(
         runs[2]["events"].as_u64() > Some(0),

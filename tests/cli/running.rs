@@ -312,12 +312,12 @@ fn changed_values_are_columns() {
     .expect(0);
     let lines: Vec<&str> = ran.out.lines().collect();
     assert!(
-        lines[0].ends_with(",reason,network.loss,run.duration"),
+        lines[0].contains(",reason,network.loss,run.duration,"),
         "{}",
         lines[0]
     );
     assert!(
-        lines[1..].iter().all(|line| line.ends_with(",,0.01,70s")),
+        lines[1..].iter().all(|line| line.contains(",,0.01,70s,")),
         "{}",
         ran.out
     );

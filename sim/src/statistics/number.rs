@@ -27,6 +27,22 @@ impl Number {
             Self::Real(value) => value,
         }
     }
+
+    /// The value with as many digits as tell it from every other, for programs.
+    ///
+    /// ```
+    /// use hublab_sim::metric::Number;
+    ///
+    /// let third = Number::Real(1.0 / 3.0);
+    /// assert_eq!((third.exact(), third.to_string()), ("0.3333333333333333".to_owned(), "0.333".to_owned()));
+    /// ```
+    #[must_use]
+    pub fn exact(self) -> String {
+        match self {
+            Self::Whole(value) => value.to_string(),
+            Self::Real(value) => value.to_string(),
+        }
+    }
 }
 
 impl PartialEq<u64> for Number {

@@ -2,6 +2,7 @@
 
 use hublab_sim::catalog::Catalog;
 use hublab_sim::compare::{Analysis, Outcome, Row, Side, Test, Untested, analyze};
+use hublab_sim::metric::Number;
 use hublab_sim::statistics::{Interval, RatioMethod, Verdict};
 use serde_json::{Value, json};
 
@@ -299,7 +300,7 @@ impl<'r> Report<'r> {
             let place = self.place_fields(task.cell, task.contestant);
             for metric in self.catalog.metrics() {
                 let value = outcome.metrics.get(metric.name).copied().flatten();
-                let value = value.map(|value| value.to_string()).unwrap_or_default();
+                let value = value.map(Number::exact).unwrap_or_default();
                 text.push_str(&format!("{place},{},{},{value}\n", task.seed, metric.name));
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hublab_sim::campaign::record::Record;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::metric;
+use hublab_sim::metric::Number;
 use hublab_sim::report::Report;
 
 use super::{Reporter, Run, Setting, Target};
@@ -14,6 +14,8 @@ struct Csv {
     catalog: Arc<Catalog>,
     /// The values that were changed in every file.
     overrides: Vec<(String, String)>,
+    /// Kinds of messages with columns of their own.
+    kinds: Vec<&'static str>,
     has_header: bool,
 }
 
@@ -21,33 +23,40 @@ pub(super) fn make(setting: Setting, context: &Context) -> Box<dyn Reporter> {
     Box::new(Csv {
         catalog: Arc::clone(&context.catalog),
         overrides: setting.overrides,
+        kinds: setting.kinds,
         has_header: false,
     })
 }
 
 impl Csv {
-    /// The metrics that the catalog adds to those of all catalogs: columns behind the others.
-    fn added(&self) -> impl Iterator<Item = &'static str> {
-        let names = self.catalog.metrics().iter().map(|metric| metric.name);
-        names.filter(|name| !metric::LIST.iter().any(|known| known.name == *name))
+    /// The metrics that are no columns by another rule, then those of single kinds of messages.
+    fn metrics(&self) -> impl Iterator<Item = String> {
+        let metrics = self.catalog.metrics().iter();
+        let is_new = |name: &str| !HEADER.split(',').any(|column| column == name);
+        let names = metrics.clone().map(|metric| metric.name.to_owned());
+        let of_kinds = metrics.filter(|metric| metric.is_per_kind());
+        let of_kinds = of_kinds.flat_map(|metric| {
+            let kinds = self.kinds.iter();
+            kinds.map(|kind| format!("{}.{kind}", metric.name))
+        });
+        names.filter(move |name| is_new(name)).chain(of_kinds)
     }
 
     fn header(&self) -> String {
-        let added = self.added().map(str::to_owned);
         let changed = self.overrides.iter().map(|(key, _)| field(key));
-        let names = std::iter::once(HEADER.to_owned()).chain(added);
-        names.chain(changed).collect::<Vec<_>>().join(",")
+        let names = std::iter::once(HEADER.to_owned()).chain(changed);
+        names.chain(self.metrics()).collect::<Vec<_>>().join(",")
     }
 
     fn line(&self, report: &Report) -> String {
-        let value = |name| {
-            report
-                .metric(name)
-                .map_or_else(String::new, |value| value.to_string())
+        let value = |name: String| {
+            let value = report.metric(&name);
+            value.map_or_else(String::new, Number::exact)
         };
-        let values = std::iter::once(line(report)).chain(self.added().map(value));
         let changed = self.overrides.iter().map(|(_, value)| field(value));
-        values.chain(changed).collect::<Vec<_>>().join(",")
+        let values = std::iter::once(line(report)).chain(changed);
+        let values = values.chain(self.metrics().map(value));
+        values.collect::<Vec<_>>().join(",")
     }
 }
 

@@ -104,6 +104,8 @@ pub(super) struct Setting {
     pub(super) strategies: usize,
     /// The values that were changed in every file.
     pub(super) overrides: Vec<(String, String)>,
+    /// The kinds of messages that have columns of their own.
+    pub(super) kinds: Vec<&'static str>,
 }
 
 type Make = fn(Setting, &Context) -> Box<dyn Reporter>;

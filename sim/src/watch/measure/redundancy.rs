@@ -70,7 +70,7 @@ impl Redundancy {
         };
         let counts = self.window.contains(event.at);
         self.is_untold |= counts && contents.is_none();
-        let contents = contents.as_ref().filter(|_| counts);
+        let contents = contents.as_ref().filter(|it| counts && it.entries() > 0);
         self.received += contents.map_or(0, Contents::entries);
         self.handled[index(event.node)] = contents.map(|contents| Handled {
             contents: contents.clone(),
