@@ -397,6 +397,7 @@ strategys = ["pubsub", "gosip", { name = "lone", strategy = "gossip", set = { re
 baseline = "pubsbu"
 [vary]
 "network.loss" = [0.0, 0.05, 0.05]
+"network.los" = [0.1]
 network.duplicate = 0.1
 [[endpoint]]
 metric = "byte_sent"

@@ -10,7 +10,7 @@ use super::table::Table;
 use crate::catalog::Catalog;
 use crate::model::plan::{Contestant, Endpoint, MARGIN, Plan, Scalar, Vary};
 use crate::scenario::diagnostic::{Problem, Problems};
-use crate::scenario::shape::{CONTESTANT, ENDPOINT, PLAN};
+use crate::scenario::shape::{CLUSTER, CONTESTANT, ENDPOINT, FILE, NETWORK, PLAN, RUN};
 use crate::scenario::suggest;
 use crate::scenario::text::Text;
 use crate::statistics::Better;
@@ -247,6 +247,8 @@ impl<'t> Reader<'_> {
                     reason: "a part of it is empty",
                     at,
                 });
+            } else {
+                self.path(word, key.span());
             }
             let DeValue::Array(elements) = value.get_ref() else {
                 let help = value.get_ref().is_table().then(|| {
@@ -273,6 +275,28 @@ impl<'t> Reader<'_> {
             });
         }
         Some(all)
+    }
+
+    /// Reports a path of which the first parts are no keys of scenario files. What it says of a strategy
+    /// or within a list, the files that it is set in tell.
+    fn path(&mut self, path: &str, place: Range<usize>) {
+        let mut parts = path.split('.');
+        let first = parts.next().unwrap_or_default();
+        let tables = [("run", &RUN), ("cluster", &CLUSTER), ("network", &NETWORK)];
+        let table = tables.into_iter().find(|(name, _)| *name == first);
+        let (shape, key) = match table {
+            Some((_, shape)) => (shape, parts.next()),
+            None => (&FILE, Some(first)),
+        };
+        if let Some(key) = key.filter(|key| shape.key(key).is_none()) {
+            let at = self.label(place);
+            self.report(Problem::UnknownKey {
+                key: suggest::shown(key),
+                table: shape.name.to_owned(),
+                at,
+                help: suggest::help(key, shape.names()),
+            });
+        }
     }
 
     fn endpoints(&mut self, value: &'t Value<'t>) -> Option<Vec<Endpoint>> {
