@@ -59,9 +59,9 @@ impl Heat {
 /// Light enough for black text; better and worse differ in lightness, too.
 fn fill(word: &str) -> &'static str {
     match word {
-        "better" => "#9CCBEA",
-        "worse" => "#F2B48C",
-        "equal" => "#D9D9D9",
-        _ => "#F4F4F4",
+        "better" => "#BFDDF2",
+        "worse" => "#E39A68",
+        "equal" => "#E6E6E6",
+        _ => "#FAFAFA",
     }
 }
