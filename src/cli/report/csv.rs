@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hublab_sim::campaign::record::Record;
 use hublab_sim::catalog::Catalog;
-use hublab_sim::metric::Number;
+use hublab_sim::metric::{self, Number};
 use hublab_sim::report::Report;
 
 use super::{Reporter, Run, Setting, Target};
@@ -29,11 +29,18 @@ pub(super) fn make(setting: Setting, context: &Context) -> Box<dyn Reporter> {
 }
 
 impl Csv {
+    /// The metrics that the catalog adds to those of all catalogs: columns in front of changed values.
+    fn added(&self) -> impl Iterator<Item = String> {
+        let names = self.catalog.metrics().iter().map(|metric| metric.name);
+        let is_known = |name: &str| metric::LIST.iter().any(|known| known.name == name);
+        names.filter(move |name| !is_known(name)).map(str::to_owned)
+    }
+
     /// The metrics that are no columns by another rule, then those of single kinds of messages.
     fn metrics(&self) -> impl Iterator<Item = String> {
         let metrics = self.catalog.metrics().iter();
         let is_new = |name: &str| !HEADER.split(',').any(|column| column == name);
-        let names = metrics.clone().map(|metric| metric.name.to_owned());
+        let names = metric::LIST.iter().map(|metric| metric.name.to_owned());
         let of_kinds = metrics.filter(|metric| metric.is_per_kind());
         let of_kinds = of_kinds.flat_map(|metric| {
             let kinds = self.kinds.iter();
@@ -44,7 +51,8 @@ impl Csv {
 
     fn header(&self) -> String {
         let changed = self.overrides.iter().map(|(key, _)| field(key));
-        let names = std::iter::once(HEADER.to_owned()).chain(changed);
+        let names = std::iter::once(HEADER.to_owned()).chain(self.added());
+        let names = names.chain(changed);
         names.chain(self.metrics()).collect::<Vec<_>>().join(",")
     }
 
@@ -54,7 +62,8 @@ impl Csv {
             value.map_or_else(String::new, Number::exact)
         };
         let changed = self.overrides.iter().map(|(_, value)| field(value));
-        let values = std::iter::once(line(report)).chain(changed);
+        let values = std::iter::once(line(report)).chain(self.added().map(value));
+        let values = values.chain(changed);
         let values = values.chain(self.metrics().map(value));
         values.collect::<Vec<_>>().join(",")
     }
