@@ -1,4 +1,4 @@
-//! What messages tell of their entries, and the numbers that come of it, against slow and simple counts.
+//! The entries that messages tell, and the metrics that are made of them, against slow and simple counts.
 
 mod tape;
 

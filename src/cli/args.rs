@@ -344,6 +344,13 @@ pub(super) struct ReportAs {
     pub(super) exports: Vec<Export>,
 }
 
+impl ReportAs {
+    /// True if a format for people is among those that are written.
+    pub(super) fn tells_people(&self) -> bool {
+        self.format.is_human() || self.exports.iter().any(Export::is_human)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Check {
     /// Scenario files, and directories to search for them

@@ -105,7 +105,7 @@ impl Plan {
             big: args.big,
             by_kind: args.by_kind,
             // Of many seeds, one is chosen by hand.
-            explains: args.seeds.is_none() && args.report.format.is_human(),
+            explains: args.seeds.is_none() && args.report.tells_people(),
             overrides: args.overrides.clone(),
         };
         if plan.out.is_some() {

@@ -98,7 +98,7 @@ pub(super) fn run(args: Run, context: &Context) -> Result<ExitStatus, Stop> {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) report: Report,
-    /// What led to the first failure.
+    /// The explanation of its first failure, in lines, if that is told.
     pub(super) explanation: Option<String>,
     /// Where a second run differed.
     pub(super) difference: Option<String>,
@@ -161,7 +161,7 @@ impl Bench {
     fn perform(&self, task: Task, meter: Meter, stop: &StopFlag) -> Result<Done, Trouble> {
         let Some(scratch) = &self.scratch else {
             let report = self.simulate(task, meter, None, stop)?;
-            let explanation = self.explain(task, &report, stop);
+            let explanation = self.explain(task, &report, stop, None);
             return Ok(Done {
                 report,
                 explanation,
@@ -190,10 +190,12 @@ impl Bench {
                 trouble: None,
             });
         }
-        let explanation = self.explain(task, &report, stop);
-        let judged = match recording.finish(&report) {
-            Ok(()) => self.compare_and_keep(task, &path),
-            Err(error) => Err(refused(error)),
+        let (explanation, judged) = match recording.finish(&report) {
+            Ok(()) => {
+                let explanation = self.explain(task, &report, stop, Some(&path));
+                (explanation, self.compare_and_keep(task, &path))
+            }
+            Err(error) => (None, Err(refused(error))),
         };
         let (difference, trouble) = match judged {
             Ok(difference) => (difference, None),
@@ -207,19 +209,32 @@ impl Bench {
         })
     }
 
-    /// What led to the first failure of a run, if it is one of few, and short enough to be made again.
-    fn explain(&self, task: Task, report: &Report, stop: &StopFlag) -> Option<String> {
+    /// Explains the first failure of a run, if it is one of few and short enough: from its capsule, or by
+    /// making it again.
+    fn explain(
+        &self,
+        task: Task,
+        report: &Report,
+        stop: &StopFlag,
+        capsule: Option<&Path>,
+    ) -> Option<String> {
         let is_short = report.events <= EXPLAINED_EVENTS_MAX && !report.ended_early;
         let is_wanted = self.plan.explains && report.verdict == Verdict::Fail && is_short;
         if !is_wanted || stop.load(Ordering::Relaxed) {
             return None;
         }
-        let group = self.plan.group(task);
-        let scenario = &self.plan.source(group).scenario;
-        let recorded = record(scenario, &group.strategy, task.seed, &self.context.catalog);
         // Without an explanation the failure is told all the same.
-        let (_, mut capsule) = recorded.ok()?;
-        why_it_failed(&mut capsule).ok().flatten()
+        let explained = match capsule {
+            Some(path) => why_it_failed(&mut Capsule::open(path, self.limits()).ok()?),
+            None => {
+                let group = self.plan.group(task);
+                let scenario = &self.plan.source(group).scenario;
+                let catalog = &self.context.catalog;
+                let recorded = record(scenario, &group.strategy, task.seed, catalog);
+                why_it_failed(&mut recorded.ok()?.1)
+            }
+        };
+        explained.ok().flatten()
     }
 
     fn simulate(

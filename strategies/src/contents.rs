@@ -25,8 +25,8 @@ pub struct Listed {
 /// let [a, b] = ["a", "b"].map(ChildId::from);
 /// let contents = Contents::of_entries([(&a, &n1), (&a, &n2), (&b, &n1)]);
 /// assert_eq!(contents.entries(), 3);
-/// assert!(contents.lists_child(&b) && !contents.lists_child(&"c".into()));
-/// assert!(Contents::NONE.is_empty());
+/// assert_eq!(contents.lists()[0].children[..], [a.clone(), b]);
+/// assert_eq!(Contents::NONE.entries(), 0);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents(Option<Arc<Fields>>);
@@ -79,18 +79,5 @@ impl Contents {
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.0.as_ref().map_or(0, |fields| fields.entries)
-    }
-
-    /// True if there are no lists, not even empty ones.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
-    /// True if an entry of that child is among them. Looks at every entry.
-    #[must_use]
-    pub fn lists_child(&self, child: &ChildId) -> bool {
-        let mut lists = self.lists().iter();
-        lists.any(|list| list.children.contains(child))
     }
 }

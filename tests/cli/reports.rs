@@ -177,6 +177,20 @@ fn csv_has_a_column_for_every_metric_and_for_kinds_where_that_is_asked() {
 }
 
 #[test]
+fn a_failure_is_explained_wherever_people_read_it_and_from_the_capsule_if_there_is_one() {
+    let directory = files(&[]);
+    let path = |name: &str| directory.path().join(name);
+    let why = "n2 runs it, and n1 does not show that: what told n1 last was lost (cut)";
+    let export = format!("--export=human={}", text(&path("human.txt")));
+    let ran = hublab(&["run", FAILING, "--format", "json", &export]).expect(1);
+    assert!(!ran.out.contains(why), "{}", ran.out);
+    let exported = fs::read_to_string(path("human.txt")).expect("a file");
+    assert!(exported.contains(why), "{exported}");
+    let kept = hublab(&["run", FAILING, "--out", text(&path("capsules"))]).expect(1);
+    assert!(kept.out.contains(why), "{}", kept.out);
+}
+
+#[test]
 fn lines_fit_a_narrow_terminal() {
     let run = |arguments: &[&str]| {
         let output = program().args(arguments).env("COLUMNS", "60").output();

@@ -255,8 +255,8 @@ impl BlockHead {
         event: &Event,
     ) -> Result<(), CapsuleError> {
         put(raw, event)?;
-        if event.payload.is_of_contents() {
-            lists.put(raw, event.payload.contents())?;
+        if let Some(contents) = event.payload.contents_field() {
+            lists.put(raw, contents.as_ref())?;
         }
         match raw.len() {
             0..=BLOCK_RAW_MAX => Ok(()),

@@ -493,7 +493,7 @@ impl<'p> Walk<'p> {
             announce: true,
             via: None,
         };
-        self.repeat(at, start, pattern.clone());
+        self.push_pattern(at, start, pattern.clone());
         if let Some(age) = steady.stops {
             let stop = Action::StopChildren {
                 on: on[0],
@@ -504,7 +504,7 @@ impl<'p> Walk<'p> {
                 age: Some((age, 1)),
                 ..pattern
             };
-            self.repeat((at + steady.gap).min(end - 1), stop, pattern);
+            self.push_pattern((at + steady.gap).min(end - 1), stop, pattern);
         }
     }
 
@@ -530,10 +530,10 @@ impl<'p> Walk<'p> {
             random,
             ..Pattern::default()
         };
-        self.repeat(at, action, pattern);
+        self.push_pattern(at, action, pattern);
     }
 
-    fn repeat(&mut self, at: u64, action: Action, pattern: Pattern) {
+    fn push_pattern(&mut self, at: u64, action: Action, pattern: Pattern) {
         self.steps.push(Step {
             pattern: Some(Box::new(pattern)),
             ..Step::new(When::Fixed(ms(at)), action)

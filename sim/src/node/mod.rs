@@ -32,7 +32,7 @@ pub struct Packet {
     pub connects: bool,
     /// The message itself.
     pub payload: Box<dyn Any + Send + Sync>,
-    /// What the message tells of its entries, given the message and its sender.
+    /// Asks the message for its entries, given its sender: [`Message::entries`] of its type.
     entries: fn(&(dyn Any + Send + Sync), &NodeId) -> Option<Contents>,
     contents: OnceCell<Option<Contents>>,
 }

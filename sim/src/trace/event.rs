@@ -258,25 +258,22 @@ impl Payload {
     /// and are told only where somebody reads them: see [`Sink::reads_contents`](super::Sink).
     #[must_use]
     pub fn contents(&self) -> Option<&Contents> {
+        self.contents_field().and_then(Option::as_ref)
+    }
+
+    /// The same, and whether they are told, of an event of a message; `None` for other events.
+    pub(crate) fn contents_field(&self) -> Option<&Option<Contents>> {
         if let Self::Sent { contents, .. }
         | Self::Delivered { contents, .. }
         | Self::Dropped { contents, .. } = self
         {
-            contents.as_ref()
+            Some(contents)
         } else {
             None
         }
     }
 
-    /// True if it is about a message whose entries may be told.
-    pub(crate) fn is_of_contents(&self) -> bool {
-        matches!(
-            self,
-            Self::Sent { .. } | Self::Delivered { .. } | Self::Dropped { .. }
-        )
-    }
-
-    /// The place of the same in an event of a message; `None` for other events.
+    /// [`Self::contents_field`], to be filled in.
     pub(crate) fn contents_mut(&mut self) -> Option<&mut Option<Contents>> {
         if let Self::Sent { contents, .. }
         | Self::Delivered { contents, .. }

@@ -99,12 +99,14 @@ impl<'c> Store<'c> {
     pub(super) fn keep(&mut self, outcome: &Outcome) -> Result<(), Stop> {
         let path = self.directory.join(OUTCOMES);
         let line = serde_json::to_string(outcome).map_err(|error| unusable(&path)(error.into()))?;
-        let written = self.outcomes.write_all(format!("{line}\n").as_bytes());
-        written.map_err(unusable(&path))?;
+        // The time first: of a process that dies between the two, resuming drops a time without an
+        // outcome, and would not make a run again whose outcome lacks its time.
         let number = self.part.number(self.next);
         let timed = format!("{number},{}\n", outcome.wall_us);
         let written = self.timing.write_all(timed.as_bytes());
         written.map_err(unusable(&self.directory.join(TIMING)))?;
+        let written = self.outcomes.write_all(format!("{line}\n").as_bytes());
+        written.map_err(unusable(&path))?;
         self.next += 1;
         Ok(())
     }

@@ -65,7 +65,7 @@ pub(super) struct Run<'a> {
     pub(super) record: &'a Record,
     /// All that is known of it, and its scenario; not of the runs of campaigns.
     pub(super) details: Option<(&'a Report, &'a Scenario)>,
-    /// What led to its first failure, in lines, if that is told.
+    /// The explanation of its first failure, in lines, if that is told.
     pub(super) explanation: Option<&'a str>,
 }
 
@@ -207,6 +207,13 @@ fn among(is_allowed: fn(&str) -> bool) -> impl TypedValueParser<Value = Format> 
 pub(super) struct Export {
     format: Format,
     path: PathBuf,
+}
+
+impl Export {
+    /// True if it is for people.
+    pub(super) fn is_human(&self) -> bool {
+        self.format.is_human()
+    }
 }
 
 /// Reads the value of `--export`.

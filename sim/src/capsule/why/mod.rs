@@ -156,7 +156,7 @@ pub fn why<R: Read + Seek>(
             others.insert(child.clone());
         }
         if at.is_none_or(|at| event.at <= at) {
-            is_untold |= event.payload.is_of_contents() && event.payload.contents().is_none();
+            is_untold |= event.payload.contents_field().is_some_and(Option::is_none);
             story.event(&event);
             history.event(event);
         } else if is_known {
@@ -265,8 +265,8 @@ impl History {
     }
 }
 
-/// What led to the first failure of a recorded run, in lines for people: why the row that it is about is
-/// as it is, or the chain of events that led to the one that broke a claim. `None` if no claim failed, or
+/// Explains the first failure of a recorded run, in lines for people: why the row that it is about is as
+/// it is, or the chain of events that led to the one that broke a claim. `None` if no claim failed, or
 /// its failure is about no row and no event.
 ///
 /// # Errors

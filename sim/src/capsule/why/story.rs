@@ -35,7 +35,7 @@ pub struct Mismatch {
     pub next_round: Option<Time>,
 }
 
-/// What kept an observer from showing the truth.
+/// The reason why an observer does not show the truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -92,7 +92,7 @@ impl Reason {
     }
 }
 
-/// What became of a message.
+/// How far a message has come.
 #[derive(Debug, Clone)]
 enum Fate {
     UnderWay,
@@ -116,7 +116,7 @@ struct Owner {
     since: Option<Event>,
     runs: bool,
     is_shown: bool,
-    /// What made the observer show something else than before, since then.
+    /// The last change of the observer's row since then by which it came to be wrong.
     changed: Option<Event>,
     messages: VecDeque<Told>,
     sent: u64,
@@ -143,7 +143,7 @@ struct Peer {
     runs: bool,
     /// True if its view has the observer.
     sees: bool,
-    /// What connected it with the observer, or parted them.
+    /// The last event by which it and the observer were connected (true) or disconnected (false).
     link: Option<(bool, Event)>,
     /// The observer has noticed that it is gone.
     noticed: Option<Event>,

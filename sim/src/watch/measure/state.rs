@@ -12,7 +12,7 @@ use crate::watch::changed::Changed;
 struct State {
     /// The encoding of its rows.
     rows: u64,
-    /// What its strategy keeps beside them, as it was recorded last.
+    /// The bytes that its strategy keeps beside them, by the last event of its sizes.
     strategy: u64,
 }
 

@@ -1,22 +1,17 @@
-//! The numbers of a run against a second computation of them, which is slow and simple: it goes
-//! through the trace and looks at every cell of what an event is about.
-
-mod tape;
+//! The numbers of a run computed a second time, slowly and simply: every cell of what an event is about
+//! is looked at again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hublab_sim::catalog::{Catalog, CatalogEntry};
-use hublab_sim::generate::{Options, generate};
+use hublab_sim::catalog::CatalogEntry;
 use hublab_sim::report::Messages;
-use hublab_sim::scenario::{Action, Claim, Expectation, Scenario, Window, resolve};
+use hublab_sim::scenario::{Action, Scenario};
 use hublab_sim::stream::{below, draw};
 use hublab_sim::trace::{Event, Payload};
 use hublab_sim::watch::Facts;
 use hublab_sim::watch::measure::{Measured, Times};
-use hublab_sim::world::Stepping;
 use hublab_strategies::time::micros;
-use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row, Time};
-use tape::{read, record};
+use hublab_strategies::{ChildId, Metadata, NodeId, Pid, Row};
 
 /// What a child is, or is shown as.
 type State = (Option<Pid>, Metadata);
@@ -45,16 +40,29 @@ struct Bounds {
 
 /// Somebody who looks children up at random times, as a Poisson process: each that is true or shown as
 /// often as any other.
-struct Probe {
+pub(crate) struct Probe {
     seed: u64,
-    count: u64,
-    wrong: u64,
+    pub(crate) count: u64,
+    pub(crate) wrong: u64,
     /// The microseconds of cells until the next look-up, and between two in the mean.
     left: f64,
     mean: f64,
 }
 
 impl Probe {
+    /// One that looks up so often in the mean, among so many microseconds of cells.
+    pub(crate) fn new(seed: u64, look_ups: f64, cells_us: u64) -> Self {
+        let mut probe = Self {
+            seed,
+            count: 0,
+            wrong: 0,
+            left: 0.0,
+            mean: cells_us as f64 / look_ups,
+        };
+        probe.left = probe.gap();
+        probe
+    }
+
     fn gap(&self) -> f64 {
         let unit = (draw(self.seed, 2 * self.count) >> 11) as f64 / (1_u64 << 53) as f64;
         -self.mean * (1.0 - unit).ln()
@@ -74,8 +82,8 @@ impl Probe {
 }
 
 #[derive(Default)]
-struct Slow {
-    probe: Option<Probe>,
+pub(crate) struct Slow {
+    pub(crate) probe: Option<Probe>,
     /// Of all that happens, what is counted: from, until.
     window: (u64, u64),
     bounds: Bounds,
@@ -87,7 +95,7 @@ struct Slow {
     resumed: BTreeMap<u32, u64>,
     stopped: BTreeMap<u32, u64>,
     connections: BTreeMap<(u32, u32), Vec<u64>>,
-    unexcused: u64,
+    pub(crate) unexcused: u64,
     /// Sent messages, their bytes, delivered messages.
     messages: (u64, u64, u64),
     now: u64,
@@ -99,12 +107,12 @@ struct Slow {
     changes: Vec<Change>,
     /// Of every cell that is defective: how, since when, since when so.
     defects: BTreeMap<CellKey, (usize, u64, u64)>,
-    area: [u64; 3],
+    pub(crate) area: [u64; 3],
     looked_up: u64,
     longest: u64,
     longest_of: [u64; 3],
     flaps: u64,
-    samples: Vec<u64>,
+    pub(crate) samples: Vec<u64>,
     skipped: u64,
     /// Of each message: its hops.
     sent: BTreeMap<u64, u32>,
@@ -113,7 +121,7 @@ struct Slow {
     /// By node: when it has handled each of the messages that it has not handled yet.
     unhandled: BTreeMap<u32, Vec<u64>>,
     waits: Vec<u64>,
-    queue_peak: usize,
+    pub(crate) queue_peak: usize,
 }
 
 enum Cut {
@@ -137,7 +145,11 @@ impl Cut {
 
 impl Slow {
     /// Of a scenario, counting within a window.
-    fn new(scenario: &Scenario, strategy: &dyn CatalogEntry, window: (u64, u64)) -> Self {
+    pub(crate) fn new(
+        scenario: &Scenario,
+        strategy: &dyn CatalogEntry,
+        window: (u64, u64),
+    ) -> Self {
         let facts = Facts::new(scenario, &strategy.facts(scenario));
         let cluster = &scenario.cluster;
         let us = micros;
@@ -274,7 +286,7 @@ impl Slow {
         cells
     }
 
-    fn pass_to(&mut self, now: u64) {
+    pub(crate) fn pass_to(&mut self, now: u64) {
         if let Some(mut probe) = self.probe.take() {
             let cells: Vec<CellKey> = self.cells().into_iter().collect();
             let wrong = |cell: &CellKey| self.defects.contains_key(cell);
@@ -398,7 +410,7 @@ impl Slow {
         clippy::wildcard_enum_match_arm,
         reason = "a count looks at the events that concern it"
     )]
-    fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &Event) {
         self.pass_to(event.at.0);
         let node = event.node;
         match &event.payload {
@@ -493,7 +505,12 @@ impl Slow {
         }
     }
 
-    fn compare(mut self, end: u64, (measured, messages): (&Measured, &Messages), what: &str) {
+    pub(crate) fn compare(
+        mut self,
+        end: u64,
+        (measured, messages): (&Measured, &Messages),
+        what: &str,
+    ) {
         self.pass_to(end);
         let counted = (messages.sent, messages.bytes, messages.delivered);
         assert_eq!(counted, self.messages, "{what}: messages");
@@ -569,145 +586,5 @@ impl Slow {
             lasts.iter().max().copied(),
             "{what}"
         );
-    }
-}
-
-/// How many seeds of each strategy: 200, or what `HUBLAB_SEEDS` says.
-fn seeds() -> u64 {
-    let asked = std::env::var("HUBLAB_SEEDS").ok();
-    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(200)
-}
-
-#[test]
-fn the_numbers_of_generated_runs_are_those_of_a_slow_count() {
-    let catalog = Catalog::default();
-    let (mut samples, mut queues, mut excused, mut in_windows) = (0, 0, 0, 0);
-    for strategy in catalog.names() {
-        let entry = catalog.get(strategy).expect("a strategy of the catalog");
-        for seed in 0..seeds() {
-            let generated = generate(seed, entry, &Options::default()).scenario;
-            let mut scenario = resolve(&generated, seed, &catalog);
-            let window = some_window(seed, &scenario);
-            scenario.expectations.push(Expectation {
-                strategy: None,
-                claim: Claim::Metric {
-                    name: "stale_us".to_owned(),
-                    min: Some(0),
-                    max: None,
-                    window,
-                },
-                line: 0,
-            });
-            let tape = record(&scenario, strategy, seed, &catalog, Stepping::Slice);
-            let report = &tape.report;
-            let measured = report.measured.as_ref().expect("it was measured");
-            let of_window = &report.windows[&window];
-            let until = window.to.map_or(u64::MAX, |to| to.0);
-            for (limits, measured, messages) in [
-                ((0, u64::MAX), measured, &report.messages),
-                (
-                    (window.from.0, until),
-                    &of_window.measured,
-                    &of_window.messages,
-                ),
-            ] {
-                let mut slow = Slow::new(&scenario, entry, limits);
-                tape.events.iter().for_each(|event| slow.event(event));
-                let what = format!("{strategy}, seed {seed}, {limits:?}");
-                if limits == (0, u64::MAX) {
-                    samples += slow.samples.len();
-                    queues += usize::from(slow.queue_peak > 1);
-                    excused += usize::from(slow.unexcused < slow.area.iter().sum());
-                } else {
-                    in_windows += usize::from(!slow.samples.is_empty());
-                }
-                slow.compare(report.virtual_us, (measured, messages), &what);
-            }
-        }
-    }
-    assert!(samples > 1_000 && queues > 5, "{samples}, {queues}");
-    assert!(excused > 100 && in_windows > 100, "{excused}, {in_windows}");
-}
-
-#[test]
-fn look_ups_at_random_times_are_answered_wrongly_as_often_as_the_share_says() {
-    let catalog = Catalog::default();
-    let mut compared = 0;
-    for strategy in catalog.names() {
-        let entry = catalog.get(strategy).expect("a strategy of the catalog");
-        for seed in 0..30 {
-            let generated = generate(seed, entry, &Options::default()).scenario;
-            let scenario = resolve(&generated, seed, &catalog);
-            let tape = record(&scenario, strategy, seed, &catalog, Stepping::Slice);
-            let measured = tape.report.measured.as_ref().expect("it was measured");
-            let Some(share) = measured.stale.share() else {
-                continue;
-            };
-            let mut slow = Slow::new(&scenario, entry, (0, u64::MAX));
-            let mut probe = Probe {
-                seed,
-                count: 0,
-                wrong: 0,
-                left: 0.0,
-                mean: measured.stale.looked_up_us as f64 / 20_000.0,
-            };
-            probe.left = probe.gap();
-            slow.probe = Some(probe);
-            tape.events.iter().for_each(|event| slow.event(event));
-            slow.pass_to(tape.report.virtual_us);
-            let probe = slow.probe.expect("it was set");
-            let (count, wrong) = (probe.count as f64, probe.wrong as f64);
-            assert!((19_000.0..21_000.0).contains(&count), "{count}");
-            let error = (share * (1.0 - share) / count).sqrt();
-            let off = (wrong / count - share).abs();
-            assert!(
-                off <= 3.0 * error,
-                "{strategy}, seed {seed}: {wrong} of {count}, {share}"
-            );
-            compared += usize::from(share > 0.01);
-        }
-    }
-    assert!(compared > 40, "{compared}");
-}
-
-/// A window of a run, another one for each seed: its beginning, its middle, its end, or a moment.
-fn some_window(seed: u64, scenario: &Scenario) -> Window {
-    let end = micros(scenario.run.duration);
-    let (from, to) = match seed % 4 {
-        0 => (0, Some(end / 2)),
-        1 => (end / 4, Some(end / 4 * 3)),
-        2 => (end / 3, None),
-        _ => (end / 2, Some(end / 2 + 1_000_000)),
-    };
-    Window {
-        from: Time(from),
-        to: to.map(Time),
-    }
-}
-
-#[test]
-fn the_area_of_a_change_that_nothing_supersedes_is_its_observers_times_its_mean_propagation() {
-    let catalog = Catalog::default();
-    let text = "schema = 1\n[run]\nduration = '20s'\n[cluster]\nnodes = 6\n[network]\nlatency = { uniform = ['1ms', '40ms'] }\n\
-                [[step]]\nat = '10s'\nstart_children = { on = 'n2', ids = ['a'] }\n";
-    let scenario = read(text, &catalog);
-    for strategy in catalog.names() {
-        let report = record(&scenario, strategy, 7, &catalog, Stepping::Slice).report;
-        let measured = report.measured.as_ref().expect("it was measured");
-        let mean = measured.propagation.each_us.mean.expect("all have seen it");
-        assert_eq!(measured.changes, 1);
-        assert_eq!(measured.stale.total_us() as f64, 5.0 * mean, "{strategy}");
-        assert!(mean > 0.0, "{strategy}");
-        let share = measured
-            .stale
-            .share()
-            .expect("there was something to look up");
-        let looked_up: u32 = 5 * 10_000_000;
-        assert_eq!(
-            measured.stale.looked_up_us,
-            u64::from(looked_up),
-            "{strategy}"
-        );
-        assert!((share - 5.0 * mean / f64::from(looked_up)).abs() < 1e-12);
     }
 }
