@@ -236,3 +236,19 @@ fn a_failed_run_is_explained_by_the_row_that_its_first_failure_is_about() {
     let (_, mut good) = record(&scenario, "gossip", 1, &catalog).expect("it runs");
     assert_eq!(why_it_failed(&mut good).expect("it reads"), None);
 }
+
+#[test]
+fn a_node_that_is_back_and_was_not_told_is_not_taken_for_connected() {
+    let text = format!(
+        "{HEAD}[[step]]\nat = '2s'\nstart_children = {{ on = 'n1', ids = ['a'] }}\n\
+         [[step]]\nat = '20s'\ncrash = {{ nodes = ['n3'] }}\n\
+         [[step]]\nat = '21s'\npartition = {{ groups = [['n1', 'n2'], ['n3']] }}\n\
+         [[step]]\nat = '22s'\nrestart = {{ nodes = ['n3'] }}\n\
+         [[step]]\nat = '23s'\nrestart_child = {{ on = 'n1', id = 'a' }}\n"
+    );
+    let told = asked(&text, "pubsub", "n3", "a");
+    assert!(
+        told.contains("the two are not connected, and nothing told n3"),
+        "{told}"
+    );
+}

@@ -159,7 +159,7 @@ pub(super) struct Story<'n> {
     names: &'n Names,
     owners: BTreeMap<NodeIx, Owner>,
     peers: BTreeMap<NodeIx, Peer>,
-    /// The delivery that the observer handles: its event, the sending, and whose rows it is about.
+    /// The delivery that the observer handled last: its event, and that of the sending.
     handling: Option<(EventId, EventId)>,
 }
 
@@ -199,6 +199,10 @@ impl<'n> Story<'n> {
                 self.peers.entry(node).or_default().runs = false;
                 if node == observer {
                     self.row(event, &BTreeSet::new());
+                    // No event says that its connections end, and it forgets what it has noticed.
+                    for peer in self.peers.values_mut() {
+                        (peer.link, peer.noticed) = (None, None);
+                    }
                 }
             }
             Payload::ChildStarted { child, .. } if *child == self.child => {
@@ -208,9 +212,8 @@ impl<'n> Story<'n> {
                 self.owners.entry(node).or_default().turns(event, false);
             }
             Payload::View(view) => {
-                let sees = view
-                    .iter()
-                    .any(|name| self.position(name) == Some(observer));
+                let name = self.names.node(observer);
+                let sees = view.iter().any(|node| Some(node.as_str()) == name);
                 self.peers.entry(node).or_default().sees = sees;
             }
             Payload::Connected { peer } => self.link(event, *peer, true),
@@ -293,7 +296,8 @@ impl<'n> Story<'n> {
         else {
             return;
         };
-        if REFUSALS.iter().any(|refusal| mark.ends_with(refusal)) {
+        let last = mark.rsplit('.').next();
+        if last.is_some_and(|last| REFUSALS.contains(&last)) {
             self.ends(sent, Fate::Refused(event.clone(), mark.to_owned()));
         }
     }
@@ -303,10 +307,9 @@ impl<'n> Story<'n> {
             return;
         };
         for (node, owner) in &mut self.owners {
-            let mut of_owner = contents
-                .lists()
-                .iter()
-                .filter(|list| self.names.find(list.node.as_str()) == Some(*node));
+            let name = self.names.node(*node);
+            let lists = contents.lists().iter();
+            let mut of_owner = lists.filter(|list| Some(list.node.as_str()) == name);
             // A list without the child tells that it is gone, one with it that it is there, or to go.
             let is_about = if owner.runs {
                 of_owner.any(|list| list.children.contains(&self.child))
@@ -335,7 +338,16 @@ impl<'n> Story<'n> {
     fn ends(&mut self, sent: EventId, fate: Fate) {
         for owner in self.owners.values_mut() {
             let mut messages = owner.messages.iter_mut().rev();
-            if let Some(told) = messages.find(|told| told.sent.id == sent) {
+            let Some(told) = messages.find(|told| told.sent.id == sent) else {
+                continue;
+            };
+            // Of a message and its copy, the one that came further counts.
+            let is_further = match (&told.fate, &fate) {
+                (Fate::Told(_), _) => false,
+                (Fate::Handled(_) | Fate::Refused(..), Fate::Lost(..)) => false,
+                (Fate::UnderWay | Fate::Lost(..) | Fate::Handled(_) | Fate::Refused(..), _) => true,
+            };
+            if is_further {
                 owner.lost += u64::from(matches!(fate, Fate::Lost(..)));
                 told.fate = fate.clone();
             }
