@@ -87,6 +87,7 @@ compile_error!(
 );
 
 pub mod anomaly;
+pub mod blame;
 pub mod campaign;
 pub mod capsule;
 pub mod catalog;

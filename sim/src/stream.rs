@@ -102,6 +102,11 @@ impl Stream {
         Self { key, next: 0 }
     }
 
+    /// Turns into another stream, at the same place; with the same salt again, back.
+    pub(crate) fn turn(&mut self, salt: u64) {
+        self.key ^= salt;
+    }
+
     /// The next draw.
     pub(crate) fn next_draw(&mut self) -> u64 {
         let value = draw(self.key, self.next);

@@ -560,6 +560,8 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                         seed,
                         seeds: first..first + count,
                         strategies: vec!["pubsub".to_owned(), "gossip".to_owned()],
+                        branch: None,
+                        changes: Vec::new(),
                     },
                     cluster,
                     strategies: tuned.into_iter().collect(),

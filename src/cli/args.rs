@@ -15,6 +15,7 @@ use hublab_strategies::time::{DurationError, parse_duration};
 
 use super::report::{self, Export, Format};
 
+pub(super) mod blame;
 pub(super) mod compare;
 pub(super) mod corpus;
 pub(super) mod first;
@@ -178,6 +179,15 @@ pub(super) enum Command {
     /// Tell why a child's row stands in a node's registry, or why it does not
     #[command(after_help = "Example: hublab why run.capsule --node n3 --child web-1 --at 31s")]
     Why(Why),
+    /// Tell when a failure became likely, and which message, timer or choice decided it
+    #[command(
+        after_help = "The run is made again up to many instants, and goes on from each with other draws: the share of\n\
+        these branches that fail is the curve. Then single events are changed while every other draw stays.\n\
+        Exit code 3: the runs or the time were not enough, and the answer is a part.\n\nExamples:\n  \
+        hublab blame out/lossy-wan-gossip-7.capsule\n  \
+        hublab blame race.toml --strategy gossip --seed 7 --oracle no_resurrection --out race"
+    )]
+    Blame(blame::Blame),
     /// List strategies, steps, claims, laws, oracles, metrics or anomalies, one line each
     #[command(
         after_help = "Examples:\n  hublab list steps\n  hublab list claims --format markdown"

@@ -31,6 +31,7 @@ use hublab_sim::catalog::Catalog;
 
 mod args;
 mod bisect;
+mod blame;
 mod campaign;
 mod capsules;
 mod check;
@@ -176,6 +177,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitStatus, Stop> {
         Command::Show(args) => show::show(&args, context),
         Command::Trace(args) => trace::trace(&args, context),
         Command::Why(args) => why::why(&args, context),
+        Command::Blame(args) => blame::blame(&args, context),
         Command::List(args) => list::list(&args, context),
         Command::Corpus(args) => corpus::corpus(&args, context),
         Command::Fuzz(args) => fuzz::fuzz(&args, context),

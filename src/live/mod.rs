@@ -81,6 +81,9 @@ pub fn refusals(scenario: &Scenario, strategy: &str) -> Vec<String> {
     if scenario.cluster.overrides.iter().any(is_wrong) {
         reasons.push(format!("[[cluster.node]] clock: {MACHINE_CLOCK}"));
     }
+    if scenario.run.branch.is_some() || !scenario.run.changes.is_empty() {
+        reasons.push("[run] branch and changes: a real network draws for itself".to_owned());
+    }
     let mut refused: Vec<&str> = Vec::new();
     for step in &scenario.steps {
         if let Some(why) = refusal(&step.action)

@@ -12,7 +12,7 @@ use crate::memory;
 use crate::model::{Lifecycle, NodeIx, Transition};
 use crate::network::LinkKey;
 use crate::node::{Child, NodeInput};
-use crate::stream::{self, Purpose, Stream};
+use crate::stream::{self, Purpose};
 use crate::trace::event::{DropReason, EventId, Payload, StopReason};
 
 impl Engine {
@@ -60,7 +60,7 @@ impl Engine {
             Purpose::Node,
             &[name.as_str(), &incarnation.to_string()],
         );
-        state.stream = Stream::new(key);
+        state.start_stream(key);
         state.sizes = None;
         self.network.set_free(node);
         state.node = Some(self.factories.make(node, &name, incarnation));

@@ -11,11 +11,13 @@
 //! | `connect` | connections, silences, crash notices |
 //! | `lifecycle` | boots, stops, pauses |
 //! | `script` | the steps of the file |
+//! | `deviation` | what a run does otherwise than its seed says |
 //! | [`inject`] | what other tasks put in |
 //!
 //! The engine knows no clock but its queue and never prints. The network draws for messages.
 
 mod connect;
+mod deviation;
 mod factories;
 mod flight;
 pub mod inject;
@@ -50,6 +52,7 @@ use crate::watch::Observers;
 use crate::world::Timeline;
 
 use connect::Notice;
+use deviation::Deviations;
 pub use factories::NodeFactories;
 use flight::{Flights, Ledger};
 use inject::Stop;
@@ -78,6 +81,9 @@ pub struct Engine {
     notices: Slots<Notice>,
     queue: Queue,
     script: Script,
+    deviations: Deviations,
+    /// When the next streams turn, in microseconds; `u64::MAX`: never.
+    next_turn: u64,
     /// Inputs of this very instant, before anything else is taken from the queue.
     immediate: VecDeque<(NodeIx, EventId, Immediate)>,
     buffers: EffectBuffers,
@@ -155,7 +161,8 @@ impl Engine {
             .zip(&cluster.nodes)
             .map(|(ix, name)| (name.clone(), ix))
             .collect();
-        Self {
+        let deviations = Deviations::new(&scenario.run);
+        let mut engine = Self {
             now: Time::ZERO,
             end: Time(micros(scenario.run.duration)),
             names: cluster.nodes.clone().into(),
@@ -171,6 +178,8 @@ impl Engine {
             notices: Slots::default(),
             queue: Queue::default(),
             script: Script::new(scenario),
+            next_turn: deviations.next_turn(),
+            deviations,
             immediate: VecDeque::new(),
             buffers: EffectBuffers::default(),
             tells_contents: recorder.tells_contents() || observers.reads_contents(),
@@ -185,7 +194,9 @@ impl Engine {
             has_stopped: false,
             #[cfg(test)]
             refreshed: 0,
-        }
+        };
+        engine.turn_streams();
+        engine
     }
 
     /// The instant the world has come to.
@@ -261,6 +272,9 @@ impl Engine {
             self.record_sizes();
             self.now = instant;
             self.second = instant.0 / SECOND;
+            if instant.0 >= self.next_turn {
+                self.turn_streams();
+            }
         }
     }
 
@@ -457,7 +471,12 @@ impl Engine {
         self.record(ix, cause, payload);
     }
 
-    fn set_timer(&mut self, ix: NodeIx, key: TimerKey, due: Time, cause: EventId) {
+    fn set_timer(&mut self, ix: NodeIx, key: TimerKey, mut due: Time, cause: EventId) {
+        if !self.deviations.keeps_timers()
+            && let Some(at) = self.deviations.fires_at(ix, key, due)
+        {
+            due = at.max(self.now);
+        }
         let slot = self
             .timers
             .slot(ix, key, &mut self.nodes[ix as usize].timers);

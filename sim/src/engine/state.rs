@@ -19,6 +19,8 @@ pub struct NodeState {
     pub(crate) node: Option<Box<dyn Node>>,
     /// Its own draws.
     pub(crate) stream: Stream,
+    /// What the key of its stream is combined with.
+    salt: u64,
     /// How often it has booted.
     pub(crate) incarnation: u32,
     /// Where it is in its life.
@@ -59,6 +61,7 @@ impl NodeState {
             resuming: false,
             waiting: VecDeque::new(),
             stream: Stream::new(0),
+            salt: 0,
             clock: WallClock::new(clock),
             timers: BTreeMap::new(),
             children: BTreeMap::new(),
@@ -66,6 +69,19 @@ impl NodeState {
             active_in: None,
             sizes: None,
         }
+    }
+
+    /// Draws from the stream of this key from now on, at its beginning.
+    pub(crate) fn start_stream(&mut self, key: u64) {
+        self.stream = Stream::new(key);
+        self.stream.turn(self.salt);
+    }
+
+    /// Draws from another stream from now on, at the same place; with the same salt again, from the
+    /// one before.
+    pub(crate) fn turn_stream(&mut self, salt: u64) {
+        self.salt ^= salt;
+        self.stream.turn(salt);
     }
 
     /// True if it runs; a paused node does.

@@ -30,6 +30,8 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
             seed,
             seeds: seed..seed.saturating_add(1),
             strategies: vec![entry.name().to_owned()],
+            branch: None,
+            changes: Vec::new(),
         },
         cluster: Cluster {
             overrides: overrides(plan, entry),

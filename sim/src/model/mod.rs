@@ -8,6 +8,7 @@
 //! and times in microseconds. [`crate::scenario`] reads and writes files through it; the text of a
 //! file never meets serde.
 
+mod branch;
 mod claim;
 mod lifecycle;
 mod network;
@@ -17,6 +18,7 @@ pub mod script;
 mod settings;
 mod tree;
 
+pub use branch::{Branch, Change, MessageId, TimerKind};
 pub use claim::{After, Claim, Expectation, Instants, On, Over, Window};
 pub(crate) use lifecycle::{Lifecycle, Transition};
 pub use network::{Channels, Latency, LinkChange, LinkParams, Network, Order};
@@ -94,6 +96,12 @@ pub struct Run {
     pub seeds: Range<u64>,
     /// The strategies to run.
     pub strategies: Vec<String>,
+    /// Other draws from an instant on.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub branch: Option<Branch>,
+    /// Single things that happen otherwise, in the order of the file.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub changes: Vec<Change>,
 }
 
 /// `[cluster]`.

@@ -4,7 +4,7 @@
 use hublab_strategies::Channel;
 
 use super::link::{Draw, Draws};
-use super::{LinkKey, Network, Prepared};
+use super::{LinkKey, Network};
 use crate::model::NodeIx;
 use crate::stream::unit;
 use crate::trace::event::DropReason;
@@ -81,7 +81,10 @@ impl Network {
         };
         let is_too_large = self.max_message_bytes > 0 && bytes > self.max_message_bytes;
         let too_large = (is_too_large && link.0 != link.1).then_some(DropReason::TooLarge);
-        if let Some(reason) = refused.or(cut).or(too_large) {
+        let fate = self.fates.of(link, channel.id, number);
+        if let Some(reason) = refused.or(cut).or(too_large)
+            && fate.lost != Some(false)
+        {
             judgement.verdict = Verdict::Lost(reason);
             return judgement;
         }
@@ -91,26 +94,29 @@ impl Network {
         }
         let draws = Draws::new(self.link_key(link.0, link.1), channel.id, number);
         let happens = |share, purpose| share > 0.0 && unit(draws.get(purpose)) < share;
-        if !happens(params.loss, Draw::Loss) {
-            let mut arrival =
-                |purpose| self.arrival(message, judgement, params, draws.get(purpose));
-            let due = arrival(Draw::Latency);
-            let copy =
-                happens(params.duplicate, Draw::Duplicate).then(|| arrival(Draw::CopyLatency));
+        let fate = self.fates.of(link, channel.id, number);
+        if !fate
+            .lost
+            .unwrap_or_else(|| happens(params.loss, Draw::Loss))
+        {
+            let mut arrival = |at: Option<u64>, purpose| {
+                let latency = || params.law.sample(draws.get(purpose));
+                let due = at.map_or_else(
+                    || judgement.out.saturating_add(latency()),
+                    |at| at.max(judgement.out),
+                );
+                self.arrival(message, judgement, due)
+            };
+            let due = arrival(fate.at, Draw::Latency);
+            let is_doubled = fate.copy_at.is_some() || happens(params.duplicate, Draw::Duplicate);
+            let copy = is_doubled.then(|| arrival(fate.copy_at, Draw::CopyLatency));
             judgement.verdict = Verdict::Arrives { due, copy };
         }
         judgement
     }
 
-    /// When a message, or its copy, arrives.
-    fn arrival(
-        &mut self,
-        message: Outgoing,
-        judgement: Judgement,
-        params: Prepared,
-        draw: u64,
-    ) -> u64 {
-        let due = judgement.out.saturating_add(params.law.sample(draw));
+    /// When a message, or its copy, arrives that could be there at `due`.
+    fn arrival(&mut self, message: Outgoing, judgement: Judgement, due: u64) -> u64 {
         if judgement.ordered {
             self.lanes_mut(message.channel.id).note(message.link, due)
         } else {

@@ -5,6 +5,7 @@
 //! of a pair of nodes is created when one first needs it.
 
 pub mod cut;
+mod fate;
 pub(crate) mod hold;
 pub(crate) mod judge;
 pub mod latency;
@@ -23,6 +24,7 @@ use crate::model::{LinkChange, LinkParams, NodeIx, NodeSettings, Order, Scenario
 use crate::stream::{self, Purpose};
 
 use cut::{Cut, CutId, NodeSet, Reach};
+use fate::Fates;
 use hold::Holds;
 use latency::Law;
 use link::{Draw, Draws, Lanes, place};
@@ -99,6 +101,8 @@ pub(crate) struct Network {
     /// By node: when it has handled the messages it has received.
     free_to_serve: Vec<u64>,
     pub(crate) holds: Holds,
+    /// What happens to some messages otherwise than their draws say.
+    fates: Fates,
 }
 
 /// Where the values of a link stand in [`Network::prepared`], as of an epoch.
@@ -154,6 +158,7 @@ impl Network {
             free_to_send: vec![0; names.len()],
             free_to_serve: vec![0; names.len()],
             holds: Holds::default(),
+            fates: Fates::new(&scenario.run.changes),
         }
     }
 
@@ -195,6 +200,14 @@ impl Network {
     pub(crate) fn set_connected(&mut self, [a, b]: [NodeIx; 2], connected: bool) {
         self.connected[a as usize].set(b, connected);
         self.connected[b as usize].set(a, connected);
+    }
+
+    /// Goes on with other draws: those of a branch.
+    pub(crate) fn branch(&mut self, number: u64) {
+        for key in &mut self.keys {
+            *key = stream::sub_key(*key, number);
+        }
+        self.silences.branch(number);
     }
 
     /// The key of the stream of a link.

@@ -4,7 +4,7 @@ use hublab_strategies::NodeId;
 use hublab_strategies::time::micros;
 
 use crate::model::{NodeIx, NodeSettings, Scenario};
-use crate::stream::{self, Purpose, unit};
+use crate::stream::{self, Purpose, sub_key, unit};
 
 /// The silences of a run: how long each lasts.
 #[derive(Debug)]
@@ -26,6 +26,11 @@ impl Silences {
             down_after: settings.iter().map(|of| micros(of.down_after)).collect(),
             spread: scenario.cluster.down_spread,
         }
+    }
+
+    /// Silences that begin from now on are those of a branch.
+    pub(crate) fn branch(&mut self, number: u64) {
+        self.seed = sub_key(self.seed, number);
     }
 
     /// How long a silence of a pair lasts, the lower position first, until the two are declared down, in

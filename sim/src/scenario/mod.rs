@@ -36,7 +36,7 @@ pub use read::{
     default_endpoints, is_plan, parse_seeds,
 };
 pub use reference::{Part, lines, reference};
-pub use render::{Style, render, render_plan};
+pub use render::{Style, render, render_change, render_plan};
 pub use resolve::resolve;
 pub use scale::scaled;
 pub use schema::json_schema;

@@ -11,8 +11,8 @@
 use crate::catalog::{Catalog, CatalogEntry};
 
 use super::shape::{
-    BIMODAL, CLUSTER, EXPECT, EXPONENTIAL, FILE, Key, Kind, LATENCY, LINK, LOGNORMAL, NETWORK,
-    NODE, PID_UPDATE, REQUEST, ROW, RUN, STEP, Shape, UNREGISTER,
+    BIMODAL, BRANCH, CHANGE, CLUSTER, EXPECT, EXPONENTIAL, FILE, Key, Kind, LATENCY, LINK,
+    LOGNORMAL, NETWORK, NODE, PID_UPDATE, REQUEST, ROW, RUN, STEP, Shape, UNREGISTER,
 };
 
 /// A part of the reference.
@@ -94,6 +94,8 @@ fn tables(out: &mut String) {
     keys(out, &FILE, |_| true);
     for (title, shape) in [
         ("`[run]`", &RUN),
+        ("`branch` of `[run]`", &BRANCH),
+        ("An element of `changes` of `[run]`", &CHANGE),
         ("`[cluster]`", &CLUSTER),
         ("`[[cluster.node]]`", &NODE),
         ("`[network]`", &NETWORK),

@@ -95,6 +95,15 @@ pub(super) fn drop_nodes(scenario: &mut Scenario, gone: &BTreeSet<NodeIx>) {
         renumber(&mut link.from, &map);
         renumber(&mut link.to, &map);
     }
+    scenario.run.changes.retain_mut(|change| {
+        change.nodes_mut().all(|node| match map(*node) {
+            Some(new) => {
+                *node = new;
+                true
+            }
+            None => false,
+        })
+    });
     scenario
         .steps
         .retain_mut(|step| drop_nodes_of_step(step, &map, &names));

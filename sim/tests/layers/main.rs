@@ -23,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["simulation", "run", "witness"],
     &["capsule"],
     &["generate", "classify", "processhub"],
-    &["shrink", "campaign", "compare"],
+    &["shrink", "campaign", "compare", "blame"],
 ];
 
 /// The first segments of all paths that begin with `crate::`, those of groups included.

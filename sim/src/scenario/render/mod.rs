@@ -14,9 +14,9 @@ use serde_json::{Map, Value as Json};
 use self::toml::{Pairs, list, quoted};
 use super::read::{is_default, numbered};
 use super::shape::{
-    CLUSTER, EXPECT, Key, Kind, NETWORK, NODES_FIELD, RUN, STEP, Shape, TIME_FIELD,
+    CHANGE, CLUSTER, EXPECT, Key, Kind, NETWORK, NODES_FIELD, RUN, STEP, Shape, TIME_FIELD,
 };
-use crate::model::{NodeIx, Scenario};
+use crate::model::{Change, NodeIx, Scenario};
 
 pub use plan::render_plan;
 
@@ -62,6 +62,16 @@ pub fn render(scenario: &Scenario, style: Style) -> String {
             .table("[[expect]]", &mut out);
     }
     out
+}
+
+/// A change of a run of a scenario, as the element of `[run] changes` that it is.
+#[must_use]
+pub fn render_change(scenario: &Scenario, change: &Change) -> String {
+    let renderer = Renderer {
+        names: &scenario.cluster.nodes,
+        full: false,
+    };
+    renderer.pairs(tree(change), &CHANGE).inline()
 }
 
 /// A part of a scenario as a tree.

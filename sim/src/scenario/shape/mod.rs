@@ -6,6 +6,7 @@
 //! place, nodes as numbers and times in microseconds. `nest` of a shape says where the tree differs
 //! from the table.
 
+mod branch;
 mod expect;
 mod kind;
 mod network;
@@ -13,6 +14,7 @@ mod plan;
 mod step;
 mod tree;
 
+pub(crate) use branch::{BRANCH, CHANGE};
 pub use expect::EXPECT;
 pub use kind::Kind;
 pub use network::LATENCY;
@@ -266,6 +268,18 @@ pub(crate) static RUN: Shape = table(
             Kind::Strategies,
             "One run per strategy; default: every strategy.",
         ),
+        optional(
+            "branch",
+            Kind::Table(&BRANCH),
+            "Go on with other draws after an instant: what was sent by then, and the script, stay.",
+        )
+        .eg("{ after = \"12s\", number = 3 }"),
+        optional(
+            "changes",
+            Kind::Tables(&CHANGE),
+            "Single events that happen otherwise, while every other draw stays.",
+        )
+        .eg("[{ lose = { from = \"n1\", to = \"n2\", channel = 1, number = 0 } }]"),
     ],
 );
 

@@ -29,8 +29,9 @@ impl Names {
         line
     }
 
+    /// What happened, without when, where and why.
     #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
-    fn words(&self, event: &Event) -> String {
+    pub(crate) fn words(&self, event: &Event) -> String {
         let kind = |kind: &KindIx| self.show_kind(*kind);
         let node = |node: &NodeIx| self.show_node(*node);
         match &event.payload {

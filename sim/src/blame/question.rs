@@ -1,0 +1,300 @@
+//! The run and the failure that are asked about.
+
+use std::time::Duration;
+
+use hublab_strategies::Time;
+
+use super::{Job, Outcome};
+use crate::catalog::Catalog;
+use crate::classify::{EVENTS_MAX, trace_of};
+use crate::model::{Claim, Scenario};
+use crate::run::failure::{Failure, always, failures};
+use crate::run::{RunError, Simulation};
+use crate::scenario::render::{Style, render};
+use crate::scenario::resolve::resolve;
+use crate::trace::event::{Event, EventId, Payload};
+use crate::trace::text::Names;
+
+/// Why a question cannot be asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlameError {
+    /// The scenario cannot be run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run has too many events to be made thousands of times.
+    #[error(
+        "the run has more than {EVENTS_MAX} events; `hublab shrink` makes a smaller one that fails the same way"
+    )]
+    TooLong,
+    /// Nothing fails in the run.
+    #[error("nothing fails in this run; --oracle names an oracle to ask about")]
+    NothingFails,
+    /// The run does not fail that way.
+    #[error("the run does not fail with {0}; {1}")]
+    NoSuchFailure(String, String),
+}
+
+/// How many events a chain may have.
+const CHAIN_MAX: usize = 10_000;
+
+/// A failure of a run.
+#[derive(Debug, Clone)]
+pub struct Question {
+    scenario: Scenario,
+    strategy: String,
+    seed: u64,
+    failure: Failure,
+    trace: Vec<Event>,
+    names: Names,
+    digest: Option<String>,
+}
+
+impl Question {
+    /// Asks about a failure of a run: the one with that number, from 1, as `run` tells them; the first of
+    /// an oracle, documented or not, or of that kind of expectation; or the first. In a run without one,
+    /// the first violation that its scenario documents.
+    ///
+    /// # Errors
+    /// There is no such failure, the run has more than 200,000 events, or it cannot be made.
+    pub fn new(
+        scenario: &Scenario,
+        (strategy, seed): (&str, u64),
+        number: Option<usize>,
+        oracle: Option<&str>,
+        catalog: &Catalog,
+    ) -> Result<Self, BlameError> {
+        let mut asked = resolve(scenario, seed, catalog);
+        asked.run.strategies = vec![strategy.to_owned()];
+        // Without its own trace `trace_of` does not tell why it cannot be run.
+        drop(Simulation::new(&asked, catalog).strategy(strategy)?);
+        let mut watched = asked.clone();
+        let named = oracle.filter(|name| catalog.oracle(name).is_some());
+        watched.expectations.extend(named.map(always));
+        let documented: Vec<String> = asked.expectations.iter().filter_map(violated).collect();
+        let run = |scenario: &Scenario| {
+            let (report, trace) =
+                trace_of(scenario, strategy, seed, catalog).ok_or(BlameError::TooLong)?;
+            let found = failures(scenario, &report);
+            Ok::<_, BlameError>((report, trace, found))
+        };
+        let (mut report, mut trace, mut found) = run(&watched)?;
+        if found.is_empty() && oracle.is_none() && !documented.is_empty() {
+            watched
+                .expectations
+                .extend(documented.iter().map(|name| always(name)));
+            (report, trace, found) = run(&watched)?;
+        }
+        let failure = choose(found, number, oracle)?;
+        if !failure.signature.is_of_claim() {
+            asked.expectations = vec![always(&failure.signature.oracle)];
+        }
+        let mut names = Names::of_nodes(&asked.cluster.nodes);
+        trace.iter().for_each(|event| names.learn(event));
+        Ok(Self {
+            scenario: asked,
+            strategy: strategy.to_owned(),
+            seed,
+            failure,
+            trace,
+            names,
+            digest: report.digest,
+        })
+    }
+
+    /// The failure.
+    #[must_use]
+    pub fn failure(&self) -> &Failure {
+        &self.failure
+    }
+
+    /// The name of its scenario.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.scenario.name
+    }
+
+    /// The seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// What tells it from other questions: a hash of the scenario, the failure, and the run.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let parts = [
+            render(&self.scenario, Style::Full),
+            self.strategy.clone(),
+            self.seed.to_string(),
+            self.failure.signature.to_string(),
+            self.digest.clone().unwrap_or_default(),
+        ];
+        for part in &parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// The events that led to the one that broke it, the first cause first; empty if no event did.
+    #[must_use]
+    pub fn chain(&self) -> Vec<&Event> {
+        let mut chain = Vec::new();
+        let mut cause = self.failure.event.unwrap_or_default();
+        while let Some(event) = self.event(cause)
+            && chain.len() < CHAIN_MAX
+        {
+            chain.push(event);
+            cause = event.cause;
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// An event of the run.
+    pub(super) fn event(&self, id: EventId) -> Option<&Event> {
+        let at = self
+            .trace
+            .binary_search_by_key(&id, |event| event.id)
+            .ok()?;
+        self.trace.get(at)
+    }
+
+    /// The names in the events.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The scenario of a branch or a change, resolved: it can be rendered, run and recorded as any other.
+    #[must_use]
+    pub fn scenario(&self, job: &Job) -> Scenario {
+        let mut scenario = self.scenario.clone();
+        scenario.run.branch = job.branch.or(scenario.run.branch);
+        scenario.run.changes.extend(job.changes.iter().copied());
+        scenario
+    }
+
+    /// Makes a run. One that has four times as many events as the run that is asked about, or that
+    /// cannot be made, counts as one without the failure.
+    #[must_use]
+    pub fn run(&self, job: &Job, catalog: &Catalog) -> Outcome {
+        let scenario = self.scenario(job);
+        let budget = (self.trace.len() as u64)
+            .saturating_mul(4)
+            .saturating_add(10_000);
+        let report = Simulation::new(&scenario, catalog)
+            .strategy(&self.strategy)
+            .and_then(|run| run.seed(self.seed).budget(budget).unmeasured().run());
+        let Ok(report) = report else {
+            return Outcome {
+                fails: false,
+                same: false,
+            };
+        };
+        let found = failures(&scenario, &report);
+        Outcome {
+            fails: found
+                .iter()
+                .any(|one| one.signature == self.failure.signature),
+            same: report.digest == self.digest,
+        }
+    }
+
+    pub(super) fn trace(&self) -> &[Event] {
+        &self.trace
+    }
+
+    /// The instants of the run in which something happened, ascending, in microseconds.
+    pub(super) fn instants(&self) -> Vec<u64> {
+        let happened = |event: &&Event| match event.payload {
+            Payload::Sizes(_) | Payload::Kind { .. } => false,
+            Payload::Step { .. }
+            | Payload::Booted { .. }
+            | Payload::Stopped(_)
+            | Payload::Paused
+            | Payload::Resumed
+            | Payload::PeerUp { .. }
+            | Payload::PeerDown { .. }
+            | Payload::Sent { .. }
+            | Payload::Duplicated { .. }
+            | Payload::Delivered { .. }
+            | Payload::Dropped { .. }
+            | Payload::Timer(_)
+            | Payload::Row { .. }
+            | Payload::View(_)
+            | Payload::ChildStarted { .. }
+            | Payload::ChildStopped { .. }
+            | Payload::Fact(_)
+            | Payload::Answered { .. }
+            | Payload::Skipped { .. }
+            | Payload::Mark(_)
+            | Payload::Panicked(_)
+            | Payload::Connected { .. }
+            | Payload::Disconnected { .. }
+            | Payload::Queued { .. }
+            | Payload::Injected { .. } => true,
+        };
+        let mut instants: Vec<u64> = self
+            .trace
+            .iter()
+            .filter(happened)
+            .map(|event| event.at.0)
+            .collect();
+        instants.dedup();
+        instants
+    }
+
+    /// When it has failed: nothing later can have decided it.
+    pub(super) fn failed_at(&self) -> Time {
+        Time(self.failure.at_us)
+    }
+
+    /// The duration of an instant.
+    pub(super) fn since_start(at: Time) -> Duration {
+        Duration::from_micros(at.0)
+    }
+}
+
+/// The oracle that an expectation says is violated.
+fn violated(expectation: &crate::model::Expectation) -> Option<String> {
+    if let Claim::Violates(oracle) = &expectation.claim {
+        Some(oracle.clone())
+    } else {
+        None
+    }
+}
+
+fn choose(
+    found: Vec<Failure>,
+    number: Option<usize>,
+    oracle: Option<&str>,
+) -> Result<Failure, BlameError> {
+    if found.is_empty() && oracle.is_none() {
+        return Err(BlameError::NothingFails);
+    }
+    let told = match &found[..] {
+        [] => "nothing fails in it".to_owned(),
+        some => {
+            let all: Vec<String> = (1..)
+                .zip(some)
+                .map(|(number, one)| format!("{number}: {}", one.signature))
+                .collect();
+            format!("it fails with {}", all.join("; "))
+        }
+    };
+    let mut of_oracle = found
+        .into_iter()
+        .filter(|one| oracle.is_none_or(|name| one.signature.oracle == name));
+    let chosen = of_oracle.nth(number.unwrap_or(1).saturating_sub(1));
+    chosen.ok_or_else(|| {
+        let asked = match (number, oracle) {
+            (Some(number), Some(oracle)) => format!("{oracle} {number} times"),
+            (Some(number), None) => format!("{number} failures"),
+            (None, oracle) => oracle.unwrap_or_default().to_owned(),
+        };
+        BlameError::NoSuchFailure(asked, told)
+    })
+}

@@ -1,0 +1,119 @@
+//! `[run] branch` and `changes`: what a run does otherwise than its seed says.
+//!
+//! Messages are the network's: see [`Network::judge`](crate::network::Network::judge).
+
+use std::collections::VecDeque;
+
+use hublab_strategies::time::micros;
+use hublab_strategies::{Time, TimerKey};
+
+use super::Engine;
+use crate::model::{Change, NodeIx, Run, TimerKind};
+use crate::stream::{mix, sub_key};
+
+/// What is still to come of a run's deviations.
+#[derive(Debug)]
+pub(super) struct Deviations {
+    /// By instant, in microseconds: whose streams turn into others, or back.
+    turns: VecDeque<(u64, Turn)>,
+    /// Timers that fire at another instant than they are set for.
+    fires: Vec<Fire>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// Those of the whole run, for good.
+    Branch(u64),
+    /// Those of one node: made twice, it is undone.
+    Node(NodeIx, u64),
+}
+
+#[derive(Debug)]
+struct Fire {
+    timer: (NodeIx, TimerKind, u64),
+    due: Time,
+    at: Time,
+}
+
+impl Deviations {
+    /// Those of a run.
+    pub(super) fn new(run: &Run) -> Self {
+        let mut turns = Vec::new();
+        let mut fires = Vec::new();
+        if let Some(branch) = run.branch {
+            turns.push((micros(branch.after) + 1, Turn::Branch(branch.number)));
+        }
+        for change in &run.changes {
+            match *change {
+                Change::Draw { node, at, number } => {
+                    let (at, turn) = (micros(at), Turn::Node(node, salt(number)));
+                    turns.extend([(at, turn), (at + 1, turn)]);
+                }
+                Change::Fire {
+                    node,
+                    timer,
+                    key,
+                    due,
+                    at,
+                } => fires.push(Fire {
+                    timer: (node, timer, key),
+                    due: Time(micros(due)),
+                    at: Time(micros(at)),
+                }),
+                Change::Lose(_) | Change::Double { .. } | Change::Arrive { .. } => {}
+            }
+        }
+        turns.sort_by_key(|(at, _)| *at);
+        Self {
+            turns: turns.into(),
+            fires,
+        }
+    }
+
+    /// When the next streams turn; `u64::MAX`: never.
+    pub(super) fn next_turn(&self) -> u64 {
+        self.turns.front().map_or(u64::MAX, |(at, _)| *at)
+    }
+
+    /// When a timer fires that is set to fire at `due`, if that is changed.
+    pub(super) fn fires_at(&self, node: NodeIx, key: TimerKey, due: Time) -> Option<Time> {
+        let (kind, number) = TimerKind::of(key);
+        let timer = (node, kind, number);
+        let mut fires = self.fires.iter();
+        let fire = fires.find(|fire| fire.timer == timer && fire.due == due);
+        fire.map(|fire| fire.at)
+    }
+
+    /// True if no timer fires at another instant.
+    pub(super) fn keeps_timers(&self) -> bool {
+        self.fires.is_empty()
+    }
+}
+
+/// What the key of a node's stream is combined with: combined twice, it is the key again.
+fn salt(number: u64) -> u64 {
+    mix(number.wrapping_add(0x5851_f42d_4c95_7f2d))
+}
+
+impl Engine {
+    /// Turns the streams whose instant has come.
+    #[cold]
+    pub(super) fn turn_streams(&mut self) {
+        while self.deviations.next_turn() <= self.now.0 {
+            let Some((_, turn)) = self.deviations.turns.pop_front() else {
+                break;
+            };
+            match turn {
+                Turn::Branch(number) => {
+                    self.seed = sub_key(self.seed, number);
+                    self.network.branch(number);
+                    for node in &mut self.nodes {
+                        node.turn_stream(salt(number));
+                    }
+                }
+                Turn::Node(node, salt) => self.nodes[node as usize].turn_stream(salt),
+            }
+        }
+        self.next_turn = self.deviations.next_turn();
+    }
+}
