@@ -150,7 +150,7 @@ fn violation(scenario: &Scenario, report: &Report, signature: &Signature) -> Opt
 }
 
 /// One run with its trace; `None` if it cannot be run, or has more than [`EVENTS_MAX`] events.
-pub(crate) fn trace_of(
+fn trace_of(
     scenario: &Scenario,
     strategy: &str,
     seed: u64,

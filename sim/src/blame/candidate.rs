@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hublab_strategies::Time;
+use hublab_strategies::{Time, TimerKey};
 
 use super::Question;
 use super::pivot::Kind;
@@ -33,7 +33,6 @@ struct Index<'q> {
     inputs: BTreeMap<NodeIx, Vec<&'q Event>>,
     /// The median of the latencies.
     latency: u64,
-    causes: BTreeSet<EventId>,
 }
 
 /// The changes of everything that happened in one of these windows (after the first instant, up to the
@@ -105,7 +104,6 @@ impl<'q> Index<'q> {
             question,
             inputs: BTreeMap::new(),
             latency: 0,
-            causes: BTreeSet::new(),
         };
         let mut latencies = Vec::new();
         for event in trace {
@@ -125,7 +123,6 @@ impl<'q> Index<'q> {
             .get(latencies.len() / 2)
             .copied()
             .unwrap_or_default();
-        index.causes = question.chain().iter().map(|event| event.id).collect();
         index
     }
 
@@ -174,7 +171,7 @@ impl<'q> Index<'q> {
             at: event.at,
             neighbour: None,
             done,
-            is_cause: self.causes.contains(&event.id),
+            is_cause: self.question.is_cause(event.id),
         }
     }
 
@@ -274,16 +271,17 @@ impl<'q> Index<'q> {
     }
 }
 
-/// True for what a node handles.
+/// True for what a node handles, if it can matter what it handles before.
 fn is_input(event: &Event) -> bool {
     match event.payload {
         Payload::PeerUp { .. }
         | Payload::PeerDown { .. }
         | Payload::Delivered { .. }
-        | Payload::Timer(_)
         | Payload::ChildStarted { .. }
         | Payload::ChildStopped { .. }
         | Payload::Injected { .. } => true,
+        // An announcement and a purge at their time: what comes before or behind them is all the same.
+        Payload::Timer(key) => !matches!(key, TimerKey::Discovery | TimerKey::Janitor),
         Payload::Step { .. }
         | Payload::Kind { .. }
         | Payload::Booted { .. }

@@ -117,33 +117,41 @@ impl fmt::Display for Label<'_> {
 }
 
 /// What the search found.
+#[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) pivots: Vec<Pivot>,
     pub(super) tried: u64,
     pub(super) flips: u64,
 }
 
-/// The pivots of a question, inside the jump of its curve, or up to the failure if there is none.
+/// The pivots of a question: inside the jump of its curve; up to the failure if there is no jump, or if
+/// nothing in it prevents the failure.
 pub(super) fn pivots(
     question: &Question,
     curve: &[Point],
     jump: Option<(Time, Time)>,
     lab: &mut Lab<'_>,
 ) -> Found {
-    let mut found = Found {
-        pivots: Vec::new(),
-        tried: 0,
-        flips: 0,
-    };
-    let mut candidates = candidates(question, &windows(curve, jump));
+    let mut found = Found::default();
+    search(question, &windows(curve, jump), lab, &mut found);
+    if jump.is_some() && found.pivots.is_empty() {
+        search(question, &windows(curve, None), lab, &mut found);
+    }
+    found
+}
+
+/// Tries what can be changed in these windows.
+fn search(question: &Question, windows: &[(Time, Time)], lab: &mut Lab<'_>, found: &mut Found) {
+    let mut candidates = candidates(question, windows);
     // Half of what is left is for the branches.
     let room = usize::try_from(lab.left() / 2).unwrap_or(usize::MAX);
     candidates.truncate(room.min(TRIED_MAX));
     let jobs: Vec<Job> = candidates.iter().map(|one| job(one.change)).collect();
     let Some(outcomes) = lab.ask(&jobs) else {
-        return found;
+        return;
     };
     let mut flips = Vec::new();
+    found.tried = 0;
     for (candidate, outcome) in candidates.into_iter().zip(outcomes) {
         // What changes nothing was no choice.
         found.tried += u64::from(!outcome.same);
@@ -162,7 +170,6 @@ pub(super) fn pivots(
     });
     flips.truncate(RANKED_MAX);
     found.pivots = ranked(question, flips, lab);
-    found
 }
 
 /// Where to look: the intervals that rise by at least half of what the steepest does; the whole run if

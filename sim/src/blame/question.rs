@@ -1,15 +1,21 @@
 //! The run and the failure that are asked about.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hublab_strategies::Time;
 
 use super::{Job, Outcome};
+use crate::capsule::replay::ReplayError;
+use crate::capsule::twice::record;
+use crate::capsule::why::{WhyError, why};
+use crate::capsule::{CapsuleError, MemoryCapsule};
 use crate::catalog::Catalog;
-use crate::classify::{EVENTS_MAX, trace_of};
+use crate::classify::EVENTS_MAX;
 use crate::model::{Claim, Scenario};
+use crate::report::Report;
+use crate::run::Simulation;
 use crate::run::failure::{Failure, always, failures};
-use crate::run::{RunError, Simulation};
 use crate::scenario::render::{Style, render};
 use crate::scenario::resolve::resolve;
 use crate::trace::event::{Event, EventId, Payload};
@@ -19,17 +25,20 @@ use crate::trace::text::Names;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlameError {
-    /// The scenario cannot be run.
+    /// The scenario cannot be run, or its run not recorded.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(#[from] ReplayError),
+    /// The recorded run cannot be read.
+    #[error(transparent)]
+    Capsule(#[from] CapsuleError),
     /// The run has too many events to be made thousands of times.
     #[error(
         "the run has more than {EVENTS_MAX} events; `hublab shrink` makes a smaller one that fails the same way"
     )]
     TooLong,
     /// Nothing fails in the run.
-    #[error("nothing fails in this run; --oracle names an oracle to ask about")]
-    NothingFails,
+    #[error("nothing fails in this run{0}")]
+    NothingFails(String),
     /// The run does not fail that way.
     #[error("the run does not fail with {0}; {1}")]
     NoSuchFailure(String, String),
@@ -48,6 +57,10 @@ pub struct Question {
     trace: Vec<Event>,
     names: Names,
     digest: Option<String>,
+    /// What led to the event that broke it; or what `why` tells of the row.
+    chain: Vec<EventId>,
+    /// Everything that `why` tells of the row, with its causes, and the chain.
+    causes: BTreeSet<EventId>,
 }
 
 impl Question {
@@ -66,32 +79,36 @@ impl Question {
     ) -> Result<Self, BlameError> {
         let mut asked = resolve(scenario, seed, catalog);
         asked.run.strategies = vec![strategy.to_owned()];
-        // Without its own trace `trace_of` does not tell why it cannot be run.
-        drop(Simulation::new(&asked, catalog).strategy(strategy)?);
         let mut watched = asked.clone();
         let named = oracle.filter(|name| catalog.oracle(name).is_some());
         watched.expectations.extend(named.map(always));
         let documented: Vec<String> = asked.expectations.iter().filter_map(violated).collect();
         let run = |scenario: &Scenario| {
-            let (report, trace) =
-                trace_of(scenario, strategy, seed, catalog).ok_or(BlameError::TooLong)?;
+            let (report, capsule) = record(scenario, strategy, seed, catalog)?;
+            if report.events > EVENTS_MAX as u64 {
+                return Err(BlameError::TooLong);
+            }
             let found = failures(scenario, &report);
-            Ok::<_, BlameError>((report, trace, found))
+            Ok((report, capsule, found))
         };
-        let (mut report, mut trace, mut found) = run(&watched)?;
+        let (mut report, mut capsule, mut found) = run(&watched)?;
         if found.is_empty() && oracle.is_none() && !documented.is_empty() {
-            watched
-                .expectations
-                .extend(documented.iter().map(|name| always(name)));
-            (report, trace, found) = run(&watched)?;
+            let forbidden = documented.iter().map(|name| always(name));
+            watched.expectations.extend(forbidden);
+            (report, capsule, found) = run(&watched)?;
+        }
+        if found.is_empty() && oracle.is_none() {
+            return Err(BlameError::NothingFails(broken(&asked, run, catalog)?));
         }
         let failure = choose(found, number, oracle)?;
         if !failure.signature.is_of_claim() {
             asked.expectations = vec![always(&failure.signature.oracle)];
         }
+        let trace: Vec<Event> = capsule.events().collect::<Result<_, _>>()?;
+        let told = told(&mut capsule, &report, &failure)?;
         let mut names = Names::of_nodes(&asked.cluster.nodes);
         trace.iter().for_each(|event| names.learn(event));
-        Ok(Self {
+        let mut question = Self {
             scenario: asked,
             strategy: strategy.to_owned(),
             seed,
@@ -99,7 +116,16 @@ impl Question {
             trace,
             names,
             digest: report.digest,
-        })
+            chain: Vec::new(),
+            causes: BTreeSet::new(),
+        };
+        question.chain = match question.failure.event {
+            Some(event) => question.causes_of(event),
+            None => told.iter().copied().collect(),
+        };
+        let all = told.iter().flat_map(|event| question.causes_of(*event));
+        question.causes = all.chain(question.chain.iter().copied()).collect();
+        Ok(question)
     }
 
     /// The failure.
@@ -138,17 +164,24 @@ impl Question {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// The events that led to the one that broke it, the first cause first; empty if no event did.
+    /// The events that led to the one that broke it, the first cause first; if no event did, those by
+    /// which [`why`] explains the row that is wrong. Empty if the failure is of no row and no event.
     #[must_use]
     pub fn chain(&self) -> Vec<&Event> {
-        let mut chain = Vec::new();
-        let mut cause = self.failure.event.unwrap_or_default();
-        while let Some(event) = self.event(cause)
-            && chain.len() < CHAIN_MAX
-        {
-            chain.push(event);
-            cause = event.cause;
-        }
+        let chain = self.chain.iter();
+        chain.filter_map(|event| self.event(*event)).collect()
+    }
+
+    /// True if an event is told by [`why`] of the row that is wrong, or led to one that is.
+    pub(super) fn is_cause(&self, event: EventId) -> bool {
+        self.causes.contains(&event)
+    }
+
+    /// An event and what led to it, the first cause first.
+    fn causes_of(&self, event: EventId) -> Vec<EventId> {
+        let next = |event: &&Event| self.event(event.cause);
+        let chain = std::iter::successors(self.event(event), next).take(CHAIN_MAX);
+        let mut chain: Vec<EventId> = chain.map(|event| event.id).collect();
         chain.reverse();
         chain
     }
@@ -258,6 +291,32 @@ impl Question {
     }
 }
 
+/// What can be asked about in a run without a failure: the oracles that it breaks.
+fn broken<T>(
+    asked: &Scenario,
+    run: impl Fn(&Scenario) -> Result<(Report, T, Vec<Failure>), BlameError>,
+    catalog: &Catalog,
+) -> Result<String, BlameError> {
+    let mut watched = asked.clone();
+    watched
+        .expectations
+        .extend(catalog.oracle_names().map(always));
+    let (_, _, found) = run(&watched)?;
+    let broken: BTreeSet<&str> = found
+        .iter()
+        .map(|one| one.signature.oracle.as_str())
+        .collect();
+    Ok(if broken.is_empty() {
+        ", and it breaks no oracle".to_owned()
+    } else {
+        let list: Vec<&str> = broken.into_iter().collect();
+        format!(
+            "; it breaks oracles that it does not forbid: --oracle {}",
+            list.join(", --oracle ")
+        )
+    })
+}
+
 /// The oracle that an expectation says is violated.
 fn violated(expectation: &crate::model::Expectation) -> Option<String> {
     if let Claim::Violates(oracle) = &expectation.claim {
@@ -272,9 +331,6 @@ fn choose(
     number: Option<usize>,
     oracle: Option<&str>,
 ) -> Result<Failure, BlameError> {
-    if found.is_empty() && oracle.is_none() {
-        return Err(BlameError::NothingFails);
-    }
     let told = match &found[..] {
         [] => "nothing fails in it".to_owned(),
         some => {
@@ -297,4 +353,34 @@ fn choose(
         };
         BlameError::NoSuchFailure(asked, told)
     })
+}
+
+/// The events by which `why` explains the row that a failure is about: those of its last change, and
+/// those that show why it is wrong.
+fn told(
+    capsule: &mut MemoryCapsule,
+    report: &Report,
+    failure: &Failure,
+) -> Result<BTreeSet<EventId>, CapsuleError> {
+    let mut told = BTreeSet::new();
+    let is_of_failure =
+        |at: Option<u64>, node: &str| at == Some(failure.at_us) && node == failure.node;
+    let mut judged = report.expectations.iter();
+    let Some(judgement) =
+        judged.find(|it| is_of_failure(it.at_us, &it.node) && !it.child.is_empty())
+    else {
+        return Ok(told);
+    };
+    let at = Some(Time(failure.at_us));
+    match why(capsule, &judgement.node, &judgement.child, at) {
+        Ok(why) => {
+            let last = why.changes.last().into_iter();
+            told.extend(last.flat_map(|change| &change.chain).map(|event| event.id));
+            let shown = why.mismatches.iter().flat_map(|mismatch| &mismatch.events);
+            told.extend(shown.map(|event| event.id));
+            Ok(told)
+        }
+        Err(WhyError::Capsule(error)) => Err(error),
+        Err(WhyError::UnknownNode(..) | WhyError::UnknownChild(..)) => Ok(told),
+    }
 }

@@ -79,9 +79,10 @@ impl<'a> Made<'a> {
             };
             let mut made: Vec<Outcome> = Vec::with_capacity(jobs.len());
             let mut halted = None;
+            let batch = jobs.to_vec();
             let context = self.context;
             let end = pool::run(
-                jobs.to_vec().into_iter(),
+                batch.into_iter(),
                 limits,
                 move |job: Job, _| question.run(&job, &catalog),
                 |_, ended| {
