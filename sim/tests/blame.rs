@@ -7,9 +7,11 @@ use std::time::Duration;
 use hublab_sim::blame::{Blame, Ended, Job, Limits, Outcome, Question, Runner, blame};
 use hublab_sim::generate::{Options, generate};
 use hublab_sim::scenario::{Branch, Change, MessageId, Style, TimerKind, render, resolve};
+use hublab_sim::shrink::{Budget, Target, findings, shrink};
 use hublab_sim::trace::Sink;
 use hublab_sim::trace::event::{Event, Payload};
 use hublab_sim::{Catalog, Report, Scenario, Simulation};
+use hublab_strategies::time::micros;
 
 /// Makes runs one after another.
 struct Plain<'a>(&'a Question, &'a Catalog);
@@ -93,7 +95,7 @@ fn a_branch_is_the_run_up_to_its_instant_and_another_one_behind_it() {
                 branch_report.digest
             );
             // Behind the end there is nothing to draw.
-            let end = branched(&scenario, scenario.run.duration.as_micros() as u64, 1);
+            let end = branched(&scenario, micros(scenario.run.duration), 1);
             assert_eq!(run(&end, strategy, seed, &catalog).0.digest, report.digest);
         }
     }
@@ -146,24 +148,24 @@ fn a_lost_message_moves_no_other_draw() {
 
 /// The messages that arrive: which, sent when, due when.
 fn messages(events: &[Event]) -> Vec<(MessageId, u64, u64)> {
-    let message = |event: &Event| match &event.payload {
-        Payload::Sent {
+    let message = |event: &Event| {
+        let Payload::Sent {
             to,
             channel,
             number,
-            due: Some(due),
+            due,
             ..
-        } => Some((
-            MessageId {
-                from: event.node,
-                to: *to,
-                channel: *channel,
-                number: u32::try_from(*number).expect("few messages"),
-            },
-            event.at.0,
-            due.0,
-        )),
-        _ => None,
+        } = &event.payload
+        else {
+            return None;
+        };
+        let id = MessageId {
+            from: event.node,
+            to: *to,
+            channel: *channel,
+            number: u32::try_from(*number).expect("few messages"),
+        };
+        Some((id, event.at.0, (*due)?.0))
     };
     events.iter().filter_map(message).collect()
 }
@@ -310,8 +312,8 @@ fn a_choice_drawn_anew_is_another_choice_and_all_later_ones_stay() {
             }];
             let (report, other) = run(&scenario, "gossip", 1, &catalog);
             assert_eq!(
-                until(&events, at.as_micros() as u64 - 1),
-                until(&other, at.as_micros() as u64 - 1)
+                until(&events, micros(at) - 1),
+                until(&other, micros(at) - 1)
             );
             report.digest
         })
@@ -486,12 +488,12 @@ fn too_few_runs_give_a_part_of_the_answer() {
         .find_map(|seed| Question::new(&scenario, ("pubsub", seed), None, None, &catalog).ok());
     let question = found.expect("half of the seeds lose it");
     let limits = Limits {
-        runs: 300,
+        runs: 100,
         ..Limits::default()
     };
     let answer = blame(&question, limits, &mut Plain(&question, &catalog));
     assert_eq!(answer.ended, Ended::OutOfRuns);
-    assert!(answer.runs <= 300 && !answer.curve.is_empty());
+    assert!(answer.runs <= 100 && !answer.curve.is_empty());
 }
 
 #[test]
@@ -510,4 +512,72 @@ fn a_question_about_nothing_is_refused_with_what_can_be_asked() {
         refused(SMALL, Some("no_crash")),
         "the run does not fail with no_crash; nothing fails in it"
     );
+}
+
+/// The first failures of generated runs that an event broke, shrunk as campaigns do.
+fn generated_failures(strategy: &str, count: usize, catalog: &Catalog) -> Vec<Question> {
+    const ORACLES: [&str; 4] = [
+        "no_false_absence",
+        "no_resurrection",
+        "membership_containment",
+        "single_writer",
+    ];
+    let mut found = Vec::new();
+    for seed in 0.. {
+        let scenario = generated(seed, strategy, catalog);
+        for oracle in ORACLES {
+            if found.len() == count {
+                return found;
+            }
+            let signatures = findings(&scenario, strategy, seed, &[oracle], catalog);
+            let Some(signature) = signatures
+                .expect("it can be run")
+                .into_iter()
+                .find(|one| one.oracle == oracle)
+            else {
+                continue;
+            };
+            let target = Target::new(&scenario, strategy, seed, &signature);
+            let budget = Budget {
+                runs: 300,
+                ..Budget::default()
+            };
+            let shrunk = shrink(&target, catalog, budget, &mut ()).expect("it fails");
+            let run = (strategy, shrunk.scenario.run.seed);
+            let question = Question::new(&shrunk.scenario, run, None, Some(oracle), catalog);
+            found.push(question.expect("it fails"));
+        }
+    }
+    found
+}
+
+/// `HUBLAB_BLAME_FAILURES=100` looks at more.
+#[test]
+fn the_chain_of_a_failure_has_the_event_whose_change_prevents_it() {
+    let catalog = Catalog::default();
+    let wanted = std::env::var("HUBLAB_BLAME_FAILURES").ok();
+    let wanted = wanted.map_or(20, |number| number.parse().expect("a number"));
+    let limits = Limits {
+        branches: 8,
+        points: 8,
+        runs: 1_000,
+    };
+    let (mut in_chain, mut all) = (0, 0);
+    for strategy in ["pubsub", "gossip"] {
+        for question in generated_failures(strategy, wanted / 2, &catalog) {
+            let answer = blame(&question, limits, &mut Plain(&question, &catalog));
+            all += 1;
+            let is_there = answer.pivots.iter().any(|pivot| pivot.is_cause);
+            in_chain += u32::from(is_there);
+            if !is_there {
+                let failure = question.failure();
+                println!(
+                    "{} at {} us: {:?}, {} of {} changes",
+                    failure.signature, failure.at_us, failure.detail, answer.flips, answer.tried
+                );
+            }
+        }
+    }
+    println!("{in_chain} of {all} chains have it");
+    assert!(in_chain * 10 >= all * 9, "{in_chain} of {all}");
 }

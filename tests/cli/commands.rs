@@ -331,7 +331,8 @@ fn the_schema_is_json_and_knows_the_strategies() {
 #[test]
 fn every_command_explains_itself_with_an_example() {
     for command in [
-        "run", "check", "explain", "replay", "judge", "diff", "trace", "why", "list", "schema",
+        "run", "check", "explain", "replay", "judge", "diff", "trace", "why", "blame", "list",
+        "schema",
     ] {
         let help = hublab(&[command, "--help"]).expect(0);
         assert!(

@@ -1,5 +1,6 @@
 //! The program as a whole: what it prints, where, and with which number it ends.
 
+mod blame;
 mod commands;
 mod compare;
 mod comparison_parts;

@@ -24,6 +24,8 @@ pub(super) struct Candidate {
     pub(super) done: Time,
     /// True if the event is a cause of the failure, in the trace.
     pub(super) is_cause: bool,
+    /// True if it happened where the search looks; otherwise it is a cause.
+    pub(super) is_inside: bool,
 }
 
 /// A trace, by what candidates are made of.
@@ -36,7 +38,7 @@ struct Index<'q> {
 }
 
 /// The changes of everything that happened in one of these windows (after the first instant, up to the
-/// second), and not after the failure: causes of the failure first, then what is nearest to it.
+/// second) and not after the failure, and of all of its causes: those first, then what is nearest to it.
 pub(super) fn candidates(question: &Question, windows: &[(Time, Time)]) -> Vec<Candidate> {
     let index = Index::new(question);
     let mut all: Vec<Candidate> = Vec::new();
@@ -48,9 +50,11 @@ pub(super) fn candidates(question: &Question, windows: &[(Time, Time)]) -> Vec<C
     for event in question.trace() {
         let sent = index.event(event.cause);
         // A message is within if it was sent there, or came there.
-        if !is_within(event.at) && !sent.is_some_and(|sent| is_within(sent.at)) {
+        let is_inside = is_within(event.at) || sent.is_some_and(|sent| is_within(sent.at));
+        if !is_inside && !question.is_cause(event.id) {
             continue;
         }
+        let before = all.len();
         match &event.payload {
             Payload::Delivered { .. } => index.delivery(event, &mut all),
             Payload::Dropped { .. } => index.loss(event, &mut all),
@@ -83,6 +87,9 @@ pub(super) fn candidates(question: &Question, windows: &[(Time, Time)]) -> Vec<C
             | Payload::Sizes(_)
             | Payload::Injected { .. } => {}
         }
+        all[before..]
+            .iter_mut()
+            .for_each(|one| one.is_inside = is_inside);
     }
     let mut seen = BTreeSet::new();
     all.retain(|candidate| seen.insert(candidate.change));
@@ -172,6 +179,7 @@ impl<'q> Index<'q> {
             neighbour: None,
             done,
             is_cause: self.question.is_cause(event.id),
+            is_inside: true,
         }
     }
 

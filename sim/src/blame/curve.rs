@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Question;
 use super::lab::Lab;
-use crate::statistics::wilson;
+use crate::statistics::{Interval, proportion};
 
 /// The branches after one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -28,7 +28,12 @@ pub struct Point {
 
 impl Point {
     fn new(after_us: u64, fails: u32, of: u32) -> Self {
-        let (low, high) = wilson(fails, of);
+        let whole = Interval {
+            low: 0.0,
+            high: 1.0,
+        };
+        let share = proportion(fails.into(), of.into());
+        let Interval { low, high } = share.map_or(whole, |share| share.interval);
         Self {
             after_us,
             fails,
@@ -58,6 +63,9 @@ pub(super) fn curve(question: &Question, lab: &mut Lab<'_>) -> Vec<Point> {
     let mut fails: BTreeMap<usize, u32> = BTreeMap::new();
     let mut next = first(question, &instants, lab.limits.points);
     while !next.is_empty() {
+        // What is left may be enough for some of them.
+        let affordable = lab.left() / u64::from(lab.limits.branches.max(1));
+        next.truncate(usize::try_from(affordable).unwrap_or(usize::MAX).max(1));
         let asked: Vec<_> = next
             .iter()
             .map(|at| (Duration::from_micros(instants[*at]), &[][..]))

@@ -62,6 +62,8 @@ pub struct Pivot {
     pub of: u32,
     /// True if the event is a cause of the failure, as the trace has it.
     pub is_cause: bool,
+    /// True if it happened where the curve jumps, or if the curve does not jump; otherwise it is a cause.
+    pub is_inside: bool,
 }
 
 impl Pivot {
@@ -124,8 +126,8 @@ pub(super) struct Found {
     pub(super) flips: u64,
 }
 
-/// The pivots of a question: inside the jump of its curve; up to the failure if there is no jump, or if
-/// nothing in it prevents the failure.
+/// The pivots of a question: inside the jump of its curve, then its causes; all up to the failure if there
+/// is no jump, or if nothing in it prevents the failure.
 pub(super) fn pivots(
     question: &Question,
     curve: &[Point],
@@ -134,7 +136,7 @@ pub(super) fn pivots(
 ) -> Found {
     let mut found = Found::default();
     search(question, &windows(curve, jump), lab, &mut found);
-    if jump.is_some() && found.pivots.is_empty() {
+    if jump.is_some() && !found.pivots.iter().any(|pivot| pivot.is_inside) {
         search(question, &windows(curve, None), lab, &mut found);
     }
     found
@@ -235,12 +237,14 @@ fn ranked(question: &Question, flips: Vec<Candidate>, lab: &mut Lab<'_>) -> Vec<
                 fails_changed,
                 of: lab.limits.branches,
                 is_cause: one.is_cause,
+                is_inside: one.is_inside,
             });
         }
     }
     pivots.sort_by_key(|one| {
         let difference = one.fails - one.fails_changed;
         (
+            !one.is_inside,
             std::cmp::Reverse(difference),
             !one.is_cause,
             one.kind,

@@ -15,7 +15,6 @@
 //! | `number` | a value, whole or real |
 //! | `kaplan_meier` | quantiles of times that were cut off |
 //! | `sketch` | quantiles of more than 1,000,000 numbers |
-//! | `wilson` | the interval of a share |
 //! | `verdict` | Holm's adjustment, and what may be claimed |
 //!
 //! docs/evaluation.md says how the intervals are made and how often they cover.
@@ -56,7 +55,6 @@ mod rank;
 mod sketch;
 mod special;
 mod verdict;
-mod wilson;
 
 #[cfg(test)]
 mod coverage;
@@ -72,7 +70,6 @@ pub use paired::{Pair, Paired, Ratio, RatioMethod, paired};
 pub use rank::{SignedRank, cliffs_delta, signed_rank};
 pub use sketch::Sketch;
 pub use verdict::{Verdict, holm, judge, seeds_needed};
-pub use wilson::wilson;
 
 /// The direction in which a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

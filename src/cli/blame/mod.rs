@@ -165,6 +165,7 @@ fn pivot_json(question: &Question, pivot: &Pivot) -> Value {
         "what": names.line(&pivot.event),
         "text": pivot.sentence(names),
         "is_cause": pivot.is_cause,
+        "is_inside": pivot.is_inside,
         "after_us": pivot.after_us,
         "fails": pivot.fails,
         "fails_changed": pivot.fails_changed,

@@ -3,6 +3,7 @@
 use hublab_sim::blame::{Blame, Ended, Point, Question};
 use hublab_strategies::Time;
 
+use super::super::render::number::counted;
 use super::super::render::style;
 use super::change_text;
 
@@ -69,8 +70,10 @@ pub(super) fn text(question: &Question, answer: &Blame) -> String {
     }
     lines.push(String::new());
     lines.push(style::dim(format!(
-        "{} runs; {} changes tried, {} of them prevent it",
-        answer.runs, answer.tried, answer.flips
+        "{}; {} tried, {} of them prevented it",
+        counted(answer.runs, "run"),
+        counted(answer.tried, "change"),
+        answer.flips
     )));
     lines.join("\n")
 }

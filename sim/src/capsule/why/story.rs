@@ -229,7 +229,8 @@ impl<'n> Story<'n> {
                 *rounds = [rounds[1], Some(event.at)];
             }
             Payload::Mark(mark) => self.mark(event, mark),
-            Payload::Sent { to, .. } => self.sent(event, *to),
+            // What the observer sends to itself tells it nothing.
+            Payload::Sent { to, .. } if *to != node || node != observer => self.sent(event, *to),
             Payload::Dropped { reason, .. } if node == observer => {
                 let fate = Fate::Lost(event.clone(), *reason);
                 self.ends(event.cause, fate);
