@@ -277,7 +277,7 @@ pub(crate) static RUN: Shape = table(
         optional(
             "changes",
             Kind::Tables(&CHANGE),
-            "Single events that happen otherwise, while every other draw stays.",
+            "Single events that happen otherwise, while every other draw stays; what does not occur is not changed.",
         )
         .eg("[{ lose = { from = \"n1\", to = \"n2\", channel = 1, number = 0 } }]"),
     ],
