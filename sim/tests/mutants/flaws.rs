@@ -9,6 +9,7 @@ use hublab_strategies::{
 };
 
 use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
+use crate::scuttled;
 use crate::twisted::{self, Twisted};
 
 const fn of(
@@ -44,10 +45,11 @@ const fn by(
     }
 }
 
-use Base::{Gossip, OwnerBroadcast, PubSub, Reference};
+use Base::{Gossip, OwnerBroadcast, PubSub, Reference, Scuttlebutt};
 
 type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
 type OfGossip<T> = Twisted<hublab_strategies::Gossip, T>;
+type OfScuttlebutt<T> = Twisted<hublab_strategies::Scuttlebutt, T>;
 type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
 const SILENCE: &[Family] = &[Family::Pause, Family::Isolate, Family::OneWayCut];
@@ -541,6 +543,55 @@ pub(crate) const LIST: &[Mutant] = &[
                 case.pass(input);
             }
         },
+    ),
+    by(
+        "convergence",
+        "overlooks removals",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::RemovalsOverlooked>>(),
+    ),
+    by(
+        "join_prompt",
+        "takes half of a delta for all of it",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::HalfTaken>>(),
+    ),
+    by(
+        "convergence",
+        "believes to be further than it is",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::MaxMiscounted>>(),
+    ),
+    by(
+        "no_invention",
+        "takes what is passed on for the sender's own",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::OwnerMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses metadata on the way",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::MetadataLost>>(),
+    ),
+    by(
+        "convergence",
+        "makes five rounds and no more",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::RoundsEnd>>(),
+    ),
+    by(
+        "no_resurrection",
+        "takes what was removed for a new start",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::RemovedRevived>>(),
     ),
 ];
 

@@ -13,7 +13,7 @@ use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits, Variation};
 use hublab_strategies::{
     ChildId, Entry, Gossip, Message, NodeId, OwnerBroadcast, Pid, PubSub, Registry, Row, RowRef,
-    Runtime, Strategy, Time, WallTime,
+    Runtime, Scuttlebutt, Strategy, Time, WallTime,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +27,7 @@ pub(crate) enum Base {
     PubSub,
     Gossip,
     OwnerBroadcast,
+    Scuttlebutt,
 }
 
 impl Base {
@@ -36,6 +37,7 @@ impl Base {
             Self::PubSub => PubSub::NAME,
             Self::Gossip => Gossip::NAME,
             Self::OwnerBroadcast => OwnerBroadcast::NAME,
+            Self::Scuttlebutt => Scuttlebutt::NAME,
         }
     }
 
