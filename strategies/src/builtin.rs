@@ -7,6 +7,7 @@ use crate::gossip::Gossip;
 use crate::owner_broadcast::OwnerBroadcast;
 use crate::owner_log::OwnerLog;
 use crate::pubsub::PubSub;
+use crate::pubsub_versioned::PubSubVersioned;
 use crate::scuttlebutt::Scuttlebutt;
 use crate::strategy::Strategy;
 
@@ -46,5 +47,5 @@ macro_rules! strategies {
 
 strategies! {
     ports: PubSub, Gossip;
-    specimens: OwnerBroadcast, OwnerLog, Scuttlebutt;
+    specimens: OwnerBroadcast, OwnerLog, PubSubVersioned, Scuttlebutt;
 }

@@ -23,7 +23,7 @@
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
 //! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
-//! | [`owner_broadcast`], [`owner_log`], [`scuttlebutt`] | strategies to compare them with |
+//! | [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`scuttlebutt`] | strategies to compare them with |
 //! | [`builtin`] | all of them by name |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
@@ -108,6 +108,7 @@ pub mod owner_broadcast;
 pub mod owner_log;
 pub mod profile;
 pub mod pubsub;
+pub mod pubsub_versioned;
 pub mod recorder;
 pub mod registry;
 pub mod request;
@@ -138,6 +139,7 @@ pub use owner_broadcast::OwnerBroadcast;
 pub use owner_log::{OwnerLog, OwnerLogConfig};
 pub use profile::Profile;
 pub use pubsub::{PubSub, PubSubConfig};
+pub use pubsub_versioned::{PubSubVersioned, PubSubVersionedConfig};
 pub use recorder::{Effect, Recorder};
 pub use registry::{Registry, RowRef};
 pub use request::{Members, Registration, Request, Requests, Unregistration};

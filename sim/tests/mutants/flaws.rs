@@ -11,6 +11,7 @@ use hublab_strategies::{
 use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
 use crate::scuttled;
 use crate::twisted::{self, Twisted};
+use crate::versioned;
 
 const fn of(
     aim: &'static str,
@@ -45,10 +46,11 @@ const fn by(
     }
 }
 
-use Base::{Gossip, OwnerBroadcast, PubSub, Reference, Scuttlebutt};
+use Base::{Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Scuttlebutt};
 
 type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
 type OfGossip<T> = Twisted<hublab_strategies::Gossip, T>;
+type OfPubSubVersioned<T> = Twisted<hublab_strategies::PubSubVersioned, T>;
 type OfScuttlebutt<T> = Twisted<hublab_strategies::Scuttlebutt, T>;
 type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
@@ -592,6 +594,55 @@ pub(crate) const LIST: &[Mutant] = &[
         Scuttlebutt,
         &[],
         |catalog| catalog.with::<OfScuttlebutt<scuttled::RemovedRevived>>(),
+    ),
+    by(
+        "no_false_absence",
+        "lets snapshots remove what is newer",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::AsOfIgnored>>(),
+    ),
+    by(
+        "no_false_absence",
+        "takes half of a snapshot for all of it",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::SnapshotHalved>>(),
+    ),
+    by(
+        "convergence",
+        "ignores rounds",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::RoundsIgnored>>(),
+    ),
+    by(
+        "join_prompt",
+        "ignores the data of those that it joins",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::JoinsIgnored>>(),
+    ),
+    by(
+        "convergence",
+        "takes every incarnation for the first",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::IncarnationsMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses the metadata of changes",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::MetadataDropped>>(),
+    ),
+    by(
+        "no_invention",
+        "mixes up pids of a snapshot",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::PidsMixedUp>>(),
     ),
 ];
 

@@ -22,6 +22,7 @@ mod scuttled;
 #[path = "../seeds/mod.rs"]
 mod seeds;
 mod twisted;
+mod versioned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;
