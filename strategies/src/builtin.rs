@@ -7,6 +7,8 @@ use crate::gossip::Gossip;
 use crate::owner_broadcast::OwnerBroadcast;
 use crate::owner_log::OwnerLog;
 use crate::pubsub::PubSub;
+use crate::pubsub_versioned::PubSubVersioned;
+use crate::scuttlebutt::Scuttlebutt;
 use crate::strategy::Strategy;
 
 /// Makes something of a strategy.
@@ -45,5 +47,5 @@ macro_rules! strategies {
 
 strategies! {
     ports: PubSub, Gossip;
-    specimens: OwnerBroadcast, OwnerLog;
+    specimens: OwnerBroadcast, OwnerLog, PubSubVersioned, Scuttlebutt;
 }

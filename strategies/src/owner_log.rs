@@ -49,6 +49,7 @@ use crate::time::{Time, micros};
 use delivery::{Delivery, REPEATS};
 pub use message::{Head, Operations, OwnerLogMessage};
 pub use parameters::OwnerLogConfig;
+pub(crate) use parameters::{CLAIMS, exchanges};
 pub use replica::{Operation, Page, Replica, Running};
 
 /// The timer that sends the operations of an instant.
@@ -169,7 +170,12 @@ fn pick(cx: &mut Cx<'_>) -> Option<NodeId> {
 
 /// Puts an owner's entry of a child into the registry, or takes it out. Rows whose entries agree
 /// about metadata keep them once.
-fn show(cx: &mut Cx<'_>, owner: &NodeId, child: &ChildId, running: Option<&Running>) {
+pub(crate) fn show<M>(
+    cx: &mut Context<'_, M>,
+    owner: &NodeId,
+    child: &ChildId,
+    running: Option<&Running>,
+) {
     let Some(running) = running else {
         return cx.remove(child, owner);
     };

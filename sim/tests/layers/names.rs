@@ -17,8 +17,9 @@ fn names(catalog: &Catalog) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for entry in catalog.entries() {
         names.insert(entry.name().to_owned());
-        // A specimen may call a parameter by an ordinary word, like `keep`.
-        let is_its_own = |key: &&String| entry.is_default() || key.contains('_');
+        // A specimen may call a parameter by an ordinary word, like `keep`, or as the hub calls one.
+        let is_ordinary = |key: &str| !key.contains('_') || key == "tombstone_ttl";
+        let is_its_own = |key: &&String| entry.is_default() || !is_ordinary(key);
         names.extend(entry.defaults().keys().filter(is_its_own).cloned());
         let kinds = entry.kinds().expect("a port says its kinds");
         let is_own = |kind: &&str| !HUB_KINDS.contains(kind) && !Announcement::KINDS.contains(kind);

@@ -9,7 +9,9 @@ use hublab_strategies::{
 };
 
 use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
+use crate::scuttled;
 use crate::twisted::{self, Twisted};
+use crate::versioned;
 
 const fn of(
     aim: &'static str,
@@ -44,10 +46,12 @@ const fn by(
     }
 }
 
-use Base::{Gossip, OwnerBroadcast, PubSub, Reference};
+use Base::{Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Scuttlebutt};
 
 type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
 type OfGossip<T> = Twisted<hublab_strategies::Gossip, T>;
+type OfPubSubVersioned<T> = Twisted<hublab_strategies::PubSubVersioned, T>;
+type OfScuttlebutt<T> = Twisted<hublab_strategies::Scuttlebutt, T>;
 type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
 const SILENCE: &[Family] = &[Family::Pause, Family::Isolate, Family::OneWayCut];
@@ -541,6 +545,104 @@ pub(crate) const LIST: &[Mutant] = &[
                 case.pass(input);
             }
         },
+    ),
+    by(
+        "convergence",
+        "overlooks removals",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::RemovalsOverlooked>>(),
+    ),
+    by(
+        "join_prompt",
+        "takes half of a delta for all of it",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::HalfTaken>>(),
+    ),
+    by(
+        "convergence",
+        "believes to be further than it is",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::MaxMiscounted>>(),
+    ),
+    by(
+        "no_invention",
+        "takes what is passed on for the sender's own",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::OwnerMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses metadata on the way",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::MetadataLost>>(),
+    ),
+    by(
+        "convergence",
+        "makes five rounds and no more",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::RoundsEnd>>(),
+    ),
+    by(
+        "no_resurrection",
+        "takes what was removed for a new start",
+        Scuttlebutt,
+        &[],
+        |catalog| catalog.with::<OfScuttlebutt<scuttled::RemovedRevived>>(),
+    ),
+    by(
+        "no_false_absence",
+        "lets snapshots remove what is newer",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::AsOfIgnored>>(),
+    ),
+    by(
+        "no_false_absence",
+        "takes half of a snapshot for all of it",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::SnapshotHalved>>(),
+    ),
+    by(
+        "convergence",
+        "ignores rounds",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::RoundsIgnored>>(),
+    ),
+    by(
+        "join_prompt",
+        "ignores the data of those that it joins",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::JoinsIgnored>>(),
+    ),
+    by(
+        "convergence",
+        "takes every incarnation for the first",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::IncarnationsMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses the metadata of changes",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::MetadataDropped>>(),
+    ),
+    by(
+        "no_invention",
+        "mixes up pids of a snapshot",
+        PubSubVersioned,
+        &[],
+        |catalog| catalog.with::<OfPubSubVersioned<versioned::PidsMixedUp>>(),
     ),
 ];
 

@@ -18,9 +18,11 @@ mod parallel;
 mod patient;
 #[path = "../reference/mod.rs"]
 mod reference;
+mod scuttled;
 #[path = "../seeds/mod.rs"]
 mod seeds;
 mod twisted;
+mod versioned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;

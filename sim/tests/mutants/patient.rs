@@ -12,8 +12,8 @@ use hublab_strategies::hub::{Command, Sizes};
 use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits, Variation};
 use hublab_strategies::{
-    ChildId, Entry, Gossip, Message, NodeId, OwnerBroadcast, Pid, PubSub, Registry, Row, RowRef,
-    Runtime, Strategy, Time, WallTime,
+    ChildId, Entry, Gossip, Message, NodeId, OwnerBroadcast, Pid, PubSub, PubSubVersioned,
+    Registry, Row, RowRef, Runtime, Scuttlebutt, Strategy, Time, WallTime,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +27,8 @@ pub(crate) enum Base {
     PubSub,
     Gossip,
     OwnerBroadcast,
+    PubSubVersioned,
+    Scuttlebutt,
 }
 
 impl Base {
@@ -36,6 +38,8 @@ impl Base {
             Self::PubSub => PubSub::NAME,
             Self::Gossip => Gossip::NAME,
             Self::OwnerBroadcast => OwnerBroadcast::NAME,
+            Self::PubSubVersioned => PubSubVersioned::NAME,
+            Self::Scuttlebutt => Scuttlebutt::NAME,
         }
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::replica::NUMBERS;
 use super::{
-    ACK, Cx, DIGEST, FLUSH, Operation, OwnerLog, OwnerLogMessage, Replica, Running, SEQ_MAX, mixed,
-    others, pick, show,
+    ACK, Cx, DIGEST, FLUSH, Operation, OwnerLog, OwnerLogMessage, Replica, SEQ_MAX, mixed, others,
+    pick, show,
 };
-use crate::fact::{Change, Fact};
+use crate::fact::Fact;
 use crate::message::Channel;
 use crate::name::NodeId;
 use crate::request::{Members, Requests};
@@ -30,30 +30,7 @@ impl EventStrategy for OwnerLog {
 
     fn local_change(&mut self, cx: &mut Cx<'_>, fact: &Fact) {
         let (seq, child) = (self.own.high() + 1, &fact.child);
-        let old = self.own.rows().get(child);
-        let operation = match (&fact.change, old.cloned()) {
-            (
-                Change::Started {
-                    spec,
-                    pid,
-                    metadata,
-                },
-                _,
-            ) => Operation::Runs(Running {
-                seq,
-                spec: spec.clone(),
-                pid: pid.clone(),
-                metadata: metadata.clone(),
-            }),
-            (Change::Restarted { pid }, Some(old)) => {
-                let pid = pid.clone();
-                Operation::Runs(Running { seq, pid, ..old })
-            }
-            (Change::Restarted { .. } | Change::Stopped { .. }, _) => {
-                let child = child.clone();
-                Operation::Gone { seq, child }
-            }
-        };
+        let operation = Operation::of(fact, seq, self.own.rows().get(child));
         self.record(cx, operation);
         let me = cx.node().clone();
         show(cx, &me, child, self.own.rows().get(child));

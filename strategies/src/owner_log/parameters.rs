@@ -59,7 +59,7 @@ const OWNED: Condition = Condition {
     ],
 };
 
-const CLAIMS: &[Claim] = &[
+pub(crate) const CLAIMS: &[Claim] = &[
     Claim::of("no_crash", Condition::ALWAYS),
     Claim::of("own_truth", OWNED),
     Claim::of("single_writer", OWNED),
@@ -127,24 +127,26 @@ impl Strategy for OwnerLog {
     /// Under loss p an exchange of four messages fails with 1 - (1 - p)^4; the bound has as many as
     /// make it rarer than 10^-9 / n that all fail.
     fn bounds(&self, conditions: &Conditions) -> Bounds {
-        let nodes = conditions.nodes.max(2);
         let interval = self
             .config
             .digest_interval
             .max(self.config.digest_backoff_max);
-        let spread = 2 * nodes.next_power_of_two().trailing_zeros();
-        let rounds = spread.saturating_add(repeats(nodes, conditions.loss));
-        let rtt = conditions.latency.saturating_mul(2);
-        let bound = interval
-            .saturating_mul(rounds)
-            .saturating_add(rtt.saturating_mul(4));
-        let [interval, rtt] = [interval, rtt].map(|time| Time(micros(time)));
-        Bounds::new(
-            bound,
-            bound,
-            format!("{rounds} x digest {interval} + 4 x round trip {rtt}"),
-        )
+        exchanges("digest", interval, conditions)
     }
+}
+
+/// The time in which random exchanges, one per interval and node, bring everything to everybody.
+pub(crate) fn exchanges(name: &str, interval: Duration, conditions: &Conditions) -> Bounds {
+    let nodes = conditions.nodes.max(2);
+    let spread = 2 * nodes.next_power_of_two().trailing_zeros();
+    let rounds = spread.saturating_add(repeats(nodes, conditions.loss));
+    let rtt = conditions.latency.saturating_mul(2);
+    let bound = interval
+        .saturating_mul(rounds)
+        .saturating_add(rtt.saturating_mul(4));
+    let [interval, rtt] = [interval, rtt].map(|time| Time(micros(time)));
+    let text = format!("{rounds} x {name} {interval} + 4 x round trip {rtt}");
+    Bounds::new(bound, bound, text)
 }
 
 /// Exchanges of which one succeeds for each of `nodes`, but once in 10^9 runs; 0 without loss. A loss

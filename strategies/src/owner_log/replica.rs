@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::child::{ChildSpec, Metadata};
+use crate::fact::{Change, Fact};
 use crate::name::{ChildId, NodeId, Pid};
 use crate::wire;
 
@@ -54,6 +55,31 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The operation of this number that a change of the owner comes to; `old` is the child's row before.
+    pub(crate) fn of(fact: &Fact, seq: u64, old: Option<&Running>) -> Self {
+        let child = fact.child.clone();
+        match (&fact.change, old) {
+            (
+                Change::Started {
+                    spec,
+                    pid,
+                    metadata,
+                },
+                _,
+            ) => Self::Runs(Running {
+                seq,
+                spec: spec.clone(),
+                pid: pid.clone(),
+                metadata: metadata.clone(),
+            }),
+            (Change::Restarted { pid }, Some(old)) => {
+                let (pid, old) = (pid.clone(), old.clone());
+                Self::Runs(Running { seq, pid, ..old })
+            }
+            (Change::Restarted { .. } | Change::Stopped { .. }, _) => Self::Gone { seq, child },
+        }
+    }
+
     /// Its number.
     #[must_use]
     pub fn seq(&self) -> u64 {
