@@ -47,6 +47,14 @@ pub(super) fn is_known(strategy: &str) -> bool {
     names.any(|name| *name == strategy)
 }
 
+/// The names of the strategies that run on real hubs.
+pub(super) fn known() -> String {
+    let names = builtin::SUMMARIES
+        .iter()
+        .map(|(name, _)| format!("`{name}`"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
 /// A hub that runs.
 struct Actor {
     hub: Hub,

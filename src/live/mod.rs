@@ -64,7 +64,8 @@ pub fn refusals(scenario: &Scenario, strategy: &str) -> Vec<String> {
     let mut reasons = unwitnessed(scenario);
     if !cast::is_known(strategy) {
         reasons.push(format!(
-            "the strategy `{strategy}` has no live form: only `pubsub` and `gossip` do"
+            "the strategy `{strategy}` has no live form: {} have one",
+            cast::known()
         ));
     }
     let nodes = scenario.cluster.nodes.len();
