@@ -5,6 +5,7 @@ mod compare;
 mod comparison_parts;
 mod ends;
 mod first;
+mod page;
 mod pictures;
 mod refusals;
 mod reports;
