@@ -63,6 +63,8 @@ fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
+            '\u{2028}' => escaped.push_str("&#x2028;"),
+            '\u{2029}' => escaped.push_str("&#x2029;"),
             other => escaped.push(other),
         }
     }
