@@ -13,7 +13,7 @@ use hublab_sim::scenario::{parse_override, parse_seeds};
 use hublab_sim::trace::EventId;
 use hublab_strategies::time::{DurationError, parse_duration};
 
-use super::report::{self, Export, Format};
+use super::report::{Export, Format, export, format as report_format, run_format};
 
 pub(super) mod blame;
 pub(super) mod compare;
@@ -23,6 +23,7 @@ pub(super) mod fuzz;
 pub(super) mod live;
 pub(super) mod merge;
 pub(super) mod node;
+pub(super) mod report;
 pub(super) mod shard;
 pub(super) mod shrink;
 pub(super) mod trend;
@@ -176,6 +177,13 @@ pub(super) enum Command {
         hublab trace run.capsule --format dot --event e134 | dot -Tsvg > causes.svg"
     )]
     Trace(Trace),
+    /// Write a run as a page for a browser: its events over time, what nodes believed, what failed and why
+    #[command(after_help = "Examples:\n  hublab report run.capsule\n  \
+        hublab report run.capsule --from 29s --to 31s -o rounds.html\n  \
+        hublab report left.capsule right.capsule -o difference.html\n\n\
+        The page is one file and needs no network. Of long runs, the events around the first failure are held\n\
+        in full; curves and findings are of the whole run.")]
+    Report(report::Report),
     /// Tell why a child's row stands in a node's registry, or why it does not
     #[command(after_help = "Example: hublab why run.capsule --node n3 --child web-1 --at 31s")]
     Why(Why),
@@ -347,10 +355,10 @@ pub(super) struct Run {
 #[derive(Debug, Args)]
 pub(super) struct ReportAs {
     /// How to print the results
-    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report::format())]
+    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report_format())]
     pub(super) format: Format,
     /// Write the results into a file, too, in any of the formats; can be given several times
-    #[arg(long = "export", value_name = "FORMAT=PATH", value_parser = report::export)]
+    #[arg(long = "export", value_name = "FORMAT=PATH", value_parser = export)]
     pub(super) exports: Vec<Export>,
 }
 
@@ -424,7 +432,7 @@ pub(super) struct Judge {
     #[arg(long = "oracle", value_name = "NAME", value_delimiter = ',')]
     pub(super) oracles: Vec<String>,
     /// How to print the report
-    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report::run_format())]
+    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = run_format())]
     pub(super) format: Format,
     #[command(flatten)]
     pub(super) size: Size,
@@ -525,7 +533,7 @@ pub(super) struct Show {
     #[arg(long)]
     pub(super) scenario: bool,
     /// How to print the report
-    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = report::run_format())]
+    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = run_format())]
     pub(super) format: Format,
     #[command(flatten)]
     pub(super) size: Size,

@@ -23,7 +23,7 @@ pub(super) enum Opened {
 }
 
 /// True for a file that is named as scenarios are, and is no capsule.
-fn is_scenario(path: &Path) -> bool {
+pub(super) fn is_scenario(path: &Path) -> bool {
     let is_named_so = path.extension().is_some_and(|suffix| suffix == "toml");
     if !is_named_so || !path.is_file() {
         return false;

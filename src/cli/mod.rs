@@ -54,6 +54,7 @@ mod man;
 mod merge;
 mod node;
 mod output;
+mod page;
 mod panics;
 mod picture;
 mod plan;
@@ -176,6 +177,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitStatus, Stop> {
         Command::Diff(args) => diff::diff(&args, context),
         Command::Show(args) => show::show(&args, context),
         Command::Trace(args) => trace::trace(&args, context),
+        Command::Report(args) => page::report(&args, context),
         Command::Why(args) => why::why(&args, context),
         Command::Blame(args) => blame::blame(&args, context),
         Command::List(args) => list::list(&args, context),

@@ -269,7 +269,7 @@ impl Source<'_> {
 }
 
 /// The run in a few words.
-fn title(footer: &Footer) -> String {
+pub(super) fn title(footer: &Footer) -> String {
     let report = &footer.report;
     format!(
         "{}, {}, seed {}: {}",

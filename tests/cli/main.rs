@@ -6,6 +6,7 @@ mod compare;
 mod comparison_parts;
 mod ends;
 mod first;
+mod page;
 mod pictures;
 mod refusals;
 mod reports;

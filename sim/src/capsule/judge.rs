@@ -142,8 +142,9 @@ fn claim(scenario: &mut Scenario, strategy: &str, oracles: &[String]) {
     }
 }
 
-/// True if an event is about nodes that there are.
-fn fits(event: &Event, nodes: NodeIx) -> bool {
+/// True if an event is about nodes that there are: observers may be given no other.
+#[must_use]
+pub fn fits(event: &Event, nodes: NodeIx) -> bool {
     let is_of_world = matches!(event.payload, Payload::Step { .. } | Payload::Kind { .. });
     let is_known = event.node < nodes || (is_of_world && event.node == WORLD);
     is_known && event.payload.peer().is_none_or(|peer| peer < nodes)

@@ -30,7 +30,7 @@ pub struct Diagram {
     pub rows: Vec<RowChange>,
     /// Steps of the script.
     pub steps: Vec<(Time, String)>,
-    /// Messages and changes of rows beyond 2,000 of each.
+    /// Messages and changes of rows for which there was no room: see [`Draft::with_room_for`].
     pub left_out: (u64, u64),
 }
 
@@ -66,6 +66,22 @@ pub struct Flight {
     pub end: FlightEnd,
     /// True for a copy that the network made.
     pub is_copy: bool,
+    /// When it was to arrive, as its sending says; `None` if that was not known then.
+    pub due: Option<Time>,
+    /// The event that ended it; 0 if it is under way.
+    pub ended_by: EventId,
+}
+
+impl Flight {
+    /// True if it was handled at another instant than it was due: held by the script, or by a receiver
+    /// that was paused or busy.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        match self.end {
+            FlightEnd::Delivered(at) => self.due != Some(at),
+            FlightEnd::Dropped(..) | FlightEnd::UnderWay => false,
+        }
+    }
 }
 
 /// The end of a message's way.
@@ -113,8 +129,10 @@ pub struct Draft {
     names: Names,
     lives: Vec<(Lifecycle, Time)>,
     has_lane: Vec<bool>,
-    /// Messages whose end is not known, and when they are due, by their event.
-    flying: BTreeMap<EventId, (Flight, Option<Time>)>,
+    /// How many messages, and how many changes of rows, it keeps.
+    most: usize,
+    /// Messages whose end is not known, by their event.
+    flying: BTreeMap<EventId, Flight>,
     /// Copies by the event of the message they were made of: both end with that as their cause.
     copies: BTreeMap<EventId, EventId>,
     diagram: Diagram,
@@ -148,10 +166,17 @@ impl Draft {
             names,
             lives: vec![(Lifecycle::Never, Time::ZERO); nodes],
             has_lane,
+            most: DIAGRAM_MAX,
             flying: BTreeMap::new(),
             copies: BTreeMap::new(),
             diagram,
         }
+    }
+
+    /// The same, with room for so many messages, and changes of rows, instead of 2,000 of each.
+    #[must_use]
+    pub fn with_room_for(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// True if the diagram has no use for this event or any later one.
@@ -182,17 +207,17 @@ impl Draft {
                 self.diagram.steps.push((at, text));
             }
             Payload::Sent { to, kind, due, .. } => {
-                let flight = flight(event, *to, *kind, false);
-                self.flying.insert(event.id, (flight, *due));
+                let flight = flight(event, (*to, *kind), *due, false);
+                self.flying.insert(event.id, flight);
             }
             Payload::Duplicated { to, kind, due, .. } => {
-                let flight = flight(event, *to, *kind, true);
-                self.flying.insert(event.id, (flight, Some(*due)));
+                let flight = flight(event, (*to, *kind), Some(*due), true);
+                self.flying.insert(event.id, flight);
                 self.copies.insert(event.cause, event.id);
             }
-            Payload::Delivered { .. } => self.ended(event.cause, at, FlightEnd::Delivered(at)),
+            Payload::Delivered { .. } => self.ended(event, FlightEnd::Delivered(at)),
             Payload::Dropped { reason, .. } => {
-                self.ended(event.cause, at, FlightEnd::Dropped(at, *reason));
+                self.ended(event, FlightEnd::Dropped(at, *reason));
             }
             Payload::Row { child, after, .. } => {
                 let has_entries = after.as_ref().is_some_and(|row| !row.is_empty());
@@ -212,7 +237,7 @@ impl Draft {
                 self.live(node, Lifecycle::Up, until);
             }
         }
-        for (flight, _) in std::mem::take(&mut self.flying).into_values() {
+        for flight in std::mem::take(&mut self.flying).into_values() {
             self.keep(flight);
         }
         let mut diagram = self.diagram;
@@ -247,9 +272,10 @@ impl Draft {
     }
 
     /// A message ended, or the copy of it: whichever is due now, and else the message.
-    fn ended(&mut self, id: EventId, at: Time, end: FlightEnd) {
+    fn ended(&mut self, event: &Event, end: FlightEnd) {
+        let (id, at) = (event.cause, event.at);
         let copy = self.copies.get(&id).copied();
-        let due = |id| self.flying.get(&id).map(|(_, due)| *due);
+        let due = |id| self.flying.get(&id).map(|flight| flight.due);
         let is_copy = match (due(id), copy.and_then(due)) {
             (Some(due), Some(of_copy)) => due != Some(at) && of_copy == Some(at),
             (None, _) => true,
@@ -260,8 +286,13 @@ impl Draft {
         } else {
             Some(id)
         };
-        if let Some((flight, _)) = ended.and_then(|id| self.flying.remove(&id)) {
-            self.keep(Flight { end, ..flight });
+        if let Some(flight) = ended.and_then(|id| self.flying.remove(&id)) {
+            let ended_by = event.id;
+            self.keep(Flight {
+                end,
+                ended_by,
+                ..flight
+            });
         }
     }
 
@@ -275,7 +306,7 @@ impl Draft {
         if !is_wanted || is_before || is_behind || !has_lanes {
             return;
         }
-        if self.diagram.messages.len() == DIAGRAM_MAX {
+        if self.diagram.messages.len() == self.most {
             self.diagram.left_out.0 += 1;
         } else {
             self.diagram.messages.push(flight);
@@ -294,7 +325,7 @@ impl Draft {
         if !self.is_in(event.at) || !self.lane(event.node) {
             return;
         }
-        if self.diagram.rows.len() == DIAGRAM_MAX {
+        if self.diagram.rows.len() == self.most {
             self.diagram.left_out.1 += 1;
             return;
         }
@@ -308,7 +339,7 @@ impl Draft {
     }
 }
 
-fn flight(event: &Event, to: NodeIx, kind: KindIx, is_copy: bool) -> Flight {
+fn flight(event: &Event, (to, kind): (NodeIx, KindIx), due: Option<Time>, is_copy: bool) -> Flight {
     Flight {
         id: event.id,
         from: event.node,
@@ -317,6 +348,8 @@ fn flight(event: &Event, to: NodeIx, kind: KindIx, is_copy: bool) -> Flight {
         sent: event.at,
         end: FlightEnd::UnderWay,
         is_copy,
+        due,
+        ended_by: 0,
     }
 }
 

@@ -29,9 +29,10 @@ impl Names {
         line
     }
 
-    /// What happened, without when, where and why.
+    /// What happened, without when, where and why: `got gossip.sync #12 from n1`.
+    #[must_use]
     #[expect(clippy::too_many_lines, reason = "one arm per kind of event")]
-    pub(crate) fn words(&self, event: &Event) -> String {
+    pub fn words(&self, event: &Event) -> String {
         let kind = |kind: &KindIx| self.show_kind(*kind);
         let node = |node: &NodeIx| self.show_node(*node);
         match &event.payload {
@@ -233,6 +234,12 @@ impl fmt::Display for ContentsText<'_> {
 }
 
 /// A row in words: `n1=p1, n2=p2 {team=blue}`; `nothing` if there is none.
+#[must_use]
+pub fn row_text(row: Option<&Row>) -> String {
+    RowText(row).to_string()
+}
+
+/// [`row_text`], to be written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowText<'a>(pub(crate) Option<&'a Row>);
 

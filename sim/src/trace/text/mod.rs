@@ -12,6 +12,7 @@ use hublab_strategies::{Change, DownReason, NodeId, TimerKey};
 pub use filter::{Filter, concerns};
 pub(crate) use json::row_json;
 pub(crate) use line::RowText;
+pub use line::row_text;
 
 use super::event::{Event, KindIx, Payload, WORLD};
 use crate::model::NodeIx;
