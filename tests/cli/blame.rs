@@ -68,8 +68,8 @@ fn a_search_that_ran_out_of_runs_goes_on_and_ends_as_one_that_did_not() {
     let question = [CHANCE, "--seed", seed.as_str(), "--oracle", "registry"];
     let kept = ["--out", text(&out)];
     let some =
-        hublab(&[&["blame"], &question[..], &kept[..], &["--runs", "100"]].concat()).expect(3);
-    assert!(some.err.contains("100 runs are not enough"), "{}", some.err);
+        hublab(&[&["blame"], &question[..], &kept[..], &["--runs", "150"]].concat()).expect(3);
+    assert!(some.err.contains("150 runs are not enough"), "{}", some.err);
     let lines = || {
         fs::read_to_string(out.join("runs.ndjson"))
             .expect("kept")

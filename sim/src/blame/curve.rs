@@ -53,7 +53,7 @@ impl Point {
 /// One in so many of the points is laid evenly over the run; the others go where the share changes.
 const EVENLY: u32 = 4;
 
-/// How many intervals are cut at once.
+/// For how many instants branches are made at once.
 const AT_ONCE: usize = 2;
 
 /// The curve of a question: with fewer points if the runs are used up, or if no two neighbouring points
@@ -63,22 +63,24 @@ pub(super) fn curve(question: &Question, lab: &mut Lab<'_>) -> Vec<Point> {
     let mut fails: BTreeMap<usize, u32> = BTreeMap::new();
     let mut next = first(question, &instants, lab.limits.points);
     while !next.is_empty() {
-        // What is left may be enough for some of them.
-        let affordable = lab.left() / u64::from(lab.limits.branches.max(1));
-        next.truncate(usize::try_from(affordable).unwrap_or(usize::MAX).max(1));
-        let asked: Vec<_> = next
-            .iter()
-            .map(|at| (Duration::from_micros(instants[*at]), &[][..]))
-            .collect();
-        let Some(shares) = lab.shares(&asked) else {
-            break;
-        };
-        fails.extend(next.into_iter().zip(shares));
+        // What is left, of runs or of time, may be enough for some of them.
+        for places in next.chunks(AT_ONCE) {
+            let after = |place: &usize| Duration::from_micros(instants[*place]);
+            let asked: Vec<_> = places.iter().map(|place| (after(place), &[][..])).collect();
+            let Some(shares) = lab.shares(&asked) else {
+                return points(&instants, fails, lab.limits.branches);
+            };
+            fails.extend(places.iter().copied().zip(shares));
+        }
         let room = (lab.limits.points as usize).saturating_sub(fails.len());
         next = cuts(&fails, lab.limits.branches);
         next.truncate(room.min(AT_ONCE));
     }
-    let point = |(at, fails): (usize, u32)| Point::new(instants[at], fails, lab.limits.branches);
+    points(&instants, fails, lab.limits.branches)
+}
+
+fn points(instants: &[u64], fails: BTreeMap<usize, u32>, branches: u32) -> Vec<Point> {
+    let point = |(at, fails): (usize, u32)| Point::new(instants[at], fails, branches);
     fails.into_iter().map(point).collect()
 }
 
