@@ -153,6 +153,10 @@ fn a_file_with_a_wrong_branch_or_change_is_refused_at_its_place() {
     refused("branch = { after = '3s' }", "number");
     refused("branch = { after = '-3s', number = 1 }", "after");
     refused(
+        "branch = { after = '99h', number = 1 }",
+        "after the end of the run",
+    );
+    refused(
         "changes = [{ lose = { from = 'n1', to = 'n7', channel = 1, number = 0 } }]",
         "n7",
     );

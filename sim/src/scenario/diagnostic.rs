@@ -401,6 +401,17 @@ pub enum Problem {
         #[label("after the end")]
         at: SourceSpan,
     },
+    #[error("the branch goes on from {time}, after the end of the run at {end}")]
+    #[diagnostic(
+        code(scenario::branch_after_the_end),
+        help("choose an earlier instant, or set `duration` in [run]")
+    )]
+    BranchAfterTheEnd {
+        time: String,
+        end: String,
+        #[label("after the end")]
+        at: SourceSpan,
+    },
     #[error("`heal_after` heals at {time}, after the end of the run at {end}")]
     #[diagnostic(
         code(scenario::heals_after_the_end),

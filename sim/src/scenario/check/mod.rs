@@ -39,6 +39,13 @@ pub(super) fn check(
     expect::windows(scenario, &sites.expectations, catalog, report);
     expect::kinds(scenario, &sites.expectations, catalog, report);
     expect::contradictions(scenario, &sites.expectations, report);
+    if let (Some(branch), Some(at)) = (scenario.run.branch, sites.branch)
+        && branch.after > scenario.run.duration
+    {
+        let (time, end) = (branch.after, scenario.run.duration);
+        let (time, end) = (shown_duration(time), shown_duration(end));
+        report(Problem::BranchAfterTheEnd { time, end, at });
+    }
     let mut warnings = Vec::new();
     if sites.unread {
         return warnings;

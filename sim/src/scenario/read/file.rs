@@ -49,6 +49,9 @@ impl<'t> Reader<'_> {
         let mut run = self.section(file.get("run"), &RUN);
         run.entry("strategies")
             .or_insert_with(|| json!(self.catalog.default_names()));
+        let branch = file.get("run").and_then(|it| it.get_ref().get("branch"));
+        let after = branch.and_then(|it| it.get_ref().get("after"));
+        self.sites.branch = after.map(|after| self.label(after.span()));
         let network = self.section(file.get("network"), &NETWORK);
         let nodes = file.get("cluster").and_then(|it| it.get_ref().get("node"));
         let nodes = nodes.and_then(|it| it.get_ref().as_array());

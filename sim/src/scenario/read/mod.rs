@@ -133,6 +133,8 @@ pub(super) struct Sites {
     pub(super) expectations: Vec<Spots>,
     /// Nodes that stand for a misspelled name: nobody knows whether they run.
     pub(super) guessed: BTreeSet<NodeIx>,
+    /// The instant of `branch`.
+    pub(super) branch: Option<SourceSpan>,
     /// The first `queue_limit` of the file.
     pub(super) queue_limit: Option<SourceSpan>,
     /// True if a step that may boot or stop nodes could not be read: then nobody knows who runs.
