@@ -295,6 +295,8 @@ fn head(header: &Header, footer: &Footer, source: Source<'_>, findings: &[Findin
     if report.verdict == Verdict::Fail {
         let shrink = format!("hublab shrink {file} > small.toml");
         commands.push(("the smallest scenario that fails so", shrink));
+        let blame = format!("hublab blame {file}");
+        commands.push(("when it became likely, and what decided it", blame));
     }
     let about = findings
         .iter()
@@ -324,7 +326,12 @@ fn head(header: &Header, footer: &Footer, source: Source<'_>, findings: &[Findin
             grouped(messages.dropped),
             grouped(messages.in_flight),
         ),
-        repeat: report.replay.clone(),
+        // A run of a campaign has no file of its own.
+        repeat: if report.replay.is_empty() {
+            format!("hublab replay {file}")
+        } else {
+            report.replay.clone()
+        },
         commands,
     }
 }
