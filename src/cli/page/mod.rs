@@ -64,7 +64,7 @@ pub(super) fn report(args: &Report, context: &Context) -> Result<ExitStatus, Sto
         content,
     };
     write(&args.output, &title, &page)?;
-    tell(&args.output, context);
+    tell(&args.output, context)?;
     Ok(ExitStatus::Held)
 }
 
@@ -200,8 +200,8 @@ fn write(output: &Path, title: &str, page: &Page<'_>) -> Result<(), Stop> {
         .map_err(unwritable)
 }
 
-fn tell(output: &Path, context: &Context) {
+fn tell(output: &Path, context: &Context) -> Result<(), Stop> {
     let size = fs::metadata(output).map_or(0, |file| file.len());
     let (path, size) = (output.display(), number::bytes(size));
-    context.output.note(format_args!("{path}: {size}"));
+    context.output.line(format_args!("{path}: {size}"))
 }
