@@ -175,6 +175,10 @@ const drawMap = (canvas, run, view, end) => {
     cx.lineTo(x, 8);
     cx.fill();
   }
+  if (run.difference) {
+    cx.fillStyle = colours.wrong;
+    cx.fillRect(axis.x(run.difference.at_us) - 1, 0, 2, 36);
+  }
   const [from, to] = [axis.x(view.from), axis.x(view.to)];
   cx.strokeStyle = colours.ink;
   cx.lineWidth = 2;
