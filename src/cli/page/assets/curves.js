@@ -129,7 +129,7 @@ const drawBand = (canvas, run, axis) => {
       cx.lineTo(x - 5, 54);
       cx.fill();
     }
-    const text = shown(mark.text), long = cx.measureText(text).width;
+    const text = fitted(cx, shown(mark.text), axis.right + MARGIN - 4 - axis.left), long = cx.measureText(text).width;
     const place = Math.min(x, axis.right + MARGIN - 4 - long);
     const row = free.findIndex((from) => from <= place);
     if (row < 0 || place < axis.left) continue;
