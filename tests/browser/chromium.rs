@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -35,6 +36,14 @@ pub(crate) fn is_there() -> bool {
         wanted.as_deref() != Ok("required"),
         "HUBLAB_BROWSER=required, and there is no Chromium"
     );
+    // Not with `println`, which a test that passes does not show.
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let _ = writeln!(
+            std::io::stderr(),
+            "there is no Chromium: the tests of pages are left out"
+        );
+    });
     false
 }
 
