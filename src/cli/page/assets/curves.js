@@ -129,7 +129,7 @@ const drawBand = (canvas, run, axis) => {
       cx.lineTo(x - 5, 54);
       cx.fill();
     }
-    const text = shown(mark.text), long = cx.measureText(text).width;
+    const text = fitted(cx, shown(mark.text), axis.right + MARGIN - 4 - axis.left), long = cx.measureText(text).width;
     const place = Math.min(x, axis.right + MARGIN - 4 - long);
     const row = free.findIndex((from) => from <= place);
     if (row < 0 || place < axis.left) continue;
@@ -174,6 +174,10 @@ const drawMap = (canvas, run, view, end) => {
     cx.lineTo(x + 4, 0);
     cx.lineTo(x, 8);
     cx.fill();
+  }
+  if (run.difference) {
+    cx.fillStyle = colours.wrong;
+    cx.fillRect(axis.x(run.difference.at_us) - 1, 0, 2, 36);
   }
   const [from, to] = [axis.x(view.from), axis.x(view.to)];
   cx.strokeStyle = colours.ink;

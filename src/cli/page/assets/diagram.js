@@ -224,6 +224,7 @@ const drawDiagram = (canvas, run, axis, chosen, lit) => {
     cx.lineTo(x, 10);
     cx.fill();
   }
+  if (run.difference) drawDifference(cx, axis, run.difference.at_us, bottom);
   const { first, last, from_us, to_us } = run.window;
   if (first > 1 || last < run.head.events) {
     cx.fillStyle = colours.shade;
@@ -233,6 +234,22 @@ const drawDiagram = (canvas, run, axis, chosen, lit) => {
   }
   cx.restore();
   return { spots, high, wide };
+};
+
+// Where two runs part: a line over all lanes, with its name if there is room.
+const drawDifference = (cx, axis, at, bottom) => {
+  if (at < axis.from || at > axis.to) return;
+  const x = axis.x(at), text = "first difference", long = cx.measureText(text).width;
+  cx.strokeStyle = cx.fillStyle = colours.wrong;
+  cx.lineWidth = 2;
+  cx.setLineDash([8, 3, 2, 3]);
+  cx.beginPath();
+  cx.moveTo(x, 2);
+  cx.lineTo(x, bottom);
+  cx.stroke();
+  cx.setLineDash([]);
+  cx.textAlign = "left";
+  cx.fillText(text, x + 6 + long <= axis.right ? x + 6 : x - 6 - long, 9);
 };
 
 // One mark per kind of event, told apart by shape.

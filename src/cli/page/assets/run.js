@@ -9,6 +9,7 @@ const runsPage = (page, data) => {
   const end = Math.max(...runs.map((run) => run.head.end_us), 1);
   for (const run of runs) {
     run.stateAt = null;
+    run.difference = data.difference;
     run.messageKinds = run.event_kinds.map((kind) => ["sent", "duplicated", "delivered", "dropped", "queued", "kind"].includes(kind));
     run.childOrder = run.children.map((_, child) => child)
       .sort((a, b) => run.children[a].localeCompare(run.children[b], "en", { numeric: true }));
@@ -167,7 +168,10 @@ const runsPage = (page, data) => {
     panels.counts.dataset.messages = messages;
     panels.counts.dataset.marks = marks;
     panels.counts.dataset.drawn = chosen.lines.length;
-    panels.diagram.setAttribute("aria-label", "space-time diagram from " + time(state.from) + " to " + time(state.to) + ": " + panels.counts.textContent);
+    panels.diagram.dataset.left = axis.left;
+    panels.diagram.dataset.right = axis.right;
+    panels.diagram.setAttribute("aria-label", "space-time diagram from " + time(state.from) + " to " + time(state.to) + ": " + panels.counts.textContent +
+      (run.difference ? "; first difference at " + time(run.difference.at_us) : ""));
     const x = axis.x(state.cursor);
     panels.cursor.style.left = x + "px";
     panels.cursor.hidden = state.cursor < state.from || state.cursor > state.to;
@@ -254,6 +258,7 @@ const runsPage = (page, data) => {
       from = null;
       later();
     });
+    panels.map.addEventListener("pointercancel", () => { from = null; });
     let drag = null;
     for (const canvas of [panels.band, panels.defects, panels.messages, panels.queues, panels.diagram].filter(Boolean)) {
       canvas.addEventListener("pointerdown", (event) => {
@@ -277,6 +282,7 @@ const runsPage = (page, data) => {
         }
         if (x >= run.axis.left - 6) { state.cursor = clamp(run.axis.t(clamp(x, run.axis.left, run.axis.right)), 0, end); later(); }
       });
+      canvas.addEventListener("pointercancel", () => { drag = null; });
       canvas.addEventListener("wheel", (event) => {
         if (!event.ctrlKey && !event.shiftKey && canvas !== panels.diagram) return;
         event.preventDefault();
@@ -368,7 +374,7 @@ const runsPage = (page, data) => {
     const isTyping = event.target.matches("input, select, textarea") && event.target.type !== "checkbox";
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") { document.activeElement.blur(); return select(main, -1); }
-    if (isTyping) return;
+    if (isTyping || (event.key.startsWith("Arrow") && event.target.matches(".scroll, pre"))) return;
     const span = state.to - state.from;
     const run = runs[state.event ? state.event.run : 0];
     const actions = {
