@@ -370,12 +370,12 @@ fn many_events_are_drawn_at_once() {
     );
     assert!(size <= 5_000_000, "{size} bytes");
     assert!(
-        seen["first"].as_u64() < Some(3_000),
+        seen["first"].as_u64() < Some(5_000),
         "first draw: {}",
         seen["first"]
     );
     for (name, took) in seen["took"].as_object().expect("measured") {
-        assert!(took.as_u64() < Some(300), "{name}: {took} ms");
+        assert!(took.as_u64() < Some(500), "{name}: {took} ms");
     }
 }
 
