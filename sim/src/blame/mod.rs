@@ -1,10 +1,10 @@
 //! When a failure became likely, and what decided it.
 //!
 //! A run is made again up to an instant and goes on from there with other draws
-//! ([`Branch`]): the share of these branches that fail the same way says how much of the failure was
+//! ([`Branch`](crate::scenario::Branch)): the share of these branches that fail the same way says how much of the failure was
 //! settled by then. Over all instants that is the [`curve`](Blame::curve). Where it jumps something was
 //! decided. There, and in a failure that was settled from the start up to its instant, each message,
-//! timer and choice is changed by itself while every other draw stays ([`Change`]): what prevents the
+//! timer and choice is changed by itself while every other draw stays ([`Change`](crate::scenario::Change)): what prevents the
 //! failure is a candidate. As one changed message can shift what follows by chance, candidates are ranked
 //! by the share of branches that fail with the event and without it.
 //!
