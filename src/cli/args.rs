@@ -23,10 +23,13 @@ pub(super) mod fuzz;
 pub(super) mod live;
 pub(super) mod merge;
 pub(super) mod node;
+mod recorded;
 pub(super) mod report;
 pub(super) mod shard;
 pub(super) mod shrink;
 pub(super) mod trend;
+
+pub(super) use recorded::{Diff, Recorded, Show, Size, Trace, TraceFormat, Why, WhyFormat};
 
 /// Every oracle, where oracles are named.
 pub(super) const ALL: &str = "all";
@@ -436,134 +439,6 @@ pub(super) struct Judge {
     pub(super) format: Format,
     #[command(flatten)]
     pub(super) size: Size,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Diff {
-    /// One capsule
-    #[arg(value_name = "A")]
-    pub(super) left: PathBuf,
-    /// The other
-    #[arg(value_name = "B")]
-    pub(super) right: PathBuf,
-    /// Events to show before and after the difference
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
-    pub(super) around: u16,
-    #[command(flatten)]
-    pub(super) size: Size,
-}
-
-/// How large a capsule may be.
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Size {
-    /// Allow capsules that hold more than 1 GiB
-    #[arg(long)]
-    pub(super) big: bool,
-}
-
-/// A recorded run, or one to record first.
-#[derive(Debug, Args)]
-pub(super) struct Recorded {
-    /// The capsule; or a scenario file, which is run first
-    #[arg(value_name = "CAPSULE|FILE")]
-    pub(super) path: PathBuf,
-    /// The strategy to run a scenario file with; default: the file's only one
-    #[arg(long, value_name = "NAME")]
-    pub(super) strategy: Option<String>,
-    /// The seed to run a scenario file with; default: the file's
-    #[arg(long, value_name = "N", value_parser = seed())]
-    pub(super) seed: Option<u64>,
-    #[command(flatten)]
-    pub(super) overrides: Overrides,
-    #[command(flatten)]
-    pub(super) size: Size,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Trace {
-    #[command(flatten)]
-    pub(super) run: Recorded,
-    /// How to print the events
-    #[arg(long, value_enum, default_value_t = TraceFormat::Text, value_name = "FORMAT")]
-    pub(super) format: TraceFormat,
-    /// Only events on this node; can be given several times
-    #[arg(long = "node", value_name = "NAME")]
-    pub(super) nodes: Vec<String>,
-    /// Only events about this child; can be given several times
-    #[arg(long = "child", value_name = "ID")]
-    pub(super) children: Vec<String>,
-    /// Only events from this time on
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) from: Option<Duration>,
-    /// Only events up to this time
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) to: Option<Duration>,
-    /// The event whose causes and effects `dot` draws, as `e17` or `17`
-    #[arg(long, value_name = "ID", value_parser = event, required_if_eq("format", "dot"))]
-    pub(super) event: Option<EventId>,
-    /// Only events of this kind, or about messages of this kind: `row`, `gossip.sync`; can be given
-    /// several times
-    #[arg(long = "kind", value_name = "KIND")]
-    pub(super) kinds: Vec<String>,
-}
-
-/// How `trace` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum TraceFormat {
-    /// One line per event, for people.
-    Text,
-    /// One JSON object per event and line.
-    Ndjson,
-    /// The space-time diagram: a lane per node, messages as lines.
-    Svg,
-    /// For Perfetto: tracks, slices, flows; binary.
-    Perfetto,
-    /// For ShiViz: a log with vector clocks.
-    Shiviz,
-    /// For Graphviz: what led to one event, and what came of it.
-    Dot,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Show {
-    /// The capsule
-    #[arg(value_name = "CAPSULE")]
-    pub(super) capsule: PathBuf,
-    /// Print its resolved scenario only: a scenario file
-    #[arg(long)]
-    pub(super) scenario: bool,
-    /// How to print the report
-    #[arg(long, default_value = Format::HUMAN, value_name = "FORMAT", value_parser = run_format())]
-    pub(super) format: Format,
-    #[command(flatten)]
-    pub(super) size: Size,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Why {
-    #[command(flatten)]
-    pub(super) run: Recorded,
-    /// The node whose registry is asked about
-    #[arg(long, value_name = "NAME")]
-    pub(super) node: String,
-    /// The child
-    #[arg(long, value_name = "ID")]
-    pub(super) child: String,
-    /// The instant that is asked about; default: the end
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) at: Option<Duration>,
-    /// How to print the answer
-    #[arg(long, value_enum, default_value_t = WhyFormat::Text, value_name = "FORMAT")]
-    pub(super) format: WhyFormat,
-}
-
-/// How `why` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum WhyFormat {
-    /// Lines, for people.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 #[derive(Debug, Args)]

@@ -36,6 +36,8 @@ mod parameters;
 mod repair;
 mod replica;
 #[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

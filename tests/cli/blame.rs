@@ -101,6 +101,16 @@ fn a_search_that_ran_out_of_runs_goes_on_and_ends_as_one_that_did_not() {
             .iter()
             .all(|point| point["low"].as_f64() <= point["share"].as_f64())
     );
+    // Whatever else stands in its place is refused, however long.
+    let runs = out.join("runs.ndjson");
+    let kept_runs = fs::read(&runs).expect("kept");
+    fs::write(&runs, "x".repeat(3_000_000)).expect("written");
+    let long = hublab(&["blame", STALE, "--out", text(&out)]).expect(2);
+    assert!(long.err.contains("the line is longer than"), "{}", long.err);
+    fs::write(&runs, [&kept_runs[..], b"{}\n"].concat()).expect("written");
+    let odd = hublab(&[&["blame"], &question[..], &["--out", text(&out)]].concat()).expect(2);
+    assert!(odd.err.contains("missing field `job`"), "{}", odd.err);
+    fs::write(&runs, kept_runs).expect("written");
     // Another question does not go into that folder.
     let other = hublab(&["blame", STALE, "--out", text(&out)]).expect(2);
     assert!(other.err.contains("another question"), "{}", other.err);
@@ -114,7 +124,7 @@ fn one_thread_and_two_give_the_same_answer_and_time_ends_a_search() {
         hublab(&["blame", STALE, "--jobs", "2"]).expect(0).out
     );
     let none = hublab(&["blame", STALE, "--wall-limit", "0s"]).expect(3);
-    assert!(none.err.contains("the time is over"), "{}", none.err);
+    assert!(none.err.contains("there was no more time"), "{}", none.err);
 }
 
 #[test]

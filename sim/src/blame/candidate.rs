@@ -1,4 +1,4 @@
-//! What can be changed in a run, one thing at a time, in the order in which it is tried.
+//! The single changes that are tried on a run: of a message, a timer or a node's draws; and their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +15,8 @@ use crate::trace::event::{Event, EventId, Payload};
 pub(super) struct Candidate {
     pub(super) change: Change,
     pub(super) kind: Kind,
-    /// What is changed: a delivery, a loss, a timer, or the first message of a choice.
+    /// The event that is changed: a delivery, a loss, a timer, or the first message that is sent with the
+    /// draws.
     pub(super) event: EventId,
     pub(super) at: Time,
     /// The event that it is moved past.
@@ -39,6 +40,10 @@ struct Index<'q> {
 
 /// The changes of everything that happened in one of these windows (after the first instant, up to the
 /// second) and not after the failure, and of all of its causes: those first, then what is nearest to it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what is no message, timer or choice cannot be changed"
+)]
 pub(super) fn candidates(question: &Question, windows: &[(Time, Time)]) -> Vec<Candidate> {
     let index = Index::new(question);
     let mut all: Vec<Candidate> = Vec::new();
@@ -60,32 +65,9 @@ pub(super) fn candidates(question: &Question, windows: &[(Time, Time)]) -> Vec<C
             Payload::Dropped { .. } => index.loss(event, &mut all),
             Payload::Timer(_) => index.timer(event, &mut all),
             Payload::Sent { .. } if drawn.insert((event.node, event.at)) => {
-                index.draws(event, &mut all)
+                index.draws(event, &mut all);
             }
-            Payload::Sent { .. }
-            | Payload::Step { .. }
-            | Payload::Kind { .. }
-            | Payload::Booted { .. }
-            | Payload::Stopped(_)
-            | Payload::Paused
-            | Payload::Resumed
-            | Payload::PeerUp { .. }
-            | Payload::PeerDown { .. }
-            | Payload::Duplicated { .. }
-            | Payload::Row { .. }
-            | Payload::View(_)
-            | Payload::ChildStarted { .. }
-            | Payload::ChildStopped { .. }
-            | Payload::Fact(_)
-            | Payload::Answered { .. }
-            | Payload::Skipped { .. }
-            | Payload::Mark(_)
-            | Payload::Panicked(_)
-            | Payload::Connected { .. }
-            | Payload::Disconnected { .. }
-            | Payload::Queued { .. }
-            | Payload::Sizes(_)
-            | Payload::Injected { .. } => {}
+            _ => {}
         }
         all[before..]
             .iter_mut()
@@ -137,7 +119,7 @@ impl<'q> Index<'q> {
         self.question.event(id)
     }
 
-    /// What its node handled before an event, and after it.
+    /// The inputs that an event's node handled directly before and directly after it.
     fn neighbours(&self, event: &Event) -> [Option<&'q Event>; 2] {
         let inputs = self.inputs.get(&event.node).map_or(&[][..], Vec::as_slice);
         let before = inputs.partition_point(|other| other.id < event.id);
@@ -208,7 +190,7 @@ impl<'q> Index<'q> {
             before.and_then(|other| other.at.0.checked_sub(1)),
             Kind::Earlier,
         );
-        // What it makes its node do by itself comes behind it wherever it is moved.
+        // An input that this very event caused follows it wherever it is moved.
         let after = after.filter(|other| other.cause != event.id);
         moved(after, after.map(|other| other.at.0 + 1), Kind::Later);
         all.push(self.candidate(event, Change::Lose(message), Kind::Lost, event.at));

@@ -63,7 +63,7 @@ pub(super) fn curve(question: &Question, lab: &mut Lab<'_>) -> Vec<Point> {
     let mut fails: BTreeMap<usize, u32> = BTreeMap::new();
     let mut next = first(question, &instants, lab.limits.points);
     while !next.is_empty() {
-        // What is left, of runs or of time, may be enough for some of them.
+        // The runs or the time that are left may be enough for some of the points only.
         for places in next.chunks(AT_ONCE) {
             let after = |place: &usize| Duration::from_micros(instants[*place]);
             let asked: Vec<_> = places.iter().map(|place| (after(place), &[][..])).collect();

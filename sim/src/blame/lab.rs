@@ -34,11 +34,11 @@ impl Default for Limits {
 pub struct Job {
     /// Where it goes on with other draws.
     pub branch: Option<Branch>,
-    /// What happens otherwise.
+    /// The changes that are made to it.
     pub changes: Vec<Change>,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// It has the failure that is asked about.

@@ -42,7 +42,7 @@ pub struct Blame {
     pub curve: Vec<Point>,
     /// Between which two points it rises most; `None` if it rises by less than a quarter anywhere.
     pub jump: Option<(Time, Time)>,
-    /// What decided it, the most decisive first; at most 16.
+    /// The changes that prevent the failure, the most decisive first; at most 16.
     pub pivots: Vec<Pivot>,
     /// How many changes were tried.
     pub tried: u64,

@@ -9,7 +9,7 @@ use super::{Job, Outcome};
 use crate::capsule::replay::ReplayError;
 use crate::capsule::twice::record;
 use crate::capsule::why::{WhyError, why};
-use crate::capsule::{CapsuleError, MemoryCapsule};
+use crate::capsule::{Build, CapsuleError, MemoryCapsule};
 use crate::catalog::Catalog;
 use crate::classify::EVENTS_MAX;
 use crate::model::{Claim, Scenario};
@@ -146,7 +146,8 @@ impl Question {
         self.seed
     }
 
-    /// What tells it from other questions: a hash of the scenario, the failure, and the run.
+    /// What tells it from other questions: a hash of the scenario, the failure, the run, and the
+    /// build: another one may make other runs of the same branches.
     #[must_use]
     pub fn identity(&self) -> String {
         let mut hasher = blake3::Hasher::new();
@@ -156,6 +157,7 @@ impl Question {
             self.seed.to_string(),
             self.failure.signature.to_string(),
             self.digest.clone().unwrap_or_default(),
+            Build::current().to_string(),
         ];
         for part in &parts {
             hasher.update(&(part.len() as u64).to_le_bytes());
@@ -242,34 +244,9 @@ impl Question {
 
     /// The instants of the run in which something happened, ascending, in microseconds.
     pub(super) fn instants(&self) -> Vec<u64> {
-        let happened = |event: &&Event| match event.payload {
-            Payload::Sizes(_) | Payload::Kind { .. } => false,
-            Payload::Step { .. }
-            | Payload::Booted { .. }
-            | Payload::Stopped(_)
-            | Payload::Paused
-            | Payload::Resumed
-            | Payload::PeerUp { .. }
-            | Payload::PeerDown { .. }
-            | Payload::Sent { .. }
-            | Payload::Duplicated { .. }
-            | Payload::Delivered { .. }
-            | Payload::Dropped { .. }
-            | Payload::Timer(_)
-            | Payload::Row { .. }
-            | Payload::View(_)
-            | Payload::ChildStarted { .. }
-            | Payload::ChildStopped { .. }
-            | Payload::Fact(_)
-            | Payload::Answered { .. }
-            | Payload::Skipped { .. }
-            | Payload::Mark(_)
-            | Payload::Panicked(_)
-            | Payload::Connected { .. }
-            | Payload::Disconnected { .. }
-            | Payload::Queued { .. }
-            | Payload::Injected { .. } => true,
-        };
+        // Sizes are looked at, and kinds numbered: nothing happens by that.
+        let happened =
+            |event: &&Event| !matches!(event.payload, Payload::Sizes(_) | Payload::Kind { .. });
         let mut instants: Vec<u64> = self
             .trace
             .iter()

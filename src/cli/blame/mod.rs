@@ -91,7 +91,7 @@ fn end(answer: &Answer, halted: Option<ExitStatus>, args: &Blame, context: &Cont
         (_, Some(exit)) => {
             if exit == ExitStatus::Inconclusive {
                 context.output.note(format_args!(
-                    "the time is over: the answer is a part; --wall-limit gives more, {goes_on}"
+                    "there was no more time: the answer is a part; --wall-limit gives more, {goes_on}"
                 ));
             } else if exit == ExitStatus::Interrupted {
                 context

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hublab_sim::blame::{Job, Outcome, Question, Runner};
+use hublab_strategies::time::format_duration;
 
 use super::super::exit::ExitStatus;
 use super::super::pool::{self, End, Ended, Limits};
@@ -92,7 +93,13 @@ impl<'a> Made<'a> {
                             print_bug(context, &what);
                             halted = Some(ExitStatus::Bug);
                         }
-                        Ended::Overdue(_) => halted = Some(ExitStatus::Inconclusive),
+                        Ended::Overdue(took) => {
+                            let took = format_duration(took);
+                            context
+                                .output
+                                .note(format_args!("a run did not end in {took}"));
+                            halted = Some(ExitStatus::Inconclusive);
+                        }
                     }
                     Ok(())
                 },

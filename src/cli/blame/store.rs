@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use hublab_sim::blame::{Job, Outcome, Question};
@@ -10,10 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::Stop;
+use super::super::campaign::folder::{LineError, whole_lines};
 use super::super::lock::{Lock, lock};
 
 const RUNS: &str = "runs.ndjson";
 const ANSWER: &str = "blame.json";
+/// Why what is there is of no use.
+const OTHER: &str = "it is of another question, or of another build; name another directory";
 
 /// The first line of the runs.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +47,7 @@ impl Store {
     /// written to its end is forgotten.
     ///
     /// # Errors
-    /// It holds the runs of another question, another process writes into it, or it cannot be used.
+    /// It holds the runs of another question or of another build, another process writes into it, or it cannot be used.
     pub(super) fn open(directory: &Path, question: &Question) -> Result<Self, Stop> {
         let failed = |error: std::io::Error| unusable(directory, &error);
         fs::create_dir_all(directory).map_err(failed)?;
@@ -54,29 +57,21 @@ impl Store {
             question: question.identity(),
         };
         let path = directory.join(RUNS);
-        let mut known = BTreeMap::new();
-        let mut whole = 0;
-        if path.exists() {
-            let mut reader = BufReader::new(File::open(&path).map_err(failed)?);
-            let mut line = String::new();
-            while reader.read_line(&mut line).map_err(failed)? > 0 && line.ends_with('\n') {
-                if whole == 0 {
-                    if serde_json::from_str::<Head>(&line).ok().as_ref() != Some(&head) {
-                        return Err(unusable(
-                            &path,
-                            &"it holds the runs of another question; name another directory",
-                        ));
-                    }
-                } else {
-                    let Ok(Line { job, outcome }) = serde_json::from_str(&line) else {
-                        return Err(unusable(&path, &"it holds a line that is no run"));
-                    };
-                    known.insert(job, outcome);
+        let (mut known, mut whole) = (BTreeMap::new(), 0);
+        let read = whole_lines(&path, |line, place| {
+            if place.offset == 0 {
+                let found = serde_json::from_slice::<Head>(line);
+                if found.ok().as_ref() != Some(&head) {
+                    return Err(LineError::Foreign(OTHER.to_owned()));
                 }
-                whole += line.len() as u64;
-                line.clear();
+            } else {
+                let Line { job, outcome } = serde_json::from_slice(line)?;
+                known.insert(job, outcome);
             }
-        }
+            whole = place.offset + place.bytes;
+            Ok(())
+        });
+        read.map_err(|error| Stop::Usage(error.to_string()))?;
         let file = OpenOptions::new()
             .create(true)
             .append(true)

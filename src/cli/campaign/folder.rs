@@ -151,51 +151,12 @@ impl Folder {
         Ok(all)
     }
 
-    /// Calls `take` with each whole line of a file; whether the last one is torn. No file is no lines.
     fn lines_of(
         &self,
         name: &str,
-        mut take: impl FnMut(&[u8], Place) -> Result<(), LineError>,
+        take: impl FnMut(&[u8], Place) -> Result<(), LineError>,
     ) -> Result<bool, FolderError> {
-        let path = self.path.join(name);
-        let file = match open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(unreadable(&path)(error)),
-        };
-        let mut reader = BufReader::new(file);
-        let mut text = Vec::new();
-        let mut place = Place {
-            line: 1,
-            offset: 0,
-            bytes: 0,
-        };
-        loop {
-            text.clear();
-            let read = (&mut reader)
-                .take(LINE_BYTES_MAX)
-                .read_until(b'\n', &mut text);
-            place.bytes = read.map_err(unreadable(&path))? as u64;
-            if place.bytes == 0 {
-                return Ok(false);
-            }
-            let whole = text.last() == Some(&b'\n');
-            if !whole && place.bytes < LINE_BYTES_MAX {
-                return Ok(true);
-            }
-            let taken = if whole {
-                take(&text, place)
-            } else {
-                Err(LineError::Long)
-            };
-            taken.map_err(|reason| FolderError::Line {
-                path: path.clone(),
-                line: place.line,
-                reason,
-            })?;
-            place.line += 1;
-            place.offset += place.bytes;
-        }
+        whole_lines(&self.path.join(name), take)
     }
 
     /// A reader of single lines.
@@ -282,6 +243,55 @@ impl Lines {
                 }
             })
             .map_err(unreadable(&self.path))
+    }
+}
+
+/// Calls `take` with each whole line of a file of at most [`LINE_BYTES_MAX`] bytes a line; whether the last
+/// one is torn. No file is no lines.
+///
+/// # Errors
+/// The file cannot be read, a line is too long, or `take` refuses one.
+pub(in crate::cli) fn whole_lines(
+    path: &Path,
+    mut take: impl FnMut(&[u8], Place) -> Result<(), LineError>,
+) -> Result<bool, FolderError> {
+    let file = match open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(unreadable(path)(error)),
+    };
+    let mut reader = BufReader::new(file);
+    let mut text = Vec::new();
+    let mut place = Place {
+        line: 1,
+        offset: 0,
+        bytes: 0,
+    };
+    loop {
+        text.clear();
+        let read = (&mut reader)
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut text);
+        place.bytes = read.map_err(unreadable(path))? as u64;
+        if place.bytes == 0 {
+            return Ok(false);
+        }
+        let whole = text.last() == Some(&b'\n');
+        if !whole && place.bytes < LINE_BYTES_MAX {
+            return Ok(true);
+        }
+        let taken = if whole {
+            take(&text, place)
+        } else {
+            Err(LineError::Long)
+        };
+        taken.map_err(|reason| FolderError::Line {
+            path: path.to_owned(),
+            line: place.line,
+            reason,
+        })?;
+        place.line += 1;
+        place.offset += place.bytes;
     }
 }
 

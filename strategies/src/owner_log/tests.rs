@@ -4,53 +4,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 
+use super::script::{Script, model, operation, operations, running};
 use super::*;
-use crate::child::{ChildSpec, Metadata};
+use crate::child::Metadata;
 use crate::fact::Change;
 use crate::harness::{Sent, TestNode, assert_bytes, started};
 use crate::name::Pid;
 use crate::strategy::{EventStrategy, Strategy};
-
-/// What an owner does, one child per operation: it runs under a new pid, or no longer.
-type Script = Vec<(u8, bool)>;
-
-fn running(seq: u64, child: u8) -> Running {
-    Running {
-        seq,
-        spec: ChildSpec::new(format!("c{child}"), ""),
-        pid: Pid::from(format!("p{seq}")),
-        metadata: Metadata::default(),
-    }
-}
-
-fn operation(seq: u64, child: u8, runs: bool) -> Operation {
-    if runs {
-        Operation::Runs(running(seq, child))
-    } else {
-        let child = format!("c{child}").into();
-        Operation::Gone { seq, child }
-    }
-}
-
-fn operations(script: &[(u8, bool)]) -> Vec<Operation> {
-    let numbered = (1..).zip(script);
-    numbered
-        .map(|(seq, (child, runs))| operation(seq, *child, *runs))
-        .collect()
-}
-
-/// The rows after a script: the model.
-fn model(script: &[(u8, bool)]) -> BTreeMap<ChildId, Running> {
-    let mut rows = BTreeMap::new();
-    for (seq, (child, runs)) in (1..).zip(script) {
-        let id = ChildId::from(format!("c{child}"));
-        match runs {
-            true => rows.insert(id, running(seq, *child)),
-            false => rows.remove(&id),
-        };
-    }
-    rows
-}
 
 fn replica(operations: &[Operation]) -> Replica {
     let mut replica = Replica::new(1);

@@ -11,48 +11,8 @@ use crate::child::{ChildSpec, Metadata};
 use crate::fact::Change;
 use crate::harness::{TestNode, assert_bytes, kinds, started};
 use crate::name::Pid;
+use crate::owner_log::script::{Script, model, operation, operations, running};
 use crate::request::{Registration, Unregistration};
-
-/// What an owner does, one child per change: it runs under a new pid, or no longer.
-type Script = Vec<(u8, bool)>;
-
-fn running(seq: u64, child: u8) -> Running {
-    Running {
-        seq,
-        spec: ChildSpec::new(format!("c{child}"), ""),
-        pid: Pid::from(format!("p{seq}")),
-        metadata: Metadata::default(),
-    }
-}
-
-fn event(seq: u64, child: u8, runs: bool) -> Operation {
-    if runs {
-        Operation::Runs(running(seq, child))
-    } else {
-        let child = format!("c{child}").into();
-        Operation::Gone { seq, child }
-    }
-}
-
-fn events(script: &[(u8, bool)]) -> Vec<Operation> {
-    let numbered = (1..).zip(script);
-    numbered
-        .map(|(seq, (child, runs))| event(seq, *child, *runs))
-        .collect()
-}
-
-/// The rows after a script: the model.
-fn model(script: &[(u8, bool)]) -> BTreeMap<ChildId, Running> {
-    let mut rows = BTreeMap::new();
-    for (seq, (child, runs)) in (1..).zip(script) {
-        let id = ChildId::from(format!("c{child}"));
-        match runs {
-            true => rows.insert(id, running(seq, *child)),
-            false => rows.remove(&id),
-        };
-    }
-    rows
-}
 
 fn after(events: &[Operation]) -> Versions {
     let mut versions = Versions::new(1);
@@ -77,7 +37,7 @@ fn scripts() -> impl Generator<Value = Script> {
 /// A script, its changes in another order, and one of them a second time.
 fn arrivals() -> impl Generator<Value = (Script, Vec<Operation>, Vec<Operation>)> {
     scripts().prop_flat_map(|script| {
-        let all = events(&script);
+        let all = operations(&script);
         let again = all.clone();
         let some = (0..=all.len()).prop_map(move |count| again[..count].to_vec());
         (Just(script), Just(all).prop_shuffle(), some)
@@ -91,7 +51,7 @@ proptest! {
     fn changes_commute_associate_and_repeat_without_effect((script, arrived, again) in arrivals()) {
         let mut versions = after(&arrived);
         prop_assert_eq!(&versions.rows, &model(&script));
-        prop_assert_eq!(&versions, &after(&events(&script)));
+        prop_assert_eq!(&versions, &after(&operations(&script)));
         let before = versions.clone();
         for event in &again {
             prop_assert_eq!(versions.apply(event, Time(9)), None);
@@ -102,14 +62,14 @@ proptest! {
     #[test]
     fn a_snapshot_equals_its_prefix_of_changes(script in scripts(), known in 0..24_usize) {
         // Of a prefix that is known already, too.
-        let mut versions = after(&events(&script[..known.min(script.len())]));
+        let mut versions = after(&operations(&script[..known.min(script.len())]));
         versions.apply_rows(&snapshot(&script), Time(9));
         prop_assert_eq!(versions.rows, model(&script));
     }
 
     #[test]
     fn a_stale_snapshot_changes_nothing(script in scripts(), cut in 0..24_usize) {
-        let mut versions = after(&events(&script));
+        let mut versions = after(&operations(&script));
         let before = versions.clone();
         let stale = snapshot(&script[..cut.min(script.len())]);
         prop_assert_eq!(versions.apply_rows(&stale, Time(9)), Vec::new());
@@ -144,7 +104,7 @@ fn node() -> TestNode<PubSubVersioned> {
 }
 
 fn told(incarnation: u64, changes: &[(u64, u8, bool)]) -> PubSubVersionedMessage {
-    let change = |(seq, child, runs): &(u64, u8, bool)| event(*seq, *child, *runs);
+    let change = |(seq, child, runs): &(u64, u8, bool)| operation(*seq, *child, *runs);
     PubSubVersionedMessage::Events {
         incarnation,
         events: changes.iter().map(change).collect(),

@@ -8,46 +8,13 @@ use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 
 use super::*;
-use crate::child::{ChildSpec, Metadata};
+use crate::child::Metadata;
 use crate::fact::Change;
 use crate::harness::{Sent, TestNode, assert_bytes, kinds, started};
 use crate::name::Pid;
 use crate::owner_log::Running;
+use crate::owner_log::script::{Script, model, operation, running};
 use crate::strategy::{EventStrategy, Strategy};
-
-/// What an owner does, one child per change: it runs under a new pid, or no longer.
-type Script = Vec<(u8, bool)>;
-
-fn running(seq: u64, child: u8) -> Running {
-    Running {
-        seq,
-        spec: ChildSpec::new(format!("c{child}"), ""),
-        pid: Pid::from(format!("p{seq}")),
-        metadata: Metadata::default(),
-    }
-}
-
-fn operation(seq: u64, child: u8, runs: bool) -> Operation {
-    if runs {
-        Operation::Runs(running(seq, child))
-    } else {
-        let child = format!("c{child}").into();
-        Operation::Gone { seq, child }
-    }
-}
-
-/// The rows after a script: the model.
-fn model(script: &[(u8, bool)]) -> BTreeMap<ChildId, Running> {
-    let mut rows = BTreeMap::new();
-    for (seq, (child, runs)) in (1..).zip(script) {
-        let id = ChildId::from(format!("c{child}"));
-        match runs {
-            true => rows.insert(id, running(seq, *child)),
-            false => rows.remove(&id),
-        };
-    }
-    rows
-}
 
 fn rows(replica: &Replica) -> BTreeMap<ChildId, Running> {
     let of = |row: &Running| (row.spec.id().clone(), row.clone());

@@ -15,7 +15,7 @@ pub(crate) use line::RowText;
 pub use line::row_text;
 
 use super::event::{Event, KindIx, Payload, WORLD};
-use crate::model::NodeIx;
+use crate::model::{NodeIx, TimerKind};
 
 /// The names of all kinds of events, as [`kind_of`] gives them.
 pub const EVENT_KINDS: [&str; 27] = [
@@ -181,14 +181,14 @@ fn down(reason: DownReason) -> &'static str {
     }
 }
 
+/// The name of a timer: `sync`, `strategy.3`.
 fn timer(key: TimerKey) -> String {
+    let (kind, number) = TimerKind::of(key);
     match key {
-        TimerKey::Discovery => "discovery".to_owned(),
-        TimerKey::Sync => "sync".to_owned(),
-        TimerKey::Janitor => "janitor".to_owned(),
-        TimerKey::Debounce => "debounce".to_owned(),
-        TimerKey::Membership(number) => format!("membership.{number}"),
-        TimerKey::Strategy(number) => format!("strategy.{number}"),
+        TimerKey::Membership(_) | TimerKey::Strategy(_) => format!("{}.{number}", kind.name()),
+        TimerKey::Discovery | TimerKey::Sync | TimerKey::Janitor | TimerKey::Debounce => {
+            kind.name().to_owned()
+        }
     }
 }
 
