@@ -124,7 +124,9 @@ impl Outcome {
         }
     }
 
-    fn metric(&self, name: &str) -> Option<f64> {
+    /// The value of a metric; `None` if the run has none.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
         self.metrics
             .get(name)
             .copied()

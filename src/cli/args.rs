@@ -20,6 +20,7 @@ pub(super) mod compare;
 pub(super) mod corpus;
 pub(super) mod first;
 pub(super) mod fuzz;
+pub(super) mod known;
 pub(super) mod live;
 pub(super) mod merge;
 pub(super) mod node;
@@ -126,6 +127,7 @@ pub(super) enum Command {
     /// Run scenario files and judge what they expect
     #[command(after_help = "Examples:\n  hublab run scenarios\n  \
         hublab run scenarios/partition-and-heal.toml --strategy gossip --seed 7\n  \
+        hublab run scenarios/partition-and-heal.toml --strategy gossip --report partition.html\n  \
         hublab run scenarios/lossy-wan.toml --seeds 0..200 --set network.loss=0.02 --format csv\n  \
         hublab run scenarios --export junit=junit.xml --export csv=runs.csv")]
     Run(Run),
@@ -180,12 +182,18 @@ pub(super) enum Command {
         hublab trace run.capsule --format dot --event e134 | dot -Tsvg > causes.svg"
     )]
     Trace(Trace),
-    /// Write a run as a page for a browser: its events over time, what nodes believed, what failed and why
+    /// Write a page for a browser: of a run, two runs, a campaign or a comparison
     #[command(after_help = "Examples:\n  hublab report run.capsule\n  \
+        hublab report run.capsule --blame\n  \
         hublab report run.capsule --from 29s --to 31s -o rounds.html\n  \
-        hublab report left.capsule right.capsule -o difference.html\n\n\
-        The page is one file and needs no network. Of long runs, the events around the first failure are held\n\
-        in full; curves and findings are of the whole run.")]
+        hublab report left.capsule right.capsule -o difference.html\n  \
+        hublab report campaign -o campaign.html\n  \
+        hublab report results -o comparison.html\n\n\
+        The page is one file and needs no network. A run's has its events over time, what nodes believed, what\n\
+        failed and why; of long runs, the events around the first failure are held in full, and curves and\n\
+        findings are of the whole run. A campaign's has its groups of failures with their runs, all seeds by\n\
+        verdict, reach and speed; a comparison's its tables and figures, with the worst run of each cell.\n\
+        Exit code 3: --blame came to a part of its answer, or runs of a comparison are missing.")]
     Report(report::Report),
     /// Tell why a child's row stands in a node's registry, or why it does not
     #[command(after_help = "Example: hublab why run.capsule --node n3 --child web-1 --at 31s")]
@@ -335,6 +343,10 @@ pub(super) struct Run {
     /// Write a capsule per run into this directory
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Write a page of the runs for a browser, as `hublab report` makes it of capsules: of one run, of two
+    /// beside each other, or of a list
+    #[arg(long = "report", value_name = "FILE")]
+    pub(super) page: Option<PathBuf>,
     /// Run everything again, in a fresh process and in this one after another run, and compare
     #[arg(long)]
     pub(super) twice: bool,

@@ -134,14 +134,14 @@ fn is_comparison(directories: &[PathBuf]) -> Result<bool, Stop> {
 }
 
 /// How much of a campaign is there.
-struct Coverage {
+pub(super) struct Coverage {
     shards: u64,
     of_shards: u64,
     runs: u64,
     of_runs: u64,
 }
 
-fn coverage(joined: &Joined, of_runs: u64) -> Coverage {
+pub(super) fn coverage(joined: &Joined, of_runs: u64) -> Coverage {
     let (shards, of_shards) = joined.shards();
     Coverage {
         shards,
@@ -213,7 +213,7 @@ fn write(
 }
 
 /// Names the shards and runs that are not there, a line each.
-fn holes(joined: &Joined) -> Vec<String> {
+pub(super) fn holes(joined: &Joined) -> Vec<String> {
     let incomplete = style::warn("incomplete:");
     let mut lines: Vec<String> = joined
         .partial

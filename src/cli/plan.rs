@@ -217,7 +217,7 @@ impl Plan {
             let scenario = &self.source(group).scenario.name;
             if !seen.insert(file_name(scenario, &group.strategy)) {
                 let reason = format!(
-                    "two files hold a scenario `{scenario}`: with --out, one would overwrite the other"
+                    "two files hold a scenario `{scenario}`: with --out or --report, one would overwrite the other"
                 );
                 return Err(Stop::Usage(reason));
             }

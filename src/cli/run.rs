@@ -18,12 +18,14 @@ use hublab_sim::run::{RunError, Simulation};
 use hublab_sim::watch::judge::Verdict;
 use tempfile::TempDir;
 
-use super::args::Run;
+use super::args::{Run, Size};
 use super::exit::ExitStatus;
 use super::files;
+use super::page;
 use super::plan::{Plan, Task};
 use super::pool::{self, End, Limits, StopFlag};
 use super::progress::{Meter, Progress, Reached};
+use super::render::number::counted;
 use super::results::Results;
 use super::twice;
 use super::{Context, Stop};
@@ -34,7 +36,22 @@ const EXPLAINED_EVENTS_MAX: u64 = 1_000_000;
 /// The runs that `--twice` makes of one: it, another, and it twice again.
 const RUNS_OF_TWICE: u32 = 4;
 
-pub(super) fn run(args: Run, context: &Context) -> Result<ExitStatus, Stop> {
+/// A page is of at most so many runs: a page of more is no help.
+const PAGE_RUNS_MAX: u64 = 200;
+
+pub(super) fn run(mut args: Run, context: &Context) -> Result<ExitStatus, Stop> {
+    // Without --out, the capsules that a page is made of are gone at the end.
+    let mut of_page = None;
+    if args.page.is_some() && args.out.is_none() {
+        let made = tempfile::tempdir().map_err(|error| {
+            Stop::Usage(format!("--report: there is no place for capsules: {error}"))
+        })?;
+        args.out = Some(made.path().to_owned());
+        of_page = Some(made);
+    }
+    if let Some(page) = &args.page {
+        page::check_output(page, &args.paths)?;
+    }
     let sources = files::read_all(&args.paths, &args.overrides, args.strict, context);
     sources.print_repetition(&args.overrides, context);
     let read = sources.exit;
@@ -46,6 +63,12 @@ pub(super) fn run(args: Run, context: &Context) -> Result<ExitStatus, Stop> {
     let before = read.max(planned);
     if plan.count() == 0 {
         return Ok(before);
+    }
+    if args.page.is_some() && plan.count() > PAGE_RUNS_MAX {
+        let asked = counted(plan.count(), "run");
+        return Err(Stop::Usage(format!(
+            "--report: a page has at most {PAGE_RUNS_MAX} runs, and this is {asked}"
+        )));
     }
     let scratch = scratch(&plan)?;
     let bench = Bench {
@@ -86,12 +109,33 @@ pub(super) fn run(args: Run, context: &Context) -> Result<ExitStatus, Stop> {
         Err(stop) => Err(stop),
     };
     let so_far = before.max(results.exit());
+    if let (Some(page), Ok(_)) = (&args.page, &ended) {
+        let made = made(&plan, of_page.is_none());
+        page::of_runs(&made, page, Size { big: plan.big }, context)?;
+    }
     match ended {
         Ok(End::Interrupted) => Ok(so_far.max(ExitStatus::Interrupted)),
         Ok(End::Complete) | Err(Stop::Pipe) => Ok(so_far),
         Err(Stop::Told(exit)) => Ok(so_far.max(exit)),
         Err(Stop::Usage(reason)) => Err(Stop::Usage(reason)),
     }
+}
+
+/// All runs of a plan, for a page.
+fn made(plan: &Plan, is_kept: bool) -> Vec<page::Made> {
+    let tasks = (0..plan.count()).map(|number| plan.task(number));
+    let made = tasks.filter_map(|task| {
+        let group = plan.group(task);
+        Some(page::Made {
+            scenario: plan.source(group).scenario.name.clone(),
+            strategy: group.strategy.clone(),
+            seed: task.seed,
+            capsule: plan.capsule(task)?,
+            is_kept,
+            repeat: plan.replay(task),
+        })
+    });
+    made.collect()
 }
 
 /// What a run comes to.

@@ -1,7 +1,19 @@
 //! Pages of `hublab report` in a browser: what a reader does is done by a script, and what the page shows
 //! is compared with what the commands print.
 
+/// Without a browser a test passes; that it was left out is said once.
+macro_rules! need_browser {
+    () => {
+        if !crate::chromium::is_there() {
+            return;
+        }
+    };
+}
+
 mod chromium;
+mod devtools;
+mod pages;
+mod reader;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,15 +26,6 @@ use chromium::drive;
 
 const STALE_SNAPSHOT: &str = "scenarios/anomalies/a01-stale-snapshot-detaches-fresh-row.toml";
 const PARTITION: &str = "scenarios/partition-and-heal.toml";
-
-/// Without a browser a test passes; that it was left out is said once.
-macro_rules! need_browser {
-    () => {
-        if !chromium::is_there() {
-            return;
-        }
-    };
-}
 
 fn hublab(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_hublab"))

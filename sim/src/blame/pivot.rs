@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use hublab_strategies::Time;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Question;
 use super::candidate::{Candidate, candidates};
@@ -23,7 +23,7 @@ const PIVOTS_MAX: usize = 16;
 
 /// How an event is changed. The order is that of pivots that are equal otherwise: the smallest change
 /// first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Moved before what its node handled before it.

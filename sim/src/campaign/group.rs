@@ -123,6 +123,8 @@ pub struct Group<'a> {
     pub finding: Option<&'a Failure>,
     /// The fingerprints of those that were shrunk, the lowest seed first.
     pub fingerprints: Vec<&'a str>,
+    /// How many of the runs were not shrunk.
+    pub unshrunk: u64,
 }
 
 impl<'a> Group<'a> {
@@ -136,7 +138,35 @@ impl<'a> Group<'a> {
             seed: first.seed,
             finding: first.finding.as_ref(),
             fingerprints: forms.iter().filter_map(|(name, _)| *name).collect(),
+            unshrunk: forms
+                .iter()
+                .filter(|(name, _)| name.is_none())
+                .map(|(_, form)| form.runs)
+                .sum(),
         })
+    }
+
+    /// True if a failure of this run, or its ending, is in the group.
+    #[must_use]
+    pub fn has(&self, record: &Record) -> bool {
+        let GroupKey {
+            strategy,
+            scenario,
+            what,
+        } = self.key;
+        if *strategy != record.strategy || *scenario != record.scenario {
+            return false;
+        }
+        match what {
+            What::Ended(ending) => *ending == record.verdict,
+            What::Failure { .. } => record.findings.iter().any(|finding| {
+                What::of(finding) == *what
+                    && match finding.fingerprint.as_deref() {
+                        Some(fingerprint) => self.fingerprints.contains(&fingerprint),
+                        None => self.unshrunk > 0,
+                    }
+            }),
+        }
     }
 
     /// The anomaly's name: of failures that were shrunk as it is, of others, which only look like it, with
@@ -268,6 +298,7 @@ mod tests {
             assert_eq!((group.runs, group.seed), (4, 4));
             let detail = group.finding.map(|finding| finding.detail.as_str());
             assert!(detail.is_some_and(|detail| detail.contains("seed 4")));
+            assert_eq!(group.unshrunk, 1);
             assert_eq!(group.fingerprints, ["g", "f"], "the lowest seed first");
         }
     }
@@ -283,6 +314,10 @@ mod tests {
             let summary = knowing(known, &records);
             let groups = summary.groups();
             let sum = |of: &[Group<'_>]| of.iter().map(|group| group.runs).sum::<u64>();
+            let has = |of: &[Group<'_>], record| of.iter().any(|group| group.has(record));
+            for record in &records {
+                assert_ne!(has(&groups.news, record), has(&groups.known, record));
+            }
             [sum(&groups.news), sum(&groups.known)]
         };
         assert_eq!(of(&[]), [3, 0]);

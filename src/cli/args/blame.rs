@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, FromArgMatches, ValueEnum};
 
 use super::Recorded;
 
@@ -12,6 +12,16 @@ use super::Recorded;
 pub(in crate::cli) struct Blame {
     #[command(flatten)]
     pub(in crate::cli) run: Recorded,
+    #[command(flatten)]
+    pub(in crate::cli) search: Search,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = BlameFormat::Text, value_name = "FORMAT")]
+    pub(in crate::cli) format: BlameFormat,
+}
+
+/// What is asked, and how much may be spent on the answer.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Search {
     /// Which of the failures, from 1, as `run` tells them; default: the first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(in crate::cli) failure: Option<u64>,
@@ -37,9 +47,15 @@ pub(in crate::cli) struct Blame {
     /// ended goes on there
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
-    /// How to print the answer
-    #[arg(long, value_enum, default_value_t = BlameFormat::Text, value_name = "FORMAT")]
-    pub(in crate::cli) format: BlameFormat,
+}
+
+impl Default for Search {
+    /// As if nothing was typed.
+    fn default() -> Self {
+        let command = Self::augment_args(Command::new("blame"));
+        let matches = command.get_matches_from(["blame"]);
+        Self::from_arg_matches(&matches).expect("every argument has a default or may be absent")
+    }
 }
 
 /// How `blame` prints.

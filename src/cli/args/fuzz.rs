@@ -9,6 +9,7 @@ use clap::Args;
 use hublab_sim::campaign::oracles::OracleSet;
 use hublab_sim::generate::Family;
 
+use super::known::KnownFailures;
 use super::shard::Sharding;
 use super::{BadArgument, Overrides, ReportAs, duration, family, seeds};
 
@@ -59,17 +60,8 @@ pub(in crate::cli) struct Fuzz {
     /// Without it, that is done where the campaign there is the same
     #[arg(long, requires = "out")]
     pub(in crate::cli) resume: bool,
-    /// Failures that are known: a `known.toml`, the directory of another campaign, or its `failures`; can
-    /// be given several times. They fail neither this campaign nor what `merge` makes of its shards
-    #[arg(long, value_name = "PATH")]
-    pub(in crate::cli) known: Vec<PathBuf>,
-    /// Anomalies that are known, by strategy and name, with commas: gossip:A5,pubsub:A8
-    #[arg(
-        long = "known-anomaly",
-        value_name = "STRATEGY:NAME",
-        value_delimiter = ','
-    )]
-    pub(in crate::cli) known_anomalies: Vec<String>,
+    #[command(flatten)]
+    pub(in crate::cli) known: KnownFailures,
     /// Run the failures saved in this directory first (`hublab corpus`); of several shards, the
     /// first does
     #[arg(long, value_name = "DIR")]

@@ -3,24 +3,30 @@
 mod runner;
 mod store;
 mod text;
+mod told;
 
 use std::io::{Read, Seek};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use hublab_sim::blame::{Blame as Answer, Ended, Job, Limits, Pivot, Question, blame as search};
-use hublab_sim::capsule::Capsule;
-use hublab_sim::scenario::render_change;
-use serde_json::{Value, json};
+use hublab_sim::blame::{Blame as Answer, Ended, Limits, Question, blame as search};
+use hublab_sim::capsule::{Capsule, Header};
+use serde_json::Value;
 
-use super::args::blame::{Blame, BlameFormat};
+use super::args::blame::{Blame, BlameFormat, Search};
+use super::campaign::folder::read_bounded;
 use super::capsules::{self, Opened};
 use super::exit::ExitStatus;
 use super::{Context, Stop};
 use runner::Made;
 use store::Store;
+pub(super) use told::Told;
+
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 pub(super) fn blame(args: &Blame, context: &Context) -> Result<ExitStatus, Stop> {
     match capsules::open_or_run(&args.run, context)? {
@@ -34,9 +40,44 @@ fn blame_of<R: Read + Seek>(
     capsule: &Capsule<R>,
     context: &Context,
 ) -> Result<ExitStatus, Stop> {
+    let found = look(capsule.header(), &args.run.path, &args.search, context)?;
+    let Found {
+        question,
+        answer,
+        told,
+        halted,
+    } = &found;
+    match args.format {
+        BlameFormat::Text => context.output.line(text::text(question, answer))?,
+        BlameFormat::Json => context.output.line(json(told)?)?,
+    }
+    Ok(end(answer, *halted, &args.search, context))
+}
+
+/// What a search came to.
+pub(super) struct Found {
+    question: Arc<Question>,
+    answer: Answer,
+    pub(super) told: Told,
+    halted: Option<ExitStatus>,
+}
+
+impl Found {
+    /// Says what the answer lacks; the exit status of that.
+    pub(super) fn end(&self, args: &Search, context: &Context) -> ExitStatus {
+        end(&self.answer, self.halted, args, context)
+    }
+}
+
+/// Looks for what decided a failure of a capsule's run.
+pub(super) fn look(
+    header: &Header,
+    path: &Path,
+    args: &Search,
+    context: &Context,
+) -> Result<Found, Stop> {
     let begun = Instant::now();
-    let header = capsule.header();
-    let scenario = capsules::scenario(header, &args.run.path, context)?;
+    let scenario = capsules::scenario(header, path, context)?;
     let number = args.failure.and_then(|number| usize::try_from(number).ok());
     let question = Question::new(
         &scenario,
@@ -45,7 +86,7 @@ fn blame_of<R: Read + Seek>(
         args.oracle.as_deref(),
         &context.catalog,
     );
-    let question = question.map_err(|error| capsules::unusable(&args.run.path, error))?;
+    let question = question.map_err(|error| capsules::unusable(path, error))?;
     let question = Arc::new(question);
     let limits = Limits {
         branches: args.branches,
@@ -69,19 +110,44 @@ fn blame_of<R: Read + Seek>(
     if let Some(error) = made.take_error() {
         return Err(error);
     }
-    let told = json(&question, &answer);
+    let told = Told::new(&question, &answer);
     if let Some(store) = made.into_store() {
         store.finish(&told)?;
     }
-    match args.format {
-        BlameFormat::Text => context.output.line(text::text(&question, &answer))?,
-        BlameFormat::Json => context.output.line(&told)?,
-    }
-    Ok(end(&answer, halted, args, context))
+    Ok(Found {
+        question,
+        answer,
+        told,
+        halted,
+    })
+}
+
+/// The answer of a directory that `--out` wrote, or of a file of `--format json`.
+pub(super) fn read(path: &Path) -> Result<Told, Stop> {
+    let file = if path.is_dir() {
+        path.join(store::ANSWER)
+    } else {
+        path.to_owned()
+    };
+    let text = read_bounded(&file, ANSWER_BYTES_MAX);
+    let text = text.map_err(|error| capsules::unusable(&file, error))?;
+    serde_json::from_str(&text).map_err(|error| {
+        let reason = format!("this is no answer of `hublab blame`: {error}");
+        capsules::unusable(&file, reason)
+    })
+}
+
+fn json(told: &Told) -> Result<Value, Stop> {
+    serde_json::to_value(told).map_err(|error| Stop::Usage(error.to_string()))
 }
 
 /// Says what the answer lacks.
-fn end(answer: &Answer, halted: Option<ExitStatus>, args: &Blame, context: &Context) -> ExitStatus {
+fn end(
+    answer: &Answer,
+    halted: Option<ExitStatus>,
+    args: &Search,
+    context: &Context,
+) -> ExitStatus {
     let goes_on = if args.out.is_some() {
         "the same command goes on from there"
     } else {
@@ -109,77 +175,4 @@ fn end(answer: &Answer, halted: Option<ExitStatus>, args: &Blame, context: &Cont
         }
         (Ended::Complete | Ended::Stopped, None) => ExitStatus::Held,
     }
-}
-
-/// The answer as data.
-fn json(question: &Question, answer: &Answer) -> Value {
-    let failure = question.failure();
-    let ended = match answer.ended {
-        Ended::Complete => "complete",
-        Ended::OutOfRuns => "out_of_runs",
-        Ended::Stopped => "stopped",
-    };
-    let curve: Vec<Value> = answer
-        .curve
-        .iter()
-        .map(|point| {
-            json!({
-                "after_us": point.after_us, "fails": point.fails, "of": point.of,
-                "share": point.share(), "low": point.low, "high": point.high,
-            })
-        })
-        .collect();
-    let jump = answer
-        .jump
-        .map(|(from, to)| json!({ "from_us": from.0, "to_us": to.0 }));
-    let pivots: Vec<Value> = answer
-        .pivots
-        .iter()
-        .map(|pivot| pivot_json(question, pivot))
-        .collect();
-    json!({
-        "scenario": question.name(),
-        "strategy": failure.signature.strategy,
-        "seed": question.seed(),
-        "failure": {
-            "signature": failure.signature, "at_us": failure.at_us, "node": failure.node,
-            "detail": failure.detail, "event": failure.event,
-        },
-        "curve": curve,
-        "jump": jump,
-        "pivots": pivots,
-        "tried": answer.tried,
-        "flips": answer.flips,
-        "runs": answer.runs,
-        "ended": ended,
-        "sentences": text::sentences(question, answer),
-    })
-}
-
-fn pivot_json(question: &Question, pivot: &Pivot) -> Value {
-    let names = question.names();
-    json!({
-        "kind": pivot.kind,
-        "event": pivot.event.id,
-        "neighbour": pivot.neighbour.as_ref().map(|event| event.id),
-        "what": names.line(&pivot.event),
-        "text": pivot.sentence(names),
-        "is_cause": pivot.is_cause,
-        "is_inside": pivot.is_inside,
-        "after_us": pivot.after_us,
-        "fails": pivot.fails,
-        "fails_changed": pivot.fails_changed,
-        "of": pivot.of,
-        "difference": pivot.difference(),
-        "change": change_text(question, pivot),
-    })
-}
-
-/// A change as the element of `[run] changes` that it is.
-fn change_text(question: &Question, pivot: &Pivot) -> String {
-    let job = Job {
-        branch: None,
-        changes: vec![pivot.change],
-    };
-    render_change(&question.scenario(&job), &pivot.change)
 }

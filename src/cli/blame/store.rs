@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use hublab_sim::blame::{Job, Outcome, Question};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::super::Stop;
 use super::super::campaign::folder::{LineError, whole_lines};
 use super::super::lock::{Lock, lock};
+use super::Told;
 
 const RUNS: &str = "runs.ndjson";
-const ANSWER: &str = "blame.json";
+pub(super) const ANSWER: &str = "blame.json";
 /// Why what is there is of no use.
 const OTHER: &str = "it is of another question, or of another build; name another directory";
 
@@ -113,9 +113,10 @@ impl Store {
     }
 
     /// Writes the answer.
-    pub(super) fn finish(self, answer: &Value) -> Result<(), Stop> {
+    pub(super) fn finish(self, answer: &Told) -> Result<(), Stop> {
         let path = self.directory.join(ANSWER);
-        fs::write(&path, format!("{answer:#}\n")).map_err(|error| unusable(&path, &error))
+        let text = serde_json::to_string_pretty(answer).unwrap_or_default();
+        fs::write(&path, text + "\n").map_err(|error| unusable(&path, &error))
     }
 }
 

@@ -5,7 +5,7 @@ use hublab_strategies::Time;
 
 use super::super::render::number::counted;
 use super::super::render::style;
-use super::change_text;
+use super::told::change_text;
 
 /// The width of the plot, in characters.
 const WIDTH: usize = 64;

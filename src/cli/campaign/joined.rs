@@ -166,6 +166,11 @@ impl Joined {
         !self.missing.is_empty() || self.partial.iter().any(Partial::is_hole)
     }
 
+    /// What was shrunk and counts.
+    pub(in crate::cli) fn all_shrunk(&self) -> &AllShrunk {
+        &self.shrunk
+    }
+
     /// How many runs of saved failures there are, beside those of the campaign.
     pub(in crate::cli) fn saved(&self) -> u64 {
         self.corpus.len() as u64

@@ -9,7 +9,7 @@ use hublab_sim::campaign::known::{Day, Known, KnownFile};
 use hublab_sim::campaign::summary::Summary;
 
 use super::folder::{FAILURES, read_bounded};
-use crate::cli::args::fuzz::Fuzz;
+use crate::cli::args::known::KnownFailures;
 use crate::cli::output::Output;
 use crate::cli::render::number::counted;
 use crate::cli::render::style;
@@ -25,7 +25,7 @@ const BYTES_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// Something cannot be read, or is no list of known failures.
-pub(in crate::cli) fn read(args: &Fuzz, context: &Context) -> Result<Known, Stop> {
+pub(in crate::cli) fn read(args: &KnownFailures, context: &Context) -> Result<Known, Stop> {
     let mut known = Known::default();
     for path in &args.known {
         if path.is_dir() {

@@ -32,10 +32,24 @@ struct Piece {
     is_torn: bool,
 }
 
-pub(in crate::cli) fn merge(args: &Merge, context: &Context) -> Result<ExitStatus, Stop> {
-    let format = format(args)?;
+/// A comparison of which every run is made.
+pub(in crate::cli) struct Whole {
+    pub(in crate::cli) comparison: Comparison,
+    /// By their numbers, with their real times.
+    pub(in crate::cli) outcomes: Vec<Outcome>,
+}
+
+/// Reads the directories, each a shard of the same comparison; `None` if runs are missing, which has been
+/// told.
+///
+/// # Errors
+/// One cannot be read, or they are of different comparisons or of another program.
+pub(in crate::cli) fn whole(
+    directories: &[PathBuf],
+    context: &Context,
+) -> Result<Option<Whole>, Stop> {
     let mut pieces = Vec::new();
-    for path in &args.directories {
+    for path in directories {
         let piece = read(path)?;
         pieces
             .iter()
@@ -56,11 +70,29 @@ pub(in crate::cli) fn merge(args: &Merge, context: &Context) -> Result<ExitStatu
     {
         return Err(refused(&piece.path, "it has more runs than its shard"));
     }
-    let has_holes = tell_holes(&pieces, &part_of, context);
-    if has_holes {
-        return Ok(ExitStatus::Inconclusive);
+    if tell_holes(&pieces, &part_of, context) {
+        return Ok(None);
     }
     let outcomes = in_order(pieces, &part_of);
+    Ok(Some(Whole {
+        comparison,
+        outcomes,
+    }))
+}
+
+pub(in crate::cli) fn merge(args: &Merge, context: &Context) -> Result<ExitStatus, Stop> {
+    let format = format(args)?;
+    let Some(Whole {
+        comparison,
+        outcomes,
+    }) = whole(&args.directories, context)?
+    else {
+        return Ok(ExitStatus::Inconclusive);
+    };
+    let part_of = |shard| Part {
+        comparison: &comparison,
+        shard,
+    };
     let report = Report::new(&comparison, &outcomes, &context.catalog);
     if let Some(out) = &args.out {
         if is_there(out) {

@@ -21,9 +21,7 @@ use hublab_sim::statistics::Verdict;
 
 use self::fit::Fit;
 use self::part::Part;
-use self::render::Report;
 use self::runs::End;
-use self::setup::Comparison;
 use self::store::Store;
 use super::args::compare::{Compare, FailOn, TableFormat};
 use super::campaign::share::Share;
@@ -43,9 +41,13 @@ mod setup;
 mod store;
 mod tables;
 
+pub(super) use figures::{DIRECTORY as FIGURES, figures};
 pub(super) use kept::is_there;
-pub(super) use merge::merge;
+pub(super) use merge::{Whole, merge, whole};
+pub(super) use render::Report;
 pub(super) use reproduce::reproduce;
+pub(super) use setup::{Comparison, Task};
+pub(super) use store::PLAN;
 
 pub(super) fn compare(args: &Compare, context: &Context) -> Result<ExitStatus, Stop> {
     // A time beyond what a clock can tell is no limit.

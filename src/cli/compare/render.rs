@@ -19,16 +19,16 @@ pub(super) const RUNS: &str = "runs.csv";
 
 /// All that the results are made of.
 #[derive(Debug)]
-pub(super) struct Report<'r> {
-    pub(super) comparison: &'r Comparison,
-    pub(super) analysis: Analysis,
-    pub(super) outcomes: &'r [Outcome],
-    pub(super) catalog: &'r Catalog,
+pub(in crate::cli) struct Report<'r> {
+    pub(in crate::cli) comparison: &'r Comparison,
+    pub(in crate::cli) analysis: Analysis,
+    pub(in crate::cli) outcomes: &'r [Outcome],
+    pub(in crate::cli) catalog: &'r Catalog,
 }
 
 impl<'r> Report<'r> {
     /// The results of a comparison of which every run is made.
-    pub(super) fn new(
+    pub(in crate::cli) fn new(
         comparison: &'r Comparison,
         outcomes: &'r [Outcome],
         catalog: &'r Catalog,
@@ -86,12 +86,12 @@ impl<'r> Report<'r> {
         text
     }
 
-    fn title(&self) -> String {
+    pub(in crate::cli) fn title(&self) -> String {
         let plan = &self.comparison.plan;
         format!("{}: against {}", plan.name, self.name(plan.baseline))
     }
 
-    fn heading(&self, endpoint: usize) -> String {
+    pub(in crate::cli) fn heading(&self, endpoint: usize) -> String {
         let declared = &self.comparison.plan.endpoints[endpoint];
         let metric = self.catalog.metric(&declared.metric);
         let unit = metric.map_or("", |metric| metric.unit);
@@ -103,12 +103,12 @@ impl<'r> Report<'r> {
         )
     }
 
-    fn name(&self, contestant: usize) -> &str {
+    pub(in crate::cli) fn name(&self, contestant: usize) -> &str {
         &self.comparison.plan.contestants[contestant].name
     }
 
     /// Wins, losses and ties of each strategy.
-    fn scores(&self) -> Vec<String> {
+    pub(in crate::cli) fn scores(&self) -> Vec<String> {
         let plan = &self.comparison.plan;
         let others = (0..plan.contestants.len()).filter(|place| *place != plan.baseline);
         let score = |contestant: usize| {
@@ -144,7 +144,7 @@ impl<'r> Report<'r> {
     }
 
     /// Notes on the comparison as a whole.
-    fn notes(&self) -> Vec<String> {
+    pub(in crate::cli) fn notes(&self) -> Vec<String> {
         let plan = &self.comparison.plan;
         let seeds = plan.seeds.end - plan.seeds.start;
         let tests = counted(self.analysis.tests, "test");
@@ -193,7 +193,11 @@ impl<'r> Report<'r> {
 
     /// The table of an endpoint, and the verdict of each of its rows. `wide`: with intervals and
     /// means.
-    fn table(&self, endpoint: usize, wide: bool) -> (Table, Vec<Option<Verdict>>) {
+    pub(in crate::cli) fn table(
+        &self,
+        endpoint: usize,
+        wide: bool,
+    ) -> (Table, Vec<Option<Verdict>>) {
         let plan = &self.comparison.plan;
         let mut names = vec!["scenario".to_owned()];
         names.extend(plan.vary.iter().map(|vary| vary.key.clone()));
@@ -247,7 +251,7 @@ impl<'r> Report<'r> {
     }
 
     /// The scenario and the values of a cell.
-    fn place(&self, cell: usize) -> Vec<String> {
+    pub(in crate::cli) fn place(&self, cell: usize) -> Vec<String> {
         let (plan, cell) = (&self.comparison.plan, &self.comparison.cells[cell]);
         let scenario = self.comparison.files[cell.scenario].0.clone();
         let values = cell.scalars(plan).map(|scalar| scalar.shown.clone());

@@ -18,6 +18,7 @@ use crate::cli::args::Overrides;
 use crate::cli::args::compare::Compare;
 use crate::cli::exit::ExitStatus;
 use crate::cli::files::{self, Source};
+use crate::cli::output::quoted;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::{Context, Stop};
 
@@ -26,14 +27,14 @@ const VARIANTS_MAX: usize = 20_000;
 
 /// A comparison that can be run.
 #[derive(Debug)]
-pub(super) struct Comparison {
+pub(in crate::cli) struct Comparison {
     /// Its scenarios are `scenarios/NAME.toml`, see [`Comparison::files`].
-    pub(super) plan: Plan,
-    pub(super) cells: Vec<Cell>,
+    pub(in crate::cli) plan: Plan,
+    pub(in crate::cli) cells: Vec<Cell>,
     /// The scenario files as they run, by [`Cell::scenario`]: name and text.
-    pub(super) files: Vec<(String, String)>,
+    pub(in crate::cli) files: Vec<(String, String)>,
     /// The cells whose runs are not made, and why: `--memory`.
-    pub(super) left_out: BTreeMap<usize, String>,
+    pub(in crate::cli) left_out: BTreeMap<usize, String>,
     /// The scenarios that run, by cell and contestant.
     variants: Vec<Variant>,
 }
@@ -49,10 +50,10 @@ struct Variant {
 
 /// One run.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Task {
-    pub(super) cell: usize,
-    pub(super) contestant: usize,
-    pub(super) seed: u64,
+pub(in crate::cli) struct Task {
+    pub(in crate::cli) cell: usize,
+    pub(in crate::cli) contestant: usize,
+    pub(in crate::cli) seed: u64,
 }
 
 impl Comparison {
@@ -145,16 +146,16 @@ impl Comparison {
     }
 
     /// How many runs there are.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::cli) fn count(&self) -> usize {
         self.variants.len() * self.seeds()
     }
 
-    pub(super) fn seeds(&self) -> usize {
+    pub(in crate::cli) fn seeds(&self) -> usize {
         usize::try_from(self.plan.seeds.end - self.plan.seeds.start).unwrap_or(usize::MAX)
     }
 
     /// A run by its number, in the order of cells, contestants and seeds.
-    pub(super) fn task(&self, number: usize) -> Task {
+    pub(in crate::cli) fn task(&self, number: usize) -> Task {
         let (variant, seed) = (number / self.seeds(), number % self.seeds());
         let contestants = self.plan.contestants.len();
         Task {
@@ -164,7 +165,7 @@ impl Comparison {
         }
     }
 
-    pub(super) fn scenario(&self, task: Task) -> &Arc<Scenario> {
+    pub(in crate::cli) fn scenario(&self, task: Task) -> &Arc<Scenario> {
         &self.variant(task).scenario
     }
 
@@ -190,12 +191,12 @@ impl Comparison {
     }
 
     /// The strategy of a run as the catalog calls it.
-    pub(super) fn strategy(&self, task: Task) -> &str {
+    pub(in crate::cli) fn strategy(&self, task: Task) -> &str {
         &self.plan.contestants[task.contestant].strategy
     }
 
     /// The scenario and the values of a cell, in words: `steady, network.loss=0.05`.
-    pub(super) fn cell_name(&self, cell: usize) -> String {
+    pub(in crate::cli) fn cell_name(&self, cell: usize) -> String {
         let cell = &self.cells[cell];
         let values = self.plan.vary.iter().zip(cell.scalars(&self.plan));
         let values = values.map(|(vary, scalar)| format!(", {}={}", vary.key, scalar.shown));
@@ -203,8 +204,26 @@ impl Comparison {
         format!("{scenario}{}", values.collect::<String>())
     }
 
+    /// The command that makes a run alone, from the directory of a comparison.
+    pub(in crate::cli) fn command(&self, task: Task, directory: &Path) -> String {
+        let cell = &self.cells[task.cell];
+        let name = &self.files[cell.scenario].0;
+        let path = directory.join(super::store::SCENARIOS);
+        let path = path.join(format!("{name}.toml"));
+        let path = quoted(&path.to_string_lossy());
+        let strategy = quoted(self.strategy(task));
+        let seed = task.seed;
+        let mut command = format!("hublab run {path} --strategy {strategy} --seed {seed}");
+        let contestant = &self.plan.contestants[task.contestant];
+        let overrides = Overrides {
+            values: cell.overrides(&self.plan, contestant),
+        };
+        overrides.append_to(&mut command);
+        command
+    }
+
     /// The outcomes of a cell and a contestant, of all that are there.
-    pub(super) fn of<'o>(
+    pub(in crate::cli) fn of<'o>(
         &self,
         outcomes: &'o [Outcome],
         cell: usize,

@@ -19,9 +19,9 @@ use crate::cli::Stop;
 use crate::cli::lock::lock_by;
 
 /// The plan, as resolved.
-pub(super) const PLAN: &str = "plan.toml";
+pub(in crate::cli) const PLAN: &str = "plan.toml";
 /// Copies of what ran.
-const SCENARIOS: &str = "scenarios";
+pub(super) const SCENARIOS: &str = "scenarios";
 
 /// A directory of a comparison or of a shard of one, being written.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 /// A table; the first `names` columns are words, the others are set to the right.
 #[derive(Debug)]
-pub(super) struct Table {
-    heads: Vec<String>,
-    names: usize,
-    rows: Vec<Vec<String>>,
+pub(in crate::cli) struct Table {
+    pub(in crate::cli) heads: Vec<String>,
+    pub(in crate::cli) names: usize,
+    pub(in crate::cli) rows: Vec<Vec<String>>,
 }
 
 impl Table {

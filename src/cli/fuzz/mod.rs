@@ -27,7 +27,7 @@ use super::report::{self, Format, Reporters, Run, Setting, Totals};
 use super::{Context, Stop};
 
 mod odd;
-mod reach;
+pub(super) mod reach;
 mod request;
 mod saved;
 mod store;

@@ -25,23 +25,15 @@ pub(super) fn render(summary: &Summary) -> String {
             );
         }
     }
-    for (word, title) in [
-        ("step", "steps"),
-        ("fault", "faults that did something"),
-        ("kind", "messages handled"),
-        ("mark", "branches marked"),
-    ] {
-        let counters = summary.reach.iter().filter_map(|(name, count)| {
-            let name = name.strip_prefix(word)?.strip_prefix('.')?;
-            Some(format!("{name} {}", grouped(*count)))
-        });
-        let counters: Vec<String> = counters.collect();
-        if !counters.is_empty() {
-            line(
-                &mut text,
-                format_args!("{}: {}", style::dim(title), counters.join(", ")),
-            );
-        }
+    for (title, counters) in counters(summary) {
+        let counters: Vec<String> = counters
+            .into_iter()
+            .map(|(name, count)| format!("{name} {}", grouped(count)))
+            .collect();
+        line(
+            &mut text,
+            format_args!("{}: {}", style::dim(title), counters.join(", ")),
+        );
     }
     if summary.growth > 0 {
         let growth = counted(summary.growth, "byte");
@@ -61,17 +53,38 @@ pub(super) fn render(summary: &Summary) -> String {
     text
 }
 
-fn speed(work: Work) -> String {
-    let seconds = |count: u64| {
-        let us = u128::from(work.wall_us.max(1));
-        u64::try_from(u128::from(count) * 1_000_000 / us).unwrap_or(u64::MAX)
+/// The counters by what they count; nothing that counts none.
+pub(in crate::cli) fn counters(summary: &Summary) -> Vec<(&'static str, Vec<(String, u64)>)> {
+    let of = |(word, title): (&str, &'static str)| {
+        let counters = summary.reach.iter().filter_map(|(name, count)| {
+            let name = name.strip_prefix(word)?.strip_prefix('.')?;
+            Some((name.to_owned(), *count))
+        });
+        (title, counters.collect::<Vec<_>>())
     };
+    let all = [
+        ("step", "steps"),
+        ("fault", "faults that did something"),
+        ("kind", "messages handled"),
+        ("mark", "branches marked"),
+    ];
+    let all = all.into_iter().map(of);
+    all.filter(|(_, counters)| !counters.is_empty()).collect()
+}
+
+/// How many there were per second of this time.
+pub(in crate::cli) fn per_second(count: u64, wall_us: u64) -> u64 {
+    let us = u128::from(wall_us.max(1));
+    u64::try_from(u128::from(count) * 1_000_000 / us).unwrap_or(u64::MAX)
+}
+
+fn speed(work: Work) -> String {
     format!(
         "{}, {} per run; per second and core {} and {}",
         counted(work.runs, "run"),
         counted(work.events / work.runs.max(1), "event"),
-        counted(seconds(work.runs), "run"),
-        counted(seconds(work.events), "event"),
+        counted(per_second(work.runs, work.wall_us), "run"),
+        counted(per_second(work.events, work.wall_us), "event"),
     )
 }
 

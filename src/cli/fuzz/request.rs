@@ -87,7 +87,7 @@ impl Request {
         if let Some(shrinking) = manifest.shrinking {
             campaign = campaign.shrink(shrinking);
         }
-        manifest.known = known::read(args, context)?;
+        manifest.known = known::read(&args.known, context)?;
         campaign = campaign.known(manifest.known.clone());
         Ok(Self {
             campaign,

@@ -3,8 +3,11 @@
 use hublab_sim::model::NodeIx;
 use serde::Serialize;
 
+use super::campaign::Campaign;
+use super::comparison::Comparison;
 use super::curves::Curves;
 use super::record::Recorded;
+use crate::cli::blame::Told;
 
 /// The version of the data's shape; page and data are of one program, so this is for other readers.
 pub(super) const SCHEMA: u32 = 1;
@@ -24,6 +27,30 @@ pub(super) struct Page<'a> {
 pub(super) enum Content<'a> {
     /// One run, or two beside each other.
     Runs(&'a Runs),
+    /// Several runs, in a list.
+    List(&'a List),
+    Campaign(&'a Campaign),
+    Comparison(&'a Comparison),
+}
+
+/// Several runs.
+#[derive(Debug, Serialize)]
+pub(super) struct List {
+    pub(super) entries: Vec<Entry>,
+    pub(super) runs: Vec<Run>,
+}
+
+/// A run of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry {
+    pub(super) scenario: String,
+    pub(super) strategy: String,
+    pub(super) seed: u64,
+    /// The command that repeats it.
+    pub(super) repeat: String,
+    /// The place of its run, or why there is none.
+    pub(super) run: Option<usize>,
+    pub(super) no_run: Option<String>,
 }
 
 /// One run, or two with their first difference.
@@ -65,7 +92,7 @@ pub(super) struct Run {
     pub(super) recorded: Recorded,
     /// How likely the failure was over time, and what decided it, if somebody asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) blame: Option<serde_json::Value>,
+    pub(super) blame: Option<Told>,
 }
 
 /// What is told first.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 const STYLE: &str = include_str!("assets/page.css");
 /// The script, in the order in which it is read.
-const SCRIPT: [&str; 8] = [
+const SCRIPT: [&str; 12] = [
     include_str!("assets/base.js"),
     include_str!("assets/data.js"),
     include_str!("assets/axis.js"),
@@ -14,7 +14,11 @@ const SCRIPT: [&str; 8] = [
     include_str!("assets/diagram.js"),
     include_str!("assets/state.js"),
     include_str!("assets/panels.js"),
+    include_str!("assets/blame.js"),
     include_str!("assets/run.js"),
+    include_str!("assets/campaign.js"),
+    include_str!("assets/comparison.js"),
+    include_str!("assets/main.js"),
 ];
 
 /// Writes a page with this title and data.
@@ -73,6 +77,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -104,6 +110,52 @@ mod tests {
                 let svg = part.replace("http://www.w3.org/2000/svg", "");
                 assert!(!svg.contains(word), "{word}");
             }
+        }
+    }
+
+    /// Texts of what HTML, a script or JSON could take for something else.
+    fn hostile() -> impl Strategy<Value = String> {
+        let parts = prop::sample::select(vec![
+            "</script>",
+            "<!--",
+            "<script>",
+            "]]>",
+            "&lt;",
+            "\"",
+            "'",
+            "\\",
+            "\u{2028}",
+            "\u{2029}",
+            "\u{0}",
+            "\n",
+            "{{",
+            "${x}",
+            "</title>",
+            "<img src=x onerror=alert(1)>",
+            "\u{202e}",
+            "é",
+            "🦀",
+            "a",
+        ]);
+        prop::collection::vec(parts, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_out_as_it_went_in_and_is_never_markup(texts in prop::collection::vec(hostile(), 1..6)) {
+            let mut page = Vec::new();
+            write(&texts[0], &texts, &mut page).expect("memory can be written");
+            let page = String::from_utf8(page).expect("it is text");
+            // The page's own elements and no others.
+            prop_assert_eq!(page.matches("</script>").count(), 2);
+            prop_assert_eq!(page.matches("<title>").count(), 1);
+            prop_assert_eq!(page.matches("</title>").count(), 1);
+            let (_, rest) = page.split_once("id=\"data\">").expect("the element of the data");
+            let (json, _) = rest.split_once("</script>").expect("its end");
+            let unsafe_in_markup = ['<', '>', '&', '\u{2028}', '\u{2029}'];
+            prop_assert!(!json.contains(unsafe_in_markup));
+            let read: Vec<String> = serde_json::from_str(json).expect("the data is JSON");
+            prop_assert_eq!(read, texts);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `hublab report`: a run as a page for a browser, in one file.
+//! `hublab report`: runs, campaigns and comparisons as a page for a browser, in one file.
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -8,15 +8,20 @@
 //! | [`record`] | those events, in columns, and the state before them |
 //! | [`cells`] | where views differ from the truth |
 //! | [`curves`] | what is counted over the whole run |
+//! | [`held`] | runs inside pages that are about more |
+//! | [`campaign`], [`comparison`] | the data of those, from their directories |
 //! | [`pack`] | numbers and texts in little room |
 //! | [`html`] | the file: data, style and script |
 //!
 //! The script, under `assets/`, draws; it computes nothing that a command computes, but for sums and the
 //! chains of causes, whose links are in the data.
 
+mod campaign;
 mod cells;
+mod comparison;
 mod curves;
 mod data;
+mod held;
 mod html;
 mod pack;
 mod record;
@@ -25,47 +30,56 @@ mod window;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hublab_sim::capsule::Capsule;
 use hublab_sim::capsule::diff::diff as compare;
+use hublab_sim::capsule::{Capsule, Header};
 use hublab_strategies::Time;
 use hublab_strategies::time::{format_duration, micros};
 
+use super::args::Size;
+use super::args::blame::Search;
 use super::args::report::Report;
+use super::campaign::known;
 use super::exit::ExitStatus;
 use super::render::number;
 use super::trace::title;
-use super::{Context, Stop, capsules};
-use data::{Content, Difference, Page, Runs, SCHEMA};
-use run::{EVENTS_MAX, ReportError, Source, focus};
+use super::{Context, Stop, blame, capsules, compare as comparisons};
+use data::{Content, Difference, Entry, List, Page, Runs, SCHEMA};
+use held::Held;
+use run::{BYTES_MAX, EVENTS_MAX, Origin, ReportError, Source, focus};
 use window::Wish;
 
+/// The runs of a list may take this much of its page.
+const LIST_BYTES: usize = 9_000_000;
+
 pub(super) fn report(args: &Report, context: &Context) -> Result<ExitStatus, Stop> {
-    if let Some(input) = args.paths.iter().find(|path| is_same(path, &args.output)) {
-        let path = input.display();
-        return Err(Stop::Usage(format!(
-            "{path}: the report would replace it; -o names another file"
-        )));
-    }
-    let (title, runs) = match &args.paths[..] {
-        [one] => of_one(one, args, context)?,
-        [left, right] => of_two(left, right, args, context)?,
-        _ => {
-            let reason = "a report is of one capsule, or of two that are compared";
-            return Err(Stop::Usage(reason.to_owned()));
+    check_output(&args.output, &args.paths)?;
+    match &args.paths[..] {
+        [directory] if directory.is_dir() => of_directory(directory, args, context),
+        paths => {
+            refuse(
+                &[
+                    ("--known", !args.known.known.is_empty()),
+                    ("--known-anomaly", !args.known.known_anomalies.is_empty()),
+                ],
+                "is for the directory of a campaign",
+            )?;
+            of_capsules(paths, args, context)
         }
-    };
-    let content = Content::Runs(&runs);
-    let page = Page {
-        schema: SCHEMA,
-        title: &title,
-        content,
-    };
-    write(&args.output, &title, &page)?;
-    tell(&args.output, context)?;
-    Ok(ExitStatus::Held)
+    }
+}
+
+/// Refuses to replace an input.
+pub(super) fn check_output(output: &Path, inputs: &[PathBuf]) -> Result<(), Stop> {
+    match inputs.iter().find(|path| is_same(path, output)) {
+        Some(input) => Err(Stop::Usage(format!(
+            "{}: the report would replace it; name another file for the report",
+            input.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -73,28 +87,136 @@ fn is_same(one: &Path, other: &Path) -> bool {
     whole(one).is_some_and(|one| Some(one) == whole(other))
 }
 
-fn of_one(path: &Path, args: &Report, context: &Context) -> Result<(String, Runs), Stop> {
-    let mut capsule = open(path, args)?;
+/// Refuses the first of these flags that is given.
+fn refuse(flags: &[(&str, bool)], why: &str) -> Result<(), Stop> {
+    match flags.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => Err(Stop::Usage(format!("{flag} {why}"))),
+        None => Ok(()),
+    }
+}
+
+fn of_directory(directory: &Path, args: &Report, context: &Context) -> Result<ExitStatus, Stop> {
+    refuse(
+        &[
+            ("--from", args.from.is_some()),
+            ("--to", args.to.is_some()),
+            ("--blame", args.blame.is_some()),
+        ],
+        "is for capsules: a directory is of many runs",
+    )?;
+    if comparisons::is_there(directory) {
+        refuse(
+            &[
+                ("--known", !args.known.known.is_empty()),
+                ("--known-anomaly", !args.known.known_anomalies.is_empty()),
+            ],
+            "is for campaigns: this directory holds a comparison",
+        )?;
+        let Some((title, comparison)) = comparison::comparison(directory, args.size, context)?
+        else {
+            return Ok(ExitStatus::Inconclusive);
+        };
+        write(
+            &args.output,
+            &title,
+            Content::Comparison(&comparison),
+            context,
+        )?;
+        return Ok(ExitStatus::Held);
+    }
+    if !directory.join(super::campaign::folder::MANIFEST).is_file() {
+        let reason = "this directory holds no campaign and no comparison; `fuzz --out` and `compare --out` \
+            write one, and a capsule is named by its file";
+        return Err(capsules::unusable(directory, reason));
+    }
+    let known = known::read(&args.known, context)?;
+    let (title, campaign) = campaign::campaign(directory, known, args.size, context)?;
+    write(&args.output, &title, Content::Campaign(&campaign), context)?;
+    Ok(ExitStatus::Held)
+}
+
+fn of_capsules(paths: &[PathBuf], args: &Report, context: &Context) -> Result<ExitStatus, Stop> {
+    let (title, runs, exit) = match paths {
+        [one] => of_one(one, args, context)?,
+        [left, right] => {
+            refuse(
+                &[("--blame", args.blame.is_some())],
+                "is for one capsule: two are compared",
+            )?;
+            for path in paths {
+                check_times(args, &open(path, args.size)?)?;
+            }
+            let origins = paths.iter().map(|path| Origin::Capsule(path));
+            let origins: Vec<Origin<'_>> = origins.collect();
+            let (title, runs) = of_two([left, right], [origins[0], origins[1]], args, context)?;
+            (title, runs, ExitStatus::Held)
+        }
+        _ => {
+            let reason = "a report is of one capsule, or of two that are compared";
+            return Err(Stop::Usage(reason.to_owned()));
+        }
+    };
+    write(&args.output, &title, Content::Runs(&runs), context)?;
+    Ok(exit)
+}
+
+fn of_one(
+    path: &Path,
+    args: &Report,
+    context: &Context,
+) -> Result<(String, Runs, ExitStatus), Stop> {
+    let mut capsule = open(path, args.size)?;
     check_times(args, &capsule)?;
     let title = title(capsule.footer());
-    let run = of_capsule(&mut capsule, path, wish(args, None, EVENTS_MAX), context)?;
+    let mut exit = ExitStatus::Held;
+    let answer = match &args.blame {
+        None => None,
+        Some(None) => {
+            let search = Search::default();
+            let found = blame::look(capsule.header(), path, &search, context)?;
+            exit = found.end(&search, context);
+            Some(found.told)
+        }
+        Some(Some(from)) => Some(answer_of(from, capsule.header(), path)?),
+    };
+    let origin = Origin::Capsule(path);
+    let mut run = of_capsule(&mut capsule, path, origin, wish(args, None, 1), context)?;
+    run.blame = answer;
     let runs = Runs {
         runs: vec![run],
         difference: None,
     };
-    Ok((title, runs))
+    Ok((title, runs, exit))
+}
+
+/// What `blame` told of this run.
+fn answer_of(from: &Path, header: &Header, path: &Path) -> Result<blame::Told, Stop> {
+    let told = blame::read(from)?;
+    let is_same = (&told.scenario, &told.strategy, told.seed)
+        == (&header.name, &header.strategy, header.seed);
+    if is_same {
+        return Ok(told);
+    }
+    let (scenario, strategy, seed) = (&told.scenario, &told.strategy, told.seed);
+    let reason = format!(
+        "it is of {scenario} with {strategy}, seed {seed}, which is not the run of {}",
+        path.display()
+    );
+    Err(capsules::unusable(from, reason))
 }
 
 fn of_two(
-    left: &Path,
-    right: &Path,
+    paths: [&Path; 2],
+    origins: [Origin<'_>; 2],
     args: &Report,
     context: &Context,
 ) -> Result<(String, Runs), Stop> {
-    let compared = compare(open(left, args)?, open(right, args)?, 1).map_err(|error| {
-        let (left, right) = (left.display(), right.display());
-        Stop::Usage(format!("{left} and {right}: {error}"))
-    })?;
+    let [left, right] = paths;
+    let compared =
+        compare(open(left, args.size)?, open(right, args.size)?, 1).map_err(|error| {
+            let (left, right) = (left.display(), right.display());
+            Stop::Usage(format!("{left} and {right}: {error}"))
+        })?;
     let headers = compared.headers.iter().map(ToString::to_string).collect();
     let difference = compared.divergence.map(|it| {
         let at = it
@@ -118,19 +240,117 @@ fn of_two(
     });
     let around = difference.as_ref().map(|it| Time(it.at_us));
     let (mut titles, mut runs) = (Vec::new(), Vec::new());
-    for path in [left, right] {
-        let mut capsule = open(path, args)?;
-        check_times(args, &capsule)?;
+    for (path, origin) in paths.into_iter().zip(origins) {
+        let mut capsule = open(path, args.size)?;
         titles.push(title(capsule.footer()));
-        let wish = wish(args, around, EVENTS_MAX / 2);
-        runs.push(of_capsule(&mut capsule, path, wish, context)?);
+        let wish = wish(args, around, 2);
+        runs.push(of_capsule(&mut capsule, path, origin, wish, context)?);
     }
     Ok((titles.join("; "), Runs { runs, difference }))
+}
+
+/// A run that `hublab run` made.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) scenario: String,
+    pub(super) strategy: String,
+    pub(super) seed: u64,
+    /// Where its capsule is, if it was made to its end.
+    pub(super) capsule: PathBuf,
+    /// True if the capsule stays there.
+    pub(super) is_kept: bool,
+    /// The command that makes it again.
+    pub(super) repeat: String,
+}
+
+/// The page of these runs: one alone, two of one scenario beside each other, more in a list.
+pub(super) fn of_runs(
+    made: &[Made],
+    output: &Path,
+    size: Size,
+    context: &Context,
+) -> Result<(), Stop> {
+    let args = Report {
+        paths: Vec::new(),
+        output: output.to_owned(),
+        from: None,
+        to: None,
+        blame: None,
+        known: super::args::known::KnownFailures::default(),
+        size,
+    };
+    let are_there = made.iter().all(|made| made.capsule.is_file());
+    let told = match made {
+        [one] if are_there => {
+            let mut capsule = open(&one.capsule, size)?;
+            let title = title(capsule.footer());
+            let wish = wish(&args, None, 1);
+            let run = of_capsule(&mut capsule, &one.capsule, one.origin(), wish, context)?;
+            let runs = Runs {
+                runs: vec![run],
+                difference: None,
+            };
+            write_file(output, &title, Content::Runs(&runs))
+        }
+        [left, right] if are_there && left.scenario == right.scenario => {
+            let paths = [left, right].map(|made| made.capsule.as_path());
+            let origins = [left, right].map(Made::origin);
+            let (title, runs) = of_two(paths, origins, &args, context)?;
+            write_file(output, &title, Content::Runs(&runs))
+        }
+        _ => {
+            let list = list(made, size, context);
+            let title = number::counted(made.len() as u64, "run");
+            write_file(output, &title, Content::List(&list))
+        }
+    };
+    // Results go where they went without a page.
+    context.output.note(told?);
+    Ok(())
+}
+
+impl Made {
+    fn origin(&self) -> Origin<'_> {
+        if self.is_kept {
+            Origin::Capsule(&self.capsule)
+        } else {
+            Origin::Command(&self.repeat)
+        }
+    }
+}
+
+fn list(made: &[Made], size: Size, context: &Context) -> List {
+    let mut held = Held::new(LIST_BYTES, size, context);
+    let mut left = made.len();
+    let entry = |made: &Made| {
+        left -= 1;
+        let run = if made.capsule.is_file() {
+            capsules::open(&made.capsule, size)
+                .map_err(held::in_words)
+                .and_then(|mut capsule| held.add(&mut capsule, made.origin(), left))
+        } else {
+            Err("it did not come to its end".to_owned())
+        };
+        Entry {
+            scenario: made.scenario.clone(),
+            strategy: made.strategy.clone(),
+            seed: made.seed,
+            repeat: made.repeat.clone(),
+            no_run: run.as_ref().err().cloned(),
+            run: run.ok(),
+        }
+    };
+    let entries = made.iter().map(entry).collect();
+    List {
+        entries,
+        runs: held.into_runs(),
+    }
 }
 
 fn of_capsule<R: Read + Seek>(
     capsule: &mut Capsule<R>,
     path: &Path,
+    origin: Origin<'_>,
     mut wish: Wish,
     context: &Context,
 ) -> Result<data::Run, Stop> {
@@ -139,7 +359,7 @@ fn of_capsule<R: Read + Seek>(
         wish.focus = focus(&scenario, &capsule.footer().report);
     }
     let source = Source {
-        path,
+        origin,
         scenario: &scenario,
         catalog: &context.catalog,
         wish,
@@ -147,30 +367,31 @@ fn of_capsule<R: Read + Seek>(
     run::run(capsule, source).map_err(|error: ReportError| capsules::unusable(path, error))
 }
 
-fn wish(args: &Report, focus: Option<Time>, most: u64) -> Wish {
+/// What a page of so many runs holds of each.
+fn wish(args: &Report, focus: Option<Time>, runs: u64) -> Wish {
     Wish {
         from: args.from.map(|time| Time(micros(time))),
         to: args.to.map(|time| Time(micros(time))),
         focus,
-        most,
+        most: EVENTS_MAX / runs,
+        bytes: BYTES_MAX,
     }
 }
 
 /// Opens a capsule, or says what else the file is.
-fn open(path: &Path, args: &Report) -> Result<Capsule<std::io::BufReader<File>>, Stop> {
+fn open(path: &Path, size: Size) -> Result<Capsule<std::io::BufReader<File>>, Stop> {
     if path.is_dir() {
-        let reason =
-            "it is a directory; a report is made of a capsule, which `run --out DIR` writes";
+        let reason = "it is a directory, which has a report of its own; two capsules are compared";
         return Err(capsules::unusable(path, reason));
     }
     if capsules::is_scenario(path) {
         let name = super::output::quoted(&path.to_string_lossy());
         let reason = format!(
-            "this is a scenario; `hublab run {name} --out DIR` runs it and writes a capsule"
+            "this is a scenario; `hublab run {name} --report report.html` runs it and makes its report"
         );
         return Err(capsules::unusable(path, reason));
     }
-    capsules::open(path, args.size)
+    capsules::open(path, size)
 }
 
 /// Times between which nothing can be.
@@ -189,19 +410,27 @@ where
     }
 }
 
-/// Writes a page. A file of that name is replaced, as by `--export`.
-fn write(output: &Path, title: &str, page: &Page<'_>) -> Result<(), Stop> {
+/// Writes a page, and says how large it is.
+fn write(output: &Path, title: &str, content: Content<'_>, context: &Context) -> Result<(), Stop> {
+    let told = write_file(output, title, content)?;
+    context.output.line(told)
+}
+
+/// Writes a page: its path and how large it is. A file of that name is replaced, as by `--export`.
+fn write_file(output: &Path, title: &str, content: Content<'_>) -> Result<String, Stop> {
+    let page = Page {
+        schema: SCHEMA,
+        title,
+        content,
+    };
     let unwritable = |error: std::io::Error| {
         Stop::Usage(format!("{}: cannot be written: {error}", output.display()))
     };
     let mut file = BufWriter::new(File::create(output).map_err(unwritable)?);
-    html::write(title, page, &mut file)
+    html::write(title, &page, &mut file)
         .and_then(|()| file.flush())
-        .map_err(unwritable)
-}
-
-fn tell(output: &Path, context: &Context) -> Result<(), Stop> {
+        .map_err(unwritable)?;
     let size = fs::metadata(output).map_or(0, |file| file.len());
     let (path, size) = (output.display(), number::bytes(size));
-    context.output.line(format_args!("{path}: {size}"))
+    Ok(format!("{path}: {size}"))
 }

@@ -35,7 +35,9 @@ use crate::cli::render::step::Words;
 /// The most events that a report holds in full.
 pub(super) const EVENTS_MAX: u64 = 100_000;
 /// The most bytes that they may come to in a file; fewer are held where they would come to more.
-const BYTES_MAX: usize = 4_200_000;
+pub(super) const BYTES_MAX: usize = 4_200_000;
+/// Fewer events are held in any case.
+const LEAST: u64 = 200;
 /// As far before the window, causes of events in it are looked for.
 const ANCESTORS_MAX: u64 = 2_000_000;
 /// More messages than that in one window can only be those that were under way when it began.
@@ -54,11 +56,19 @@ pub(super) enum ReportError {
     Empty,
 }
 
+/// Where a run comes from, for the commands that make more of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// From a capsule; its file's name stands in commands.
+    Capsule(&'a Path),
+    /// From this command; there is no capsule.
+    Command(&'a str),
+}
+
 /// What a report is made of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a> {
-    /// The capsule's path: its name stands in commands.
-    pub(super) path: &'a Path,
+    pub(super) origin: Origin<'a>,
     /// The scenario in it.
     pub(super) scenario: &'a Scenario,
     pub(super) catalog: &'a Catalog,
@@ -85,7 +95,7 @@ pub(super) fn run<R: Read + Seek>(
             return Err(ReportError::Empty);
         }
         let folded = fold(capsule, source, window)?;
-        if folded.recorded.len() > BYTES_MAX && wish.most > 1_000 {
+        if folded.recorded.len() > wish.bytes && wish.most > LEAST {
             wish.most = (window.last + 1 - window.first) / 2;
             continue;
         }
@@ -265,12 +275,60 @@ fn left_out(window: Window, total: u64, diagram: &Diagram) -> String {
 
 fn head(header: &Header, footer: &Footer, source: Source<'_>, findings: &[Finding]) -> Head {
     let report = &footer.report;
-    let name = source
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let file = quoted(&name);
+    let commands = match source.origin {
+        Origin::Capsule(path) => commands(path, report, findings),
+        Origin::Command(command) => vec![
+            (
+                "its capsule, for all other commands",
+                format!("{command} --out runs"),
+            ),
+            (
+                "its report alone",
+                format!("{command} --report report.html"),
+            ),
+        ],
+    };
+    // A run of a campaign has no file of its own.
+    let repeat = match source.origin {
+        Origin::Command(command) => command.to_owned(),
+        Origin::Capsule(path) if report.replay.is_empty() => {
+            format!("hublab replay {}", name_of(path))
+        }
+        Origin::Capsule(_) => report.replay.clone(),
+    };
+    let messages = &report.messages;
+    Head {
+        verdict: report.verdict.word(),
+        reason: reason(report, findings),
+        scenario: report.scenario.clone(),
+        summary: source.scenario.summary.clone(),
+        strategy: header.strategy.clone(),
+        seed: header.seed.to_string(),
+        digest: footer.digest.clone(),
+        build: header.build.to_string(),
+        events: footer.events,
+        end_us: report.virtual_us,
+        converged_us: report.converged_us,
+        messages: format!(
+            "{} sent, {} delivered, {} lost, {} under way at the end",
+            grouped(messages.sent),
+            grouped(messages.delivered),
+            grouped(messages.dropped),
+            grouped(messages.in_flight),
+        ),
+        repeat,
+        commands,
+    }
+}
+
+/// The name of a file as a command has it.
+fn name_of(path: &Path) -> String {
+    quoted(&path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// What can be made of a capsule, and by which command.
+fn commands(path: &Path, report: &Report, findings: &[Finding]) -> Vec<(&'static str, String)> {
+    let file = name_of(path);
     let mut commands = vec![
         ("run it again and compare", format!("hublab replay {file}")),
         ("its report as text", format!("hublab show {file}")),
@@ -295,7 +353,7 @@ fn head(header: &Header, footer: &Footer, source: Source<'_>, findings: &[Findin
     if report.verdict == Verdict::Fail {
         let shrink = format!("hublab shrink {file} > small.toml");
         commands.push(("the smallest scenario that fails so", shrink));
-        let blame = format!("hublab blame {file}");
+        let blame = format!("hublab report {file} --blame");
         commands.push(("when it became likely, and what decided it", blame));
     }
     let about = findings
@@ -306,34 +364,7 @@ fn head(header: &Header, footer: &Footer, source: Source<'_>, findings: &[Findin
         let why = format!("hublab why {file} --node {node} --child {child}");
         commands.push(("why a row stands there, or does not", why));
     }
-    let messages = &report.messages;
-    Head {
-        verdict: report.verdict.word(),
-        reason: reason(report, findings),
-        scenario: report.scenario.clone(),
-        summary: source.scenario.summary.clone(),
-        strategy: header.strategy.clone(),
-        seed: header.seed.to_string(),
-        digest: footer.digest.clone(),
-        build: header.build.to_string(),
-        events: footer.events,
-        end_us: report.virtual_us,
-        converged_us: report.converged_us,
-        messages: format!(
-            "{} sent, {} delivered, {} lost, {} under way at the end",
-            grouped(messages.sent),
-            grouped(messages.delivered),
-            grouped(messages.dropped),
-            grouped(messages.in_flight),
-        ),
-        // A run of a campaign has no file of its own.
-        repeat: if report.replay.is_empty() {
-            format!("hublab replay {file}")
-        } else {
-            report.replay.clone()
-        },
-        commands,
-    }
+    commands
 }
 
 fn reason(report: &Report, findings: &[Finding]) -> String {

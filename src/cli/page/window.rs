@@ -15,6 +15,8 @@ pub(super) struct Wish {
     pub(super) focus: Option<Time>,
     /// How many events there may be.
     pub(super) most: u64,
+    /// How many bytes they may take.
+    pub(super) bytes: usize,
 }
 
 /// Events in a row.

@@ -19,11 +19,11 @@ use crate::cli::files::safe_name;
 use crate::cli::report::field;
 
 /// The directory of the figures.
-pub(super) const DIRECTORY: &str = "figures";
+pub(in crate::cli) const DIRECTORY: &str = "figures";
 
 /// Every figure and its numbers, by file name: the verdicts, staleness against cost, propagation in each
 /// cell, and values over each varied key.
-pub(super) fn figures(report: &Report<'_>) -> Vec<(String, String)> {
+pub(in crate::cli) fn figures(report: &Report<'_>) -> Vec<(String, String)> {
     let plan = &report.comparison.plan;
     let mut files = Vec::new();
     let mut put = |name: &str, svg: String, csv: String| {

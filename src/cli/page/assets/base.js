@@ -14,6 +14,10 @@ const $ = (tag, attributes, ...children) => {
   return made;
 };
 
+// What a view listens to ends with it.
+let closing = new AbortController();
+const listen = (target, kind, action) => target.addEventListener(kind, action, { signal: closing.signal });
+
 // What is not printable is written out: names come from files.
 const shown = (text) =>
   String(text).replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (c) => {

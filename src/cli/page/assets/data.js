@@ -1,10 +1,11 @@
 // Reads the columns of a run.
 
 const bytesOf = ({ raw, data }) => {
-  const packed = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const text = atob(data), packed = new Uint8Array(text.length);
+  for (let i = 0; i < packed.length; i++) packed[i] = text.charCodeAt(i);
   const out = new Uint8Array(raw);
   let from = 0, to = 0;
-  // An LZ4 block: literals, then a match further back, and so on.
+  // An LZ4 block: literals, then a match further back, and so on. Most are short: a loop is faster than a call.
   while (from < packed.length) {
     const token = packed[from++];
     let long = token >> 4;
@@ -12,9 +13,7 @@ const bytesOf = ({ raw, data }) => {
       let more;
       do { more = packed[from++]; long += more; } while (more === 255);
     }
-    out.set(packed.subarray(from, from + long), to);
-    from += long;
-    to += long;
+    for (const until = from + long; from < until;) out[to++] = packed[from++];
     if (from >= packed.length) break;
     const back = packed[from] | (packed[from + 1] << 8);
     from += 2;
@@ -23,7 +22,7 @@ const bytesOf = ({ raw, data }) => {
       let more;
       do { more = packed[from++]; long += more; } while (more === 255);
     }
-    for (long += 4; long > 0; long--, to++) out[to] = out[to - back];
+    for (const until = to + long + 4; to < until; to++) out[to] = out[to - back];
   }
   return out;
 };
@@ -36,12 +35,11 @@ const numbers = (packed, count, Kind, rising) => {
   const out = new Kind(count);
   let at = 0, last = 0;
   for (let i = 0; i < count; i++) {
-    let value = 0, scale = 1, byte;
-    do {
+    let byte = bytes[at++], value = byte & 0x7f;
+    for (let scale = 128; byte & 0x80; scale *= 128) {
       byte = bytes[at++];
       value += (byte & 0x7f) * scale;
-      scale *= 128;
-    } while (byte & 0x80);
+    }
     if (rising) value = last += value;
     out[i] = value;
   }

@@ -87,7 +87,7 @@ const chooser = (label, names, chosen, changed) => {
   place.addEventListener("keydown", (event) => {
     if (event.key === "Escape") { place.open = false; summary.focus(); event.stopPropagation(); }
   });
-  document.addEventListener("click", (event) => { if (!place.contains(event.target)) place.open = false; });
+  listen(document, "click", (event) => { if (!place.contains(event.target)) place.open = false; });
   refresh();
   return { place, refresh };
 };

@@ -3,16 +3,17 @@
 const EFFECTS_MAX = 2000;
 const FIRST_EVENTS = 500;
 
-const runsPage = (page, data) => {
+const runsPage = (page, data, prefix) => {
+  const { signal } = closing;
   const runs = data.runs.map(openRun);
   const [main] = runs;
   const end = Math.max(...runs.map((run) => run.head.end_us), 1);
+  const order = new Intl.Collator("en", { numeric: true });
   for (const run of runs) {
     run.stateAt = null;
     run.difference = data.difference;
     run.messageKinds = run.event_kinds.map((kind) => ["sent", "duplicated", "delivered", "dropped", "queued", "kind"].includes(kind));
-    run.childOrder = run.children.map((_, child) => child)
-      .sort((a, b) => run.children[a].localeCompare(run.children[b], "en", { numeric: true }));
+    run.childOrder = run.children.map((_, child) => child).sort((a, b) => order.compare(run.children[a], run.children[b]));
     run.lit = { event: -1, causes: new Set(), effects: new Set() };
   }
   const state = { cursor: 0, from: 0, to: end, nodes: [], kinds: [], child: null, event: null, fold: false, text: "", node: "", what: "sent" };
@@ -44,7 +45,7 @@ const runsPage = (page, data) => {
     if (state.text) parts.push("q=" + encodeURIComponent(state.text));
     if (state.node) parts.push("d=" + encodeURIComponent(state.node));
     if (state.what !== "sent") parts.push("m=" + state.what);
-    return "#" + parts.join("&");
+    return "#" + prefix + parts.join("&");
   };
   const read = () => {
     first();
@@ -130,7 +131,7 @@ const runsPage = (page, data) => {
   const later = () => {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(() => { waiting = false; draw(); });
+    requestAnimationFrame(() => { waiting = false; if (!signal.aborted) draw(); });
   };
   const draw = () => {
     const begun = performance.now();
@@ -160,6 +161,7 @@ const runsPage = (page, data) => {
     drawDefects(panels.defects, run, axis, state.node ? run.nodes.indexOf(state.node) : -1);
     drawMessages(panels.messages, run, axis, state.what, (kind) => !state.kinds.some((one) => run.kinds.includes(one)) || filter.kind(kind));
     if (panels.queues) drawQueues(panels.queues, run, axis, (node) => filter.node(run.nodes[node]));
+    if (panels.blame) drawBlame(panels.blame, run.blame, axis);
     run.spots = drawDiagram(panels.diagram, run, axis, chosen, run.lit).spots;
     const [messages, marks] = chosen.all;
     const thin = chosen.lines.length < messages || chosen.marks.length < marks
@@ -194,7 +196,7 @@ const runsPage = (page, data) => {
     const canvas = (focusable) => $("canvas", focusable ? { tabindex: 0 } : {});
     const panels = run.panels = {
       map: canvas(true), band: canvas(), defects: canvas(), messages: canvas(), diagram: canvas(true),
-      queues: run.curves.queues.length ? canvas() : null, cursor: $("div", { class: "cursor", "aria-hidden": "true" }),
+      queues: run.curves.queues.length ? canvas() : null, blame: run.blame ? canvas() : null, cursor: $("div", { class: "cursor", "aria-hidden": "true" }),
       counts: $("span", { class: "soft counts" }), selection: $("div", {}), state: $("div", {}), when: $("h2", {}, ""),
     };
     const nodeCurve = $("select", { "aria-label": "whose defects", onchange: () => { state.node = nodeCurve.value; later(); } },
@@ -211,6 +213,7 @@ const runsPage = (page, data) => {
       strip("Defects of views", [DEFECTS.map(([word, colour, dash]) => legend(colour, dash, word)), nodeCurve], panels.defects, "defects of views over time"),
       strip("Messages per " + time(run.curves.bin_us), [measure, kinds], panels.messages, "messages over time, by kind"),
       panels.queues && strip("Messages waiting", run.curves.queues.slice(0, 12).map(({ node }) => legend("k" + (node % 7), dashes[node % dashes.length], shown(run.nodes[node]))), panels.queues, "messages that wait at busy nodes, over time"),
+      panels.blame && strip("Branches that fail", $("span", { class: "soft" }, "by the instant after which they have other draws; shaded: 95 % interval, and where it was decided"), panels.blame, blameLabel(run.blame)),
       strip("Space-time diagram", panels.counts, panels.diagram, "space-time diagram"),
     ];
     const map = strip("Whole run", $("span", { class: "soft" }, "bars: messages; line: defects; triangles: findings"), panels.map, "map of the whole run; arrows move, + and − change the part that is looked at");
@@ -227,7 +230,7 @@ const runsPage = (page, data) => {
       panels.stack.scrollIntoView({ block: "nearest" });
     };
     const label = runs.length > 1 ? ["left run", "right run"][r] : "the run";
-    panels.top = $("article", { "aria-label": label }, headOf(run), findingsOf(run, go));
+    panels.top = $("article", { "aria-label": label }, headOf(run), findingsOf(run, go), run.blame && blameOf(run.blame, go));
     panels.bottom = $("article", { "aria-label": label + ": events over time" }, runs.length > 1 && $("h2", {}, label), $("div", { class: "stack" }, map), panels.stack,
       $("section", { class: "selected" }, $("h2", {}, "Selected event"), panels.selection), $("section", {}, panels.when, panels.state));
   };
@@ -260,7 +263,7 @@ const runsPage = (page, data) => {
     });
     panels.map.addEventListener("pointercancel", () => { from = null; });
     let drag = null;
-    for (const canvas of [panels.band, panels.defects, panels.messages, panels.queues, panels.diagram].filter(Boolean)) {
+    for (const canvas of [panels.band, panels.defects, panels.messages, panels.queues, panels.blame, panels.diagram].filter(Boolean)) {
       canvas.addEventListener("pointerdown", (event) => {
         drag = { x: event.clientX, from: state.from, to: state.to, moved: false };
         canvas.setPointerCapture(event.pointerId);
@@ -399,11 +402,11 @@ const runsPage = (page, data) => {
   runs.forEach((run) => run.panels.selection.append(selectionOf(run, run.lit)));
   read();
   draw();
-  document.addEventListener("keydown", onKey);
-  window.addEventListener("resize", later);
-  window.addEventListener("hashchange", () => { if (location.hash !== own) { read(); later(); } });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); later(); });
-  window.addEventListener("beforeprint", () => draw());
+  listen(document, "keydown", onKey);
+  listen(window, "resize", later);
+  listen(window, "hashchange", () => { if (location.hash !== own && location.hash.startsWith("#" + prefix)) { read(); later(); } });
+  listen(matchMedia("(prefers-color-scheme: dark)"), "change", () => { readColours(); later(); });
+  listen(window, "beforeprint", () => draw());
 };
 
 const differenceOf = ({ difference, runs }) => $("section", { class: "note" },
@@ -411,8 +414,3 @@ const differenceOf = ({ difference, runs }) => $("section", { class: "note" },
   difference.lines.map((line, side) => $("p", { class: "mono" }, ["left: ", "right: "][side], line === null ? "the trace ends" : line)),
   difference.headers.map((text) => $("p", { class: "soft" }, shown(text))),
   runs.length > 1 ? $("p", { class: "soft" }, "Both are on the same axis; the cursor is at the difference.") : null);
-
-readColours();
-const data = JSON.parse(document.getElementById("data").textContent);
-const page = document.getElementById("page");
-if (data.runs) runsPage(page, data.runs);
