@@ -82,7 +82,11 @@ pub struct Report {
     /// The runtime, of a run of real hubs; absent of simulated ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
-    /// Why the run did not come to its end; absent if it did, or a step panicked.
+    /// The elements of `[run] changes` that name what does not occur in the run, which leaves it inconclusive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet_changes: Vec<String>,
+    /// Why the run did not come to its end, or is not the one that was asked for; absent if it did and is, or
+    /// a step panicked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hublab_sim::blame::{Blame, Ended, Job, Limits, Outcome, Question, Runner, blame};
+use hublab_sim::capsule::judge::judge;
+use hublab_sim::capsule::twice::record;
 use hublab_sim::generate::{Options, generate};
 use hublab_sim::scenario::{Branch, Change, MessageId, Style, TimerKind, render, resolve};
 use hublab_sim::shrink::{Budget, Target, findings, shrink};
 use hublab_sim::trace::Sink;
 use hublab_sim::trace::event::{Event, Payload};
+use hublab_sim::watch::judge::Verdict;
 use hublab_sim::{Catalog, Report, Scenario, Simulation};
 use hublab_strategies::time::micros;
 
@@ -266,6 +269,79 @@ fn each_change_does_what_it_says() {
         at: at(first - 1_000),
     };
     assert_eq!(rounds(&small(vec![fire]))[0], first - 1_000);
+}
+
+#[test]
+fn a_change_of_what_does_not_occur_leaves_the_run_inconclusive() {
+    let catalog = Catalog::default();
+    let at = Duration::from_millis;
+    let message = |channel, number| MessageId {
+        from: 0,
+        to: 1,
+        channel,
+        number,
+    };
+    let first = Change::Lose(message(0, 0));
+    let sync = |key, due| Change::Fire {
+        node: 0,
+        timer: TimerKind::Sync,
+        key,
+        due: at(due),
+        at: at(2_000),
+    };
+    let draw = |ms| Change::Draw {
+        node: 1,
+        at: at(ms),
+        number: 1,
+    };
+    let report = |changes: &[Change]| {
+        let mut scenario = Scenario::read("small", SMALL.as_bytes(), &catalog).expect("a scenario");
+        scenario.run.changes = changes.to_vec();
+        record(&scenario, "pubsub", 1, &catalog).expect("it can be run")
+    };
+    let events = small(vec![]);
+    let round = events.iter().find(|event| {
+        event.node == 0
+            && matches!(
+                event.payload,
+                Payload::Timer(hublab_strategies::TimerKey::Sync)
+            )
+    });
+    let due = round.expect("a round").at.0 / 1_000;
+    for met in [first, sync(0, due), draw(3_000)] {
+        let (report, _) = report(&[met]);
+        assert_eq!(report.unmet_changes, [""; 0], "{met:?}");
+        assert_ne!(report.verdict, Verdict::Inconclusive, "{met:?}");
+    }
+    let never = [
+        Change::Lose(message(0, 4_000)),
+        Change::Arrive {
+            message: message(9, 0),
+            at: at(1),
+        },
+        Change::Double {
+            message: MessageId {
+                from: 1,
+                to: 1,
+                ..message(0, 0)
+            },
+            at: at(1),
+        },
+        sync(0, due + 1),
+        sync(7, due),
+        draw(86_400_000),
+    ];
+    for unmet in never {
+        // Beside one that is met, which is not named.
+        let (told, mut capsule) = report(&[first, unmet]);
+        assert_eq!(told.unmet_changes.len(), 1, "{unmet:?}");
+        assert_eq!(told.verdict, Verdict::Inconclusive, "{unmet:?}");
+        let reason = told.reason.as_deref().expect("a reason");
+        assert!(reason.contains("does not occur"), "{reason}");
+        let again = judge(&mut capsule, &catalog, &[]).expect("it is judged");
+        assert_eq!(again.report.verdict, told.verdict);
+        assert_eq!(again.report.reason, told.reason);
+    }
 }
 
 #[test]

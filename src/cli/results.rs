@@ -206,6 +206,7 @@ impl<'a> Results<'a> {
             violations: Vec::new(),
             violations_suppressed: 0,
             inconclusive: Vec::new(),
+            unmet_changes: Vec::new(),
             timeline: Vec::new(),
             ended_early: true,
             clock_twin: None,

@@ -135,3 +135,21 @@ fn an_interruption_keeps_what_is_finished() {
         ["first-join-gossip-1.capsule", "first-join-pubsub-1.capsule"]
     );
 }
+
+#[test]
+fn a_change_of_what_does_not_occur_is_told() {
+    let file = "schema = 1\n[run]\nduration = \"20s\"\nstrategies = [\"pubsub\"]\n\
+        changes = [{ lose = { from = \"n1\", to = \"n2\", channel = 0, number = 99 } }]\n\
+        [cluster]\nnodes = 2\n[[step]]\nat = \"3s\"\nstart_children = { on = \"n1\", ids = [\"a\"] }\n";
+    let place = files(&[("late.toml", file.as_bytes())]);
+    let path = place.path().join("late.toml");
+    let told = hublab(&["run", text(&path)]).expect(3);
+    let wanted =
+        "inconclusive: [run] changes names what does not occur in this run: { lose = { from";
+    assert!(told.out.contains(wanted), "{}", told.out);
+    let told = hublab(&["run", text(&path), "--format", "json"]).expect(3);
+    assert_eq!(
+        told.json()[0]["unmet_changes"].as_array().map(Vec::len),
+        Some(1)
+    );
+}

@@ -104,17 +104,18 @@ pub fn judge<R: Read + Seek>(
         now,
         stopped_early,
         is_told_to_stop: false,
+        unmet: Vec::new(),
         outcome,
         digest: capsule.footer().digest.clone(),
     };
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let strategy = &header.strategy;
     let mut report = report_of(
-        &scenario,
-        strategy,
-        header.seed,
+        (&scenario, strategy, header.seed),
         &measures,
         finished,
+        // What was not met is not in the trace.
+        recorded.unmet_changes.clone(),
         wall_us,
     );
     // The lines of the file that was run, not of its text in the capsule.

@@ -18,6 +18,8 @@ pub(super) struct Deviations {
     turns: VecDeque<(u64, Turn)>,
     /// Timers that fire at another instant than they are set for.
     fires: Vec<Fire>,
+    /// All changes.
+    changes: Vec<Change>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,8 @@ struct Fire {
     timer: (NodeIx, TimerKind, u64),
     due: Time,
     at: Time,
+    /// True if such a timer was set.
+    is_met: bool,
 }
 
 impl Deviations {
@@ -59,6 +63,7 @@ impl Deviations {
                     timer: (node, timer, key),
                     due: Time(micros(due)),
                     at: Time(micros(at)),
+                    is_met: false,
                 }),
                 Change::Lose(_) | Change::Double { .. } | Change::Arrive { .. } => {}
             }
@@ -67,6 +72,7 @@ impl Deviations {
         Self {
             turns: turns.into(),
             fires,
+            changes: run.changes.clone(),
         }
     }
 
@@ -76,12 +82,35 @@ impl Deviations {
     }
 
     /// When a timer fires that is set to fire at `due`, if that is changed.
-    pub(super) fn fires_at(&self, node: NodeIx, key: TimerKey, due: Time) -> Option<Time> {
+    pub(super) fn fires_at(&mut self, node: NodeIx, key: TimerKey, due: Time) -> Option<Time> {
         let (kind, number) = TimerKind::of(key);
         let timer = (node, kind, number);
-        let mut fires = self.fires.iter();
-        let fire = fires.find(|fire| fire.timer == timer && fire.due == due);
-        fire.map(|fire| fire.at)
+        let mut fires = self.fires.iter_mut();
+        let fire = fires.find(|fire| fire.timer == timer && fire.due == due)?;
+        fire.is_met = true;
+        Some(fire.at)
+    }
+
+    /// True if a timer that is changed was never set so, or an instant that is changed never came.
+    fn misses(&self, change: &Change) -> bool {
+        match *change {
+            Change::Draw { node, at, number } => {
+                self.turns.iter().any(|(instant, turn)| match *turn {
+                    Turn::Node(of, by) => (of, by, *instant) == (node, salt(number), micros(at)),
+                    Turn::Branch(_) => false,
+                })
+            }
+            Change::Fire {
+                node,
+                timer,
+                key,
+                due,
+                ..
+            } => self.fires.iter().any(|fire| {
+                !fire.is_met && fire.timer == (node, timer, key) && fire.due.0 == micros(due)
+            }),
+            Change::Lose(_) | Change::Double { .. } | Change::Arrive { .. } => false,
+        }
     }
 
     /// True if no timer fires at another instant.
@@ -96,6 +125,23 @@ fn salt(number: u64) -> u64 {
 }
 
 impl Engine {
+    /// The changes that name what has not occurred.
+    pub(super) fn unmet(&self) -> Vec<Change> {
+        let is_unmet = |change: &&Change| {
+            let is_unsent = change.message().is_some_and(|message| {
+                let link = (message.from, message.to);
+                self.network.sent(link, message.channel) <= message.number
+            });
+            is_unsent || self.deviations.misses(change)
+        };
+        self.deviations
+            .changes
+            .iter()
+            .filter(is_unmet)
+            .copied()
+            .collect()
+    }
+
     /// Turns the streams whose instant has come.
     #[cold]
     pub(super) fn turn_streams(&mut self) {

@@ -41,7 +41,7 @@ use hublab_strategies::hub::ChildEvent;
 use hublab_strategies::time::micros;
 use hublab_strategies::{Event as HubEvent, NodeId, Time, TimerKey};
 
-use crate::model::{NodeIx, Scenario};
+use crate::model::{Change, NodeIx, Scenario};
 use crate::network::Network;
 use crate::network::pairs::PairIx;
 use crate::node::effects::{Effect, EffectBuffers, Effects, Positions};
@@ -549,12 +549,14 @@ impl Engine {
             }
         }
         let is_told_to_stop = stopped_early && !crashed && self.is_told_to_stop();
+        let unmet = self.unmet();
         let outcome = self.observers.finish(self.now, stopped_early);
         self.recorder.finish();
         Finished {
             now: self.now,
             stopped_early,
             is_told_to_stop,
+            unmet,
             outcome,
             digest: self.recorder.digest().to_hex().to_string(),
         }
@@ -570,6 +572,8 @@ pub struct Finished {
     pub stopped_early: bool,
     /// True if it was told to stop from outside: then the wall clock decided how far it came.
     pub is_told_to_stop: bool,
+    /// The changes of the run that name what did not occur.
+    pub unmet: Vec<Change>,
     /// The findings of the observers.
     pub outcome: crate::watch::Outcome,
     /// BLAKE3 over the events, in hexadecimal.

@@ -82,13 +82,19 @@ impl Lanes {
         self.channel
     }
 
+    /// How many messages were sent over a link.
+    pub(crate) fn count(&self, (from, to): LinkKey) -> u32 {
+        let low = self.low[from as usize].get(to as usize);
+        let high = self.high[from as usize].get(to as usize);
+        let (low, high) = (low.copied().unwrap_or(0), high.copied().unwrap_or(0));
+        high << 8 | u32::from(low)
+    }
+
     /// The number of the next message over a link; counts it.
     pub(crate) fn next_number(&mut self, link: LinkKey) -> u32 {
+        let number = self.count(link);
         let low = place(&mut self.low, link);
-        let number = u32::from(*low);
         *low = low.wrapping_add(1);
-        let high = self.high[link.0 as usize].get(link.1 as usize);
-        let number = high.map_or(number, |high| high << 8 | number);
         if number % 256 == 255 {
             *place(&mut self.high, link) += 1;
         }
@@ -151,6 +157,7 @@ mod tests {
         for number in 0..1_000 {
             assert_eq!(lanes.next_number((0, 1)), number);
             assert_eq!(lanes.next_number((1, 1)), number);
+            assert_eq!(lanes.count((1, 1)), number + 1);
         }
         for number in 0..300 {
             assert_eq!(lanes.next_number((0, 0)), number, "beside one that carries");

@@ -178,6 +178,13 @@ impl Network {
     }
 
     /// The lanes of a channel.
+    /// How many messages were sent over a link and channel, those that were lost among them.
+    pub(crate) fn sent(&self, link: LinkKey, channel: u8) -> u32 {
+        let mut lanes = self.lanes.iter();
+        let lanes = lanes.find(|lanes| lanes.channel() == channel);
+        lanes.map_or(0, |lanes| lanes.count(link))
+    }
+
     fn lanes_mut(&mut self, channel: u8) -> &mut Lanes {
         let known = self
             .lanes

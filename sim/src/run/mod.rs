@@ -26,6 +26,7 @@ pub use crate::report;
 use crate::report::{Messages, Report, WindowNumbers};
 pub(crate) use crate::run::twin::judge_clock_independence;
 use crate::run::twin::twin;
+use crate::scenario::render_change;
 use crate::scenario::resolve::resolve;
 use crate::simulation::Handle;
 use crate::trace::counts::Counts;
@@ -158,7 +159,16 @@ where
         judge_clock_independence(&mut finished.outcome, twin, &resolved, strategy);
     }
     let wall_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let report = report_of(&resolved, strategy, seed, &measures, finished, wall_us);
+    let unmet = finished.unmet.iter();
+    let unmet = unmet.map(|change| render_change(&resolved, change));
+    let unmet = unmet.collect();
+    let report = report_of(
+        (&resolved, strategy, seed),
+        &measures,
+        finished,
+        unmet,
+        wall_us,
+    );
     Ok((report, value))
 }
 
@@ -195,18 +205,19 @@ impl<T: 'static> Job<T> {
     }
 }
 
+/// The report of a run; `unmet` are its changes that name what did not occur.
 pub(crate) fn report_of(
-    scenario: &Scenario,
-    strategy: &str,
-    seed: u64,
+    (scenario, strategy, seed): (&Scenario, &str, u64),
     measures: &Measures,
     finished: Finished,
+    unmet: Vec<String>,
     wall_us: u64,
 ) -> Report {
     let Finished {
         now,
         stopped_early,
         is_told_to_stop,
+        unmet: _,
         outcome,
         digest,
     } = finished;
@@ -245,12 +256,20 @@ pub(crate) fn report_of(
         warnings: Vec::new(),
         replay: String::new(),
         runtime: None,
-        reason: (!is_whole).then(|| format!("the run was ended at {now}, before its time")),
+        reason: if is_whole {
+            unmet.first().map(|change| {
+                format!("[run] changes names what does not occur in this run: {change}")
+            })
+        } else {
+            Some(format!("the run was ended at {now}, before its time"))
+        },
+        unmet_changes: unmet,
         ended_early: stopped_early,
         clock_twin: outcome.clock_twin,
     };
     report.metrics = measures.of(&report);
     measures.judge(&mut report, judge::applying(scenario, strategy));
-    report.verdict = failure::verdict(scenario, &report, is_whole);
+    let is_as_asked = is_whole && report.unmet_changes.is_empty();
+    report.verdict = failure::verdict(scenario, &report, is_as_asked);
     report
 }

@@ -394,16 +394,16 @@ impl Witness {
             now: self.now,
             stopped_early: !is_whole,
             is_told_to_stop: false,
+            unmet: Vec::new(),
             outcome,
             digest: self.recorder.digest().to_hex().to_string(),
         };
         let seed = self.scenario.run.seed;
         let report = run::report_of(
-            &self.scenario,
-            &self.strategy,
-            seed,
+            (&self.scenario, &self.strategy, seed),
             &self.measures,
             finished,
+            Vec::new(),
             wall_us,
         );
         Report {

@@ -41,7 +41,12 @@ pub(in crate::cli) fn block(
         None => "no digest: the run depends on the wall clock".to_owned(),
     });
     let reason = report.reason.iter();
-    figures.extend(reason.flat_map(|reason| broken(&format!("ended early: {reason}"), width)));
+    let why = if report.ended_early {
+        "ended early"
+    } else {
+        "inconclusive"
+    };
+    figures.extend(reason.flat_map(|reason| broken(&format!("{why}: {reason}"), width)));
     figures.push(report.replay.clone());
     let sections = [
         head,

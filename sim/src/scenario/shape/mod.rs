@@ -277,7 +277,7 @@ pub(crate) static RUN: Shape = table(
         optional(
             "changes",
             Kind::Tables(&CHANGE),
-            "Single events that happen otherwise, while every other draw stays; what does not occur is not changed.",
+            "Single events that happen otherwise, while every other draw stays. One that names what does not occur leaves the run inconclusive.",
         )
         .eg("[{ lose = { from = \"n1\", to = \"n2\", channel = 1, number = 0 } }]"),
     ],
