@@ -111,13 +111,10 @@ fn a_campaign_shows_its_groups_its_seeds_and_their_runs() {
         let group = group.as_str().expect("a text");
         // As `fuzz` tells it: what fails, in how many runs, the first seed.
         let runs = group.rsplit_once(", the first with seed ");
-        let seed = runs
-            .and_then(|(_, rest)| rest.split(' ').next())
+        let seed: u64 = runs
+            .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())
             .expect("a seed");
-        let first = records
-            .iter()
-            .find(|it| it["seed"].to_string() == seed)
-            .expect("a run");
+        let first = records.iter().find(|it| it["seed"] == seed).expect("a run");
         assert_eq!(first["verdict"], "fail", "{group}");
     }
     let first = &records[0];

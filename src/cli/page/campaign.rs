@@ -7,15 +7,13 @@ use std::path::{Path, PathBuf};
 use hublab_sim::campaign::group::{Group, Groups};
 use hublab_sim::campaign::known::Known;
 use hublab_sim::campaign::manifest::{Manifest, Parameters};
-use hublab_sim::campaign::record::Record;
 use hublab_sim::campaign::shrinking::{ShrunkFailure, files};
 use hublab_sim::campaign::summary::{Suite as Runs, Summary};
-use hublab_sim::watch::judge::Verdict;
 use serde::Serialize;
 
 use super::data::{KnownAnomaly, Run};
 use super::held::Held;
-use super::pack::{Column, Packed};
+use super::seeds::{SeedMap, map};
 use crate::cli::args::Size;
 use crate::cli::campaign::account::{Account, Asked, Source};
 use crate::cli::campaign::folder::FAILURES;
@@ -29,12 +27,8 @@ use crate::cli::{Context, Stop};
 
 /// The runs in a page may take this much of it.
 const RUNS_BYTES: usize = 8_500_000;
-/// The map of all seeds has at most this many cells; a cell is of several seeds where there are more.
-const CELLS_MAX: u64 = 40_000;
-/// It has at most so many rows.
-const ROWS_MAX: usize = 400;
 /// More groups than that are counted only.
-const GROUPS_MAX: usize = 500;
+pub(super) const GROUPS_MAX: usize = 500;
 /// Of a group, so many shrunk forms are told.
 const FORMS_MAX: usize = 20;
 
@@ -58,7 +52,7 @@ pub(super) struct Campaign {
     known: [Vec<String>; 2],
     anomalies: Vec<KnownAnomaly>,
     suites: Vec<Suite>,
-    map: Map,
+    map: SeedMap,
     /// Counters by what they count.
     reach: Vec<(&'static str, Vec<(String, u64)>)>,
     /// Families of faults: in how many runs they were on, and in how many they did something.
@@ -124,43 +118,6 @@ struct Suite {
     speed: Vec<(u64, u64, u64)>,
     /// Claims, with the runs in which their condition was met.
     claims: Vec<(String, u64)>,
-}
-
-/// All seeds by verdict.
-#[derive(Debug, Default, Serialize)]
-struct Map {
-    first: u64,
-    /// How many seeds a cell is of.
-    per_cell: u64,
-    rows: Vec<MapRow>,
-    left_out: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct MapRow {
-    strategy: String,
-    scenario: String,
-    /// The command that makes a run of it, before and behind the seeds.
-    command: (String, String),
-    count: usize,
-    /// How the worst run of a cell ended: see [`Code`].
-    codes: Packed,
-    /// The seed of that run, as its place within the cell.
-    seeds: Packed,
-    /// One more than the number of its group; 0 for none.
-    groups: Packed,
-    /// How many of its runs were made.
-    made: Packed,
-}
-
-/// How a run ended, the worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Code {
-    NotMade = 0,
-    Held = 1,
-    Open = 2,
-    Known = 3,
-    New = 4,
 }
 
 /// Reads a campaign's directory.
@@ -420,146 +377,4 @@ fn families(summary: &Summary) -> Vec<(String, u64, u64)> {
     families
         .map(|(name, reach)| (name.clone(), reach.on, reach.worked))
         .collect()
-}
-
-/// The cells of one row, while it is filled.
-#[derive(Debug, Clone, Copy)]
-struct Cell {
-    code: Code,
-    seed: u64,
-    group: u64,
-    made: u64,
-}
-
-const EMPTY: Cell = Cell {
-    code: Code::NotMade,
-    seed: 0,
-    group: 0,
-    made: 0,
-};
-
-fn map(
-    joined: &Joined,
-    groups: &Groups<'_>,
-    account: Account<'_>,
-    parameters: &Parameters,
-) -> Result<Map, Stop> {
-    let (mut first, mut last) = (u64::MAX, 0);
-    let mut rows: BTreeMap<(String, String), Vec<Cell>> = BTreeMap::new();
-    joined.each_record(|record| {
-        first = first.min(record.seed);
-        last = last.max(record.seed);
-        rows.entry((record.strategy, record.scenario)).or_default();
-        Ok(())
-    })?;
-    if first > last {
-        return Ok(Map::default());
-    }
-    let left_out = rows.len().saturating_sub(ROWS_MAX);
-    // In the order of what was asked for.
-    let place = |(strategy, scenario): &(String, String)| {
-        let scenario = parameters.files.iter().position(|it| it.path == *scenario);
-        let strategy = parameters.strategies.iter().position(|it| it == strategy);
-        (scenario, strategy)
-    };
-    let mut order: Vec<(String, String)> = rows.keys().cloned().collect();
-    order.sort_by_key(place);
-    order.truncate(ROWS_MAX);
-    rows.retain(|key, _| order.contains(key));
-    let per_row = CELLS_MAX / rows.len().max(1) as u64;
-    let per_cell = (last - first + 1).div_ceil(per_row.max(1)).max(1);
-    let count = usize::try_from((last - first) / per_cell + 1).unwrap_or(usize::MAX);
-    for cells in rows.values_mut() {
-        *cells = vec![EMPTY; count];
-    }
-    let mut key = (String::new(), String::new());
-    joined.each_record(|record| {
-        (key.0, key.1) = (record.strategy.clone(), record.scenario.clone());
-        let Some(cells) = rows.get_mut(&key) else {
-            return Ok(());
-        };
-        let within = record.seed - first;
-        let cell = &mut cells[usize::try_from(within / per_cell).unwrap_or(0)];
-        let (code, group) = code_of(&record, groups);
-        if code > cell.code {
-            (cell.code, cell.seed, cell.group) = (code, within % per_cell, group);
-        }
-        cell.made += 1;
-        Ok(())
-    })?;
-    Ok(Map {
-        first,
-        per_cell,
-        left_out: left_out as u64,
-        rows: order
-            .into_iter()
-            .filter_map(|key| {
-                let cells = rows.get(&key)?;
-                let command = command(account, &key);
-                Some(MapRow::new(key, command, cells))
-            })
-            .collect(),
-    })
-}
-
-/// The command that makes one run, before and behind its seeds.
-fn command(account: Account<'_>, (strategy, scenario): &(String, String)) -> (String, String) {
-    // Where the seeds stand is found by such as no name has.
-    const SEED: u64 = 7_777_777_777_777_777_777;
-    let command = account.command(scenario, strategy, SEED);
-    let seeds = format!("{SEED}..{}", SEED + 1);
-    let parts = command.split_once(&seeds);
-    let (before, behind) = parts.unwrap_or((&command, ""));
-    (before.to_owned(), behind.to_owned())
-}
-
-impl MapRow {
-    fn new(
-        (strategy, scenario): (String, String),
-        command: (String, String),
-        cells: &[Cell],
-    ) -> Self {
-        let column = |value: fn(&Cell) -> u64| {
-            let mut column = Column::default();
-            cells.iter().for_each(|cell| column.push(value(cell)));
-            column.packed()
-        };
-        Self {
-            strategy,
-            scenario,
-            command,
-            count: cells.len(),
-            codes: column(|cell| cell.code as u64),
-            seeds: column(|cell| cell.seed),
-            groups: column(|cell| cell.group),
-            made: column(|cell| cell.made),
-        }
-    }
-}
-
-/// How a run ended, and one more than the number of its group.
-fn code_of(record: &Record, groups: &Groups<'_>) -> (Code, u64) {
-    match record.verdict {
-        Verdict::Pass => return (Code::Held, 0),
-        Verdict::Inconclusive => return (Code::Open, 0),
-        Verdict::Fail
-        | Verdict::TimedOut
-        | Verdict::WorkerLost
-        | Verdict::NotReproduced
-        | Verdict::Mismatch
-        | Verdict::Bug => {}
-    }
-    let place = |of: &[Group<'_>]| of.iter().position(|group| group.has(record));
-    let number = |place: usize| {
-        if place < GROUPS_MAX {
-            place as u64 + 1
-        } else {
-            0
-        }
-    };
-    match (place(&groups.news), place(&groups.known)) {
-        (Some(place), _) => (Code::New, number(place)),
-        (None, Some(place)) => (Code::Known, number(groups.news.len() + place)),
-        (None, None) => (Code::New, 0),
-    }
 }

@@ -3,13 +3,13 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`data`] | what a page shows, as data |
-//! | [`run`] | the data of a run, from its capsule |
+//! | [`run`], [`head`] | the data of a run, from its capsule; what is told first |
 //! | [`window`] | which events are held in full |
-//! | [`record`] | those events, in columns, and the state before them |
+//! | [`record`], [`flights`] | those events and messages, in columns, and the state before them |
 //! | [`cells`] | where views differ from the truth |
 //! | [`curves`] | what is counted over the whole run |
 //! | [`held`] | runs inside pages that are about more |
-//! | [`campaign`], [`comparison`] | the data of those, from their directories |
+//! | [`campaign`], [`seeds`], [`comparison`] | the data of those, from their directories |
 //! | [`pack`] | numbers and texts in little room |
 //! | [`html`] | the file: data, style and script |
 //!
@@ -21,11 +21,14 @@ mod cells;
 mod comparison;
 mod curves;
 mod data;
+mod flights;
+mod head;
 mod held;
 mod html;
 mod pack;
 mod record;
 mod run;
+mod seeds;
 mod window;
 
 use std::fs::{self, File};
