@@ -11,6 +11,7 @@ use hublab_sim::scenario::{Problems, Scenario};
 use hublab_strategies::time::format_duration;
 
 use super::args::{Recorded, Size};
+use super::output::quoted_path;
 use super::{Context, Stop, files};
 
 /// A run that can be asked about.
@@ -73,6 +74,13 @@ pub(super) fn open_or_run(args: &Recorded, context: &Context) -> Result<Opened, 
 /// # Errors
 /// It cannot be read, or is none, or is too large.
 pub(super) fn open(path: &Path, size: Size) -> Result<Capsule<BufReader<File>>, Stop> {
+    if is_scenario(path) {
+        let file = quoted_path(path);
+        let reason = format!(
+            "this is a scenario; `hublab run {file} --out DIR` runs it and writes a capsule"
+        );
+        return Err(unusable(path, reason));
+    }
     let limits = if size.big {
         Limits::BIG
     } else {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anstream::{AutoStream, ColorChoice};
@@ -154,6 +155,26 @@ pub(super) fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The path of a file as a word of a command line: one that begins with a dash is no flag.
+pub(super) fn quoted_path(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.starts_with('-') {
+        quoted(&format!("./{text}"))
+    } else {
+        quoted(&text)
+    }
+}
+
+/// A flag with its value, which may begin with a dash.
+pub(super) fn flagged(flag: &str, value: &str) -> String {
+    let quoted = quoted(value);
+    if value.starts_with('-') {
+        format!("{flag}={quoted}")
+    } else {
+        format!("{flag} {quoted}")
     }
 }
 

@@ -10,7 +10,7 @@ use hublab_strategies::time::micros;
 use super::args::{Overrides, Run};
 use super::exit::ExitStatus;
 use super::files::{Source, safe_name};
-use super::output::quoted;
+use super::output::{quoted, quoted_path};
 use super::render::number::{bytes, counted};
 use super::render::style;
 use super::{Context, Stop};
@@ -172,7 +172,7 @@ impl Plan {
 
     /// The command that repeats the run of a file.
     pub(super) fn command(&self, path: &str, strategy: &str, seed: u64) -> String {
-        let (path, strategy) = (quoted(path), quoted(strategy));
+        let (path, strategy) = (quoted_path(Path::new(path)), quoted(strategy));
         let mut command = format!("hublab run {path} --strategy {strategy} --seed {seed}");
         self.overrides.append_to(&mut command);
         if self.big {

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::args::{Run, Size};
 use super::exit::ExitStatus;
 use super::files;
-use super::page;
+use super::page::{self, PageFile};
 use super::plan::{Plan, Task};
 use super::pool::{self, End, Limits, StopFlag};
 use super::progress::{Meter, Progress, Reached};
@@ -49,9 +49,10 @@ pub(super) fn run(mut args: Run, context: &Context) -> Result<ExitStatus, Stop> 
         args.out = Some(made.path().to_owned());
         of_page = Some(made);
     }
-    if let Some(page) = &args.page {
-        page::check_output(page, &args.paths)?;
-    }
+    let page = match &args.page {
+        Some(path) => Some(PageFile::open(path)?),
+        None => None,
+    };
     let sources = files::read_all(&args.paths, &args.overrides, args.strict, context);
     sources.print_repetition(&args.overrides, context);
     let read = sources.exit;
@@ -64,7 +65,7 @@ pub(super) fn run(mut args: Run, context: &Context) -> Result<ExitStatus, Stop> 
     if plan.count() == 0 {
         return Ok(before);
     }
-    if args.page.is_some() && plan.count() > PAGE_RUNS_MAX {
+    if page.is_some() && plan.count() > PAGE_RUNS_MAX {
         let asked = counted(plan.count(), "run");
         return Err(Stop::Usage(format!(
             "--report: a page has at most {PAGE_RUNS_MAX} runs, and this is {asked}"
@@ -109,7 +110,7 @@ pub(super) fn run(mut args: Run, context: &Context) -> Result<ExitStatus, Stop> 
         Err(stop) => Err(stop),
     };
     let so_far = before.max(results.exit());
-    if let (Some(page), Ok(_)) = (&args.page, &ended) {
+    if let (Some(page), Ok(_)) = (page, &ended) {
         let made = made(&plan, of_page.is_none());
         page::of_runs(&made, page, Size { big: plan.big }, context)?;
     }

@@ -47,6 +47,11 @@ fn trace_of<R: Read + Seek>(
         title: title(capsule.footer()),
         unseen: args.children.iter().collect(),
     };
+    if args.event.is_some() && !matches!(args.format, TraceFormat::Dot) {
+        let reason =
+            "--event is for --format dot, which draws what led to an event and what came of it";
+        return Err(Stop::Usage(reason.to_owned()));
+    }
     let output = &context.output;
     let unseen = match args.format {
         // One stream for all lines: a trace has many.

@@ -97,12 +97,20 @@ fn a_campaign_shows_its_groups_its_seeds_and_their_runs() {
          const run = { hash: location.hash, title: one('h1').textContent, words: all('.findings .word').map((it) => it.textContent),
              events: counts(), at: hash().t, state: Boolean(one('table.state, table')) };
          one('nav a').click(); await pause(100); await settled();
-         return { groups, label: map.getAttribute('aria-label'), first, failure, focused, isOpen, href, run,
-             back: document.activeElement.getAttribute('href'), verdict: one('.verdict').textContent, head: one('h1').textContent };",
+         const back = document.activeElement.getAttribute('href');
+         await type('only groups with this text', 'no_false_absence');
+         const filtered = all('.group').filter((it) => !it.hidden).length;
+         one('a.open').click(); await pause(100); await settled();
+         one('nav a').click(); await pause(100); await settled();
+         const kept = [all('.group').filter((it) => !it.hidden).length, location.hash.includes('q=no_false_absence'), location.hash.includes('m=0.')];
+         await type('only groups with this text', 'nothing has this name');
+         const none = all('.note').filter((it) => !it.hidden).map((it) => it.textContent);
+         return { filtered, kept, none, groups, label: map.getAttribute('aria-label'), first, failure, focused, isOpen, href, run,
+             back, verdict: one('.verdict').textContent, head: one('h1').textContent };",
     );
     assert_eq!(
         seen["label"].as_str(),
-        Some(format!("pubsub: {held} held, {failed} new failure").as_str())
+        Some(format!("pubsub: {held} held, {failed} new failures").as_str())
     );
     let groups = seen["groups"].as_array().expect("groups");
     let line = format!("{} groups of failures", groups.len());
@@ -146,6 +154,11 @@ fn a_campaign_shows_its_groups_its_seeds_and_their_runs() {
     assert_eq!(run["words"][0], "✗ failed");
     assert_eq!(seen["back"], seen["href"]);
     assert_eq!(seen["verdict"], "✗ fail");
+    let filtered = seen["filtered"].as_u64().expect("a number");
+    assert!(filtered > 0 && filtered < groups.len() as u64, "{filtered}");
+    assert_eq!(seen["kept"], json!([filtered, true, true]));
+    assert!(seen["none"].to_string().contains("No group has this text."));
+    assert!(!seen["first"].as_str().expect("a text").contains("null"));
     // A link to a moment of one of the runs is a link.
     let again = drive(
         page,
@@ -310,7 +323,7 @@ fn a_comparison_shows_its_verdicts_and_the_values_behind_them() {
         "{title}"
     );
     assert!(seen["figures"].as_u64() >= Some(3));
-    // The command works, and makes the same run: that of the first seed.
+    // The command works, and makes the same run: that of the link.
     let place = tempfile::tempdir().expect("a temporary directory");
     let report = place.path().join("run.html");
     let mut words: Vec<&str> = command.split(' ').skip(1).collect();
@@ -318,10 +331,7 @@ fn a_comparison_shows_its_verdicts_and_the_values_behind_them() {
     words.push(text(&report));
     hublab(&words);
     let one = drive(&report, "", "return one('h1').textContent;");
-    assert!(
-        one.as_str()
-            .is_some_and(|title| title.contains("gossip, seed 0"))
-    );
+    assert_eq!(one, seen["run"]["title"]);
 }
 
 #[test]
@@ -487,4 +497,35 @@ fn hostile_names_are_text_in_every_page() {
             assert!(shown.contains(wanted), "{page:?}: {shown}");
         }
     }
+}
+
+#[test]
+fn seeds_are_whole_numbers_however_large() {
+    need_browser!();
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let (made, page) = (place.path().join("made"), place.path().join("page.html"));
+    let first = i64::MAX.unsigned_abs() - 4;
+    let seeds = format!("{first}..{}", first + 4);
+    hublab(&[
+        "fuzz",
+        "--strategy",
+        "pubsub",
+        "--seeds",
+        &seeds,
+        "--out",
+        text(&made),
+    ]);
+    hublab(&["report", text(&made), "-o", text(&page)]);
+    let seen = drive(
+        &page,
+        "",
+        "const map = one('.maprow canvas'); map.focus(); key('Home'); key('ArrowRight');
+         return one('.seeds [role=status]').textContent;",
+    );
+    let told = seen.as_str().expect("a text");
+    let command = format!("--seeds {}..{}", first + 1, first + 2);
+    assert!(
+        told.contains(&format!("seed {}", first + 1)) && told.contains(&command),
+        "{told}"
+    );
 }

@@ -41,9 +41,10 @@ fn what_is_no_capsule_has_no_report_and_an_input_is_not_replaced() {
         assert!(told(text(&path)).contains(name));
     }
     assert!(!page.exists());
-    let input = place.path().join("empty");
+    let input = place.path().join("binary");
     let refused = hublab(&["report", text(&input), "-o", text(&input)]).expect(2);
     assert!(refused.err.contains("would replace it"));
+    assert_eq!(fs::read(&input).expect("a file"), b"\x00\xff\x00");
 }
 
 /// The data in a page.
@@ -100,10 +101,8 @@ fn a_run_writes_its_page_and_prints_what_it_printed_before() {
         text(&page),
     ]);
     let commands = data(&page)["runs"]["runs"][0]["head"]["commands"].to_string();
-    assert!(commands.contains(&format!(
-        "hublab trace {}",
-        names(&out)[0].to_string_lossy()
-    )));
+    let capsule = out.join(&names(&out)[0]);
+    assert!(commands.contains(&format!("hublab trace {}", text(&capsule))));
 }
 
 #[test]
@@ -123,7 +122,24 @@ fn a_page_of_too_many_runs_and_one_over_an_input_are_refused() {
     let refused = hublab(&many).expect(2);
     assert!(refused.err.contains("at most 200 runs") && refused.out.is_empty());
     let over = hublab(&["run", text(&copy), "--report", text(&copy)]).expect(2);
-    assert!(over.err.contains("would replace it"));
+    assert!(over.err.contains("would replace it") && over.out.is_empty());
+    // Nor what the same command writes.
+    let junit = place.path().join("junit.xml");
+    let export = format!("junit={}", junit.display());
+    let both = [
+        "run",
+        FIRST_JOIN,
+        "--export",
+        &export,
+        "--report",
+        text(&junit),
+    ];
+    assert!(hublab(&both).expect(2).err.contains("would replace it"));
+    assert!(
+        fs::read_to_string(&junit)
+            .expect("a file")
+            .contains("<testsuite")
+    );
     let away = place.path().join("no/such/page.html");
     let unwritable = hublab(&["run", FIRST_JOIN, "--report", text(&away)]).expect(2);
     assert!(
@@ -165,6 +181,14 @@ fn a_campaign_has_a_page_with_the_runs_of_its_failures() {
         ));
         let file = fs::read_to_string(file).expect("a scenario");
         assert_eq!(form["scenario"].as_str(), Some(file.as_str()));
+    }
+    // None of its files is replaced.
+    for name in ["campaign.json", "results.ndjson"] {
+        let file = made.join(name);
+        let before = fs::read(&file).expect("a file");
+        let refused = hublab(&["report", text(&made), "-o", text(&file)]).expect(2);
+        assert!(refused.err.contains("would replace it"));
+        assert!(before == fs::read(&file).expect("a file"));
     }
     // What is known of them is no news.
     let arguments = [
@@ -218,10 +242,18 @@ fn a_comparison_has_a_page_with_its_tables_and_worst_runs() {
     for (place, strategy) in ["gossip", "pubsub"].into_iter().enumerate() {
         let head = &runs[place]["head"];
         assert_eq!(head["strategy"], strategy);
-        assert_eq!(head["seed"], held[place][0].to_string());
+        assert_eq!(head["seed"], held[place][0]);
     }
-    // Half of it is none.
+    // A run that is not the same again is told.
     let outcomes = made.join("outcomes.ndjson");
+    let whole = fs::read_to_string(&outcomes).expect("outcomes");
+    let digest = whole.split("\"digest\":\"").nth(1).expect("a digest");
+    let other = whole.replace(&digest[..64], &"0".repeat(64));
+    fs::write(&outcomes, other).expect("a file");
+    let told = hublab(&["report", text(&made), "-o", text(&page)]).expect(4);
+    assert!(told.err.contains("not the same again"), "{}", told.err);
+    fs::write(&outcomes, whole).expect("a file");
+    // Half of it is none.
     let lines = fs::read_to_string(&outcomes).expect("outcomes");
     let half: Vec<&str> = lines.split_inclusive('\n').take(4).collect();
     fs::write(&outcomes, half.concat()).expect("a file");
@@ -269,5 +301,16 @@ fn what_a_page_is_not_of_is_refused() {
     refused(&[capsule, "--blame"], "nothing fails in this run");
     let answer = format!("--blame={}", place.path().join("blame.json").display());
     refused(&[capsule, &answer], "no answer of `hublab blame`");
+    let elsewhere = hublab(&[
+        "report",
+        capsule,
+        "-o",
+        text(&place.path().join("no/such.html")),
+    ]);
+    assert!(elsewhere.expect(2).err.contains("cannot be written"));
+    let event = hublab(&["trace", capsule, "--event", "e5"]).expect(2);
+    assert!(event.err.contains("--event is for --format dot"));
+    let scenario = hublab(&["judge", FIRST_JOIN]).expect(2);
+    assert!(scenario.err.contains("this is a scenario"));
     refused(&[capsule, "--blame=no/such"], "no/such");
 }

@@ -122,12 +122,14 @@ fn cuts(fails: &BTreeMap<usize, u32>, branches: u32) -> Vec<usize> {
     gaps.into_iter().map(|(.., middle)| middle).collect()
 }
 
-/// Between which neighbouring points the share rises most, if it does by a quarter of the branches.
-pub(super) fn jump(curve: &[Point]) -> Option<(Time, Time)> {
+/// Between which neighbouring points the share rises most, if it does by a quarter of the branches. What
+/// comes behind the failure did not decide it.
+pub(super) fn jump(curve: &[Point], failed_at: Time) -> Option<(Time, Time)> {
     let rise = |pair: &[Point]| pair[1].fails.saturating_sub(pair[0].fails);
     let mut steepest: Option<&[Point]> = None;
     for pair in curve.windows(2) {
-        if rise(pair) * 4 >= pair[0].of.max(1)
+        if pair[0].after_us < failed_at.0
+            && rise(pair) * 4 >= pair[0].of.max(1)
             && steepest.is_none_or(|best| rise(pair) > rise(best))
         {
             steepest = Some(pair);
@@ -149,10 +151,15 @@ mod tests {
 
     #[test]
     fn the_jump_is_the_steepest_rise() {
-        assert_eq!(jump(&points(&[0, 8, 30, 32])), Some((Time(10), Time(20))));
-        assert_eq!(jump(&points(&[0, 5, 10, 12])), None);
-        assert_eq!(jump(&points(&[32, 0, 0])), None, "a fall is none");
-        assert_eq!(jump(&[]), None);
+        assert_eq!(
+            jump(&points(&[0, 8, 30, 32]), Time(99)),
+            Some((Time(10), Time(20)))
+        );
+        let early = jump(&points(&[0, 8, 30, 32]), Time(10));
+        assert_eq!(early, Some((Time(0), Time(10))), "not behind the failure");
+        assert_eq!(jump(&points(&[0, 5, 10, 12]), Time(99)), None);
+        assert_eq!(jump(&points(&[32, 0, 0]), Time(99)), None, "a fall is none");
+        assert_eq!(jump(&[], Time(99)), None);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub enum Ended {
 pub fn blame(question: &Question, limits: Limits, runner: &mut dyn Runner) -> Blame {
     let mut lab = Lab::new(limits, runner);
     let curve = curve::curve(question, &mut lab);
-    let jump = curve::jump(&curve);
+    let jump = curve::jump(&curve, question.failed_at());
     let found = pivot::pivots(question, &curve, jump, &mut lab);
     Blame {
         jump,

@@ -73,27 +73,32 @@ impl Pivot {
         (f64::from(self.fails) - f64::from(self.fails_changed)) / f64::from(self.of.max(1))
     }
 
-    /// The pivot as a sentence without its end: `it fails only if e192 (pubsub.sync from n4 to n1) comes
+    /// The pivot as a sentence without its end, with `only` where no branch fails with the change: `it fails only if e192 (pubsub.sync from n4 to n1) comes
     /// after e198 (pubsub.requests from n2 to n1)`.
     #[must_use]
     pub fn sentence(&self, names: &Names) -> String {
         let event = Label(&self.event, names);
         let other = self.neighbour.as_ref().map(|other| Label(other, names));
+        let fails = if self.fails_changed == 0 {
+            "it fails only"
+        } else {
+            "it fails more often"
+        };
         let past = |word: &str| match &other {
-            Some(other) => format!("it fails only if {event} comes {word} {other}"),
-            None => format!("it fails only with {event} where it is"),
+            Some(other) => format!("{fails} if {event} comes {word} {other}"),
+            None => format!("{fails} with {event} where it is"),
         };
         match self.kind {
             Kind::Earlier => past("after"),
             Kind::Later => past("before"),
-            Kind::Lost => format!("it fails only if {event} arrives"),
-            Kind::Arrived => format!("it fails only if {event} is lost"),
+            Kind::Lost => format!("{fails} if {event} arrives"),
+            Kind::Arrived => format!("{fails} if {event} is lost"),
             Kind::Redrawn => format!(
-                "it fails only with what {} chose at {}, when it sent {event}",
+                "{fails} with what {} chose at {}, when it sent {event}",
                 node(names, self.event.node),
                 self.event.at
             ),
-            Kind::Doubled => format!("it fails only if {event} arrives just once"),
+            Kind::Doubled => format!("{fails} if {event} arrives just once"),
         }
     }
 }
@@ -223,9 +228,15 @@ fn ranked(question: &Question, flips: Vec<Candidate>, lab: &mut Lab<'_>) -> Vec<
     let mut pivots: Vec<Pivot> = Vec::new();
     for (one, fails_changed) in flips.into_iter().zip(shares) {
         let fails = asked.get(&one.done).copied().unwrap_or_default();
-        let Some(event) = find(one.event) else {
+        let Some(mut event) = find(one.event) else {
             continue;
         };
+        // A message that was under way when it failed is told by its sending.
+        if event.at > question.failed_at()
+            && let Some(sent) = find(event.cause)
+        {
+            event = sent;
+        }
         if fails > fails_changed {
             pivots.push(Pivot {
                 change: one.change,

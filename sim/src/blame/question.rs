@@ -15,7 +15,7 @@ use crate::classify::EVENTS_MAX;
 use crate::model::{Claim, Scenario};
 use crate::report::Report;
 use crate::run::Simulation;
-use crate::run::failure::{Failure, always, failures};
+use crate::run::failure::{Failure, Signature, always, failures};
 use crate::scenario::render::{Style, render};
 use crate::scenario::resolve::resolve;
 use crate::trace::event::{Event, EventId, Payload};
@@ -231,9 +231,7 @@ impl Question {
         };
         let found = failures(&scenario, &report);
         Outcome {
-            fails: found
-                .iter()
-                .any(|one| one.signature == self.failure.signature),
+            fails: found.iter().any(|one| self.is_it(&one.signature)),
             same: report.digest == self.digest,
         }
     }
@@ -255,6 +253,14 @@ impl Question {
             .collect();
         instants.dedup();
         instants
+    }
+
+    /// True if a failure is the one that is asked about. An expectation may fail in several ways, worse ones
+    /// among them; of an oracle, another way is another failure.
+    fn is_it(&self, other: &Signature) -> bool {
+        let own = &self.failure.signature;
+        *other == *own
+            || own.is_of_claim() && (&other.oracle, &other.claim) == (&own.oracle, &own.claim)
     }
 
     /// When it has failed: nothing later can have decided it.

@@ -5,7 +5,7 @@ mod store;
 mod text;
 mod told;
 
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,14 @@ use std::thread;
 use std::time::Instant;
 
 use hublab_sim::blame::{Blame as Answer, Ended, Limits, Question, blame as search};
-use hublab_sim::capsule::{Capsule, Header};
+use hublab_sim::capsule::Capsule;
 use serde_json::Value;
 
 use super::args::blame::{Blame, BlameFormat, Search};
 use super::campaign::folder::read_bounded;
 use super::capsules::{self, Opened};
 use super::exit::ExitStatus;
+use super::render::number::counted;
 use super::{Context, Stop};
 use runner::Made;
 use store::Store;
@@ -40,7 +41,7 @@ fn blame_of<R: Read + Seek>(
     capsule: &Capsule<R>,
     context: &Context,
 ) -> Result<ExitStatus, Stop> {
-    let found = look(capsule.header(), &args.run.path, &args.search, context)?;
+    let found = look(capsule, &args.run.path, &args.search, context)?;
     let Found {
         question,
         answer,
@@ -70,13 +71,14 @@ impl Found {
 }
 
 /// Looks for what decided a failure of a capsule's run.
-pub(super) fn look(
-    header: &Header,
+pub(super) fn look<R: Read + Seek>(
+    capsule: &Capsule<R>,
     path: &Path,
     args: &Search,
     context: &Context,
 ) -> Result<Found, Stop> {
     let begun = Instant::now();
+    let header = capsule.header();
     let scenario = capsules::scenario(header, path, context)?;
     let number = args.failure.and_then(|number| usize::try_from(number).ok());
     let question = Question::new(
@@ -110,7 +112,7 @@ pub(super) fn look(
     if let Some(error) = made.take_error() {
         return Err(error);
     }
-    let told = Told::new(&question, &answer);
+    let told = Told::new(&question, &answer, &capsule.footer().digest);
     if let Some(store) = made.into_store() {
         store.finish(&told)?;
     }
@@ -129,8 +131,15 @@ pub(super) fn read(path: &Path) -> Result<Told, Stop> {
     } else {
         path.to_owned()
     };
-    let text = read_bounded(&file, ANSWER_BYTES_MAX);
-    let text = text.map_err(|error| capsules::unusable(&file, error))?;
+    let text = read_bounded(&file, ANSWER_BYTES_MAX).map_err(|error| {
+        let is_open = error.kind() == io::ErrorKind::NotFound && path.join(store::RUNS).exists();
+        if is_open {
+            let reason = "the search has no answer yet; `hublab blame --out` goes on with it";
+            capsules::unusable(path, reason)
+        } else {
+            capsules::unusable(&file, error)
+        }
+    })?;
     serde_json::from_str(&text).map_err(|error| {
         let reason = format!("this is no answer of `hublab blame`: {error}");
         capsules::unusable(&file, reason)
@@ -157,19 +166,19 @@ fn end(
         (_, Some(exit)) => {
             if exit == ExitStatus::Inconclusive {
                 context.output.note(format_args!(
-                    "there was no more time: the answer is a part; --wall-limit gives more, {goes_on}"
+                    "there was no more time: the answer is partial; --wall-limit gives more, and {goes_on}"
                 ));
             } else if exit == ExitStatus::Interrupted {
-                context
-                    .output
-                    .note(format_args!("interrupted: the answer is a part; {goes_on}"));
+                context.output.note(format_args!(
+                    "interrupted: the answer is partial; {goes_on}"
+                ));
             }
             exit
         }
         (Ended::OutOfRuns, None) => {
             context.output.note(format_args!(
-                "{} runs are not enough for all of it: --runs gives more",
-                args.runs
+                "{} allowed by --runs, which is not enough for all of it",
+                counted(args.runs, "run")
             ));
             ExitStatus::Inconclusive
         }

@@ -13,7 +13,7 @@ use super::super::campaign::folder::{LineError, whole_lines};
 use super::super::lock::{Lock, lock};
 use super::Told;
 
-const RUNS: &str = "runs.ndjson";
+pub(super) const RUNS: &str = "runs.ndjson";
 pub(super) const ANSWER: &str = "blame.json";
 /// Why what is there is of no use.
 const OTHER: &str = "it is of another question, or of another build; name another directory";

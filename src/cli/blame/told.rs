@@ -15,6 +15,8 @@ pub(in crate::cli) struct Told {
     pub(in crate::cli) scenario: String,
     pub(in crate::cli) strategy: String,
     pub(in crate::cli) seed: u64,
+    /// Of the run.
+    pub(in crate::cli) digest: String,
     failure: Failure,
     curve: Vec<Point>,
     jump: Option<Jump>,
@@ -83,7 +85,7 @@ enum Ending {
 }
 
 impl Told {
-    pub(in crate::cli) fn new(question: &Question, answer: &Blame) -> Self {
+    pub(in crate::cli) fn new(question: &Question, answer: &Blame, digest: &str) -> Self {
         let failure = question.failure();
         let curve = answer.curve.iter().map(|point| Point {
             after_us: point.after_us,
@@ -98,6 +100,7 @@ impl Told {
             scenario: question.name().to_owned(),
             strategy: failure.signature.strategy.clone(),
             seed: question.seed(),
+            digest: digest.to_owned(),
             failure: Failure {
                 signature: failure.signature.clone(),
                 at_us: failure.at_us,

@@ -166,6 +166,14 @@ impl Joined {
         !self.missing.is_empty() || self.partial.iter().any(Partial::is_hole)
     }
 
+    /// Which shard this is: the whole, unless there is only one directory.
+    pub(in crate::cli) fn shard(&self) -> Shard {
+        match &self.folders[..] {
+            [only] => only.manifest.shard,
+            _ => Shard::WHOLE,
+        }
+    }
+
     /// What was shrunk and counts.
     pub(in crate::cli) fn all_shrunk(&self) -> &AllShrunk {
         &self.shrunk

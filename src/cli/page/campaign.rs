@@ -22,6 +22,7 @@ use crate::cli::campaign::words::{in_words, result, title};
 use crate::cli::exit::ExitStatus;
 use crate::cli::fuzz::reach::{counters, per_second};
 use crate::cli::merge::{coverage, holes};
+use crate::cli::output::quoted_path;
 use crate::cli::render::number::{counted, grouped};
 use crate::cli::{Context, Stop};
 
@@ -52,6 +53,9 @@ pub(super) struct Campaign {
     known: [Vec<String>; 2],
     anomalies: Vec<KnownAnomaly>,
     suites: Vec<Suite>,
+    claims: Vec<Claims>,
+    /// Runs of saved failures, which have no seeds in the map.
+    saved: u64,
     map: SeedMap,
     /// Counters by what they count.
     reach: Vec<(&'static str, Vec<(String, u64)>)>,
@@ -73,8 +77,8 @@ struct GroupData {
     strategy: String,
     scenario: String,
     runs: u64,
-    /// The lowest seed.
-    seed: u64,
+    /// The lowest seed; a text, as a script counts to 2^53.
+    seed: String,
     at_us: Option<u64>,
     node: String,
     detail: String,
@@ -115,8 +119,15 @@ struct Suite {
     events_per_s: u64,
     wall_us: u64,
     /// By the first seed of a stretch: how many runs, and how many per second and core.
-    speed: Vec<(u64, u64, u64)>,
-    /// Claims, with the runs in which their condition was met.
+    speed: Vec<(String, u64, u64)>,
+}
+
+/// The claims of a strategy.
+#[derive(Debug, Serialize)]
+struct Claims {
+    strategy: String,
+    runs: u64,
+    /// With the runs in which their condition was met.
     claims: Vec<(String, u64)>,
 }
 
@@ -146,7 +157,7 @@ pub(super) fn campaign(
             end: None,
             has_holes: joined.has_holes(),
         }),
-        shard: manifest.shard,
+        shard: joined.shard(),
         summary: &joined.summary,
         folder: Some(directory),
     };
@@ -170,6 +181,8 @@ pub(super) fn campaign(
         known: [owned(met), owned(vanished)],
         anomalies: anomalies(&groups, context),
         suites: suites(&joined.summary),
+        claims: claims(&joined.summary),
+        saved: joined.saved(),
         map: map(&joined, &groups, account, &manifest.campaign)?,
         reach: counters(&joined.summary),
         families: families(&joined.summary),
@@ -252,7 +265,7 @@ fn group_data(
             strategy: group.key.strategy.clone(),
             scenario: group.key.scenario.clone(),
             runs: group.runs,
-            seed: group.seed,
+            seed: group.seed.to_string(),
             at_us: group.finding.map(|finding| finding.at_us),
             node: group
                 .finding
@@ -286,10 +299,7 @@ fn forms(
             scenario: known.map(|failure| failure.file.clone()),
             run: None,
             no_run: None,
-            report: format!(
-                "hublab report {}",
-                crate::cli::output::quoted(&capsule.to_string_lossy())
-            ),
+            report: format!("hublab report {}", quoted_path(&capsule)),
         }
     };
     group
@@ -360,16 +370,33 @@ fn suites(summary: &Summary) -> Vec<Suite> {
         speed: runs
             .chunks
             .iter()
-            .map(|(first, chunk)| (*first, chunk.runs, per_second(chunk.runs, chunk.wall_us)))
-            .collect(),
-        claims: summary
-            .claims
-            .iter()
-            .filter(|((of, _), _)| of == strategy)
-            .map(|((_, oracle), runs)| (oracle.clone(), *runs))
+            .map(|(first, chunk)| {
+                (
+                    first.to_string(),
+                    chunk.runs,
+                    per_second(chunk.runs, chunk.wall_us),
+                )
+            })
             .collect(),
     };
     summary.suites.iter().map(suite).collect()
+}
+
+fn claims(summary: &Summary) -> Vec<Claims> {
+    let of = |strategy: &String| {
+        let claims = summary.claims.iter().filter(|((of, _), _)| of == strategy);
+        claims
+            .map(|((_, oracle), runs)| (oracle.clone(), *runs))
+            .collect()
+    };
+    let strategies = summary.strategies.iter();
+    strategies
+        .map(|(strategy, work)| Claims {
+            strategy: strategy.clone(),
+            runs: work.runs,
+            claims: of(strategy),
+        })
+        .collect()
 }
 
 fn families(summary: &Summary) -> Vec<(String, u64, u64)> {

@@ -14,6 +14,8 @@ use super::pack::Packed;
 use super::run::Origin;
 use crate::cli::args::Size;
 use crate::cli::compare::{self, Comparison as Compared, FIGURES, PLAN, Report, Task, Whole};
+use crate::cli::exit::ExitStatus;
+use crate::cli::render::style;
 use crate::cli::{Context, Stop};
 
 /// The runs in a page may take this much of it.
@@ -39,16 +41,16 @@ pub(super) struct Comparison {
     baseline: usize,
     /// Each cell in words.
     cells: Vec<String>,
-    /// The first seed, and how many there are.
-    seeds: (u64, usize),
+    /// The first seed, and how many there are; seeds are texts, as a script counts to 2^53.
+    seeds: (String, usize),
     endpoints: Vec<Endpoint>,
     figures: Vec<Figure>,
     /// How many figures are only in the directory.
     more_figures: usize,
-    /// By cell and strategy: the command that makes the run of the first seed.
+    /// By cell and strategy: the command that makes the run in this page, or that of the first seed.
     commands: Vec<String>,
     /// By cell and strategy: the run in this page, as its seed and its place.
-    held: Vec<Option<(u64, usize)>>,
+    held: Vec<Option<(String, usize)>>,
     runs: Vec<Run>,
 }
 
@@ -97,7 +99,7 @@ pub(super) fn comparison(
     directory: &Path,
     size: Size,
     context: &Context,
-) -> Result<Option<(String, Comparison)>, Stop> {
+) -> Result<Option<(String, Comparison, ExitStatus)>, Stop> {
     let path = directory.to_owned();
     let Some(whole) = compare::whole(std::slice::from_ref(&path), context)? else {
         return Ok(None);
@@ -108,7 +110,7 @@ pub(super) fn comparison(
     } = &whole;
     let report = Report::new(comparison, outcomes, &context.catalog);
     let plan = std::fs::read_to_string(directory.join(PLAN));
-    let (held, runs) = runs(&report, directory, size, context);
+    let Again { held, runs, same } = runs(&report, directory, size, context);
     let (figures, more_figures) = figures(&report);
     let contestants = &comparison.plan.contestants;
     let page = Comparison {
@@ -121,20 +123,33 @@ pub(super) fn comparison(
         cells: (0..comparison.cells.len())
             .map(|cell| comparison.cell_name(cell))
             .collect(),
-        seeds: (comparison.plan.seeds.start, comparison.seeds()),
+        seeds: (comparison.plan.seeds.start.to_string(), comparison.seeds()),
         endpoints: (0..comparison.plan.endpoints.len())
             .map(|number| endpoint(&report, number))
             .collect(),
         figures,
         more_figures,
         commands: firsts(comparison)
-            .map(|task| comparison.command(task, directory))
+            .zip(&held)
+            .map(|(task, held)| {
+                let seed = held.as_ref().map_or(task.seed, |(seed, _)| *seed);
+                comparison.command(Task { seed, ..task }, directory)
+            })
             .collect(),
-        held,
+        held: held
+            .into_iter()
+            .map(|held| held.map(|(seed, place)| (seed.to_string(), place)))
+            .collect(),
         runs,
     };
-    let title = format!("comparison {}", page.heading);
-    Ok(Some((title, page)))
+    let title = page.heading.clone();
+    let is_whole = outcomes.iter().all(|outcome| outcome.reason.is_none());
+    let exit = match (same, is_whole) {
+        (false, _) => ExitStatus::Mismatch,
+        (true, false) => ExitStatus::Inconclusive,
+        (true, true) => ExitStatus::Held,
+    };
+    Ok(Some((title, page, exit)))
 }
 
 /// The run of the first seed of each cell and strategy.
@@ -205,20 +220,24 @@ fn figures(report: &Report<'_>) -> (Vec<Figure>, usize) {
     (told, left)
 }
 
+/// Runs that were made again.
+struct Again {
+    /// By cell and strategy: the seed and the place among the runs.
+    held: Vec<Option<(u64, usize)>>,
+    runs: Vec<Run>,
+    /// False if one came to another digest than it had.
+    same: bool,
+}
+
 /// Of each cell and strategy, the run with the worst value of the first endpoint, made again: as many as
 /// there is time and room for.
-fn runs(
-    report: &Report<'_>,
-    directory: &Path,
-    size: Size,
-    context: &Context,
-) -> (Vec<Option<(u64, usize)>>, Vec<Run>) {
+fn runs(report: &Report<'_>, directory: &Path, size: Size, context: &Context) -> Again {
     let comparison = report.comparison;
     let wanted: Vec<Option<Task>> = firsts(comparison).map(|task| worst(report, task)).collect();
     let mut left = wanted.iter().flatten().count().min(RUNS_MAX);
     let mut time = WALL_US_MAX;
     let mut held = Held::new(RUNS_BYTES, size, context);
-    let mut places = Vec::new();
+    let (mut places, mut same) = (Vec::new(), true);
     for task in wanted {
         let place = task.filter(|_| left > 0).and_then(|task| {
             let took = report.outcomes[number(comparison, task)].wall_us;
@@ -226,7 +245,17 @@ fn runs(
             left -= 1;
             let strategy = comparison.strategy(task);
             let scenario = comparison.scenario(task);
-            let (_, mut capsule) = record(scenario, strategy, task.seed, &context.catalog).ok()?;
+            let (again, mut capsule) =
+                record(scenario, strategy, task.seed, &context.catalog).ok()?;
+            if again.digest != report.outcomes[number(comparison, task)].digest {
+                same = false;
+                let command = comparison.command(task, directory);
+                context.output.note(format_args!(
+                    "{} this run is not the same again, and is not in the page: {command}",
+                    style::error("mismatch:")
+                ));
+                return None;
+            }
             let command = comparison.command(task, directory);
             let place = held
                 .add(&mut capsule, Origin::Command(&command), left)
@@ -235,7 +264,11 @@ fn runs(
         });
         places.push(place);
     }
-    (places, held.into_runs())
+    Again {
+        held: places,
+        runs: held.into_runs(),
+        same,
+    }
 }
 
 /// The number of a run, in the order of cells, strategies and seeds.

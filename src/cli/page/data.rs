@@ -45,7 +45,8 @@ pub(super) struct List {
 pub(super) struct Entry {
     pub(super) scenario: String,
     pub(super) strategy: String,
-    pub(super) seed: u64,
+    /// A text, as a script counts to 2^53.
+    pub(super) seed: String,
     /// The command that repeats it.
     pub(super) repeat: String,
     /// The place of its run, or why there is none.

@@ -11,7 +11,7 @@ use hublab_sim::watch::judge::Verdict;
 
 use super::data::{Finding, Head};
 use super::run::{Origin, Source};
-use crate::cli::output::quoted;
+use crate::cli::output::{flagged, quoted_path};
 use crate::cli::render::number::{counted, grouped};
 
 pub(super) fn head(
@@ -38,7 +38,7 @@ pub(super) fn head(
     let repeat = match source.origin {
         Origin::Command(command) => command.to_owned(),
         Origin::Capsule(path) if report.replay.is_empty() => {
-            format!("hublab replay {}", name_of(path))
+            format!("hublab replay {}", quoted_path(path))
         }
         Origin::Capsule(_) => report.replay.clone(),
     };
@@ -67,14 +67,9 @@ pub(super) fn head(
     }
 }
 
-/// The name of a file as a command has it.
-fn name_of(path: &Path) -> String {
-    quoted(&path.file_name().unwrap_or_default().to_string_lossy())
-}
-
 /// What can be made of a capsule, and by which command.
 fn commands(path: &Path, report: &Report, findings: &[Finding]) -> Vec<(&'static str, String)> {
-    let file = name_of(path);
+    let file = quoted_path(path);
     let mut commands = vec![
         ("run it again and compare", format!("hublab replay {file}")),
         ("its report as text", format!("hublab show {file}")),
@@ -106,8 +101,8 @@ fn commands(path: &Path, report: &Report, findings: &[Finding]) -> Vec<(&'static
         .iter()
         .find(|it| !it.node.is_empty() && !it.child.is_empty());
     if let Some(Finding { node, child, .. }) = about {
-        let (node, child) = (quoted(node), quoted(child));
-        let why = format!("hublab why {file} --node {node} --child {child}");
+        let (node, child) = (flagged("--node", node), flagged("--child", child));
+        let why = format!("hublab why {file} {node} {child}");
         commands.push(("why a row stands there, or does not", why));
     }
     commands

@@ -11,7 +11,7 @@
 //! | [`held`] | runs inside pages that are about more |
 //! | [`campaign`], [`seeds`], [`comparison`] | the data of those, from their directories |
 //! | [`pack`] | numbers and texts in little room |
-//! | [`html`] | the file: data, style and script |
+//! | [`html`], [`output`] | the file: data, style and script; how it comes to its place |
 //!
 //! The script, under `assets/`, draws; it computes nothing that a command computes, but for sums and the
 //! chains of causes, whose links are in the data.
@@ -25,19 +25,20 @@ mod flights;
 mod head;
 mod held;
 mod html;
+mod output;
 mod pack;
 mod record;
 mod run;
 mod seeds;
 mod window;
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Read, Seek, Write};
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hublab_sim::capsule::Capsule;
 use hublab_sim::capsule::diff::diff as compare;
-use hublab_sim::capsule::{Capsule, Header};
 use hublab_strategies::Time;
 use hublab_strategies::time::{format_duration, micros};
 
@@ -51,6 +52,7 @@ use super::trace::title;
 use super::{Context, Stop, blame, capsules, compare as comparisons};
 use data::{Content, Difference, Entry, List, Page, Runs, SCHEMA};
 use held::Held;
+pub(super) use output::PageFile;
 use run::{BYTES_MAX, EVENTS_MAX, Origin, ReportError, Source, focus};
 use window::Wish;
 
@@ -58,9 +60,9 @@ use window::Wish;
 const LIST_BYTES: usize = 9_000_000;
 
 pub(super) fn report(args: &Report, context: &Context) -> Result<ExitStatus, Stop> {
-    check_output(&args.output, &args.paths)?;
+    let output = PageFile::open(&args.output)?;
     match &args.paths[..] {
-        [directory] if directory.is_dir() => of_directory(directory, args, context),
+        [directory] if directory.is_dir() => of_directory(directory, args, output, context),
         paths => {
             refuse(
                 &[
@@ -69,25 +71,9 @@ pub(super) fn report(args: &Report, context: &Context) -> Result<ExitStatus, Sto
                 ],
                 "is for the directory of a campaign",
             )?;
-            of_capsules(paths, args, context)
+            of_capsules(paths, args, output, context)
         }
     }
-}
-
-/// Refuses to replace an input.
-pub(super) fn check_output(output: &Path, inputs: &[PathBuf]) -> Result<(), Stop> {
-    match inputs.iter().find(|path| is_same(path, output)) {
-        Some(input) => Err(Stop::Usage(format!(
-            "{}: the report would replace it; name another file for the report",
-            input.display()
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn is_same(one: &Path, other: &Path) -> bool {
-    let whole = |path: &Path| fs::canonicalize(path).ok();
-    whole(one).is_some_and(|one| Some(one) == whole(other))
 }
 
 /// Refuses the first of these flags that is given.
@@ -98,7 +84,12 @@ fn refuse(flags: &[(&str, bool)], why: &str) -> Result<(), Stop> {
     }
 }
 
-fn of_directory(directory: &Path, args: &Report, context: &Context) -> Result<ExitStatus, Stop> {
+fn of_directory(
+    directory: &Path,
+    args: &Report,
+    output: PageFile,
+    context: &Context,
+) -> Result<ExitStatus, Stop> {
     refuse(
         &[
             ("--from", args.from.is_some()),
@@ -115,17 +106,13 @@ fn of_directory(directory: &Path, args: &Report, context: &Context) -> Result<Ex
             ],
             "is for campaigns: this directory holds a comparison",
         )?;
-        let Some((title, comparison)) = comparison::comparison(directory, args.size, context)?
+        let Some((title, comparison, exit)) =
+            comparison::comparison(directory, args.size, context)?
         else {
             return Ok(ExitStatus::Inconclusive);
         };
-        write(
-            &args.output,
-            &title,
-            Content::Comparison(&comparison),
-            context,
-        )?;
-        return Ok(ExitStatus::Held);
+        write(output, &title, Content::Comparison(&comparison), context)?;
+        return Ok(exit);
     }
     if !directory.join(super::campaign::folder::MANIFEST).is_file() {
         let reason = "this directory holds no campaign and no comparison; `fuzz --out` and `compare --out` \
@@ -134,11 +121,16 @@ fn of_directory(directory: &Path, args: &Report, context: &Context) -> Result<Ex
     }
     let known = known::read(&args.known, context)?;
     let (title, campaign) = campaign::campaign(directory, known, args.size, context)?;
-    write(&args.output, &title, Content::Campaign(&campaign), context)?;
+    write(output, &title, Content::Campaign(&campaign), context)?;
     Ok(ExitStatus::Held)
 }
 
-fn of_capsules(paths: &[PathBuf], args: &Report, context: &Context) -> Result<ExitStatus, Stop> {
+fn of_capsules(
+    paths: &[PathBuf],
+    args: &Report,
+    output: PageFile,
+    context: &Context,
+) -> Result<ExitStatus, Stop> {
     let (title, runs, exit) = match paths {
         [one] => of_one(one, args, context)?,
         [left, right] => {
@@ -159,7 +151,7 @@ fn of_capsules(paths: &[PathBuf], args: &Report, context: &Context) -> Result<Ex
             return Err(Stop::Usage(reason.to_owned()));
         }
     };
-    write(&args.output, &title, Content::Runs(&runs), context)?;
+    write(output, &title, Content::Runs(&runs), context)?;
     Ok(exit)
 }
 
@@ -176,11 +168,11 @@ fn of_one(
         None => None,
         Some(None) => {
             let search = Search::default();
-            let found = blame::look(capsule.header(), path, &search, context)?;
+            let found = blame::look(&capsule, path, &search, context)?;
             exit = found.end(&search, context);
             Some(found.told)
         }
-        Some(Some(from)) => Some(answer_of(from, capsule.header(), path)?),
+        Some(Some(from)) => Some(answer_of(from, &capsule, path)?),
     };
     let origin = Origin::Capsule(path);
     let mut run = of_capsule(&mut capsule, path, origin, wish(args, None, 1), context)?;
@@ -193,16 +185,18 @@ fn of_one(
 }
 
 /// What `blame` told of this run.
-fn answer_of(from: &Path, header: &Header, path: &Path) -> Result<blame::Told, Stop> {
+fn answer_of<R: Read + Seek>(
+    from: &Path,
+    capsule: &Capsule<R>,
+    path: &Path,
+) -> Result<blame::Told, Stop> {
     let told = blame::read(from)?;
-    let is_same = (&told.scenario, &told.strategy, told.seed)
-        == (&header.name, &header.strategy, header.seed);
-    if is_same {
+    if told.digest == capsule.footer().digest {
         return Ok(told);
     }
     let (scenario, strategy, seed) = (&told.scenario, &told.strategy, told.seed);
     let reason = format!(
-        "it is of {scenario} with {strategy}, seed {seed}, which is not the run of {}",
+        "it is of a run of {scenario} with {strategy}, seed {seed}, which is not that of {}",
         path.display()
     );
     Err(capsules::unusable(from, reason))
@@ -269,13 +263,13 @@ pub(super) struct Made {
 /// The page of these runs: one alone, two of one scenario beside each other, more in a list.
 pub(super) fn of_runs(
     made: &[Made],
-    output: &Path,
+    output: PageFile,
     size: Size,
     context: &Context,
 ) -> Result<(), Stop> {
     let args = Report {
         paths: Vec::new(),
-        output: output.to_owned(),
+        output: PathBuf::new(),
         from: None,
         to: None,
         blame: None,
@@ -337,7 +331,7 @@ fn list(made: &[Made], size: Size, context: &Context) -> List {
         Entry {
             scenario: made.scenario.clone(),
             strategy: made.strategy.clone(),
-            seed: made.seed,
+            seed: made.seed.to_string(),
             repeat: made.repeat.clone(),
             no_run: run.as_ref().err().cloned(),
             run: run.ok(),
@@ -384,11 +378,12 @@ fn wish(args: &Report, focus: Option<Time>, runs: u64) -> Wish {
 /// Opens a capsule, or says what else the file is.
 fn open(path: &Path, size: Size) -> Result<Capsule<std::io::BufReader<File>>, Stop> {
     if path.is_dir() {
-        let reason = "it is a directory, which has a report of its own; two capsules are compared";
+        let reason = "it is a directory, which has a report of its own; `hublab merge` joins those of shards, \
+            and two capsules are compared";
         return Err(capsules::unusable(path, reason));
     }
     if capsules::is_scenario(path) {
-        let name = super::output::quoted(&path.to_string_lossy());
+        let name = super::output::quoted_path(path);
         let reason = format!(
             "this is a scenario; `hublab run {name} --report report.html` runs it and makes its report"
         );
@@ -406,7 +401,9 @@ where
     match (args.from, args.to) {
         (Some(from), Some(to)) if from > to => {
             let (from, to) = (format_duration(from), format_duration(to));
-            Err(Stop::Usage(format!("--from {from} is behind --to {to}")))
+            Err(Stop::Usage(format!(
+                "--from {from} is later than --to {to}"
+            )))
         }
         (Some(from), _) if from > end => Err(capsules::behind_end("--from", from, end)),
         _ => Ok(()),
@@ -414,26 +411,24 @@ where
 }
 
 /// Writes a page, and says how large it is.
-fn write(output: &Path, title: &str, content: Content<'_>, context: &Context) -> Result<(), Stop> {
+fn write(
+    output: PageFile,
+    title: &str,
+    content: Content<'_>,
+    context: &Context,
+) -> Result<(), Stop> {
     let told = write_file(output, title, content)?;
     context.output.line(told)
 }
 
-/// Writes a page: its path and how large it is. A file of that name is replaced, as by `--export`.
-fn write_file(output: &Path, title: &str, content: Content<'_>) -> Result<String, Stop> {
+/// Writes a page: its path and how large it is.
+fn write_file(output: PageFile, title: &str, content: Content<'_>) -> Result<String, Stop> {
     let page = Page {
         schema: SCHEMA,
         title,
         content,
     };
-    let unwritable = |error: std::io::Error| {
-        Stop::Usage(format!("{}: cannot be written: {error}", output.display()))
-    };
-    let mut file = BufWriter::new(File::create(output).map_err(unwritable)?);
-    html::write(title, &page, &mut file)
-        .and_then(|()| file.flush())
-        .map_err(unwritable)?;
-    let size = fs::metadata(output).map_or(0, |file| file.len());
-    let (path, size) = (output.display(), number::bytes(size));
-    Ok(format!("{path}: {size}"))
+    let path = output.path().display().to_string();
+    let size = output.write(|out| html::write(title, &page, out))?;
+    Ok(format!("{path}: {}", number::bytes(size)))
 }

@@ -1,10 +1,12 @@
 //! The map of a campaign's report: every seed by how its run ended.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hublab_sim::campaign::group::{Group, Groups};
 use hublab_sim::campaign::manifest::Parameters;
 use hublab_sim::campaign::record::Record;
+use hublab_sim::campaign::trial::GENERATED;
 use hublab_sim::watch::judge::Verdict;
 use serde::Serialize;
 
@@ -22,9 +24,12 @@ const ROWS_MAX: usize = 400;
 /// All seeds by verdict.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct SeedMap {
-    first: u64,
+    /// The first seed; a text, as a script counts to 2^53.
+    first: String,
     /// How many seeds a cell is of.
-    per_cell: u64,
+    per_cell: String,
+    /// How many seeds are behind the last cell, of which no run is made.
+    beyond: String,
     rows: Vec<MapRow>,
     left_out: u64,
 }
@@ -80,15 +85,21 @@ pub(super) fn map(
 ) -> Result<SeedMap, Stop> {
     let (mut first, mut last) = (u64::MAX, 0);
     let mut rows: BTreeMap<(String, String), Vec<Cell>> = BTreeMap::new();
+    for strategy in &parameters.strategies {
+        if parameters.files.is_empty() {
+            rows.insert((strategy.clone(), GENERATED.to_owned()), Vec::new());
+        }
+    }
     joined.each_record(|record| {
         first = first.min(record.seed);
         last = last.max(record.seed);
         rows.entry((record.strategy, record.scenario)).or_default();
         Ok(())
     })?;
-    if first > last {
+    let (first, last, beyond) = range(&parameters.seeds, first, last);
+    let Some(span) = last.checked_sub(first) else {
         return Ok(SeedMap::default());
-    }
+    };
     let left_out = rows.len().saturating_sub(ROWS_MAX);
     // In the order of what was asked for.
     let place = |(strategy, scenario): &(String, String)| {
@@ -101,8 +112,8 @@ pub(super) fn map(
     order.truncate(ROWS_MAX);
     rows.retain(|key, _| order.contains(key));
     let per_row = CELLS_MAX / rows.len().max(1) as u64;
-    let per_cell = (last - first + 1).div_ceil(per_row.max(1)).max(1);
-    let count = usize::try_from((last - first) / per_cell + 1).unwrap_or(usize::MAX);
+    let per_cell = (span / per_row.max(1)).saturating_add(1);
+    let count = usize::try_from(span / per_cell + 1).unwrap_or(usize::MAX);
     for cells in rows.values_mut() {
         *cells = vec![EMPTY; count];
     }
@@ -112,8 +123,11 @@ pub(super) fn map(
         let Some(cells) = rows.get_mut(&key) else {
             return Ok(());
         };
-        let within = record.seed - first;
-        let cell = &mut cells[usize::try_from(within / per_cell).unwrap_or(0)];
+        let within = record.seed.saturating_sub(first);
+        let place = usize::try_from(within / per_cell).unwrap_or(usize::MAX);
+        let Some(cell) = cells.get_mut(place) else {
+            return Ok(());
+        };
         let (code, group) = code_of(&record, groups);
         if code > cell.code {
             (cell.code, cell.seed, cell.group) = (code, within % per_cell, group);
@@ -122,8 +136,9 @@ pub(super) fn map(
         Ok(())
     })?;
     Ok(SeedMap {
-        first,
-        per_cell,
+        first: first.to_string(),
+        per_cell: per_cell.to_string(),
+        beyond: beyond.to_string(),
         left_out: left_out as u64,
         rows: order
             .into_iter()
@@ -134,6 +149,23 @@ pub(super) fn map(
             })
             .collect(),
     })
+}
+
+/// The seeds that are drawn: all that were asked for, unless most of them are far from what was made; and
+/// how many are behind them.
+fn range(asked: &Range<u64>, first: u64, last: u64) -> (u64, u64, u64) {
+    /// A map is at most so many times as wide as what was made.
+    const WIDER: u64 = 50;
+    let end = asked.end.saturating_sub(1);
+    if first > last {
+        // Nothing is made: a map of nothing says so.
+        let until = end.min(asked.start.saturating_add(9_999));
+        return (asked.start, until, end.saturating_sub(until));
+    }
+    let start = asked.start.min(first);
+    let widest = (last - start).max(1_000).saturating_mul(WIDER);
+    let until = end.min(start.saturating_add(widest)).max(last);
+    (start, until, end.saturating_sub(until))
 }
 
 /// The command that makes one run, before and behind its seeds.
@@ -195,5 +227,22 @@ fn code_of(record: &Record, groups: &Groups<'_>) -> (Code, u64) {
         (Some(place), _) => (Code::New, number(place)),
         (None, Some(place)) => (Code::Known, number(groups.news.len() + place)),
         (None, None) => (Code::New, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_that_were_not_made_are_drawn_if_they_are_not_too_many() {
+        assert_eq!(range(&(0..4_000), 0, 185), (0, 3_999, 0));
+        assert_eq!(range(&(5..6), 5, 5), (5, 5, 0));
+        let far = u64::MAX / 2;
+        assert_eq!(range(&(0..far), 0, 99), (0, 50_000, far - 50_001));
+        assert_eq!(range(&(far..far + 9), far, far + 8), (far, far + 8, 0));
+        // Nothing is made.
+        assert_eq!(range(&(0..50), u64::MAX, 0), (0, 49, 0));
+        assert_eq!(range(&(0..50_000), u64::MAX, 0), (0, 9_999, 40_000));
     }
 }

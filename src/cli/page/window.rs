@@ -71,6 +71,8 @@ impl Window {
                 to,
             });
         };
+        // Nothing may happen at that instant or behind it.
+        let focused = focused.or(wish.focus.map(|_| last));
         let (first, last) = around((first, last), focused, wish.most);
         let (mut starts, mut ends) = (from, to);
         for event in capsule.events() {

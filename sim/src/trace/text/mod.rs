@@ -154,13 +154,13 @@ impl Names {
     }
 }
 
-/// A text as it may stand in a line: control characters are escaped, so that no name or message
-/// can break the line or move a terminal's cursor.
+/// A text as it may stand in a line: control characters and marks of direction are escaped, so that no
+/// name or message can break the line, turn it around or move a terminal's cursor.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
+    if text.contains(is_unprintable) {
         let escape = |c: char| {
-            if c.is_control() {
+            if is_unprintable(c) {
                 c.escape_default().collect()
             } else {
                 String::from(c)
@@ -170,6 +170,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Controls, and what turns the direction of a text or ends a line of it.
+fn is_unprintable(c: char) -> bool {
+    let turns = ['\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}'];
+    c.is_control()
+        || turns.contains(&c)
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
 fn down(reason: DownReason) -> &'static str {

@@ -1,6 +1,8 @@
 // A campaign: groups of failures, all seeds by verdict, what was exercised, and how fast.
 
 const CODES = ["not made", "held", "open", "known failure", "new failure"];
+// So many cells or seeds that ended so.
+const codeCount = (count, code) => number(count) + " " + CODES[code] + (code >= 3 && count !== 1 ? "s" : "");
 
 // The cells of a row of the map, in lines of so many.
 const layOut = (row, wide) => {
@@ -29,13 +31,13 @@ const drawCell = (cx, code, x, y, size) => {
   else cx.fillRect(x, y, inner, inner);
 };
 
-const mapOf = (campaign, toGroup) => {
+const mapOf = (campaign, toGroup, chosen) => {
   const { map } = campaign;
   const told = $("div", { class: "note", role: "status" }, "Choose a cell: with a click, or with the arrow keys in a row.");
-  const seedsOf = (cell) => {
-    const first = map.first + cell * map.per_cell;
-    return map.per_cell === 1 ? "seed " + first : "seeds " + first + " to " + (first + map.per_cell - 1);
-  };
+  // Seeds are larger than what a number counts exactly.
+  const perCell = BigInt(map.per_cell), isOne = perCell === 1n;
+  const firstOf = (cell) => BigInt(map.first) + BigInt(cell) * perCell;
+  const seedsOf = (cell) => (isOne ? "seed " + firstOf(cell) : "seeds " + firstOf(cell) + " to " + (firstOf(cell) + perCell - 1n));
   const rows = map.rows.map((row) => ({
     ...row, chosen: -1,
     codes: numbers(row.codes, row.count, Uint8Array), seeds: numbers(row.seeds, row.count, Float64Array),
@@ -45,19 +47,20 @@ const mapOf = (campaign, toGroup) => {
   const choose = (row, cell) => {
     rows.forEach((other) => { other.chosen = other === row ? cell : -1; });
     draw();
-    const code = row.codes[cell], seed = map.first + cell * map.per_cell + row.seeds[cell];
+    const code = row.codes[cell], seed = firstOf(cell) + BigInt(row.seeds[cell]);
     const group = row.groups[cell] ? campaign.groups[row.groups[cell] - 1] : null;
     const of = row.made[cell] > 1 ? "; of " + counted(row.made[cell], "run") + ", the worst is seed " + seed + ": " : ": ";
-    told.replaceChildren($("p", {}, $("b", {}, shown(suite(row)) + ", " + seedsOf(cell)), of + CODES[code]),
+    told.replaceChildren($("div", {}, $("p", {}, $("b", {}, shown(suite(row)) + ", " + seedsOf(cell)), of + CODES[code]),
       group && $("p", {}, shown((group.name ? group.name + ": " : "") + group.title), " ",
         $("button", { type: "button", onclick: () => toGroup(row.groups[cell] - 1) }, "go to the group")),
-      code > 0 ? command(row.command[0] + seed + ".." + (seed + 1) + row.command[1], "the command that makes the run") : "");
+      code > 0 && command(row.command[0] + seed + ".." + (seed + 1n) + row.command[1], "the command that makes the run")));
+    chosen(rows.indexOf(row), cell);
   };
   for (const row of rows) {
     row.canvas = $("canvas", { tabindex: 0, role: "img" });
-    const counts = CODES.map((word, code) => [row.codes.reduce((sum, one) => sum + (one === code ? 1 : 0), 0), word]).filter(([count]) => count);
-    row.canvas.setAttribute("aria-label", suite(row) + ": " + counts.map(([count, word]) => number(count) + " " + word).join(", ") + (map.per_cell > 1 ? ", by the worst of " + map.per_cell + " seeds" : ""));
-    row.counts = counts.map(([count, word]) => number(count) + " " + word).join(", ");
+    const counts = CODES.map((_, code) => [row.codes.reduce((sum, one) => sum + (one === code ? 1 : 0), 0), code]).filter(([count]) => count);
+    row.counts = counts.map(([count, code]) => codeCount(count, code)).join(", ") + (isOne ? "" : ", in cells of " + counted(Number(perCell), "seed") + " by the worst of each");
+    row.canvas.setAttribute("aria-label", suite(row) + ": " + row.counts);
     row.canvas.addEventListener("click", (event) => {
       const box = row.canvas.getBoundingClientRect(), { size, columns } = row.layout;
       const column = Math.floor((event.clientX - box.left) / size), line = Math.floor((event.clientY - box.top) / size);
@@ -97,10 +100,12 @@ const mapOf = (campaign, toGroup) => {
   };
   const keys = [1, 2, 3, 4, 0].map(key);
   const place = $("section", { class: "seeds" }, $("h2", {}, "All seeds by verdict"),
-    $("p", {}, keys.map((it) => [it.place, " "]), map.per_cell > 1 ? "A cell is of " + counted(map.per_cell, "seed") + ", and shows the worst." : "A cell is one seed.", " ",
+    $("p", {}, keys.map((it) => [it.place, " "]), isOne ? "A cell is one seed." : "A cell is of " + counted(Number(perCell), "seed") + ", and shows the worst.", " ",
       $("span", { class: "soft" }, "Keys: arrows, ", $("kbd", {}, "n"), " next failure, ", $("kbd", {}, "p"), " previous one.")),
     rows.map((row) => $("div", { class: "maprow" }, $("p", {}, $("b", {}, shown(suite(row))), $("span", { class: "soft" }, " " + row.counts)), $("div", {}, row.canvas))),
-    map.left_out > 0 && $("p", { class: "note" }, counted(map.left_out, "row") + " are not drawn."), told);
+    map.left_out > 0 && $("p", { class: "note" }, counted(map.left_out, "row") + " are not drawn."),
+    map.beyond !== "0" && $("p", { class: "note" }, number(map.beyond) + " further seeds are not drawn: none of them is made."),
+    campaign.saved > 0 && $("p", { class: "note" }, counted(campaign.saved, "run") + " of saved failures (--corpus) are not in the map."), told);
   const all = () => {
     draw();
     for (const { code, canvas } of keys) {
@@ -109,7 +114,8 @@ const mapOf = (campaign, toGroup) => {
       drawCell(cx, code, 0, 0, 12);
     }
   };
-  return { place, draw: all };
+  const choose0 = (row, cell) => { if (rows[row] && cell < rows[row].count) choose(rows[row], cell); };
+  return { place, draw: all, choose: choose0 };
 };
 
 const SPEED_HIGH = 150;
@@ -121,7 +127,7 @@ const speedOf = (suites) => {
   const draw = () => {
     GUTTER = 70;
     const [cx, wide] = canvasFor(canvas, SPEED_HIGH);
-    const points = drawn.flatMap((suite) => suite.speed);
+    const points = drawn.flatMap((suite) => suite.speed.map(([seed, runs, speed]) => [Number(seed), runs, speed]));
     const most = Math.max(1, ...points.map(([, , speed]) => speed));
     const low = SPEED_HIGH - 24, left = GUTTER, right = wide - MARGIN;
     const seeds = points.map(([seed]) => seed), first = Math.min(...seeds), last = Math.max(first + 1, ...seeds);
@@ -134,22 +140,22 @@ const speedOf = (suites) => {
     cx.fillText(number(most), left - 6, 12);
     cx.fillText("0", left - 6, low - 4);
     cx.textAlign = "left";
-    cx.fillText("seed " + number(first), left, low + 12);
+    cx.fillText("seed " + drawn[0].speed[0][0], left, low + 12);
     cx.textAlign = "right";
-    cx.fillText(number(last), right, low + 12);
+    cx.fillText(drawn[0].speed[drawn[0].speed.length - 1][0], right, low + 12);
     drawn.forEach((suite, place) => {
       const { colour, dash } = look(place);
       cx.strokeStyle = colour;
       cx.lineWidth = 2;
       cx.setLineDash(dash);
       cx.beginPath();
-      for (const [seed, , speed] of suite.speed) cx.lineTo(x(seed), low - speed * (low - 12) / most);
+      for (const [seed, , speed] of suite.speed) cx.lineTo(x(Number(seed)), low - speed * (low - 12) / most);
       cx.stroke();
     });
     cx.setLineDash([]);
   };
   const names = drawn.map((suite, place) => legend("k" + (place % 7), dashes[place % dashes.length], shown(suiteName(suite))));
-  return { place: $("div", { class: "speed" }, $("h3", {}, "Runs per second and core, by seed"), $("p", {}, names), canvas), draw };
+  return { place: $("div", { class: "speed" }, $("h3", {}, "Runs per second and core, by seed"), $("p", {}, names.map((name) => [name, " "])), canvas), draw };
 };
 
 const suiteName = ({ strategy, scenario }) => strategy + (scenario === "generated" ? "" : ", " + scenario);
@@ -170,7 +176,7 @@ const groupOf = (group, place, anomalies) => {
       shown(suiteName(group)) + ", " + counted(group.runs, "run") + ", the first with seed " + group.seed, " ",
       held && runLink(held.run, "its run", "the run of " + head)),
     group.detail && $("p", {}, (group.at_us === null ? "" : time(group.at_us) + " ") + (group.node ? shown(group.node) + ": " : ""), shown(group.detail)),
-    anomaly && $("p", { class: "note" }, $("b", {}, anomaly.id + ": " + anomaly.title), ". ", anomaly.summary),
+    anomaly && $("p", { class: "note" }, group.name.endsWith("?") && "It looks like this one, and was not shrunk to tell. ", anomalyOf(anomaly)),
     command(group.repeat, "the command that shows it again"),
     group.forms.length > 0 && $("ul", { class: "findings" }, group.forms.map(form)),
     group.more_forms > 0 && $("p", { class: "soft" }, counted(group.more_forms, "further shrunk form") + " in the directory."),
@@ -187,11 +193,33 @@ const campaignPage = (campaign) => (page) => {
     made[place].scrollIntoView({ block: "start" });
     made[place].querySelector("summary").focus();
   };
-  const wanted = $("input", { type: "search", "aria-label": "only groups with this text", placeholder: "anomaly, oracle, strategy", oninput: () => {
+  // The filter, the open groups and the chosen cell are in the hash.
+  const parts = new URLSearchParams(opened() === null ? location.hash.slice(1) : "");
+  const { signal } = closing;
+  const save = () => {
+    // What was opened on the front may be told when a run is shown already.
+    if (signal.aborted || opened() !== null) return;
+    const now = new URLSearchParams();
+    if (wanted.value) now.set("q", wanted.value);
+    const open = made.flatMap((it, place) => (it.open !== wasOpen(place) ? [place] : []));
+    if (open.length) now.set("g", open.join("."));
+    if (cell) now.set("m", cell.join("."));
+    try { history.replaceState(null, "", "#" + now); } catch { location.replace("#" + now); }
+  };
+  const wasOpen = (place) => news.length <= 3 && place < news.length;
+  let cell = null;
+  const none = $("p", { class: "note", hidden: true }, "No group has this text.");
+  const wanted = $("input", { type: "search", "aria-label": "only groups with this text", placeholder: "filter", oninput: () => { filter(); save(); } });
+  const filter = () => {
     const text = wanted.value.toLowerCase();
     made.forEach((it) => { it.hidden = !it.querySelector("summary").textContent.toLowerCase().includes(text); });
-  } });
-  const map = mapOf(campaign, toGroup);
+    none.hidden = made.some((it) => !it.hidden);
+  };
+  wanted.value = parts.get("q") || "";
+  for (const place of (parts.get("g") || "").split(".")) if (place !== "" && made[place]) made[place].open = !made[place].open;
+  filter();
+  made.forEach((it) => it.addEventListener("toggle", save));
+  const map = mapOf(campaign, toGroup, (row, at) => { cell = [row, at]; save(); });
   const speed = speedOf(campaign.suites);
   const table = (heads, rows, label) => $("div", { class: "scroll plain", tabindex: 0, role: "region", "aria-label": label },
     $("table", {}, $("thead", {}, $("tr", {}, heads.map((text) => $("th", { scope: "col" }, text)))), $("tbody", {}, rows)));
@@ -204,7 +232,7 @@ const campaignPage = (campaign) => (page) => {
       campaign.holes.map((text) => $("p", { class: "note" }, shown(text))),
       campaign.never.map((text) => $("p", { class: "note" }, "never: " + shown(text)))),
     $("section", {}, $("h2", {}, news.length ? counted(news.length, "new group") + " of failures" : "No new failures"),
-      made.length > 8 && $("p", {}, wanted),
+      (made.length > 8 || wanted.value) && $("p", {}, wanted), none,
       made.filter((_, place) => !campaign.groups[place].is_known)),
     known.length > 0 && $("section", {}, $("h2", {}, counted(known.length, "group") + " of known failures"),
       made.filter((_, place) => campaign.groups[place].is_known)),
@@ -213,11 +241,13 @@ const campaignPage = (campaign) => (page) => {
       $("ul", {}, met.map((name) => $("li", {}, shown(name) + ": met")), gone.map((name) => $("li", {}, shown(name) + ": not met")))),
     map.place,
     $("section", {}, $("h2", {}, "Runs and speed"),
-      table(["strategy", "scenario", "runs", "how they ended", "events", "runs per second and core", "events per second and core", "claims apply"], campaign.suites.map((suite) => $("tr", {},
+      table(["strategy", "scenario", "runs", "how they ended", "events", "runs per second and core", "events per second and core"], campaign.suites.map((suite) => $("tr", {},
         $("th", { scope: "row" }, shown(suite.strategy)), $("td", {}, shown(suite.scenario)), $("td", {}, number(suite.runs)),
         $("td", {}, suite.endings.map(([word, count]) => number(count) + " " + word).join(", ")), $("td", {}, number(suite.events)),
-        $("td", {}, number(suite.runs_per_s)), $("td", {}, number(suite.events_per_s)),
-        $("td", {}, suite.claims.map(([oracle, runs]) => shown(oracle) + " in " + number(runs)).join(", ")))), "runs and speed"),
+        $("td", {}, suite.wall_us < 1000 ? "–" : number(suite.runs_per_s)), $("td", {}, suite.wall_us < 1000 ? "–" : number(suite.events_per_s)))), "runs and speed"),
+      campaign.claims.some((it) => it.claims.length) && [$("h3", {}, "Claims, with the runs in which their condition was met"),
+        table(["strategy", "runs", "claims"], campaign.claims.map((it) => $("tr", {}, $("th", { scope: "row" }, shown(it.strategy)), $("td", {}, number(it.runs)),
+          $("td", {}, it.claims.map(([oracle, runs]) => shown(oracle) + " in " + number(runs)).join(", ")))), "claims")],
       speed && speed.place),
     $("section", {}, $("h2", {}, "What was exercised"), $("div", { class: "grid" },
       campaign.reach.map(([title, counters]) => $("div", {}, $("h3", {}, title),
@@ -227,6 +257,8 @@ const campaignPage = (campaign) => (page) => {
           $("th", { scope: "row" }, shown(name)), $("td", {}, number(on)), $("td", {}, worked ? number(worked) : "none"))), "families of faults"))))));
   const draw = () => { map.draw(); if (speed) speed.draw(); };
   draw();
+  const at = /^(\d+)\.(\d+)$/.exec(parts.get("m") || "");
+  if (at) map.choose(Number(at[1]), Number(at[2]));
   listen(window, "resize", draw);
   listen(matchMedia("(prefers-color-scheme: dark)"), "change", () => { readColours(); draw(); });
 };

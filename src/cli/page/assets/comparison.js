@@ -10,7 +10,8 @@ const sortKey = (text) => {
 };
 
 const comparisonPage = (data) => {
-  const [firstSeed, seeds] = data.seeds;
+  const firstSeed = BigInt(data.seeds[0]), seeds = data.seeds[1];
+  const seedAt = (i) => String(firstSeed + BigInt(i));
   const variants = data.strategies.length;
   const values = data.endpoints.map((endpoint) => {
     let read = null;
@@ -122,14 +123,14 @@ const comparisonPage = (data) => {
       behind.append($("p", {}, legend("k0", [], data.strategies[data.baseline] + " (ring)"), " ", legend("k1", [], data.strategies[row.strategy] + " (disc)")), canvas);
       const order = [...base.keys()];
       const shownValue = (value) => (Number.isNaN(value) ? "none" : Math.abs(value) >= 100 || Number.isInteger(value) ? number(Math.round(value)) : value.toFixed(3));
-      behind.append($("details", {}, $("summary", {}, "Values of " + counted(seeds, "seed")), $("div", { class: "scroll" }, $("table", {},
+      behind.append($("details", {}, $("summary", {}, "Values of " + (seeds > 2000 ? "the first 2,000 of " : "") + counted(seeds, "seed")), $("div", { class: "scroll" }, $("table", {},
         $("thead", {}, $("tr", {}, ["seed", data.strategies[data.baseline], data.strategies[row.strategy], "ratio"].map((name) => $("th", { scope: "col" }, shown(name))))),
-        $("tbody", {}, order.slice(0, 2000).map((i) => $("tr", {}, $("th", { scope: "row" }, firstSeed + i), $("td", { class: "right" }, shownValue(base[i])), $("td", { class: "right" }, shownValue(other[i])),
+        $("tbody", {}, order.slice(0, 2000).map((i) => $("tr", {}, $("th", { scope: "row" }, seedAt(i)), $("td", { class: "right" }, shownValue(base[i])), $("td", { class: "right" }, shownValue(other[i])),
           $("td", { class: "right" }, base[i] > 0 && Number.isFinite(other[i]) ? (other[i] / base[i]).toFixed(3) : "–"))))))));
       GUTTER = 90;
       const [cx, wide] = canvasFor(canvas, VALUES_HIGH);
       const finite = [...base, ...other].filter(Number.isFinite);
-      const most = Math.max(...finite, 0) || 1;
+      const most = finite.reduce((most, value) => (value > most ? value : most), 0) || 1;
       const left = GUTTER, right = wide - MARGIN, low = VALUES_HIGH - 24;
       const x = (i) => left + (i + 0.5) * (right - left) / seeds, y = (value) => low - value * (low - 12) / most;
       cx.strokeStyle = colours.line;
@@ -139,9 +140,9 @@ const comparisonPage = (data) => {
       cx.fillText(shownValue(most), left - 6, 13);
       cx.fillText("0", left - 6, low - 4);
       cx.textAlign = "left";
-      cx.fillText("seed " + firstSeed, left, low + 12);
+      cx.fillText("seed " + seedAt(0), left, low + 12);
       cx.textAlign = "right";
-      cx.fillText(String(firstSeed + seeds - 1), right, low + 12);
+      cx.fillText(seedAt(seeds - 1), right, low + 12);
       const radius = clamp((right - left) / seeds / 3, 1, 4);
       order.forEach((i) => {
         if (Number.isFinite(base[i]) && Number.isFinite(other[i])) {

@@ -25,7 +25,7 @@ const headOf = (run) => {
     $("p", {}, shown(head.reason)),
     head.summary && $("p", { class: "soft" }, shown(head.summary)),
     $("dl", { class: "facts" }, fact("ends at", time(head.end_us)), fact("events", number(head.events)), fact("messages", head.messages),
-      fact("views equal since", head.converged_us === null ? "never" : time(head.converged_us)), fact("build", head.build), fact("digest", head.digest)),
+      fact(head.converged_us === null ? "views" : "views equal since", head.converged_us === null ? "not equal at the end" : time(head.converged_us)), fact("build", head.build), fact("digest", head.digest)),
     command(head.repeat, "the command that repeats the run"),
     run.window.left_out && $("p", { class: "note" }, run.window.left_out),
     $("details", {}, $("summary", {}, "Scenario, downloads and other forms"),
@@ -35,6 +35,9 @@ const headOf = (run) => {
 };
 
 const WORDS = { failed: "✗ failed", documented: "! documented", open: "? open", held: "✓ held" };
+
+// A known anomaly, as a name and a sentence.
+const anomalyOf = ({ id, title, summary }) => [$("b", {}, id + ": " + title + "."), " " + summary.charAt(0).toUpperCase() + summary.slice(1) + (/[.!?]$/.test(summary) ? "" : ".")];
 
 const findingsOf = (run, go) => {
   const item = (finding) => $("li", {},
@@ -46,7 +49,7 @@ const findingsOf = (run, go) => {
   return $("section", {}, $("h2", {}, "Findings"),
     $("ul", { class: "findings" }, first.map(item)),
     rest.length > 0 && $("details", {}, $("summary", {}, counted(rest.length, "further finding")), $("ul", { class: "findings" }, rest.map(item))),
-    run.anomalies.map((anomaly) => $("p", { class: "note" }, $("b", {}, anomaly.id + ": " + anomaly.title), ". ", anomaly.summary)),
+    run.anomalies.map((anomaly) => $("p", { class: "note" }, anomalyOf(anomaly))),
     run.steps.length > 0 && $("details", {}, $("summary", {}, counted(run.steps.length, "step") + " of the script"),
       $("ul", { class: "findings" }, run.steps.map((mark) => $("li", {},
         $("button", { type: "button", onclick: () => go({ at_us: mark.at_us, event: null }) }, time(mark.at_us)), shown(mark.text))))));
