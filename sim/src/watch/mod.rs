@@ -12,6 +12,7 @@
 //! | `history`, `causes` | the past, and the inputs that things came of |
 //! | [`facts`] | names, times and bounds, which do not change |
 //! | [`oracle`] | rules that hold in every run |
+//! | `program` | what programs of nodes claim |
 //! | [`judge`] | the file's expectations |
 //! | [`measure`] | what a run costs, and how long views are stale |
 //! | [`findings`], [`timeline`] | the results |
@@ -27,6 +28,7 @@ pub(crate) mod history;
 pub mod judge;
 pub mod measure;
 pub mod oracle;
+mod program;
 mod rows;
 pub mod timeline;
 
@@ -196,6 +198,8 @@ impl Observers {
             }
         } else if let Payload::Panicked(message) = &event.payload {
             self.panicked(event, message);
+        } else if let Payload::Mark(mark) = &event.payload {
+            self.marked(event, mark);
         }
     }
 
@@ -290,6 +294,18 @@ impl Observers {
             .with_defect("panic")
             .with_origin(causes.of(event), causes);
         self.findings.violations.push(violation);
+    }
+
+    /// A mark, which is a violation if a node's program says with it that something is wrong.
+    fn marked(&mut self, event: &Event, mark: &str) {
+        if let Some((defect, detail)) = program::broken(mark) {
+            let name = self.cx.name(event.node);
+            let causes = self.cx.causes();
+            let violation = Violation::new(program::NAME, event.at, name.as_str(), detail)
+                .with_defect(defect)
+                .with_origin(causes.of(event), causes);
+            self.findings.keep(vec![violation]);
+        }
     }
 
     /// The run is over; `stopped_early` if something was still to happen.
