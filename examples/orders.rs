@@ -105,7 +105,7 @@ impl Order {
             };
             self.turn += 1;
             if let Some(place) = place {
-                let spec = ChildSpec::new(&self.id, "order");
+                let spec = ChildSpec::new(self.id.as_str(), "order");
                 let on = StartOptions::default()
                     .on([place.clone()])
                     .timeout(Duration::from_secs(2));

@@ -220,8 +220,10 @@ impl Engine {
     /// True if the event budget is used up, or the run was told to stop.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        let polls = self.programs.as_ref().map_or(0, |programs| programs.polls());
-        self.recorder.events() + polls >= self.budget || self.is_told_to_stop()
+        let programs = self.programs.as_ref();
+        self.recorder.events() >= self.budget
+            || programs.is_some_and(|programs| programs.are_exhausted())
+            || self.is_told_to_stop()
     }
 
     /// True if the run was told to stop from outside.

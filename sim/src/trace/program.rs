@@ -72,6 +72,15 @@ pub(crate) fn claim_of(text: &str) -> &str {
     text.split_once(DETAIL).map_or(text, |(claim, _)| claim)
 }
 
+/// The mark, without what differs from run to run: the name that it is counted by.
+pub(crate) fn counted_as(mark: &str) -> &str {
+    match Kind::read(mark) {
+        None => mark,
+        Some((Kind::Always, _)) => claim_of(mark),
+        Some((kind, _)) => kind.prefix().trim_end_matches(": "),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +95,9 @@ mod tests {
         assert_eq!(text, "an order is found -- order-1");
         assert_eq!(claim_of(&text), "an order is found");
         assert_eq!(claim_of("plain"), "plain");
+        let mark = Kind::Always.mark(&text);
+        assert_eq!(counted_as(&mark), "program.always: an order is found");
+        assert_eq!(counted_as(&Kind::Failed.mark(text)), "program.failed");
+        assert_eq!(counted_as("gossip.invalidated"), "gossip.invalidated");
     }
 }

@@ -12,7 +12,6 @@
 //! | `history`, `causes` | the past, and the inputs that things came of |
 //! | [`facts`] | names, times and bounds, which do not change |
 //! | [`oracle`] | rules that hold in every run |
-//! | `program` | what programs of nodes claim |
 //! | [`judge`] | the file's expectations |
 //! | [`measure`] | what a run costs, and how long views are stale |
 //! | [`findings`], [`timeline`] | the results |
@@ -28,7 +27,6 @@ pub(crate) mod history;
 pub mod judge;
 pub mod measure;
 pub mod oracle;
-mod program;
 mod rows;
 pub mod timeline;
 
@@ -41,7 +39,7 @@ use smallvec::SmallVec;
 use crate::model::{NodeIx, Scenario, Window};
 use crate::trace::counts::Counts;
 use crate::trace::event::{Event, Payload};
-use crate::watch::oracle::{Conclusion, NO_CRASH, Oracle, Violation};
+use crate::watch::oracle::{Conclusion, NO_CRASH, Oracle, PROGRAM, Violation, broken_claim};
 
 use changed::Changed;
 pub use context::ObserverContext;
@@ -298,10 +296,10 @@ impl Observers {
 
     /// A mark, which is a violation if a node's program says with it that something is wrong.
     fn marked(&mut self, event: &Event, mark: &str) {
-        if let Some((defect, detail)) = program::broken(mark) {
+        if let Some((defect, detail)) = broken_claim(mark) {
             let name = self.cx.name(event.node);
             let causes = self.cx.causes();
-            let violation = Violation::new(program::NAME, event.at, name.as_str(), detail)
+            let violation = Violation::new(PROGRAM, event.at, name.as_str(), detail)
                 .with_defect(defect)
                 .with_origin(causes.of(event), causes);
             self.findings.keep(vec![violation]);

@@ -14,7 +14,7 @@
 //!     for number in 0.. {
 //!         interval.tick().await;
 //!         let id = format!("order-{number}");
-//!         let started = hub.start_child(ChildSpec::new(&id, "order")).await;
+//!         let started = hub.start_child(ChildSpec::new(id.as_str(), "order")).await;
 //!         rt::sometimes!(started.is_err(), "a start fails");
 //!         if started.is_ok() {
 //!             rt::always!(hub.lookup(&id).is_some(), "an order that was started is found", "{id}");

@@ -31,6 +31,9 @@ const HUB_ID: &str = "run";
 /// Polls of one node's tasks in one instant, after which the last of them is taken to be endless.
 const POLLS_MAX: u32 = 100_000;
 
+/// Polls of all tasks in a run, after which it is ended as `inconclusive`.
+const POLL_BUDGET: u64 = 50_000_000;
+
 /// The programs of a run.
 pub(super) struct Programs {
     executor: Rc<Executor>,
@@ -80,9 +83,10 @@ impl Programs {
         deadline.into_iter().chain(sleep).min()
     }
 
-    /// How often tasks have been polled.
-    pub(super) fn polls(&self) -> u64 {
-        self.polls
+    /// True if tasks have been polled so often that the run is ended: what they do need not be an
+    /// event.
+    pub(super) fn are_exhausted(&self) -> bool {
+        self.polls >= POLL_BUDGET
     }
 
     /// Draws the order of a node's tasks from another stream from now on.

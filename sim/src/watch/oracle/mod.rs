@@ -27,6 +27,7 @@ mod no_invention;
 mod no_permanent_ghost;
 mod no_resurrection;
 mod own_truth;
+mod program;
 mod quiet;
 mod repair_progress;
 mod single_writer;
@@ -47,6 +48,8 @@ pub use clock_independence::NAME as CLOCK_INDEPENDENCE;
 pub use convergence::NAME as CONVERGENCE;
 pub use invariant::invariant;
 pub use no_crash::NAME as NO_CRASH;
+pub use program::NAME as PROGRAM;
+pub(crate) use program::broken as broken_claim;
 
 /// A rule that runs are held to.
 pub trait Oracle: Send {
@@ -296,6 +299,11 @@ pub const LIST: &[OracleEntry] = &[
     OracleEntry::safety(no_crash::NAME, "no step panics; always counts", || {
         Box::new(no_crash::NoCrash)
     }),
+    OracleEntry::safety(
+        program::NAME,
+        "what the programs of nodes claim holds, and they end well; always counts",
+        || Box::new(program::Program),
+    ),
     OracleEntry::liveness(
         convergence::NAME,
         "within the bound, every live view equals the truth it can reach, and stays so",

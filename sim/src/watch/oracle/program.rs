@@ -1,13 +1,30 @@
-//! `program`: what the program of a node claims, and that it ends well. It counts whether it is asked
-//! for or not, like `no_crash`: the claims are the user's own.
+//! `program`: what the programs of nodes claim holds, and they end well.
+//!
+//! It counts whether the oracle is asked for or not, as `no_crash` does: the claims are the user's
+//! own. There are no excuses.
 
+use super::Oracle;
 use crate::trace::program::{Kind, claim_of};
 
-/// The name of the rule in violations.
-pub(super) const NAME: &str = "program";
+/// The oracle's name.
+pub const NAME: &str = "program";
+
+/// Stands for what the observers do.
+#[derive(Debug)]
+pub(super) struct Program;
+
+impl Oracle for Program {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn reads_rows(&self) -> bool {
+        false
+    }
+}
 
 /// What a mark breaks: the kind of defect, and how in words; `None` for a mark that breaks nothing.
-pub(super) fn broken(mark: &str) -> Option<(&str, String)> {
+pub(crate) fn broken(mark: &str) -> Option<(&str, String)> {
     let (kind, text) = Kind::read(mark)?;
     Some(match kind {
         Kind::Always => (claim_of(text), format!("always: {text}")),
