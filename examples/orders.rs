@@ -20,12 +20,12 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// Takes orders, one every few seconds. Each has a child on another node that works on it until it
 /// is closed, and that is started again when it is lost.
-pub async fn orders(hub: Hub) -> Result<(), WaitError> {
+async fn orders(hub: Hub) -> Result<(), WaitError> {
     take_orders(hub, Care::Restarts).await
 }
 
 /// The same, as one writes it first: it takes a child for lost when its row is gone.
-pub async fn naive(hub: Hub) -> Result<(), WaitError> {
+async fn naive(hub: Hub) -> Result<(), WaitError> {
     take_orders(hub, Care::Rows).await
 }
 
@@ -85,13 +85,14 @@ impl Order {
     }
 
     fn is_lost(&self, event: &HubEvent, care: Care) -> bool {
-        match event {
-            HubEvent::Row { child, after, .. } => child.as_str() == self.id && after.is_none(),
-            HubEvent::PeerUp { node, .. } => {
-                care == Care::Restarts && self.place.as_ref() == Some(node)
-            }
-            HubEvent::Missed(_) => care == Care::Restarts,
-            _ => false,
+        if let HubEvent::Row { child, after, .. } = event {
+            child.as_str() == self.id && after.is_none()
+        } else if let HubEvent::PeerUp { node, .. } = event {
+            // It may have been restarted, before its rows were done away with.
+            care == Care::Restarts && self.place.as_ref() == Some(node)
+        } else {
+            // Too many events waited: its node may have been away meanwhile.
+            care == Care::Restarts && matches!(event, HubEvent::Missed(_))
         }
     }
 
@@ -143,14 +144,14 @@ impl Order {
 }
 
 /// The catalog of the simulated runs.
-pub fn catalog() -> hublab::Catalog {
+pub(crate) fn catalog() -> hublab::Catalog {
     hublab::Catalog::default()
         .with_program("orders", orders)
         .with_program("naive", naive)
 }
 
 /// A hub of this machine, which starts from the address of another.
-pub async fn hub(name: &str, other: Option<&Hub>) -> Result<Hub, Box<dyn Error>> {
+async fn hub(name: &str, other: Option<&Hub>) -> Result<Hub, Box<dyn Error>> {
     let tasks = Tasks::new().with("order", |_| std::future::pending::<()>());
     let hub = Hub::builder("orders", name)
         .peers(other.map(|other| other.local_addr().to_string()))
@@ -178,7 +179,7 @@ async fn on_tokio() -> Result<(), Box<dyn Error>> {
 }
 
 /// Runs the service on tokio, or as a command line.
-pub fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
     if std::env::args().len() > 1 {
         return Ok(hublab::cli::main(catalog()));
     }

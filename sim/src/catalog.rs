@@ -168,7 +168,6 @@ pub trait CatalogEntry: Send + Sync {
 pub type Program =
     Arc<dyn Fn(Hub) -> Pin<Box<dyn Future<Output = StopReason> + Send>> + Send + Sync>;
 
-
 /// The names that scenario files can use.
 pub struct Catalog {
     entries: BTreeMap<&'static str, Box<dyn CatalogEntry>>,

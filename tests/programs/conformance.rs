@@ -26,7 +26,10 @@ fn text(error: impl std::fmt::Display) -> String {
 /// What the first node does; the others wait until it has left.
 async fn program(hub: Hub) -> Checked {
     let hub = hub.with_timeout(SOON);
-    check(hub.members().contains(hub.node()), "a node is a member of its view")?;
+    check(
+        hub.members().contains(hub.node()),
+        "a node is a member of its view",
+    )?;
     hub.joined().await.map_err(text)?;
     hub.wait_for_members(3).await.map_err(text)?;
     if hub.node().as_str() != "n1" {
@@ -45,7 +48,10 @@ async fn program(hub: Hub) -> Checked {
         "a hub that has stopped starts nothing",
     )?;
     hub.stopped().await;
-    check(hub.events().next().await.is_none(), "its streams have ended")
+    check(
+        hub.events().next().await.is_none(),
+        "its streams have ended",
+    )
 }
 
 async fn others(hub: Hub) -> Checked {
@@ -58,7 +64,8 @@ async fn others(hub: Hub) -> Checked {
         .await
         .map_err(text)?;
     check(
-        hub.registry().all(|row| row.entries.iter().all(|entry| entry.node != first)),
+        hub.registry()
+            .all(|row| row.entries.iter().all(|entry| entry.node != first)),
         "nothing is left of a node that left",
     )?;
     // Both leave at their own time: what they say of each other is not looked at.
@@ -69,7 +76,10 @@ async fn others(hub: Hub) -> Checked {
 async fn waits(hub: &Hub) -> Checked {
     let begun = rt::Instant::now();
     rt::sleep(Duration::from_millis(20)).await;
-    check(begun.elapsed() >= Duration::from_millis(20), "a sleep is not short")?;
+    check(
+        begun.elapsed() >= Duration::from_millis(20),
+        "a sleep is not short",
+    )?;
     rt::sleep_until(begun).await;
     let late = rt::timeout(Duration::from_millis(10), std::future::pending::<()>());
     check(late.await.is_err(), "nothing is ready: the time is over")?;
@@ -80,10 +90,16 @@ async fn waits(hub: &Hub) -> Checked {
     let mut interval = rt::interval(Duration::from_millis(10));
     let first = interval.tick().await;
     let second = interval.tick().await;
-    check(second - first == Duration::from_millis(10), "ticks are apart")?;
+    check(
+        second - first == Duration::from_millis(10),
+        "ticks are apart",
+    )?;
     let short = hub.with_timeout(Duration::from_millis(20));
     let waited = short.wait_for_members(4).await;
-    check(waited == Err(WaitError::TimedOut), "there is no fourth node")?;
+    check(
+        waited == Err(WaitError::TimedOut),
+        "there is no fourth node",
+    )?;
     let picked = rt::select! {
         () = std::future::ready(()) => 1,
         () = std::future::ready(()) => 2,
@@ -101,15 +117,21 @@ async fn tasks() -> Checked {
     check(!task.is_finished(), "it goes on")?;
     task.abort();
     let ended = task.await;
-    check(ended.is_err_and(|error| error.is_cancelled()), "it was aborted")?;
+    check(
+        ended.is_err_and(|error| error.is_cancelled()),
+        "it was aborted",
+    )?;
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let task = rt::spawn(async move { receiver.await });
+    let task = rt::spawn(receiver);
     check(sender.send("hello").is_ok(), "somebody listens")?;
     check(task.await == Ok(Ok("hello")), "channels work")
 }
 
 async fn children(hub: &Hub) -> Checked {
-    let pid = hub.start_child(ChildSpec::new("a", "worker")).await.map_err(text)?;
+    let pid = hub
+        .start_child(ChildSpec::new("a", "worker"))
+        .await
+        .map_err(text)?;
     let row = hub.lookup("a").ok_or("a child that was started is found")?;
     check(row.entries[0].pid == Some(pid), "with its pid")?;
     let on = StartOptions::default().on(["n3", "n2"]);
@@ -126,11 +148,16 @@ async fn children(hub: &Hub) -> Checked {
     hub.wait_until(|hub| hub.lookup("b").is_some_and(|row| row.entries.len() == 2))
         .await
         .map_err(text)?;
-    let mut ids: Vec<_> = hub.registry().map(|row| row.spec.id().to_string()).collect();
+    let mut ids: Vec<_> = hub
+        .registry()
+        .map(|row| row.spec.id().to_string())
+        .collect();
     ids.sort();
     check(ids == ["a", "b", "c"], "the registry has all rows")?;
     hub.stop_child("b").await.map_err(text)?;
-    hub.wait_until(|hub| hub.lookup("b").is_none()).await.map_err(text)?;
+    hub.wait_until(|hub| hub.lookup("b").is_none())
+        .await
+        .map_err(text)?;
     let unknown = hub.stop_child("nobody").await;
     check(unknown == Err(StopError::Unknown), "nobody runs it")?;
     let elsewhere = hub.stop_children_on(["c"], ["n1"]).await.map_err(text)?;
@@ -147,14 +174,25 @@ async fn children(hub: &Hub) -> Checked {
         outcomes[0].outcome == Err(ChildError::NotConnected),
         "there is no such node",
     )?;
-    let large = hub.start_child(ChildSpec::new("x".repeat(2_000), "worker")).await;
-    check(matches!(large, Err(StartError::TooLarge(_))), "an id has a limit")
+    let large = hub
+        .start_child(ChildSpec::new("x".repeat(2_000), "worker"))
+        .await;
+    check(
+        matches!(large, Err(StartError::TooLarge(_))),
+        "an id has a limit",
+    )
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "it looks at the events of its child"
+)]
 async fn events(hub: &Hub) -> Checked {
     let mut all = hub.events();
     let mut one = hub.watch("e");
-    hub.start_child(ChildSpec::new("e", "worker")).await.map_err(text)?;
+    hub.start_child(ChildSpec::new("e", "worker"))
+        .await
+        .map_err(text)?;
     hub.restart_child("e").await.map_err(text)?;
     hub.stop_child("e").await.map_err(text)?;
     let mut seen = Vec::new();
@@ -175,11 +213,15 @@ async fn events(hub: &Hub) -> Checked {
     }
     let has = |name: &str| seen.contains(&name);
     check(
-        ["found", "started", "changed", "restarted", "gone", "ended"].into_iter().all(has),
+        ["found", "started", "changed", "restarted", "gone", "ended"]
+            .into_iter()
+            .all(has),
         &format!("events tell what happened: {seen:?}"),
     )?;
     check(
-        one.next().await.is_some_and(|event| event.child().is_some_and(|id| id.as_str() == "e")),
+        one.next()
+            .await
+            .is_some_and(|event| event.child().is_some_and(|id| id.as_str() == "e")),
         "a watch is about its child",
     )
 }
@@ -197,7 +239,10 @@ async fn on_sockets() {
         hub.await.expect("it starts")
     }
     let first = start("n1", None).await;
-    let others = [start("n2", Some(&first)).await, start("n3", Some(&first)).await];
+    let others = [
+        start("n2", Some(&first)).await,
+        start("n3", Some(&first)).await,
+    ];
     let hubs = [first].into_iter().chain(others);
     let tasks: Vec<_> = hubs.map(|hub| rt::spawn(program(hub))).collect();
     for task in tasks {
@@ -222,5 +267,9 @@ fn in_a_run() {
         let report = run.and_then(|run| run.seed(seed).run()).expect("a run");
         assert_eq!(report.verdict, Verdict::Pass, "seed {seed}: {report:#?}");
     }
-    assert_eq!(DONE.load(Ordering::Relaxed), 150, "every program came to its end");
+    assert_eq!(
+        DONE.load(Ordering::Relaxed),
+        150,
+        "every program came to its end"
+    );
 }

@@ -3,11 +3,7 @@
 
 mod conformance;
 #[path = "../../examples/orders.rs"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "the example is a program of its own"
-)]
+#[expect(dead_code, reason = "the example is a program of its own")]
 mod orders;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,24 +37,27 @@ fn the_fault_of_the_naive_version_is_found_and_shrinks_to_a_few_steps() {
     let report = run(&naive, seed, &catalog);
     let signature = Signature::all(&naive, &report).remove(0);
     assert_eq!(signature.oracle, "program");
-    assert_eq!(
-        signature.defect,
-        "an order is worked on until it is closed"
-    );
+    assert_eq!(signature.defect, "an order is worked on until it is closed");
     let target = Target::new(&naive, "pubsub", seed, &signature);
     let shrunk = shrink(&target, &catalog, Budget::default(), &mut ()).expect("it fails");
     let file = shrunk.file("small.toml");
     assert!(shrunk.after.steps <= 5, "{file}");
     let small = Scenario::read("small.toml", file.as_bytes(), &catalog)
         .unwrap_or_else(|problems| panic!("{problems:?}\n{file}"));
-    assert_eq!(run(&small, shrunk.seed, &catalog).verdict, Verdict::Fail, "{file}");
+    assert_eq!(
+        run(&small, shrunk.seed, &catalog).verdict,
+        Verdict::Fail,
+        "{file}"
+    );
 }
 
 /// `HUBLAB_SEEDS` sets how many seeds: 10,000 take a minute of two cores.
 #[test]
 fn the_mended_version_survives_all_seeds() {
     let seeds = std::env::var("HUBLAB_SEEDS").ok();
-    let seeds = seeds.and_then(|text| text.parse().ok()).unwrap_or(2_000_u64);
+    let seeds = seeds
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(2_000_u64);
     let catalog = orders::catalog();
     let mended = scenario("orders", &catalog);
     let next = AtomicU64::new(0);
@@ -85,7 +84,11 @@ fn a_run_with_programs_is_the_same_when_it_is_made_again() {
         let scenario = scenario(program, &catalog);
         for seed in 0..20 {
             let twice = check_twice(&scenario, "pubsub", seed, &catalog).expect("it can be run");
-            assert!(twice.divergence.is_none(), "{program} {seed}: {:?}", twice.divergence);
+            assert!(
+                twice.divergence.is_none(),
+                "{program} {seed}: {:?}",
+                twice.divergence
+            );
         }
     }
 }

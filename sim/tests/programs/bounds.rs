@@ -43,9 +43,15 @@ fn a_task_without_end_fails_and_is_named() {
 fn what_cannot_work_in_a_run_says_so_by_name() {
     type Break = fn();
     let breaks: [(Break, &str); 4] = [
-        (|| drop(tokio::time::sleep(Duration::from_secs(1))), "hublab_strategies::rt"),
+        (
+            || drop(tokio::time::sleep(Duration::from_secs(1))),
+            "hublab_strategies::rt",
+        ),
         (|| drop(tokio::spawn(async {})), "hublab_strategies::rt"),
-        (|| drop(tokio::task::spawn_blocking(|| ())), "hublab_strategies::rt"),
+        (
+            || drop(tokio::task::spawn_blocking(|| ())),
+            "hublab_strategies::rt",
+        ),
         (|| drop(std::thread::spawn(|| ())), "thread"),
     ];
     for (number, (broken, named)) in breaks.into_iter().enumerate() {
@@ -123,9 +129,9 @@ fn the_order_of_tasks_is_drawn_unless_it_is_fifo_and_a_seed_has_one() {
         let words = words.filter(|word| !word.contains('.'));
         words.map(str::to_owned).collect::<Vec<_>>().join(" ")
     };
-    let drawn: std::collections::BTreeSet<_> = (0..40).map(|seed| order(seed)).collect();
+    let drawn: std::collections::BTreeSet<_> = (0..40).map(order).collect();
     assert_eq!(drawn.len(), 6, "{drawn:?}");
-    assert_eq!(order(7), order(7));
+    assert_eq!(order(7), order(7), "one seed, one order");
 }
 
 #[test]

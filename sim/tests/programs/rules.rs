@@ -28,7 +28,10 @@ fn sleeps_are_exact_to_the_microsecond_and_time_stands_still_between_them() {
         }
         rt::always!(begun.elapsed() == MS * 240, "ticks are exact");
         let late = rt::timeout(MS * 3, std::future::pending::<()>()).await;
-        rt::always!(late.is_err() && begun.elapsed() == MS * 243, "a timeout is exact");
+        rt::always!(
+            late.is_err() && begun.elapsed() == MS * 243,
+            "a timeout is exact"
+        );
         let soon = rt::timeout(MS * 3, async { 7 }).await;
         rt::always!(soon == Ok(7), "what is ready is not too late");
         rt::sometimes!(true, "the end");
@@ -56,11 +59,20 @@ fn a_program_starts_finds_and_stops_children_on_all_nodes() {
         rt::always!(row.entries[0].pid == Some(pid), "a look-up finds the pid");
         let on = StartOptions::default().on(["n2", "n3"]);
         let specs = [ChildSpec::new("c", "worker"), ChildSpec::new("b", "worker")];
-        let outcomes = hub.start_children_with(specs, on).await.map_err(|it| it.to_string())?;
-        rt::always!(outcomes.iter().all(|it| it.outcome.is_ok()), "all are started");
+        let outcomes = hub
+            .start_children_with(specs, on)
+            .await
+            .map_err(|it| it.to_string())?;
+        rt::always!(
+            outcomes.iter().all(|it| it.outcome.is_ok()),
+            "all are started"
+        );
         rt::sleep(MS * 100).await;
         let ids: Vec<_> = hub.registry().map(|row| row.spec.id().clone()).collect();
-        rt::always!(ids == ["a".into(), "b".into(), "c".into()], "rows are in order");
+        rt::always!(
+            ids == ["a".into(), "b".into(), "c".into()],
+            "rows are in order"
+        );
         hub.stop_child("b").await.map_err(|it| it.to_string())?;
         rt::sleep(MS * 100).await;
         rt::always!(hub.lookup("b").is_none(), "what was stopped is gone");
@@ -71,7 +83,11 @@ fn a_program_starts_finds_and_stops_children_on_all_nodes() {
     let (report, notes) = run_on(3, "", 3, program);
     assert_eq!(found(&report), [], "{report:#?}");
     let count = |text: &str| notes.iter().filter(|note| note.ends_with(text)).count();
-    assert_eq!((count("others find it"), count("the end")), (2, 1), "{notes:#?}");
+    assert_eq!(
+        (count("others find it"), count("the end")),
+        (2, 1),
+        "{notes:#?}"
+    );
 }
 
 #[test]
@@ -180,7 +196,10 @@ fn tasks_are_joined_aborted_and_caught() {
         let task = rt::spawn(std::future::pending::<()>());
         task.abort();
         let ended = task.await;
-        rt::always!(ended.is_err_and(|it| it.is_cancelled()), "an aborted task says so");
+        rt::always!(
+            ended.is_err_and(|it| it.is_cancelled()),
+            "an aborted task says so"
+        );
         let task = rt::spawn(async { panic!("a slip") });
         let ended = task.await;
         rt::always!(ended.is_err_and(|it| it.is_panic()), "a panic is told");
@@ -190,5 +209,8 @@ fn tasks_are_joined_aborted_and_caught() {
     }
     let (report, notes) = run_on(1, "", 1, program);
     assert_eq!(found(&report), [("n1".to_owned(), "panicked".to_owned())]);
-    assert_eq!(notes, ["0.005s n1 program.panicked: a slip", "0.005s n1 goes on"]);
+    assert_eq!(
+        notes,
+        ["0.005s n1 program.panicked: a slip", "0.005s n1 goes on"]
+    );
 }

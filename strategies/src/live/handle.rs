@@ -13,9 +13,9 @@ use super::error::{
     ChildError, ChildOutcome, HubStopped, StartError, StopError, TooLarge, WaitError,
 };
 use super::events::Events;
+use super::orders::Order;
 use super::shared::Shared;
 use super::stats::HubStats;
-use super::orders::Order;
 use super::task::LeaveReport;
 use super::tcp::{Secret, SecretsError};
 use crate::child::{ChildSpec, Metadata, Row};

@@ -323,11 +323,7 @@ impl Driver for Executor {
         let entry = task.and_then(|task| state.tasks.get(&task));
         let cause = entry.map_or(0, |entry| entry.cause);
         let waker = waker.clone();
-        let sleeper = Sleeper {
-            waker,
-            task,
-            cause,
-        };
+        let sleeper = Sleeper { waker, task, cause };
         state.sleeps.insert((at, number), sleeper);
         number
     }
@@ -393,7 +389,8 @@ impl Ready {
         match self.order {
             TaskOrder::Random if count > 1 => {
                 let drawn = below(self.stream.next_draw(), count as u64);
-                self.tasks.swap_remove_back(usize::try_from(drawn).unwrap_or(0))
+                self.tasks
+                    .swap_remove_back(usize::try_from(drawn).unwrap_or(0))
             }
             TaskOrder::Random | TaskOrder::Fifo => self.tasks.pop_front(),
         }

@@ -29,7 +29,10 @@ pub(crate) fn broken(mark: &str) -> Option<(&str, String)> {
     Some(match kind {
         Kind::Always => (claim_of(text), format!("always: {text}")),
         Kind::Failed => ("failed", format!("the program failed: {text}")),
-        Kind::Panicked => ("panicked", format!("a task of the program panicked: {text}")),
+        Kind::Panicked => (
+            "panicked",
+            format!("a task of the program panicked: {text}"),
+        ),
         Kind::Endless => ("endless", text.to_owned()),
         Kind::Foreign => ("foreign wake", text.to_owned()),
         Kind::Stuck => return None,
