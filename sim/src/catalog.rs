@@ -264,7 +264,7 @@ impl Catalog {
     /// Adds a program, which files name with `[cluster] program`; the name goes to the last one that
     /// claims it. Every node that boots runs it with the hub that it is, as
     /// [`rt`](hublab_strategies::rt) tells. If it returns `Ok`, its node leaves; an error or a panic is
-    /// a violation, and a crash of its node.
+    /// a violation, and a crash of its node. With a program, the catalog has the oracle `program`.
     ///
     /// ```
     /// use hublab_sim::{Catalog, Scenario, Simulation};
@@ -302,7 +302,7 @@ impl Catalog {
             Box::pin(async move { program.await.into_reason() })
         });
         self.programs.insert(name.into(), program);
-        self
+        self.with_oracle_entry(oracle::OF_PROGRAMS)
     }
 
     /// The names of its programs, in order.

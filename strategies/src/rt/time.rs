@@ -77,10 +77,7 @@ const FAR: Duration = Duration::from_secs(30 * 366 * 24 * 3_600);
 pub fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
     let sleep = match current() {
         None => Sleep::Tokio(tokio::time::sleep(time)),
-        Some(driver) => {
-            let time = micros(time.saturating_add(Duration::from_nanos(999)));
-            Sleep::Run(RunSleep::until(Time(driver.now().0.saturating_add(time))))
-        }
+        Some(driver) => Sleep::Run(RunSleep::after(time, driver.now())),
     };
     sleep.wait()
 }
@@ -94,9 +91,7 @@ pub fn sleep_until(instant: Instant) -> impl Future<Output = ()> + Send {
         None => Sleep::Tokio(tokio::time::sleep_until(instant.0)),
         Some((_, epoch)) => {
             let since = instant.0.saturating_duration_since(epoch);
-            Sleep::Run(RunSleep::until(Time(micros(
-                since.saturating_add(Duration::from_nanos(999)),
-            ))))
+            Sleep::Run(RunSleep::after(since, Time::ZERO))
         }
     };
     sleep.wait()
@@ -123,9 +118,11 @@ struct RunSleep {
 }
 
 impl RunSleep {
-    fn until(at: Time) -> Self {
+    /// So long after an instant, to the next whole microsecond.
+    fn after(time: Duration, instant: Time) -> Self {
+        let us = micros(time.saturating_add(Duration::from_nanos(999)));
         Self {
-            at,
+            at: Time(instant.0.saturating_add(us)),
             appointment: None,
         }
     }
@@ -180,12 +177,27 @@ pub fn timeout<F: Future>(
     time: Duration,
     future: F,
 ) -> impl Future<Output = Result<F::Output, Elapsed>> {
-    let over = sleep(time.min(FAR));
-    async move {
-        tokio::select! {
-            biased;
-            value = future => Ok(value),
-            () = over => Err(Elapsed),
+    let timeout = match current() {
+        None => Timeout::Tokio(tokio::time::timeout(time.min(FAR), future)),
+        Some(driver) => Timeout::Run(future, RunSleep::after(time, driver.now())),
+    };
+    timeout.wait()
+}
+
+enum Timeout<F> {
+    Tokio(tokio::time::Timeout<F>),
+    Run(F, RunSleep),
+}
+
+impl<F: Future> Timeout<F> {
+    async fn wait(self) -> Result<F::Output, Elapsed> {
+        match self {
+            Self::Tokio(timeout) => timeout.await.map_err(|_| Elapsed),
+            Self::Run(future, over) => tokio::select! {
+                biased;
+                value = future => Ok(value),
+                () = over => Err(Elapsed),
+            },
         }
     }
 }

@@ -48,7 +48,7 @@ pub use clock_independence::NAME as CLOCK_INDEPENDENCE;
 pub use convergence::NAME as CONVERGENCE;
 pub use invariant::invariant;
 pub use no_crash::NAME as NO_CRASH;
-pub use program::NAME as PROGRAM;
+pub(crate) use program::NAME as PROGRAM;
 pub(crate) use program::broken as broken_claim;
 
 /// A rule that runs are held to.
@@ -299,11 +299,6 @@ pub const LIST: &[OracleEntry] = &[
     OracleEntry::safety(no_crash::NAME, "no step panics; always counts", || {
         Box::new(no_crash::NoCrash)
     }),
-    OracleEntry::safety(
-        program::NAME,
-        "what the programs of nodes claim holds, and they end well; always counts",
-        || Box::new(program::Program),
-    ),
     OracleEntry::liveness(
         convergence::NAME,
         "within the bound, every live view equals the truth it can reach, and stays so",
@@ -335,6 +330,13 @@ pub const LIST: &[OracleEntry] = &[
         || Box::<clock_independence::ClockIndependence>::default(),
     ),
 ];
+
+/// The oracle of catalogs with programs.
+pub(crate) const OF_PROGRAMS: OracleEntry = OracleEntry::safety(
+    program::NAME,
+    "what the programs of nodes claim holds, and they end well; always counts",
+    || Box::new(program::Program),
+);
 
 /// Every oracle of [`LIST`], new, for one run.
 #[must_use]
