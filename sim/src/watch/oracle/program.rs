@@ -7,7 +7,7 @@ use super::Oracle;
 use crate::trace::program::{Kind, claim_of};
 
 /// The oracle's name.
-pub const NAME: &str = "program";
+pub(crate) const NAME: &str = "program";
 
 /// Stands for what the observers do.
 #[derive(Debug)]
