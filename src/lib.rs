@@ -62,3 +62,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/library.md")]
 struct Library;
+
+/// Compiles the Rust code of the walk through a simulated program.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/simulating.md")]
+struct Simulating;

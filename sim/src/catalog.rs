@@ -22,10 +22,14 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hublab_strategies::hub::{HUB_KINDS, HubConfig, HubCore};
+use hublab_strategies::live::{Hub, StopReason, TaskOutput};
 use hublab_strategies::membership::Announcement;
 use hublab_strategies::membership::Discovery;
 use hublab_strategies::strategy::{
@@ -160,11 +164,16 @@ pub trait CatalogEntry: Send + Sync {
     }
 }
 
+/// A program that nodes run: it gets the hub of its node, and returns how it ended.
+pub type Program =
+    Arc<dyn Fn(Hub) -> Pin<Box<dyn Future<Output = StopReason> + Send>> + Send + Sync>;
+
 /// The names that scenario files can use.
 pub struct Catalog {
     entries: BTreeMap<&'static str, Box<dyn CatalogEntry>>,
     oracles: Vec<OracleEntry>,
     metrics: Vec<Metric>,
+    programs: BTreeMap<Box<str>, Program>,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -184,6 +193,7 @@ impl Catalog {
             entries: BTreeMap::new(),
             oracles: oracle::LIST.to_vec(),
             metrics: metric::LIST.to_vec(),
+            programs: BTreeMap::new(),
         }
     }
 
@@ -249,6 +259,61 @@ impl Catalog {
         self.metrics.retain(|known| known.name != metric.name);
         self.metrics.push(metric);
         self
+    }
+
+    /// Adds a program, which files name with `[cluster] program`; the name goes to the last one that
+    /// claims it. Every node that boots runs it with the hub that it is, as
+    /// [`rt`](hublab_strategies::rt) tells. If it returns `Ok`, its node leaves; an error or a panic is
+    /// a violation, and a crash of its node. With a program, the catalog has the oracle `program`.
+    ///
+    /// ```
+    /// use hublab_sim::{Catalog, Scenario, Simulation};
+    /// use hublab_strategies::live::{Hub, WaitError};
+    /// use hublab_strategies::rt;
+    ///
+    /// async fn greeter(hub: Hub) -> Result<(), WaitError> {
+    ///     hub.wait_for_members(3).await?;
+    ///     rt::sometimes!(hub.node().as_str() == "n3", "the third node sees all");
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// let catalog = Catalog::default().with_program("greeter", greeter);
+    /// let text = "
+    ///     schema = 1
+    ///     [cluster]
+    ///     nodes = 3
+    ///     program = 'greeter'
+    ///     [[expect]]
+    ///     sometimes = 'the third node sees all'
+    /// ";
+    /// let scenario = Scenario::read("greeter.toml", text.as_bytes(), &catalog).expect("a scenario");
+    /// let report = Simulation::new(&scenario, &catalog).run()?;
+    /// assert_eq!(report.verdict, hublab_sim::watch::judge::Verdict::Pass, "{report:#?}");
+    /// # Ok::<(), hublab_sim::run::RunError>(())
+    /// ```
+    #[must_use]
+    pub fn with_program<F, T>(mut self, name: &str, program: F) -> Self
+    where
+        F: Fn(Hub) -> T + Send + Sync + 'static,
+        T: Future<Output: TaskOutput> + Send + 'static,
+    {
+        let program: Program = Arc::new(move |hub| {
+            let program = program(hub);
+            Box::pin(async move { program.await.into_reason() })
+        });
+        self.programs.insert(name.into(), program);
+        self.with_oracle_entry(oracle::OF_PROGRAMS)
+    }
+
+    /// The names of its programs, in order.
+    pub fn programs(&self) -> impl Iterator<Item = &str> + Clone {
+        self.programs.keys().map(|name| &**name)
+    }
+
+    /// The program of that name.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.get(name)
     }
 
     /// The known anomalies of all strategies, each once.

@@ -38,6 +38,8 @@ pub enum Purpose {
     /// A choice of nodes or children by a step. Names: the step's text, its number among equal steps, what
     /// is chosen; or the one that can be chosen.
     Choice = 7,
+    /// The order of the tasks of a node's program. Names: node, incarnation.
+    Tasks = 8,
 }
 
 /// The finish of `MurmurHash3` with Stafford's constants (variant 13): every input bit reaches

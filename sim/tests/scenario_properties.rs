@@ -494,7 +494,7 @@ prop_compose! {
         let nodes: Vec<NodeId> = names.iter().map(|name| NodeId::new(name)).collect();
         let start = (0..).take(nodes.len()).collect();
         let (join_debounce, down_after, crash_detected_after) = times;
-        Cluster { nodes, start, discovery_interval, join_debounce, down_after, down_spread, crash_detected_after, overrides }
+        Cluster { nodes, start, discovery_interval, join_debounce, down_after, down_spread, crash_detected_after, overrides, program: None }
     }
 }
 
@@ -562,6 +562,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                         strategies: vec!["pubsub".to_owned(), "gossip".to_owned()],
                         branch: None,
                         changes: Vec::new(),
+                        task_order: None,
                     },
                     cluster,
                     strategies: tuned.into_iter().collect(),

@@ -82,6 +82,12 @@ pub fn refusals(scenario: &Scenario, strategy: &str) -> Vec<String> {
     if scenario.cluster.overrides.iter().any(is_wrong) {
         reasons.push(format!("[[cluster.node]] clock: {MACHINE_CLOCK}"));
     }
+    if scenario.cluster.program.is_some() {
+        reasons.push(
+            "[cluster] program: a program starts its hub itself on tokio, without this command"
+                .to_owned(),
+        );
+    }
     if scenario.run.branch.is_some() || !scenario.run.changes.is_empty() {
         reasons.push("[run] branch and changes: a real network draws for itself".to_owned());
     }

@@ -33,7 +33,7 @@
 //! | [`name`], [`view`], [`time`], [`timestamps`] | names, lists of them, integer time |
 //! | [`runtime`], [`recorder`] | the way out of a hub, and its test double |
 //! | [`message`], [`wire`] | what travels: kinds, sizes, channels; the one codec |
-//! | `live` | hubs on tokio tasks and sockets; only with the feature `tokio` |
+//! | `live`, `rt` | hubs on tokio tasks and sockets, programs that hold one; with the feature `tokio` |
 //!
 //! # A node in a test
 //!
@@ -112,6 +112,8 @@ pub mod pubsub_versioned;
 pub mod recorder;
 pub mod registry;
 pub mod request;
+#[cfg(feature = "tokio")]
+pub mod rt;
 pub mod runtime;
 pub mod scuttlebutt;
 pub mod snapshot;

@@ -8,6 +8,7 @@
 
 mod flood;
 mod oracles;
+mod programs;
 mod sizes;
 mod table;
 mod workload;
@@ -24,6 +25,7 @@ fn main() {
     workload::measure(&mut table);
     flood::measure(&mut table);
     oracles::measure(&mut table);
+    programs::measure(&mut table);
     sizes::measure(&mut table);
     table.finish();
 }

@@ -14,11 +14,12 @@ use crate::model::{Action, Latency, LinkChange, NodeIx, Scenario, Step};
 use crate::network::LinkKey;
 use crate::network::overrides::Overrides;
 use crate::trace::event::{DropReason, Event, KindIx, Payload, StopReason};
+use crate::trace::program::counted_as;
 use crate::trace::recorder::Sink;
 
 /// Counters by name: `step.crash` (steps carried out), `fault.loss` (messages lost, late, doubled,
 /// overtaken; nodes stopped, paused, stepped; peers declared down), `kind.pubsub.sync` (messages
-/// handled), `mark.gossip.invalidated` (branches that the strategy marks).
+/// handled), `mark.gossip.invalidated` (branches that the strategy marks, and claims of programs).
 pub type Reach = BTreeMap<String, u64>;
 
 /// Counts while a run goes on; what it counted can be [taken](Counter::take) once the run is over.
@@ -219,12 +220,15 @@ impl Sink for Listener {
                     self.fault(Fault::LateJoin);
                 }
             }
-            Payload::Mark(name) => match self.marks.get_mut(name.as_ref()) {
-                Some(count) => *count += 1,
-                None => {
-                    self.marks.insert(name.clone().into_owned(), 1);
+            Payload::Mark(name) => {
+                let name = counted_as(name);
+                match self.marks.get_mut(name) {
+                    Some(count) => *count += 1,
+                    None => {
+                        self.marks.insert(name.to_owned(), 1);
+                    }
                 }
-            },
+            }
             Payload::Sent { due: None, .. }
             | Payload::Resumed
             | Payload::PeerUp { .. }

@@ -153,13 +153,20 @@ impl Engine {
                 Turn::Branch(number) => {
                     self.seed = sub_key(self.seed, number);
                     self.network.branch(number);
-                    for node in &mut self.nodes {
-                        node.turn_stream(salt(number));
+                    for node in (0..).take(self.nodes.len()) {
+                        self.turn_streams_of(node, salt(number));
                     }
                 }
-                Turn::Node(node, salt) => self.nodes[node as usize].turn_stream(salt),
+                Turn::Node(node, salt) => self.turn_streams_of(node, salt),
             }
         }
         self.next_turn = self.deviations.next_turn();
+    }
+
+    fn turn_streams_of(&mut self, node: NodeIx, salt: u64) {
+        self.nodes[node as usize].turn_stream(salt);
+        if let Some(programs) = &mut self.programs {
+            programs.turn_stream(node, salt);
+        }
     }
 }

@@ -115,10 +115,11 @@ impl Engine {
             }
         }
         self.drain_immediate();
+        self.run_programs();
         Ok(())
     }
 
-    fn obey(&mut self, node: NodeIx, cause: EventId, command: Command) {
+    pub(super) fn obey(&mut self, node: NodeIx, cause: EventId, command: Command) {
         match command {
             Command::PutRows(_) | Command::SetView(_) => {
                 self.step(node, cause, 0, NodeInput::Command(command))

@@ -65,7 +65,13 @@ impl Engine {
         self.network.set_free(node);
         state.node = Some(self.factories.make(node, &name, incarnation));
         state.life = Lifecycle::Up;
-        self.record(node, cause, Payload::Booted { name, incarnation })
+        let payload = Payload::Booted {
+            name: name.clone(),
+            incarnation,
+        };
+        let cause = self.record(node, cause, payload);
+        self.start_program(node, &name, cause);
+        cause
     }
 
     /// Stops a node at once: it loses all memory, queued work, and messages from and to it.
@@ -105,6 +111,7 @@ impl Engine {
     fn power_off(&mut self, node: NodeIx, cause: EventId, reason: StopReason) -> EventId {
         let cause = self.record(node, cause, Payload::Stopped(reason));
         self.note_stop(node, reason);
+        self.stop_program(node);
         self.discard(node);
         let state = &mut self.nodes[node as usize];
         state.life = reason.transition().target();

@@ -10,6 +10,7 @@
 //! | `factories` | the code and the parameters that nodes boot with |
 //! | `connect` | connections, silences, crash notices |
 //! | `lifecycle` | boots, stops, pauses |
+//! | `program` | the programs that nodes run, and their tasks |
 //! | `script` | the steps of the file |
 //! | `deviation` | what a run does otherwise than its seed says |
 //! | [`inject`] | what other tasks put in |
@@ -22,6 +23,7 @@ mod factories;
 mod flight;
 pub mod inject;
 mod lifecycle;
+mod program;
 pub(crate) mod queue;
 mod script;
 mod send;
@@ -56,6 +58,7 @@ use deviation::Deviations;
 pub use factories::NodeFactories;
 use flight::{Flights, Ledger};
 use inject::Stop;
+use program::Programs;
 use queue::{Pending, Queue};
 use script::Script;
 use slots::Slots;
@@ -81,6 +84,8 @@ pub struct Engine {
     notices: Slots<Notice>,
     queue: Queue,
     script: Script,
+    /// The programs of the nodes, if they have one.
+    programs: Option<Box<Programs>>,
     deviations: Deviations,
     /// When the next streams turn, in microseconds; `u64::MAX`: never.
     next_turn: u64,
@@ -178,6 +183,7 @@ impl Engine {
             notices: Slots::default(),
             queue: Queue::default(),
             script: Script::new(scenario),
+            programs: None,
             next_turn: deviations.next_turn(),
             deviations,
             immediate: VecDeque::new(),
@@ -214,7 +220,10 @@ impl Engine {
     /// True if the event budget is used up, or the run was told to stop.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.recorder.events() >= self.budget || self.is_told_to_stop()
+        let programs = self.programs.as_ref();
+        self.recorder.events() >= self.budget
+            || programs.is_some_and(|programs| programs.are_exhausted())
+            || self.is_told_to_stop()
     }
 
     /// True if the run was told to stop from outside.
@@ -303,20 +312,28 @@ impl Engine {
     fn next_instant(&self) -> Option<Time> {
         let queued = self.queue.next_due().map(Time);
         let scripted = self.script.next_at();
-        match (queued, scripted) {
+        let next = match (queued, scripted) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
-        }
+        };
+        let Some(programs) = &self.programs else {
+            return next;
+        };
+        next.into_iter().chain(programs.next_due()).min()
     }
 
     /// Handles the next thing at or before `limit`: steps of an instant come before its events.
     fn turn(&mut self, limit: Time) -> bool {
+        if self.programs.is_some() && self.turn_of_programs(limit) {
+            return true;
+        }
         if let Some(at) = self.script.next_at()
             && at <= limit
             && self.queue.next_due().is_none_or(|due| at.0 <= due)
         {
             self.advance(at);
             self.run_step();
+            self.run_programs();
             return true;
         }
         let Some((due, seq, pending)) = self.queue.pop(limit.0) else {
@@ -331,6 +348,7 @@ impl Engine {
             Pending::Notice(slot) => self.notice_due(due, slot),
         }
         self.drain_immediate();
+        self.run_programs();
         true
     }
 
@@ -351,6 +369,7 @@ impl Engine {
             Immediate::PeerUp(peer, incarnation) => {
                 let incarnation = u64::from(incarnation);
                 let cause = self.record(node, cause, Payload::PeerUp { peer, incarnation });
+                self.tell_peer_up(node, cause, peer, incarnation);
                 let names = Rc::clone(&self.names);
                 self.step(
                     node,
@@ -364,6 +383,7 @@ impl Engine {
             }
             Immediate::PeerDown(peer, reason) => {
                 let cause = self.record(node, cause, Payload::PeerDown { peer, reason });
+                self.tell_peer_down(node, cause, peer, reason);
                 let names = Rc::clone(&self.names);
                 self.step(
                     node,
@@ -447,6 +467,9 @@ impl Engine {
     }
 
     fn emit(&mut self, ix: NodeIx, cause: EventId, event: HubEvent) {
+        if self.programs.is_some() {
+            self.tell_program(ix, cause, &event);
+        }
         let payload = match event {
             HubEvent::Row(change) => Payload::Row {
                 child: change.child,
@@ -542,6 +565,7 @@ impl Engine {
         if !stopped_early {
             self.now = end;
         }
+        self.finish_programs(crashed);
         self.flights.audit(&self.ledger);
         if !crashed {
             for node in (0..).take(self.nodes.len()) {

@@ -48,6 +48,7 @@ impl Engine {
         // In the order of the file, however `start` lists them.
         start.sort_unstable();
         self.boot(&start, 0);
+        self.run_programs();
     }
 
     /// Carries out the next step of the script.

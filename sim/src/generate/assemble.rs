@@ -32,6 +32,7 @@ pub(super) fn scenario(seed: u64, plan: &Plan, entry: &dyn CatalogEntry) -> Scen
             strategies: vec![entry.name().to_owned()],
             branch: None,
             changes: Vec::new(),
+            task_order: None,
         },
         cluster: Cluster {
             overrides: overrides(plan, entry),

@@ -117,6 +117,7 @@ pub(super) fn cluster(plan: &Plan, timings: Timings, late: &[NodeIx]) -> Cluster
         down_spread: if plan.times.exact_down { 0.0 } else { 0.25 },
         crash_detected_after: ms(timings.crash),
         overrides: Vec::new(),
+        program: None,
     }
 }
 

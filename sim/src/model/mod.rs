@@ -102,6 +102,19 @@ pub struct Run {
     /// Single things that happen otherwise, in the order of the file.
     #[serde(default, skip_serializing_if = "is_default")]
     pub changes: Vec<Change>,
+    /// The order in which the tasks of a node's program run; `None`: drawn.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub task_order: Option<TaskOrder>,
+}
+
+/// The order in which tasks of one node run that are ready at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskOrder {
+    /// By a draw for each.
+    Random,
+    /// As they became ready.
+    Fifo,
 }
 
 /// `[cluster]`.
@@ -128,6 +141,9 @@ pub struct Cluster {
     /// `[[cluster.node]]`, later entries win.
     #[serde(rename = "node", default, skip_serializing_if = "is_default")]
     pub overrides: Vec<NodeOverride>,
+    /// The program that every node runs, by its name in the catalog.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub program: Option<String>,
 }
 
 /// `[[step]]`.

@@ -80,6 +80,9 @@ pub enum RunError {
     /// The catalog has no such strategy.
     #[error("unknown strategy `{0}`")]
     UnknownStrategy(String),
+    /// The catalog has no such program.
+    #[error("unknown program `{0}`")]
+    UnknownProgram(String),
     /// The strategy refused a parameter.
     #[error("strategy.{strategy}.{key}: {reason}")]
     Refused {
@@ -113,6 +116,16 @@ where
         key: error.key,
         reason: error.reason,
     })?;
+    let program = match &resolved.cluster.program {
+        Some(name) => Some((
+            name.as_str(),
+            catalog
+                .program(name)
+                .ok_or_else(|| RunError::UnknownProgram(name.clone()))?
+                .clone(),
+        )),
+        None => None,
+    };
     let begun = Instant::now();
     let Options {
         stepping,
@@ -136,6 +149,9 @@ where
             let recorder = Recorder::new(sinks);
             let mut engine = Engine::new(&resolved, factories, observers, recorder, budget);
             engine.stop_when(stop.clone());
+            if let Some((name, program)) = program {
+                engine.set_program(name, program, resolved.run.task_order);
+            }
             Handle::start(engine, job.is_some())
         });
         let job = job.map(|job| Job::begin(runtime, job(simulation.clone())));

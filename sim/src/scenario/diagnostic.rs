@@ -314,6 +314,15 @@ pub enum Problem {
         #[help]
         help: Option<String>,
     },
+    #[error("unknown program `{name}`")]
+    #[diagnostic(code(scenario::unknown_program))]
+    UnknownProgram {
+        name: String,
+        #[label("unknown program")]
+        at: SourceSpan,
+        #[help]
+        help: Option<String>,
+    },
     #[error("unknown metric `{name}`")]
     #[diagnostic(code(scenario::unknown_metric))]
     UnknownMetric {

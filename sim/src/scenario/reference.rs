@@ -293,7 +293,7 @@ pause = { nodes = ["n3"] }
 "#;
 
     fn accept(file: &str) {
-        let catalog = Catalog::default();
+        let catalog = Catalog::default().with_program("<program>", |_| async {});
         let file = named(file, &catalog);
         let read = Scenario::read("example.toml", file.as_bytes(), &catalog);
         if let Err(problems) = read {

@@ -160,6 +160,9 @@ fn value(kind: &Kind, catalog: &Catalog) -> Map<String, Json> {
         }
         Kind::Oracle => json!({ "enum": catalog.oracle_names().collect::<Vec<_>>() }),
         Kind::Metric => metric(catalog.metrics()),
+        // A list of no words is no schema.
+        Kind::Program if catalog.programs().next().is_none() => json!({ "type": "string" }),
+        Kind::Program => json!({ "enum": catalog.programs().collect::<Vec<_>>() }),
         Kind::Strategy => json!({ "enum": catalog.names() }),
         Kind::Strategies => {
             json!({ "type": "array", "items": { "enum": catalog.names() }, "minItems": 1, "uniqueItems": true })

@@ -218,9 +218,10 @@ pub enum Payload {
     /// How much the node holds, if that has changed: recorded at the end of the first instant of each
     /// virtual second in which it makes a step, and at the end of the run.
     Sizes(NodeSizes),
-    /// Another task of the world put something into the node.
+    /// Another task of the world, or its program, put something into the node.
     Injected {
-        /// What: `command`, `rows`, `view`, `leave`, `suspect`, `child_exited` or `child_crashed`.
+        /// What: `command`, `rows`, `view`, `leave`, `suspect`, `child_exited` or `child_crashed`; or
+        /// what its program asked, as `program.start_children`.
         action: Cow<'static, str>,
     },
 }

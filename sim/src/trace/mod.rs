@@ -6,6 +6,7 @@
 //! | [`recorder`] | numbering events and handing them on, as they happen |
 //! | [`counts`] | messages by kind |
 //! | [`digest`] | the hash over all events |
+//! | `program` | what the program of a node says, as marks |
 //! | [`diagram`] | a stretch of a trace as lanes and messages |
 //! | [`text`] | events as lines, as JSON, and which of them to show |
 
@@ -13,6 +14,7 @@ pub mod counts;
 pub mod diagram;
 pub mod digest;
 pub mod event;
+pub(crate) mod program;
 pub mod recorder;
 pub mod text;
 

@@ -39,7 +39,7 @@ use smallvec::SmallVec;
 use crate::model::{NodeIx, Scenario, Window};
 use crate::trace::counts::Counts;
 use crate::trace::event::{Event, Payload};
-use crate::watch::oracle::{Conclusion, NO_CRASH, Oracle, Violation};
+use crate::watch::oracle::{Conclusion, NO_CRASH, Oracle, PROGRAM, Violation, broken_claim};
 
 use changed::Changed;
 pub use context::ObserverContext;
@@ -196,6 +196,8 @@ impl Observers {
             }
         } else if let Payload::Panicked(message) = &event.payload {
             self.panicked(event, message);
+        } else if let Payload::Mark(mark) = &event.payload {
+            self.marked(event, mark);
         }
     }
 
@@ -290,6 +292,18 @@ impl Observers {
             .with_defect("panic")
             .with_origin(causes.of(event), causes);
         self.findings.violations.push(violation);
+    }
+
+    /// A mark, which is a violation if a node's program says with it that something is wrong.
+    fn marked(&mut self, event: &Event, mark: &str) {
+        if let Some((defect, detail)) = broken_claim(mark) {
+            let name = self.cx.name(event.node);
+            let causes = self.cx.causes();
+            let violation = Violation::new(PROGRAM, event.at, name.as_str(), detail)
+                .with_defect(defect)
+                .with_origin(causes.of(event), causes);
+            self.findings.keep(vec![violation]);
+        }
     }
 
     /// The run is over; `stopped_early` if something was still to happen.

@@ -12,6 +12,7 @@
 
 mod lookups;
 mod rows;
+mod rt;
 mod singles;
 mod stalled;
 
@@ -52,6 +53,9 @@ fn main() {
         }
         if wanted("fresh") {
             rows::fresh().await;
+        }
+        if wanted("rt") {
+            rt::measure().await;
         }
         if wanted("lookup") {
             lookups::measure().await;

@@ -13,15 +13,17 @@ use super::error::{
     ChildError, ChildOutcome, HubStopped, StartError, StopError, TooLarge, WaitError,
 };
 use super::events::Events;
+use super::orders::Order;
 use super::shared::Shared;
 use super::stats::HubStats;
-use super::task::{LeaveReport, Order};
+use super::task::LeaveReport;
 use super::tcp::{Secret, SecretsError};
 use crate::child::{ChildSpec, Metadata, Row};
 use crate::hub::Command;
 use crate::name::{ChildId, NodeId, Pid};
 use crate::pubsub::PubSub;
 use crate::request::{Members, Request};
+use crate::rt;
 
 /// A running hub. Clones are handles of the same hub; when the last of them is dropped the hub
 /// stops at once, without a good-bye: its children are dropped, its connections closed.
@@ -213,7 +215,7 @@ impl Hub {
             Ok(())
         };
         match self.timeout {
-            Some(within) => tokio::time::timeout(within, held)
+            Some(within) => rt::timeout(within, held)
                 .await
                 .unwrap_or(Err(WaitError::TimedOut)),
             None => held.await,
@@ -301,10 +303,10 @@ impl Hub {
         self.shared.mirror.get(child)
     }
 
-    /// All rows with entries, in no order. Never waits. Weakly consistent: rows that change during
+    /// All rows with entries, in no order; in a simulated run, by id. Never waits. Weakly consistent: rows that change during
     /// the call may be seen before or after their change, each for itself.
     pub fn registry(&self) -> impl ExactSizeIterator<Item = Arc<Row>> + use<> {
-        self.shared.mirror.rows().into_iter()
+        self.shared.rows().into_iter()
     }
 
     /// The cluster view in its order, this node included. Never waits.
@@ -534,7 +536,8 @@ impl Hub {
 
     /// Says good-bye to the peers, stops all children, flushes what is queued, and ends the hub.
     /// Returns within 5 s even if peers hang: what they do not take in within 2 s is given up.
-    /// Dropping the future does not call the leaving off.
+    /// Dropping the future does not call the leaving off. In a simulated run, it returns at once, and
+    /// its report has no peers.
     ///
     /// # Errors
     /// The hub had stopped already.

@@ -12,7 +12,8 @@
 //! | `inbox` | what arrives, decoded and in order |
 //! | `encoder` | what leaves, encoded and in order |
 //! | `long` | steps that take long, and what goes on meanwhile |
-//! | `requests` | start and stop requests that wait for answers |
+//! | `orders`, `requests` | what handles ask, and start and stop requests that wait for answers |
+//! | `port` | the other end of a handle in a simulated run |
 //! | `children` | children as tokio tasks, and when they are restarted |
 //! | `observer` | for experiments: what sees all of a hub, and can pause it |
 //! | `mirror`, `events`, `stats`, `shared` | what can be read without waiting for the task |
@@ -37,6 +38,8 @@ mod inbox;
 mod long;
 mod mirror;
 mod observer;
+mod orders;
+mod port;
 mod requests;
 mod shared;
 mod stats;
@@ -55,6 +58,7 @@ pub use error::{
 pub use events::{Events, HubEvent};
 pub use handle::{Hub, StartOptions, StopOptions, WeakHub};
 pub use observer::{Arrival, Flow, Observer};
+pub use port::{Port, Taken};
 pub use stats::{HubStats, Traffic};
 pub use task::LeaveReport;
 pub use tcp::{

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::error::{ChildError, ChildOutcome};
 use crate::name::{ChildId, NodeId};
@@ -21,17 +20,17 @@ struct Part {
     next: usize,
 }
 
-struct Waiting {
+struct Waiting<T> {
     reply: Reply,
     /// Until it is known, the outcome is that there was no answer in time.
     outcomes: Vec<ChildOutcome>,
     known: Vec<bool>,
     open: usize,
     parts: BTreeMap<NodeId, Part>,
-    deadline: Instant,
+    deadline: T,
 }
 
-impl Waiting {
+impl<T> Waiting<T> {
     fn set(&mut self, place: usize, outcome: Result<crate::name::Pid, ChildError>) {
         if !std::mem::replace(&mut self.known[place], true) {
             self.open -= 1;
@@ -51,22 +50,30 @@ impl Waiting {
     }
 }
 
-/// The requests of one node that are under way, by ticket.
-#[derive(Default)]
-pub(super) struct Requests {
+/// The requests of one node that are under way, by ticket. Deadlines are instants of its runtime.
+pub(super) struct Requests<T> {
     last_ticket: u64,
-    waiting: BTreeMap<u64, Waiting>,
-    deadlines: BTreeSet<(Instant, u64)>,
+    waiting: BTreeMap<u64, Waiting<T>>,
+    deadlines: BTreeSet<(T, u64)>,
 }
 
-impl Requests {
+impl<T: Copy + Ord> Requests<T> {
+    /// None yet; the tickets follow this one.
+    pub(super) fn after(last_ticket: u64) -> Self {
+        Self {
+            last_ticket,
+            waiting: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
     /// Opens a request that asks each node for its children, in order; the outcomes that are `known`
     /// come first. No node is asked twice. Answers its ticket.
     pub(super) fn open(
         &mut self,
         asked: impl IntoIterator<Item = (NodeId, Vec<ChildId>)>,
         known: Vec<ChildOutcome>,
-        deadline: Instant,
+        deadline: T,
         reply: Reply,
     ) -> u64 {
         self.last_ticket += 1;
@@ -156,12 +163,12 @@ impl Requests {
     }
 
     /// When the next request has waited long enough.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<T> {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
     /// Replies to requests whose time is up with what is known.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: T) {
         while let Some((at, ticket)) = self.deadlines.first().copied()
             && at <= now
         {
@@ -178,6 +185,8 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::*;
     use crate::name::Pid;
@@ -205,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_in_pieces_and_out_of_order_come_back_in_the_order_of_the_request() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::after(0);
         let (reply, outcomes) = oneshot::channel();
         let asked = [("n1".into(), ids("a b a")), ("n2".into(), ids("a"))];
         let ticket = requests.open(asked, Vec::new(), Instant::now(), reply);
@@ -223,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_that_goes_down_fails_its_part_and_time_fails_the_rest() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::after(0);
         let (reply, outcomes) = oneshot::channel();
         let deadline = Instant::now() + Duration::from_secs(1);
         let asked = [

@@ -9,20 +9,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::children::StopReason;
-use super::error::{ChildError, ChildOutcome};
 use super::events::HubEvent;
 use super::inbox::{Inbound, Inbox};
 use super::long::{self, LONG};
 use super::observer::Experiment;
-use super::requests::Reply;
+use super::orders::{Order, Surroundings};
 use super::supervisor::{Exit, ExitAction};
 use super::transport::PeerLeave;
 use super::world::World;
-use crate::child::{ChildSpec, Metadata};
-use crate::entries::Entries;
 use crate::hub::{self, ChildEvent, Envelope, HubCore, Input};
 use crate::membership::{Announcement, Discovery};
-use crate::name::{ChildId, NodeId};
+use crate::name::NodeId;
 use crate::runtime::TimerKey;
 use crate::strategy::EventStrategy;
 use crate::wire;
@@ -38,29 +35,6 @@ const IDLE: Duration = Duration::from_secs(3_600);
 
 /// The longest time that a request waits for answers.
 const REQUEST_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
-
-/// What a handle asks of the task.
-pub(super) enum Order {
-    Start {
-        specs: Vec<ChildSpec>,
-        metadata: Metadata,
-        /// Empty: this node.
-        nodes: Vec<NodeId>,
-        announce: bool,
-        timeout: Duration,
-        reply: Reply,
-    },
-    Stop {
-        children: Vec<ChildId>,
-        /// Empty: wherever they are known to run.
-        nodes: Vec<NodeId>,
-        timeout: Duration,
-        reply: Reply,
-    },
-    /// Something that has no answer but that it was done.
-    Command(hub::Command, oneshot::Sender<()>),
-    Leave(oneshot::Sender<LeaveReport>),
-}
 
 /// Result of [`super::Hub::leave`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,9 +64,6 @@ pub(super) struct NodeTask<S: EventStrategy> {
 
 type HubInput<'a, S> =
     Input<'a, <S as EventStrategy>::Message, <Discovery as crate::Membership>::Message>;
-
-/// The children that each of some nodes is asked about.
-type Asked = Vec<(NodeId, Vec<ChildId>)>;
 
 /// What peers send.
 pub(super) type Received<S> = Envelope<<S as EventStrategy>::Message, Announcement>;
@@ -365,139 +336,22 @@ impl<S: EventStrategy> NodeTask<S> {
     }
 
     fn order(&mut self, order: Order) {
-        match order {
-            Order::Start {
-                specs,
-                metadata,
-                nodes,
-                announce,
-                timeout,
-                reply,
-            } => {
-                let nodes = self.targets(nodes);
-                let ids: Vec<_> = specs.iter().map(|spec| spec.id().clone()).collect();
-                let asked: Vec<_> = nodes.into_iter().map(|node| (node, ids.clone())).collect();
-                let Some((ticket, targets)) = self.open(asked, Vec::new(), timeout, reply) else {
-                    return;
-                };
-                self.input(Input::Command(hub::Command::StartChildren {
-                    ticket,
-                    specs,
-                    metadata,
-                    targets: targets.into_iter().map(|(node, _)| node).collect(),
-                    announce,
-                }));
-            }
-            Order::Stop {
-                children,
-                nodes,
-                timeout,
-                reply,
-            } => self.stop(children, nodes, timeout, reply),
-            Order::Command(command, done) => {
-                self.input(Input::Command(command));
-                // Whoever asked may be gone; it is done all the same.
-                let _ = done.send(());
-            }
-            // Taken out by the loop.
-            Order::Leave(_) => {}
-        }
-    }
-
-    /// The nodes of a request, each once; this one if none is named.
-    fn targets(&self, nodes: Vec<NodeId>) -> Vec<NodeId> {
-        let mut targets: Vec<NodeId> = Vec::with_capacity(nodes.len().max(1));
-        for node in nodes {
-            if !targets.contains(&node) {
-                targets.push(node);
-            }
-        }
-        if targets.is_empty() {
-            targets.push(self.hub.node().clone());
-        }
-        targets
-    }
-
-    /// Opens a request; what cannot be asked, and children that nobody runs, fail at once. Answers
-    /// its ticket and whom to ask, or nothing if there is nobody.
-    fn open(
-        &mut self,
-        asked: Asked,
-        unknown: Vec<ChildId>,
-        timeout: Duration,
-        reply: Reply,
-    ) -> Option<(u64, Asked)> {
         let now = Instant::now();
-        let deadline = now.checked_add(timeout).unwrap_or(now + REQUEST_MAX);
-        let unknown = unknown.into_iter().map(|child| ChildOutcome {
-            node: self.hub.node().clone(),
-            child,
-            outcome: Err(ChildError::Unknown),
-        });
-        let ticket = self
-            .world
-            .requests
-            .open(asked.clone(), unknown.collect(), deadline, reply);
-        let (reached, missed): (Vec<_>, Vec<_>) = asked
-            .into_iter()
-            .partition(|(node, _)| self.world.reaches(node));
-        for (node, _) in &missed {
-            let error = ChildError::NotConnected;
-            self.world.requests.fail(node, Some(ticket), &error);
-        }
-        self.world.requests.close_if_done(ticket);
-        (!reached.is_empty()).then_some((ticket, reached))
-    }
-
-    fn stop(
-        &mut self,
-        children: Vec<ChildId>,
-        nodes: Vec<NodeId>,
-        timeout: Duration,
-        reply: Reply,
-    ) {
-        let mut unknown = Vec::new();
-        let asked: Asked = if nodes.is_empty() {
-            let (places, strangers) = self.places(children);
-            unknown = strangers;
-            places.into_iter().collect()
-        } else {
-            let nodes = self.targets(nodes);
-            nodes
-                .into_iter()
-                .map(|node| (node, children.clone()))
-                .collect()
+        let (requests, up) = self.world.requests_and_peers();
+        let surroundings = Surroundings {
+            node: self.hub.node(),
+            registry: self.hub.registry(),
+            up,
+            deadline: |timeout| now.checked_add(timeout).unwrap_or(now + REQUEST_MAX),
         };
-        let Some((ticket, targets)) = self.open(asked, unknown, timeout, reply) else {
-            return;
-        };
-        for (target, children) in targets {
-            self.input(Input::Command(hub::Command::StopChildren {
-                ticket,
-                children,
-                target,
-            }));
+        let accepted = requests.accept(order, &surroundings);
+        for command in accepted.commands {
+            self.input(Input::Command(command));
         }
-    }
-
-    /// The nodes that are known to run each of these children; and the children of nobody.
-    fn places(&self, children: Vec<ChildId>) -> (BTreeMap<NodeId, Vec<ChildId>>, Vec<ChildId>) {
-        let (mut places, mut unknown) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
-        for child in children {
-            let row = self.hub.registry().get(&child);
-            let entries = row.map_or(&Entries::EMPTY, |row| row.entries);
-            if entries.is_empty() {
-                unknown.push(child);
-                continue;
-            }
-            for entry in entries {
-                places
-                    .entry(entry.node.clone())
-                    .or_default()
-                    .push(child.clone());
-            }
+        if let Some(done) = accepted.done {
+            // Whoever asked may be gone; it is done all the same.
+            let _ = done.send(());
         }
-        (places, unknown)
     }
 
     async fn leave(mut self, reply: oneshot::Sender<LeaveReport>, inbox: Inbox<Received<S>>) {

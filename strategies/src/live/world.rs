@@ -20,7 +20,7 @@ use super::stats::Tally;
 use super::supervisor::Supervisor;
 use super::transport::Transport;
 use crate::child::{ChildSpec, Metadata, RowChange};
-use crate::fact::{Change, Fact};
+use crate::fact::Fact;
 use crate::hub::{ChildEvent, Envelope};
 use crate::membership::Announcement;
 use crate::message::{Channel, Message};
@@ -58,7 +58,7 @@ pub(super) struct World<M> {
     transport: Arc<dyn Transport>,
     pub(super) shared: Arc<Shared>,
     pub(super) supervisor: Supervisor,
-    pub(super) requests: Requests,
+    pub(super) requests: Requests<Instant>,
     observer: Option<Arc<dyn Observer>>,
     /// True if the step under way may be long.
     pub(super) long: bool,
@@ -103,7 +103,7 @@ impl<M: Message> World<M> {
             transport,
             shared,
             supervisor,
-            requests: Requests::default(),
+            requests: Requests::after(0),
             observer,
             long: false,
             encoder: Encoder::new(),
@@ -128,9 +128,9 @@ impl<M: Message> World<M> {
         &self.transport
     }
 
-    /// True if a node is this one or a connected peer.
-    pub(super) fn reaches(&self, node: &NodeId) -> bool {
-        *node == self.node || self.up.contains(node)
+    /// The requests under way, and the peers whose connection is up.
+    pub(super) fn requests_and_peers(&mut self) -> (&mut Requests<Instant>, &BTreeSet<NodeId>) {
+        (&mut self.requests, &self.up)
     }
 
     /// A connection came up: requests may go there, and the last announcement does.
@@ -395,34 +395,15 @@ impl<M: Message> World<M> {
     }
 
     fn row_changed(&mut self, change: RowChange) {
-        let RowChange { child, after, .. } = change;
-        let after = after.filter(|row| !row.is_empty()).map(Arc::from);
-        let before = self.shared.mirror.put(&child, after.as_ref());
-        let is_read = self.observer.is_some() || self.shared.fanout.is_read();
-        if is_read && (before.is_some() || after.is_some()) {
-            self.publish(&HubEvent::Row {
-                child,
-                before,
-                after,
-            });
+        let is_told = self.observer.is_some() || self.shared.fanout.is_read();
+        if let Some(event) = self.shared.row_changed(change, is_told) {
+            self.publish(&event);
         }
     }
 
     fn children_changed(&mut self, fact: Fact) {
-        let child = fact.child;
-        let event = match fact.change {
-            Change::Started { pid, metadata, .. } => HubEvent::ChildStarted {
-                child,
-                pid,
-                metadata,
-            },
-            Change::Restarted { pid } => HubEvent::ChildRestarted { child, pid },
-            Change::Stopped { pid } => {
-                let reason = self.ending.remove(&pid).unwrap_or(StopReason::Stopped);
-                self.shared.ends.note(&child, reason.clone());
-                HubEvent::ChildEnded { child, pid, reason }
-            }
-        };
+        let reason = |pid: &Pid| self.ending.remove(pid).unwrap_or(StopReason::Stopped);
+        let event = self.shared.children_changed(fact, reason);
         self.publish(&event);
     }
 }
@@ -503,8 +484,8 @@ impl<M: Message> Runtime<Envelope<M, Announcement>> for World<M> {
         match event {
             Event::Row(change) => self.row_changed(change),
             Event::View(nodes) => {
-                self.shared.set_members(nodes.clone());
-                self.publish(&HubEvent::Members(nodes));
+                let event = self.shared.view_changed(nodes);
+                self.publish(&event);
             }
             Event::Fact(fact) => self.children_changed(*fact),
             Event::Answer {

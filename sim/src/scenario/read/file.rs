@@ -246,6 +246,23 @@ impl<'t> Reader<'_> {
         Some(name)
     }
 
+    /// The name of a program of the catalog.
+    pub(super) fn program(&mut self, value: &'t Value<'t>) -> Option<&'t str> {
+        let name = self.text_as(value, "the name of a program")?;
+        if self.catalog.program(name).is_some() {
+            return Some(name);
+        }
+        let at = self.label(value.span());
+        let help = suggest::help(name, self.catalog.programs())
+            .or_else(|| Some("this catalog has none: `Catalog::with_program` adds one".to_owned()));
+        self.report(Problem::UnknownProgram {
+            name: suggest::shown(name),
+            at,
+            help,
+        });
+        None
+    }
+
     pub(super) fn oracle(&mut self, value: &'t Value<'t>) -> Option<&'t str> {
         let name = self.text_as(value, "the name of an oracle")?;
         if self.catalog.oracle(name).is_some() {

@@ -358,6 +358,7 @@ impl<'t> Reader<'_> {
             Kind::SomeWords(what, words) => self.words(value, *what, words)?.into(),
             Kind::Oracle => self.oracle(value)?.into(),
             Kind::Metric => self.metric(value)?.into(),
+            Kind::Program => self.program(value)?.into(),
             Kind::Strategy => self.strategy(value)?.into(),
             Kind::Strategies => return self.strategies(value),
             Kind::Parameters => return self.parameters(value),

@@ -214,6 +214,7 @@ impl Renderer<'_> {
             | Kind::Word(..)
             | Kind::Oracle
             | Kind::Metric
+            | Kind::Program
             | Kind::Strategy => quoted(text(value)),
             Kind::NodeNames | Kind::NodeList | Kind::Strategies | Kind::SomeWords(..) => {
                 list(elements(value).iter().map(|name| quoted(text(name))))

@@ -83,6 +83,8 @@ pub enum Kind {
     Oracle,
     /// The name of a metric.
     Metric,
+    /// The name of a program.
+    Program,
     /// The name of a strategy.
     Strategy,
     /// A list of names of strategies.
@@ -138,6 +140,7 @@ impl Kind {
             Self::SomeWords(..) => "",
             Self::Oracle => "\"no_resurrection\"",
             Self::Metric => "\"messages_sent\"",
+            Self::Program => "\"<program>\"",
             Self::Strategy => "\"<strategy>\"",
             Self::Strategies => "[\"<strategy>\"]",
             Self::Parameters => "{ <strategy> = { <parameter> } }",
@@ -194,6 +197,7 @@ impl Kind {
             Self::SomeWords(_, words) => format!("list of {}", listed(words)),
             Self::Oracle => "name of an oracle".to_owned(),
             Self::Metric => "name of a metric".to_owned(),
+            Self::Program => "name of a program".to_owned(),
             Self::Strategy => "name of a strategy".to_owned(),
             Self::Strategies => "list of strategies".to_owned(),
             Self::Parameters => "a table of parameters for each strategy".to_owned(),

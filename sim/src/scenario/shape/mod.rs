@@ -280,6 +280,12 @@ pub(crate) static RUN: Shape = table(
             "Single events that happen otherwise, while every other draw stays. One that names what does not occur leaves the run inconclusive.",
         )
         .eg("[{ lose = { from = \"n1\", to = \"n2\", channel = 1, number = 0 } }]"),
+        optional(
+            "task_order",
+            Kind::Word("order of tasks", &["random", "fifo"]),
+            "The order in which tasks of one node's program run that are ready at once; default: drawn.",
+        )
+        .eg("\"fifo\""),
     ],
 );
 
@@ -341,6 +347,11 @@ pub(crate) static CLUSTER: Shape = table(
             "Other values for some nodes; later entries win.",
         )
         .eg("[{ names = [\"n1\"], down_after = \"20s\" }]"),
+        optional(
+            "program",
+            Kind::Program,
+            "The program of the catalog that every node runs from its boot on.",
+        ),
     ],
 )
 .choose("nodes", &[&["nodes"], &["names"]]);

@@ -27,6 +27,7 @@ mod no_invention;
 mod no_permanent_ghost;
 mod no_resurrection;
 mod own_truth;
+mod program;
 mod quiet;
 mod repair_progress;
 mod single_writer;
@@ -47,6 +48,8 @@ pub use clock_independence::NAME as CLOCK_INDEPENDENCE;
 pub use convergence::NAME as CONVERGENCE;
 pub use invariant::invariant;
 pub use no_crash::NAME as NO_CRASH;
+pub(crate) use program::NAME as PROGRAM;
+pub(crate) use program::broken as broken_claim;
 
 /// A rule that runs are held to.
 pub trait Oracle: Send {
@@ -327,6 +330,13 @@ pub const LIST: &[OracleEntry] = &[
         || Box::<clock_independence::ClockIndependence>::default(),
     ),
 ];
+
+/// The oracle of catalogs with programs.
+pub(crate) const OF_PROGRAMS: OracleEntry = OracleEntry::safety(
+    program::NAME,
+    "what the programs of nodes claim holds, and they end well; always counts",
+    || Box::new(program::Program),
+);
 
 /// Every oracle of [`LIST`], new, for one run.
 #[must_use]
