@@ -10,6 +10,7 @@ use crate::pubsub::PubSub;
 use crate::pubsub_versioned::PubSubVersioned;
 use crate::scuttlebutt::Scuttlebutt;
 use crate::strategy::Strategy;
+use crate::tracker::Tracker;
 
 /// Makes something of a strategy.
 pub trait Visitor {
@@ -47,5 +48,5 @@ macro_rules! strategies {
 
 strategies! {
     ports: PubSub, Gossip;
-    specimens: OwnerBroadcast, OwnerLog, PubSubVersioned, Scuttlebutt;
+    specimens: OwnerBroadcast, OwnerLog, PubSubVersioned, Scuttlebutt, Tracker;
 }

@@ -23,7 +23,7 @@
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
 //! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
-//! | [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`scuttlebutt`] | strategies to compare them with |
+//! | [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`scuttlebutt`], [`tracker`] | strategies to compare them with |
 //! | [`builtin`] | all of them by name |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
@@ -120,6 +120,7 @@ pub mod strategy;
 pub mod synchronization;
 pub mod time;
 pub mod timestamps;
+pub mod tracker;
 pub mod view;
 pub mod wire;
 
@@ -151,4 +152,5 @@ pub use strategy::{EventStrategy, Strategy};
 pub use synchronization::Synchronization;
 pub use time::{Time, WallTime};
 pub use timestamps::Timestamps;
+pub use tracker::{Tracker, TrackerConfig};
 pub use view::View;

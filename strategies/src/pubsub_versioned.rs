@@ -35,7 +35,7 @@ use crate::context::Context;
 use crate::fact::Fact;
 use crate::message::{Channel, Message};
 use crate::name::{ChildId, NodeId};
-use crate::owner_log::{Operation, Running, show};
+use crate::owner_log::{OWNED, Operation, Running, show, show_own};
 use crate::request::{Members, Request, Requests};
 use crate::strategy::{Claim, Condition, ConfigError, EventStrategy, Feature, Strategy, Variation};
 use crate::time::{Time, duration_text};
@@ -291,16 +291,10 @@ impl EventStrategy for PubSubVersioned {
         self.last = fact.seq;
         let expires = cx.now().after(self.config.tombstone_ttl);
         self.own.apply(&event, expires);
-        let me = cx.node().clone();
-        show(cx, &me, child, self.own.rows.get(child));
-        // A start here replaced the metadata of the row: entries of others get their own.
-        let row = cx.registry().get(child).map(|row| row.entries.to_vec());
-        for entry in row.unwrap_or_default() {
-            let owner = self.owners.get(&entry.node).filter(|it| it.is_member);
-            if let Some(running) = owner.and_then(|owner| owner.versions.rows.get(child)) {
-                show(cx, &entry.node, child, Some(running));
-            }
-        }
+        show_own(cx, child, self.own.rows.get(child), |node| {
+            let owner = self.owners.get(node).filter(|it| it.is_member)?;
+            owner.versions.rows.get(child)
+        });
     }
 
     /// Tells of the last change of each child that the requests name, if it is this node's.
@@ -402,17 +396,6 @@ impl EventStrategy for PubSubVersioned {
         self.own.state_bytes() + owners.sum::<u64>()
     }
 }
-
-/// Rows are changed by the owner's hub alone, views are those of the membership, and the quiet time
-/// ends.
-const OWNED: Condition = Condition {
-    without: &[
-        Feature::RawRequests,
-        Feature::RawRows,
-        Feature::WrongView,
-        Feature::LongDebounce,
-    ],
-};
 
 /// The same without loss: an owner that is back is shown as it was, and what corrects that may be lost,
 /// round after round (scenarios/stale-return.toml).

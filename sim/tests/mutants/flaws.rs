@@ -10,6 +10,7 @@ use hublab_strategies::{
 
 use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
 use crate::scuttled;
+use crate::tracked;
 use crate::twisted::{self, Twisted};
 use crate::versioned;
 
@@ -46,12 +47,13 @@ const fn by(
     }
 }
 
-use Base::{Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Scuttlebutt};
+use Base::{Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Scuttlebutt, Tracker};
 
 type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
 type OfGossip<T> = Twisted<hublab_strategies::Gossip, T>;
 type OfPubSubVersioned<T> = Twisted<hublab_strategies::PubSubVersioned, T>;
 type OfScuttlebutt<T> = Twisted<hublab_strategies::Scuttlebutt, T>;
+type OfTracker<T> = Twisted<hublab_strategies::Tracker, T>;
 type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
 const SILENCE: &[Family] = &[Family::Pause, Family::Isolate, Family::OneWayCut];
@@ -643,6 +645,62 @@ pub(crate) const LIST: &[Mutant] = &[
         PubSubVersioned,
         &[],
         |catalog| catalog.with::<OfPubSubVersioned<versioned::PidsMixedUp>>(),
+    ),
+    by(
+        "convergence",
+        "takes tags without a row for none",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::RemovalsOverlooked>>(),
+    ),
+    by(
+        "no_false_absence",
+        "takes the clocks below a delta for seen",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::GapsOverlooked>>(),
+    ),
+    by(
+        "convergence",
+        "takes half of the rows of a replica",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::HalfTaken>>(),
+    ),
+    by(
+        "no_invention",
+        "takes what is transferred for the sender's own",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::OwnerMistaken>>(),
+    ),
+    by(
+        "convergence",
+        "takes every replica for the first of its node",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::IncarnationsMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses the metadata of a replica",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::MetadataLost>>(),
+    ),
+    by(
+        "join_prompt",
+        "takes no transfers",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::TransfersIgnored>>(),
+    ),
+    by(
+        "convergence",
+        "ends its broadcasts",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::BroadcastsEnd>>(),
     ),
 ];
 

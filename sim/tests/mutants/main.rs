@@ -21,6 +21,7 @@ mod reference;
 mod scuttled;
 #[path = "../seeds/mod.rs"]
 mod seeds;
+mod tracked;
 mod twisted;
 mod versioned;
 
