@@ -8,6 +8,7 @@ use crate::owner_broadcast::OwnerBroadcast;
 use crate::owner_log::OwnerLog;
 use crate::pubsub::PubSub;
 use crate::pubsub_versioned::PubSubVersioned;
+use crate::rumour::Rumour;
 use crate::scuttlebutt::Scuttlebutt;
 use crate::strategy::Strategy;
 use crate::tracker::Tracker;
@@ -48,5 +49,5 @@ macro_rules! strategies {
 
 strategies! {
     ports: PubSub, Gossip;
-    specimens: OwnerBroadcast, OwnerLog, PubSubVersioned, Scuttlebutt, Tracker;
+    specimens: OwnerBroadcast, OwnerLog, PubSubVersioned, Rumour, Scuttlebutt, Tracker;
 }

@@ -23,7 +23,7 @@
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
 //! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
-//! | [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`scuttlebutt`], [`tracker`] | strategies to compare them with |
+//! | [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`rumour`], [`scuttlebutt`], [`tracker`] | strategies to compare them with |
 //! | [`builtin`] | all of them by name |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
@@ -112,6 +112,7 @@ pub mod pubsub_versioned;
 pub mod recorder;
 pub mod registry;
 pub mod request;
+pub mod rumour;
 pub mod runtime;
 pub mod scuttlebutt;
 pub mod snapshot;
@@ -144,6 +145,7 @@ pub use pubsub_versioned::{PubSubVersioned, PubSubVersionedConfig};
 pub use recorder::{Effect, Recorder};
 pub use registry::{Registry, RowRef};
 pub use request::{Members, Registration, Request, Requests, Unregistration};
+pub use rumour::{Rumour, RumourConfig};
 pub use runtime::{ChildResult, DownReason, Event, Runtime, TimerKey};
 pub use scuttlebutt::{Scuttlebutt, ScuttlebuttConfig};
 pub use snapshot::{LocalChild, Snapshot};

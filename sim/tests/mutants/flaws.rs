@@ -9,6 +9,7 @@ use hublab_strategies::{
 };
 
 use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
+use crate::rumoured;
 use crate::scuttled;
 use crate::tracked;
 use crate::twisted::{self, Twisted};
@@ -47,12 +48,15 @@ const fn by(
     }
 }
 
-use Base::{Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Scuttlebutt, Tracker};
+use Base::{
+    Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Rumour, Scuttlebutt, Tracker,
+};
 
 type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
 type OfGossip<T> = Twisted<hublab_strategies::Gossip, T>;
 type OfPubSubVersioned<T> = Twisted<hublab_strategies::PubSubVersioned, T>;
 type OfScuttlebutt<T> = Twisted<hublab_strategies::Scuttlebutt, T>;
+type OfRumour<T> = Twisted<hublab_strategies::Rumour, T>;
 type OfTracker<T> = Twisted<hublab_strategies::Tracker, T>;
 type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
@@ -701,6 +705,55 @@ pub(crate) const LIST: &[Mutant] = &[
         Tracker,
         &[],
         |catalog| catalog.with::<OfTracker<tracked::BroadcastsEnd>>(),
+    ),
+    by(
+        "convergence",
+        "overlooks death certificates",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::CertificatesOverlooked>>(),
+    ),
+    by(
+        "convergence",
+        "takes half of what it is told",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::HalfTaken>>(),
+    ),
+    by(
+        "no_invention",
+        "takes rumours for those of who tells them",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::OwnerMistaken>>(),
+    ),
+    by(
+        "convergence",
+        "takes rumours of every incarnation for those of the first",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::IncarnationsMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses the metadata of rumours",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::MetadataLost>>(),
+    ),
+    by(
+        "no_resurrection",
+        "takes what comes later for newer",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::LaterForNewer>>(),
+    ),
+    by(
+        "convergence",
+        "compares no databases",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::ComparisonsLeftOut>>(),
     ),
 ];
 

@@ -18,6 +18,7 @@ mod parallel;
 mod patient;
 #[path = "../reference/mod.rs"]
 mod reference;
+mod rumoured;
 mod scuttled;
 #[path = "../seeds/mod.rs"]
 mod seeds;

@@ -13,7 +13,7 @@ use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits, Variation};
 use hublab_strategies::{
     ChildId, Entry, Gossip, Message, NodeId, OwnerBroadcast, Pid, PubSub, PubSubVersioned,
-    Registry, Row, RowRef, Runtime, Scuttlebutt, Strategy, Time, Tracker, WallTime,
+    Registry, Row, RowRef, Rumour, Runtime, Scuttlebutt, Strategy, Time, Tracker, WallTime,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +28,7 @@ pub(crate) enum Base {
     Gossip,
     OwnerBroadcast,
     PubSubVersioned,
+    Rumour,
     Scuttlebutt,
     Tracker,
 }
@@ -40,6 +41,7 @@ impl Base {
             Self::Gossip => Gossip::NAME,
             Self::OwnerBroadcast => OwnerBroadcast::NAME,
             Self::PubSubVersioned => PubSubVersioned::NAME,
+            Self::Rumour => Rumour::NAME,
             Self::Scuttlebutt => Scuttlebutt::NAME,
             Self::Tracker => Tracker::NAME,
         }
