@@ -3,6 +3,7 @@
 //! A program that makes something of a strategy whose name it reads (a catalog, a live node) visits
 //! it. A new strategy needs a line here, and nothing elsewhere.
 
+use crate::delta_crdt::DeltaCrdt;
 use crate::gossip::Gossip;
 use crate::owner_broadcast::OwnerBroadcast;
 use crate::owner_log::OwnerLog;
@@ -49,5 +50,5 @@ macro_rules! strategies {
 
 strategies! {
     ports: PubSub, Gossip;
-    specimens: OwnerBroadcast, OwnerLog, PubSubVersioned, Rumour, Scuttlebutt, Tracker;
+    specimens: DeltaCrdt, OwnerBroadcast, OwnerLog, PubSubVersioned, Rumour, Scuttlebutt, Tracker;
 }

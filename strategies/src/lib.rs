@@ -23,7 +23,7 @@
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
 //! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
-//! | [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`rumour`], [`scuttlebutt`], [`tracker`] | strategies to compare them with |
+//! | [`delta_crdt`], [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`rumour`], [`scuttlebutt`], [`tracker`] | strategies to compare them with |
 //! | [`builtin`] | all of them by name |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
@@ -91,6 +91,7 @@ pub mod child;
 pub mod claims;
 pub mod contents;
 pub mod context;
+pub mod delta_crdt;
 pub mod entries;
 pub mod fact;
 pub mod gossip;
@@ -128,6 +129,7 @@ pub mod wire;
 pub use child::{ChildSpec, Entry, EntryMetadata, Metadata, Row, RowChange};
 pub use contents::{Contents, Listed};
 pub use context::Context;
+pub use delta_crdt::{DeltaCrdt, DeltaCrdtConfig};
 pub use entries::Entries;
 pub use fact::{Change, Fact};
 pub use gossip::{Gossip, GossipConfig};

@@ -8,6 +8,7 @@ use hublab_strategies::{
     Channel, ChildSpec, Entries, Entry, Metadata, NodeId, Pid, Row, Runtime, Time, TimerKey,
 };
 
+use crate::dotted;
 use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
 use crate::rumoured;
 use crate::scuttled;
@@ -49,7 +50,8 @@ const fn by(
 }
 
 use Base::{
-    Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Rumour, Scuttlebutt, Tracker,
+    DeltaCrdt, Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Rumour, Scuttlebutt,
+    Tracker,
 };
 
 type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
@@ -57,6 +59,7 @@ type OfGossip<T> = Twisted<hublab_strategies::Gossip, T>;
 type OfPubSubVersioned<T> = Twisted<hublab_strategies::PubSubVersioned, T>;
 type OfScuttlebutt<T> = Twisted<hublab_strategies::Scuttlebutt, T>;
 type OfRumour<T> = Twisted<hublab_strategies::Rumour, T>;
+type OfDeltaCrdt<T> = Twisted<hublab_strategies::DeltaCrdt, T>;
 type OfTracker<T> = Twisted<hublab_strategies::Tracker, T>;
 type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
@@ -754,6 +757,55 @@ pub(crate) const LIST: &[Mutant] = &[
         Rumour,
         &[],
         |catalog| catalog.with::<OfRumour<rumoured::ComparisonsLeftOut>>(),
+    ),
+    by(
+        "convergence",
+        "overlooks what others have seen",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::ContextOverlooked>>(),
+    ),
+    by(
+        "convergence",
+        "takes half of the keys with the whole context",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::HalfTaken>>(),
+    ),
+    by(
+        "no_invention",
+        "takes keys for those of who sends them",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::OwnerMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses the metadata of keys",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::MetadataLost>>(),
+    ),
+    by(
+        "no_invention",
+        "mixes up the pids of keys",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::PidsMixedUp>>(),
+    ),
+    by(
+        "convergence",
+        "never hears that an exchange is over",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::EndsOverheard>>(),
+    ),
+    by(
+        "convergence",
+        "begins exchanges in five rounds and no more",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::RoundsEnd>>(),
     ),
 ];
 

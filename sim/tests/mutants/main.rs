@@ -9,6 +9,7 @@
 
 #[path = "../around/mod.rs"]
 mod around;
+mod dotted;
 mod flaws;
 #[path = "../gauge/mod.rs"]
 mod gauge;
