@@ -200,7 +200,8 @@ fn what_comes_by_a_message_is_among_the_entries_that_it_tells() {
                             continue;
                         }
                         let is_told = match strategy {
-                            "gossip" | "owner_log" | "pubsub_versioned" | "scuttlebutt" => {
+                            "delta_crdt" | "gossip" | "owner_log" | "pubsub_versioned"
+                            | "scuttlebutt" | "tracker" => {
                                 told[&event.node].contains(&(child, *node))
                             }
                             _ => lists(contents, child, node),

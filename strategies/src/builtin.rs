@@ -3,13 +3,16 @@
 //! A program that makes something of a strategy whose name it reads (a catalog, a live node) visits
 //! it. A new strategy needs a line here, and nothing elsewhere.
 
+use crate::delta_crdt::DeltaCrdt;
 use crate::gossip::Gossip;
 use crate::owner_broadcast::OwnerBroadcast;
 use crate::owner_log::OwnerLog;
 use crate::pubsub::PubSub;
 use crate::pubsub_versioned::PubSubVersioned;
+use crate::rumour::Rumour;
 use crate::scuttlebutt::Scuttlebutt;
 use crate::strategy::Strategy;
+use crate::tracker::Tracker;
 
 /// Makes something of a strategy.
 pub trait Visitor {
@@ -47,5 +50,5 @@ macro_rules! strategies {
 
 strategies! {
     ports: PubSub, Gossip;
-    specimens: OwnerBroadcast, OwnerLog, PubSubVersioned, Scuttlebutt;
+    specimens: DeltaCrdt, OwnerBroadcast, OwnerLog, PubSubVersioned, Rumour, Scuttlebutt, Tracker;
 }

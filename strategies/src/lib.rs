@@ -23,7 +23,7 @@
 //! | [`synchronization`] | a strategy in the form of the original: the six operations |
 //! | [`claims`] | what a strategy promises, and what voids it |
 //! | [`pubsub`], [`gossip`], [`profile`] | the two ports, and which state of the original they follow |
-//! | [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`scuttlebutt`] | strategies to compare them with |
+//! | [`delta_crdt`], [`owner_broadcast`], [`owner_log`], [`pubsub_versioned`], [`rumour`], [`scuttlebutt`], [`tracker`] | strategies to compare them with |
 //! | [`builtin`] | all of them by name |
 //! | [`membership`] | who is in the cluster; `Discovery`, the original's way |
 //! | [`context`] | what a strategy sees of its node, and all it can do there |
@@ -91,6 +91,7 @@ pub mod child;
 pub mod claims;
 pub mod contents;
 pub mod context;
+pub mod delta_crdt;
 pub mod entries;
 pub mod fact;
 pub mod gossip;
@@ -114,6 +115,7 @@ pub mod registry;
 pub mod request;
 #[cfg(feature = "tokio")]
 pub mod rt;
+pub mod rumour;
 pub mod runtime;
 pub mod scuttlebutt;
 pub mod snapshot;
@@ -122,12 +124,14 @@ pub mod strategy;
 pub mod synchronization;
 pub mod time;
 pub mod timestamps;
+pub mod tracker;
 pub mod view;
 pub mod wire;
 
 pub use child::{ChildSpec, Entry, EntryMetadata, Metadata, Row, RowChange};
 pub use contents::{Contents, Listed};
 pub use context::Context;
+pub use delta_crdt::{DeltaCrdt, DeltaCrdtConfig};
 pub use entries::Entries;
 pub use fact::{Change, Fact};
 pub use gossip::{Gossip, GossipConfig};
@@ -145,6 +149,7 @@ pub use pubsub_versioned::{PubSubVersioned, PubSubVersionedConfig};
 pub use recorder::{Effect, Recorder};
 pub use registry::{Registry, RowRef};
 pub use request::{Members, Registration, Request, Requests, Unregistration};
+pub use rumour::{Rumour, RumourConfig};
 pub use runtime::{ChildResult, DownReason, Event, Runtime, TimerKey};
 pub use scuttlebutt::{Scuttlebutt, ScuttlebuttConfig};
 pub use snapshot::{LocalChild, Snapshot};
@@ -153,4 +158,5 @@ pub use strategy::{EventStrategy, Strategy};
 pub use synchronization::Synchronization;
 pub use time::{Time, WallTime};
 pub use timestamps::Timestamps;
+pub use tracker::{Tracker, TrackerConfig};
 pub use view::View;

@@ -51,7 +51,8 @@ use crate::time::{Time, micros};
 use delivery::{Delivery, REPEATS};
 pub use message::{Head, Operations, OwnerLogMessage};
 pub use parameters::OwnerLogConfig;
-pub(crate) use parameters::{CLAIMS, exchanges};
+pub(crate) use parameters::{CLAIMS, OWNED, exchanges, repeats};
+pub(crate) use replica::{NUMBERS, Ranges, cover, covers};
 pub use replica::{Operation, Page, Replica, Running};
 
 /// The timer that sends the operations of an instant.
@@ -70,7 +71,7 @@ const ASKS: u32 = 6;
 /// Digests at a quarter of the interval after a change, a mismatch or a heal.
 const QUICK: u32 = 3;
 /// No counter comes near this; what claims to be above is ignored.
-const SEQ_MAX: u64 = 1 << 60;
+pub(crate) const SEQ_MAX: u64 = 1 << 60;
 
 /// What is known of another owner.
 #[derive(Debug, Default)]
@@ -140,7 +141,7 @@ pub struct OwnerLog {
 
 type Cx<'a> = Context<'a, OwnerLogMessage>;
 
-fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -163,7 +164,7 @@ fn others(cx: &Cx<'_>) -> Vec<NodeId> {
 }
 
 /// A random member.
-fn pick(cx: &mut Cx<'_>) -> Option<NodeId> {
+pub(crate) fn pick<M>(cx: &mut Context<'_, M>) -> Option<NodeId> {
     let draw = u128::from(cx.random());
     let others = || cx.view().iter().filter(|node| *node != cx.node());
     let at = usize::try_from((draw * others().count() as u128) >> 64).ok()?;
@@ -187,6 +188,24 @@ pub(crate) fn show<M>(
         cx.upsert_entry(&running.spec, owner, pid, metadata);
     } else {
         cx.upsert(&running.spec, owner, pid, metadata);
+    }
+}
+
+/// Shows a change of this node's own. A start replaces the metadata of the row: entries of others, which
+/// are at `others`, get their own.
+pub(crate) fn show_own<'a, M>(
+    cx: &mut Context<'_, M>,
+    child: &ChildId,
+    own: Option<&Running>,
+    others: impl Fn(&NodeId) -> Option<&'a Running>,
+) {
+    let me = cx.node().clone();
+    show(cx, &me, child, own);
+    let row = cx.registry().get(child).map(|row| row.entries.to_vec());
+    for entry in row.unwrap_or_default() {
+        if let Some(running) = others(&entry.node) {
+            show(cx, &entry.node, child, Some(running));
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use crate::context::Context;
 use crate::fact::Fact;
 use crate::message::{Channel, Message};
 use crate::name::{ChildId, NodeId};
-use crate::owner_log::{Operation, Running, show};
+use crate::owner_log::{OWNED, Operation, Running, show, show_own};
 use crate::request::{Members, Request, Requests};
 use crate::strategy::{Claim, Condition, ConfigError, EventStrategy, Feature, Strategy, Variation};
 use crate::time::{Time, duration_text};
@@ -133,19 +133,46 @@ pub struct Versions {
 const TOMBSTONE_BYTES: u64 = 16;
 
 impl Versions {
-    fn new(incarnation: u64) -> Self {
+    pub(crate) fn new(incarnation: u64) -> Self {
         Self {
             incarnation,
             ..Self::default()
         }
     }
 
-    /// Applies a change; a tombstone lasts until `expires`. Returns the child if its row changed.
-    fn apply(&mut self, event: &Operation, expires: Time) -> Option<ChildId> {
-        let (child, version) = (event.child(), event.seq());
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    pub(crate) fn rows(&self) -> &BTreeMap<ChildId, Running> {
+        &self.rows
+    }
+
+    /// The children of which something is known.
+    pub(crate) fn children(&self) -> impl Iterator<Item = &ChildId> {
+        self.rows.keys().chain(self.tombstones.keys())
+    }
+
+    /// The number of the last change of a child.
+    pub(crate) fn version(&self, child: &ChildId) -> Option<u64> {
         let row = self.rows.get(child).map(|row| row.seq);
-        let removed = self.tombstones.get(child).map(|(version, _)| *version);
-        if row.max(removed) >= Some(version) {
+        row.max(self.tombstones.get(child).map(|(version, _)| *version))
+    }
+
+    /// When the removal of a child is forgotten.
+    pub(crate) fn expires(&self, child: &ChildId) -> Option<Time> {
+        self.tombstones.get(child).map(|(_, expires)| *expires)
+    }
+
+    /// Forgets the removals that expired.
+    pub(crate) fn purge(&mut self, now: Time) {
+        self.tombstones.retain(|_, (_, expires)| *expires > now);
+    }
+
+    /// Applies a change; a tombstone lasts until `expires`. Returns the child if its row changed.
+    pub(crate) fn apply(&mut self, event: &Operation, expires: Time) -> Option<ChildId> {
+        let (child, version) = (event.child(), event.seq());
+        if self.version(child) >= Some(version) {
             return None;
         }
         let old = self.rows.remove(child);
@@ -179,7 +206,7 @@ impl Versions {
     }
 
     /// The last change of a child.
-    fn last(&self, child: &ChildId) -> Option<Operation> {
+    pub(crate) fn last(&self, child: &ChildId) -> Option<Operation> {
         if let Some(running) = self.rows.get(child) {
             return Some(Operation::Runs(running.clone()));
         }
@@ -187,48 +214,56 @@ impl Versions {
         Some(Operation::Gone { seq, child })
     }
 
-    fn state_bytes(&self) -> u64 {
+    pub(crate) fn state_bytes(&self) -> u64 {
         let names = self.tombstones.keys();
         let tombstones = names.map(|child| wire::text_len(child.as_str()) + TOMBSTONE_BYTES);
         self.bytes + tombstones.sum::<u64>()
     }
 }
 
-/// What is known of another owner.
+/// What is known of an owner.
 #[derive(Debug, Default)]
-struct Owner {
-    versions: Versions,
-    is_member: bool,
+pub(crate) struct Owner {
+    pub(crate) versions: Versions,
+    pub(crate) is_member: bool,
     /// Since when it is no member.
     gone_at: Time,
 }
 
-/// The strategy; see the module.
+/// What is known of owners: shown of those that are members, in the last incarnation of each.
 #[derive(Debug, Default)]
-pub struct PubSubVersioned {
-    config: PubSubVersionedConfig,
-    own: Versions,
-    /// The number of the last own change.
-    last: u64,
-    owners: BTreeMap<NodeId, Owner>,
-}
+pub(crate) struct Owners(BTreeMap<NodeId, Owner>);
 
-type Cx<'a> = Context<'a, PubSubVersionedMessage>;
+impl Owners {
+    pub(crate) fn get(&self, node: &NodeId) -> Option<&Owner> {
+        self.0.get(node)
+    }
 
-impl PubSubVersioned {
-    fn snapshot(&self) -> VersionedRows {
-        VersionedRows {
-            incarnation: self.own.incarnation,
-            as_of: self.last,
-            rows: self.own.rows.values().cloned().collect(),
-        }
+    pub(crate) fn get_mut(&mut self, node: &NodeId) -> Option<&mut Owner> {
+        self.0.get_mut(node)
+    }
+
+    /// Those that are members.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&NodeId, &Owner)> {
+        self.0.iter().filter(|(_, owner)| owner.is_member)
+    }
+
+    /// The row of a child that is shown.
+    pub(crate) fn shown(&self, node: &NodeId, child: &ChildId) -> Option<&Running> {
+        let owner = self.get(node).filter(|owner| owner.is_member)?;
+        owner.versions.rows.get(child)
     }
 
     /// What is known of an owner, in this incarnation or a later one that is known; a later one than
     /// that begins anew.
-    fn owner(&mut self, cx: &mut Cx<'_>, node: &NodeId, incarnation: u64) -> &mut Owner {
+    pub(crate) fn owner<M>(
+        &mut self,
+        cx: &mut Context<'_, M>,
+        node: &NodeId,
+        incarnation: u64,
+    ) -> &mut Owner {
         let now = cx.now();
-        let owner = self.owners.entry(node.clone()).or_insert_with(|| Owner {
+        let owner = self.0.entry(node.clone()).or_insert_with(|| Owner {
             versions: Versions::new(incarnation),
             gone_at: now,
             is_member: cx.is_member(node),
@@ -242,6 +277,64 @@ impl PubSubVersioned {
         owner
     }
 
+    /// Follows the cluster view.
+    pub(crate) fn view_changed<M>(&mut self, cx: &mut Context<'_, M>) {
+        let view = cx.shared_view();
+        let known = view.iter().filter(|node| *node != cx.node());
+        for node in known.cloned().collect::<Vec<_>>() {
+            let incarnation = cx.incarnation_of(&node).unwrap_or(0);
+            self.owner(cx, &node, incarnation);
+        }
+        let (now, me) = (cx.now(), cx.node().clone());
+        for (node, owner) in self.0.iter_mut().filter(|(node, _)| **node != me) {
+            let is_member = cx.is_member(node);
+            if owner.is_member && !is_member {
+                owner.gone_at = now;
+            }
+            let changes = owner.is_member != is_member;
+            owner.is_member = is_member;
+            for (child, running) in owner.versions.rows.iter().filter(|_| changes) {
+                show(cx, node, child, is_member.then_some(running));
+            }
+        }
+    }
+
+    /// Forgets removals that expired, and owners that have been no members for so long.
+    pub(crate) fn purge(&mut self, now: Time, keep: Duration) {
+        self.0
+            .retain(|_, owner| owner.is_member || owner.gone_at.after(keep) > now);
+        for owner in self.0.values_mut() {
+            owner.versions.purge(now);
+        }
+    }
+
+    pub(crate) fn state_bytes(&self) -> u64 {
+        let owners = self.0.values().map(|it| it.versions.state_bytes());
+        owners.sum()
+    }
+}
+
+/// The strategy; see the module.
+#[derive(Debug, Default)]
+pub struct PubSubVersioned {
+    config: PubSubVersionedConfig,
+    own: Versions,
+    /// The number of the last own change.
+    last: u64,
+    owners: Owners,
+}
+
+type Cx<'a> = Context<'a, PubSubVersionedMessage>;
+
+impl PubSubVersioned {
+    fn snapshot(&self) -> VersionedRows {
+        VersionedRows {
+            incarnation: self.own.incarnation,
+            as_of: self.last,
+            rows: self.own.rows.values().cloned().collect(),
+        }
+    }
+
     fn take(
         &mut self,
         cx: &mut Cx<'_>,
@@ -250,7 +343,7 @@ impl PubSubVersioned {
         apply: impl FnOnce(&mut Versions, Time) -> Vec<ChildId>,
     ) {
         let expires = cx.now().after(self.config.tombstone_ttl);
-        let owner = self.owner(cx, from, incarnation);
+        let owner = self.owners.owner(cx, from, incarnation);
         if owner.versions.incarnation > incarnation {
             return cx.mark("pubsub_versioned.old_incarnation");
         }
@@ -291,16 +384,9 @@ impl EventStrategy for PubSubVersioned {
         self.last = fact.seq;
         let expires = cx.now().after(self.config.tombstone_ttl);
         self.own.apply(&event, expires);
-        let me = cx.node().clone();
-        show(cx, &me, child, self.own.rows.get(child));
-        // A start here replaced the metadata of the row: entries of others get their own.
-        let row = cx.registry().get(child).map(|row| row.entries.to_vec());
-        for entry in row.unwrap_or_default() {
-            let owner = self.owners.get(&entry.node).filter(|it| it.is_member);
-            if let Some(running) = owner.and_then(|owner| owner.versions.rows.get(child)) {
-                show(cx, &entry.node, child, Some(running));
-            }
-        }
+        show_own(cx, child, self.own.rows.get(child), |node| {
+            self.owners.shown(node, child)
+        });
     }
 
     /// Tells of the last change of each child that the requests name, if it is this node's.
@@ -359,38 +445,16 @@ impl EventStrategy for PubSubVersioned {
     }
 
     fn view_changed(&mut self, cx: &mut Cx<'_>) {
-        let view = cx.shared_view();
-        let known = view.iter().filter(|node| *node != cx.node());
-        for node in known.cloned().collect::<Vec<_>>() {
-            let incarnation = cx.incarnation_of(&node).unwrap_or(0);
-            self.owner(cx, &node, incarnation);
-        }
-        let now = cx.now();
-        for (node, owner) in &mut self.owners {
-            let is_member = cx.is_member(node);
-            if owner.is_member && !is_member {
-                owner.gone_at = now;
-            }
-            let changes = owner.is_member != is_member;
-            owner.is_member = is_member;
-            for (child, running) in owner.versions.rows.iter().filter(|_| changes) {
-                show(cx, node, child, is_member.then_some(running));
-            }
-        }
+        self.owners.view_changed(cx);
     }
 
     fn peer_up(&mut self, cx: &mut Cx<'_>, node: &NodeId, incarnation: u64) {
-        self.owner(cx, node, incarnation);
+        self.owners.owner(cx, node, incarnation);
     }
 
     fn purge(&mut self, now: Time) {
-        let ttl = self.config.tombstone_ttl;
-        self.owners
-            .retain(|_, owner| owner.is_member || owner.gone_at.after(ttl) > now);
-        let versions = self.owners.values_mut().map(|owner| &mut owner.versions);
-        for versions in versions.chain([&mut self.own]) {
-            versions.tombstones.retain(|_, (_, expires)| *expires > now);
-        }
+        self.owners.purge(now, self.config.tombstone_ttl);
+        self.own.purge(now);
     }
 
     fn fingerprint(&self) -> String {
@@ -398,21 +462,9 @@ impl EventStrategy for PubSubVersioned {
     }
 
     fn state_bytes(&self) -> u64 {
-        let owners = self.owners.values().map(|it| it.versions.state_bytes());
-        self.own.state_bytes() + owners.sum::<u64>()
+        self.own.state_bytes() + self.owners.state_bytes()
     }
 }
-
-/// Rows are changed by the owner's hub alone, views are those of the membership, and the quiet time
-/// ends.
-const OWNED: Condition = Condition {
-    without: &[
-        Feature::RawRequests,
-        Feature::RawRows,
-        Feature::WrongView,
-        Feature::LongDebounce,
-    ],
-};
 
 /// The same without loss: an owner that is back is shown as it was, and what corrects that may be lost,
 /// round after round (scenarios/stale-return.toml).

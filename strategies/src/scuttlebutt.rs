@@ -53,7 +53,7 @@ use std::collections::BTreeMap;
 use crate::context::Context;
 use crate::message::Channel;
 use crate::name::{ChildId, NodeId};
-use crate::owner_log::{Operation, show};
+use crate::owner_log::{Operation, SEQ_MAX, show};
 use crate::time::Time;
 
 pub use message::{Delta, Head, ScuttlebuttMessage};
@@ -64,8 +64,6 @@ pub use replica::Replica;
 const GOSSIP: u64 = 0;
 /// The timer that drops removals.
 const GC: u64 = 1;
-/// No counter comes near this; what claims to be above is ignored.
-const VERSION_MAX: u64 = 1 << 60;
 
 /// What is known of another owner.
 #[derive(Debug, Default)]
@@ -185,7 +183,7 @@ impl Scuttlebutt {
 
     /// Somebody is as far as these say; `answered` is the number of the digest that it answers.
     fn hear(&mut self, cx: &mut Cx<'_>, from: &NodeId, heads: &[Head], answered: Option<u64>) {
-        for head in heads.iter().filter(|head| head.max <= VERSION_MAX) {
+        for head in heads.iter().filter(|head| head.max <= SEQ_MAX) {
             if head.owner == *cx.node() {
                 self.hear_of_itself(cx, head);
                 continue;
@@ -228,7 +226,7 @@ impl Scuttlebutt {
     }
 
     fn take(&mut self, cx: &mut Cx<'_>, deltas: &[Delta]) {
-        for delta in deltas.iter().filter(|delta| delta.until <= VERSION_MAX) {
+        for delta in deltas.iter().filter(|delta| delta.until <= SEQ_MAX) {
             if delta.owner == *cx.node() {
                 continue;
             }

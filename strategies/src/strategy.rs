@@ -381,6 +381,25 @@ impl ConfigError {
         Self::check_not_zero("sync_interval", interval)
     }
 
+    /// Checks what must hold of a parameter.
+    ///
+    /// ```
+    /// use hublab_strategies::strategy::ConfigError;
+    ///
+    /// let error = ConfigError::check(1 > 2, "fanout", "must be at least 2").unwrap_err();
+    /// assert_eq!(error.to_string(), "fanout: must be at least 2");
+    /// ```
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn check(holds: bool, key: &'static str, reason: &str) -> Result<(), Self> {
+        if holds {
+            return Ok(());
+        }
+        let reason = reason.to_owned();
+        Err(Self { key, reason })
+    }
+
     /// Checks a duration that must not be zero.
     ///
     /// ```
@@ -395,10 +414,15 @@ impl ConfigError {
     /// # Errors
     /// It is zero.
     pub fn check_not_zero(key: &'static str, duration: Duration) -> Result<(), Self> {
-        if duration.is_zero() {
-            let reason = "must be longer than 0".to_owned();
-            return Err(Self { key, reason });
-        }
-        Ok(())
+        Self::check(!duration.is_zero(), key, "must be longer than 0")
+    }
+
+    /// Checks counts of which there must be at least one.
+    ///
+    /// # Errors
+    /// One is zero.
+    pub fn check_counts(counts: &[(&'static str, u32)]) -> Result<(), Self> {
+        let mut counts = counts.iter();
+        counts.try_for_each(|(key, count)| Self::check(*count > 0, key, "must be at least 1"))
     }
 }

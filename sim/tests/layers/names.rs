@@ -16,7 +16,10 @@ use crate::sources::{code, sources};
 fn names(catalog: &Catalog) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for entry in catalog.entries() {
-        names.insert(entry.name().to_owned());
+        // `tracker` is an ordinary word as well: the watch has trackers of its own.
+        if entry.name() != "tracker" {
+            names.insert(entry.name().to_owned());
+        }
         // A specimen may call a parameter by an ordinary word, like `keep`, or as the hub calls one.
         let is_ordinary = |key: &str| !key.contains('_') || key == "tombstone_ttl";
         let is_its_own = |key: &&String| entry.is_default() || !is_ordinary(key);

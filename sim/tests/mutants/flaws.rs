@@ -8,8 +8,11 @@ use hublab_strategies::{
     Channel, ChildSpec, Entries, Entry, Metadata, NodeId, Pid, Row, Runtime, Time, TimerKey,
 };
 
+use crate::dotted;
 use crate::patient::{Base, Case, Flaw, Found, How, Junk, Mutant};
+use crate::rumoured;
 use crate::scuttled;
+use crate::tracked;
 use crate::twisted::{self, Twisted};
 use crate::versioned;
 
@@ -46,12 +49,18 @@ const fn by(
     }
 }
 
-use Base::{Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Scuttlebutt};
+use Base::{
+    DeltaCrdt, Gossip, OwnerBroadcast, PubSub, PubSubVersioned, Reference, Rumour, Scuttlebutt,
+    Tracker,
+};
 
 type OfPubSub<T> = Twisted<hublab_strategies::PubSub, T>;
 type OfGossip<T> = Twisted<hublab_strategies::Gossip, T>;
 type OfPubSubVersioned<T> = Twisted<hublab_strategies::PubSubVersioned, T>;
 type OfScuttlebutt<T> = Twisted<hublab_strategies::Scuttlebutt, T>;
+type OfRumour<T> = Twisted<hublab_strategies::Rumour, T>;
+type OfDeltaCrdt<T> = Twisted<hublab_strategies::DeltaCrdt, T>;
+type OfTracker<T> = Twisted<hublab_strategies::Tracker, T>;
 type OfOwnerBroadcast<T> = Twisted<hublab_strategies::OwnerBroadcast, T>;
 
 const SILENCE: &[Family] = &[Family::Pause, Family::Isolate, Family::OneWayCut];
@@ -643,6 +652,160 @@ pub(crate) const LIST: &[Mutant] = &[
         PubSubVersioned,
         &[],
         |catalog| catalog.with::<OfPubSubVersioned<versioned::PidsMixedUp>>(),
+    ),
+    by(
+        "convergence",
+        "takes tags without a row for none",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::RemovalsOverlooked>>(),
+    ),
+    by(
+        "no_false_absence",
+        "takes the clocks below a delta for seen",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::GapsOverlooked>>(),
+    ),
+    by(
+        "convergence",
+        "takes half of the rows of a replica",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::HalfTaken>>(),
+    ),
+    by(
+        "no_invention",
+        "takes what is transferred for the sender's own",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::OwnerMistaken>>(),
+    ),
+    by(
+        "convergence",
+        "takes every replica for the first of its node",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::IncarnationsMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses the metadata of a replica",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::MetadataLost>>(),
+    ),
+    by(
+        "join_prompt",
+        "takes no transfers",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::TransfersIgnored>>(),
+    ),
+    by(
+        "convergence",
+        "ends its broadcasts",
+        Tracker,
+        &[],
+        |catalog| catalog.with::<OfTracker<tracked::BroadcastsEnd>>(),
+    ),
+    by(
+        "convergence",
+        "overlooks death certificates",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::CertificatesOverlooked>>(),
+    ),
+    by(
+        "convergence",
+        "takes half of what it is told",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::HalfTaken>>(),
+    ),
+    by(
+        "no_invention",
+        "takes rumours for those of who tells them",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::OwnerMistaken>>(),
+    ),
+    by(
+        "convergence",
+        "takes rumours of every incarnation for those of the first",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::IncarnationsMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses the metadata of rumours",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::MetadataLost>>(),
+    ),
+    by(
+        "no_resurrection",
+        "takes what comes later for newer",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::LaterForNewer>>(),
+    ),
+    by(
+        "convergence",
+        "compares no databases",
+        Rumour,
+        &[],
+        |catalog| catalog.with::<OfRumour<rumoured::ComparisonsLeftOut>>(),
+    ),
+    by(
+        "convergence",
+        "overlooks what others have seen",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::ContextOverlooked>>(),
+    ),
+    by(
+        "convergence",
+        "takes half of the keys with the whole context",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::HalfTaken>>(),
+    ),
+    by(
+        "no_invention",
+        "takes keys for those of who sends them",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::OwnerMistaken>>(),
+    ),
+    by(
+        "metadata_agreement",
+        "loses the metadata of keys",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::MetadataLost>>(),
+    ),
+    by(
+        "no_invention",
+        "mixes up the pids of keys",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::PidsMixedUp>>(),
+    ),
+    by(
+        "convergence",
+        "never hears that an exchange is over",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::EndsOverheard>>(),
+    ),
+    by(
+        "convergence",
+        "begins exchanges in five rounds and no more",
+        DeltaCrdt,
+        &[],
+        |catalog| catalog.with::<OfDeltaCrdt<dotted::RoundsEnd>>(),
     ),
 ];
 

@@ -9,6 +9,7 @@
 
 #[path = "../around/mod.rs"]
 mod around;
+mod dotted;
 mod flaws;
 #[path = "../gauge/mod.rs"]
 mod gauge;
@@ -18,9 +19,11 @@ mod parallel;
 mod patient;
 #[path = "../reference/mod.rs"]
 mod reference;
+mod rumoured;
 mod scuttled;
 #[path = "../seeds/mod.rs"]
 mod seeds;
+mod tracked;
 mod twisted;
 mod versioned;
 

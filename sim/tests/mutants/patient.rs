@@ -12,8 +12,9 @@ use hublab_strategies::hub::{Command, Sizes};
 use hublab_strategies::message::SizeModel;
 use hublab_strategies::strategy::{Bounds, Claim, Conditions, Limits, Variation};
 use hublab_strategies::{
-    ChildId, Entry, Gossip, Message, NodeId, OwnerBroadcast, Pid, PubSub, PubSubVersioned,
-    Registry, Row, RowRef, Runtime, Scuttlebutt, Strategy, Time, WallTime,
+    ChildId, DeltaCrdt, Entry, Gossip, Message, NodeId, OwnerBroadcast, Pid, PubSub,
+    PubSubVersioned, Registry, Row, RowRef, Rumour, Runtime, Scuttlebutt, Strategy, Time, Tracker,
+    WallTime,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,7 +29,10 @@ pub(crate) enum Base {
     Gossip,
     OwnerBroadcast,
     PubSubVersioned,
+    Rumour,
+    DeltaCrdt,
     Scuttlebutt,
+    Tracker,
 }
 
 impl Base {
@@ -39,7 +43,10 @@ impl Base {
             Self::Gossip => Gossip::NAME,
             Self::OwnerBroadcast => OwnerBroadcast::NAME,
             Self::PubSubVersioned => PubSubVersioned::NAME,
+            Self::Rumour => Rumour::NAME,
+            Self::DeltaCrdt => DeltaCrdt::NAME,
             Self::Scuttlebutt => Scuttlebutt::NAME,
+            Self::Tracker => Tracker::NAME,
         }
     }
 

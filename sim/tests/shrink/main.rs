@@ -359,7 +359,7 @@ fn what_does_not_fail_is_not_shrunk() {
         other => panic!("{other:?}"),
     }
     let unknown = Target {
-        strategy: "rumour",
+        strategy: "pigeon",
         ..failure
     };
     assert!(matches!(

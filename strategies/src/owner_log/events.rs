@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::replica::NUMBERS;
 use super::{
-    ACK, Cx, DIGEST, FLUSH, Operation, OwnerLog, OwnerLogMessage, Replica, SEQ_MAX, mixed, others,
-    pick, show,
+    ACK, Cx, DIGEST, FLUSH, NUMBERS, Operation, OwnerLog, OwnerLogMessage, Replica, SEQ_MAX, mixed,
+    others, pick, show_own,
 };
 use crate::fact::Fact;
 use crate::message::Channel;
@@ -32,19 +31,10 @@ impl EventStrategy for OwnerLog {
         let (seq, child) = (self.own.high() + 1, &fact.child);
         let operation = Operation::of(fact, seq, self.own.rows().get(child));
         self.record(cx, operation);
-        let me = cx.node().clone();
-        show(cx, &me, child, self.own.rows().get(child));
-        // A start here replaced the metadata of the row: entries of others get their own.
-        let row = cx.registry().get(child).map(|row| row.entries.to_vec());
-        for entry in row.unwrap_or_default() {
-            let owner = self
-                .owners
-                .get(&entry.node)
-                .filter(|owner| owner.is_visible());
-            if let Some(running) = owner.and_then(|owner| owner.replica.rows().get(child)) {
-                show(cx, &entry.node, child, Some(running));
-            }
-        }
+        show_own(cx, child, self.own.rows().get(child), |node| {
+            let owner = self.owners.get(node).filter(|owner| owner.is_visible())?;
+            owner.replica.rows().get(child)
+        });
     }
 
     /// Changes are sent in the instant in which they are made.

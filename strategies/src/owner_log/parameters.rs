@@ -50,7 +50,7 @@ impl Default for OwnerLogConfig {
 
 /// Rows are changed by the owner's hub alone, views are those of the membership, and the quiet time
 /// ends.
-const OWNED: Condition = Condition {
+pub(crate) const OWNED: Condition = Condition {
     without: &[
         Feature::RawRequests,
         Feature::RawRows,
@@ -86,15 +86,10 @@ impl Strategy for OwnerLog {
 
     fn new(config: &OwnerLogConfig) -> Result<Self, ConfigError> {
         ConfigError::check_not_zero("digest_interval", config.digest_interval)?;
-        for (key, value) in [
+        ConfigError::check_counts(&[
             ("log_length", config.log_length),
             ("page_rows", config.page_rows),
-        ] {
-            let reason = "must be at least 1".to_owned();
-            if value == 0 {
-                return Err(ConfigError { key, reason });
-            }
-        }
+        ])?;
         let config = config.clone();
         Ok(Self {
             config,
@@ -151,7 +146,7 @@ pub(crate) fn exchanges(name: &str, interval: Duration, conditions: &Conditions)
 
 /// Exchanges of which one succeeds for each of `nodes`, but once in 10^9 runs; 0 without loss. A loss
 /// of more than one half counts as one half.
-fn repeats(nodes: usize, loss: f64) -> u32 {
+pub(crate) fn repeats(nodes: usize, loss: f64) -> u32 {
     let passes = (1.0 - loss.clamp(0.0, 0.5)) * (1.0 - loss.clamp(0.0, 0.5));
     let fails = 1.0 - passes * passes;
     let (mut count, mut left) = (0, f64::from(u32::try_from(nodes).unwrap_or(u32::MAX)) * 1e9);

@@ -15,7 +15,7 @@ const AHEAD_MAX: usize = 8_192;
 const RANGES_MAX: usize = 1_024;
 
 /// The bytes of two numbers.
-pub(super) const NUMBERS: u64 = 16;
+pub(crate) const NUMBERS: u64 = 16;
 
 /// A child that runs on its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Running {
 
 impl Running {
     /// The length of the wire encoding in bytes.
-    fn encoded_len(&self) -> u64 {
+    pub(crate) fn encoded_len(&self) -> u64 {
         wire::varint_len(self.seq)
             + self.spec.encoded_len()
             + wire::text_len(self.pid.as_str())
@@ -89,6 +89,14 @@ impl Operation {
         }
     }
 
+    /// The child, if it runs after it.
+    pub(crate) fn running(&self) -> Option<&Running> {
+        match self {
+            Self::Runs(running) => Some(running),
+            Self::Gone { .. } => None,
+        }
+    }
+
     /// Its child.
     #[must_use]
     pub fn child(&self) -> &ChildId {
@@ -140,11 +148,11 @@ pub struct Replica {
 }
 
 /// Ranges of numbers, the first number not included; ascending, and apart.
-type Ranges = Vec<(u64, u64)>;
+pub(crate) type Ranges = Vec<(u64, u64)>;
 
-/// Adds a range.
-fn cover(ranges: &mut Ranges, range: (u64, u64)) {
-    ranges.push(range);
+/// Adds ranges.
+pub(crate) fn cover(ranges: &mut Ranges, more: impl IntoIterator<Item = (u64, u64)>) {
+    ranges.extend(more);
     ranges.sort_unstable();
     let mut merged: Ranges = Vec::new();
     for (after, until) in ranges.drain(..) {
@@ -154,6 +162,12 @@ fn cover(ranges: &mut Ranges, range: (u64, u64)) {
         }
     }
     *ranges = merged;
+}
+
+/// Whether a number is in one of the ranges.
+pub(crate) fn covers(ranges: &Ranges, number: u64) -> bool {
+    let at = ranges.partition_point(|(_, until)| *until < number);
+    ranges.get(at).is_some_and(|(after, _)| *after < number)
 }
 
 impl Replica {
@@ -246,8 +260,8 @@ impl Replica {
                 changed.extend(self.enter(row));
             }
         }
-        cover(&mut self.ranges, (page.after, page.until));
-        cover(&mut self.covered, (page.after, page.until));
+        cover(&mut self.ranges, [(page.after, page.until)]);
+        cover(&mut self.covered, [(page.after, page.until)]);
         if matches!(self.ranges[..], [(0, until), ..] if until >= self.target) {
             self.advance(self.target);
         }

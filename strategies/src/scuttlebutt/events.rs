@@ -7,7 +7,7 @@ use super::{Cx, GC, GOSSIP, Replica, Scuttlebutt, ScuttlebuttMessage, others};
 use crate::fact::Fact;
 use crate::message::Channel;
 use crate::name::NodeId;
-use crate::owner_log::{Operation, show};
+use crate::owner_log::{Operation, show_own};
 use crate::request::{Members, Requests};
 use crate::strategy::{EventStrategy, Strategy};
 use crate::time::{Time, micros};
@@ -26,16 +26,10 @@ impl EventStrategy for Scuttlebutt {
         let child = &fact.child;
         let operation = Operation::of(fact, self.own.max() + 1, self.own.row(child));
         self.own.record(operation);
-        let me = cx.node().clone();
-        show(cx, &me, child, self.own.row(child));
-        // A start here replaced the metadata of the row: entries of others get their own.
-        let row = cx.registry().get(child).map(|row| row.entries.to_vec());
-        for entry in row.unwrap_or_default() {
-            let owner = self.owners.get(&entry.node).filter(|it| it.is_visible());
-            if let Some(running) = owner.and_then(|owner| owner.replica.row(child)) {
-                show(cx, &entry.node, child, Some(running));
-            }
-        }
+        show_own(cx, child, self.own.row(child), |node| {
+            let owner = self.owners.get(node).filter(|it| it.is_visible())?;
+            owner.replica.row(child)
+        });
     }
 
     /// Changes wait for the next round.

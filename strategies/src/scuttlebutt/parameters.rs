@@ -68,15 +68,10 @@ impl Strategy for Scuttlebutt {
     fn new(config: &ScuttlebuttConfig) -> Result<Self, ConfigError> {
         ConfigError::check_not_zero("gossip_interval", config.gossip_interval)?;
         ConfigError::check_not_zero("gc_grace", config.gc_grace)?;
-        for (key, value) in [
+        ConfigError::check_counts(&[
             ("fanout", config.fanout),
             ("max_delta_bytes", config.max_delta_bytes),
-        ] {
-            let reason = "must be at least 1".to_owned();
-            if value == 0 {
-                return Err(ConfigError { key, reason });
-            }
-        }
+        ])?;
         let config = config.clone();
         Ok(Self {
             config,

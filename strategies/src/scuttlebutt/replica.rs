@@ -66,13 +66,13 @@ impl Replica {
 
     /// The children that run, by id.
     pub fn rows(&self) -> impl Iterator<Item = &Running> {
-        self.entries.values().filter_map(running)
+        self.entries.values().filter_map(Operation::running)
     }
 
     /// A child that runs.
     #[must_use]
     pub fn row(&self, child: &ChildId) -> Option<&Running> {
-        running(self.entries.get(child)?)
+        self.entries.get(child)?.running()
     }
 
     /// How far this is.
@@ -186,7 +186,12 @@ impl Replica {
         let unlisted: Vec<_> = unlisted.map(|(_, child)| child.clone()).collect();
         let mut changed = Vec::new();
         for child in unlisted {
-            if self.drop_entry(&child).as_ref().and_then(running).is_some() {
+            if self
+                .drop_entry(&child)
+                .as_ref()
+                .and_then(Operation::running)
+                .is_some()
+            {
                 changed.push(child);
             }
         }
@@ -208,9 +213,10 @@ impl Replica {
             return None;
         }
         let old = self.drop_entry(&child);
-        let is_row = running(&entry).is_some() || old.as_ref().and_then(running).is_some();
+        let is_row =
+            entry.running().is_some() || old.as_ref().and_then(Operation::running).is_some();
         // While a reset goes on, a node that has not dropped a removal yet may still send it.
-        if version > self.gc || running(&entry).is_some() {
+        if version > self.gc || entry.running().is_some() {
             self.bytes += wire::encoded_len(&entry);
             self.order.insert(version, child.clone());
             self.entries.insert(child.clone(), entry);
@@ -223,12 +229,5 @@ impl Replica {
         self.order.remove(&old.seq());
         self.bytes -= wire::encoded_len(&old);
         Some(old)
-    }
-}
-
-fn running(entry: &Operation) -> Option<&Running> {
-    match entry {
-        Operation::Runs(running) => Some(running),
-        Operation::Gone { .. } => None,
     }
 }
