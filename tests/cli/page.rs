@@ -247,8 +247,11 @@ fn a_comparison_has_a_page_with_its_tables_and_worst_runs() {
     // A run that is not the same again is told.
     let outcomes = made.join("outcomes.ndjson");
     let whole = fs::read_to_string(&outcomes).expect("outcomes");
-    let digest = whole.split("\"digest\":\"").nth(1).expect("a digest");
-    let other = whole.replace(&digest[..64], &"0".repeat(64));
+    let mut parts = whole.split("\"digest\":\"");
+    let first = parts.next().expect("a beginning").to_owned();
+    let other = parts.fold(first, |text, part| {
+        text + "\"digest\":\"" + &"0".repeat(64) + &part[64..]
+    });
     fs::write(&outcomes, other).expect("a file");
     let told = hublab(&["report", text(&made), "-o", text(&page)]).expect(4);
     assert!(told.err.contains("not the same again"), "{}", told.err);

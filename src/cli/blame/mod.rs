@@ -176,8 +176,9 @@ fn end(
             exit
         }
         (Ended::OutOfRuns, None) => {
+            let are = if args.runs == 1 { "is" } else { "are" };
             context.output.note(format_args!(
-                "{} allowed by --runs, which is not enough for all of it",
+                "{} {are} not enough for all of it: --runs gives more",
                 counted(args.runs, "run")
             ));
             ExitStatus::Inconclusive
