@@ -29,7 +29,7 @@ async fn naive(hub: Hub) -> Result<(), WaitError> {
     take_orders(hub, Care::Rows).await
 }
 
-/// What tells that a child is lost.
+/// The events after which a child counts as lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Care {
     /// Its row is gone.

@@ -6,7 +6,6 @@
 //! with tasks is as repeatable as one without, and does not depend on the stepping, unless a task
 //! goes by madsim's own timers.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -15,6 +14,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use hublab_strategies::panic::message;
 use hublab_strategies::{NodeId, Time};
 use madsim::runtime::Runtime;
 
@@ -205,7 +205,7 @@ impl Shared {
             return;
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(engine))) {
-            if !engine.note_panic(&message(panic.as_ref())) {
+            if !engine.note_panic(message(panic.as_ref()).unwrap_or(NO_CRASH)) {
                 resume_unwind(panic);
             }
             self.crashed = true;
@@ -242,12 +242,6 @@ impl Shared {
     fn stops(&self) -> &[Stop] {
         self.engine.as_ref().map_or(&[], Engine::stops)
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| NO_CRASH.to_owned())
 }
 
 impl Timeline for &Handle {

@@ -6,6 +6,8 @@ use std::panic;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use hublab_strategies::panic::in_words;
+
 /// The threads on which the simulator runs nodes: their panics become verdicts.
 const RUN_THREAD: &str = "hublab-run";
 
@@ -20,8 +22,8 @@ const REMEMBERED: usize = 64;
 pub(super) fn install() {
     panic::set_hook(Box::new(|info| {
         let text = match info.location() {
-            Some(place) => format!("{} ({place})", message(info.payload())),
-            None => message(info.payload()).to_owned(),
+            Some(place) => format!("{} ({place})", in_words(info.payload())),
+            None => in_words(info.payload()).to_owned(),
         };
         let on_run = thread::current().name() == Some(RUN_THREAD);
         tracing::debug!(on_run, panic = text, "panicked");
@@ -33,14 +35,8 @@ pub(super) fn install() {
 
 /// What a caught panic said, with its place if it was one of the last.
 pub(super) fn describe(panic: &(dyn Any + Send)) -> String {
-    let said = message(panic);
+    let said = in_words(panic);
     let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     let known = last.iter().find(|text| text.starts_with(said));
     known.map_or_else(|| said.to_owned(), Clone::clone)
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without words")
 }

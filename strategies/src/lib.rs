@@ -107,6 +107,7 @@ pub mod name;
 mod names;
 pub mod owner_broadcast;
 pub mod owner_log;
+pub mod panic;
 pub mod profile;
 pub mod pubsub;
 pub mod pubsub_versioned;

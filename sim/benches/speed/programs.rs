@@ -1,4 +1,4 @@
-//! What programs of nodes cost.
+//! Benchmarks of programs: the time of a run with five of them, and of a program whose node is idle.
 
 use std::time::Duration;
 

@@ -146,8 +146,8 @@ impl Question {
         self.seed
     }
 
-    /// What tells it from other questions: a hash of the scenario, the failure, the run, and the
-    /// build: another one may make other runs of the same branches.
+    /// The identity of the question: a hash of the scenario, the failure, the run and the build. Another build
+    /// may make other runs of the same branches.
     #[must_use]
     pub fn identity(&self) -> String {
         let mut hasher = blake3::Hasher::new();

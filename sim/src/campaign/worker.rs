@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use hublab_strategies::panic::in_words;
+
 use super::baseline::{Baseline, Beyond};
 use super::fingerprint::Fingerprint;
 use super::oracles::OracleSet;
@@ -38,11 +40,7 @@ impl Default for Host {
     fn default() -> Self {
         Self {
             memory: || None,
-            describe: |panic| {
-                let text = panic.downcast_ref::<&str>().copied();
-                let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-                text.unwrap_or("a panic without words").to_owned()
-            },
+            describe: |panic| in_words(panic).to_owned(),
         }
     }
 }

@@ -114,7 +114,7 @@ pub fn judge<R: Read + Seek>(
         (&scenario, strategy, header.seed),
         &measures,
         finished,
-        // What was not met is not in the trace.
+        // The trace does not show which changes of `[run] changes` had nothing to change.
         recorded.unmet_changes.clone(),
         wall_us,
     );

@@ -62,6 +62,16 @@ pub(super) struct Runs {
     pub(super) difference: Option<Difference>,
 }
 
+impl Runs {
+    /// One run.
+    pub(super) fn of(run: Run) -> Self {
+        Self {
+            runs: vec![run],
+            difference: None,
+        }
+    }
+}
+
 /// Where two runs part.
 #[derive(Debug, Serialize)]
 pub(super) struct Difference {

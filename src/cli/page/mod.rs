@@ -143,7 +143,12 @@ fn of_capsules(
             }
             let origins = paths.iter().map(|path| Origin::Capsule(path));
             let origins: Vec<Origin<'_>> = origins.collect();
-            let (title, runs) = of_two([left, right], [origins[0], origins[1]], args, context)?;
+            let (title, runs) = of_two(
+                [left, right],
+                [origins[0], origins[1]],
+                Part::of(args),
+                context,
+            )?;
             (title, runs, ExitStatus::Held)
         }
         _ => {
@@ -175,13 +180,15 @@ fn of_one(
         Some(Some(from)) => Some(answer_of(from, &capsule, path)?),
     };
     let origin = Origin::Capsule(path);
-    let mut run = of_capsule(&mut capsule, path, origin, wish(args, None, 1), context)?;
+    let mut run = of_capsule(
+        &mut capsule,
+        path,
+        origin,
+        Part::of(args).wish(None, 1),
+        context,
+    )?;
     run.blame = answer;
-    let runs = Runs {
-        runs: vec![run],
-        difference: None,
-    };
-    Ok((title, runs, exit))
+    Ok((title, Runs::of(run), exit))
 }
 
 /// What `blame` told of this run.
@@ -205,12 +212,12 @@ fn answer_of<R: Read + Seek>(
 fn of_two(
     paths: [&Path; 2],
     origins: [Origin<'_>; 2],
-    args: &Report,
+    part: Part,
     context: &Context,
 ) -> Result<(String, Runs), Stop> {
     let [left, right] = paths;
     let compared =
-        compare(open(left, args.size)?, open(right, args.size)?, 1).map_err(|error| {
+        compare(open(left, part.size)?, open(right, part.size)?, 1).map_err(|error| {
             let (left, right) = (left.display(), right.display());
             Stop::Usage(format!("{left} and {right}: {error}"))
         })?;
@@ -238,9 +245,9 @@ fn of_two(
     let around = difference.as_ref().map(|it| Time(it.at_us));
     let (mut titles, mut runs) = (Vec::new(), Vec::new());
     for (path, origin) in paths.into_iter().zip(origins) {
-        let mut capsule = open(path, args.size)?;
+        let mut capsule = open(path, part.size)?;
         titles.push(title(capsule.footer()));
-        let wish = wish(args, around, 2);
+        let wish = part.wish(around, 2);
         runs.push(of_capsule(&mut capsule, path, origin, wish, context)?);
     }
     Ok((titles.join("; "), Runs { runs, difference }))
@@ -267,13 +274,9 @@ pub(super) fn of_runs(
     size: Size,
     context: &Context,
 ) -> Result<(), Stop> {
-    let args = Report {
-        paths: Vec::new(),
-        output: PathBuf::new(),
+    let part = Part {
         from: None,
         to: None,
-        blame: None,
-        known: super::args::known::KnownFailures::default(),
         size,
     };
     let are_there = made.iter().all(|made| made.capsule.is_file());
@@ -281,18 +284,14 @@ pub(super) fn of_runs(
         [one] if are_there => {
             let mut capsule = open(&one.capsule, size)?;
             let title = title(capsule.footer());
-            let wish = wish(&args, None, 1);
+            let wish = part.wish(None, 1);
             let run = of_capsule(&mut capsule, &one.capsule, one.origin(), wish, context)?;
-            let runs = Runs {
-                runs: vec![run],
-                difference: None,
-            };
-            write_file(output, &title, Content::Runs(&runs))
+            write_file(output, &title, Content::Runs(&Runs::of(run)))
         }
         [left, right] if are_there && left.scenario == right.scenario => {
             let paths = [left, right].map(|made| made.capsule.as_path());
             let origins = [left, right].map(Made::origin);
-            let (title, runs) = of_two(paths, origins, &args, context)?;
+            let (title, runs) = of_two(paths, origins, part, context)?;
             write_file(output, &title, Content::Runs(&runs))
         }
         _ => {
@@ -364,14 +363,32 @@ fn of_capsule<R: Read + Seek>(
     run::run(capsule, source).map_err(|error: ReportError| capsules::unusable(path, error))
 }
 
-/// What a page of so many runs holds of each.
-fn wish(args: &Report, focus: Option<Time>, runs: u64) -> Wish {
-    Wish {
-        from: args.from.map(|time| Time(micros(time))),
-        to: args.to.map(|time| Time(micros(time))),
-        focus,
-        most: EVENTS_MAX / runs,
-        bytes: BYTES_MAX,
+/// The part of each run that a page holds in full, and how large capsules may be.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    from: Option<Duration>,
+    to: Option<Duration>,
+    size: Size,
+}
+
+impl Part {
+    fn of(args: &Report) -> Self {
+        Self {
+            from: args.from,
+            to: args.to,
+            size: args.size,
+        }
+    }
+
+    /// What a page of so many runs holds of each.
+    fn wish(self, focus: Option<Time>, runs: u64) -> Wish {
+        Wish {
+            from: self.from.map(|time| Time(micros(time))),
+            to: self.to.map(|time| Time(micros(time))),
+            focus,
+            most: EVENTS_MAX / runs,
+            bytes: BYTES_MAX,
+        }
     }
 }
 

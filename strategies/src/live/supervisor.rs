@@ -1,6 +1,5 @@
 //! The supervisor of a node's children: it starts, stops and restarts their tasks.
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +16,7 @@ use super::handle::WeakHub;
 use crate::child::{ChildSpec, Metadata};
 use crate::hub::ChildEvent;
 use crate::name::{ChildId, NameHasher, Pid};
+use crate::panic::in_words;
 
 /// The longest wait before a restart, whatever the limits say.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
@@ -276,7 +276,7 @@ impl Supervisor {
 async fn outcome(factory: Factory, context: ChildContext) -> StopReason {
     let mut task = match catch_unwind(AssertUnwindSafe(|| factory(context))) {
         Ok(task) => task,
-        Err(panic) => return StopReason::Panicked(message(panic.as_ref())),
+        Err(panic) => return StopReason::Panicked(in_words(panic.as_ref()).to_owned()),
     };
     let result = poll_fn(|cx| {
         // A future that panicked is never polled again.
@@ -287,14 +287,8 @@ async fn outcome(factory: Factory, context: ChildContext) -> StopReason {
     });
     match result.await {
         Ok(reason) => reason,
-        Err(panic) => StopReason::Panicked(message(panic.as_ref())),
+        Err(panic) => StopReason::Panicked(in_words(panic.as_ref()).to_owned()),
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a value that is not text").to_owned()
 }
 
 #[cfg(test)]

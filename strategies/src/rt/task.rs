@@ -1,11 +1,12 @@
 //! Tasks of a program.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::panic::in_words;
 
 use super::driver::{Claim, TaskId, current};
 
@@ -33,7 +34,7 @@ where
             // A future that panicked is never polled again.
             match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
                 Ok(poll) => poll.map(Ok),
-                Err(panic) => Poll::Ready(Err(message(panic.as_ref()))),
+                Err(panic) => Poll::Ready(Err(in_words(panic.as_ref()).to_owned())),
             }
         });
         promise.0.settle(result.await.map_err(|panic| {
@@ -98,7 +99,7 @@ impl<T> Future for JoinHandle<T> {
         match &mut self.0 {
             Handle::Tokio(task) => Pin::new(task).poll(cx).map_err(|error| {
                 let panic = error.try_into_panic().ok();
-                JoinError(panic.map(|panic| message(panic.as_ref())))
+                JoinError(panic.map(|panic| in_words(panic.as_ref()).to_owned()))
             }),
             Handle::Run { outcome, .. } => {
                 let mut state = outcome.lock();
@@ -179,10 +180,4 @@ impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
         self.0.settle(Err(JoinError(None)));
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a value that is not text").to_owned()
 }

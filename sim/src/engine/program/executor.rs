@@ -1,6 +1,5 @@
 //! The executor of a run's programs: tasks, sleeps, and what is ready. It knows no engine.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -11,13 +10,15 @@ use std::task::{Context, Wake, Waker};
 use std::thread::ThreadId;
 
 use hublab_strategies::Time;
+use hublab_strategies::panic::in_words;
 use hublab_strategies::rt::{self, Claim, Driver, TaskId};
 
 use crate::model::{NodeIx, TaskOrder};
 use crate::stream::{Stream, below};
 use crate::trace::event::EventId;
 
-/// What the tasks of a run have in common with it: the driver that programs ask.
+/// The executor of a run: its tasks, their sleeps, and which of them are woken. As a driver it answers the
+/// programs' calls of `rt`.
 pub(super) struct Executor {
     now: Cell<Time>,
     /// The task that is polled now.
@@ -32,7 +33,7 @@ struct State {
     last_appointment: u64,
     tasks: BTreeMap<TaskId, Entry>,
     sleeps: BTreeMap<(Time, u64), Sleeper>,
-    /// What the task that is polled now has claimed.
+    /// The claims that the current poll has made so far.
     claims: Vec<Claim>,
 }
 
@@ -101,7 +102,7 @@ pub(super) struct Poll {
     pub(super) outcome: Polled,
 }
 
-/// What a poll came to.
+/// The result of a poll.
 pub(super) enum Polled {
     Pending,
     Ended,
@@ -237,7 +238,7 @@ impl Executor {
         let outcome = match polled {
             Ok(std::task::Poll::Pending) => Polled::Pending,
             Ok(std::task::Poll::Ready(())) => Polled::Ended,
-            Err(panic) => Polled::Panicked(text(panic.as_ref())),
+            Err(panic) => Polled::Panicked(in_words(panic.as_ref()).to_owned()),
         };
         let (claims, over) = {
             let mut state = self.state.borrow_mut();
@@ -354,13 +355,6 @@ impl Driver for Executor {
     fn claim(&self, claim: Claim) {
         self.state.borrow_mut().claims.push(claim);
     }
-}
-
-/// The text of a panic.
-fn text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a value that is not text").to_owned()
 }
 
 /// The tasks of one node that are ready.

@@ -133,7 +133,7 @@ impl Programs {
         }
     }
 
-    /// What a task is called.
+    /// A task in words: the program by its name, any other task by the place where it was spawned.
     fn describe(&self, node: NodeIx, task: TaskId) -> String {
         if self.nodes[node as usize].root == Some(task) {
             return format!("the program `{}`", self.name);

@@ -114,8 +114,8 @@ const mapOf = (campaign, toGroup, chosen) => {
       drawCell(cx, code, 0, 0, 12);
     }
   };
-  const choose0 = (row, cell) => { if (rows[row] && cell < rows[row].count) choose(rows[row], cell); };
-  return { place, draw: all, choose: choose0 };
+  const chooseAt = (row, cell) => { if (rows[row] && cell < rows[row].count) choose(rows[row], cell); };
+  return { place, draw: all, chooseAt };
 };
 
 const SPEED_HIGH = 150;
@@ -258,7 +258,7 @@ const campaignPage = (campaign) => (page) => {
   const draw = () => { map.draw(); if (speed) speed.draw(); };
   draw();
   const at = /^(\d+)\.(\d+)$/.exec(parts.get("m") || "");
-  if (at) map.choose(Number(at[1]), Number(at[2]));
+  if (at) map.chooseAt(Number(at[1]), Number(at[2]));
   listen(window, "resize", draw);
   listen(matchMedia("(prefers-color-scheme: dark)"), "change", () => { readColours(); draw(); });
 };
