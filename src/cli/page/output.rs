@@ -21,7 +21,8 @@ pub(in crate::cli) struct PageFile {
 
 #[derive(Debug)]
 enum Place {
-    Beside(NamedTempFile),
+    /// Beside it, from the first byte to the last: a command that is interrupted before leaves nothing.
+    Beside,
     /// A device or a pipe, which cannot be replaced.
     There(File),
 }
@@ -43,15 +44,9 @@ impl PageFile {
             }
             _ => {
                 must_be_a_page(path)?;
-                let directory = match path.parent() {
-                    Some(parent) if parent != Path::new("") => parent,
-                    _ => Path::new("."),
-                };
-                let mut builder = tempfile::Builder::new();
-                builder.prefix(".report-").suffix(".html");
-                // As any new file: less what the mask of the process takes away.
-                builder.permissions(Permissions::from_mode(0o666));
-                Place::Beside(builder.tempfile_in(directory).map_err(unwritable)?)
+                // It is gone at once: only the directory is tried.
+                drop(beside(path).map_err(unwritable)?);
+                Place::Beside
             }
         };
         Ok(Self {
@@ -82,7 +77,8 @@ impl PageFile {
                     .map_err(unwritable)?;
                 Ok(0)
             }
-            Place::Beside(mut file) => {
+            Place::Beside => {
+                let mut file = beside(&path).map_err(unwritable)?;
                 let mut out = BufWriter::new(&mut file);
                 write(&mut out)
                     .and_then(|()| out.flush())
@@ -96,6 +92,19 @@ impl PageFile {
             }
         }
     }
+}
+
+/// A new file in the directory of another one.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".report-").suffix(".html");
+    // As any new file: less what the mask of the process takes away.
+    builder.permissions(Permissions::from_mode(0o666));
+    builder.tempfile_in(directory)
 }
 
 /// Only a page is replaced: whatever else has that name may be what the page is made of.
@@ -154,6 +163,8 @@ mod tests {
         // What came there meanwhile stays, too.
         fs::remove_file(&path).expect("a file");
         let file = PageFile::open(&path).expect("nothing is there");
+        let names = fs::read_dir(place.path()).expect("a directory").count();
+        assert_eq!(names, 0, "an interrupted command leaves nothing");
         fs::write(&path, "[]").expect("a file");
         assert!(file.write(|out| out.write_all(b"<!doctype html>")).is_err());
         assert_eq!(fs::read_dir(place.path()).expect("a directory").count(), 1);
